@@ -1,0 +1,17 @@
+# common: the few things that all folders need.
+noinst_LIBRARIES += libcommon.a
+libcommon_a_SOURCES = \
+	common/addr.c common/addr.h \
+	common/alg.c common/alg.h \
+	common/buf.c common/buf.h \
+	common/err.c common/err.h \
+	common/log.c common/log.h common/messages.h \
+	common/nmi_client.c common/nmi_server.c common/nmi.h \
+	common/paths.c common/paths.h
+libcommon_a_CFLAGS = $(AM_CFLAGS) $(UV_CFLAGS) $(JANSSON_CFLAGS) $(DAEMON_CFLAGS)
+COMMON_LIBS = libcommon.a $(DAEMON_LIBS) $(JANSSON_LIBS) $(UV_LIBS)
+
+check_PROGRAMS += tests/unit/test_common
+tests_unit_test_common_SOURCES = tests/unit/test_common.c
+tests_unit_test_common_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_common_LDADD = $(COMMON_LIBS) $(CHECK_LIBS)

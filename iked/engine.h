@@ -1,0 +1,243 @@
+/*
+ * The negotiation engine.  It decides everything that iked negotiates and does no I/O: datagrams,
+ * kernel events, finished jobs, commands and expired deadlines come in by the functions below, each
+ * with the present time; what is to be done goes out through struct ike_ops.  Any number of engines
+ * can live in one process; none has a global.
+ *
+ * An operation is called from within the engine's own functions and must not call the engine back;
+ * what it cannot finish at once it answers with IKE_LATER and completes afterwards.
+ */
+#ifndef IKE_ENGINE_H
+#define IKE_ENGINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/addr.h"
+#include "common/log.h"
+#include "iked/crypto.h"
+#include "iked/isakmp.h"
+#include "iked/proposal.h"
+#include "policy/policy.h"
+#include "xfrm/xfrm.h"
+
+/*
+ * mono: milliseconds that never step back, for every timer. wall: seconds since the epoch, for
+ * lifetimes that are shown and stored and for time conditions.
+ */
+struct ike_now {
+	uint64_t mono;
+	int64_t wall;
+};
+
+enum ike_done { IKE_DONE, IKE_LATER };
+
+/* ---- views: what displays, the store and the audit trail know of an SA ---- */
+
+enum ike_p1_state { IKE_P1_INIT, IKE_P1_WAIT_SA, IKE_P1_IN_KE, IKE_P1_WAIT_KE, IKE_P1_DONE,
+		    IKE_P1_EXPIRED };
+enum ike_p2_state { IKE_P2_PENDING, IKE_P2_INIT, IKE_P2_KEP, IKE_P2_DONE, IKE_P2_EXPIRED };
+enum ike_activation { IKE_ACT_USER = 1, IKE_ACT_REMOTE = 2, IKE_ACT_ONDEMAND = 3,
+		      IKE_ACT_TAKEOVER = 5, IKE_ACT_AUTO = 6 };
+
+#define IKE_ID_TEXT 256
+
+struct ike_p1_info {
+	uint32_t tunnel; /* n of K<n> */
+	uint32_t generation;
+	enum ike_p1_state state;
+	bool initiator;
+	enum pol_mode mode;
+	const char *rule, *action; /* names, "" before one is known */
+	uint32_t instance;	   /* message instance number of the negotiation */
+	struct cs_endpoint local, remote;
+	uint8_t local_id_type, remote_id_type;
+	char local_id[IKE_ID_TEXT], remote_id[IKE_ID_TEXT];
+	struct ike_p1_suite suite; /* pointers NULL before it is agreed */
+	uint8_t icookie[ISA_COOKIE_LEN], rcookie[ISA_COOKIE_LEN];
+	int64_t established, refresh, expires; /* wall clock, 0: not yet */
+	uint64_t bytes;
+	uint32_t lifetime, lifesize; /* agreed: seconds, kbytes (0: none) */
+	unsigned n_p2;
+	bool allow_nat;
+};
+
+struct ike_p2_info {
+	uint32_t tunnel;	/* n of Y<n> */
+	uint32_t parent;	/* n of K<n> */
+	uint32_t generation;
+	enum ike_p2_state state;
+	bool initiator;
+	enum ike_activation activation;
+	const char *rule, *action, *local_rule; /* IpFilterRule, IpDynVpnAction, LocalDynVpnRule or "" */
+	uint16_t rule_id;
+	uint32_t reqid, instance;
+	struct ike_p2_suite suite;
+	uint16_t pfs_group;
+	struct cs_addr local, remote; /* security endpoints */
+	struct cs_selector selector;
+	uint32_t spi_in, spi_out;
+	int64_t installed, refresh, expires, vpn_expires;
+	uint32_t lifetime, lifesize;
+	bool passthrough_df, passthrough_dscp;
+};
+
+/* ---- records: the audit trail and the SA cache, one transaction each ---- */
+
+enum ike_record_kind {
+	IKE_REC_P1_UP,	   /* SMF 73 */
+	IKE_REC_P1_DOWN,   /* SMF 74 */
+	IKE_REC_P2_INTENT, /* gates the install */
+	IKE_REC_P2_UP,	   /* SMF 75 and 77: result of an intent */
+	IKE_REC_P2_FAILED, /* the other result of an intent: the kernel refused */
+	IKE_REC_P2_DOWN,   /* SMF 76 and 78 */
+};
+
+struct ike_record {
+	enum ike_record_kind kind;
+	struct ike_now when;
+	uint64_t intent; /* P2_UP and P2_FAILED: the transaction number of their intent */
+	const struct ike_p1_info *p1;
+	const struct ike_p2_info *p2; /* NULL for phase 1 kinds */
+	const struct xf_counters *in, *out; /* P2_DOWN: last counters, NULL when not known any more */
+	const char *reason; /* "" for UP */
+};
+
+/* ---- public-key jobs ---- */
+
+enum ike_pk_kind { IKE_PK_KEYPAIR, IKE_PK_SECRET };
+
+/* Allocated and freed by the engine; between submission and completion the executor's alone. */
+struct ike_pk_job {
+	enum ike_pk_kind kind;
+	uint64_t owner; /* the engine's */
+	const struct cs_group *group;
+	struct ike_dh *dh; /* KEYPAIR: result. SECRET: ours, stays the engine's */
+	uint8_t peer[IKE_PUBLIC_MAX]; /* SECRET: the peer's value, peer_len bytes */
+	size_t peer_len;
+	uint8_t secret[IKE_SECRET_MAX]; /* SECRET: result, group->secret_len bytes */
+	int status; /* result: 0 or cs_code */
+	struct cs_err err;
+};
+/* Does the work; safe on any thread. */
+void ike_pk_run(struct ike_pk_job *job);
+
+/* ---- events: what somebody may wait for ---- */
+
+enum ike_event_kind { IKE_EV_P1_UP, IKE_EV_P1_DOWN, IKE_EV_P2_UP, IKE_EV_P2_DOWN, IKE_EV_FAILED };
+
+struct ike_event {
+	enum ike_event_kind kind;
+	uint32_t instance;
+	uint32_t p1_tunnel, p2_tunnel; /* 0: none */
+	const char *rule;	       /* key exchange or filter rule, "" when none */
+	const char *reason;	       /* one sentence; FAILED and DOWN */
+};
+
+/* ---- operations ---- */
+
+struct ike_ops {
+	/* The datagram leaves local for remote; the engine does not care whether it arrives. */
+	void (*send)(void *ctx, const struct cs_endpoint *local, const struct cs_endpoint *remote,
+		     const uint8_t *data, size_t len);
+	void (*random)(void *ctx, void *buf, size_t len);
+	enum ike_done (*pk)(void *ctx, struct ike_pk_job *job);
+
+	/* The kernel; each refusal has its text. */
+	int (*sa_spi)(void *ctx, const struct cs_addr *src, const struct cs_addr *dst, uint8_t proto,
+		      uint32_t reqid, enum xf_mode mode, uint32_t *spi, struct cs_err *err);
+	int (*sa_update)(void *ctx, const struct xf_sa *sa, struct cs_err *err); /* inbound, over sa_spi */
+	int (*sa_add)(void *ctx, const struct xf_sa *sa, struct cs_err *err);
+	int (*sa_delete)(void *ctx, const struct xf_said *id, struct cs_err *err);
+	int (*sa_counters)(void *ctx, const struct xf_said *id, struct xf_counters *c,
+			   struct cs_err *err);
+	int (*policy_add)(void *ctx, const struct xf_policy *p, struct cs_err *err);
+	int (*policy_delete)(void *ctx, const struct xf_policy *p, struct cs_err *err);
+	void (*larval_clear)(void *ctx, const struct xf_acquire *a);
+
+	/*
+	 * Stores a record. *tx is its transaction number. IKE_DONE: durable already; IKE_LATER:
+	 * ike_engine_committed() follows, and the engine does not wait unless it is an intent.
+	 */
+	enum ike_done (*record)(void *ctx, const struct ike_record *rec, uint64_t *tx);
+
+	void (*log)(void *ctx, struct cs_logctx lc, const char *id, enum cs_severity severity,
+		    const char *text);
+	void (*event)(void *ctx, const struct ike_event *ev);
+};
+
+/* ---- the engine ---- */
+
+struct ike_engine;
+
+struct ike_settings {
+	unsigned retries;	 /* IkeRetries, 6 */
+	unsigned init_wait_ms;	 /* IkeInitWait, 2000 */
+	uint16_t port;		 /* 500 */
+	unsigned max_half_open;	 /* responder exchanges without an authenticated peer; 0: 1000 */
+	unsigned reserved_half_open; /* of these, for peers that the policy names by address; 0: a quarter */
+	unsigned max_p1, max_p2; /* bounds; 0: 200,000 */
+	unsigned replay_window;	 /* packets; 0: 128 */
+	struct xf_marking marking;
+};
+
+int ike_engine_new(const struct ike_settings *settings, const struct ike_ops *ops, void *ctx,
+		   struct ike_engine **engine, struct cs_err *err);
+/* Deletes what it installed (telling peers when `tell`), unless keep: then SAs stay in the kernel.
+ * Jobs under way must have been given back before. */
+void ike_engine_shutdown(struct ike_engine *e, bool tell, bool keep, struct ike_now now);
+void ike_engine_free(struct ike_engine *e);
+
+/* Takes a reference. Tunnels whose rule is gone (by rule id) are deleted, peers are told. */
+void ike_engine_policy(struct ike_engine *e, struct pol_policy *policy, struct ike_now now);
+
+void ike_engine_receive(struct ike_engine *e, const struct cs_endpoint *local,
+			const struct cs_endpoint *remote, const uint8_t *data, size_t len,
+			struct ike_now now);
+void ike_engine_acquire(struct ike_engine *e, const struct xf_acquire *a, struct ike_now now);
+void ike_engine_expire(struct ike_engine *e, const struct xf_expire *x, struct ike_now now);
+void ike_engine_pk_done(struct ike_engine *e, struct ike_pk_job *job, struct ike_now now);
+void ike_engine_committed(struct ike_engine *e, uint64_t tx, int status, struct ike_now now);
+
+/* The next deadline (mono milliseconds), UINT64_MAX when there is none; tick runs what is due. */
+uint64_t ike_engine_next(const struct ike_engine *e);
+void ike_engine_tick(struct ike_engine *e, struct ike_now now);
+
+/*
+ * After a kernel overrun: begin, then each SA found, then end. Ours that were not found are gone
+ * (recorded, peer told); found ones with a reqid of ours that we do not know are deleted.
+ */
+void ike_engine_resync_begin(struct ike_engine *e);
+void ike_engine_resync_sa(struct ike_engine *e, const struct xf_sa *sa, const struct xf_counters *c);
+void ike_engine_resync_end(struct ike_engine *e, struct ike_now now);
+
+/* ---- commands ---- */
+
+/*
+ * `-y activate`: negotiates the tunnel of a LocalDynVpnRule. *tunnel is n of Y<n>; CS_EEXIST when it
+ * is up or under way already (*tunnel set all the same). CS_ENOTFOUND, CS_EPOLICY with the reason.
+ */
+int ike_engine_activate(struct ike_engine *e, const char *local_rule, struct ike_now now,
+			uint32_t *tunnel, struct cs_err *err);
+/* n of K<n> or Y<n>; CS_ENOTFOUND. Phase 1 takes its phase 2 with it. Peers are told. */
+int ike_engine_deactivate_p1(struct ike_engine *e, uint32_t tunnel, struct ike_now now,
+			     struct cs_err *err);
+int ike_engine_deactivate_p2(struct ike_engine *e, uint32_t tunnel, struct ike_now now,
+			     struct cs_err *err);
+
+/* Stops when fn returns non-zero, and returns that. The info lives only during the call. */
+typedef int ike_p1_fn(void *arg, const struct ike_p1_info *info);
+typedef int ike_p2_fn(void *arg, const struct ike_p2_info *info);
+int ike_engine_each_p1(const struct ike_engine *e, ike_p1_fn *fn, void *arg);
+int ike_engine_each_p2(const struct ike_engine *e, ike_p2_fn *fn, void *arg);
+
+struct ike_stats {
+	uint64_t received, sent, dropped_malformed, dropped_unknown, dropped_limit, retransmitted;
+	uint64_t repeats_answered, auth_failures, decrypt_failures;
+	uint64_t p1_initiated, p1_responded, p1_up, p1_failed, p2_up, p2_failed, p2_down;
+	uint64_t acquires, acquires_merged, kernel_refusals;
+	unsigned p1_live, p2_live, half_open;
+};
+const struct ike_stats *ike_engine_stats(const struct ike_engine *e);
+
+#endif

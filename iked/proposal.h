@@ -1,0 +1,75 @@
+/*
+ * SA payloads (RFC 2407 section 4.4, RFC 2409 appendix A): parsed into a model, matched against
+ * policy, and built again from the model; what goes out is never an echo.
+ */
+#ifndef IKE_PROPOSAL_H
+#define IKE_PROPOSAL_H
+
+#include "common/alg.h"
+#include "common/buf.h"
+#include "common/err.h"
+#include "policy/policy.h"
+
+/* A phase 1 transform as agreed. */
+struct ike_p1_suite {
+	const struct cs_cipher *cipher;
+	const struct cs_hash *hash;
+	const struct cs_group *group;
+	uint16_t auth;
+	uint64_t life_seconds, life_kbytes; /* 0: not said */
+	uint8_t proposal, transform;	    /* numbers, repeated in the answer */
+};
+
+/* A phase 2 offer as agreed. With cipher and integ of AH + ESP pairs left to a later issue. */
+struct ike_p2_suite {
+	enum pol_proto protocol;
+	const struct cs_cipher *cipher; /* NULL for AH */
+	const struct cs_integ *integ;	/* NULL for AEAD */
+	enum pol_encap encap;		/* UDP-encapsulated numbers are mapped to these */
+	uint16_t group;			/* PFS, or 0 */
+	uint64_t life_seconds, life_kbytes;
+	uint8_t proposal, transform;
+	uint32_t spi; /* the sender's, host byte order */
+};
+
+/* Why nothing matched, for one message that shows offer and answer side by side. */
+struct ike_mismatch {
+	char text[200];
+};
+
+/* ---- phase 1 ---- */
+/* SA payload body with every offer of the action that may be offered. */
+int ike_p1_offer(const struct pol_ke_action *action, struct cs_writer *w, struct cs_err *err);
+/*
+ * As responder: peers' transforms in their order, the first that an offer of the action accepts.
+ * CS_EPOLICY with *why when none; *offer is the index of ours.
+ */
+int ike_p1_choose(struct cs_bytes sa_body, const struct pol_ke_action *action,
+		  struct ike_p1_suite *suite, unsigned *offer, struct ike_mismatch *why,
+		  struct cs_err *err);
+/* The answer: one proposal, one transform, built from the suite. */
+int ike_p1_answer(const struct ike_p1_suite *suite, struct cs_writer *w, struct cs_err *err);
+/* As initiator: exactly one transform, equal to one that we offered. */
+int ike_p1_accept(struct cs_bytes sa_body, const struct pol_ke_action *action,
+		  struct ike_p1_suite *suite, unsigned *offer, struct cs_err *err);
+
+/* ---- phase 2 ---- */
+/* first: index of the offer to put first (the cached one), or -1. group: PFS or 0. */
+int ike_p2_offer(const struct pol_dynvpn_action *action, unsigned group, int first, uint32_t spi,
+		 struct cs_writer *w, struct cs_err *err);
+/* transport_ok: the data endpoints are the security endpoints. */
+int ike_p2_choose(struct cs_bytes sa_body, const struct pol_dynvpn_action *action, bool transport_ok,
+		  struct ike_p2_suite *suite, unsigned *offer, struct ike_mismatch *why,
+		  struct cs_err *err);
+int ike_p2_answer(const struct ike_p2_suite *suite, uint32_t spi, struct cs_writer *w,
+		  struct cs_err *err);
+int ike_p2_accept(struct cs_bytes sa_body, const struct pol_dynvpn_action *action, unsigned group,
+		  struct ike_p2_suite *suite, unsigned *offer, struct cs_err *err);
+/* Bytes of KEYMAT one SA of this suite takes: cipher key, salt, integrity key. */
+size_t ike_p2_keymat_len(const struct ike_p2_suite *suite);
+
+/* "aes256-sha256-modp2048", "esp aes256-sha256 tunnel pfs=modp2048": for logs. */
+const char *ike_p1_suite_text(const struct ike_p1_suite *suite, char *buf, size_t size);
+const char *ike_p2_suite_text(const struct ike_p2_suite *suite, char *buf, size_t size);
+
+#endif

@@ -1,0 +1,311 @@
+/*
+ * policy: the z/OS Policy Agent's IPSec policy, compiled.
+ *
+ * A policy is loaded as a whole, is read-only afterwards and is shared by reference count; rules,
+ * actions and offers are plain structs that the caller reads.  Names and defaults are IBM's
+ * (IP Configuration Reference, "Policy Agent and policy applications").  Times are seconds and
+ * sizes kilobytes here, whatever the file's unit is.
+ */
+#ifndef POL_POLICY_H
+#define POL_POLICY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "common/addr.h"
+#include "common/alg.h"
+#include "common/buf.h"
+#include "common/err.h"
+
+#define POL_NAME_MAX 32
+
+/* ---- identities (RFC 2407 section 4.6.2.1) ---- */
+
+enum pol_id_type {
+	POL_ID_NONE = 0,
+	POL_ID_IPV4_ADDR = 1,
+	POL_ID_FQDN = 2,
+	POL_ID_USER_FQDN = 3,
+	POL_ID_IPV6_ADDR = 5,
+	POL_ID_DER_ASN1_DN = 9,
+	POL_ID_KEY_ID = 11,
+};
+
+/* An identity as the policy codes it; of a remote endpoint it may be a pattern. */
+struct pol_identity {
+	enum pol_id_type type;
+	struct cs_range addr; /* address types: single, prefix or range; lo == hi when exact */
+	char *text;	      /* as coded ("*.example.com", "CN=a,O=b"); owned by the policy */
+	struct cs_bytes data; /* KEY_ID: the bytes; DN: DER when exact and OpenSSL is built in */
+};
+
+/* An identity as a peer sent it or as we send it: the ID payload's body (RFC 2407 4.6.2). */
+struct pol_peer_id {
+	uint8_t type;
+	struct cs_bytes data; /* without type, protocol and port */
+};
+
+/* ---- phase 1 ---- */
+
+enum pol_mode { POL_MODE_MAIN, POL_MODE_AGGRESSIVE, POL_MODE_EITHER, POL_MODE_DONOT };
+enum pol_auth { POL_AUTH_PSK = 1, POL_AUTH_RSA = 3 }; /* RFC 2409 appendix A */
+
+/* Accepted ranges; min == max == 0 stands for None (no limit). */
+struct pol_life {
+	uint32_t proposed, accepted_min, accepted_max;
+};
+
+struct pol_ke_offer {
+	char name[POL_NAME_MAX + 1];
+	const struct cs_cipher *cipher;
+	const struct cs_hash *hash;
+	const struct cs_group *group;
+	enum pol_auth auth;
+	struct pol_life life_seconds, life_kbytes;
+};
+
+struct pol_ke_action {
+	char name[POL_NAME_MAX + 1];
+	enum pol_mode initiate; /* MAIN, AGGRESSIVE or DONOT */
+	enum pol_mode respond;	/* MAIN, AGGRESSIVE or EITHER */
+	bool respond_coded;	/* HowToRespond(IKEv1) stands in the file (see DESIGN on Aggressive) */
+	bool allow_nat, bypass_ip_validation, filter_by_identity;
+	struct pol_ke_offer *offers; /* in order of preference */
+	unsigned n_offers;
+};
+
+struct pol_sec_endpoint {
+	struct pol_identity identity;
+	struct cs_range *locations; /* OR'ed; at least one */
+	unsigned n_locations;
+	char **ca_labels;
+	unsigned n_ca_labels;
+};
+
+struct pol_ke_rule {
+	char name[POL_NAME_MAX + 1], group_name[POL_NAME_MAX + 1];
+	struct pol_sec_endpoint local, remote;
+	const struct pol_ke_action *action;
+	struct cs_bytes shared_key;  /* p NULL when none; in memory of its own, wiped at the end */
+	char key_fingerprint[12];    /* first 4 bytes of SHA-256 in hex; names a key, never shows it */
+};
+
+/* ---- phase 2 ---- */
+
+enum pol_encap { POL_TUNNEL = 1, POL_TRANSPORT = 2 }; /* RFC 2407 section 4.5 */
+enum pol_proto { POL_ESP = 3, POL_AH = 2 };	      /* RFC 2407 section 4.4.1 */
+enum pol_initiation { POL_INIT_EITHER, POL_INIT_LOCAL, POL_INIT_REMOTE };
+enum pol_granularity { POL_FROM_PACKET, POL_FROM_RULE };
+#define POL_PFS_NONE 0u
+
+struct pol_data_offer {
+	char name[POL_NAME_MAX + 1];
+	enum pol_encap encap;
+	enum pol_proto auth_proto;	/* of HowToAuth */
+	const struct cs_cipher *cipher; /* NULL: DoNot */
+	const struct cs_integ *integ;	/* NULL: ESP Null, with AEAD only */
+	struct pol_life life_seconds, life_kbytes;
+};
+
+struct pol_dynvpn_action {
+	char name[POL_NAME_MAX + 1];
+	enum pol_initiation initiation;
+	uint32_t vpn_life;	/* seconds, 0: unlimited */
+	uint16_t initiate_pfs;	/* group number or POL_PFS_NONE */
+	uint16_t *accept_pfs;	/* group numbers, POL_PFS_NONE among them if allowed */
+	unsigned n_accept_pfs;
+	bool passthrough_df, df_set, passthrough_dscp;
+	struct pol_data_offer *offers;
+	unsigned n_offers;
+};
+
+struct pol_start_action {
+	char name[POL_NAME_MAX + 1];
+	int on_demand;		     /* 1, 0, or -1: IpFilterPolicy's AllowOnDemand */
+	struct cs_addr local, remote; /* security endpoints; family 0: from the packet */
+	enum pol_granularity local_ip, remote_ip, local_port, remote_port, protocol;
+};
+
+/* ---- filters ---- */
+
+enum pol_verdict { POL_PERMIT, POL_DENY, POL_IPSEC };
+enum pol_direction { POL_BOTH, POL_IN, POL_OUT };
+enum pol_routing { POL_LOCAL, POL_ROUTED, POL_EITHER };
+enum pol_connect { POL_CONNECT_ANY, POL_CONNECT_IN, POL_CONNECT_OUT };
+enum pol_log { POL_LOG_NO, POL_LOG_YES, POL_LOG_PERMIT, POL_LOG_DENY };
+#define POL_PROTO_ANY (-1)
+#define POL_PROTO_OPAQUE (-2)
+
+struct pol_service {
+	char name[POL_NAME_MAX + 1];
+	int proto;			  /* 0 to 255, POL_PROTO_ANY or POL_PROTO_OPAQUE */
+	uint16_t src_port[2], dst_port[2]; /* from, to; 0 and 0 (or 0 and 65535) is any */
+	int type[2], code[2];		  /* from, to; -1 is any */
+	enum pol_direction direction;
+	enum pol_connect connect;
+	enum pol_routing routing;
+	uint8_t security_class;
+	bool fragments_only;
+};
+
+struct pol_time {
+	int64_t from, to;	   /* ConditionTimeRange, UTC seconds; 0 and 0: no limit */
+	uint16_t months;	   /* bit 0 January */
+	uint32_t days, days_from_end; /* bit 0 the first, the last */
+	uint8_t weekdays;	   /* bit 0 Sunday */
+	uint16_t (*spans)[2];	   /* minutes of the day, from <= t < to; may wrap */
+	unsigned n_spans;
+	int zone;		   /* POL_ZONE_LOCAL, or minutes east of UTC */
+};
+#define POL_ZONE_LOCAL 10000
+
+struct pol_filter_rule {
+	char name[POL_NAME_MAX + 1], group_name[POL_NAME_MAX + 1];
+	char action_name[POL_NAME_MAX + 1];
+	/*
+	 * 16 to 16383 for ipsec rules, stable over generations as long as the rule's name and content
+	 * are the same; the value of the packet mark and the high bits of reqids.  Else 0.
+	 */
+	uint16_t id;
+	struct cs_range *src, *dst; /* source is the local side in bidirectional services */
+	unsigned n_src, n_dst;
+	struct pol_service *services;
+	unsigned n_services;
+	struct pol_time *times; /* none: always */
+	unsigned n_times;
+	enum pol_verdict verdict;
+	enum pol_log log;
+	bool discard_icmp;
+	const struct pol_dynvpn_action *vpn;  /* ipsec rules; NULL otherwise */
+	const struct pol_start_action *start; /* may be NULL */
+	bool on_demand;			      /* what start and the policy's switch come to */
+};
+
+struct pol_local_dynvpn {
+	char name[POL_NAME_MAX + 1], group_name[POL_NAME_MAX + 1];
+	struct cs_selector selector;
+	int type, code; /* -1 any */
+	bool auto_activate;
+};
+
+struct pol_policy {
+	uint64_t generation; /* of the store; 0 when compiled from files and not stored */
+	/* IpFilterPolicy */
+	bool predecap, filter_logging, allow_on_demand, implicit_discard_icmp, fips140;
+	struct pol_filter_rule *rules; /* expanded, in search order */
+	unsigned n_rules;
+	/* KeyExchangePolicy */
+	uint32_t nat_keepalive;
+	struct pol_ke_rule *ke_rules; /* expanded, in search order */
+	unsigned n_ke_rules;
+	/* LocalDynVpnPolicy */
+	struct pol_local_dynvpn *local_rules;
+	unsigned n_local_rules;
+	/* the rest is the policy folder's own */
+	struct pol_private *priv;
+};
+
+/* ---- reading files ---- */
+
+enum pol_severity { POL_ERROR, POL_WARNING, POL_NOTE };
+
+struct pol_diag {
+	enum pol_severity severity;
+	const char *file;
+	unsigned line;
+	const char *statement, *attribute; /* "" when none */
+	const char *text;
+};
+/* Called once for each finding, in file order; what it gets lives only during the call. */
+typedef void pol_diag_fn(void *arg, const struct pol_diag *diag);
+
+/*
+ * Reads policy files for one stack and compiles them. main_file may be a main configuration file
+ * (TcpImage, CommonIpSecConfig), an image file (IpSecConfig) or an IPSec policy file itself; what it
+ * names is read too.  All errors of all files are reported in one run.  0 or negative cs_code; with
+ * errors nothing is returned.  The caller owns one reference.
+ */
+int pol_compile(const char *main_file, const char *stack, pol_diag_fn *diag, void *arg,
+		struct pol_policy **policy, struct cs_err *err);
+struct pol_policy *pol_ref(struct pol_policy *policy);
+void pol_unref(struct pol_policy *policy); /* NULL is allowed; wipes keys with the last one */
+
+/* iked's configuration file (IkeConfig). Missing file: defaults, when allowed. */
+struct pol_ike_config {
+	unsigned log_level, retries, init_wait; /* IkeSyslogLevel, IkeRetries, IkeInitWait (seconds) */
+	unsigned pagent_wait;
+	bool fips140, echo;
+	bool smf_ike_tunnel, smf_dyn_tunnel;
+};
+int pol_ike_config(const char *file, bool may_be_missing, pol_diag_fn *diag, void *arg,
+		   struct pol_ike_config *config, struct cs_err *err);
+
+/* ---- the policy store ---- */
+
+struct pol_store;
+
+/* statedir is $CSIPSEC_STATEDIR/STACK. write: pagent alone; creates and migrates it. */
+int pol_store_open(const char *statedir, bool write, struct pol_store **store, struct cs_err *err);
+void pol_store_close(struct pol_store *store);
+/*
+ * Stores policy as the next generation and makes it the one in force, in one transaction; assigns
+ * rule ids (the policy given is updated).  Secrets go to a database of their own (mode 0640).
+ */
+int pol_store_put(struct pol_store *store, struct pol_policy *policy, struct cs_err *err);
+/* The generation in force; CS_ENOTFOUND when there is none yet. */
+int pol_store_load(struct pol_store *store, struct pol_policy **policy, struct cs_err *err);
+int pol_store_generation(struct pol_store *store, uint64_t *generation, struct cs_err *err);
+
+/* ---- matching: functions over a loaded policy, without I/O ---- */
+
+/* A packet as a filter sees it. type and code: ICMP kinds; -1 where unknown or none. */
+struct pol_packet {
+	bool outbound, routed, fragment;
+	struct cs_addr src, dst;
+	int proto;		     /* -1 unknown (IPv6 fragment) */
+	bool ports_known;
+	uint16_t src_port, dst_port;
+	int type, code;
+	bool tcp_syn_only;	     /* SYN without ACK */
+	uint8_t security_class;
+};
+
+/*
+ * The reference evaluator: walks the list, first match wins, NULL is the implicit deny. It defines
+ * what the compiled nftables ruleset must do.  trace, when given, is called for each rule passed.
+ */
+typedef void pol_trace_fn(void *arg, const struct pol_filter_rule *rule, bool matched,
+			  const char *why_not);
+const struct pol_filter_rule *pol_filter_match(const struct pol_policy *policy,
+					       const struct pol_packet *packet, time_t now,
+					       pol_trace_fn *trace, void *arg);
+bool pol_time_active(const struct pol_time *times, unsigned n, time_t now);
+
+const struct pol_filter_rule *pol_rule_by_id(const struct pol_policy *policy, unsigned id);
+const struct pol_filter_rule *pol_rule_by_name(const struct pol_policy *policy, const char *name);
+const struct pol_local_dynvpn *pol_local_rule_by_name(const struct pol_policy *policy,
+						      const char *name);
+
+/*
+ * The first dynamic rule (ipsec with an IpDynVpnAction, active now) one of whose services covers
+ * the selector entirely; NULL when none does.  Phase 2 as responder and `ipsec -y activate`.
+ */
+const struct pol_filter_rule *pol_dynamic_rule(const struct pol_policy *policy,
+					       const struct cs_selector *selector, time_t now);
+
+/*
+ * The first key exchange rule for these; unknown items (family 0, NULL) are not compared.
+ * remote_id is the identity the peer sent.
+ */
+const struct pol_ke_rule *pol_ke_rule_find(const struct pol_policy *policy,
+					   const struct cs_addr *local,
+					   const struct cs_addr *remote,
+					   const struct pol_peer_id *remote_id);
+bool pol_identity_matches(const struct pol_identity *pattern, const struct pol_peer_id *id);
+/* Text of an identity for logs and displays: value only; never fails, marks what it cannot show. */
+const char *pol_peer_id_text(const struct pol_peer_id *id, char *buf, size_t size);
+const char *pol_id_type_name(unsigned type); /* "ID_IPV4_ADDR" */
+
+#endif

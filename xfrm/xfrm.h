@@ -1,0 +1,190 @@
+/*
+ * xfrm: the kernel.  Security associations, policies, events and counters by XFRM netlink (libmnl),
+ * filters by nftables (libnftables).  Marks and reqids are explained in docs/architecture.md.
+ */
+#ifndef XF_XFRM_H
+#define XF_XFRM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/addr.h"
+#include "common/alg.h"
+#include "common/buf.h"
+#include "common/err.h"
+
+struct pol_policy;
+
+/* ---- marks and reqids ---- */
+
+/*
+ * One field of the packet mark is ours.  Its values: 0 not yet looked at, 1 permitted in clear,
+ * 2 exempt (IKE, outer ESP), 3 arrived in a tunnel and accepted, 16 and up the id of an ipsec rule.
+ */
+enum xf_mark { XF_MARK_NONE = 0, XF_MARK_PERMIT = 1, XF_MARK_EXEMPT = 2, XF_MARK_INBOUND = 3 };
+#define XF_MARK_RULE_MIN 16u
+#define XF_MARK_RULE_MAX 16383u
+#define XF_MARK_SHIFT_DEFAULT 16 /* the field is 14 bits wide: mask 0x3fff0000 */
+
+struct xf_marking {
+	unsigned shift; /* 0 to 18 */
+};
+uint32_t xf_mark_value(const struct xf_marking *m, unsigned value);
+uint32_t xf_mark_mask(const struct xf_marking *m);
+
+/* reqid: 14 bits of rule id, 18 bits of tunnel (0: the rule's anchor, never of an SA). */
+#define XF_REQID_TUNNEL_BITS 18
+#define XF_REQID_TUNNEL_MAX  ((1u << XF_REQID_TUNNEL_BITS) - 1)
+uint32_t xf_reqid(unsigned rule_id, unsigned tunnel);
+unsigned xf_reqid_rule(uint32_t reqid);
+
+/* ---- security associations ---- */
+
+enum xf_mode { XF_TRANSPORT, XF_TUNNEL };
+
+struct xf_said {
+	struct cs_addr dst;
+	uint8_t proto; /* IPPROTO_ESP or IPPROTO_AH */
+	uint32_t spi;  /* host byte order */
+};
+
+/* One direction. Keys are read during the call only. */
+struct xf_sa {
+	struct xf_said id;
+	struct cs_addr src;
+	uint32_t reqid;
+	enum xf_mode mode;
+	bool outbound;
+	const struct cs_cipher *cipher; /* NULL with AH */
+	struct cs_bytes cipher_key;	/* with the salt behind it for AEAD */
+	const struct cs_integ *integ;	/* NULL with AEAD */
+	struct cs_bytes integ_key;
+	struct cs_selector selector;	/* transport mode restricts to it; as seen from this host */
+	uint32_t soft_seconds, hard_seconds; /* 0: none */
+	uint64_t soft_bytes, hard_bytes;     /* 0: none */
+	bool tell_first_packet; /* a soft expire event with the first packet (soft packet limit 1) */
+	uint32_t replay_window; /* packets; 0 on outbound */
+	uint32_t acquire_seq;	/* of the acquire this answers, so that its larval state goes; 0 none */
+	uint16_t encap_sport, encap_dport; /* UDP encapsulation (RFC 3948); 0: none */
+};
+
+struct xf_counters {
+	uint64_t packets, bytes;
+	uint64_t added, used; /* seconds since the epoch; used 0: never */
+	uint32_t replay_errors, integrity_failures;
+};
+
+/* ---- policies ---- */
+
+enum xf_dir { XF_IN, XF_OUT, XF_FWD };
+enum xf_action { XF_ALLOW, XF_BLOCK };
+
+#define XF_PRIO_TUNNEL	1000u /* iked's, one a tunnel, ahead of its anchor */
+#define XF_PRIO_ANCHOR	2000u /* pagent's, one an ipsec rule and family */
+#define XF_PRIO_CLOSED	3000u /* pagent's, unmarked: what stays shut when our table is gone */
+
+struct xf_policy {
+	enum xf_dir dir;
+	struct cs_selector selector; /* as seen from this host; in and fwd are turned round for the kernel */
+	uint8_t family;		     /* with an all-zero selector */
+	uint32_t priority;
+	uint32_t mark, mark_mask;
+	enum xf_action action;
+	/* template; none when reqid and optional are 0 */
+	bool has_template, optional;
+	enum xf_mode mode;
+	uint8_t proto;
+	uint32_t reqid;
+	struct cs_addr local, remote; /* tunnel mode; none: any */
+};
+
+/* ---- the netlink socket ---- */
+
+struct xf_kernel;
+
+int xf_open(const struct xf_marking *marking, struct xf_kernel **k, struct cs_err *err);
+void xf_close(struct xf_kernel *k);
+
+/* What this kernel can do, tried and not guessed; missing names what lacks, for one clear message. */
+struct xf_abilities {
+	bool xfrm, esp4, esp6, nft_inet, nft_xfrm;
+	char missing[160];
+};
+void xf_probe(struct xf_kernel *k, struct xf_abilities *abilities);
+
+/*
+ * Requests are synchronous.  A refusal is CS_EKERNEL (CS_EEXIST, CS_ENOTFOUND where that is the
+ * reason) with the object and the kernel's extended-ack text.
+ */
+int xf_sa_spi(struct xf_kernel *k, const struct cs_addr *src, const struct cs_addr *dst,
+	      uint8_t proto, uint32_t reqid, enum xf_mode mode, uint32_t *spi, struct cs_err *err);
+int xf_sa_add(struct xf_kernel *k, const struct xf_sa *sa, struct cs_err *err);
+int xf_sa_update(struct xf_kernel *k, const struct xf_sa *sa, struct cs_err *err); /* over a larval */
+int xf_sa_delete(struct xf_kernel *k, const struct xf_said *id, struct cs_err *err);
+int xf_sa_counters(struct xf_kernel *k, const struct xf_said *id, struct xf_counters *c,
+		   struct cs_err *err);
+typedef int xf_sa_fn(void *arg, const struct xf_sa *sa, const struct xf_counters *c);
+int xf_sa_dump(struct xf_kernel *k, xf_sa_fn *fn, void *arg, struct cs_err *err); /* no keys */
+int xf_policy_add(struct xf_kernel *k, const struct xf_policy *p, struct cs_err *err); /* or replace */
+int xf_policy_delete(struct xf_kernel *k, const struct xf_policy *p, struct cs_err *err);
+typedef int xf_policy_fn(void *arg, const struct xf_policy *p);
+int xf_policy_dump(struct xf_kernel *k, xf_policy_fn *fn, void *arg, struct cs_err *err);
+/* Ends a larval state of an acquire that will not be answered, so that the next packet asks again. */
+int xf_larval_clear(struct xf_kernel *k, const struct xf_said *id, const struct cs_addr *src,
+		    uint32_t acquire_seq, struct cs_err *err);
+
+/* ---- events ---- */
+
+struct xf_acquire {
+	unsigned rule_id;	     /* from the mark of the policy that asked; 0: not ours */
+	struct cs_selector selector; /* of the packet, as seen from this host */
+	struct cs_addr src, dst;     /* of the larval state */
+	uint8_t proto;
+	uint32_t seq;
+};
+struct xf_expire {
+	struct xf_said id;
+	bool hard;
+	struct xf_counters counters;
+};
+struct xf_event_ops {
+	void (*acquire)(void *arg, const struct xf_acquire *a);
+	void (*expire)(void *arg, const struct xf_expire *e);
+	/* The kernel dropped events (ENOBUFS): dump and reconcile. */
+	void (*overrun)(void *arg);
+	/* Somebody removed our nftables table or changed it (pagent). */
+	void (*ruleset)(void *arg);
+};
+struct xf_events;
+
+int xf_events_open(const struct xf_marking *marking, bool ruleset, struct xf_events **ev,
+		   struct cs_err *err);
+int xf_events_fd(const struct xf_events *ev); /* non-blocking; readable: call xf_events_read */
+int xf_events_read(struct xf_events *ev, const struct xf_event_ops *ops, void *arg,
+		   struct cs_err *err);
+void xf_events_close(struct xf_events *ev);
+
+/* ---- the policy in the kernel (pagent) ---- */
+
+/*
+ * Puts a policy in force: policies for new ipsec rules, one nftables transaction, then the removal
+ * of what the new policy no longer needs. Repeating it is harmless and repairs what is missing.
+ */
+int xf_install(struct xf_kernel *k, const struct pol_policy *policy, struct cs_err *err);
+/* Removes our table and pagent's own policies; iked's tunnels are iked's. */
+int xf_uninstall(struct xf_kernel *k, struct cs_err *err);
+/* The ruleset that xf_install would load; malloc'ed text, for tests and `pagent -n --nft`. */
+char *xf_ruleset(const struct xf_marking *marking, const struct pol_policy *policy);
+/* Is our table there, with the generation of this policy? */
+bool xf_installed(struct xf_kernel *k, const struct pol_policy *policy);
+
+/* Counters of one installed filter: rule by its position, service, and direction. */
+struct xf_filter_count {
+	unsigned rule, service; /* indices; rule == n_rules: the implicit deny */
+	bool outbound;
+	uint64_t packets, bytes;
+};
+typedef void xf_filter_fn(void *arg, const struct xf_filter_count *c);
+int xf_filter_counts(struct xf_kernel *k, xf_filter_fn *fn, void *arg, struct cs_err *err);
+
+#endif
