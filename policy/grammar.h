@@ -1,0 +1,59 @@
+/*
+ * The grammar as a table: a row a statement, a row a parameter. Parser, defaults, the store and the
+ * compatibility page all read it; there is no second list. Private to policy/.
+ */
+#ifndef POL_GRAMMAR_H
+#define POL_GRAMMAR_H
+
+#include <stdbool.h>
+
+enum pol_kind {		 /* what a parameter's value is */
+	POL_K_KEYWORD,	 /* one of the words in `values` ("A|B|C") */
+	POL_K_YESNO,
+	POL_K_ONOFF,
+	POL_K_NUMBER,	 /* min to max */
+	POL_K_NUMBERS,	 /* n, or n m, n:m, n-m */
+	POL_K_LIFE,	 /* like NUMBER(S), or None where `values` says so */
+	POL_K_ADDR,	 /* one address */
+	POL_K_ADDRS,	 /* address, prefix, range, or a word of `values` */
+	POL_K_NAME,	 /* a user's name */
+	POL_K_REF,	 /* the name of an object of statement `of` */
+	POL_K_BLOCK,	 /* an inline statement `of` */
+	POL_K_TEXT,	 /* checked by a function of its own, or rest of the line */
+};
+
+enum pol_evidence { POL_DOCUMENTED, POL_FROM_MEMORY, POL_OURS };
+enum pol_support { POL_SUPPORTED, POL_NOTED, POL_REFUSED };
+
+struct pol_param {
+	const char *keyword;
+	enum pol_kind kind;
+	const char *values;	   /* allowed words, NULL */
+	const char *of;		   /* REF and BLOCK: which statement */
+	unsigned long min, max;
+	const char *preset;	   /* default as text, NULL: none */
+	bool required, repeatable, secret;
+	enum pol_support support;
+	enum pol_evidence evidence;
+	const char *note; /* for the compatibility page and for diagnostics of noted ones */
+};
+
+enum pol_naming { POL_NAME_NONE, POL_NAME_OPTIONAL, POL_NAME_REQUIRED };
+
+struct pol_statement {
+	const char *keyword;
+	enum pol_naming naming;
+	bool global;		 /* may stand at top level */
+	bool selector_name;	 /* the name may be a selector of the ipsec command: no '-' first, no ',' */
+	enum pol_support support;
+	enum pol_evidence evidence;
+	const struct pol_param *params; /* ends with keyword NULL */
+	const char *note;
+};
+
+/* Case-insensitive; NULL when unknown. */
+const struct pol_statement *pol_statement_find(const char *keyword);
+const struct pol_param *pol_param_find(const struct pol_statement *s, const char *keyword);
+const struct pol_statement *pol_statements(unsigned *n);
+
+#endif
