@@ -7,19 +7,19 @@
 
 #include <stdbool.h>
 
-enum pol_kind {		 /* what a parameter's value is */
-	POL_K_KEYWORD,	 /* one of the words in `values` ("A|B|C") */
-	POL_K_YESNO,
-	POL_K_ONOFF,
-	POL_K_NUMBER,	 /* min to max */
-	POL_K_NUMBERS,	 /* n, or n m, n:m, n-m */
-	POL_K_LIFE,	 /* like NUMBER(S), or None where `values` says so */
-	POL_K_ADDR,	 /* one address */
-	POL_K_ADDRS,	 /* address, prefix, range, or a word of `values` */
-	POL_K_NAME,	 /* a user's name */
-	POL_K_REF,	 /* the name of an object of statement `of` */
-	POL_K_BLOCK,	 /* an inline statement `of` */
-	POL_K_TEXT,	 /* checked by a function of its own, or rest of the line */
+enum pol_kind {                /* what a parameter's value is */
+		POL_K_KEYWORD, /* one of the words in `values` ("A|B|C") */
+		POL_K_YESNO,
+		POL_K_ONOFF,
+		POL_K_NUMBER,  /* min to max */
+		POL_K_NUMBERS, /* n, or n m, n:m, n-m */
+		POL_K_LIFE,    /* like NUMBER(S), or None where `values` says so */
+		POL_K_ADDR,    /* one address */
+		POL_K_ADDRS,   /* address, prefix, range, or a word of `values` */
+		POL_K_NAME,    /* a user's name */
+		POL_K_REF,     /* the name of an object of statement `of` */
+		POL_K_BLOCK,   /* an inline statement `of` */
+		POL_K_TEXT,    /* checked by a function of its own, or rest of the line */
 };
 
 enum pol_evidence { POL_DOCUMENTED, POL_FROM_MEMORY, POL_OURS };
@@ -28,10 +28,10 @@ enum pol_support { POL_SUPPORTED, POL_NOTED, POL_REFUSED };
 struct pol_param {
 	const char *keyword;
 	enum pol_kind kind;
-	const char *values;	   /* allowed words, NULL */
-	const char *of;		   /* REF and BLOCK: which statement */
+	const char *values; /* allowed words, NULL */
+	const char *of;     /* REF and BLOCK: which statement */
 	unsigned long min, max;
-	const char *preset;	   /* default as text, NULL: none */
+	const char *preset; /* default as text, NULL: none */
 	bool required, repeatable, secret;
 	enum pol_support support;
 	enum pol_evidence evidence;
@@ -43,8 +43,9 @@ enum pol_naming { POL_NAME_NONE, POL_NAME_OPTIONAL, POL_NAME_REQUIRED };
 struct pol_statement {
 	const char *keyword;
 	enum pol_naming naming;
-	bool global;		 /* may stand at top level */
-	bool selector_name;	 /* the name may be a selector of the ipsec command: no '-' first, no ',' */
+	bool global;        /* may stand at top level */
+	bool selector_name; /* the name may be a selector of the ipsec command: no '-' first, no ','
+			     */
 	enum pol_support support;
 	enum pol_evidence evidence;
 	const struct pol_param *params; /* ends with keyword NULL */

@@ -13,15 +13,15 @@ struct pol_node;
 /* One line of a block: an attribute with its value, or a nested statement. Order is the file's. */
 struct pol_item {
 	const struct pol_param *param; /* row of the grammar */
-	char *value;		       /* rest of the line, trimmed, comment cut; NULL for a block */
-	struct pol_node *block;	       /* nested statement; NULL for an attribute */
+	char *value;            /* rest of the line, trimmed, comment cut; NULL for a block */
+	struct pol_node *block; /* nested statement; NULL for an attribute */
 	unsigned line;
 };
 
 struct pol_node {
 	const struct pol_statement *statement; /* row of the grammar */
-	char *name;			       /* NULL: anonymous */
-	const char *file;		       /* one of the tree's file names */
+	char *name;                            /* NULL: anonymous */
+	const char *file;                      /* one of the tree's file names */
 	unsigned line;
 	bool from_common; /* of a CommonIpSecConfig file: searched after the stack's own */
 	struct pol_item *items;
@@ -41,7 +41,7 @@ void pol_tree_free(struct pol_tree *tree); /* wipes values of secret parameters 
 const struct pol_tree *pol_policy_tree(const struct pol_policy *policy);
 
 /* Takes the tree over on success. Same checks for a tree from files and one from the store. */
-int pol_compile_tree(struct pol_tree *tree, pol_diag_fn *diag, void *arg, struct pol_policy **policy,
-		     struct cs_err *err);
+int pol_compile_tree(struct pol_tree *tree, pol_diag_fn *diag, void *arg,
+		     struct pol_policy **policy, struct cs_err *err);
 
 #endif
