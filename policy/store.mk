@@ -1,0 +1,2 @@
+# policy: the store, matching and pagent.
+POLICY_STORE_SOURCES =
