@@ -13,7 +13,7 @@
 
 struct cs_addr {
 	uint8_t family; /* AF_INET, AF_INET6, or 0 for none */
-	uint8_t b[16];	/* network byte order; IPv4 in the first four, the rest zero */
+	uint8_t b[16];  /* network byte order; IPv4 in the first four, the rest zero */
 };
 
 /* Every address from lo to hi, both included and of one family; a single address has lo == hi. */
@@ -33,8 +33,8 @@ struct cs_selector {
 	uint16_t local_port, remote_port;
 };
 
-#define CS_ADDR_STRLEN	   46
-#define CS_RANGE_STRLEN	   96  /* "a", "a/len" or "a-b" */
+#define CS_ADDR_STRLEN     46
+#define CS_RANGE_STRLEN    96  /* "a", "a/len" or "a-b" */
 #define CS_ENDPOINT_STRLEN 56  /* "a:port", "[a]:port" */
 #define CS_SELECTOR_STRLEN 240 /* "local[proto/port] - remote[proto/port]" */
 

@@ -13,20 +13,20 @@
 
 /* A cipher with one key length. */
 struct cs_cipher {
-	const char *keyword;   /* "AES_CBC"; key_bits tells rows of one keyword apart */
-	const char *display;   /* "AES-CBC" as the ipsec command shows it */
-	const char *suite;     /* "aes256" as peers write it, for our logs */
-	const char *xfrm;      /* "cbc(aes)" */
-	uint16_t ike;	       /* phase 1 encryption attribute, 0: not in phase 1 */
-	uint16_t esp;	       /* ESP transform identifier, 0: not in phase 2 */
-	uint16_t key_bits;     /* as negotiated; 0 for NULL */
-	uint8_t block;	       /* bytes; also the IV of CBC */
-	uint8_t salt;	       /* bytes of KEYMAT behind the key (GCM: 4) */
-	uint16_t icv_bits;     /* AEAD: length of its check value, else 0 */
-	uint8_t smf;	       /* code in SMF 119 and NMI */
-	bool key_attr;	       /* key length goes over the wire as an attribute */
+	const char *keyword; /* "AES_CBC"; key_bits tells rows of one keyword apart */
+	const char *display; /* "AES-CBC" as the ipsec command shows it */
+	const char *suite;   /* "aes256" as peers write it, for our logs */
+	const char *xfrm;    /* "cbc(aes)" */
+	uint16_t ike;        /* phase 1 encryption attribute, 0: not in phase 1 */
+	uint16_t esp;        /* ESP transform identifier, 0: not in phase 2 */
+	uint16_t key_bits;   /* as negotiated; 0 for NULL */
+	uint8_t block;       /* bytes; also the IV of CBC */
+	uint8_t salt;        /* bytes of KEYMAT behind the key (GCM: 4) */
+	uint16_t icv_bits;   /* AEAD: length of its check value, else 0 */
+	uint8_t smf;         /* code in SMF 119 and NMI */
+	bool key_attr;       /* key length goes over the wire as an attribute */
 	bool fips;
-	bool supported;	       /* false: a policy naming it is refused */
+	bool supported; /* false: a policy naming it is refused */
 };
 
 /* A hash of phase 1 with the PRF it stands for. */
@@ -35,8 +35,8 @@ struct cs_hash {
 	const char *display; /* "HMAC-SHA2-256-128" */
 	const char *prf;     /* "HMAC-SHA2-256" */
 	const char *suite;   /* "sha256" */
-	uint16_t ike;	     /* phase 1 hash attribute */
-	uint8_t len;	     /* bytes */
+	uint16_t ike;        /* phase 1 hash attribute */
+	uint8_t len;         /* bytes */
 	uint8_t smf;
 	bool fips;
 };
@@ -47,8 +47,8 @@ struct cs_integ {
 	const char *display; /* "HMAC-SHA2-256-128" */
 	const char *suite;   /* "sha256" */
 	const char *xfrm;    /* "hmac(sha256)" */
-	uint16_t esp;	     /* RFC 2407 authentication algorithm attribute */
-	uint16_t ah;	     /* AH transform identifier */
+	uint16_t esp;        /* RFC 2407 authentication algorithm attribute */
+	uint16_t ah;         /* AH transform identifier */
 	uint16_t key_bits;
 	uint16_t icv_bits; /* truncation, always told to the kernel */
 	uint8_t smf;
@@ -64,10 +64,11 @@ struct cs_group {
 	uint16_t number;     /* RFC 2409 group description */
 	enum cs_group_kind kind;
 	uint16_t bits;
-	uint16_t public_len; /* bytes of a KE payload: modulus length, or x and y */
-	uint16_t secret_len; /* bytes of g^xy, left-padded; x alone for ECP (RFC 5903) */
+	uint16_t public_len;    /* bytes of a KE payload: modulus length, or x and y */
+	uint16_t secret_len;    /* bytes of g^xy, left-padded; x alone for ECP (RFC 5903) */
 	uint16_t exponent_bits; /* of our short exponents; 0 for ECP */
-	uint16_t order_bits; /* of a small subgroup (Group22 to 24), which costs a y^q check; else 0 */
+	uint16_t order_bits; /* of a small subgroup (Group22 to 24), which costs a y^q check; else 0
+			      */
 	bool fips;
 };
 

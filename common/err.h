@@ -11,20 +11,20 @@
 
 enum cs_code {
 	CS_OK = 0,
-	CS_EINVAL = -1,	 /* the caller's value is not allowed */
-	CS_EPARSE = -2,	 /* text or bytes from outside do not follow their format */
+	CS_EINVAL = -1, /* the caller's value is not allowed */
+	CS_EPARSE = -2, /* text or bytes from outside do not follow their format */
 	CS_ENOTFOUND = -3,
 	CS_EEXIST = -4,
 	CS_ENOMEM = -5,
-	CS_ESYS = -6,	 /* a system call failed; the text says which and why */
-	CS_EKERNEL = -7, /* the kernel refused a netlink or nftables request */
-	CS_ESTORE = -8,	 /* sqlite failed */
-	CS_ECRYPTO = -9, /* a cryptographic library failed or refused */
-	CS_EAUTH = -10,	 /* a hash, signature or credential does not match */
+	CS_ESYS = -6,     /* a system call failed; the text says which and why */
+	CS_EKERNEL = -7,  /* the kernel refused a netlink or nftables request */
+	CS_ESTORE = -8,   /* sqlite failed */
+	CS_ECRYPTO = -9,  /* a cryptographic library failed or refused */
+	CS_EAUTH = -10,   /* a hash, signature or credential does not match */
 	CS_EPOLICY = -11, /* policy does not allow it */
 	CS_ELIMIT = -12,  /* a documented bound is reached */
 	CS_EUNSUPPORTED = -13,
-	CS_EAGAIN = -14,  /* not now; nothing is wrong */
+	CS_EAGAIN = -14, /* not now; nothing is wrong */
 	CS_EPERM = -15,
 };
 

@@ -32,8 +32,7 @@ void cs_log_level(enum cs_severity least);
 void cs_log(struct cs_logctx ctx, const char *id, enum cs_severity severity, const char *format,
 	    ...) __attribute__((format(printf, 4, 5)));
 /* Writes a line that somebody formatted already (the engine's own log operation does). */
-void cs_log_text(struct cs_logctx ctx, const char *id, enum cs_severity severity,
-		 const char *text);
+void cs_log_text(struct cs_logctx ctx, const char *id, enum cs_severity severity, const char *text);
 /* The line as it is written, without program and time: "12 CSI1001I K1: text". */
 void cs_log_line(char *line, unsigned size, struct cs_logctx ctx, const char *id, const char *text);
 

@@ -15,7 +15,7 @@
 
 #include "common/err.h"
 
-#define CS_NMI_VERSION	 1
+#define CS_NMI_VERSION   1
 #define CS_NMI_FRAME_MAX (1u << 20)
 
 /* ---- server, on the daemon's libuv loop ---- */
@@ -37,7 +37,8 @@ int cs_nmi_serve(uv_loop_t *loop, const char *path, const char *program, cs_nmi_
 void cs_nmi_entry(struct cs_nmi_server *s, uint64_t ticket, json_t *entry);
 void cs_nmi_done(struct cs_nmi_server *s, uint64_t ticket, json_t *fields);
 void cs_nmi_error(struct cs_nmi_server *s, uint64_t ticket, enum cs_code code, const char *text);
-void cs_nmi_stop(struct cs_nmi_server *s); /* closes everything; memory goes with the loop's next turn */
+void cs_nmi_stop(
+	struct cs_nmi_server *s); /* closes everything; memory goes with the loop's next turn */
 
 /* ---- client, blocking ---- */
 

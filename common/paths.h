@@ -8,8 +8,8 @@
 #include "common/err.h"
 
 #define CS_STACK_DEFAULT "TCPIP"
-#define CS_STACK_MAX	 24
-#define CS_PATH_MAX	 256
+#define CS_STACK_MAX     24
+#define CS_PATH_MAX      256
 
 /* Letters, digits, '_', '-', '@', '#', '$', '.', not starting with '.' or '-'; at most 24. */
 int cs_stack_check(const char *stack, struct cs_err *err);
@@ -19,7 +19,8 @@ int cs_run_path(const char *stack, const char *leaf, char path[static CS_PATH_MA
 int cs_state_path(const char *stack, const char *leaf, char path[static CS_PATH_MAX],
 		  struct cs_err *err);
 int cs_conf_path(const char *leaf, char path[static CS_PATH_MAX], struct cs_err *err);
-/* Makes a directory and its parents with mode for the last one; an existing one is left as it is. */
+/* Makes a directory and its parents with mode for the last one; an existing one is left as it is.
+ */
 int cs_make_dir(const char *path, unsigned mode, struct cs_err *err);
 
 #endif

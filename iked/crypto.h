@@ -10,7 +10,7 @@
 #include "common/buf.h"
 #include "common/err.h"
 
-#define IKE_HASH_MAX   64  /* SHA2-512 */
+#define IKE_HASH_MAX   64 /* SHA2-512 */
 #define IKE_BLOCK_MAX  16
 #define IKE_KEY_MAX    32
 #define IKE_PUBLIC_MAX 512 /* Group16 */
@@ -29,8 +29,9 @@ struct ike_part { /* concatenated input */
 int ike_hash(const struct cs_hash *h, const struct ike_part *parts, unsigned n,
 	     uint8_t out[static IKE_HASH_MAX], struct cs_err *err);
 /* HMAC of the negotiated hash; out gets h->len bytes. */
-int ike_prf(const struct cs_hash *h, const uint8_t *key, size_t key_len, const struct ike_part *parts,
-	    unsigned n, uint8_t out[static IKE_HASH_MAX], struct cs_err *err);
+int ike_prf(const struct cs_hash *h, const uint8_t *key, size_t key_len,
+	    const struct ike_part *parts, unsigned n, uint8_t out[static IKE_HASH_MAX],
+	    struct cs_err *err);
 /* CBC in place; len a multiple of the block; iv is replaced by the last ciphertext block. */
 int ike_cbc(const struct cs_cipher *c, bool encrypt, const uint8_t *key, uint8_t *iv, uint8_t *data,
 	    size_t len, struct cs_err *err);
@@ -59,19 +60,21 @@ int ike_phase1_iv(const struct cs_hash *h, const struct cs_cipher *c, struct cs_
 /* hash(last phase 1 block | message id), the first IV of another exchange. */
 int ike_phase2_iv(const struct cs_hash *h, const struct cs_cipher *c, const uint8_t *last_block,
 		  uint32_t message_id, uint8_t iv[static IKE_BLOCK_MAX], struct cs_err *err);
-/* HASH_I (initiator) or HASH_R: prf(SKEYID, gx_own | gx_peer | CKY_own | CKY_peer | SAi_b | ID_own_b). */
+/* HASH_I (initiator) or HASH_R: prf(SKEYID, gx_own | gx_peer | CKY_own | CKY_peer | SAi_b |
+ * ID_own_b). */
 int ike_hash_auth(const struct cs_hash *h, const uint8_t *skeyid, struct cs_bytes gx_own,
 		  struct cs_bytes gx_peer, const uint8_t *cookie_own, const uint8_t *cookie_peer,
 		  struct cs_bytes sai_b, struct cs_bytes id_b, uint8_t out[static IKE_HASH_MAX],
 		  struct cs_err *err);
-/* HASH(1): ni_b empty; HASH(2): ni_b given; HASH(3): third true, rest is Nr_b. Informational: HASH(1). */
-int ike_hash_quick(const struct cs_hash *h, const uint8_t *skeyid_a, uint32_t message_id, bool third,
-		   struct cs_bytes ni_b, struct cs_bytes rest, uint8_t out[static IKE_HASH_MAX],
-		   struct cs_err *err);
+/* HASH(1): ni_b empty; HASH(2): ni_b given; HASH(3): third true, rest is Nr_b. Informational:
+ * HASH(1). */
+int ike_hash_quick(const struct cs_hash *h, const uint8_t *skeyid_a, uint32_t message_id,
+		   bool third, struct cs_bytes ni_b, struct cs_bytes rest,
+		   uint8_t out[static IKE_HASH_MAX], struct cs_err *err);
 /* KEYMAT (RFC 2409 section 5.5); gxy empty without PFS; spi in host byte order. */
-int ike_keymat(const struct cs_hash *h, const uint8_t *skeyid_d, struct cs_bytes gxy, uint8_t protocol,
-	       uint32_t spi, struct cs_bytes ni, struct cs_bytes nr, uint8_t *out, size_t len,
-	       struct cs_err *err);
+int ike_keymat(const struct cs_hash *h, const uint8_t *skeyid_d, struct cs_bytes gxy,
+	       uint8_t protocol, uint32_t spi, struct cs_bytes ni, struct cs_bytes nr, uint8_t *out,
+	       size_t len, struct cs_err *err);
 
 /* ---- Diffie-Hellman ---- */
 
@@ -95,7 +98,8 @@ int ike_dh_keypair(const struct cs_group *g, struct ike_dh **dh, struct cs_err *
 struct cs_bytes ike_dh_public(const struct ike_dh *dh); /* g->public_len bytes */
 const struct cs_group *ike_dh_group(const struct ike_dh *dh);
 /* Checks length, range and curve before computing. CS_EAUTH for a value that is not allowed. */
-int ike_dh_secret(const struct ike_dh *dh, struct cs_bytes peer, uint8_t *secret, struct cs_err *err);
+int ike_dh_secret(const struct ike_dh *dh, struct cs_bytes peer, uint8_t *secret,
+		  struct cs_err *err);
 void ike_dh_free(struct ike_dh *dh); /* NULL is allowed */
 /* Deterministic keys for simulation and known answers: exponent from these bytes. */
 int ike_dh_from_private(const struct cs_group *g, struct cs_bytes private_value, struct ike_dh **dh,
@@ -103,9 +107,10 @@ int ike_dh_from_private(const struct cs_group *g, struct cs_bytes private_value,
 
 /* ---- the secret arena: locked, not dumped, wiped ---- */
 
-int ike_arena_init(size_t max_bytes, struct cs_err *err); /* once a process; grows up to max_bytes */
-void *ike_arena_get(size_t size);			   /* zeroed; NULL when full */
-void ike_arena_put(void *p, size_t size);		   /* wipes */
+int ike_arena_init(size_t max_bytes,
+		   struct cs_err *err);   /* once a process; grows up to max_bytes */
+void *ike_arena_get(size_t size);         /* zeroed; NULL when full */
+void ike_arena_put(void *p, size_t size); /* wipes */
 size_t ike_arena_used(void);
 
 #endif

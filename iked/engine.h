@@ -34,11 +34,22 @@ enum ike_done { IKE_DONE, IKE_LATER };
 
 /* ---- views: what displays, the store and the audit trail know of an SA ---- */
 
-enum ike_p1_state { IKE_P1_INIT, IKE_P1_WAIT_SA, IKE_P1_IN_KE, IKE_P1_WAIT_KE, IKE_P1_DONE,
-		    IKE_P1_EXPIRED };
+enum ike_p1_state {
+	IKE_P1_INIT,
+	IKE_P1_WAIT_SA,
+	IKE_P1_IN_KE,
+	IKE_P1_WAIT_KE,
+	IKE_P1_DONE,
+	IKE_P1_EXPIRED
+};
 enum ike_p2_state { IKE_P2_PENDING, IKE_P2_INIT, IKE_P2_KEP, IKE_P2_DONE, IKE_P2_EXPIRED };
-enum ike_activation { IKE_ACT_USER = 1, IKE_ACT_REMOTE = 2, IKE_ACT_ONDEMAND = 3,
-		      IKE_ACT_TAKEOVER = 5, IKE_ACT_AUTO = 6 };
+enum ike_activation {
+	IKE_ACT_USER = 1,
+	IKE_ACT_REMOTE = 2,
+	IKE_ACT_ONDEMAND = 3,
+	IKE_ACT_TAKEOVER = 5,
+	IKE_ACT_AUTO = 6
+};
 
 #define IKE_ID_TEXT 256
 
@@ -49,7 +60,7 @@ struct ike_p1_info {
 	bool initiator;
 	enum pol_mode mode;
 	const char *rule, *action; /* names, "" before one is known */
-	uint32_t instance;	   /* message instance number of the negotiation */
+	uint32_t instance;         /* message instance number of the negotiation */
 	struct cs_endpoint local, remote;
 	uint8_t local_id_type, remote_id_type;
 	char local_id[IKE_ID_TEXT], remote_id[IKE_ID_TEXT];
@@ -63,13 +74,14 @@ struct ike_p1_info {
 };
 
 struct ike_p2_info {
-	uint32_t tunnel;	/* n of Y<n> */
-	uint32_t parent;	/* n of K<n> */
+	uint32_t tunnel; /* n of Y<n> */
+	uint32_t parent; /* n of K<n> */
 	uint32_t generation;
 	enum ike_p2_state state;
 	bool initiator;
 	enum ike_activation activation;
-	const char *rule, *action, *local_rule; /* IpFilterRule, IpDynVpnAction, LocalDynVpnRule or "" */
+	const char *rule, *action,
+		*local_rule; /* IpFilterRule, IpDynVpnAction, LocalDynVpnRule or "" */
 	uint16_t rule_id;
 	uint32_t reqid, instance;
 	struct ike_p2_suite suite;
@@ -85,10 +97,10 @@ struct ike_p2_info {
 /* ---- records: the audit trail and the SA cache, one transaction each ---- */
 
 enum ike_record_kind {
-	IKE_REC_P1_UP,	   /* SMF 73 */
+	IKE_REC_P1_UP,     /* SMF 73 */
 	IKE_REC_P1_DOWN,   /* SMF 74 */
 	IKE_REC_P2_INTENT, /* gates the install */
-	IKE_REC_P2_UP,	   /* SMF 75 and 77: result of an intent */
+	IKE_REC_P2_UP,     /* SMF 75 and 77: result of an intent */
 	IKE_REC_P2_FAILED, /* the other result of an intent: the kernel refused */
 	IKE_REC_P2_DOWN,   /* SMF 76 and 78 */
 };
@@ -99,7 +111,8 @@ struct ike_record {
 	uint64_t intent; /* P2_UP and P2_FAILED: the transaction number of their intent */
 	const struct ike_p1_info *p1;
 	const struct ike_p2_info *p2; /* NULL for phase 1 kinds */
-	const struct xf_counters *in, *out; /* P2_DOWN: last counters, NULL when not known any more */
+	const struct xf_counters *in,
+		*out;       /* P2_DOWN: last counters, NULL when not known any more */
 	const char *reason; /* "" for UP */
 };
 
@@ -112,11 +125,11 @@ struct ike_pk_job {
 	enum ike_pk_kind kind;
 	uint64_t owner; /* the engine's */
 	const struct cs_group *group;
-	struct ike_dh *dh; /* KEYPAIR: result. SECRET: ours, stays the engine's */
+	struct ike_dh *dh;            /* KEYPAIR: result. SECRET: ours, stays the engine's */
 	uint8_t peer[IKE_PUBLIC_MAX]; /* SECRET: the peer's value, peer_len bytes */
 	size_t peer_len;
 	uint8_t secret[IKE_SECRET_MAX]; /* SECRET: result, group->secret_len bytes */
-	int status; /* result: 0 or cs_code */
+	int status;                     /* result: 0 or cs_code */
 	struct cs_err err;
 };
 /* Does the work; safe on any thread. */
@@ -130,8 +143,8 @@ struct ike_event {
 	enum ike_event_kind kind;
 	uint32_t instance;
 	uint32_t p1_tunnel, p2_tunnel; /* 0: none */
-	const char *rule;	       /* key exchange or filter rule, "" when none */
-	const char *reason;	       /* one sentence; FAILED and DOWN */
+	const char *rule;              /* key exchange or filter rule, "" when none */
+	const char *reason;            /* one sentence; FAILED and DOWN */
 };
 
 /* ---- operations ---- */
@@ -144,9 +157,11 @@ struct ike_ops {
 	enum ike_done (*pk)(void *ctx, struct ike_pk_job *job);
 
 	/* The kernel; each refusal has its text. */
-	int (*sa_spi)(void *ctx, const struct cs_addr *src, const struct cs_addr *dst, uint8_t proto,
-		      uint32_t reqid, enum xf_mode mode, uint32_t *spi, struct cs_err *err);
-	int (*sa_update)(void *ctx, const struct xf_sa *sa, struct cs_err *err); /* inbound, over sa_spi */
+	int (*sa_spi)(void *ctx, const struct cs_addr *src, const struct cs_addr *dst,
+		      uint8_t proto, uint32_t reqid, enum xf_mode mode, uint32_t *spi,
+		      struct cs_err *err);
+	int (*sa_update)(void *ctx, const struct xf_sa *sa,
+			 struct cs_err *err); /* inbound, over sa_spi */
 	int (*sa_add)(void *ctx, const struct xf_sa *sa, struct cs_err *err);
 	int (*sa_delete)(void *ctx, const struct xf_said *id, struct cs_err *err);
 	int (*sa_counters)(void *ctx, const struct xf_said *id, struct xf_counters *c,
@@ -171,13 +186,14 @@ struct ike_ops {
 struct ike_engine;
 
 struct ike_settings {
-	unsigned retries;	 /* IkeRetries, 6 */
-	unsigned init_wait_ms;	 /* IkeInitWait, 2000 */
-	uint16_t port;		 /* 500 */
-	unsigned max_half_open;	 /* responder exchanges without an authenticated peer; 0: 1000 */
-	unsigned reserved_half_open; /* of these, for peers that the policy names by address; 0: a quarter */
-	unsigned max_p1, max_p2; /* bounds; 0: 200,000 */
-	unsigned replay_window;	 /* packets; 0: 128 */
+	unsigned retries;       /* IkeRetries, 6 */
+	unsigned init_wait_ms;  /* IkeInitWait, 2000 */
+	uint16_t port;          /* 500 */
+	unsigned max_half_open; /* responder exchanges without an authenticated peer; 0: 1000 */
+	unsigned reserved_half_open; /* of these, for peers that the policy names by address; 0: a
+					quarter */
+	unsigned max_p1, max_p2;     /* bounds; 0: 200,000 */
+	unsigned replay_window;      /* packets; 0: 128 */
 	struct xf_marking marking;
 };
 
@@ -208,14 +224,16 @@ void ike_engine_tick(struct ike_engine *e, struct ike_now now);
  * (recorded, peer told); found ones with a reqid of ours that we do not know are deleted.
  */
 void ike_engine_resync_begin(struct ike_engine *e);
-void ike_engine_resync_sa(struct ike_engine *e, const struct xf_sa *sa, const struct xf_counters *c);
+void ike_engine_resync_sa(struct ike_engine *e, const struct xf_sa *sa,
+			  const struct xf_counters *c);
 void ike_engine_resync_end(struct ike_engine *e, struct ike_now now);
 
 /* ---- commands ---- */
 
 /*
- * `-y activate`: negotiates the tunnel of a LocalDynVpnRule. *tunnel is n of Y<n>; CS_EEXIST when it
- * is up or under way already (*tunnel set all the same). CS_ENOTFOUND, CS_EPOLICY with the reason.
+ * `-y activate`: negotiates the tunnel of a LocalDynVpnRule. *tunnel is n of Y<n>; CS_EEXIST when
+ * it is up or under way already (*tunnel set all the same). CS_ENOTFOUND, CS_EPOLICY with the
+ * reason.
  */
 int ike_engine_activate(struct ike_engine *e, const char *local_rule, struct ike_now now,
 			uint32_t *tunnel, struct cs_err *err);

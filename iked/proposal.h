@@ -17,16 +17,16 @@ struct ike_p1_suite {
 	const struct cs_group *group;
 	uint16_t auth;
 	uint64_t life_seconds, life_kbytes; /* 0: not said */
-	uint8_t proposal, transform;	    /* numbers, repeated in the answer */
+	uint8_t proposal, transform;        /* numbers, repeated in the answer */
 };
 
 /* A phase 2 offer as agreed. With cipher and integ of AH + ESP pairs left to a later issue. */
 struct ike_p2_suite {
 	enum pol_proto protocol;
 	const struct cs_cipher *cipher; /* NULL for AH */
-	const struct cs_integ *integ;	/* NULL for AEAD */
-	enum pol_encap encap;		/* UDP-encapsulated numbers are mapped to these */
-	uint16_t group;			/* PFS, or 0 */
+	const struct cs_integ *integ;   /* NULL for AEAD */
+	enum pol_encap encap;           /* UDP-encapsulated numbers are mapped to these */
+	uint16_t group;                 /* PFS, or 0 */
 	uint64_t life_seconds, life_kbytes;
 	uint8_t proposal, transform;
 	uint32_t spi; /* the sender's, host byte order */
@@ -58,9 +58,9 @@ int ike_p1_accept(struct cs_bytes sa_body, const struct pol_ke_action *action,
 int ike_p2_offer(const struct pol_dynvpn_action *action, unsigned group, int first, uint32_t spi,
 		 struct cs_writer *w, struct cs_err *err);
 /* transport_ok: the data endpoints are the security endpoints. */
-int ike_p2_choose(struct cs_bytes sa_body, const struct pol_dynvpn_action *action, bool transport_ok,
-		  struct ike_p2_suite *suite, unsigned *offer, struct ike_mismatch *why,
-		  struct cs_err *err);
+int ike_p2_choose(struct cs_bytes sa_body, const struct pol_dynvpn_action *action,
+		  bool transport_ok, struct ike_p2_suite *suite, unsigned *offer,
+		  struct ike_mismatch *why, struct cs_err *err);
 int ike_p2_answer(const struct ike_p2_suite *suite, uint32_t spi, struct cs_writer *w,
 		  struct cs_err *err);
 int ike_p2_accept(struct cs_bytes sa_body, const struct pol_dynvpn_action *action, unsigned group,

@@ -7,38 +7,41 @@
 
 #include <stdbool.h>
 
-enum pol_kind {		 /* what a parameter's value is */
-	POL_K_KEYWORD,	 /* one of the words in `values` ("A|B|C", also "A|A X" for an optional X) */
-	POL_K_YESNO,
-	POL_K_ONOFF,
-	POL_K_NUMBER,	 /* min to max, or a word of `values` */
-	POL_K_NUMBERS,	 /* n, or n m, n:m, n-m; or a word of `values` */
-	POL_K_ADDR,	 /* one address, or a word of `values` */
-	POL_K_ADDRS,	 /* address, prefix, range, or a word of `values` */
-	POL_K_NAME,	 /* a user's name */
-	POL_K_REF,	 /* the name of an object of statement `of` */
-	POL_K_BLOCK,	 /* an inline statement `of` */
-	POL_K_TEXT,	 /* checked by a function of its own; `values`: what the first word may be */
+enum pol_kind {                /* what a parameter's value is */
+		POL_K_KEYWORD, /* one of the words in `values` ("A|B|C", also "A|A X" for an
+				  optional X) */
+		POL_K_YESNO,
+		POL_K_ONOFF,
+		POL_K_NUMBER,  /* min to max, or a word of `values` */
+		POL_K_NUMBERS, /* n, or n m, n:m, n-m; or a word of `values` */
+		POL_K_ADDR,    /* one address, or a word of `values` */
+		POL_K_ADDRS,   /* address, prefix, range, or a word of `values` */
+		POL_K_NAME,    /* a user's name */
+		POL_K_REF,     /* the name of an object of statement `of` */
+		POL_K_BLOCK,   /* an inline statement `of` */
+		POL_K_TEXT, /* checked by a function of its own; `values`: what the first word may
+			       be */
 };
 
 enum pol_evidence { POL_DOCUMENTED, POL_FROM_MEMORY, POL_OURS };
 enum pol_support {
 	POL_SUPPORTED,
 	POL_DEPRECATED, /* works; a warning names what to write instead */
-	POL_NOTED,	/* accepted without effect */
+	POL_NOTED,      /* accepted without effect */
 	POL_REFUSED,
 };
 
 struct pol_param {
 	const char *keyword;
 	enum pol_kind kind;
-	const char *values;	   /* allowed words, NULL */
-	const char *of;		   /* REF and BLOCK: which statement */
+	const char *values; /* allowed words, NULL */
+	const char *of;     /* REF and BLOCK: which statement */
 	unsigned long min, max;
-	const char *preset;	   /* default as text, NULL: none */
+	const char *preset; /* default as text, NULL: none */
 	/*
-	 * Parameters of one group stand for one thing: at least one of them where they are required,
-	 * and not two different ones where they are not repeatable. NULL: a group of its own.
+	 * Parameters of one group stand for one thing: at least one of them where they are
+	 * required, and not two different ones where they are not repeatable. NULL: a group of its
+	 * own.
 	 */
 	const char *group;
 	bool required, repeatable, secret;
@@ -56,8 +59,9 @@ struct pol_statement {
 	const char *keyword; /* "IDS*": every keyword that begins so (only noted statements) */
 	enum pol_place place;
 	enum pol_naming naming;
-	bool global;		 /* may stand at top level */
-	bool selector_name;	 /* the name may be a selector of the ipsec command: no '-' first, no ',' */
+	bool global;        /* may stand at top level */
+	bool selector_name; /* the name may be a selector of the ipsec command: no '-' first, no ','
+			     */
 	enum pol_support support;
 	enum pol_evidence evidence;
 	const struct pol_param *params; /* ends with keyword NULL */

@@ -5,11 +5,11 @@
 #include "policy/lex.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
-#include <fcntl.h>
 
 #include "common/buf.h"
 
@@ -51,10 +51,8 @@ static int add_line(struct pol_lines *lines, char *text, size_t len, unsigned nu
 			return 0;
 	}
 	if ((lines->n & (lines->n - 1)) == 0) { /* grows at powers of two */
-		unsigned room = lines->n ? 2 * lines->n : 64;
-		struct pol_line *more = lines->n && lines->n < 64
-						? lines->lines
-						: realloc(lines->lines, room * sizeof(*more));
+		size_t room = lines->n ? 2 * (size_t)lines->n : 1;
+		struct pol_line *more = realloc(lines->lines, room * sizeof(*more));
 
 		if (!more)
 			return cs_fail(err, CS_ENOMEM, "out of memory");

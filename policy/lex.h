@@ -9,15 +9,15 @@
 
 #include "common/err.h"
 
-#define POL_LINE_MAX 4096u	   /* bytes of a line without its end */
-#define POL_FILE_MAX (16u << 20)   /* bytes of a file */
+#define POL_LINE_MAX  4096u       /* bytes of a line without its end */
+#define POL_FILE_MAX  (16u << 20) /* bytes of a file */
 #define POL_LINES_MAX (1u << 20)
 
 /* A line that says something; lines of blanks and comments are left out. */
 struct pol_line {
 	char *text; /* trimmed, comment cut; "" when bad */
 	unsigned number;
-	bool glued;	 /* the comment that was cut began inside a word */
+	bool glued;      /* the comment that was cut began inside a word */
 	const char *bad; /* why the line cannot be read; NULL: it can */
 };
 

@@ -37,7 +37,7 @@ enum pol_id_type {
 struct pol_identity {
 	enum pol_id_type type;
 	struct cs_range addr; /* address types: single, prefix or range; lo == hi when exact */
-	char *text;	      /* as coded ("*.example.com", "CN=a,O=b"); owned by the policy */
+	char *text;           /* as coded ("*.example.com", "CN=a,O=b"); owned by the policy */
 	struct cs_bytes data; /* KEY_ID: the bytes; DN: DER when exact and OpenSSL is built in */
 };
 
@@ -69,8 +69,8 @@ struct pol_ke_offer {
 struct pol_ke_action {
 	char name[POL_NAME_MAX + 1];
 	enum pol_mode initiate; /* MAIN, AGGRESSIVE or DONOT */
-	enum pol_mode respond;	/* MAIN, AGGRESSIVE or EITHER */
-	bool respond_coded;	/* HowToRespond(IKEv1) stands in the file (see DESIGN on Aggressive) */
+	enum pol_mode respond;  /* MAIN, AGGRESSIVE or EITHER */
+	bool respond_coded; /* HowToRespond(IKEv1) stands in the file (see DESIGN on Aggressive) */
 	bool allow_nat, bypass_ip_validation, filter_by_identity;
 	struct pol_ke_offer *offers; /* in order of preference */
 	unsigned n_offers;
@@ -88,14 +88,14 @@ struct pol_ke_rule {
 	char name[POL_NAME_MAX + 1], group_name[POL_NAME_MAX + 1];
 	struct pol_sec_endpoint local, remote;
 	const struct pol_ke_action *action;
-	struct cs_bytes shared_key;  /* p NULL when none; in memory of its own, wiped at the end */
-	char key_fingerprint[12];    /* first 4 bytes of SHA-256 in hex; names a key, never shows it */
+	struct cs_bytes shared_key; /* p NULL when none; in memory of its own, wiped at the end */
+	char key_fingerprint[12]; /* first 4 bytes of SHA-256 in hex; names a key, never shows it */
 };
 
 /* ---- phase 2 ---- */
 
 enum pol_encap { POL_TUNNEL = 1, POL_TRANSPORT = 2 }; /* RFC 2407 section 4.5 */
-enum pol_proto { POL_ESP = 3, POL_AH = 2 };	      /* RFC 2407 section 4.4.1 */
+enum pol_proto { POL_ESP = 3, POL_AH = 2 };           /* RFC 2407 section 4.4.1 */
 enum pol_initiation { POL_INIT_EITHER, POL_INIT_LOCAL, POL_INIT_REMOTE };
 enum pol_granularity { POL_FROM_PACKET, POL_FROM_RULE };
 #define POL_PFS_NONE 0u
@@ -103,18 +103,18 @@ enum pol_granularity { POL_FROM_PACKET, POL_FROM_RULE };
 struct pol_data_offer {
 	char name[POL_NAME_MAX + 1];
 	enum pol_encap encap;
-	enum pol_proto auth_proto;	/* of HowToAuth */
+	enum pol_proto auth_proto;      /* of HowToAuth */
 	const struct cs_cipher *cipher; /* NULL: DoNot */
-	const struct cs_integ *integ;	/* NULL: ESP Null, with AEAD only */
+	const struct cs_integ *integ;   /* NULL: ESP Null, with AEAD only */
 	struct pol_life life_seconds, life_kbytes;
 };
 
 struct pol_dynvpn_action {
 	char name[POL_NAME_MAX + 1];
 	enum pol_initiation initiation;
-	uint32_t vpn_life;	/* seconds, 0: unlimited */
-	uint16_t initiate_pfs;	/* group number or POL_PFS_NONE */
-	uint16_t *accept_pfs;	/* group numbers, POL_PFS_NONE among them if allowed */
+	uint32_t vpn_life;     /* seconds, 0: unlimited */
+	uint16_t initiate_pfs; /* group number or POL_PFS_NONE */
+	uint16_t *accept_pfs;  /* group numbers, POL_PFS_NONE among them if allowed */
 	unsigned n_accept_pfs;
 	bool passthrough_df, df_set, passthrough_dscp;
 	struct pol_data_offer *offers;
@@ -123,7 +123,7 @@ struct pol_dynvpn_action {
 
 struct pol_start_action {
 	char name[POL_NAME_MAX + 1];
-	int on_demand;		     /* 1, 0, or -1: IpFilterPolicy's AllowOnDemand */
+	int on_demand;                /* 1, 0, or -1: IpFilterPolicy's AllowOnDemand */
 	struct cs_addr local, remote; /* security endpoints; family 0: from the packet */
 	enum pol_granularity local_ip, remote_ip, local_port, remote_port, protocol;
 };
@@ -135,14 +135,14 @@ enum pol_direction { POL_BOTH, POL_IN, POL_OUT };
 enum pol_routing { POL_LOCAL, POL_ROUTED, POL_EITHER };
 enum pol_connect { POL_CONNECT_ANY, POL_CONNECT_IN, POL_CONNECT_OUT };
 enum pol_log { POL_LOG_NO, POL_LOG_YES, POL_LOG_PERMIT, POL_LOG_DENY };
-#define POL_PROTO_ANY (-1)
+#define POL_PROTO_ANY    (-1)
 #define POL_PROTO_OPAQUE (-2)
 
 struct pol_service {
 	char name[POL_NAME_MAX + 1];
-	int proto;			  /* 0 to 255, POL_PROTO_ANY or POL_PROTO_OPAQUE */
+	int proto;                         /* 0 to 255, POL_PROTO_ANY or POL_PROTO_OPAQUE */
 	uint16_t src_port[2], dst_port[2]; /* from, to; 0 and 0 (or 0 and 65535) is any */
-	int type[2], code[2];		  /* from, to; -1 is any */
+	int type[2], code[2];              /* from, to; -1 is any */
 	enum pol_direction direction;
 	enum pol_connect connect;
 	enum pol_routing routing;
@@ -151,13 +151,13 @@ struct pol_service {
 };
 
 struct pol_time {
-	int64_t from, to;	   /* ConditionTimeRange, UTC seconds; 0 and 0: no limit */
-	uint16_t months;	   /* bit 0 January */
+	int64_t from, to;             /* ConditionTimeRange, UTC seconds; 0 and 0: no limit */
+	uint16_t months;              /* bit 0 January */
 	uint32_t days, days_from_end; /* bit 0 the first, the last */
-	uint8_t weekdays;	   /* bit 0 Sunday */
-	uint16_t (*spans)[2];	   /* minutes of the day, from <= t < to; may wrap */
+	uint8_t weekdays;             /* bit 0 Sunday */
+	uint16_t (*spans)[2];         /* minutes of the day, from <= t < to; may wrap */
 	unsigned n_spans;
-	int zone;		   /* POL_ZONE_LOCAL, or minutes east of UTC */
+	int zone; /* POL_ZONE_LOCAL, or minutes east of UTC */
 };
 #define POL_ZONE_LOCAL 10000
 
@@ -165,8 +165,8 @@ struct pol_filter_rule {
 	char name[POL_NAME_MAX + 1], group_name[POL_NAME_MAX + 1];
 	char action_name[POL_NAME_MAX + 1];
 	/*
-	 * 16 to 16383 for ipsec rules, stable over generations as long as the rule's name and content
-	 * are the same; the value of the packet mark and the high bits of reqids.  Else 0.
+	 * 16 to 16383 for ipsec rules, stable over generations as long as the rule's name and
+	 * content are the same; the value of the packet mark and the high bits of reqids.  Else 0.
 	 */
 	uint16_t id;
 	struct cs_range *src, *dst; /* source is the local side in bidirectional services */
@@ -180,7 +180,7 @@ struct pol_filter_rule {
 	bool discard_icmp;
 	const struct pol_dynvpn_action *vpn;  /* ipsec rules; NULL otherwise */
 	const struct pol_start_action *start; /* may be NULL */
-	bool on_demand;			      /* what start and the policy's switch come to */
+	bool on_demand;                       /* what start and the policy's switch come to */
 };
 
 struct pol_local_dynvpn {
@@ -223,9 +223,9 @@ typedef void pol_diag_fn(void *arg, const struct pol_diag *diag);
 
 /*
  * Reads policy files for one stack and compiles them. main_file may be a main configuration file
- * (TcpImage, CommonIpSecConfig), an image file (IpSecConfig) or an IPSec policy file itself; what it
- * names is read too.  All errors of all files are reported in one run.  0 or negative cs_code; with
- * errors nothing is returned.  The caller owns one reference.
+ * (TcpImage, CommonIpSecConfig), an image file (IpSecConfig) or an IPSec policy file itself; what
+ * it names is read too.  All errors of all files are reported in one run.  0 or negative cs_code;
+ * with errors nothing is returned.  The caller owns one reference.
  */
 int pol_compile(const char *main_file, const char *stack, pol_diag_fn *diag, void *arg,
 		struct pol_policy **policy, struct cs_err *err);
@@ -234,7 +234,8 @@ void pol_unref(struct pol_policy *policy); /* NULL is allowed; wipes keys with t
 
 /* iked's configuration file (IkeConfig). Missing file: defaults, when allowed. */
 struct pol_ike_config {
-	unsigned log_level, retries, init_wait; /* IkeSyslogLevel, IkeRetries, IkeInitWait (seconds) */
+	unsigned log_level, retries,
+		init_wait; /* IkeSyslogLevel, IkeRetries, IkeInitWait (seconds) */
 	unsigned pagent_wait;
 	bool fips140, echo;
 	bool smf_ike_tunnel, smf_dyn_tunnel;
@@ -264,11 +265,11 @@ int pol_store_generation(struct pol_store *store, uint64_t *generation, struct c
 struct pol_packet {
 	bool outbound, routed, fragment;
 	struct cs_addr src, dst;
-	int proto;		     /* -1 unknown (IPv6 fragment) */
+	int proto; /* -1 unknown (IPv6 fragment) */
 	bool ports_known;
 	uint16_t src_port, dst_port;
 	int type, code;
-	bool tcp_syn_only;	     /* SYN without ACK */
+	bool tcp_syn_only; /* SYN without ACK */
 	uint8_t security_class;
 };
 

@@ -13,16 +13,16 @@ struct pol_node;
 /* One line of a block: an attribute with its value, or a nested statement. Order is the file's. */
 struct pol_item {
 	const struct pol_param *param; /* row of the grammar */
-	char *value;		       /* rest of the line, trimmed, comment cut; NULL for a block */
-	struct pol_node *block;	       /* nested statement; NULL for an attribute */
-	struct pol_node *target;       /* POL_K_REF: what the name refers to; set by the resolver */
+	char *value;             /* rest of the line, trimmed, comment cut; NULL for a block */
+	struct pol_node *block;  /* nested statement; NULL for an attribute */
+	struct pol_node *target; /* POL_K_REF: what the name refers to; set by the resolver */
 	unsigned line;
 };
 
 struct pol_node {
 	const struct pol_statement *statement; /* row of the grammar */
-	char *name;			       /* NULL: anonymous */
-	const char *file;		       /* one of the tree's file names */
+	char *name;                            /* NULL: anonymous */
+	const char *file;                      /* one of the tree's file names */
 	unsigned line;
 	bool from_common; /* of a CommonIpSecConfig file: searched after the stack's own */
 	struct pol_item *items;
@@ -44,7 +44,7 @@ struct pol_tree *pol_tree_new(void);
 const char *pol_tree_file(struct pol_tree *tree, const char *name); /* the tree's copy of name */
 struct pol_node *pol_node_new(const struct pol_statement *statement, const char *name,
 			      const char *file, unsigned line);
-void pol_node_free(struct pol_node *node);		       /* with all that it holds */
+void pol_node_free(struct pol_node *node);                       /* with all that it holds */
 bool pol_tree_add(struct pol_tree *tree, struct pol_node *node); /* takes node over if true */
 /* One of value (copied) and block (taken over if true) is NULL. */
 bool pol_node_add(struct pol_node *node, const struct pol_param *param, const char *value,
@@ -54,7 +54,7 @@ void pol_tree_free(struct pol_tree *tree); /* wipes values of secret parameters 
 const struct pol_tree *pol_policy_tree(const struct pol_policy *policy);
 
 /* Takes the tree over on success. Same checks for a tree from files and one from the store. */
-int pol_compile_tree(struct pol_tree *tree, pol_diag_fn *diag, void *arg, struct pol_policy **policy,
-		     struct cs_err *err);
+int pol_compile_tree(struct pol_tree *tree, pol_diag_fn *diag, void *arg,
+		     struct pol_policy **policy, struct cs_err *err);
 
 #endif

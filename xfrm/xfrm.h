@@ -22,8 +22,8 @@ struct pol_policy;
  * 2 exempt (IKE, outer ESP), 3 arrived in a tunnel and accepted, 16 and up the id of an ipsec rule.
  */
 enum xf_mark { XF_MARK_NONE = 0, XF_MARK_PERMIT = 1, XF_MARK_EXEMPT = 2, XF_MARK_INBOUND = 3 };
-#define XF_MARK_RULE_MIN 16u
-#define XF_MARK_RULE_MAX 16383u
+#define XF_MARK_RULE_MIN      16u
+#define XF_MARK_RULE_MAX      16383u
 #define XF_MARK_SHIFT_DEFAULT 16 /* the field is 14 bits wide: mask 0x3fff0000 */
 
 struct xf_marking {
@@ -56,15 +56,17 @@ struct xf_sa {
 	enum xf_mode mode;
 	bool outbound;
 	const struct cs_cipher *cipher; /* NULL with AH */
-	struct cs_bytes cipher_key;	/* with the salt behind it for AEAD */
-	const struct cs_integ *integ;	/* NULL with AEAD */
+	struct cs_bytes cipher_key;     /* with the salt behind it for AEAD */
+	const struct cs_integ *integ;   /* NULL with AEAD */
 	struct cs_bytes integ_key;
-	struct cs_selector selector;	/* transport mode restricts to it; as seen from this host */
+	struct cs_selector selector; /* transport mode restricts to it; as seen from this host */
 	uint32_t soft_seconds, hard_seconds; /* 0: none */
 	uint64_t soft_bytes, hard_bytes;     /* 0: none */
-	bool tell_first_packet; /* a soft expire event with the first packet (soft packet limit 1) */
+	bool tell_first_packet; /* a soft expire event with the first packet (soft packet limit 1)
+				 */
 	uint32_t replay_window; /* packets; 0 on outbound */
-	uint32_t acquire_seq;	/* of the acquire this answers, so that its larval state goes; 0 none */
+	uint32_t acquire_seq; /* of the acquire this answers, so that its larval state goes; 0 none
+			       */
 	uint16_t encap_sport, encap_dport; /* UDP encapsulation (RFC 3948); 0: none */
 };
 
@@ -79,14 +81,15 @@ struct xf_counters {
 enum xf_dir { XF_IN, XF_OUT, XF_FWD };
 enum xf_action { XF_ALLOW, XF_BLOCK };
 
-#define XF_PRIO_TUNNEL	1000u /* iked's, one a tunnel, ahead of its anchor */
-#define XF_PRIO_ANCHOR	2000u /* pagent's, one an ipsec rule and family */
-#define XF_PRIO_CLOSED	3000u /* pagent's, unmarked: what stays shut when our table is gone */
+#define XF_PRIO_TUNNEL 1000u /* iked's, one a tunnel, ahead of its anchor */
+#define XF_PRIO_ANCHOR 2000u /* pagent's, one an ipsec rule and family */
+#define XF_PRIO_CLOSED 3000u /* pagent's, unmarked: what stays shut when our table is gone */
 
 struct xf_policy {
 	enum xf_dir dir;
-	struct cs_selector selector; /* as seen from this host; in and fwd are turned round for the kernel */
-	uint8_t family;		     /* with an all-zero selector */
+	struct cs_selector
+		selector; /* as seen from this host; in and fwd are turned round for the kernel */
+	uint8_t family;   /* with an all-zero selector */
 	uint32_t priority;
 	uint32_t mark, mark_mask;
 	enum xf_action action;
@@ -105,7 +108,8 @@ struct xf_kernel;
 int xf_open(const struct xf_marking *marking, struct xf_kernel **k, struct cs_err *err);
 void xf_close(struct xf_kernel *k);
 
-/* What this kernel can do, tried and not guessed; missing names what lacks, for one clear message. */
+/* What this kernel can do, tried and not guessed; missing names what lacks, for one clear message.
+ */
 struct xf_abilities {
 	bool xfrm, esp4, esp6, nft_inet, nft_xfrm;
 	char missing[160];
@@ -119,24 +123,27 @@ void xf_probe(struct xf_kernel *k, struct xf_abilities *abilities);
 int xf_sa_spi(struct xf_kernel *k, const struct cs_addr *src, const struct cs_addr *dst,
 	      uint8_t proto, uint32_t reqid, enum xf_mode mode, uint32_t *spi, struct cs_err *err);
 int xf_sa_add(struct xf_kernel *k, const struct xf_sa *sa, struct cs_err *err);
-int xf_sa_update(struct xf_kernel *k, const struct xf_sa *sa, struct cs_err *err); /* over a larval */
+int xf_sa_update(struct xf_kernel *k, const struct xf_sa *sa,
+		 struct cs_err *err); /* over a larval */
 int xf_sa_delete(struct xf_kernel *k, const struct xf_said *id, struct cs_err *err);
 int xf_sa_counters(struct xf_kernel *k, const struct xf_said *id, struct xf_counters *c,
 		   struct cs_err *err);
 typedef int xf_sa_fn(void *arg, const struct xf_sa *sa, const struct xf_counters *c);
 int xf_sa_dump(struct xf_kernel *k, xf_sa_fn *fn, void *arg, struct cs_err *err); /* no keys */
-int xf_policy_add(struct xf_kernel *k, const struct xf_policy *p, struct cs_err *err); /* or replace */
+int xf_policy_add(struct xf_kernel *k, const struct xf_policy *p,
+		  struct cs_err *err); /* or replace */
 int xf_policy_delete(struct xf_kernel *k, const struct xf_policy *p, struct cs_err *err);
 typedef int xf_policy_fn(void *arg, const struct xf_policy *p);
 int xf_policy_dump(struct xf_kernel *k, xf_policy_fn *fn, void *arg, struct cs_err *err);
-/* Ends a larval state of an acquire that will not be answered, so that the next packet asks again. */
+/* Ends a larval state of an acquire that will not be answered, so that the next packet asks again.
+ */
 int xf_larval_clear(struct xf_kernel *k, const struct xf_said *id, const struct cs_addr *src,
 		    uint32_t acquire_seq, struct cs_err *err);
 
 /* ---- events ---- */
 
 struct xf_acquire {
-	unsigned rule_id;	     /* from the mark of the policy that asked; 0: not ours */
+	unsigned rule_id;            /* from the mark of the policy that asked; 0: not ours */
 	struct cs_selector selector; /* of the packet, as seen from this host */
 	struct cs_addr src, dst;     /* of the larval state */
 	uint8_t proto;

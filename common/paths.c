@@ -1,0 +1,77 @@
+/* Where a stack's files are. */
+#include "common/paths.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+int cs_stack_check(const char *stack, struct cs_err *err)
+{
+	size_t n = strlen(stack);
+
+	if (n == 0 || n > CS_STACK_MAX)
+		return cs_fail(err, CS_EINVAL, "a stack name has 1 to %d characters", CS_STACK_MAX);
+	if (stack[0] == '.' || stack[0] == '-')
+		return cs_fail(err, CS_EINVAL, "a stack name does not start with '%c'", stack[0]);
+	for (size_t i = 0; i < n; i++)
+		if (!isalnum((unsigned char)stack[i]) && !strchr("_-@#$.", stack[i]))
+			return cs_fail(err, CS_EINVAL, "a stack name does not contain '%c'",
+				       isprint((unsigned char)stack[i]) ? stack[i] : '?');
+	return 0;
+}
+
+static int join(const char *variable, const char *preset, const char *stack, const char *leaf,
+		char path[static CS_PATH_MAX], struct cs_err *err)
+{
+	const char *base = getenv(variable);
+	int n;
+
+	if (!base || !*base)
+		base = preset;
+	n = snprintf(path, CS_PATH_MAX, "%s%s%s%s%s", base, stack ? "/" : "", stack ? stack : "",
+		     leaf ? "/" : "", leaf ? leaf : "");
+	if (n < 0 || n >= CS_PATH_MAX)
+		return cs_fail(err, CS_EINVAL, "the path in %s is too long", variable);
+	return 0;
+}
+
+int cs_run_path(const char *stack, const char *leaf, char path[static CS_PATH_MAX],
+		struct cs_err *err)
+{
+	return join("CSIPSEC_RUNDIR", "/run/csipsec", stack, leaf, path, err);
+}
+
+int cs_state_path(const char *stack, const char *leaf, char path[static CS_PATH_MAX],
+		  struct cs_err *err)
+{
+	return join("CSIPSEC_STATEDIR", "/var/lib/csipsec", stack, leaf, path, err);
+}
+
+int cs_conf_path(const char *leaf, char path[static CS_PATH_MAX], struct cs_err *err)
+{
+	return join("CSIPSEC_CONFDIR", "/etc/csipsec", NULL, leaf, path, err);
+}
+
+int cs_make_dir(const char *path, unsigned mode, struct cs_err *err)
+{
+	char part[CS_PATH_MAX];
+	size_t n = strlen(path);
+
+	if (n == 0 || n >= sizeof(part))
+		return cs_fail(err, CS_EINVAL, "cannot make a directory of this path");
+	memcpy(part, path, n + 1);
+	for (char *p = part + 1; *p; p++) {
+		if (*p != '/')
+			continue;
+		*p = '\0';
+		if (mkdir(part, 0755) < 0 && errno != EEXIST)
+			return cs_fail_errno(err, "cannot make %s", part);
+		*p = '/';
+	}
+	if (mkdir(part, mode) < 0 && errno != EEXIST)
+		return cs_fail_errno(err, "cannot make %s", part);
+	return 0;
+}
