@@ -65,7 +65,7 @@ static int read_all(struct cs_nmi *nmi, uint8_t *to, size_t len, int64_t deadlin
 			len -= (size_t)n;
 			continue;
 		}
-		if (n == 0)
+		if (n == 0 || errno == ECONNRESET)
 			return cs_fail(err, CS_ESYS, "the daemon closed the connection");
 		if (errno == EINTR)
 			continue;

@@ -516,6 +516,7 @@ START_TEST(test_noise)
 		size_t len = sizeof(bytes) - (size_t)(rand_r(&seed) % 4);
 		int fd = raw_connect();
 
+		json_decref(raw_read(fd));
 		memcpy(bytes, request, sizeof(bytes));
 		for (int flips = rand_r(&seed) % 4; flips > 0; flips--)
 			bytes[(size_t)rand_r(&seed) % sizeof(bytes)] ^=
