@@ -1,0 +1,147 @@
+/*
+ * Every single and every double loss, duplication and swap of the nine messages of Main Mode and
+ * Quick Mode, for each suite, with the initiator on either side.  Afterwards traffic must flow both
+ * ways, at once and without a new negotiation by the clock's mercy: within the retransmission time.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/sim/sim.h"
+
+#define MESSAGES 9
+#define KINDS    3 /* lose, double, swap with the next */
+#define TROUBLES (MESSAGES * KINDS)
+#define WITHIN   120000 /* milliseconds: two losses cost at most 2 + 4 + 8 s, a Quick Mode more */
+
+enum { LOSE, DOUBLE, SWAP };
+
+struct script {
+	int trouble[2]; /* message * KINDS + kind, -1: none */
+	unsigned seen;  /* distinct first transmissions so far */
+	uint64_t sums[64];
+	unsigned done; /* bit a trouble */
+};
+
+static uint64_t fingerprint(const uint8_t *data, size_t len)
+{
+	uint64_t h = 1469598103934665603ull;
+
+	for (size_t i = 0; i < len; i++)
+		h = (h ^ data[i]) * 1099511628211ull;
+	return h;
+}
+
+/* The number of this message in the order of first transmission, from 0. */
+static unsigned number_of(struct script *s, const uint8_t *data, size_t len, bool *first)
+{
+	uint64_t sum = fingerprint(data, len);
+	unsigned i;
+
+	for (i = 0; i < s->seen && i < 64; i++)
+		if (s->sums[i] == sum) {
+			*first = false;
+			return i;
+		}
+	*first = true;
+	if (s->seen < 64)
+		s->sums[s->seen] = sum;
+	return s->seen++;
+}
+
+static bool script_step(struct sim *sim, unsigned host, const uint8_t *data, size_t len,
+			unsigned *copies, uint64_t *delay)
+{
+	struct script *s = sim->net.script_arg;
+	bool first;
+	unsigned n = number_of(s, data, len, &first);
+
+	(void)host;
+	for (unsigned t = 0; t < 2; t++) {
+		if (s->trouble[t] < 0 || s->done & (1u << t) ||
+		    (unsigned)s->trouble[t] / KINDS != n)
+			continue;
+		s->done |= 1u << t;
+		switch (s->trouble[t] % KINDS) {
+		case LOSE:
+			return false;
+		case DOUBLE:
+			*copies = 2;
+			break;
+		case SWAP:
+			*delay += 150; /* longer than a round trip with its computations */
+			break;
+		}
+		break;
+	}
+	return true;
+}
+
+static bool run(struct pol_policy *const policy[2], bool ipv6, int a, int b, unsigned starter,
+		char *failure, size_t size)
+{
+	static struct sim sim;
+	struct script script = {.trouble = {a, b}};
+
+	sim_init(&sim, (uint64_t)(a + 1) * 1000 + (uint64_t)(b + 1), false);
+	sim.pk_delay = 5;
+	sim.commit_delay = 5;
+	for (unsigned i = 0; i < 2; i++)
+		sim_add_host(&sim, sim_address(ipv6, i), policy[i]);
+	sim.net.script = script_step;
+	sim.net.script_arg = &script;
+	sim_at(&sim, 1100, starter, SIM_TRAFFIC, !starter);
+	sim_run(&sim, 3000);
+	if (!sim_both_ways(&sim, 0, 1, WITHIN))
+		sim_fail(&sim, "no traffic both ways within %d s", WITHIN / 1000);
+	sim_end(&sim);
+	snprintf(failure, size, "%s", sim.failure);
+	return failure[0] == '\0';
+}
+
+static const char *trouble_text(int t, char *buf, size_t size)
+{
+	static const char *const kinds[] = {"lose", "double", "swap"};
+
+	if (t < 0)
+		snprintf(buf, size, "nothing");
+	else
+		snprintf(buf, size, "%s message %d", kinds[t % KINDS], t / KINDS + 1);
+	return buf;
+}
+
+unsigned sim_exhaustive(bool verbose, unsigned *ran)
+{
+	unsigned failed = 0;
+	char one[40], two[40], failure[400];
+
+	*ran = 0;
+	for (unsigned v = 0; v < sim_n_variants; v++) {
+		struct pol_policy *policy[2] = {sim_policy(&sim_variants[v], 0, 2),
+						sim_policy(&sim_variants[v], 1, 2)};
+
+		for (int a = -1; policy[0] && policy[1] && a < TROUBLES; a++)
+			for (int b = a < 0 ? -1 : a; b < TROUBLES; b++)
+				for (unsigned starter = 0; starter < 2; starter++) {
+					if (a < 0 && b >= 0)
+						break; /* singles are (a, a) */
+					(*ran)++;
+					if (run(policy, sim_variants[v].ipv6, a, b == a ? -1 : b,
+						starter, failure, sizeof(failure)))
+						continue;
+					failed++;
+					printf("FAIL suite %u, host %u starts, %s and %s: %s\n", v,
+					       starter, trouble_text(a, one, sizeof(one)),
+					       trouble_text(b == a ? -1 : b, two, sizeof(two)),
+					       failure);
+				}
+		if (verbose)
+			printf("suite %u done, %u runs so far\n", v, *ran);
+		if (!policy[0] || !policy[1])
+			failed++;
+		pol_unref(policy[0]);
+		pol_unref(policy[1]);
+	}
+	printf("sim: %u runs of every single and double loss, duplication and swap, %u failed\n",
+	       *ran, failed);
+	return failed;
+}

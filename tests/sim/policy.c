@@ -1,0 +1,112 @@
+/* Policies of simulated hosts: real policy text, read by the real compiler. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "tests/sim/sim.h"
+
+const struct sim_variant sim_variants[] = {
+	{"AES_CBC KeyLength 256", "SHA2_256", "Group19", "Transport", "AES_CBC KeyLength 256",
+	 "ESP HMAC_SHA2_256_128", "None", false},
+	{"AES_CBC KeyLength 128", "SHA1", "Group2", "Tunnel", "AES_CBC KeyLength 128",
+	 "ESP HMAC_SHA1", "None", false},
+	{"AES_CBC KeyLength 256", "SHA2_256", "Group19", "Tunnel", "AES_GCM_16 KeyLength 256",
+	 "ESP Null", "Group19", false},
+	{"3DES", "SHA1", "Group2", "Transport", "3DES", "ESP HMAC_SHA1", "Group19", false},
+	{"AES_CBC KeyLength 256", "SHA2_512", "Group19", "Transport", "DoNot",
+	 "ESP HMAC_SHA2_512_256", "None", true},
+	{"AES_CBC KeyLength 128", "MD5", "Group2", "Tunnel", "AES_CBC KeyLength 256",
+	 "ESP HMAC_MD5", "Group2", true},
+};
+const unsigned sim_n_variants = sizeof(sim_variants) / sizeof(sim_variants[0]);
+
+const char *sim_address(bool ipv6, unsigned host)
+{
+	static const char *const four[SIM_HOSTS] = {"192.0.2.1", "198.51.100.2", "203.0.113.3"};
+	static const char *const six[SIM_HOSTS] = {"2001:db8:1::1", "2001:db8:2::2",
+						   "2001:db8:3::3"};
+
+	return ipv6 ? six[host] : four[host];
+}
+
+static void write_rules(FILE *f, const struct sim_variant *v, unsigned self, unsigned n)
+{
+	fprintf(f, "IpFilterPolicy\n{\n  AllowOnDemand Yes\n");
+	for (unsigned i = 0; i < n; i++)
+		if (i != self)
+			fprintf(f,
+				"  IpFilterRule To%u\n  {\n    IpSourceAddr %s\n    IpDestAddr %s\n"
+				"    IpService\n    {\n      Protocol All\n    }\n"
+				"    IpGenericFilterActionRef ipsec\n    IpDynVpnActionRef Vpn\n  "
+				"}\n",
+				i, sim_address(v->ipv6, self), sim_address(v->ipv6, i));
+	fprintf(f, "}\nIpGenericFilterAction ipsec\n{\n  IpFilterAction IpSec\n}\n");
+}
+
+static void write_actions(FILE *f, const struct sim_variant *v)
+{
+	fprintf(f,
+		"IpDynVpnAction Vpn\n{\n  InitiateWithPfs %s\n  AcceptablePfs %s\n  IpDataOffer\n  "
+		"{\n"
+		"    HowToEncap %s\n    HowToEncrypt %s\n    HowToAuth %s\n"
+		"    RefreshLifetimeProposed 10\n    RefreshLifetimeAccepted 5 480\n  }\n}\n",
+		v->pfs, v->pfs, v->encap, v->esp_cipher, v->esp_auth);
+	fprintf(f,
+		"KeyExchangeAction Act\n{\n  HowToInitiate Main\n  HowToRespondIKEv1 Main\n"
+		"  KeyExchangeOffer\n  {\n    HowToEncrypt %s\n    HowToAuthMsgs %s\n"
+		"    HowToAuthPeers PresharedKey\n    DHGroup %s\n"
+		"    RefreshLifetimeProposed 20\n    RefreshLifetimeAccepted 5 1440\n  }\n}\n",
+		v->cipher, v->hash, v->group);
+}
+
+static void write_key_exchange(FILE *f, const struct sim_variant *v, unsigned self, unsigned n)
+{
+	fprintf(f, "KeyExchangePolicy\n{\n");
+	for (unsigned i = 0; i < n; i++) {
+		const char *me = sim_address(v->ipv6, self), *peer = sim_address(v->ipv6, i);
+
+		if (i == self)
+			continue;
+		fprintf(f,
+			"  KeyExchangeRule With%u\n  {\n"
+			"    LocalSecurityEndpoint\n    {\n      Identity IpAddr %s\n      "
+			"Location %s\n    }\n"
+			"    RemoteSecurityEndpoint\n    {\n      Identity IpAddr %s\n      "
+			"Location %s\n    }\n"
+			"    KeyExchangeActionRef Act\n    SharedKey Ascii between-%u-and-%u\n  "
+			"}\n",
+			i, me, me, peer, peer, i < self ? i : self, i < self ? self : i);
+	}
+	fprintf(f, "}\n");
+}
+
+static void complain(void *arg, const struct pol_diag *d)
+{
+	(void)arg;
+	fprintf(stderr, "%s:%u: %s %s: %s\n", d->file, d->line, d->statement, d->attribute,
+		d->text);
+}
+
+struct pol_policy *sim_policy(const struct sim_variant *v, unsigned self, unsigned n)
+{
+	char path[] = "/tmp/csipsec-sim-XXXXXX";
+	int fd = mkstemp(path);
+	FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
+	struct pol_policy *policy = NULL;
+	struct cs_err err;
+
+	if (!f) {
+		perror(path);
+		return NULL;
+	}
+	write_rules(f, v, self, n);
+	write_actions(f, v);
+	write_key_exchange(f, v, self, n);
+	fclose(f);
+	if (pol_compile(path, "SIM", complain, NULL, &policy, &err) < 0)
+		fprintf(stderr, "%s\n", err.text);
+	unlink(path);
+	for (unsigned i = 0; policy && i < policy->n_rules; i++)
+		policy->rules[i].id = (uint16_t)(XF_MARK_RULE_MIN + i);
+	return policy;
+}

@@ -1,0 +1,126 @@
+/*
+ * Random scenarios.  A seed decides hosts, suite, network, troubles and what people do; then the
+ * network becomes good, everything stale has time to expire, and traffic must flow both ways.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/sim/sim.h"
+
+#define MINUTE      60000ull
+#define TROUBLE_MAX (8 * MINUTE)
+#define STALE_EXPIRES                                                                              \
+	(31 * MINUTE) /* phase 1 lives 20 minutes here, phase 2 10, an exchange 254 s */
+#define FLOW_WITHIN (15 * MINUTE)
+
+/* One policy a variant, host and number of hosts; made once, shared by all scenarios. */
+static struct pol_policy *cache[16][SIM_HOSTS][SIM_HOSTS + 1];
+
+static struct pol_policy *policy_of(unsigned variant, unsigned host, unsigned n)
+{
+	struct pol_policy **slot = &cache[variant][host][n];
+
+	if (!*slot)
+		*slot = sim_policy(&sim_variants[variant], host, n);
+	return *slot;
+}
+
+static void drop_policies(void)
+{
+	for (unsigned v = 0; v < 16; v++)
+		for (unsigned h = 0; h < SIM_HOSTS; h++)
+			for (unsigned n = 0; n <= SIM_HOSTS; n++) {
+				pol_unref(cache[v][h][n]);
+				cache[v][h][n] = NULL;
+			}
+}
+
+static void set_trouble(struct sim *sim)
+{
+	static const unsigned losses[] = {0, 0, 50, 200, 400};
+	static const unsigned others[] = {0, 0, 50, 300};
+
+	sim->net.loss = losses[sim_below(&sim->rng, 5)];
+	sim->net.duplicate = others[sim_below(&sim->rng, 4)];
+	sim->net.corrupt = others[sim_below(&sim->rng, 4)] / 5;
+	sim->net.delay_min = 1 + sim_below(&sim->rng, 50);
+	sim->net.delay_max = sim->net.delay_min + (sim_chance(&sim->rng, 300) ? 3000 : 50);
+	sim->net.bad_until = sim_chance(&sim->rng, 200) ? 0 : sim_below(&sim->rng, TROUBLE_MAX);
+	sim->pk_delay = sim_chance(&sim->rng, 500) ? 20 : 0;
+	sim->commit_delay = sim_chance(&sim->rng, 500) ? 30 : 0;
+	sim->commit_fail_permille = sim_chance(&sim->rng, 100) ? 300 : 0;
+}
+
+static void plan_actions(struct sim *sim)
+{
+	static const enum sim_action rare[] = {SIM_DROP_P1, SIM_DROP_P2, SIM_RELOAD, SIM_RESTART,
+					       SIM_RESYNC};
+	unsigned n = 1 + sim_below(&sim->rng, 8);
+
+	for (unsigned i = 0; i < n; i++) {
+		unsigned host = sim_below(&sim->rng, sim->n_hosts);
+		unsigned peer = (host + 1 + sim_below(&sim->rng, sim->n_hosts - 1)) % sim->n_hosts;
+		uint64_t at = 1000 + sim_below(&sim->rng, TROUBLE_MAX);
+		enum sim_action action = SIM_TRAFFIC;
+
+		if (sim_chance(&sim->rng, 350))
+			action = rare[sim_below(&sim->rng, 5)];
+		sim_at(sim, at, host, action, peer);
+		if (action == SIM_TRAFFIC && sim_chance(&sim->rng, 300)) /* both ends at once */
+			sim_at(sim, at + sim_below(&sim->rng, 40), peer, SIM_TRAFFIC, host);
+	}
+}
+
+/* Returns false when an invariant broke; the reason is in sim->failure. */
+static bool run(struct sim *sim, uint64_t seed, bool verbose)
+{
+	unsigned variant, n;
+
+	sim_init(sim, seed, verbose);
+	variant = sim_below(&sim->rng, sim_n_variants);
+	n = sim_chance(&sim->rng, 200) ? 3 : 2;
+	set_trouble(sim);
+	for (unsigned i = 0; i < n; i++) {
+		struct pol_policy *policy = policy_of(variant, i, n);
+
+		if (!policy ||
+		    sim_add_host(sim, sim_address(sim_variants[variant].ipv6, i), policy) < 0) {
+			sim_fail(sim, "host %u did not start", i);
+			break;
+		}
+		if (sim_chance(&sim->rng, 100))
+			sim->hosts[i].kernel.refuse_permille = 200;
+	}
+	if (!sim->failure[0]) {
+		plan_actions(sim);
+		sim_run(sim, TROUBLE_MAX + 1000);
+		sim_run(sim, sim->now + STALE_EXPIRES);
+		for (unsigned i = 1; i < n && !sim->failure[0]; i++)
+			if (!sim_both_ways(sim, 0, i, FLOW_WITHIN))
+				sim_fail(sim, "no traffic between hosts 0 and %u on a good network",
+					 i);
+	}
+	sim_end(sim);
+	return sim->failure[0] == '\0';
+}
+
+unsigned sim_random_scenarios(uint64_t first_seed, unsigned n, bool verbose)
+{
+	static struct sim sim;
+	unsigned failed = 0;
+	unsigned long datagrams = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		uint64_t seed = first_seed + i;
+
+		if (!run(&sim, seed, verbose)) {
+			failed++;
+			printf("FAIL seed %llu %s\n", (unsigned long long)seed, sim.failure);
+		}
+		datagrams += sim.datagrams;
+	}
+	drop_policies();
+	printf("sim: %u random scenarios from seed %llu, %lu datagrams, %u failed\n", n,
+	       (unsigned long long)first_seed, datagrams, failed);
+	return failed;
+}

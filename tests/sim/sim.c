@@ -1,0 +1,755 @@
+/* The virtual clock, the event queue, the network, and the operations that engines call. */
+#include "tests/sim/sim.h"
+
+#include <netinet/in.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum event_kind { EV_DATAGRAM, EV_PK, EV_COMMIT, EV_ACQUIRE, EV_EXPIRE, EV_ESP, EV_ACTION };
+
+struct sim_event {
+	uint64_t at, order;
+	enum event_kind kind;
+	unsigned host, peer;
+	uint64_t epoch; /* of the host's engine: what was under way for a dead one is dropped */
+	union {
+		struct {
+			struct cs_endpoint local, remote;
+			uint8_t *data;
+			size_t len;
+		} datagram;
+		struct ike_pk_job *job;
+		struct {
+			uint64_t tx;
+			int status;
+		} commit;
+		struct xf_acquire acquire;
+		struct {
+			struct xf_said id;
+			bool hard;
+			uint64_t added; /* the SA it speaks of */
+		} expire;
+		struct {
+			struct xf_said id;
+			uint8_t cipher_key[64], integ_key[64];
+		} esp;
+		enum sim_action action;
+	};
+};
+
+/* ---- random numbers: splitmix64 ---- */
+
+uint64_t sim_random(struct sim_rng *rng)
+{
+	uint64_t z = rng->state += 0x9e3779b97f4a7c15ull;
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
+	return z ^ (z >> 31);
+}
+
+uint32_t sim_below(struct sim_rng *rng, uint32_t n)
+{
+	return n ? (uint32_t)(sim_random(rng) % n) : 0;
+}
+
+bool sim_chance(struct sim_rng *rng, unsigned permille)
+{
+	return permille && sim_below(rng, 1000) < permille;
+}
+
+void sim_fail(struct sim *sim, const char *fmt, ...)
+{
+	va_list ap;
+	int n;
+
+	if (sim->failure[0])
+		return;
+	n = snprintf(sim->failure, sizeof(sim->failure), "at %.3f s: ", (double)sim->now / 1000);
+	va_start(ap, fmt);
+	vsnprintf(sim->failure + n, sizeof(sim->failure) - (size_t)n, fmt, ap);
+	va_end(ap);
+}
+
+struct ike_now sim_now(const struct sim *sim)
+{
+	return (struct ike_now){sim->now, SIM_WALL + (int64_t)(sim->now / 1000)};
+}
+
+/* ---- the queue: a heap by time, then by order of arrival ---- */
+
+static bool before(const struct sim_event *a, const struct sim_event *b)
+{
+	return a->at != b->at ? a->at < b->at : a->order < b->order;
+}
+
+static struct sim_event *push(struct sim *sim, uint64_t at, enum event_kind kind, unsigned host)
+{
+	struct sim_event *ev = calloc(1, sizeof(*ev));
+	unsigned i;
+
+	if (sim->n_queue == sim->cap_queue) {
+		sim->cap_queue = sim->cap_queue ? 2 * sim->cap_queue : 64;
+		sim->queue = realloc(sim->queue, sim->cap_queue * sizeof(struct sim_event *));
+	}
+	if (!ev || !sim->queue)
+		abort();
+	ev->at = at;
+	ev->order = sim->next_event++;
+	ev->kind = kind;
+	ev->host = host;
+	ev->epoch = sim->hosts[host].epoch;
+	for (i = sim->n_queue++; i > 0 && before(ev, sim->queue[(i - 1) / 2]); i = (i - 1) / 2)
+		sim->queue[i] = sim->queue[(i - 1) / 2];
+	sim->queue[i] = ev;
+	return ev;
+}
+
+static struct sim_event *pop(struct sim *sim)
+{
+	struct sim_event *top = sim->queue[0], *last = sim->queue[--sim->n_queue];
+	unsigned i = 0;
+
+	for (;;) {
+		unsigned child = 2 * i + 1;
+
+		if (child >= sim->n_queue)
+			break;
+		if (child + 1 < sim->n_queue && before(sim->queue[child + 1], sim->queue[child]))
+			child++;
+		if (!before(sim->queue[child], last))
+			break;
+		sim->queue[i] = sim->queue[child];
+		i = child;
+	}
+	sim->queue[i] = last;
+	return top;
+}
+
+/* ---- the network ---- */
+
+static struct sim_host *host_of(struct sim *sim, const struct cs_addr *addr)
+{
+	for (unsigned i = 0; i < sim->n_hosts; i++)
+		if (cs_addr_equal(&sim->hosts[i].addr, addr))
+			return &sim->hosts[i];
+	return NULL;
+}
+
+static uint64_t latency(struct sim *sim)
+{
+	unsigned spread = sim->net.delay_max - sim->net.delay_min;
+
+	if (sim->now >= sim->net.bad_until)
+		return 1 + sim_below(&sim->rng, 10);
+	return sim->net.delay_min + sim_below(&sim->rng, spread + 1);
+}
+
+static void deliver(struct sim *sim, struct sim_host *to, const struct cs_endpoint *from,
+		    const struct cs_endpoint *local, const uint8_t *data, size_t len,
+		    uint64_t delay)
+{
+	struct sim_event *ev = push(sim, sim->now + delay, EV_DATAGRAM, to->index);
+
+	ev->datagram.local = *local;
+	ev->datagram.remote = *from;
+	ev->datagram.len = len;
+	ev->datagram.data = malloc(len ? len : 1);
+	if (!ev->datagram.data)
+		abort();
+	memcpy(ev->datagram.data, data, len);
+	if (len && sim->now < sim->net.bad_until && sim_chance(&sim->rng, sim->net.corrupt))
+		ev->datagram.data[sim_below(&sim->rng, (uint32_t)len)] ^=
+			(uint8_t)(1u << sim_below(&sim->rng, 8));
+}
+
+static void op_send(void *ctx, const struct cs_endpoint *local, const struct cs_endpoint *remote,
+		    const uint8_t *data, size_t len)
+{
+	struct sim_host *h = ctx, *to = host_of(h->sim, &remote->addr);
+	struct sim *sim = h->sim;
+	struct sim_net *net = &sim->net;
+	unsigned copies = 1;
+	uint64_t delay = latency(sim);
+
+	sim->datagrams++;
+	sim->bytes += len;
+	if (sim->verbose)
+		printf("%10.3f host %u sends %zu bytes, exchange %u id %08x\n",
+		       (double)sim->now / 1000, h->index, len, len > 18 ? data[18] : 0,
+		       len > 23 ? (unsigned)data[20] << 24 | (unsigned)data[21] << 16 |
+					  (unsigned)data[22] << 8 | data[23]
+				: 0);
+	if (!to)
+		return;
+	if (net->script) {
+		if (!net->script(sim, h->index, data, len, &copies, &delay))
+			return;
+	} else if (sim->now < net->bad_until) {
+		if (sim_chance(&sim->rng, net->loss))
+			return;
+		if (sim_chance(&sim->rng, net->duplicate))
+			copies = 2 + sim_below(&sim->rng, 2);
+	}
+	for (unsigned i = 0; i < copies; i++)
+		deliver(sim, to, local, remote, data, len,
+			i == 0 ? delay : delay + sim_below(&sim->rng, 100));
+}
+
+void sim_push_acquire(struct sim_host *h, const struct xf_acquire *a)
+{
+	push(h->sim, h->sim->now, EV_ACQUIRE, h->index)->acquire = *a;
+}
+
+void sim_push_expire(struct sim_host *h, uint64_t at, const struct xf_said *id, bool hard)
+{
+	struct sim_event *ev = push(h->sim, at, EV_EXPIRE, h->index);
+	const struct vk_sa *sa = vk_find(h, id);
+
+	ev->expire.id = *id;
+	ev->expire.hard = hard;
+	ev->expire.added = sa ? sa->added : 0;
+}
+
+void sim_push_esp(struct sim_host *from, struct sim_host *to, const struct vk_sa *sa)
+{
+	struct sim *sim = from->sim;
+	struct sim_event *ev;
+
+	if (sim->now < sim->net.bad_until && sim_chance(&sim->rng, sim->net.loss))
+		return;
+	ev = push(sim, sim->now + latency(sim), EV_ESP, to->index);
+	ev->esp.id = sa->sa.id;
+	memcpy(ev->esp.cipher_key, sa->cipher_key, sizeof(sa->cipher_key));
+	memcpy(ev->esp.integ_key, sa->integ_key, sizeof(sa->integ_key));
+}
+
+/* ---- the other operations ---- */
+
+static void op_random(void *ctx, void *buf, size_t len)
+{
+	struct sim_host *h = ctx;
+	uint8_t *p = buf;
+
+	for (size_t i = 0; i < len; i++)
+		p[i] = (uint8_t)sim_random(&h->sim->rng);
+}
+
+/* As ike_pk_run, but with private values of the scenario's own random numbers. */
+static void run_job(struct sim_host *h, struct ike_pk_job *job)
+{
+	uint8_t private_value[66];
+	size_t len = job->group->kind == CS_ECP ? job->group->secret_len : 32;
+
+	if (job->kind != IKE_PK_KEYPAIR) {
+		ike_pk_run(job);
+		return;
+	}
+	op_random(h, private_value, len);
+	private_value[0] &= job->group->number == 21 ? 0 : 0x7f;
+	job->status = ike_dh_from_private(job->group, (struct cs_bytes){private_value, len},
+					  &job->dh, &job->err);
+}
+
+static enum ike_done op_pk(void *ctx, struct ike_pk_job *job)
+{
+	struct sim_host *h = ctx;
+	struct sim *sim = h->sim;
+
+	run_job(h, job);
+	if (!sim->pk_delay || sim_chance(&sim->rng, 300))
+		return IKE_DONE;
+	push(sim, sim->now + sim_below(&sim->rng, sim->pk_delay + 1), EV_PK, h->index)->job = job;
+	h->jobs++;
+	return IKE_LATER;
+}
+
+static int op_sa_spi(void *ctx, const struct cs_addr *src, const struct cs_addr *dst, uint8_t proto,
+		     uint32_t reqid, enum xf_mode mode, uint32_t *spi, struct cs_err *err)
+{
+	(void)src;
+	(void)reqid;
+	(void)mode;
+	return vk_spi(ctx, dst, proto, spi, err);
+}
+
+static int op_sa_update(void *ctx, const struct xf_sa *sa, struct cs_err *err)
+{
+	return vk_add(ctx, sa, true, err);
+}
+
+static int op_sa_add(void *ctx, const struct xf_sa *sa, struct cs_err *err)
+{
+	return vk_add(ctx, sa, false, err);
+}
+
+static int op_sa_delete(void *ctx, const struct xf_said *id, struct cs_err *err)
+{
+	return vk_delete(ctx, id, err);
+}
+
+static int op_sa_counters(void *ctx, const struct xf_said *id, struct xf_counters *c,
+			  struct cs_err *err)
+{
+	struct vk_sa *sa = vk_find(ctx, id);
+
+	if (!sa)
+		return cs_fail(err, CS_ENOTFOUND, "no SA %08x", id->spi);
+	*c = (struct xf_counters){.packets = sa->packets, .bytes = 84 * sa->packets};
+	return 0;
+}
+
+static int op_policy_add(void *ctx, const struct xf_policy *p, struct cs_err *err)
+{
+	return vk_policy_add(ctx, p, err);
+}
+
+static int op_policy_delete(void *ctx, const struct xf_policy *p, struct cs_err *err)
+{
+	return vk_policy_delete(ctx, p, err);
+}
+
+static void op_larval_clear(void *ctx, const struct xf_acquire *a)
+{
+	vk_larval_clear(ctx, a->seq);
+}
+
+static struct sim_intent *intent_of(struct sim_ledger *l, uint64_t tx)
+{
+	for (unsigned i = 0; i < l->n_intents; i++)
+		if (l->intents[i].tx == tx)
+			return &l->intents[i];
+	return NULL;
+}
+
+static void settle(struct sim_host *h, const struct ike_record *rec)
+{
+	struct sim_intent *in = intent_of(&h->ledger, rec->intent);
+
+	if (!in)
+		sim_fail(h->sim, "host %u: a result of Y%u names intent %llu, which was never made",
+			 h->index, rec->p2->tunnel, (unsigned long long)rec->intent);
+	else if (in->settled)
+		sim_fail(h->sim, "host %u: intent %llu of Y%u has two results", h->index,
+			 (unsigned long long)rec->intent, rec->p2->tunnel);
+	else
+		in->settled = true;
+}
+
+static void keep_intent(struct sim_host *h, const struct ike_record *rec, uint64_t tx)
+{
+	struct sim_ledger *l = &h->ledger;
+	struct sim_intent *grown = realloc(l->intents, (l->n_intents + 1) * sizeof(*grown));
+
+	if (!grown)
+		abort();
+	l->intents = grown;
+	l->intents[l->n_intents++] =
+		(struct sim_intent){tx, rec->p2->tunnel, rec->p2->generation, false};
+}
+
+static enum ike_done op_record(void *ctx, const struct ike_record *rec, uint64_t *tx)
+{
+	struct sim_host *h = ctx;
+	struct sim *sim = h->sim;
+	struct sim_ledger *l = &h->ledger;
+	struct sim_event *ev;
+	bool fails = rec->kind == IKE_REC_P2_INTENT && sim->now < sim->net.bad_until &&
+		     sim_chance(&sim->rng, sim->commit_fail_permille);
+
+	*tx = ++l->next_tx;
+	switch (rec->kind) {
+	case IKE_REC_P1_UP:
+		l->p1_up++;
+		break;
+	case IKE_REC_P1_DOWN:
+		l->p1_up--;
+		break;
+	case IKE_REC_P2_INTENT:
+		if (!fails)
+			keep_intent(h, rec, *tx);
+		break;
+	case IKE_REC_P2_UP:
+		settle(h, rec);
+		l->p2_up++;
+		l->p2_ups++;
+		break;
+	case IKE_REC_P2_FAILED:
+		settle(h, rec);
+		break;
+	case IKE_REC_P2_DOWN:
+		l->p2_up--;
+		break;
+	}
+	if (l->p1_up < 0 || l->p2_up < 0)
+		sim_fail(sim, "host %u: a DOWN record without its UP", h->index);
+	if (!fails && (!sim->commit_delay || sim_chance(&sim->rng, 300)))
+		return IKE_DONE;
+	ev = push(sim, sim->now + sim_below(&sim->rng, sim->commit_delay + 1), EV_COMMIT, h->index);
+	ev->commit.tx = *tx;
+	ev->commit.status = fails ? CS_ESTORE : 0;
+	return IKE_LATER;
+}
+
+static void op_log(void *ctx, struct cs_logctx lc, const char *id, enum cs_severity severity,
+		   const char *text)
+{
+	struct sim_host *h = ctx;
+	char line[CS_LOG_LINE];
+
+	(void)severity;
+	if (!h->sim->verbose)
+		return;
+	cs_log_line(line, sizeof(line), lc, id, text);
+	printf("%10.3f host %u %s\n", (double)h->sim->now / 1000, h->index, line);
+}
+
+static void op_event(void *ctx, const struct ike_event *ev)
+{
+	(void)ctx;
+	(void)ev;
+}
+
+const struct ike_ops sim_ops = {
+	.send = op_send,
+	.random = op_random,
+	.pk = op_pk,
+	.sa_spi = op_sa_spi,
+	.sa_update = op_sa_update,
+	.sa_add = op_sa_add,
+	.sa_delete = op_sa_delete,
+	.sa_counters = op_sa_counters,
+	.policy_add = op_policy_add,
+	.policy_delete = op_policy_delete,
+	.larval_clear = op_larval_clear,
+	.record = op_record,
+	.log = op_log,
+	.event = op_event,
+};
+
+/* ---- hosts ---- */
+
+void sim_init(struct sim *sim, uint64_t seed, bool verbose)
+{
+	memset(sim, 0, sizeof(*sim));
+	sim->seed = seed;
+	sim->rng.state = seed;
+	sim->verbose = verbose;
+	sim->now = 1000;
+}
+
+int sim_start_engine(struct sim_host *h)
+{
+	struct ike_settings settings = {.retries = 6,
+					.init_wait_ms = 2000,
+					.port = 500,
+					.marking = {XF_MARK_SHIFT_DEFAULT}};
+	struct cs_err err;
+
+	if (ike_engine_new(&settings, &sim_ops, h, &h->engine, &err) < 0) {
+		sim_fail(h->sim, "host %u: %s", h->index, err.text);
+		return -1;
+	}
+	ike_engine_policy(h->engine, h->policy, sim_now(h->sim));
+	return 0;
+}
+
+int sim_add_host(struct sim *sim, const char *addr, struct pol_policy *policy)
+{
+	struct sim_host *h = &sim->hosts[sim->n_hosts];
+
+	h->sim = sim;
+	h->index = sim->n_hosts++;
+	h->policy = pol_ref(policy);
+	cs_addr_parse(addr, &h->addr, NULL);
+	return sim_start_engine(h);
+}
+
+/* Gives back what the engine of this host still has under way. */
+static void drain_jobs(struct sim_host *h)
+{
+	struct sim *sim = h->sim;
+
+	for (unsigned i = 0; i < sim->n_queue; i++) {
+		struct sim_event *ev = sim->queue[i];
+
+		if (ev->kind == EV_PK && ev->host == h->index && ev->job) {
+			struct ike_pk_job *job = ev->job;
+
+			ev->job = NULL;
+			h->jobs--;
+			ike_engine_pk_done(h->engine, job, sim_now(sim));
+		}
+	}
+}
+
+/* What the daemon's start-up reconciliation does: nothing of the old engine's stays. */
+static void reconcile(struct sim_host *h)
+{
+	struct sim_ledger *l = &h->ledger;
+
+	h->kernel.deleted += h->kernel.n_sas;
+	for (unsigned i = 0; i < h->kernel.n_sas; i++)
+		free(h->kernel.sas[i]);
+	h->kernel.n_sas = h->kernel.n_policies = 0;
+	for (unsigned i = 0; i < l->n_intents; i++)
+		l->intents[i].settled = true;
+	l->p1_up = l->p2_up = 0;
+}
+
+void sim_kill_engine(struct sim_host *h)
+{
+	drain_jobs(h);
+	ike_engine_shutdown(h->engine, false, true, sim_now(h->sim));
+	ike_engine_free(h->engine);
+	h->engine = NULL;
+	h->epoch++;
+	reconcile(h);
+}
+
+/* ---- running ---- */
+
+static int drop_first_p1(void *arg, const struct ike_p1_info *info)
+{
+	*(uint32_t *)arg = info->tunnel;
+	return 1;
+}
+
+static int drop_first_p2(void *arg, const struct ike_p2_info *info)
+{
+	*(uint32_t *)arg = info->tunnel;
+	return 1;
+}
+
+static void resync(struct sim_host *h)
+{
+	struct vkernel *k = &h->kernel;
+	struct xf_sa *list = calloc(k->n_sas ? k->n_sas : 1, sizeof(*list));
+	unsigned n = 0;
+
+	if (!list)
+		abort();
+	for (unsigned i = 0; i < k->n_sas; i++)
+		if (!k->sas[i]->larval) {
+			list[n] = k->sas[i]->sa;
+			list[n].cipher_key.len = list[n].integ_key.len = 0;
+			n++;
+		}
+	ike_engine_resync_begin(h->engine);
+	for (unsigned i = 0; i < n; i++)
+		ike_engine_resync_sa(h->engine, &list[i], &(struct xf_counters){0});
+	ike_engine_resync_end(h->engine, sim_now(h->sim));
+	free(list);
+}
+
+static void act(struct sim *sim, struct sim_host *h, enum sim_action action, unsigned peer)
+{
+	uint32_t tunnel = 0;
+
+	if (!h->engine)
+		return;
+	switch (action) {
+	case SIM_TRAFFIC:
+		sim_packet(sim, h->index, peer);
+		break;
+	case SIM_DROP_P1:
+		if (ike_engine_each_p1(h->engine, drop_first_p1, &tunnel))
+			ike_engine_deactivate_p1(h->engine, tunnel, sim_now(sim), NULL);
+		break;
+	case SIM_DROP_P2:
+		if (ike_engine_each_p2(h->engine, drop_first_p2, &tunnel))
+			ike_engine_deactivate_p2(h->engine, tunnel, sim_now(sim), NULL);
+		break;
+	case SIM_RELOAD:
+		ike_engine_policy(h->engine, h->policy, sim_now(sim));
+		break;
+	case SIM_RESTART:
+		sim_kill_engine(h);
+		sim_start_engine(h);
+		break;
+	case SIM_RESYNC:
+		resync(h);
+		break;
+	}
+}
+
+static void expire(struct sim *sim, struct sim_host *h, const struct sim_event *ev)
+{
+	const struct vk_sa *sa = vk_find(h, &ev->expire.id);
+	struct xf_expire x = {.id = ev->expire.id, .hard = ev->expire.hard};
+
+	if (!sa || sa->added != ev->expire.added)
+		return;
+	x.counters.packets = sa->packets;
+	if (x.hard)
+		vk_delete(h, &x.id, NULL);
+	if (h->engine)
+		ike_engine_expire(h->engine, &x, sim_now(sim));
+}
+
+static void dispatch(struct sim *sim, struct sim_event *ev)
+{
+	struct sim_host *h = &sim->hosts[ev->host];
+	bool alive = h->engine && ev->epoch == h->epoch;
+	struct ike_now now = sim_now(sim);
+
+	switch (ev->kind) {
+	case EV_DATAGRAM:
+		if (h->engine)
+			ike_engine_receive(h->engine, &ev->datagram.local, &ev->datagram.remote,
+					   ev->datagram.data, ev->datagram.len, now);
+		free(ev->datagram.data);
+		break;
+	case EV_PK:
+		if (ev->job) {
+			h->jobs--;
+			ike_engine_pk_done(h->engine, ev->job, now);
+		}
+		break;
+	case EV_COMMIT:
+		if (alive)
+			ike_engine_committed(h->engine, ev->commit.tx, ev->commit.status, now);
+		break;
+	case EV_ACQUIRE:
+		if (h->engine)
+			ike_engine_acquire(h->engine, &ev->acquire, now);
+		break;
+	case EV_EXPIRE:
+		expire(sim, h, ev);
+		break;
+	case EV_ESP:
+		vk_input(h, &ev->esp.id, ev->esp.cipher_key, ev->esp.integ_key);
+		break;
+	case EV_ACTION:
+		act(sim, h, ev->action, ev->peer);
+		break;
+	}
+	free(ev);
+}
+
+/* Time of the next deadline of any engine; *due is its host. */
+static uint64_t next_deadline(struct sim *sim, struct sim_host **due)
+{
+	uint64_t best = UINT64_MAX;
+
+	*due = NULL;
+	for (unsigned i = 0; i < sim->n_hosts; i++) {
+		struct sim_host *h = &sim->hosts[i];
+		uint64_t t = h->engine ? ike_engine_next(h->engine) : UINT64_MAX;
+
+		if (t < best) {
+			best = t;
+			*due = h;
+		}
+	}
+	return best;
+}
+
+void sim_run(struct sim *sim, uint64_t until)
+{
+	unsigned idle_ticks = 0;
+
+	while (!sim->failure[0]) {
+		struct sim_host *due;
+		uint64_t deadline = next_deadline(sim, &due);
+		uint64_t event = sim->n_queue ? sim->queue[0]->at : UINT64_MAX;
+		uint64_t next = deadline < event ? deadline : event;
+
+		if (next > until)
+			break;
+		idle_ticks = next > sim->now ? 0 : idle_ticks + 1;
+		if (idle_ticks > 100000) {
+			sim_fail(sim, "host %u: the clock stands still", due ? due->index : 0);
+			break;
+		}
+		if (next > sim->now)
+			sim->now = next;
+		if (event <= deadline)
+			dispatch(sim, pop(sim));
+		else
+			ike_engine_tick(due->engine, sim_now(sim));
+		vk_check_pairs(sim);
+	}
+	if (sim->now < until && !sim->failure[0])
+		sim->now = until;
+}
+
+void sim_at(struct sim *sim, uint64_t at, unsigned host, enum sim_action action, unsigned peer)
+{
+	struct sim_event *ev = push(sim, at, EV_ACTION, host);
+
+	ev->action = action;
+	ev->peer = peer;
+}
+
+void sim_packet(struct sim *sim, unsigned host, unsigned peer)
+{
+	vk_output(&sim->hosts[host], &sim->hosts[peer]);
+}
+
+bool sim_both_ways(struct sim *sim, unsigned a, unsigned b, uint64_t milliseconds)
+{
+	uint64_t end = sim->now + milliseconds;
+	unsigned at_a = sim->hosts[a].received, at_b = sim->hosts[b].received;
+
+	while (sim->now < end && !sim->failure[0]) {
+		bool a_done = sim->hosts[a].received > at_a, b_done = sim->hosts[b].received > at_b;
+
+		if (a_done && b_done)
+			return true;
+		if (!b_done)
+			sim_packet(sim, a, b);
+		if (!a_done)
+			sim_packet(sim, b, a);
+		sim_run(sim, sim->now + 1000);
+	}
+	return false;
+}
+
+/* ---- the end ---- */
+
+static void check_left(struct sim *sim, struct sim_host *h)
+{
+	struct sim_ledger *l = &h->ledger;
+
+	if (h->kernel.n_sas)
+		sim_fail(sim, "host %u: %u SAs left, first %08x", h->index, h->kernel.n_sas,
+			 h->kernel.sas[0]->sa.id.spi);
+	if (h->kernel.n_policies)
+		sim_fail(sim, "host %u: %u policies left", h->index, h->kernel.n_policies);
+	if (l->p1_up || l->p2_up)
+		sim_fail(sim, "host %u: %d phase 1 and %d phase 2 records without their end",
+			 h->index, l->p1_up, l->p2_up);
+	for (unsigned i = 0; i < l->n_intents; i++)
+		if (!l->intents[i].settled)
+			sim_fail(sim, "host %u: intent %llu of Y%u has no result", h->index,
+				 (unsigned long long)l->intents[i].tx, l->intents[i].tunnel);
+}
+
+void sim_end(struct sim *sim)
+{
+	for (unsigned i = 0; i < sim->n_hosts; i++) {
+		struct sim_host *h = &sim->hosts[i];
+
+		if (h->engine) {
+			drain_jobs(h);
+			ike_engine_shutdown(h->engine, true, false, sim_now(sim));
+			ike_engine_free(h->engine);
+			h->engine = NULL;
+			h->epoch++;
+		}
+		check_left(sim, h);
+	}
+	while (sim->n_queue)
+		dispatch(sim, pop(sim));
+	free(sim->queue);
+	for (unsigned i = 0; i < sim->n_hosts; i++) {
+		vk_clear(&sim->hosts[i]);
+		free(sim->hosts[i].ledger.intents);
+		pol_unref(sim->hosts[i].policy);
+	}
+	if (ike_arena_used())
+		sim_fail(sim, "%zu bytes of secrets left", ike_arena_used());
+}

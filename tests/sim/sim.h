@@ -1,0 +1,168 @@
+/*
+ * The simulation: any number of engines in one process under a virtual clock, on a virtual network
+ * that loses, doubles, delays, reorders and corrupts, above virtual kernels that keep their SAs.
+ * A scenario follows from its seed alone and replays exactly.
+ */
+#ifndef SIM_H
+#define SIM_H
+
+#include "iked/engine.h"
+#include "policy/policy.h"
+
+#define SIM_HOSTS  3
+#define SIM_WALL   1700000000 /* wall clock at virtual time 0 */
+#define SIM_LARVAL 30000      /* milliseconds that an unanswered acquire blocks the next */
+
+struct sim;
+
+/* ---- random numbers ---- */
+struct sim_rng {
+	uint64_t state;
+};
+uint64_t sim_random(struct sim_rng *rng);
+uint32_t sim_below(struct sim_rng *rng, uint32_t n); /* 0 to n-1; 0 for n == 0 */
+bool sim_chance(struct sim_rng *rng, unsigned permille);
+
+/* ---- the virtual kernel ---- */
+struct vk_sa {
+	struct xf_sa sa; /* keys point into the arrays below */
+	uint8_t cipher_key[64], integ_key[64];
+	uint64_t added; /* mono milliseconds */
+	uint64_t packets;
+	bool larval, told_first;
+};
+struct vk_acquire {
+	unsigned rule_id;
+	struct cs_selector selector;
+	uint32_t seq;
+	uint64_t until;
+};
+struct vkernel {
+	struct vk_sa **sas;
+	unsigned n_sas;
+	struct xf_policy *policies;
+	unsigned n_policies;
+	struct vk_acquire *larvals;
+	unsigned n_larvals;
+	uint32_t next_seq;
+	unsigned refuse_permille; /* of additions, while the scenario wants trouble */
+	unsigned long added, deleted;
+};
+
+/* ---- records as the store would keep them ---- */
+struct sim_intent {
+	uint64_t tx;
+	uint32_t tunnel, generation;
+	bool settled;
+};
+struct sim_ledger {
+	struct sim_intent *intents;
+	unsigned n_intents;
+	uint64_t next_tx;
+	int p1_up, p2_up; /* ups without their down; never negative, zero at the end */
+	unsigned long p2_ups;
+};
+
+struct sim_host {
+	struct sim *sim;
+	unsigned index;
+	struct cs_addr addr;
+	struct ike_engine *engine; /* NULL while it is down */
+	struct vkernel kernel;
+	struct sim_ledger ledger;
+	struct pol_policy *policy;
+	unsigned received; /* packets that came through ESP */
+	unsigned jobs;     /* public-key jobs under way */
+	uint64_t epoch;    /* counts the engines that this host had */
+};
+
+/* ---- the network ---- */
+struct sim_net {
+	unsigned loss, duplicate, corrupt; /* permille, while mono < bad_until */
+	unsigned delay_min, delay_max;     /* milliseconds */
+	uint64_t bad_until;
+	/* Scripted runs: what to do with the nth datagram of each kind, see exhaustive.c. */
+	bool (*script)(struct sim *sim, unsigned host, const uint8_t *data, size_t len,
+		       unsigned *copies, uint64_t *delay);
+	void *script_arg;
+};
+
+enum sim_action { SIM_TRAFFIC, SIM_DROP_P1, SIM_DROP_P2, SIM_RELOAD, SIM_RESTART, SIM_RESYNC };
+
+struct sim_event; /* of the queue */
+
+struct sim {
+	uint64_t seed, now; /* mono milliseconds */
+	struct sim_rng rng;
+	struct sim_host hosts[SIM_HOSTS];
+	unsigned n_hosts;
+	struct sim_net net;
+	struct sim_event **queue; /* binary heap */
+	unsigned n_queue, cap_queue;
+	uint64_t next_event;
+	unsigned pk_delay, commit_delay; /* milliseconds at most; 0: done at once */
+	unsigned commit_fail_permille;   /* while mono < net.bad_until */
+	unsigned long datagrams, bytes;
+	bool verbose;
+	char failure[400]; /* the first broken invariant, "" when none */
+};
+
+void sim_init(struct sim *sim, uint64_t seed, bool verbose);
+/* Adds a host with the policy (a reference is taken); rule ids are set by the caller. */
+int sim_add_host(struct sim *sim, const char *addr, struct pol_policy *policy);
+int sim_start_engine(struct sim_host *host);
+/* The engine dies without a word; its kernel objects stay until the new one has looked. */
+void sim_kill_engine(struct sim_host *host);
+/* Runs until the virtual time, or until a broken invariant. */
+void sim_run(struct sim *sim, uint64_t until);
+/* Stops all engines in order, checks that nothing is left, frees everything. */
+void sim_end(struct sim *sim);
+void sim_fail(struct sim *sim, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+void sim_at(struct sim *sim, uint64_t at, unsigned host, enum sim_action action, unsigned peer);
+/* One packet from host to peer: through ESP, or it raises an acquire. */
+void sim_packet(struct sim *sim, unsigned host, unsigned peer);
+/* Sends a packet a second each way until one came through in both directions, or the time is over.
+ */
+bool sim_both_ways(struct sim *sim, unsigned a, unsigned b, uint64_t milliseconds);
+struct ike_now sim_now(const struct sim *sim);
+
+/* ---- inside ---- */
+extern const struct ike_ops sim_ops;
+void sim_push_acquire(struct sim_host *h, const struct xf_acquire *a);
+void sim_push_expire(struct sim_host *h, uint64_t at, const struct xf_said *id, bool hard);
+void sim_push_esp(struct sim_host *from, struct sim_host *to, const struct vk_sa *sa);
+
+int vk_spi(struct sim_host *h, const struct cs_addr *dst, uint8_t proto, uint32_t *spi,
+	   struct cs_err *err);
+int vk_add(struct sim_host *h, const struct xf_sa *sa, bool update, struct cs_err *err);
+int vk_delete(struct sim_host *h, const struct xf_said *id, struct cs_err *err);
+struct vk_sa *vk_find(struct sim_host *h, const struct xf_said *id);
+int vk_policy_add(struct sim_host *h, const struct xf_policy *p, struct cs_err *err);
+int vk_policy_delete(struct sim_host *h, const struct xf_policy *p, struct cs_err *err);
+void vk_larval_clear(struct sim_host *h, uint32_t seq);
+void vk_output(struct sim_host *h, struct sim_host *peer);
+void vk_input(struct sim_host *h, const struct xf_said *id, const uint8_t *cipher_key,
+	      const uint8_t *integ_key);
+void vk_clear(struct sim_host *h);
+/* Two hosts' SAs of one (destination, protocol, SPI) must have one key. */
+void vk_check_pairs(struct sim *sim);
+
+/* ---- policies and scenarios ---- */
+struct sim_variant {
+	const char *cipher, *hash, *group; /* KeyExchangeOffer words */
+	const char *encap, *esp_cipher, *esp_auth;
+	const char *pfs; /* "None" or a group */
+	bool ipv6;
+};
+extern const struct sim_variant sim_variants[];
+extern const unsigned sim_n_variants;
+/* Policy for host `self` of n hosts, each of which it may reach; NULL with a line on stderr. */
+struct pol_policy *sim_policy(const struct sim_variant *v, unsigned self, unsigned n);
+const char *sim_address(bool ipv6, unsigned host);
+
+/* Both return the number of failures and print a line for each with its seed. */
+unsigned sim_random_scenarios(uint64_t first_seed, unsigned n, bool verbose);
+unsigned sim_exhaustive(bool verbose, unsigned *ran);
+
+#endif

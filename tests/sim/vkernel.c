@@ -1,0 +1,305 @@
+/* The virtual kernel: SAs, out policies, acquires and expiries, as XFRM has them. */
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/sim/sim.h"
+
+static bool same_id(const struct xf_said *a, const struct xf_said *b)
+{
+	return a->spi == b->spi && a->proto == b->proto && cs_addr_equal(&a->dst, &b->dst);
+}
+
+struct vk_sa *vk_find(struct sim_host *h, const struct xf_said *id)
+{
+	for (unsigned i = 0; i < h->kernel.n_sas; i++)
+		if (same_id(&h->kernel.sas[i]->sa.id, id))
+			return h->kernel.sas[i];
+	return NULL;
+}
+
+static struct vk_sa *append(struct vkernel *k)
+{
+	struct vk_sa **grown = realloc(k->sas, (k->n_sas + 1) * sizeof(*grown));
+	struct vk_sa *sa = calloc(1, sizeof(*sa));
+
+	if (!grown || !sa)
+		abort();
+	k->sas = grown;
+	k->sas[k->n_sas++] = sa;
+	return sa;
+}
+
+static bool refused(struct sim_host *h)
+{
+	return h->sim->now < h->sim->net.bad_until &&
+	       sim_chance(&h->sim->rng, h->kernel.refuse_permille);
+}
+
+int vk_spi(struct sim_host *h, const struct cs_addr *dst, uint8_t proto, uint32_t *spi,
+	   struct cs_err *err)
+{
+	struct xf_said id = {.dst = *dst, .proto = proto};
+	struct vk_sa *sa;
+
+	if (refused(h))
+		return cs_fail(err, CS_EKERNEL, "simulated refusal of an SPI");
+	do
+		id.spi = 256 + sim_below(&h->sim->rng, 1u << 30);
+	while (vk_find(h, &id));
+	sa = append(&h->kernel);
+	sa->sa.id = id;
+	sa->larval = true;
+	sa->added = h->sim->now;
+	h->kernel.added++;
+	*spi = id.spi;
+	return 0;
+}
+
+/* As xfrm does: an answer to an acquire ends its larval state. */
+void vk_larval_clear(struct sim_host *h, uint32_t seq)
+{
+	struct vkernel *k = &h->kernel;
+
+	for (unsigned i = 0; i < k->n_larvals; i++)
+		if (k->larvals[i].seq == seq) {
+			k->larvals[i] = k->larvals[--k->n_larvals];
+			return;
+		}
+}
+
+int vk_add(struct sim_host *h, const struct xf_sa *sa, bool update, struct cs_err *err)
+{
+	struct vk_sa *slot = vk_find(h, &sa->id);
+
+	if (update && (!slot || !slot->larval))
+		return cs_fail(err, CS_ENOTFOUND, "no larval SA %08x to update", sa->id.spi);
+	if (!update && slot)
+		return cs_fail(err, CS_EEXIST, "SA %08x exists", sa->id.spi);
+	if (refused(h))
+		return cs_fail(err, CS_EKERNEL, "simulated refusal of SA %08x", sa->id.spi);
+	if (sa->cipher_key.len > sizeof(slot->cipher_key) ||
+	    sa->integ_key.len > sizeof(slot->integ_key) ||
+	    sa->cipher_key.len + sa->integ_key.len == 0) {
+		sim_fail(h->sim, "host %u: SA with keys of %zu and %zu bytes", h->index,
+			 sa->cipher_key.len, sa->integ_key.len);
+		return cs_fail(err, CS_EKERNEL, "bad key length");
+	}
+	if (!slot) {
+		slot = append(&h->kernel);
+		h->kernel.added++;
+	}
+	slot->sa = *sa;
+	slot->larval = false;
+	slot->added = h->sim->now;
+	if (sa->cipher_key.len)
+		memcpy(slot->cipher_key, sa->cipher_key.p, sa->cipher_key.len);
+	if (sa->integ_key.len)
+		memcpy(slot->integ_key, sa->integ_key.p, sa->integ_key.len);
+	slot->sa.cipher_key.p = slot->cipher_key;
+	slot->sa.integ_key.p = slot->integ_key;
+	if (sa->acquire_seq)
+		vk_larval_clear(h, sa->acquire_seq);
+	if (sa->hard_seconds)
+		sim_push_expire(h, h->sim->now + 1000ull * sa->hard_seconds, &sa->id, true);
+	return 0;
+}
+
+int vk_delete(struct sim_host *h, const struct xf_said *id, struct cs_err *err)
+{
+	struct vkernel *k = &h->kernel;
+
+	for (unsigned i = 0; i < k->n_sas; i++) {
+		if (!same_id(&k->sas[i]->sa.id, id))
+			continue;
+		free(k->sas[i]);
+		k->sas[i] = k->sas[--k->n_sas];
+		k->deleted++;
+		return 0;
+	}
+	return cs_fail(err, CS_ENOTFOUND, "no SA %08x", id->spi);
+}
+
+static bool same_policy(const struct xf_policy *a, const struct xf_policy *b)
+{
+	return a->dir == b->dir && a->mark == b->mark && a->mark_mask == b->mark_mask &&
+	       a->priority == b->priority && cs_selector_equal(&a->selector, &b->selector);
+}
+
+int vk_policy_add(struct sim_host *h, const struct xf_policy *p, struct cs_err *err)
+{
+	struct vkernel *k = &h->kernel;
+	struct xf_policy *grown;
+
+	if (refused(h))
+		return cs_fail(err, CS_EKERNEL, "simulated refusal of a policy");
+	for (unsigned i = 0; i < k->n_policies; i++)
+		if (same_policy(&k->policies[i], p)) {
+			k->policies[i] = *p;
+			return 0;
+		}
+	grown = realloc(k->policies, (k->n_policies + 1) * sizeof(*grown));
+	if (!grown)
+		abort();
+	k->policies = grown;
+	k->policies[k->n_policies++] = *p;
+	return 0;
+}
+
+int vk_policy_delete(struct sim_host *h, const struct xf_policy *p, struct cs_err *err)
+{
+	struct vkernel *k = &h->kernel;
+
+	for (unsigned i = 0; i < k->n_policies; i++)
+		if (same_policy(&k->policies[i], p)) {
+			k->policies[i] = k->policies[--k->n_policies];
+			return 0;
+		}
+	return cs_fail(err, CS_ENOTFOUND, "no such policy");
+}
+
+/* The rule of this host for packets to the peer: they are written one rule a peer, in host order.
+ */
+static unsigned rule_towards(const struct sim_host *h, const struct sim_host *peer)
+{
+	struct pol_packet packet = {.outbound = true,
+				    .src = h->addr,
+				    .dst = peer->addr,
+				    .proto = 1,
+				    .type = 8,
+				    .code = 0};
+	const struct pol_filter_rule *rule =
+		pol_filter_match(h->policy, &packet, SIM_WALL, NULL, NULL);
+
+	return rule ? rule->id : 0;
+}
+
+static void acquire(struct sim_host *h, unsigned rule_id, const struct cs_selector *sel)
+{
+	struct vkernel *k = &h->kernel;
+	struct vk_acquire *grown;
+	struct xf_acquire a = {.rule_id = rule_id,
+			       .selector = *sel,
+			       .src = sel->local.lo,
+			       .dst = sel->remote.lo,
+			       .proto = IPPROTO_ESP};
+
+	for (unsigned i = 0; i < k->n_larvals; i++) {
+		if (k->larvals[i].until <= h->sim->now) {
+			k->larvals[i--] = k->larvals[--k->n_larvals];
+			continue;
+		}
+		if (k->larvals[i].rule_id == rule_id &&
+		    cs_selector_equal(&k->larvals[i].selector, sel))
+			return;
+	}
+	grown = realloc(k->larvals, (k->n_larvals + 1) * sizeof(*grown));
+	if (!grown)
+		abort();
+	k->larvals = grown;
+	a.seq = ++k->next_seq;
+	k->larvals[k->n_larvals++] =
+		(struct vk_acquire){rule_id, *sel, a.seq, h->sim->now + SIM_LARVAL};
+	sim_push_acquire(h, &a);
+}
+
+/* The newest usable SA of a reqid, as the kernel picks it. */
+static struct vk_sa *outbound_sa(struct sim_host *h, uint32_t reqid)
+{
+	struct vk_sa *best = NULL;
+
+	for (unsigned i = 0; i < h->kernel.n_sas; i++) {
+		struct vk_sa *sa = h->kernel.sas[i];
+
+		if (!sa->larval && sa->sa.outbound && sa->sa.reqid == reqid &&
+		    (!best || sa->added >= best->added))
+			best = sa;
+	}
+	return best;
+}
+
+void vk_output(struct sim_host *h, struct sim_host *peer)
+{
+	struct cs_selector sel = {.local = cs_range_single(&h->addr),
+				  .remote = cs_range_single(&peer->addr),
+				  .proto = 1};
+	const struct xf_policy *best = NULL;
+	unsigned rule_id = rule_towards(h, peer);
+	struct vk_sa *sa;
+
+	if (!rule_id) {
+		sim_fail(h->sim, "host %u has no ipsec rule towards host %u", h->index,
+			 peer->index);
+		return;
+	}
+	for (unsigned i = 0; i < h->kernel.n_policies; i++) {
+		const struct xf_policy *p = &h->kernel.policies[i];
+
+		if (p->dir == XF_OUT && cs_selector_covers(&p->selector, &sel) &&
+		    (!best || p->priority < best->priority))
+			best = p;
+	}
+	sa = best ? outbound_sa(h, best->reqid) : NULL;
+	if (!sa) {
+		acquire(h, rule_id, &sel);
+		return;
+	}
+	sa->packets++;
+	sim_push_esp(h, peer, sa);
+}
+
+void vk_input(struct sim_host *h, const struct xf_said *id, const uint8_t *cipher_key,
+	      const uint8_t *integ_key)
+{
+	struct vk_sa *sa = vk_find(h, id);
+
+	if (!sa || sa->larval || sa->sa.outbound)
+		return; /* XfrmInNoStates */
+	if (memcmp(sa->cipher_key, cipher_key, sizeof(sa->cipher_key)) ||
+	    memcmp(sa->integ_key, integ_key, sizeof(sa->integ_key))) {
+		sim_fail(h->sim, "host %u: ESP with SPI %08x has another key here", h->index,
+			 id->spi);
+		return;
+	}
+	sa->packets++;
+	h->received++;
+	if (sa->sa.tell_first_packet && !sa->told_first) {
+		sa->told_first = true;
+		sim_push_expire(h, h->sim->now, id, false);
+	}
+}
+
+void vk_check_pairs(struct sim *sim)
+{
+	for (unsigned a = 0; a < sim->n_hosts; a++)
+		for (unsigned i = 0; i < sim->hosts[a].kernel.n_sas; i++) {
+			const struct vk_sa *out = sim->hosts[a].kernel.sas[i];
+
+			for (unsigned b = 0; b < sim->n_hosts && !out->larval; b++) {
+				const struct vk_sa *in = vk_find(&sim->hosts[b], &out->sa.id);
+
+				if (b == a || !in || in->larval || !out->sa.outbound ||
+				    in->sa.outbound)
+					continue;
+				if (in->sa.cipher != out->sa.cipher ||
+				    in->sa.integ != out->sa.integ || in->sa.mode != out->sa.mode ||
+				    memcmp(in->cipher_key, out->cipher_key,
+					   sizeof(in->cipher_key)) ||
+				    memcmp(in->integ_key, out->integ_key, sizeof(in->integ_key)))
+					sim_fail(sim, "hosts %u and %u disagree on SA %08x", a, b,
+						 out->sa.id.spi);
+			}
+		}
+}
+
+void vk_clear(struct sim_host *h)
+{
+	struct vkernel *k = &h->kernel;
+
+	for (unsigned i = 0; i < k->n_sas; i++)
+		free(k->sas[i]);
+	free(k->sas);
+	free(k->policies);
+	free(k->larvals);
+	memset(k, 0, sizeof(*k));
+}
