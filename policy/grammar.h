@@ -7,20 +7,20 @@
 
 #include <stdbool.h>
 
-enum pol_kind {                /* what a parameter's value is */
-		POL_K_KEYWORD, /* one of the words in `values` ("A|B|C", also "A|A X" for an
-				  optional X) */
-		POL_K_YESNO,
-		POL_K_ONOFF,
-		POL_K_NUMBER,  /* min to max, or a word of `values` */
-		POL_K_NUMBERS, /* n, or n m, n:m, n-m; or a word of `values` */
-		POL_K_ADDR,    /* one address, or a word of `values` */
-		POL_K_ADDRS,   /* address, prefix, range, or a word of `values` */
-		POL_K_NAME,    /* a user's name */
-		POL_K_REF,     /* the name of an object of statement `of` */
-		POL_K_BLOCK,   /* an inline statement `of` */
-		POL_K_TEXT, /* checked by a function of its own; `values`: what the first word may
-			       be */
+/* What a parameter's value is. "a word of values" means: or that word in the value's place. */
+enum pol_kind {
+	POL_K_KEYWORD, /* one of the words in `values`: "A|B|C", and "A|A X" for an optional X */
+	POL_K_YESNO,
+	POL_K_ONOFF,
+	POL_K_NUMBER,  /* min to max, or a word of `values` */
+	POL_K_NUMBERS, /* n, or n m, n:m, n-m; or a word of `values` */
+	POL_K_ADDR,    /* one address, or a word of `values` */
+	POL_K_ADDRS,   /* address, prefix, range, or a word of `values` */
+	POL_K_NAME,    /* a user's name */
+	POL_K_REF,     /* the name of an object of statement `of` */
+	POL_K_BLOCK,   /* an inline statement `of` */
+	POL_K_FLAG,    /* stands alone */
+	POL_K_TEXT,    /* checked by code of its own; `values`: the first word, if limited */
 };
 
 enum pol_evidence { POL_DOCUMENTED, POL_FROM_MEMORY, POL_OURS };

@@ -27,8 +27,9 @@ struct pol_node {
 	bool from_common; /* of a CommonIpSecConfig file: searched after the stack's own */
 	struct pol_item *items;
 	unsigned n_items;
-	/* the compiler's own: visited, has errors, and what it became (in the policy's memory) */
+	/* the compiler's own: visited, has errors, its place in the tree, what it became */
 	bool tried, failed;
+	unsigned order;
 	void *made;
 };
 
