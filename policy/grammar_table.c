@@ -300,7 +300,7 @@ static const struct pol_param key_exchange_action[] = {
 	 .support = POL_DEPRECATED, .note = "code HowToRespondIKEv1"},
 	{"HowToRespondIKEv1", POL_K_KEYWORD, .values = "Main|Aggressive|Either",
 	 .preset = "Either"},
-	{"AllowNat", POL_K_YESNO, .preset = NULL},
+	{"AllowNat", POL_K_YESNO, .repeatable = false},
 	{"HowToAuthMe", POL_K_KEYWORD,
 	 .values = "PresharedKey|RsaSignature|ECDSA-256|ECDSA-384|ECDSA-521|DigitalSignature",
 	 .preset = "DigitalSignature", .support = POL_NOTED, .note = IKEV2_ONLY},
