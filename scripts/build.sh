@@ -51,12 +51,12 @@ quietly() {
 build_release() {
 	configured "$build" CFLAGS="-O2 -g"
 	# Nothing is said when nothing is to be done.
-	make -q -C "$build" all >/dev/null 2>&1 || say "Building"
+	make -q -C "$build" all-am >/dev/null 2>&1 || say "Building"
 	quietly make make -C "$build" -j"$jobs" all
 }
 
 build_asan() {
 	configured "$build/asan" --enable-sanitizers CFLAGS="-O1 -g"
-	make -q -C "$build/asan" all >/dev/null 2>&1 || say "Building with ASan and UBSan"
+	make -q -C "$build/asan" all-am >/dev/null 2>&1 || say "Building with ASan and UBSan"
 	quietly make-asan make -C "$build/asan" -j"$jobs" all
 }
