@@ -58,5 +58,9 @@
 /* ---- the kernel ---- */
 
 /* ---- management socket ---- */
+#define CSM_NMI_REFUSED	  "CSI5001W", CS_WARNING, "connection of uid %u refused: %u clients already"
+#define CSM_NMI_MALFORMED "CSI5002W", CS_WARNING, "connection of uid %u closed: %s"
+#define CSM_NMI_SLOW	  "CSI5003W", CS_WARNING, "connection of uid %u closed: %s"
+#define CSM_NMI_ACCEPT	  "CSI5004W", CS_WARNING, "a connection could not be accepted: %s"
 
 #endif
