@@ -7,8 +7,11 @@ KERNEL_STEPS=1640
 
 # Of the package that is installed, or would be.
 kernel_version() {
-	dpkg-query -W -f='${Version}' linux-source-6.1 2>/dev/null ||
-		apt-cache show --no-all-versions linux-source-6.1 2>/dev/null | sed -n 's/^Version: //p'
+	local version
+	version=$(dpkg-query -W -f='${Version}' linux-source-6.1 2>/dev/null || :)
+	[ -n "$version" ] || version=$(apt-cache show --no-all-versions linux-source-6.1 2>/dev/null |
+		sed -n 's/^Version: //p')
+	printf '%s' "$version"
 }
 
 # Named by what it is made of.
