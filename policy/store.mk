@@ -3,6 +3,10 @@ POLICY_STORE_SOURCES = \
 	policy/dn.c policy/dn.h \
 	policy/ident.c \
 	policy/match.c policy/match.h \
+	policy/store.c policy/store.h \
+	policy/store_db.c \
+	policy/store_rules.c \
+	policy/store_tree.c \
 	policy/times.c
 
 check_PROGRAMS += tests/unit/test_match tests/unit/test_ident
