@@ -1,1 +1,1 @@
-# iked
+IKE_ENGINE_SOURCES =
