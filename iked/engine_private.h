@@ -271,10 +271,12 @@ void ike_p1_view(const struct ike_p1 *p1, struct ike_p1_info *info);
 void ike_p2_view(const struct ike_p2 *p2, struct ike_p2_info *info);
 
 /* jobs.c */
-/* peer empty: makes a key pair into *dh; else the shared secret. True: done at once. */
+/* Of p1 or of p2. peer empty: makes its key pair; else the shared secret. May finish at once. */
 int ike_job_start(struct ike_engine *e, struct ike_p1 *p1, struct ike_p2 *p2,
 		  const struct cs_group *group, struct cs_bytes peer, struct cs_err *err);
 void ike_job_orphan(struct ike_pk *job, struct ike_dh *dh);
+void ike_job_back(struct ike_engine *e, struct ike_pk_job *job);
+void ike_jobs_drop(struct ike_engine *e);
 
 /* retransmit.c */
 /* Keeps a copy, sends it, and sets the timer. */
@@ -349,7 +351,6 @@ int ike_mid_use(struct ike_p1 *p1, uint32_t mid);
 void ike_half_receive(struct ike_engine *e, const struct cs_endpoint *local,
 		      const struct cs_endpoint *remote, const struct isa_header *h,
 		      const uint8_t *data, size_t len);
-void ike_half_repeat(struct ike_engine *e, struct ike_half *h, uint64_t digest);
 void ike_half_free(struct ike_engine *e, struct ike_half *h);
 void ike_half_enter_p1(struct ike_engine *e, struct ike_p1 *p1); /* counts as half open */
 void ike_half_leave_p1(struct ike_engine *e, struct ike_p1 *p1);
@@ -358,6 +359,8 @@ void ike_half_leave_p1(struct ike_engine *e, struct ike_p1 *p1);
 int ike_open(struct ike_engine *e, struct ike_p1 *p1, const struct isa_header *h,
 	     const uint8_t *data, enum isa_step step, uint8_t *iv, const struct ike_nonce *ni,
 	     const struct ike_nonce *nr, struct isa_message *m, struct cs_err *err);
+int ike_main_hash(const struct ike_p1 *p1, bool of_initiator, struct cs_bytes id_body,
+		  uint8_t hash[static IKE_HASH_MAX], struct cs_err *err);
 enum ike_seal { IKE_SEAL_PLAIN, IKE_SEAL_HASH1, IKE_SEAL_HASH2, IKE_SEAL_HASH3 };
 void ike_seal_begin(struct ike_engine *e, struct ike_p1 *p1, struct isa_builder *b,
 		    unsigned exchange, uint32_t mid, enum ike_seal kind);
@@ -458,6 +461,7 @@ void ike_notify_p1(struct ike_engine *e, struct ike_p1 *p1, unsigned type, unsig
 void ike_notify_clear(struct ike_engine *e, const struct cs_endpoint *local,
 		      const struct cs_endpoint *remote, const uint8_t *icookie,
 		      const uint8_t *rcookie, unsigned type, size_t request);
+void ike_put_initial_contact(const struct ike_p1 *p1, struct isa_builder *b);
 void ike_delete_p1(struct ike_engine *e, struct ike_p1 *p1);
 void ike_delete_p2(struct ike_engine *e, struct ike_p2 *p2); /* our inbound SPI */
 
