@@ -41,8 +41,6 @@
 		"%s): the usual cause is a different key at the peer"
 #define CSM_HINT                                                                                   \
 	"CSI1008W", CS_WARNING, "Peer %s answered %s (not authenticated) for rule %s"
-#define CSM_WRONG_IDENTITY                                                                         \
-	"CSI1009E", CS_ERROR, "Peer %s has the identity %s, rule %s wants %s"
 #define CSM_INITIAL_CONTACT                                                                        \
 	"CSI1010I", CS_INFO, "Peer %s has no other SAs with us any more: %u deleted here"
 #define CSM_P2_START                                                                               \

@@ -195,6 +195,7 @@ struct ike_settings {
 	unsigned max_p1, max_p2;     /* bounds; 0: 200,000 */
 	unsigned replay_window;      /* packets; 0: 128 */
 	struct xf_marking marking;
+	uint32_t last_tunnel; /* highest K and Y number ever given, so that none comes again */
 };
 
 int ike_engine_new(const struct ike_settings *settings, const struct ike_ops *ops, void *ctx,
@@ -254,6 +255,7 @@ struct ike_stats {
 	uint64_t repeats_answered, auth_failures, decrypt_failures;
 	uint64_t p1_initiated, p1_responded, p1_up, p1_failed, p2_up, p2_failed, p2_down;
 	uint64_t acquires, acquires_merged, kernel_refusals;
+	uint64_t refused_exchange, unknown_expires;
 	unsigned p1_live, p2_live, half_open;
 };
 const struct ike_stats *ike_engine_stats(const struct ike_engine *e);

@@ -135,8 +135,6 @@ struct ike_p1 {
 	uint64_t life_kbytes, bytes;
 	uint32_t *mids; /* message ids that the peer has used */
 	uint16_t n_mids, cap_mids, next_mid;
-	uint32_t dpd_sequence;
-	bool dpd_seen;
 };
 
 /* An identity pair between two addresses. Lives as long as an SA of it does. */
@@ -201,7 +199,7 @@ struct ike_p2 {
 	struct ike_tunnel *tunnel;
 	enum ike_quick_state state;
 	enum ike_activation activation;
-	bool initiator, dead, in_kernel, out_kernel, larval, seen_in, seen_out;
+	bool initiator, dead, in_kernel, out_kernel, larval, seen_in, seen_out, looked_for;
 	uint32_t parent, generation, instance, mid;
 	uint32_t spi_in, spi_out;
 	uint64_t up, tx; /* serial number when established; transaction of the intent */
@@ -342,6 +340,7 @@ void ike_tunnel_put(struct ike_engine *e, struct ike_tunnel *t);
 struct ike_tunnel *ike_tunnel_by_number(const struct ike_engine *e, uint32_t number);
 void ike_bury(struct ike_engine *e); /* frees what was unlinked */
 void ike_bury_p2s(struct ike_engine *e);
+void ike_unlink_all(struct ike_engine *e); /* without a word to anybody */
 /* A message id nobody has used under p1, for an exchange of our own. */
 uint32_t ike_new_mid(struct ike_engine *e, const struct ike_p1 *p1);
 bool ike_mid_used(const struct ike_p1 *p1, uint32_t mid);
@@ -394,12 +393,15 @@ void ike_main_receive(struct ike_engine *e, struct ike_p1 *p1, const struct isa_
 void ike_main_accept(struct ike_engine *e, struct ike_half *half, const struct isa_header *h,
 		     const uint8_t *data, size_t len);
 void ike_main_job_done(struct ike_engine *e, struct ike_p1 *p1, struct ike_pk_job *job);
+void ike_main_timeout(struct ike_engine *e, struct ike_p1 *p1);
 /* An unauthenticated error about this exchange. */
 void ike_main_hint(struct ike_engine *e, struct ike_p1 *p1, unsigned type);
 
 /* phase1.c: the life of a phase 1 SA */
-void ike_p1_up(struct ike_engine *e, struct ike_p1 *p1, struct cs_bytes remote_id,
-	       struct cs_err *err);
+/* The one place that makes a phase 1 authenticated; remote_id is the peer's ID payload body. */
+int ike_p1_up(struct ike_engine *e, struct ike_p1 *p1, struct cs_bytes remote_id,
+	      struct cs_err *err);
+void ike_p1_start_waiting(struct ike_engine *e, struct ike_p1 *p1);
 void ike_p1_fail(struct ike_engine *e, struct ike_p1 *p1, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 void ike_p1_down(struct ike_engine *e, struct ike_p1 *p1, bool tell, const char *reason);
@@ -408,18 +410,28 @@ void ike_p1_timer(struct ike_engine *e, struct ike_timer *t);
 void ike_p1_linger(struct ike_engine *e, struct ike_timer *t);
 void ike_p1_initial_contact(struct ike_engine *e, struct ike_p1 *p1);
 
+/* quick_mode.c: what both roles of Quick Mode do */
+void ike_quick_make_nonce(struct ike_engine *e, const struct ike_p1 *p1, struct ike_nonce *n);
+int ike_quick_take_ke(struct ike_p2 *p2, const struct isa_message *m, const struct cs_group *group,
+		      struct ike_nonce *nonce, struct cs_err *err);
+void ike_quick_put_ids(struct isa_builder *b, const struct ike_p2 *p2);
+/* The peer's SPI: not zero and none of IANA's reserved ones. */
+int ike_quick_check_spi(uint32_t spi, struct cs_err *err);
+int ike_quick_send(struct ike_engine *e, struct ike_p2 *p2, size_t len, struct cs_err *err);
+void ike_quick_receive(struct ike_engine *e, struct ike_p1 *p1, const struct isa_header *h,
+		       const uint8_t *data, size_t len);
+void ike_quick_note(struct ike_p2 *p2, const char *cause);
+
 /* quick_mode_init.c */
 void ike_quick_start(struct ike_engine *e, struct ike_p2 *p2); /* its phase 1 is up */
-void ike_quick_receive2(struct ike_engine *e, struct ike_p2 *p2, const struct isa_header *h,
-			const uint8_t *data, uint64_t digest);
+void ike_quick_receive2(struct ike_engine *e, struct ike_p2 *p2, const struct isa_message *m);
 void ike_quick_init_job(struct ike_engine *e, struct ike_p2 *p2, struct ike_pk_job *job);
 void ike_quick_init_commit(struct ike_engine *e, struct ike_p2 *p2);
 
 /* quick_mode_resp.c */
-void ike_quick_receive1(struct ike_engine *e, struct ike_p1 *p1, const struct isa_header *h,
-			const uint8_t *data, uint64_t digest);
-void ike_quick_receive3(struct ike_engine *e, struct ike_p2 *p2, const struct isa_header *h,
-			const uint8_t *data, uint64_t digest);
+void ike_quick_receive1(struct ike_engine *e, struct ike_p1 *p1, const struct isa_message *m,
+			const uint8_t *iv, uint64_t digest);
+void ike_quick_receive3(struct ike_engine *e, struct ike_p2 *p2, const struct isa_message *m);
 void ike_quick_resp_job(struct ike_engine *e, struct ike_p2 *p2, struct ike_pk_job *job);
 void ike_quick_resp_commit(struct ike_engine *e, struct ike_p2 *p2);
 void ike_quick_first_packet(struct ike_engine *e, struct ike_p2 *p2);
@@ -428,7 +440,9 @@ void ike_quick_first_packet(struct ike_engine *e, struct ike_p2 *p2);
 /* The agreed life, shortened to what is left of the tunnel's VpnLife. */
 void ike_p2_settle_life(struct ike_engine *e, struct ike_p2 *p2);
 int ike_p2_keymat(struct ike_p2 *p2, struct cs_bytes gxy, struct cs_err *err);
+/* Records the intent; the exchange goes on when the store has it (see ike_p2_committed). */
 void ike_p2_intend(struct ike_engine *e, struct ike_p2 *p2);
+void ike_p2_committed(struct ike_engine *e, struct ike_p2 *p2, int status);
 int ike_p2_install_in(struct ike_engine *e, struct ike_p2 *p2, bool tell_first,
 		      struct cs_err *err);
 int ike_p2_install_out(struct ike_engine *e, struct ike_p2 *p2, struct cs_err *err);
@@ -440,18 +454,37 @@ void ike_p2_down(struct ike_engine *e, struct ike_p2 *p2, bool tell, const struc
 /* One of the two, whatever its state. */
 void ike_p2_end(struct ike_engine *e, struct ike_p2 *p2, bool tell, const char *reason);
 void ike_p2_end_quick(struct ike_p2 *p2);
+/* The kernel let a pair go that was not up yet. */
+void ike_p2_larval_expired(struct ike_engine *e, struct ike_p2 *p2);
 void ike_p2_timer(struct ike_engine *e, struct ike_timer *t);
 void ike_p2_linger(struct ike_engine *e, struct ike_timer *t);
 uint8_t ike_p2_ipproto(const struct ike_p2 *p2);
 bool ike_p2_transport_ok(const struct ike_tunnel *t);
 
+
 /* acquire.c */
+void ike_acquire(struct ike_engine *e, const struct xf_acquire *a);
 /* Makes a pair of this tunnel and starts or joins its phase 1. */
 int ike_p2_initiate(struct ike_engine *e, const struct pol_filter_rule *rule,
 		    const struct cs_selector *selector, const struct cs_addr *local,
 		    const struct cs_addr *remote, enum ike_activation activation,
 		    const struct pol_local_dynvpn *local_rule, const struct xf_acquire *acquire,
 		    uint32_t *tunnel, struct cs_err *err);
+
+/* commands.c */
+void ike_apply_policy(struct ike_engine *e, struct pol_policy *policy);
+void ike_end_all(struct ike_engine *e, bool tell, bool keep);
+
+int ike_activate(struct ike_engine *e, const char *local_rule, uint32_t *tunnel,
+		 struct cs_err *err);
+int ike_deactivate_p1(struct ike_engine *e, uint32_t tunnel, struct cs_err *err);
+int ike_deactivate_p2(struct ike_engine *e, uint32_t tunnel, struct cs_err *err);
+
+/* resync.c */
+void ike_resync_begin(struct ike_engine *e);
+void ike_resync_sa(struct ike_engine *e, const struct xf_sa *sa);
+void ike_resync_end(struct ike_engine *e);
+void ike_strays_clear(struct ike_engine *e);
 
 /* notify.c */
 /* Encrypted under p1 when it is keyed, in an exchange of its own. */
@@ -466,7 +499,9 @@ void ike_delete_p1(struct ike_engine *e, struct ike_p1 *p1);
 void ike_delete_p2(struct ike_engine *e, struct ike_p2 *p2); /* our inbound SPI */
 
 /* informational.c */
-void ike_info_receive(struct ike_engine *e, struct ike_p1 *p1, const struct cs_endpoint *remote,
-		      const struct isa_header *h, const uint8_t *data, size_t len);
+void ike_info_clear(struct ike_engine *e, struct ike_p1 *p1, const struct isa_header *h,
+		    const uint8_t *data, size_t len);
+void ike_info_encrypted(struct ike_engine *e, struct ike_p1 *p1, const struct isa_header *h,
+			const uint8_t *data, size_t len);
 
 #endif

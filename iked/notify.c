@@ -2,6 +2,7 @@
  * What we tell peers outside of Main and Quick Mode: notifications and deletions, in an
  * Informational exchange (RFC 2408 sections 3.14 and 3.15, RFC 2409 section 5.7).
  */
+#include <netinet/in.h>
 #include <string.h>
 
 #include "iked/engine_private.h"
@@ -130,7 +131,7 @@ void ike_delete_p2(struct ike_engine *e, struct ike_p2 *p2)
 	begin(e, p1, &b, &mid);
 	isa_payload_begin(&b, ISA_DELETE);
 	cs_put_u32(&b.w, DOI_IPSEC);
-	cs_put_u8(&b.w, (uint8_t)p2->suite.protocol);
+	cs_put_u8(&b.w, ike_p2_ipproto(p2) == IPPROTO_AH ? POL_AH : POL_ESP);
 	cs_put_u8(&b.w, sizeof(p2->spi_in));
 	cs_put_u16(&b.w, 1);
 	cs_put_u32(&b.w, p2->spi_in);
