@@ -87,9 +87,9 @@ static void make_lists(struct ike_engine *e)
 	ike_list_init(&e->dead_p2s);
 	ike_list_init(&e->dead_peers);
 	ike_list_init(&e->dead_tunnels);
-	for (unsigned class = 0; class < IKE_N_CLASSES; class ++)
+	for (unsigned tier = 0; tier < IKE_N_CLASSES; tier++)
 		for (unsigned stage = 0; stage < IKE_N_STAGES; stage++)
-			ike_list_init(&e->half[class][stage]);
+			ike_list_init(&e->half[tier][stage]);
 }
 
 static struct ike_table *const *tables_of(struct ike_engine *e, struct ike_table *list[12])

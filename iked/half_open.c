@@ -43,13 +43,13 @@ void ike_half_leave_p1(struct ike_engine *e, struct ike_p1 *p1)
 }
 
 /* Unanswered ones first; true when one went. */
-static bool evict(struct ike_engine *e, unsigned class)
+static bool evict(struct ike_engine *e, unsigned tier)
 {
 	for (unsigned stage = 0; stage < IKE_N_STAGES; stage++) {
-		struct ike_list *oldest = e->half[class][stage].next;
+		struct ike_list *oldest = e->half[tier][stage].next;
 		struct ike_sid *sid;
 
-		if (ike_list_empty(&e->half[class][stage]))
+		if (ike_list_empty(&e->half[tier][stage]))
 			continue;
 		sid = IKE_OF(oldest, struct ike_sid, half);
 		e->stats.dropped_limit++;

@@ -413,8 +413,8 @@ void ike_unlink_all(struct ike_engine *e)
 		ike_p2_unlink(e, IKE_OF(e->p2s.next, struct ike_p2, all));
 	while (!ike_list_empty(&e->p1s))
 		ike_p1_unlink(e, IKE_OF(e->p1s.next, struct ike_p1, all));
-	for (unsigned class = 0; class < IKE_N_CLASSES; class ++) {
-		struct ike_list *records = &e->half[class][IKE_UNANSWERED];
+	for (unsigned tier = 0; tier < IKE_N_CLASSES; tier++) {
+		struct ike_list *records = &e->half[tier][IKE_UNANSWERED];
 
 		while (!ike_list_empty(records))
 			ike_half_free(e, IKE_OF(records->next, struct ike_half, sid.half));
