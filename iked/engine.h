@@ -194,6 +194,7 @@ struct ike_settings {
 					quarter */
 	unsigned max_p1, max_p2;     /* bounds; 0: 200,000 */
 	unsigned replay_window;      /* packets; 0: 128 */
+	uint32_t last_tunnel;        /* K and Y numbers up to this one were given before */
 	struct xf_marking marking;
 	uint32_t last_tunnel; /* highest K and Y number ever given, so that none comes again */
 };
