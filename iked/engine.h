@@ -196,7 +196,6 @@ struct ike_settings {
 	unsigned replay_window;      /* packets; 0: 128 */
 	uint32_t last_tunnel;        /* K and Y numbers up to this one were given before */
 	struct xf_marking marking;
-	uint32_t last_tunnel; /* highest K and Y number ever given, so that none comes again */
 };
 
 int ike_engine_new(const struct ike_settings *settings, const struct ike_ops *ops, void *ctx,
