@@ -27,3 +27,8 @@ libpolicy_a_SOURCES = \
 	$(POLICY_STORE_SOURCES)
 libpolicy_a_CFLAGS = $(AM_CFLAGS) $(GCRYPT_CFLAGS) $(SQLITE_CFLAGS) $(OPENSSL_CFLAGS)
 POLICY_LIBS = libpolicy.a $(COMMON_LIBS) $(GCRYPT_LIBS) $(SQLITE_LIBS) $(OPENSSL_LIBS)
+
+# Prints docs/compatibility.md.
+noinst_PROGRAMS += policy/compatibility
+policy_compatibility_SOURCES = policy/compat_main.c
+policy_compatibility_LDADD = $(POLICY_LIBS)
