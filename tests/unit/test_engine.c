@@ -18,7 +18,7 @@ static void expect_up(struct pair *p)
 {
 	for (unsigned i = 0; i < 2; i++) {
 		ck_assert_msg(stats(p, i)->p2_live == 1, "side %u:\n%s", i, p->side[i].log);
-		ck_assert_uint_eq(stats(p, i)->p2_up, 1);
+		ck_assert_msg(stats(p, i)->p2_up == 1, "side %u:\n%s", i, p->side[i].log);
 		ck_assert_uint_eq(pair_installed(&p->side[i]), 2);
 		ck_assert_uint_eq(p->side[i].n_policies, 1);
 		ck_assert_uint_eq(p->side[i].n_records[IKE_REC_P1_UP], 1);
@@ -634,13 +634,15 @@ START_TEST(test_replays)
 }
 END_TEST
 
+/* In the first block, which every HASH covers (that of Main Mode covers nothing but the ID). */
 static bool mangle(struct pair *p, unsigned from, uint8_t *data, size_t *len)
 {
 	unsigned *left = p->filter_arg;
 
 	(void)from;
+	(void)len;
 	if ((*left)-- == 0)
-		data[*len - 1] ^= 0x55;
+		data[ISA_HEADER_LEN + 1] ^= 0x55;
 	return true;
 }
 
@@ -778,12 +780,9 @@ START_TEST(test_resync)
 {
 	struct pair *p = pair_up(NULL);
 	struct side *s = &p->side[0];
-	struct xf_sa stray = s->sas[0].sa;
-	struct cs_err err;
+	uint32_t gone = 0;
 
 	/* All there, and one of ours that we do not know. */
-	stray.id.spi = 0x777;
-	ck_assert_int_eq(0, 0);
 	s->sas[s->n_sas] = s->sas[0];
 	s->sas[s->n_sas++].sa.id.spi = 0x777;
 	ike_engine_resync_begin(s->e);
@@ -795,11 +794,10 @@ START_TEST(test_resync)
 	/* One gone. */
 	for (unsigned i = 0; i < s->n_sas; i++)
 		if (s->sas[i].sa.outbound)
-			stray = s->sas[i].sa;
-	(void)err;
+			gone = s->sas[i].sa.id.spi;
 	ike_engine_resync_begin(s->e);
 	for (unsigned i = 0; i < s->n_sas; i++)
-		if (s->sas[i].sa.id.spi != stray.id.spi)
+		if (s->sas[i].sa.id.spi != gone)
 			ike_engine_resync_sa(s->e, &s->sas[i].sa, NULL);
 	ike_engine_resync_end(s->e, p->now);
 	pair_run(p);
