@@ -9,6 +9,14 @@
 #include <string.h>
 #include <sys/mman.h>
 
+/* AddressSanitizer is told which bytes somebody has, so that it sees a step past them. */
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(p, size)   ((void)(p), (void)(size))
+#define ASAN_UNPOISON_MEMORY_REGION(p, size) ((void)(p), (void)(size))
+#endif
+
 #define CHUNK     (256u * 1024)
 #define STEP      32u /* slots are multiples of this */
 #define N_CLASSES (IKE_ARENA_MAX / STEP)
@@ -37,6 +45,7 @@ static uint8_t *map_chunk(void)
 	if (mlock(p, CHUNK) != 0)
 		arena.locked = false;
 	arena.mapped += CHUNK;
+	ASAN_POISON_MEMORY_REGION(p, CHUNK);
 	return p;
 }
 
@@ -83,8 +92,10 @@ static void *cut(size_t size)
 			struct slot *rest = (struct slot *)(void *)arena.bump;
 			unsigned c = class_of((size_t)(arena.bump_end - arena.bump));
 
+			ASAN_UNPOISON_MEMORY_REGION(rest, sizeof(*rest));
 			rest->next = arena.free[c];
 			arena.free[c] = rest;
+			ASAN_POISON_MEMORY_REGION(rest, sizeof(*rest));
 		}
 		arena.bump = p;
 		arena.bump_end = p + CHUNK;
@@ -106,6 +117,7 @@ void *ike_arena_get(size_t size)
 	if (arena.free[c]) {
 		struct slot *s = arena.free[c];
 
+		ASAN_UNPOISON_MEMORY_REGION(s, sizeof(*s));
 		arena.free[c] = s->next;
 		p = s;
 	} else {
@@ -114,8 +126,11 @@ void *ike_arena_get(size_t size)
 	if (p)
 		arena.used += slot_size;
 	pthread_mutex_unlock(&arena.lock);
-	if (p)
+	if (p) {
+		ASAN_UNPOISON_MEMORY_REGION(p, slot_size);
 		memset(p, 0, sizeof(struct slot));
+		ASAN_POISON_MEMORY_REGION((uint8_t *)p + size, slot_size - size);
+	}
 	return p;
 }
 
@@ -128,8 +143,10 @@ void ike_arena_put(void *p, size_t size)
 		return;
 	cs_wipe(p, size);
 	pthread_mutex_lock(&arena.lock);
+	ASAN_UNPOISON_MEMORY_REGION(s, sizeof(*s));
 	s->next = arena.free[c];
 	arena.free[c] = s;
+	ASAN_POISON_MEMORY_REGION(s, (c + 1) * (size_t)STEP);
 	arena.used -= (c + 1) * (size_t)STEP;
 	pthread_mutex_unlock(&arena.lock);
 }
