@@ -254,13 +254,14 @@ void pol_begin_filter_policy(struct pol_build *b)
 }
 
 static void add_rule(struct pol_build *b, struct pol_node *node, const struct pol_node *group,
-		     const struct pol_item *from)
+		     struct pol_node *holder, const struct pol_item *item)
 {
 	const struct pol_filter_rule *r = pol_make_filter_rule(b, node);
 	struct pol_policy *p = b->policy;
 	struct pol_filter_rule *more;
 
-	(void)from;
+	(void)holder;
+	(void)item;
 	if (!r)
 		return;
 	more = pol_grow(b, p->rules, p->n_rules, sizeof(*more));

@@ -27,3 +27,18 @@ libpolicy_a_SOURCES = \
 	$(POLICY_STORE_SOURCES)
 libpolicy_a_CFLAGS = $(AM_CFLAGS) $(GCRYPT_CFLAGS) $(SQLITE_CFLAGS) $(OPENSSL_CFLAGS)
 POLICY_LIBS = libpolicy.a $(COMMON_LIBS) $(GCRYPT_LIBS) $(SQLITE_LIBS) $(OPENSSL_LIBS)
+
+check_PROGRAMS += tests/unit/test_lex tests/unit/test_policy_errors tests/unit/test_policy_language
+tests_unit_test_lex_SOURCES = tests/unit/test_lex.c
+tests_unit_test_lex_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_lex_LDADD = $(POLICY_LIBS) $(CHECK_LIBS)
+tests_unit_test_policy_errors_SOURCES = tests/unit/test_policy_errors.c \
+	tests/unit/policy_text.c tests/unit/policy_text.h
+tests_unit_test_policy_errors_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_policy_errors_LDADD = $(POLICY_LIBS) $(CHECK_LIBS)
+tests_unit_test_policy_language_SOURCES = tests/unit/test_policy_language.c \
+	tests/unit/policy_text.c tests/unit/policy_text.h
+tests_unit_test_policy_language_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_policy_language_LDADD = $(POLICY_LIBS) $(CHECK_LIBS)
+
+EXTRA_DIST += tests/data/policy
