@@ -36,7 +36,7 @@ struct ike_p2_suite {
 
 /* Why nothing matched, for one message that shows offer and answer side by side. */
 struct ike_mismatch {
-	char text[352];
+	char text[384];
 };
 
 /* ---- phase 1 ---- */

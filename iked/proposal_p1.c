@@ -174,9 +174,7 @@ static void explain(const struct ike_sa_list *offered, const struct pol_ke_actio
 		if (usable(o))
 			ike_sa_list_add(&ours, ike_p1_suite_text(&s, item, sizeof(item)));
 	}
-	snprintf(why->text, sizeof(why->text), "peer offered %s; rule accepts %s%s%s",
-		 offered->text[0] ? offered->text : "nothing usable",
-		 ours.text[0] ? ours.text : "nothing usable", near[0] ? "; " : "", near);
+	ike_sa_explain(offered, &ours, near, why);
 }
 
 int ike_p1_choose(struct cs_bytes sa_body, const struct pol_ke_action *action,

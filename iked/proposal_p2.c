@@ -300,9 +300,7 @@ static void explain(const struct ike_sa_list *offered, const struct pol_dynvpn_a
 						own.integ ? own.integ->suite : "",
 						encap_name(o->encap), "", item, sizeof(item)));
 	}
-	snprintf(why->text, sizeof(why->text), "peer offered %s; rule accepts %s%s%s",
-		 offered->text[0] ? offered->text : "nothing usable",
-		 ours.text[0] ? ours.text : "nothing usable", near[0] ? "; " : "", near);
+	ike_sa_explain(offered, &ours, near, why);
 }
 
 int ike_p2_choose(struct cs_bytes sa_body, const struct pol_dynvpn_action *action,

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "iked/isakmp.h"
-#include "iked/proposal.h"
 
 #define DOI_IPSEC           1
 #define SIT_IDENTITY_ONLY   1
@@ -358,4 +357,12 @@ void ike_sa_list_add(struct ike_sa_list *l, const char *item)
 		item = "...";
 	}
 	snprintf(l->text + used, sizeof(l->text) - used, "%s%s", used ? ", " : "", item);
+}
+
+void ike_sa_explain(const struct ike_sa_list *offered, const struct ike_sa_list *ours,
+		    const char *near, struct ike_mismatch *why)
+{
+	snprintf(why->text, sizeof(why->text), "peer offered %s; rule accepts %s%s%s",
+		 offered->text[0] ? offered->text : "nothing usable",
+		 ours->text[0] ? ours->text : "nothing usable", near[0] ? "; " : "", near);
 }

@@ -7,7 +7,7 @@
 
 #include "common/buf.h"
 #include "common/err.h"
-#include "policy/policy.h"
+#include "iked/proposal.h"
 
 #define IKE_PROPOSALS_MAX  64
 #define IKE_TRANSFORMS_MAX 1000 /* in all proposals together */
@@ -97,5 +97,8 @@ struct ike_sa_list {
 	bool full;
 };
 void ike_sa_list_add(struct ike_sa_list *l, const char *item);
+/* near: why an offer with the right algorithms does not fit all the same, or "". */
+void ike_sa_explain(const struct ike_sa_list *offered, const struct ike_sa_list *ours,
+		    const char *near, struct ike_mismatch *why);
 
 #endif

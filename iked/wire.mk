@@ -13,3 +13,27 @@ endif
 libike_a_SOURCES = $(IKE_WIRE_SOURCES) $(IKE_ENGINE_SOURCES)
 libike_a_CFLAGS = $(AM_CFLAGS) $(GCRYPT_CFLAGS) $(OPENSSL_CFLAGS)
 IKE_LIBS = libike.a $(GCRYPT_LIBS) $(OPENSSL_LIBS)
+
+# Known answers: what real peers computed. Runs over tests/captures, or the directories it is given.
+check_PROGRAMS += tests/kat/kat
+tests_kat_kat_SOURCES = tests/kat/kat.c tests/kat/kat.h tests/kat/kat_check.c tests/kat/kat_pcap.c
+tests_kat_kat_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+tests_kat_kat_LDADD = $(IKE_LIBS) $(COMMON_LIBS)
+EXTRA_DIST += \
+	tests/captures/README.md \
+	tests/captures/aggr-psk-aes128-sha1-modp1536.json \
+	tests/captures/aggr-psk-aes128-sha1-modp1536.pcap \
+	tests/captures/main-psk-3des-md5-modp1536.json \
+	tests/captures/main-psk-3des-md5-modp1536.pcap \
+	tests/captures/main-psk-aes128-sha1-modp2048.json \
+	tests/captures/main-psk-aes128-sha1-modp2048.pcap \
+	tests/captures/main-psk-aes256-sha256-modp2048-pfs.json \
+	tests/captures/main-psk-aes256-sha256-modp2048-pfs.pcap \
+	tests/captures/main-psk-aes256-sha384-ecp384-gcm.json \
+	tests/captures/main-psk-aes256-sha384-ecp384-gcm.pcap \
+	tests/captures/main-rsa-aes256-sha256-modp2048.json \
+	tests/captures/main-rsa-aes256-sha256-modp2048.pcap \
+	tests/captures/natt-main-psk-aes128-sha256-modp2048.json \
+	tests/captures/natt-main-psk-aes128-sha256-modp2048.pcap \
+	tests/captures/xauth-modecfg-psk.json \
+	tests/captures/xauth-modecfg-psk.pcap

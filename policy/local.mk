@@ -28,6 +28,11 @@ libpolicy_a_SOURCES = \
 libpolicy_a_CFLAGS = $(AM_CFLAGS) $(GCRYPT_CFLAGS) $(SQLITE_CFLAGS) $(OPENSSL_CFLAGS)
 POLICY_LIBS = libpolicy.a $(COMMON_LIBS) $(GCRYPT_LIBS) $(SQLITE_LIBS) $(OPENSSL_LIBS)
 
+# Prints docs/compatibility.md.
+noinst_PROGRAMS += policy/compatibility
+policy_compatibility_SOURCES = policy/compat_main.c
+policy_compatibility_LDADD = $(POLICY_LIBS)
+
 check_PROGRAMS += tests/unit/test_lex tests/unit/test_policy_errors tests/unit/test_policy_language
 tests_unit_test_lex_SOURCES = tests/unit/test_lex.c
 tests_unit_test_lex_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)

@@ -2,9 +2,10 @@
 # Building out of tree: build/ for use, build/asan for the checks.  make decides what is rebuilt.
 
 {
-	BENCH_PROGRAM=tests/sim/bench
+	BENCH_PROGRAM=tests/bench/bench_engine
 	FUZZ_PROGRAM=tests/fuzz/fuzz
 	KAT_PROGRAM=tests/kat/kat
+	SIM_PROGRAM=tests/sim/sim
 }
 
 # configure is made again only when what it is made from has changed.
@@ -48,15 +49,24 @@ quietly() {
 	fi
 }
 
+# Says what it does only when there is something to do.
+make_in() {
+	local dir=$1 what=$2 log=$build/logs/$3.log
+	shift 3
+	mkdir -p "$build/logs"
+	if ! make -C "$dir" -j"$jobs" "$@" 2>&1 | tee "$log" |
+		awk -v what="$what" '/^  (CC|AR) / && !n++ { print what; fflush() }'; then
+		grep -E -A3 'error|\*\*\*|warning' "$log" | head -n 40 >&2
+		die "building failed; all of make's output is in ${log#"$top"/}"
+	fi
+}
+
 build_release() {
 	configured "$build" CFLAGS="-O2 -g"
-	# Nothing is said when nothing is to be done.
-	make -q -C "$build" all >/dev/null 2>&1 || say "Building"
-	quietly make make -C "$build" -j"$jobs" all
+	make_in "$build" "Building" make all
 }
 
 build_asan() {
 	configured "$build/asan" --enable-sanitizers CFLAGS="-O1 -g"
-	make -q -C "$build/asan" all >/dev/null 2>&1 || say "Building with ASan and UBSan"
-	quietly make-asan make -C "$build/asan" -j"$jobs" all
+	make_in "$build/asan" "Building with ASan and UBSan" make-asan all
 }

@@ -2,7 +2,17 @@
 # The kernel that the lab runs on: the running one where it can do ESP and nftables, else a
 # User-Mode Linux built once from Debian's kernel source and kept outside the clone.
 
-kernel_version() { dpkg-query -W -f='${Version}' linux-source-6.1; }
+# Lines that the build prints, for the progress shown.
+KERNEL_STEPS=1640
+
+# Of the package that is installed, or would be.
+kernel_version() {
+	local version
+	version=$(dpkg-query -W -f='${Version}' linux-source-6.1 2>/dev/null || :)
+	[ -n "$version" ] || version=$(apt-cache show --no-all-versions linux-source-6.1 2>/dev/null |
+		sed -n 's/^Version: //p')
+	printf '%s' "$version"
+}
 
 # Named by what it is made of.
 kernel_path() {
@@ -12,21 +22,32 @@ kernel_path() {
 }
 
 build_kernel() {
+	local path
+	path=$(kernel_path)
+	[ ! -x "$path" ] || return 0
 	need_packages "${KERNEL_PACKAGES[@]}"
-	local path scratch began=$SECONDS
 	path=$(kernel_path)
 	[ ! -x "$path" ] || return 0
 	mkdir -p "$cache"
+	# One build at a time; who waited for another finds the kernel made.
+	(
+		flock 9
+		[ -x "$path" ] || build_kernel_locked "$path"
+	) 9>"$cache/lock"
+}
+
+build_kernel_locked() {
+	local path=$1 scratch began=$SECONDS worker
+	rm -rf "$cache"/building.*
 	scratch=$(mktemp -d "$cache/building.XXXXXX")
-	say "Building the lab kernel from linux-source-6.1 $(kernel_version), once; this takes 5 to 10 minutes."
-	if ! kernel_make "$scratch" >"$scratch/log" 2>&1 & then :; fi
-	local worker=$! steps
+	say "Building the lab kernel from linux-source-6.1 $(kernel_version), once; 5 to 10 minutes on 2 CPUs."
+	kernel_make "$scratch" >"$scratch/log" 2>&1 &
+	worker=$!
+	# shellcheck disable=SC2064 # the values of now
+	trap "kill $worker 2>/dev/null; rm -rf '$scratch'; exit 130" INT TERM
 	while kill -0 "$worker" 2>/dev/null; do
-		sleep 2
-		if [ $(((SECONDS - began) % 30)) -lt 2 ]; then
-			steps=$(grep -cE '^ +(CC|AR|AS|LD) ' "$scratch/log" || :)
-			say "  $((SECONDS - began)) s, $steps files compiled (of about 1900)"
-		fi
+		sleep 1
+		[ $(((SECONDS - began) % 20)) -ne 0 ] || kernel_progress "$scratch/log" $((SECONDS - began))
 	done
 	if ! wait "$worker"; then
 		tail -n 20 "$scratch/log" >&2
@@ -34,9 +55,17 @@ build_kernel() {
 		rm -rf "$scratch"
 		die "the kernel build failed; all of its output is in $cache/kernel-failed.log"
 	fi
+	# Complete or not there at all.
 	mv "$scratch/linux-uml" "$path"
 	rm -rf "$scratch"
+	trap - INT TERM
 	say "  built in $((SECONDS - began)) s"
+}
+
+kernel_progress() {
+	local steps
+	steps=$(grep -cE '^ +(CC|AR|AS|LD) ' "$1" || :)
+	say "  $2 s: $steps of about $KERNEL_STEPS steps"
 }
 
 kernel_make() {

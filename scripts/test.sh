@@ -42,9 +42,13 @@ run_units() {
 	# shellcheck disable=SC2016 # $(TESTS) is make's
 	mapfile -t tests < <(make -s -C "$build/asan" --no-print-directory \
 		--eval 'list-tests: ; @printf "%s\n" $(TESTS)' list-tests)
-	quietly make-tests make -C "$build/asan" -j"$jobs" "${tests[@]}"
+	make_in "$build/asan" "Building the tests" make-tests "${tests[@]}" \
+		"$KAT_PROGRAM" "$SIM_PROGRAM" "$FUZZ_PROGRAM"
 	for t in "${tests[@]}"; do
-		[ -z "$t" ] || check "unit/${t##*/}" "$build/asan/$t"
+		case $t in
+		"$KAT_PROGRAM" | "$SIM_PROGRAM" | "$FUZZ_PROGRAM") ;; # have sections of their own
+		*) check "${t#tests/}" "$build/asan/$t" ;;
+		esac
 	done
 }
 
@@ -79,7 +83,8 @@ run_tests() {
 	check kat "$build/asan/$KAT_PROGRAM" tests/captures
 
 	seed=$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')
-	title "Simulation, $scenarios scenarios with a fixed seed and as many with seed $seed"
+	title "Simulation: every loss, duplication and swap; $scenarios scenarios twice"
+	check sim-exhaustive "$build/asan/$SIM_PROGRAM" --exhaustive
 	check sim-seed-1 "$build/asan/$SIM_PROGRAM" --scenarios "$scenarios" --seed 1
 	check "sim-seed-$seed" "$build/asan/$SIM_PROGRAM" --scenarios "$scenarios" --seed "$seed"
 

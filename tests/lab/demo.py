@@ -3,6 +3,7 @@
 import os
 import pathlib
 import shutil
+import subprocess
 
 from labkit.host import Failure, wait_until
 from labkit.lab import Lab, say
@@ -16,6 +17,7 @@ Read and change   examples/left.policy, examples/right.policy; run ./dev demo ag
 Check a policy    build/pagent -n examples/left.policy
 Break it          give right another SharedKey, and read what both sides say about it
 See the cases     ./dev lab --list; run some: ./dev lab 'psk-to-strongswan-*'
+Stay in the lab   ./dev demo --shell
 Run everything    ./dev test
 On your own hosts make -C build install, then pagent -c FILE and iked; README.md tells how
 Read on           README.md, docs/architecture.md, CONTRIBUTING.md"""
@@ -82,6 +84,10 @@ def demonstrate(lab):
     if lab.wire.count(f"{between(left, right)} and {ESP}") < 4:
         raise Failure("no ESP on the wire")
 
+    if os.environ.get("CSIPSEC_LAB_SHELL"):
+        shell(lab, ends)
+        return
+
     caption("ipsec -p left -k deactivate -a all: the SAs go on both hosts")
     show(left, tools["ipsec"], "-p", "left", "-k", "deactivate", "-a", "all",
          label="ipsec -p left -k deactivate -a all")
@@ -93,6 +99,31 @@ def demonstrate(lab):
 
     caption("What to try next")
     say(NEXT)
+
+
+RC = """
+left() {{ ip netns exec left "$@"; }}
+right() {{ ip netns exec right "$@"; }}
+for host in left right; do
+  eval "ipsec_$host() {{ CSIPSEC_RUNDIR={dir}/$host/run $host {build}/ipsec -p $host \\"\\$@\\"; }}"
+done
+PS1='lab# '
+"""
+
+
+def shell(lab, ends):
+    """The user's turn, with both hosts running."""
+    caption("A shell beside the two hosts; exit ends everything.")
+    say("left COMMAND, right COMMAND    run a command on a host:   left ping 192.0.2.2")
+    say("ipsec_left ..., ipsec_right .. the ipsec command there:    ipsec_left -y display")
+    for end in ends:
+        say(f"{end.host.name}: policy {end.policy_path} (kill -HUP {end.pagent.pid} reads it again),"
+            f" logs {end.host.dir}/*.log")
+    rc = f"{lab.dir}/bashrc"
+    with open(rc, "w") as f:
+        f.write(RC.format(dir=lab.dir, build=lab.build))
+    subprocess.run(["setsid", "--ctty", "--wait", "bash", "--rcfile", rc, "-i"],
+                   cwd=lab.dir, check=False)
 
 
 def main(build, out):

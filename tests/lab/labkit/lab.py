@@ -13,8 +13,9 @@ ADDRESSES = {"left": ("192.0.2.1", "2001:db8::1"), "right": ("192.0.2.2", "2001:
 
 def say(text):
     """Prints for the user; the mark tells these lines from a guest kernel's own on its console."""
+    mark = "" if os.environ.get("CSIPSEC_LAB_SHELL") else "lab: "
     for line in text.splitlines() or [""]:
-        print("lab: " + line, flush=True)
+        print(mark + line, flush=True)
 
 
 class Lab:
