@@ -393,6 +393,11 @@ static const struct {
 	 POL_ERROR},
 
 	/* Ours. */
+	{0,
+	 "IpFilterPolicy\n{\nIpFilterRuleRef r\nIpFilterRuleRef r\nIpFilterRuleRef r\n}\n"
+	 "IpFilterRule r\n{\nIpGenericFilterActionRef a\n}\n"
+	 "IpGenericFilterAction a\n{\nIpFilterAction Deny\n}\n",
+	 1, "", "more than one rule has the name r", ALONE, POL_WARNING},
 	{0, KE_RULE("SharedKey Ascii one two"), 6, "SharedKey", "the key ends at the first blank",
 	 AFTER_BASE, POL_WARNING},
 	{0, KE_RULE("SharedKey Ascii one#two"), 6, "SharedKey", "the value ends at '#'", AFTER_BASE,
