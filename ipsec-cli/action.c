@@ -1,0 +1,214 @@
+/* ipsec -k deactivate, -y activate and -y deactivate. */
+#include <string.h>
+
+#include "ipsec-cli/ask.h"
+
+#define WAIT_GRACE_MS 5000 /* the daemon tells of its own time-out first */
+
+struct outcome {
+	const struct command *cmd;
+	json_t *rows; /* what the table or the document shows */
+	int code;
+};
+
+/* ---- rows ---- */
+
+/* "n/a" stands for what is not known. */
+static int add_row(struct outcome *o, json_t *row)
+{
+	if (row && json_array_append_new(o->rows, row) == 0)
+		return 0;
+	return CS_ENOMEM;
+}
+
+static int on_entry(void *arg, const json_t *entry)
+{
+	struct outcome *o = arg;
+	json_t *row = json_object();
+	static const char *const keys[] = {"TunnelID", "LocalDynVpnRule", "Status"};
+	int rc = row ? 0 : -1;
+
+	for (size_t i = 0; rc == 0 && i < sizeof(keys) / sizeof(keys[0]); i++) {
+		json_t *v = json_object_get(entry, keys[i]);
+
+		if (o->cmd->primary == 'k' && i == 1)
+			continue;
+		rc = v ? json_object_set(row, keys[i], v)
+		       : json_object_set_new(row, keys[i], json_null());
+	}
+	if (rc == 0)
+		return add_row(o, row);
+	json_decref(row);
+	return CS_ENOMEM;
+}
+
+static const char *status_of(enum cs_code code)
+{
+	switch (code) {
+	case CS_ENOTFOUND:
+		return "Not found";
+	case CS_EPERM:
+		return "Not authorized";
+	case CS_EAGAIN:
+		return "Timed out";
+	default:
+		return "Failed";
+	}
+}
+
+/* A wait that ends without the tunnel; but a rule that is not there never came to negotiate. */
+static int exit_code_of(const struct command *cmd, enum cs_code code)
+{
+	switch (code) {
+	case CS_EPERM:
+		return EXIT_NOT_AUTHORIZED;
+	case CS_EINVAL:
+	case CS_ENOTFOUND:
+	case CS_EUNSUPPORTED:
+		return EXIT_TARGET_FAILED;
+	default:
+		return cmd->wait >= 0 ? EXIT_NEGOTIATION : EXIT_TARGET_FAILED;
+	}
+}
+
+static int add_failure(struct outcome *o, const char *id, const char *rule,
+		       const struct cs_err *err)
+{
+	json_t *row = json_pack("{s:s?}", "TunnelID", id);
+
+	if (row && o->cmd->primary == 'y')
+		json_object_set_new(row, "LocalDynVpnRule", rule ? json_string(rule) : json_null());
+	if (row) {
+		json_object_set_new(row, "Status", json_string(status_of(err->code)));
+		json_object_set_new(row, "Reason", json_string(err->text));
+	}
+	return add_row(o, row);
+}
+
+static const char *row_text(const json_t *row, const char *key, char buf[static VALUE_LEN])
+{
+	return value_text(V_PLAIN, json_object_get(row, key), buf);
+}
+
+static void print_table(const struct outcome *o)
+{
+	bool dynamic = o->cmd->primary == 'y';
+	char buf[VALUE_LEN];
+	json_t *row;
+	size_t i;
+
+	if (o->cmd->all && o->code == 0) {
+		printf("%-20s  Deactivating\n",
+		       dynamic ? "All dynamic tunnels" : "All IKE tunnels");
+		return;
+	}
+	printf("%-12s", "Tunnel ID");
+	if (dynamic)
+		printf("%-34s", "LocalDynVpnRuleName");
+	puts("Status");
+	json_array_foreach(o->rows, i, row)
+	{
+		printf("%-12s", row_text(row, "TunnelID", buf));
+		if (dynamic)
+			printf("%-34s", row_text(row, "LocalDynVpnRule", buf));
+		puts(row_text(row, "Status", buf));
+	}
+}
+
+/* ---- asking ---- */
+
+/* One target: id or rule. Not 0: the connection is of no more use. */
+static int ask_target(struct outcome *o, struct cs_nmi *nmi, const char *id, const char *rule)
+{
+	const struct command *cmd = o->cmd;
+	struct cs_err err = {0};
+	int timeout = ANSWER_MS, rc;
+	json_t *request, *done = NULL;
+
+	if (cmd->action == ACTION_ACTIVATE) {
+		request = json_pack("{s:s, s:s, s:o}", "request", "activate-dynamic", "rule", rule,
+				    "wait", cmd->wait >= 0 ? json_integer(cmd->wait) : json_null());
+		if (cmd->wait >= 0)
+			timeout = cmd->wait * 1000 + WAIT_GRACE_MS;
+	} else {
+		request = json_pack("{s:s, s:s*, s:s*}", "request",
+				    cmd->primary == 'k' ? "deactivate-ike" : "deactivate-dynamic",
+				    "tunnel", id, "rule", rule);
+	}
+	if (request)
+		rc = cs_nmi_call(nmi, request, timeout, on_entry, o, &done, &err);
+	else
+		rc = cs_fail(&err, CS_EINVAL, "a name has to be UTF-8");
+	json_decref(request);
+	json_decref(done);
+	if (rc == 0)
+		return 0;
+	if (!err.text[0])
+		cs_fail(&err, CS_ENOMEM, "out of memory");
+	complain("%s: %s", id ? id : rule, err.text);
+	rc = exit_code_of(cmd, err.code);
+	if (rc == EXIT_NOT_AUTHORIZED ||
+	    (rc == EXIT_NEGOTIATION && o->code != EXIT_NOT_AUTHORIZED) || o->code == 0)
+		o->code = rc;
+	return add_failure(o, id, rule, &err);
+}
+
+static const char *function_of(const struct command *cmd)
+{
+	return cmd->action == ACTION_ACTIVATE ? "Activate" : "Deactivate";
+}
+
+static const char *primary_of(const struct command *cmd)
+{
+	return cmd->primary == 'k' ? report_ike_tunnels.primary : report_dynamic_stack.primary;
+}
+
+/* Each target has its own connection, so that what spoils one does not spoil the next. */
+static int ask_all(struct outcome *o, struct command *cmd, const struct names *targets, bool by_id)
+{
+	for (size_t i = 0; i < targets->n; i++) {
+		const char *name = cmd->all ? "all" : targets->name[i];
+		struct cs_nmi *nmi = NULL;
+		int rc = ask_open(cmd, &nmi);
+
+		if (rc != 0)
+			return rc;
+		rc = ask_target(o, nmi, by_id ? name : NULL, by_id ? NULL : name);
+		cs_nmi_close(nmi);
+		if (rc < 0) {
+			complain("out of memory");
+			return EXIT_TARGET_FAILED;
+		}
+	}
+	return 0;
+}
+
+int run_action(struct command *cmd)
+{
+	struct outcome o = {.cmd = cmd, .rows = json_array()};
+	json_t *heading;
+	int rc;
+
+	if (!o.rows) {
+		complain("out of memory");
+		return EXIT_TARGET_FAILED;
+	}
+	rc = ask_all(&o, cmd, &cmd->ids, true);
+	if (rc == 0)
+		rc = ask_all(&o, cmd, &cmd->rules, false);
+	if (rc != 0 && json_array_size(o.rows) == 0) {
+		json_decref(o.rows);
+		return rc;
+	}
+	if (cmd->json) {
+		heading = json_heading(cmd, primary_of(cmd), function_of(cmd), time(NULL));
+		if (print_document(heading, json_incref(o.rows)) != 0 && rc == 0)
+			rc = EXIT_TARGET_FAILED;
+	} else {
+		print_heading(cmd, primary_of(cmd), function_of(cmd), time(NULL));
+		putchar('\n');
+		print_table(&o);
+	}
+	json_decref(o.rows);
+	return rc != 0 ? rc : o.code;
+}
