@@ -31,8 +31,6 @@
 #define CSM_P1_DOWN                                                                                \
 	"CSI1004I", CS_INFO,                                                                       \
 		"IKE version 1.0 Security Association %u for tunnel K%u with %s deleted: %s"
-#define CSM_P1_NOT_STARTED                                                                         \
-	"CSI1005W", CS_WARNING, "Negotiation from %s to %s is not possible: %s"
 #define CSM_P1_REFUSED                                                                             \
 	"CSI1006W", CS_WARNING, "Phase 1 from %s refused: %s"
 #define CSM_WRONG_KEY                                                                              \
@@ -71,8 +69,6 @@
 	"CSI1020I", CS_DEBUG, "No answer from %s: message %u sent again (%u of %u)"
 #define CSM_DROPPED                                                                                \
 	"CSI1021I", CS_DEBUG, "%s message from %s dropped: %s"
-#define CSM_P1_POLICY_GONE                                                                         \
-	"CSI1022I", CS_INFO, "The policy no longer has what tunnel %c%u stands on (rule %s)"
 #define CSM_P1_NO_PROPOSAL                                                                         \
 	"EZD1021I", CS_WARNING, "Phase 1 from %s: no proposal chosen (rule %s, action %s): %s"
 #define CSM_P2_NO_PROPOSAL                                                                         \
