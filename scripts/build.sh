@@ -2,7 +2,7 @@
 # Building out of tree: build/ for use, build/asan for the checks.  make decides what is rebuilt.
 
 {
-	BENCH_PROGRAM=tests/sim/bench
+	BENCH_PROGRAM=tests/bench/bench_engine
 	FUZZ_PROGRAM=tests/fuzz/fuzz
 	KAT_PROGRAM=tests/kat/kat
 	SIM_PROGRAM=tests/sim/sim

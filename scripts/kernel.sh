@@ -5,7 +5,14 @@
 # Lines that the build prints, for the progress shown.
 KERNEL_STEPS=1640
 
-kernel_version() { dpkg-query -W -f='${Version}' linux-source-6.1; }
+# Of the package that is installed, or would be.
+kernel_version() {
+	local version
+	version=$(dpkg-query -W -f='${Version}' linux-source-6.1 2>/dev/null || :)
+	[ -n "$version" ] || version=$(apt-cache show --no-all-versions linux-source-6.1 2>/dev/null |
+		sed -n 's/^Version: //p')
+	printf '%s' "$version"
+}
 
 # Named by what it is made of.
 kernel_path() {
@@ -15,8 +22,10 @@ kernel_path() {
 }
 
 build_kernel() {
-	need_packages "${KERNEL_PACKAGES[@]}"
 	local path
+	path=$(kernel_path)
+	[ ! -x "$path" ] || return 0
+	need_packages "${KERNEL_PACKAGES[@]}"
 	path=$(kernel_path)
 	[ ! -x "$path" ] || return 0
 	mkdir -p "$cache"

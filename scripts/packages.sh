@@ -8,7 +8,7 @@
 		libjansson-dev libssl-dev libcap-ng-dev libseccomp-dev
 	)
 	LAB_PACKAGES=(python3 iproute2 nftables iputils-ping tcpdump util-linux)
-	PEER_PACKAGES=(charon-systemd strongswan-swanctl)
+	PEER_PACKAGES=(charon-systemd strongswan-swanctl libstrongswan-standard-plugins)
 	LINT_PACKAGES=(clang-format clang-tidy cppcheck shellcheck python3)
 	KERNEL_PACKAGES=(
 		linux-source-6.1 gcc make libc6-dev flex bison bc libelf-dev libssl-dev xz-utils
