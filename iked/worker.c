@@ -381,7 +381,9 @@ static int reload(void *arg, struct cs_err *err)
 	struct worker *w = arg;
 	int status = load_policy(w, err);
 
-	if (status < 0)
+	if (status == CS_ENOTFOUND && !w->generation)
+		cs_log(CS_NOCTX, CSM_NO_POLICY);
+	else if (status < 0)
 		cs_log(CS_NOCTX, CSM_POLICY_FAILED, err->text);
 	return status;
 }
