@@ -98,8 +98,8 @@ static void print_table(const struct outcome *o)
 	size_t i;
 
 	if (o->cmd->all && o->code == 0) {
-		printf("%-20s  Deactivating\n",
-		       dynamic ? "All dynamic tunnels" : "All IKE tunnels");
+		puts(dynamic ? "All dynamic tunnels  Deactivating"
+			     : "All IKE tunnels  Deactivating");
 		return;
 	}
 	printf("%-12s", "Tunnel ID");
