@@ -80,20 +80,26 @@ int ike_keymat(const struct cs_hash *h, const uint8_t *skeyid_d, struct cs_bytes
 
 struct ike_dh; /* a private value and its public one; used for one exchange, then freed (wiped) */
 
+/*
+ * An engine is two pure functions, safe on any thread; values are big-endian and of full length, x
+ * is ours. secret answers CS_EAUTH for a point off the curve or a value outside the small subgroup;
+ * length and range are the caller's to check.
+ */
 struct ike_dh_engine {
 	const char *name; /* "openssl", "libgcrypt" */
-	int (*keypair)(const struct cs_group *g, struct ike_dh **dh, struct cs_err *err);
-	/* secret gets g->secret_len bytes, left-padded. */
-	int (*secret)(const struct ike_dh *dh, struct cs_bytes peer, uint8_t *secret,
-		      struct cs_err *err);
-	void (*free)(struct ike_dh *dh);
+	int (*public_value)(const struct cs_group *g, struct cs_bytes x, uint8_t *out,
+			    struct cs_err *err);
+	int (*secret)(const struct cs_group *g, struct cs_bytes x, struct cs_bytes peer,
+		      uint8_t *out, struct cs_err *err);
 };
 extern const struct ike_dh_engine ike_dh_libgcrypt;
 #ifdef HAVE_OPENSSL
 extern const struct ike_dh_engine ike_dh_openssl;
 #endif
 
-/* The default engine (the faster one built in); safe on any thread; fresh exponent each time. */
+/* The engine in use: the faster one built in, but libgcrypt in FIPS mode. */
+const struct ike_dh_engine *ike_dh_engine(void);
+/* A fresh private value each time, from libgcrypt; safe on any thread. The pair is in the arena. */
 int ike_dh_keypair(const struct cs_group *g, struct ike_dh **dh, struct cs_err *err);
 struct cs_bytes ike_dh_public(const struct ike_dh *dh); /* g->public_len bytes */
 const struct cs_group *ike_dh_group(const struct ike_dh *dh);
@@ -107,10 +113,14 @@ int ike_dh_from_private(const struct cs_group *g, struct cs_bytes private_value,
 
 /* ---- the secret arena: locked, not dumped, wiped ---- */
 
-int ike_arena_init(size_t max_bytes,
-		   struct cs_err *err);   /* once a process; grows up to max_bytes */
-void *ike_arena_get(size_t size);         /* zeroed; NULL when full */
+#define IKE_ARENA_MAX 2048 /* of one object */
+
+/* Once a process; grows up to max_bytes. A second call changes the bound alone. */
+int ike_arena_init(size_t max_bytes, struct cs_err *err);
+/* Zeroed; at most IKE_ARENA_MAX; NULL when full or not set up. Safe on any thread. */
+void *ike_arena_get(size_t size);
 void ike_arena_put(void *p, size_t size); /* wipes */
 size_t ike_arena_used(void);
+bool ike_arena_locked(void); /* false: some of it may be swapped out (RLIMIT_MEMLOCK) */
 
 #endif

@@ -194,6 +194,7 @@ struct ike_settings {
 					quarter */
 	unsigned max_p1, max_p2;     /* bounds; 0: 200,000 */
 	unsigned replay_window;      /* packets; 0: 128 */
+	uint32_t last_tunnel;        /* K and Y numbers up to this one were given before */
 	struct xf_marking marking;
 };
 
@@ -254,6 +255,7 @@ struct ike_stats {
 	uint64_t repeats_answered, auth_failures, decrypt_failures;
 	uint64_t p1_initiated, p1_responded, p1_up, p1_failed, p2_up, p2_failed, p2_down;
 	uint64_t acquires, acquires_merged, kernel_refusals;
+	uint64_t refused_exchange, unknown_expires;
 	unsigned p1_live, p2_live, half_open;
 };
 const struct ike_stats *ike_engine_stats(const struct ike_engine *e);

@@ -112,11 +112,14 @@ enum isa_step {
 	ISA_STEP_N,
 };
 
-/* The header alone: length, version 1.x, cookies; says nothing about the payloads. */
+/*
+ * The header alone: length (the datagram's, exactly), cookies, version 1.x (else CS_EUNSUPPORTED),
+ * flags, message id; says nothing about the payloads and not which exchanges we know.
+ */
 int isa_header_parse(const uint8_t *data, size_t len, struct isa_header *h, struct cs_err *err);
 /*
- * The chain in body (what follows the header, decrypted if need be). padded: up to one cipher block
- * less one byte may follow the chain, else only three zero bytes may.
+ * The chain in body (what follows the header, decrypted if need be). padded: up to 255 bytes of
+ * anything may follow the chain (some peers add whole blocks), else only three zero bytes may.
  */
 int isa_chain_parse(const struct isa_header *h, const uint8_t *body, size_t len, bool padded,
 		    struct isa_message *m, struct cs_err *err);

@@ -10,13 +10,15 @@
 #include "common/err.h"
 #include "policy/policy.h"
 
+#define IKE_DEFAULT_LIFE 28800 /* seconds, when nobody says one (RFC 2407 section 4.5) */
+
 /* A phase 1 transform as agreed. */
 struct ike_p1_suite {
 	const struct cs_cipher *cipher;
 	const struct cs_hash *hash;
 	const struct cs_group *group;
 	uint16_t auth;
-	uint64_t life_seconds, life_kbytes; /* 0: not said */
+	uint64_t life_seconds, life_kbytes; /* 0: not said, IKE_DEFAULT_LIFE seconds hold */
 	uint8_t proposal, transform;        /* numbers, repeated in the answer */
 };
 
@@ -34,11 +36,12 @@ struct ike_p2_suite {
 
 /* Why nothing matched, for one message that shows offer and answer side by side. */
 struct ike_mismatch {
-	char text[200];
+	char text[384];
 };
 
 /* ---- phase 1 ---- */
-/* SA payload body with every offer of the action that may be offered. */
+/* SA payload body with every offer of the action that may be offered (see pol_ke_offer: those with
+ * signatures are not yet). */
 int ike_p1_offer(const struct pol_ke_action *action, struct cs_writer *w, struct cs_err *err);
 /*
  * As responder: peers' transforms in their order, the first that an offer of the action accepts.
@@ -54,17 +57,21 @@ int ike_p1_accept(struct cs_bytes sa_body, const struct pol_ke_action *action,
 		  struct ike_p1_suite *suite, unsigned *offer, struct cs_err *err);
 
 /* ---- phase 2 ---- */
+/*
+ * transport_ok: the data endpoints are the security endpoints; without it no transport mode offer
+ * is sent or accepted.
+ */
 /* first: index of the offer to put first (the cached one), or -1. group: PFS or 0. */
-int ike_p2_offer(const struct pol_dynvpn_action *action, unsigned group, int first, uint32_t spi,
-		 struct cs_writer *w, struct cs_err *err);
-/* transport_ok: the data endpoints are the security endpoints. */
+int ike_p2_offer(const struct pol_dynvpn_action *action, unsigned group, bool transport_ok,
+		 int first, uint32_t spi, struct cs_writer *w, struct cs_err *err);
 int ike_p2_choose(struct cs_bytes sa_body, const struct pol_dynvpn_action *action,
 		  bool transport_ok, struct ike_p2_suite *suite, unsigned *offer,
 		  struct ike_mismatch *why, struct cs_err *err);
 int ike_p2_answer(const struct ike_p2_suite *suite, uint32_t spi, struct cs_writer *w,
 		  struct cs_err *err);
 int ike_p2_accept(struct cs_bytes sa_body, const struct pol_dynvpn_action *action, unsigned group,
-		  struct ike_p2_suite *suite, unsigned *offer, struct cs_err *err);
+		  bool transport_ok, struct ike_p2_suite *suite, unsigned *offer,
+		  struct cs_err *err);
 /* Bytes of KEYMAT one SA of this suite takes: cipher key, salt, integrity key. */
 size_t ike_p2_keymat_len(const struct ike_p2_suite *suite);
 

@@ -17,20 +17,43 @@ enum ike_stuck { IKE_STUCK_WAIT, IKE_STUCK_GO_ON };
 
 typedef void ike_committed_fn(void *arg, uint64_t tx, int status);
 
+/* The database must be usable now: CS_ESTORE with the file and sqlite's reason when it is not. */
 int ike_store_open(uv_loop_t *loop, const char *path, enum ike_stuck stuck, ike_committed_fn *fn,
 		   void *arg, struct ike_store **store, struct cs_err *err);
-/* Never blocks. */
+/*
+ * Never blocks.  Everything that rec points to is copied.  What comes of it is told by the callback,
+ * once for each transaction number, never from within this call: 0 when it is durable (or counted
+ * as lost, with IKE_STUCK_GO_ON), CS_ELIMIT when too much waits already, CS_ENOMEM, CS_ESTORE when
+ * the database takes other records but not this one.
+ */
 uint64_t ike_store_record(struct ike_store *s, const struct ike_record *rec);
-/* Writes what is queued, then closes. */
+/*
+ * Writes what is queued, then closes; a stuck database is given a few seconds and what is lost is
+ * logged.  No callback comes any more. The memory goes with the loop's next turn.
+ */
 void ike_store_close(struct ike_store *s);
 
+struct ike_store_stats {
+	uint64_t records, commits; /* durable ones, and the transactions that held them */
+	uint64_t retries;          /* transactions that failed and were tried again */
+	uint64_t refused;          /* answered with CS_ELIMIT, CS_ENOMEM or CS_ESTORE */
+	uint64_t lost;             /* a loss record tells of them, or will */
+	unsigned queued;
+	bool stuck;
+};
+void ike_store_stats(struct ike_store *s, struct ike_store_stats *stats);
+
 /*
- * At start: SAs that the cache has as up or intended. The daemon compares them with the kernel and
- * settles each: still there (nothing to say), gone (P2_DOWN with unknown counters), or an intent
- * without result (P2_UP or P2_FAILED by what the kernel shows).
+ * At start, before the first record: SAs that the cache has as up or intended. The daemon compares
+ * them with the kernel and settles each: gone or not to be kept (P2_DOWN), or an intent without
+ * result (P2_UP or P2_FAILED by what the kernel shows). What info points to lives only during the
+ * call.
  */
 typedef void ike_cached_fn(void *arg, const struct ike_p2_info *info, bool intent, uint64_t tx);
 int ike_store_cached(struct ike_store *s, ike_cached_fn *fn, void *arg, struct cs_err *err);
+/* The same for phase 1, which has no intents. */
+typedef void ike_cached_p1_fn(void *arg, const struct ike_p1_info *info);
+int ike_store_cached_p1(struct ike_store *s, ike_cached_p1_fn *fn, void *arg, struct cs_err *err);
 /* Highest tunnel number ever given, so that K and Y numbers are not used again. */
 int ike_store_last_tunnel(struct ike_store *s, uint32_t *tunnel, struct cs_err *err);
 

@@ -1,1 +1,39 @@
-# iked
+# wire: ISAKMP's codec, proposals and IKE's cryptography, below the engine; and libike.a as a whole.
+noinst_LIBRARIES += libike.a
+IKE_WIRE_SOURCES = \
+	iked/arena.c iked/crypto.h \
+	iked/crypto_hash.c iked/keymat.c \
+	iked/dh.c iked/dh.h iked/dh_groups.c iked/dh_gcrypt.c \
+	iked/isakmp.c iked/isakmp.h iked/isakmp_rules.c \
+	iked/proposal.h iked/proposal_p1.c iked/proposal_p2.c \
+	iked/sa_payload.c iked/sa_payload.h
+if HAVE_OPENSSL
+IKE_WIRE_SOURCES += iked/dh_openssl.c
+endif
+libike_a_SOURCES = $(IKE_WIRE_SOURCES) $(IKE_ENGINE_SOURCES)
+libike_a_CFLAGS = $(AM_CFLAGS) $(GCRYPT_CFLAGS) $(OPENSSL_CFLAGS)
+IKE_LIBS = libike.a $(GCRYPT_LIBS) $(OPENSSL_LIBS)
+
+# Known answers: what real peers computed. Runs over tests/captures, or the directories it is given.
+check_PROGRAMS += tests/kat/kat
+tests_kat_kat_SOURCES = tests/kat/kat.c tests/kat/kat.h tests/kat/kat_check.c tests/kat/kat_pcap.c
+tests_kat_kat_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+tests_kat_kat_LDADD = $(IKE_LIBS) $(COMMON_LIBS)
+EXTRA_DIST += \
+	tests/captures/README.md \
+	tests/captures/aggr-psk-aes128-sha1-modp1536.json \
+	tests/captures/aggr-psk-aes128-sha1-modp1536.pcap \
+	tests/captures/main-psk-3des-md5-modp1536.json \
+	tests/captures/main-psk-3des-md5-modp1536.pcap \
+	tests/captures/main-psk-aes128-sha1-modp2048.json \
+	tests/captures/main-psk-aes128-sha1-modp2048.pcap \
+	tests/captures/main-psk-aes256-sha256-modp2048-pfs.json \
+	tests/captures/main-psk-aes256-sha256-modp2048-pfs.pcap \
+	tests/captures/main-psk-aes256-sha384-ecp384-gcm.json \
+	tests/captures/main-psk-aes256-sha384-ecp384-gcm.pcap \
+	tests/captures/main-rsa-aes256-sha256-modp2048.json \
+	tests/captures/main-rsa-aes256-sha256-modp2048.pcap \
+	tests/captures/natt-main-psk-aes128-sha256-modp2048.json \
+	tests/captures/natt-main-psk-aes128-sha256-modp2048.pcap \
+	tests/captures/xauth-modecfg-psk.json \
+	tests/captures/xauth-modecfg-psk.pcap

@@ -7,23 +7,29 @@
 
 #include <stdbool.h>
 
-enum pol_kind {                /* what a parameter's value is */
-		POL_K_KEYWORD, /* one of the words in `values` ("A|B|C") */
-		POL_K_YESNO,
-		POL_K_ONOFF,
-		POL_K_NUMBER,  /* min to max */
-		POL_K_NUMBERS, /* n, or n m, n:m, n-m */
-		POL_K_LIFE,    /* like NUMBER(S), or None where `values` says so */
-		POL_K_ADDR,    /* one address */
-		POL_K_ADDRS,   /* address, prefix, range, or a word of `values` */
-		POL_K_NAME,    /* a user's name */
-		POL_K_REF,     /* the name of an object of statement `of` */
-		POL_K_BLOCK,   /* an inline statement `of` */
-		POL_K_TEXT,    /* checked by a function of its own, or rest of the line */
+/* What a parameter's value is. "a word of values" means: or that word in the value's place. */
+enum pol_kind {
+	POL_K_KEYWORD, /* one of the words in `values`: "A|B|C", and "A|A X" for an optional X */
+	POL_K_YESNO,
+	POL_K_ONOFF,
+	POL_K_NUMBER,  /* min to max, or a word of `values` */
+	POL_K_NUMBERS, /* n, or n m, n:m, n-m; or a word of `values` */
+	POL_K_ADDR,    /* one address, or a word of `values` */
+	POL_K_ADDRS,   /* address, prefix, range, or a word of `values` */
+	POL_K_NAME,    /* a user's name */
+	POL_K_REF,     /* the name of an object of statement `of` */
+	POL_K_BLOCK,   /* an inline statement `of` */
+	POL_K_FLAG,    /* stands alone */
+	POL_K_TEXT,    /* checked by code of its own; `values`: the first word, if limited */
 };
 
 enum pol_evidence { POL_DOCUMENTED, POL_FROM_MEMORY, POL_OURS };
-enum pol_support { POL_SUPPORTED, POL_NOTED, POL_REFUSED };
+enum pol_support {
+	POL_SUPPORTED,
+	POL_DEPRECATED, /* works; a warning names what to write instead */
+	POL_NOTED,      /* accepted without effect */
+	POL_REFUSED,
+};
 
 struct pol_param {
 	const char *keyword;
@@ -32,6 +38,12 @@ struct pol_param {
 	const char *of;     /* REF and BLOCK: which statement */
 	unsigned long min, max;
 	const char *preset; /* default as text, NULL: none */
+	/*
+	 * Parameters of one group stand for one thing: at least one of them where they are
+	 * required, and not two different ones where they are not repeatable. NULL: a group of its
+	 * own.
+	 */
+	const char *group;
 	bool required, repeatable, secret;
 	enum pol_support support;
 	enum pol_evidence evidence;
@@ -40,8 +52,12 @@ struct pol_param {
 
 enum pol_naming { POL_NAME_NONE, POL_NAME_OPTIONAL, POL_NAME_REQUIRED };
 
+/* The kind of file in which a statement stands. */
+enum pol_place { POL_IN_POLICY, POL_IN_MAIN, POL_IN_IKED };
+
 struct pol_statement {
-	const char *keyword;
+	const char *keyword; /* "IDS*": every keyword that begins so (only noted statements) */
+	enum pol_place place;
 	enum pol_naming naming;
 	bool global;        /* may stand at top level */
 	bool selector_name; /* the name may be a selector of the ipsec command: no '-' first, no ','
@@ -56,5 +72,7 @@ struct pol_statement {
 const struct pol_statement *pol_statement_find(const char *keyword);
 const struct pol_param *pol_param_find(const struct pol_statement *s, const char *keyword);
 const struct pol_statement *pol_statements(unsigned *n);
+/* A keyword near to what somebody wrote, for "did you mean"; s NULL: a top-level statement. */
+const char *pol_nearest(const struct pol_statement *s, enum pol_place place, const char *keyword);
 
 #endif

@@ -1,1 +1,34 @@
-# policy
+# policy: the policy language (here) and the store, matching and pagent (store.mk).
+include policy/store.mk
+
+noinst_LIBRARIES += libpolicy.a
+libpolicy_a_SOURCES = \
+	policy/check.c policy/check.h \
+	policy/compile.c policy/compile.h \
+	policy/compile_addr.c \
+	policy/compile_filter.c \
+	policy/compile_ident.c \
+	policy/compile_ke.c \
+	policy/compile_local.c \
+	policy/compile_time.c \
+	policy/compile_vpn.c \
+	policy/diag.c policy/diag.h \
+	policy/grammar.c policy/grammar.h \
+	policy/grammar_table.c \
+	policy/ikeconfig.c \
+	policy/lex.c policy/lex.h \
+	policy/parse.c policy/parse.h \
+	policy/policy.c policy/policy.h \
+	policy/pool.c policy/pool.h \
+	policy/resolve.c \
+	policy/tree.c policy/tree.h \
+	policy/validate.c \
+	policy/value.c policy/value.h \
+	$(POLICY_STORE_SOURCES)
+libpolicy_a_CFLAGS = $(AM_CFLAGS) $(GCRYPT_CFLAGS) $(SQLITE_CFLAGS) $(OPENSSL_CFLAGS)
+POLICY_LIBS = libpolicy.a $(COMMON_LIBS) $(GCRYPT_LIBS) $(SQLITE_LIBS) $(OPENSSL_LIBS)
+
+# Prints docs/compatibility.md.
+noinst_PROGRAMS += policy/compatibility
+policy_compatibility_SOURCES = policy/compat_main.c
+policy_compatibility_LDADD = $(POLICY_LIBS)

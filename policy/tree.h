@@ -13,8 +13,9 @@ struct pol_node;
 /* One line of a block: an attribute with its value, or a nested statement. Order is the file's. */
 struct pol_item {
 	const struct pol_param *param; /* row of the grammar */
-	char *value;            /* rest of the line, trimmed, comment cut; NULL for a block */
-	struct pol_node *block; /* nested statement; NULL for an attribute */
+	char *value;             /* rest of the line, trimmed, comment cut; NULL for a block */
+	struct pol_node *block;  /* nested statement; NULL for an attribute */
+	struct pol_node *target; /* POL_K_REF: what the name refers to; set by the resolver */
 	unsigned line;
 };
 
@@ -26,6 +27,10 @@ struct pol_node {
 	bool from_common; /* of a CommonIpSecConfig file: searched after the stack's own */
 	struct pol_item *items;
 	unsigned n_items;
+	/* the compiler's own: visited, has errors, its place in the tree, what it became */
+	bool tried, failed;
+	unsigned order;
+	void *made;
 };
 
 struct pol_tree {
@@ -35,7 +40,16 @@ struct pol_tree {
 	unsigned n_files;
 };
 
+/* All of the tree is made by these; each returns NULL (or false) only when memory is short. */
 struct pol_tree *pol_tree_new(void);
+const char *pol_tree_file(struct pol_tree *tree, const char *name); /* the tree's copy of name */
+struct pol_node *pol_node_new(const struct pol_statement *statement, const char *name,
+			      const char *file, unsigned line);
+void pol_node_free(struct pol_node *node);                       /* with all that it holds */
+bool pol_tree_add(struct pol_tree *tree, struct pol_node *node); /* takes node over if true */
+/* One of value (copied) and block (taken over if true) is NULL. */
+bool pol_node_add(struct pol_node *node, const struct pol_param *param, const char *value,
+		  struct pol_node *block, unsigned line);
 void pol_tree_free(struct pol_tree *tree); /* wipes values of secret parameters */
 /* The policy keeps the tree it was compiled from (for the store and pasearch). */
 const struct pol_tree *pol_policy_tree(const struct pol_policy *policy);

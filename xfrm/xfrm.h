@@ -81,9 +81,10 @@ struct xf_counters {
 enum xf_dir { XF_IN, XF_OUT, XF_FWD };
 enum xf_action { XF_ALLOW, XF_BLOCK };
 
-#define XF_PRIO_TUNNEL 1000u /* iked's, one a tunnel, ahead of its anchor */
-#define XF_PRIO_ANCHOR 2000u /* pagent's, one an ipsec rule and family */
-#define XF_PRIO_CLOSED 3000u /* pagent's, unmarked: what stays shut when our table is gone */
+#define XF_PRIO_TUNNEL   1000u /* iked's, one a tunnel, ahead of its anchor */
+#define XF_PRIO_ANCHOR   2000u /* pagent's: one an ipsec rule and family; what nftables let in */
+#define XF_PRIO_NEIGHBOR 2500u /* pagent's, unmarked: what IPv6 cannot do without */
+#define XF_PRIO_CLOSED   3000u /* pagent's, unmarked: what stays shut when our table is gone */
 
 struct xf_policy {
 	enum xf_dir dir;
@@ -135,12 +136,6 @@ int xf_policy_add(struct xf_kernel *k, const struct xf_policy *p,
 int xf_policy_delete(struct xf_kernel *k, const struct xf_policy *p, struct cs_err *err);
 typedef int xf_policy_fn(void *arg, const struct xf_policy *p);
 int xf_policy_dump(struct xf_kernel *k, xf_policy_fn *fn, void *arg, struct cs_err *err);
-/* Ends a larval state of an acquire that will not be answered, so that the next packet asks again.
- */
-int xf_larval_clear(struct xf_kernel *k, const struct xf_said *id, const struct cs_addr *src,
-		    uint32_t acquire_seq, struct cs_err *err);
-
-/* ---- events ---- */
 
 struct xf_acquire {
 	unsigned rule_id;            /* from the mark of the policy that asked; 0: not ours */
@@ -149,6 +144,14 @@ struct xf_acquire {
 	uint8_t proto;
 	uint32_t seq;
 };
+/*
+ * Ends the larval state of an acquire, so that the next packet asks again. Until then the kernel
+ * raises no second acquire for that pair of addresses and rule.
+ */
+int xf_larval_clear(struct xf_kernel *k, const struct xf_acquire *a, struct cs_err *err);
+
+/* ---- events ---- */
+
 struct xf_expire {
 	struct xf_said id;
 	bool hard;

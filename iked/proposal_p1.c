@@ -1,0 +1,323 @@
+/* Phase 1 proposals (RFC 2409 section 5 and appendix A). */
+#include "iked/proposal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "iked/sa_payload.h"
+
+#define PROTO_ISAKMP 1
+#define KEY_IKE      1
+
+/* Attribute types of appendix A. Types 5 to 10, 15 and 16 describe private groups, 13 is a PRF. */
+enum {
+	A_CIPHER = 1,
+	A_HASH = 2,
+	A_AUTH = 3,
+	A_GROUP = 4,
+	A_LIFE_TYPE = 11,
+	A_DURATION = 12,
+	A_KEY_LENGTH = 14
+};
+
+/* A transform of the peer: the numbers, and our rows for those that we know. */
+struct transform {
+	uint16_t cipher_number, key_bits, hash_number, auth, group_number;
+	const struct cs_cipher *cipher;
+	const struct cs_hash *hash;
+	const struct cs_group *group;
+	struct ike_sa_scan scan;
+};
+
+/* ---- reading ---- */
+
+static void scan_attribute(struct transform *t, const struct ike_sa_attribute *a)
+{
+	switch (a->type) {
+	case A_CIPHER:
+		t->cipher_number = ike_sa_scan_basic(&t->scan, a);
+		break;
+	case A_HASH:
+		t->hash_number = ike_sa_scan_basic(&t->scan, a);
+		break;
+	case A_AUTH:
+		t->auth = ike_sa_scan_basic(&t->scan, a);
+		break;
+	case A_GROUP:
+		t->group_number = ike_sa_scan_basic(&t->scan, a);
+		break;
+	case A_KEY_LENGTH:
+		t->key_bits = ike_sa_scan_basic(&t->scan, a);
+		if (t->key_bits == 0)
+			ike_sa_unfit(&t->scan, "the key length is 0");
+		break;
+	case A_LIFE_TYPE:
+		ike_sa_scan_life_type(&t->scan, a);
+		break;
+	case A_DURATION:
+		ike_sa_scan_duration(&t->scan, a);
+		break;
+	default:
+		ike_sa_unfit(&t->scan, "attribute %u is not supported", a->type);
+	}
+}
+
+static void parse_transform(const struct ike_sa_transform *raw, struct transform *t)
+{
+	struct cs_reader r = cs_reader_of(raw->attributes.p, raw->attributes.len);
+	struct ike_sa_attribute a;
+
+	memset(t, 0, sizeof(*t));
+	if (raw->id != KEY_IKE)
+		ike_sa_unfit(&t->scan, "transform identifier %u is not KEY_IKE", raw->id);
+	while (ike_sa_next_attribute(&r, &a))
+		scan_attribute(t, &a);
+	ike_sa_scan_end(&t->scan);
+	t->cipher = cs_cipher_by_ike(t->cipher_number, t->key_bits);
+	t->hash = cs_hash_by_ike(t->hash_number);
+	t->group = cs_group_by_number(t->group_number);
+	if (t->cipher && t->key_bits && !t->cipher->key_attr)
+		ike_sa_unfit(&t->scan, "a key length stands with a cipher of fixed length");
+}
+
+static const char *transform_text(const struct transform *t, char *buf, size_t size)
+{
+	char cipher[24], hash[16], group[16], auth[16] = "";
+
+	if (t->cipher)
+		snprintf(cipher, sizeof(cipher), "%s", t->cipher->suite);
+	else
+		snprintf(cipher, sizeof(cipher), "cipher%u/%u", t->cipher_number, t->key_bits);
+	if (t->hash)
+		snprintf(hash, sizeof(hash), "%s", t->hash->suite);
+	else
+		snprintf(hash, sizeof(hash), "hash%u", t->hash_number);
+	if (t->group)
+		snprintf(group, sizeof(group), "%s", t->group->suite);
+	else
+		snprintf(group, sizeof(group), "group%u", t->group_number);
+	if (t->auth == POL_AUTH_RSA)
+		snprintf(auth, sizeof(auth), "-rsasig");
+	else if (t->auth != POL_AUTH_PSK)
+		snprintf(auth, sizeof(auth), "-auth%u", t->auth);
+	snprintf(buf, size, "%s-%s-%s%s", cipher, hash, group, auth);
+	return buf;
+}
+
+const char *ike_p1_suite_text(const struct ike_p1_suite *s, char *buf, size_t size)
+{
+	snprintf(buf, size, "%s-%s-%s%s", s->cipher ? s->cipher->suite : "?",
+		 s->hash ? s->hash->suite : "?", s->group ? s->group->suite : "?",
+		 s->auth == POL_AUTH_RSA ? "-rsasig" : "");
+	return buf;
+}
+
+/* ---- matching ---- */
+
+/* Signatures need certificates, which the engine does not have yet. */
+static bool usable(const struct pol_ke_offer *o)
+{
+	return o->auth == POL_AUTH_PSK && o->cipher && o->cipher->ike && o->cipher->supported &&
+	       o->hash && o->group;
+}
+
+static bool same_algorithms(const struct pol_ke_offer *o, const struct transform *t)
+{
+	return o->cipher == t->cipher && o->hash == t->hash && o->group == t->group &&
+	       o->auth == t->auth;
+}
+
+static void fill_suite(const struct transform *t, const struct ike_sa_proposal *p,
+		       const struct ike_sa_transform *raw, struct ike_p1_suite *suite)
+{
+	*suite = (struct ike_p1_suite){
+		.cipher = t->cipher,
+		.hash = t->hash,
+		.group = t->group,
+		.auth = t->auth,
+		.life_seconds = t->scan.seconds,
+		.life_kbytes = t->scan.kbytes,
+		.proposal = p->number,
+		.transform = raw->number,
+	};
+}
+
+/* The first offer that takes the transform, or -1; near gets why one with its algorithms does not.
+ */
+static int find_offer(const struct pol_ke_action *action, struct transform *t,
+		      char near[static IKE_UNFIT_MAX])
+{
+	for (unsigned i = 0; i < action->n_offers; i++) {
+		const struct pol_ke_offer *o = &action->offers[i];
+
+		if (!usable(o) || !same_algorithms(o, t))
+			continue;
+		if (t->scan.unfit[0])
+			memcpy(near, t->scan.unfit, IKE_UNFIT_MAX);
+		else if (ike_sa_life_fits(&o->life_seconds, &o->life_kbytes, &t->scan, near))
+			return (int)i;
+	}
+	return -1;
+}
+
+static void explain(const struct ike_sa_list *offered, const struct pol_ke_action *action,
+		    const char *near, struct ike_mismatch *why)
+{
+	struct ike_sa_list ours = {0};
+	char item[64];
+
+	for (unsigned i = 0; i < action->n_offers; i++) {
+		const struct pol_ke_offer *o = &action->offers[i];
+		struct ike_p1_suite s = {o->cipher, o->hash, o->group, (uint16_t)o->auth,
+					 0,         0,       0,        0};
+
+		if (usable(o))
+			ike_sa_list_add(&ours, ike_p1_suite_text(&s, item, sizeof(item)));
+	}
+	ike_sa_explain(offered, &ours, near, why);
+}
+
+int ike_p1_choose(struct cs_bytes sa_body, const struct pol_ke_action *action,
+		  struct ike_p1_suite *suite, unsigned *offer, struct ike_mismatch *why,
+		  struct cs_err *err)
+{
+	struct ike_sa_list offered = {0};
+	char near[IKE_UNFIT_MAX] = "", item[64];
+	struct ike_sa_payload sa;
+	int rc = ike_sa_parse(sa_body, &sa, err);
+
+	if (rc < 0)
+		return rc;
+	for (unsigned i = 0; i < sa.n; i++) {
+		const struct ike_sa_proposal *p = &sa.proposals[i];
+		struct cs_reader r = cs_reader_of(p->transforms.p, p->transforms.len);
+		struct ike_sa_transform raw;
+
+		if (p->bundled || p->protocol != PROTO_ISAKMP)
+			continue;
+		while (ike_sa_next_transform(&r, &raw)) {
+			struct transform t;
+			int found;
+
+			parse_transform(&raw, &t);
+			found = find_offer(action, &t, near);
+			if (found >= 0) {
+				fill_suite(&t, p, &raw, suite);
+				*offer = (unsigned)found;
+				return 0;
+			}
+			ike_sa_list_add(&offered, transform_text(&t, item, sizeof(item)));
+		}
+	}
+	if (why)
+		explain(&offered, action, near, why);
+	return cs_fail(err, CS_EPOLICY, "no phase 1 offer of the peer is accepted");
+}
+
+int ike_p1_accept(struct cs_bytes sa_body, const struct pol_ke_action *action,
+		  struct ike_p1_suite *suite, unsigned *offer, struct cs_err *err)
+{
+	const struct ike_sa_proposal *p;
+	struct ike_sa_transform raw;
+	struct ike_sa_payload sa;
+	struct transform t;
+	struct cs_reader r;
+	char item[64];
+	int rc = ike_sa_parse(sa_body, &sa, err);
+
+	if (rc < 0)
+		return rc;
+	p = &sa.proposals[0];
+	if (sa.n != 1 || p->n_transforms != 1 || p->protocol != PROTO_ISAKMP)
+		return cs_fail(
+			err, CS_EPARSE,
+			"the peer's answer has %u proposals and %u transforms instead of one", sa.n,
+			p->n_transforms);
+	r = cs_reader_of(p->transforms.p, p->transforms.len);
+	if (!ike_sa_next_transform(&r, &raw))
+		return cs_fail(err, CS_EPARSE, "the peer's answer has no transform");
+	parse_transform(&raw, &t);
+	if (t.scan.unfit[0])
+		return cs_fail(err, CS_EPOLICY, "the peer's answer: %s", t.scan.unfit);
+	for (unsigned i = 0; i < action->n_offers; i++) {
+		const struct pol_ke_offer *o = &action->offers[i];
+
+		if (!usable(o) || !same_algorithms(o, &t) ||
+		    !ike_sa_life_answered(&o->life_seconds, t.scan.seconds) ||
+		    !ike_sa_life_answered(&o->life_kbytes, t.scan.kbytes))
+			continue;
+		fill_suite(&t, p, &raw, suite);
+		if (!suite->life_seconds)
+			suite->life_seconds = o->life_seconds.proposed;
+		if (!suite->life_kbytes)
+			suite->life_kbytes = o->life_kbytes.proposed;
+		*offer = i;
+		return 0;
+	}
+	return cs_fail(err, CS_EPOLICY, "the peer chose %s (%llu s), which was not offered",
+		       transform_text(&t, item, sizeof(item)), (unsigned long long)t.scan.seconds);
+}
+
+/* ---- building ---- */
+
+static void put_transform(struct ike_sa_builder *b, uint8_t number, const struct ike_p1_suite *s)
+{
+	ike_sa_transform_begin(b, number, KEY_IKE);
+	ike_sa_basic(b, A_CIPHER, s->cipher->ike);
+	if (s->cipher->key_attr)
+		ike_sa_basic(b, A_KEY_LENGTH, s->cipher->key_bits);
+	ike_sa_basic(b, A_HASH, s->hash->ike);
+	ike_sa_basic(b, A_GROUP, s->group->number);
+	ike_sa_basic(b, A_AUTH, s->auth);
+	if (s->life_seconds)
+		ike_sa_life(b, A_LIFE_TYPE, IKE_LIFE_SECONDS, s->life_seconds);
+	if (s->life_kbytes)
+		ike_sa_life(b, A_LIFE_TYPE, IKE_LIFE_KBYTES, s->life_kbytes);
+	ike_sa_transform_end(b);
+}
+
+static int built(const struct cs_writer *w, struct cs_err *err)
+{
+	if (!cs_writer_ok(w))
+		return cs_fail(err, CS_ELIMIT, "the SA payload does not fit the message");
+	return 0;
+}
+
+int ike_p1_offer(const struct pol_ke_action *action, struct cs_writer *w, struct cs_err *err)
+{
+	struct ike_sa_builder b;
+	uint8_t number = 0;
+
+	ike_sa_begin(&b, w);
+	ike_sa_proposal_begin(&b, 1, PROTO_ISAKMP, NULL);
+	for (unsigned i = 0; i < action->n_offers; i++) {
+		const struct pol_ke_offer *o = &action->offers[i];
+		struct ike_p1_suite s = {o->cipher,
+					 o->hash,
+					 o->group,
+					 (uint16_t)o->auth,
+					 o->life_seconds.proposed,
+					 o->life_kbytes.proposed,
+					 0,
+					 0};
+
+		if (usable(o))
+			put_transform(&b, ++number, &s);
+	}
+	ike_sa_proposal_end(&b);
+	if (number == 0)
+		return cs_fail(err, CS_EPOLICY,
+			       "KeyExchangeAction %s has no offer that can be made", action->name);
+	return built(w, err);
+}
+
+int ike_p1_answer(const struct ike_p1_suite *suite, struct cs_writer *w, struct cs_err *err)
+{
+	struct ike_sa_builder b;
+
+	ike_sa_begin(&b, w);
+	ike_sa_proposal_begin(&b, suite->proposal, PROTO_ISAKMP, NULL);
+	put_transform(&b, suite->transform, suite);
+	ike_sa_proposal_end(&b);
+	return built(w, err);
+}

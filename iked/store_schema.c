@@ -1,0 +1,754 @@
+/*
+ * The tables of iked.db.  Tables p1 and p2 are the SA cache: the agreed attributes of what is up or
+ * intended, never a key.  Table intents has the intents without result; outbox has one row for each
+ * event, which trmd acknowledges.  Addresses and ranges are text, algorithms their IANA numbers.
+ */
+#include "iked/store_schema.h"
+
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "iked/json.h"
+
+#define APPLICATION_ID 0x43534944 /* "CSID", shown by file(1) */
+#define SCHEMA_VERSION 1
+#define BUSY_MS        1000
+
+static const char schema[] =
+	"CREATE TABLE counters ("
+	" one INTEGER PRIMARY KEY CHECK (one = 1),"
+	" last_tx INTEGER NOT NULL,"
+	" last_tunnel INTEGER NOT NULL) STRICT;"
+	"INSERT INTO counters VALUES (1, 0, 0);"
+
+	"CREATE TABLE p1 ("
+	" tunnel INTEGER NOT NULL, generation INTEGER NOT NULL,"
+	" initiator INTEGER NOT NULL, mode INTEGER NOT NULL,"
+	" rule TEXT NOT NULL, action TEXT NOT NULL, instance INTEGER NOT NULL,"
+	" local_addr TEXT NOT NULL, local_port INTEGER NOT NULL,"
+	" remote_addr TEXT NOT NULL, remote_port INTEGER NOT NULL,"
+	" local_id_type INTEGER NOT NULL, local_id TEXT NOT NULL,"
+	" remote_id_type INTEGER NOT NULL, remote_id TEXT NOT NULL,"
+	" cipher INTEGER NOT NULL, key_bits INTEGER NOT NULL, hash INTEGER NOT NULL,"
+	" dh_group INTEGER NOT NULL, auth INTEGER NOT NULL,"
+	" icookie BLOB NOT NULL, rcookie BLOB NOT NULL,"
+	" established INTEGER NOT NULL, refresh INTEGER NOT NULL, expires INTEGER NOT NULL,"
+	" lifetime INTEGER NOT NULL, lifesize INTEGER NOT NULL, allow_nat INTEGER NOT NULL,"
+	" PRIMARY KEY (tunnel, generation)) STRICT, WITHOUT ROWID;"
+
+	"CREATE TABLE p2 ("
+	" tunnel INTEGER NOT NULL, generation INTEGER NOT NULL,"
+	" parent INTEGER NOT NULL, up INTEGER NOT NULL, intent INTEGER NOT NULL,"
+	" initiator INTEGER NOT NULL, activation INTEGER NOT NULL,"
+	" rule TEXT NOT NULL, action TEXT NOT NULL, local_rule TEXT NOT NULL,"
+	" rule_id INTEGER NOT NULL, reqid INTEGER NOT NULL, instance INTEGER NOT NULL,"
+	" protocol INTEGER NOT NULL, cipher INTEGER NOT NULL, key_bits INTEGER NOT NULL,"
+	" integ INTEGER NOT NULL, encap INTEGER NOT NULL, pfs_group INTEGER NOT NULL,"
+	" local_addr TEXT NOT NULL, remote_addr TEXT NOT NULL,"
+	" local_range TEXT NOT NULL, remote_range TEXT NOT NULL, proto INTEGER NOT NULL,"
+	" local_port INTEGER NOT NULL, remote_port INTEGER NOT NULL,"
+	" spi_in INTEGER NOT NULL, spi_out INTEGER NOT NULL,"
+	" installed INTEGER NOT NULL, refresh INTEGER NOT NULL, expires INTEGER NOT NULL,"
+	" vpn_expires INTEGER NOT NULL,"
+	" lifetime INTEGER NOT NULL, lifesize INTEGER NOT NULL,"
+	" passthrough_df INTEGER NOT NULL, passthrough_dscp INTEGER NOT NULL,"
+	" PRIMARY KEY (tunnel, generation)) STRICT, WITHOUT ROWID;"
+
+	"CREATE TABLE intents ("
+	" tx INTEGER PRIMARY KEY, time INTEGER NOT NULL,"
+	" tunnel INTEGER NOT NULL, generation INTEGER NOT NULL) STRICT;"
+
+	/* subtype: the SMF 119 subtype of iked's own record; the stack's (77, 78) come of the same row. */
+	"CREATE TABLE outbox ("
+	" id INTEGER PRIMARY KEY, time INTEGER NOT NULL,"
+	" kind TEXT NOT NULL, subtype INTEGER NOT NULL,"
+	" tunnel TEXT NOT NULL, generation INTEGER NOT NULL,"
+	" intent INTEGER, payload TEXT NOT NULL,"
+	" acknowledged INTEGER NOT NULL DEFAULT 0) STRICT;"
+	"CREATE UNIQUE INDEX outbox_intent ON outbox (intent) WHERE intent IS NOT NULL;";
+
+enum statement {
+	PUT_P1,
+	DROP_P1,
+	PUT_P2,
+	DROP_P2,
+	PUT_INTENT,
+	DROP_INTENT,
+	PUT_OUTBOX,
+	PUT_COUNTERS,
+	N_STATEMENTS
+};
+
+static const char *const sql[N_STATEMENTS] = {
+	[PUT_P1] = "INSERT OR REPLACE INTO p1 VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,"
+		   "?,?,?,?,?,?)",
+	[DROP_P1] = "DELETE FROM p1 WHERE tunnel=? AND generation=?",
+	[PUT_P2] = "INSERT OR REPLACE INTO p2 VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,"
+		   "?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+	[DROP_P2] = "DELETE FROM p2 WHERE tunnel=? AND generation=?",
+	[PUT_INTENT] = "INSERT OR REPLACE INTO intents VALUES (?,?,?,?)",
+	[DROP_INTENT] = "DELETE FROM intents WHERE tx=?",
+	[PUT_OUTBOX] = "INSERT OR IGNORE INTO outbox (id,time,kind,subtype,tunnel,generation,"
+		       "intent,payload) VALUES (?,?,?,?,?,?,?,?)",
+	[PUT_COUNTERS] = "UPDATE counters SET last_tx=max(last_tx,?),"
+			 " last_tunnel=max(last_tunnel,?)",
+};
+
+struct ike_db {
+	sqlite3 *handle;
+	sqlite3_stmt *statements[N_STATEMENTS];
+	char path[256];
+	uint32_t last_tunnel; /* of the transaction under way */
+};
+
+static enum ike_db_fault fault(struct ike_db *db, int rc, const char *doing, struct cs_err *err)
+{
+	cs_fail(err, CS_ESTORE, "%s: %s: %s (%d)", db->path, doing, sqlite3_errmsg(db->handle),
+		sqlite3_extended_errcode(db->handle));
+	switch (rc & 0xff) {
+	case SQLITE_CONSTRAINT:
+	case SQLITE_MISMATCH:
+	case SQLITE_TOOBIG:
+	case SQLITE_RANGE:
+	case SQLITE_MISUSE:
+		return IKE_DB_RECORD;
+	default:
+		return IKE_DB_STUCK;
+	}
+}
+
+/* ---- opening ---- */
+
+static int exec(struct ike_db *db, const char *text, const char *doing, struct cs_err *err)
+{
+	if (sqlite3_exec(db->handle, text, NULL, NULL, NULL) == SQLITE_OK)
+		return 0;
+	return cs_fail(err, CS_ESTORE, "%s: %s: %s", db->path, doing, sqlite3_errmsg(db->handle));
+}
+
+static int pragma(struct ike_db *db, const char *text, sqlite3_int64 *value, struct cs_err *err)
+{
+	sqlite3_stmt *st = NULL;
+	int status = 0;
+
+	if (sqlite3_prepare_v2(db->handle, text, -1, &st, NULL) != SQLITE_OK ||
+	    sqlite3_step(st) != SQLITE_ROW)
+		status = cs_fail(err, CS_ESTORE, "%s: %s", db->path, sqlite3_errmsg(db->handle));
+	else
+		*value = sqlite3_column_int64(st, 0);
+	sqlite3_finalize(st);
+	return status;
+}
+
+/* An empty database gets its tables; another program's, or a later version's, is left alone. */
+static int check_schema(struct ike_db *db, bool read_only, struct cs_err *err)
+{
+	sqlite3_int64 id, version, objects;
+	char text[sizeof(schema) + 128];
+	int status;
+
+	status = pragma(db, "PRAGMA application_id", &id, err);
+	if (status == 0)
+		status = pragma(db, "PRAGMA user_version", &version, err);
+	if (status == 0)
+		status = pragma(db, "SELECT count(*) FROM sqlite_schema", &objects, err);
+	if (status < 0)
+		return status;
+	if (objects == 0 && !read_only) {
+		snprintf(text, sizeof(text),
+			 "BEGIN IMMEDIATE;%s PRAGMA application_id=%d; PRAGMA user_version=%d;"
+			 "COMMIT",
+			 schema, APPLICATION_ID, SCHEMA_VERSION);
+		return exec(db, text, "cannot make the tables", err);
+	}
+	if (id != APPLICATION_ID)
+		return cs_fail(err, CS_ESTORE, "%s is not a database of iked", db->path);
+	if (version != SCHEMA_VERSION)
+		return cs_fail(err, CS_ESTORE, "%s has schema %d, this iked knows %d", db->path,
+			       (int)version, SCHEMA_VERSION);
+	return 0;
+}
+
+int ike_db_open(const char *path, bool read_only, struct ike_db **result, struct cs_err *err)
+{
+	int flags = read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+	struct ike_db *db = calloc(1, sizeof(*db));
+	int status = 0;
+
+	if (!db)
+		return cs_fail(err, CS_ENOMEM, "out of memory");
+	snprintf(db->path, sizeof(db->path), "%s", path);
+	if (sqlite3_open_v2(path, &db->handle, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
+		status = cs_fail(err, CS_ESTORE, "cannot open %s: %s", path,
+				 db->handle ? sqlite3_errmsg(db->handle) : "out of memory");
+		goto fail;
+	}
+	sqlite3_extended_result_codes(db->handle, 1);
+	sqlite3_busy_timeout(db->handle, BUSY_MS);
+	if (!read_only) {
+		status = exec(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL",
+			      "cannot be written", err);
+		if (status < 0)
+			goto fail;
+	}
+	status = check_schema(db, read_only, err);
+	if (status < 0)
+		goto fail;
+	for (unsigned i = 0; i < N_STATEMENTS && !read_only; i++)
+		if (sqlite3_prepare_v3(db->handle, sql[i], -1, SQLITE_PREPARE_PERSISTENT,
+				       &db->statements[i], NULL) != SQLITE_OK) {
+			status = cs_fail(err, CS_ESTORE, "%s: %s", path,
+					 sqlite3_errmsg(db->handle));
+			goto fail;
+		}
+	*result = db;
+	return 0;
+fail:
+	ike_db_close(db);
+	return status;
+}
+
+void ike_db_close(struct ike_db *db)
+{
+	if (!db)
+		return;
+	for (unsigned i = 0; i < N_STATEMENTS; i++)
+		sqlite3_finalize(db->statements[i]);
+	sqlite3_close(db->handle);
+	free(db);
+}
+
+/* ---- writing ---- */
+
+/* Binds in order; the first failure sticks and step reports it. */
+struct binder {
+	sqlite3_stmt *st;
+	int at, rc;
+};
+
+static struct binder start(struct ike_db *db, enum statement s)
+{
+	sqlite3_reset(db->statements[s]);
+	sqlite3_clear_bindings(db->statements[s]);
+	return (struct binder){db->statements[s], 0, SQLITE_OK};
+}
+
+static void put_int(struct binder *b, int64_t v)
+{
+	int rc = sqlite3_bind_int64(b->st, ++b->at, v);
+
+	if (b->rc == SQLITE_OK)
+		b->rc = rc;
+}
+
+static void put_text(struct binder *b, const char *v)
+{
+	int rc = sqlite3_bind_text(b->st, ++b->at, v ? v : "", -1, SQLITE_TRANSIENT);
+
+	if (b->rc == SQLITE_OK)
+		b->rc = rc;
+}
+
+static void put_blob(struct binder *b, const void *v, int len)
+{
+	int rc = sqlite3_bind_blob(b->st, ++b->at, v, len, SQLITE_TRANSIENT);
+
+	if (b->rc == SQLITE_OK)
+		b->rc = rc;
+}
+
+static void put_null(struct binder *b)
+{
+	b->at++; /* cleared bindings are NULL */
+}
+
+static void put_addr(struct binder *b, const struct cs_addr *a)
+{
+	char text[CS_ADDR_STRLEN];
+
+	put_text(b, a->family ? cs_addr_text(a, text) : "");
+}
+
+static void put_range(struct binder *b, const struct cs_range *r)
+{
+	char text[CS_RANGE_STRLEN];
+
+	put_text(b, r->lo.family ? cs_range_text(r, text) : "");
+}
+
+static enum ike_db_fault step(struct ike_db *db, struct binder *b, const char *doing,
+			      struct cs_err *err)
+{
+	int rc = b->rc == SQLITE_OK ? sqlite3_step(b->st) : b->rc;
+	enum ike_db_fault f =
+		rc == SQLITE_DONE || rc == SQLITE_ROW ? IKE_DB_OK : fault(db, rc, doing, err);
+
+	sqlite3_reset(b->st);
+	return f;
+}
+
+static enum ike_db_fault put_p1(struct ike_db *db, const struct ike_p1_info *i, struct cs_err *err)
+{
+	struct binder b = start(db, PUT_P1);
+	const struct ike_p1_suite *s = &i->suite;
+
+	put_int(&b, i->tunnel);
+	put_int(&b, i->generation);
+	put_int(&b, i->initiator);
+	put_int(&b, i->mode);
+	put_text(&b, i->rule);
+	put_text(&b, i->action);
+	put_int(&b, i->instance);
+	put_addr(&b, &i->local.addr);
+	put_int(&b, i->local.port);
+	put_addr(&b, &i->remote.addr);
+	put_int(&b, i->remote.port);
+	put_int(&b, i->local_id_type);
+	put_text(&b, i->local_id);
+	put_int(&b, i->remote_id_type);
+	put_text(&b, i->remote_id);
+	put_int(&b, s->cipher ? s->cipher->ike : 0);
+	put_int(&b, s->cipher ? s->cipher->key_bits : 0);
+	put_int(&b, s->hash ? s->hash->ike : 0);
+	put_int(&b, s->group ? s->group->number : 0);
+	put_int(&b, s->auth);
+	put_blob(&b, i->icookie, ISA_COOKIE_LEN);
+	put_blob(&b, i->rcookie, ISA_COOKIE_LEN);
+	put_int(&b, i->established);
+	put_int(&b, i->refresh);
+	put_int(&b, i->expires);
+	put_int(&b, i->lifetime);
+	put_int(&b, i->lifesize);
+	put_int(&b, i->allow_nat);
+	return step(db, &b, "cannot store phase 1", err);
+}
+
+static enum ike_db_fault put_p2(struct ike_db *db, const struct ike_p2_info *i, bool up,
+				uint64_t intent, struct cs_err *err)
+{
+	struct binder b = start(db, PUT_P2);
+	const struct ike_p2_suite *s = &i->suite;
+
+	put_int(&b, i->tunnel);
+	put_int(&b, i->generation);
+	put_int(&b, i->parent);
+	put_int(&b, up);
+	put_int(&b, (int64_t)intent);
+	put_int(&b, i->initiator);
+	put_int(&b, i->activation);
+	put_text(&b, i->rule);
+	put_text(&b, i->action);
+	put_text(&b, i->local_rule);
+	put_int(&b, i->rule_id);
+	put_int(&b, i->reqid);
+	put_int(&b, i->instance);
+	put_int(&b, s->protocol);
+	put_int(&b, s->cipher ? s->cipher->esp : 0);
+	put_int(&b, s->cipher ? s->cipher->key_bits : 0);
+	put_int(&b, s->integ ? s->integ->esp : 0);
+	put_int(&b, s->encap);
+	put_int(&b, i->pfs_group);
+	put_addr(&b, &i->local);
+	put_addr(&b, &i->remote);
+	put_range(&b, &i->selector.local);
+	put_range(&b, &i->selector.remote);
+	put_int(&b, i->selector.proto);
+	put_int(&b, i->selector.local_port);
+	put_int(&b, i->selector.remote_port);
+	put_int(&b, i->spi_in);
+	put_int(&b, i->spi_out);
+	put_int(&b, i->installed);
+	put_int(&b, i->refresh);
+	put_int(&b, i->expires);
+	put_int(&b, i->vpn_expires);
+	put_int(&b, i->lifetime);
+	put_int(&b, i->lifesize);
+	put_int(&b, i->passthrough_df);
+	put_int(&b, i->passthrough_dscp);
+	return step(db, &b, "cannot store phase 2", err);
+}
+
+static enum ike_db_fault drop(struct ike_db *db, enum statement s, uint32_t tunnel,
+			      uint32_t generation, struct cs_err *err)
+{
+	struct binder b = start(db, s);
+
+	put_int(&b, tunnel);
+	put_int(&b, generation);
+	return step(db, &b, "cannot remove an SA", err);
+}
+
+static enum ike_db_fault put_outbox(struct ike_db *db, uint64_t tx, int64_t when, const char *kind,
+				    int subtype, const char *tunnel, uint32_t generation,
+				    uint64_t intent, json_t *payload, struct cs_err *err)
+{
+	struct binder b = start(db, PUT_OUTBOX);
+	char *text = payload ? json_dumps(payload, JSON_COMPACT) : NULL;
+	enum ike_db_fault f;
+
+	json_decref(payload);
+	if (!text) {
+		cs_fail(err, CS_ENOMEM, "cannot write the record as JSON");
+		return IKE_DB_RECORD;
+	}
+	put_int(&b, (int64_t)tx);
+	put_int(&b, when);
+	put_text(&b, kind);
+	put_int(&b, subtype);
+	put_text(&b, tunnel);
+	put_int(&b, generation);
+	if (intent)
+		put_int(&b, (int64_t)intent);
+	else
+		put_null(&b);
+	put_text(&b, text);
+	f = step(db, &b, "cannot store a record", err);
+	free(text);
+	return f;
+}
+
+static enum ike_db_fault put_intent(struct ike_db *db, uint64_t tx, const struct ike_record *rec,
+				    struct cs_err *err)
+{
+	struct binder b = start(db, PUT_INTENT);
+
+	put_int(&b, (int64_t)tx);
+	put_int(&b, rec->when.wall);
+	put_int(&b, rec->p2->tunnel);
+	put_int(&b, rec->p2->generation);
+	return step(db, &b, "cannot store an intent", err);
+}
+
+static enum ike_db_fault drop_intent(struct ike_db *db, uint64_t tx, struct cs_err *err)
+{
+	struct binder b = start(db, DROP_INTENT);
+
+	put_int(&b, (int64_t)tx);
+	return step(db, &b, "cannot settle an intent", err);
+}
+
+enum ike_db_fault ike_db_begin(struct ike_db *db, struct cs_err *err)
+{
+	int rc = sqlite3_exec(db->handle, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+
+	db->last_tunnel = 0;
+	if (rc == SQLITE_OK)
+		return IKE_DB_OK;
+	fault(db, rc, "cannot begin", err);
+	return IKE_DB_STUCK;
+}
+
+static enum ike_db_fault write_state(struct ike_db *db, uint64_t tx, const struct ike_record *rec,
+				     struct cs_err *err)
+{
+	const struct ike_p1_info *p1 = rec->p1;
+	const struct ike_p2_info *p2 = rec->p2;
+	enum ike_db_fault f = IKE_DB_OK;
+
+	switch (rec->kind) {
+	case IKE_REC_P1_UP:
+		return put_p1(db, p1, err);
+	case IKE_REC_P1_DOWN:
+		return drop(db, DROP_P1, p1->tunnel, p1->generation, err);
+	case IKE_REC_P2_INTENT:
+		f = put_intent(db, tx, rec, err);
+		return f == IKE_DB_OK ? put_p2(db, p2, false, tx, err) : f;
+	case IKE_REC_P2_UP:
+		f = drop_intent(db, rec->intent, err);
+		return f == IKE_DB_OK ? put_p2(db, p2, true, 0, err) : f;
+	case IKE_REC_P2_FAILED:
+		f = drop_intent(db, rec->intent, err);
+		return f == IKE_DB_OK ? drop(db, DROP_P2, p2->tunnel, p2->generation, err) : f;
+	case IKE_REC_P2_DOWN:
+		return drop(db, DROP_P2, p2->tunnel, p2->generation, err);
+	}
+	cs_fail(err, CS_EINVAL, "record of unknown kind %d", rec->kind);
+	return IKE_DB_RECORD;
+}
+
+enum ike_db_fault ike_db_write(struct ike_db *db, uint64_t tx, const struct ike_record *rec,
+			       struct cs_err *err)
+{
+	static const int subtypes[] = {
+		[IKE_REC_P1_UP] = 73,     [IKE_REC_P1_DOWN] = 74, [IKE_REC_P2_UP] = 75,
+		[IKE_REC_P2_FAILED] = 76, [IKE_REC_P2_DOWN] = 76,
+	};
+	bool phase1 = rec->kind == IKE_REC_P1_UP || rec->kind == IKE_REC_P1_DOWN;
+	uint32_t number, generation;
+	enum ike_db_fault f;
+	char tunnel[16];
+
+	if (phase1 ? !rec->p1 : !rec->p2) {
+		cs_fail(err, CS_EINVAL, "a %s record without its SA", ike_record_name(rec->kind));
+		return IKE_DB_RECORD;
+	}
+	number = phase1 ? rec->p1->tunnel : rec->p2->tunnel;
+	generation = phase1 ? rec->p1->generation : rec->p2->generation;
+	f = write_state(db, tx, rec, err);
+	if (f != IKE_DB_OK)
+		return f;
+	if (number > db->last_tunnel)
+		db->last_tunnel = number;
+	if (rec->kind == IKE_REC_P2_INTENT)
+		return IKE_DB_OK; /* the intent's row is its record; the outbox gets the result */
+	snprintf(tunnel, sizeof(tunnel), "%c%u", phase1 ? 'K' : 'Y', number);
+	return put_outbox(db, tx, rec->when.wall, ike_record_name(rec->kind), subtypes[rec->kind],
+			  tunnel, generation,
+			  rec->kind == IKE_REC_P2_UP || rec->kind == IKE_REC_P2_FAILED ? rec->intent
+										       : 0,
+			  ike_json_record(rec), err);
+}
+
+enum ike_db_fault ike_db_write_loss(struct ike_db *db, uint64_t tx, uint64_t lost, int64_t since,
+				    int64_t until, struct cs_err *err)
+{
+	json_t *payload = json_pack("{s:s s:I s:I s:I}", "Event", "LOSS", "Records",
+				    (json_int_t)lost, "From", (json_int_t)since, "To",
+				    (json_int_t)until);
+
+	return put_outbox(db, tx, until, "LOSS", 0, "", 0, 0, payload, err);
+}
+
+enum ike_db_fault ike_db_commit(struct ike_db *db, uint64_t last_tx, struct cs_err *err)
+{
+	struct binder b = start(db, PUT_COUNTERS);
+	enum ike_db_fault f;
+	int rc;
+
+	put_int(&b, (int64_t)last_tx);
+	put_int(&b, db->last_tunnel);
+	f = step(db, &b, "cannot store the counters", err);
+	if (f != IKE_DB_OK)
+		return f;
+	rc = sqlite3_exec(db->handle, "COMMIT", NULL, NULL, NULL);
+	if (rc == SQLITE_OK)
+		return IKE_DB_OK;
+	fault(db, rc, "cannot commit", err);
+	return IKE_DB_STUCK;
+}
+
+void ike_db_rollback(struct ike_db *db)
+{
+	if (!sqlite3_get_autocommit(db->handle))
+		sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
+}
+
+/* ---- reading ---- */
+
+static sqlite3_stmt *query(struct ike_db *db, const char *text, struct cs_err *err)
+{
+	sqlite3_stmt *st = NULL;
+
+	if (sqlite3_prepare_v2(db->handle, text, -1, &st, NULL) == SQLITE_OK)
+		return st;
+	cs_fail(err, CS_ESTORE, "%s: %s", db->path, sqlite3_errmsg(db->handle));
+	return NULL;
+}
+
+int ike_db_last(struct ike_db *db, uint64_t *last_tx, uint32_t *last_tunnel, struct cs_err *err)
+{
+	sqlite3_stmt *st = query(db, "SELECT last_tx, last_tunnel FROM counters", err);
+	int status = 0;
+
+	if (!st)
+		return CS_ESTORE;
+	if (sqlite3_step(st) == SQLITE_ROW) {
+		*last_tx = (uint64_t)sqlite3_column_int64(st, 0);
+		*last_tunnel = (uint32_t)sqlite3_column_int64(st, 1);
+	} else {
+		status = cs_fail(err, CS_ESTORE, "%s: the counters cannot be read", db->path);
+	}
+	sqlite3_finalize(st);
+	return status;
+}
+
+/* Takes columns in order; what does not parse sets bad, and the row is skipped by the caller. */
+struct row {
+	sqlite3_stmt *st;
+	int at;
+	bool bad;
+};
+
+static int64_t get_int(struct row *r)
+{
+	return sqlite3_column_int64(r->st, r->at++);
+}
+
+static const char *get_text(struct row *r)
+{
+	const unsigned char *text = sqlite3_column_text(r->st, r->at++);
+
+	return text ? (const char *)text : "";
+}
+
+static void get_id(struct row *r, char id[static IKE_ID_TEXT])
+{
+	snprintf(id, IKE_ID_TEXT, "%s", get_text(r));
+}
+
+static struct cs_addr get_addr(struct row *r)
+{
+	struct cs_addr a = {0};
+	const char *text = get_text(r);
+
+	if (*text && cs_addr_parse(text, &a, NULL) < 0)
+		r->bad = true;
+	return a;
+}
+
+static struct cs_range get_range(struct row *r)
+{
+	struct cs_range range = {{0}, {0}};
+	const char *text = get_text(r);
+
+	if (*text && cs_range_parse(text, &range, NULL) < 0)
+		r->bad = true;
+	return range;
+}
+
+static void get_cookie(struct row *r, uint8_t cookie[static ISA_COOKIE_LEN])
+{
+	const void *blob = sqlite3_column_blob(r->st, r->at);
+
+	if (sqlite3_column_bytes(r->st, r->at) == ISA_COOKIE_LEN && blob)
+		memcpy(cookie, blob, ISA_COOKIE_LEN);
+	else
+		r->bad = true;
+	r->at++;
+}
+
+static void get_p1(struct row *r, struct ike_p1_info *i)
+{
+	unsigned cipher;
+
+	i->state = IKE_P1_DONE;
+	i->tunnel = (uint32_t)get_int(r);
+	i->generation = (uint32_t)get_int(r);
+	i->initiator = get_int(r) != 0;
+	i->mode = get_int(r) == POL_MODE_AGGRESSIVE ? POL_MODE_AGGRESSIVE : POL_MODE_MAIN;
+	i->rule = get_text(r);
+	i->action = get_text(r);
+	i->instance = (uint32_t)get_int(r);
+	i->local.addr = get_addr(r);
+	i->local.port = (uint16_t)get_int(r);
+	i->remote.addr = get_addr(r);
+	i->remote.port = (uint16_t)get_int(r);
+	i->local_id_type = (uint8_t)get_int(r);
+	get_id(r, i->local_id);
+	i->remote_id_type = (uint8_t)get_int(r);
+	get_id(r, i->remote_id);
+	cipher = (unsigned)get_int(r);
+	i->suite.cipher = cs_cipher_by_ike(cipher, (unsigned)get_int(r));
+	i->suite.hash = cs_hash_by_ike((unsigned)get_int(r));
+	i->suite.group = cs_group_by_number((unsigned)get_int(r));
+	i->suite.auth = (uint16_t)get_int(r);
+	get_cookie(r, i->icookie);
+	get_cookie(r, i->rcookie);
+	i->established = get_int(r);
+	i->refresh = get_int(r);
+	i->expires = get_int(r);
+	i->lifetime = (uint32_t)get_int(r);
+	i->lifesize = (uint32_t)get_int(r);
+	i->allow_nat = get_int(r) != 0;
+}
+
+static void get_p2(struct row *r, struct ike_p2_info *i, uint64_t *intent)
+{
+	unsigned cipher;
+
+	i->tunnel = (uint32_t)get_int(r);
+	i->generation = (uint32_t)get_int(r);
+	i->parent = (uint32_t)get_int(r);
+	i->state = get_int(r) ? IKE_P2_DONE : IKE_P2_KEP;
+	*intent = (uint64_t)get_int(r);
+	i->initiator = get_int(r) != 0;
+	i->activation = (enum ike_activation)get_int(r);
+	i->rule = get_text(r);
+	i->action = get_text(r);
+	i->local_rule = get_text(r);
+	i->rule_id = (uint16_t)get_int(r);
+	i->reqid = (uint32_t)get_int(r);
+	i->instance = (uint32_t)get_int(r);
+	i->suite.protocol = get_int(r) == POL_AH ? POL_AH : POL_ESP;
+	cipher = (unsigned)get_int(r);
+	i->suite.cipher = cs_cipher_by_esp(cipher, (unsigned)get_int(r));
+	i->suite.integ = cs_integ_by_esp((unsigned)get_int(r));
+	i->suite.encap = get_int(r) == POL_TUNNEL ? POL_TUNNEL : POL_TRANSPORT;
+	i->pfs_group = (uint16_t)get_int(r);
+	i->suite.group = i->pfs_group;
+	i->local = get_addr(r);
+	i->remote = get_addr(r);
+	i->selector.local = get_range(r);
+	i->selector.remote = get_range(r);
+	i->selector.proto = (uint8_t)get_int(r);
+	i->selector.local_port = (uint16_t)get_int(r);
+	i->selector.remote_port = (uint16_t)get_int(r);
+	i->spi_in = (uint32_t)get_int(r);
+	i->spi_out = (uint32_t)get_int(r);
+	i->installed = get_int(r);
+	i->refresh = get_int(r);
+	i->expires = get_int(r);
+	i->vpn_expires = get_int(r);
+	i->lifetime = (uint32_t)get_int(r);
+	i->lifesize = (uint32_t)get_int(r);
+	i->passthrough_df = get_int(r) != 0;
+	i->passthrough_dscp = get_int(r) != 0;
+}
+
+static int end(struct ike_db *db, sqlite3_stmt *st, int rc, unsigned bad, struct cs_err *err)
+{
+	int status = 0;
+
+	if (rc != SQLITE_DONE)
+		status = cs_fail(err, CS_ESTORE, "%s: %s", db->path, sqlite3_errmsg(db->handle));
+	else if (bad)
+		status = cs_fail(err, CS_ESTORE, "%s: %u rows of the SA cache cannot be understood",
+				 db->path, bad);
+	sqlite3_finalize(st);
+	return status;
+}
+
+int ike_db_each_p1(struct ike_db *db, ike_cached_p1_fn *fn, void *arg, struct cs_err *err)
+{
+	sqlite3_stmt *st = query(db, "SELECT * FROM p1", err);
+	unsigned bad = 0;
+	int rc;
+
+	if (!st)
+		return CS_ESTORE;
+	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
+		struct ike_p1_info info = {0};
+		struct row row = {st, 0, false};
+
+		get_p1(&row, &info);
+		if (row.bad)
+			bad++;
+		else
+			fn(arg, &info);
+	}
+	return end(db, st, rc, bad, err);
+}
+
+int ike_db_each_p2(struct ike_db *db, ike_cached_fn *fn, void *arg, struct cs_err *err)
+{
+	sqlite3_stmt *st = query(db, "SELECT * FROM p2", err);
+	unsigned bad = 0;
+	int rc;
+
+	if (!st)
+		return CS_ESTORE;
+	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
+		struct ike_p2_info info = {0};
+		struct row row = {st, 0, false};
+		uint64_t intent = 0;
+
+		get_p2(&row, &info, &intent);
+		if (row.bad)
+			bad++;
+		else
+			fn(arg, &info, intent != 0, intent);
+	}
+	return end(db, st, rc, bad, err);
+}

@@ -1,0 +1,33 @@
+/*
+ * The tables of iked.db and the statements on them.  Private to the store; one thread uses a handle
+ * at a time.
+ */
+#ifndef IKE_STORE_SCHEMA_H
+#define IKE_STORE_SCHEMA_H
+
+#include "iked/store.h"
+
+struct ike_db;
+
+/* What went wrong decides who is at fault: the record, or the database as a whole. */
+enum ike_db_fault { IKE_DB_OK, IKE_DB_RECORD, IKE_DB_STUCK };
+
+/* Creates or checks the tables. read_only: for the look at the cache at start. */
+int ike_db_open(const char *path, bool read_only, struct ike_db **db, struct cs_err *err);
+void ike_db_close(struct ike_db *db); /* NULL is allowed */
+
+enum ike_db_fault ike_db_begin(struct ike_db *db, struct cs_err *err);
+/* State rows and outbox row of one record; a second result of one intent is ignored. */
+enum ike_db_fault ike_db_write(struct ike_db *db, uint64_t tx, const struct ike_record *rec,
+			       struct cs_err *err);
+/* The record that says how many were lost, first and last time of loss. */
+enum ike_db_fault ike_db_write_loss(struct ike_db *db, uint64_t tx, uint64_t lost, int64_t since,
+				    int64_t until, struct cs_err *err);
+enum ike_db_fault ike_db_commit(struct ike_db *db, uint64_t last_tx, struct cs_err *err);
+void ike_db_rollback(struct ike_db *db);
+
+int ike_db_last(struct ike_db *db, uint64_t *last_tx, uint32_t *last_tunnel, struct cs_err *err);
+int ike_db_each_p1(struct ike_db *db, ike_cached_p1_fn *fn, void *arg, struct cs_err *err);
+int ike_db_each_p2(struct ike_db *db, ike_cached_fn *fn, void *arg, struct cs_err *err);
+
+#endif

@@ -1,0 +1,126 @@
+/* Prints docs/compatibility.md from the grammar's rows, so that the page cannot differ from them.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "policy/grammar.h"
+
+static const char *support_text(enum pol_support support)
+{
+	static const char *const texts[] = {
+		[POL_SUPPORTED] = "supported",
+		[POL_DEPRECATED] = "supported, with a warning",
+		[POL_NOTED] = "accepted with a note",
+		[POL_REFUSED] = "refused",
+	};
+
+	return texts[support];
+}
+
+static const char *evidence_text(enum pol_evidence evidence)
+{
+	static const char *const texts[] = {
+		[POL_DOCUMENTED] = "documented",
+		[POL_FROM_MEMORY] = "from memory",
+		[POL_OURS] = "ours",
+	};
+
+	return texts[evidence];
+}
+
+static const char *or_nothing(const char *text)
+{
+	return text ? text : "";
+}
+
+/* A bar would end the table's cell. */
+static void put_words(const char *words)
+{
+	for (; *words; words++)
+		if (*words == '|')
+			fputs(", ", stdout);
+		else
+			putchar(*words);
+}
+
+static void put_values(const struct pol_param *p)
+{
+	switch (p->kind) {
+	case POL_K_YESNO:
+		fputs("Yes, No", stdout);
+		return;
+	case POL_K_ONOFF:
+		fputs("On, Off", stdout);
+		return;
+	case POL_K_BLOCK:
+	case POL_K_REF:
+		printf("%s %s", p->kind == POL_K_REF ? "name of" : "inline", or_nothing(p->of));
+		return;
+	case POL_K_ADDR:
+		fputs(p->values ? "address, " : "address", stdout);
+		break;
+	case POL_K_ADDRS:
+		fputs(p->values ? "address, prefix, range, " : "address, prefix, range", stdout);
+		break;
+	case POL_K_NUMBER:
+	case POL_K_NUMBERS:
+		printf("%lu to %lu%s", p->min, p->max, p->values ? ", " : "");
+		break;
+	case POL_K_FLAG:
+		fputs("stands alone", stdout);
+		return;
+	case POL_K_KEYWORD:
+	case POL_K_NAME:
+	case POL_K_TEXT:
+		break;
+	}
+	put_words(or_nothing(p->values));
+}
+
+static void put_statement(const struct pol_statement *s)
+{
+	printf("\n### %s\n\n%s (%s)%s%s.\n", s->keyword, support_text(s->support),
+	       evidence_text(s->evidence), s->note ? ": " : "", or_nothing(s->note));
+	if (!s->params || !s->params->keyword)
+		return;
+	printf("\n| parameter | values | default | | evidence | note |\n"
+	       "| --- | --- | --- | --- | --- | --- |\n");
+	for (const struct pol_param *p = s->params; p->keyword; p++) {
+		printf("| %s%s | ", p->keyword, p->repeatable ? " (repeatable)" : "");
+		put_values(p);
+		printf(" | %s | %s | %s | %s |\n",
+		       p->preset     ? p->preset
+		       : p->required ? "required"
+				     : "",
+		       support_text(p->support), evidence_text(p->evidence), or_nothing(p->note));
+	}
+}
+
+static void put_place(const char *title, enum pol_place place)
+{
+	unsigned n;
+	const struct pol_statement *s = pol_statements(&n);
+
+	printf("\n## %s\n", title);
+	for (unsigned i = 0; i < n; i++)
+		if (s[i].place == place)
+			put_statement(&s[i]);
+}
+
+int main(void)
+{
+	fputs("# Compatibility: the policy language\n\n"
+	      "Every z/OS statement and parameter that csipsec knows, made from the grammar itself "
+	      "by\n"
+	      "`./dev docs`; do not edit. What stands nowhere here is refused by name.\n\n"
+	      "Evidence says how sure we are of the original's behaviour: *documented* by IBM, "
+	      "*from\n"
+	      "memory* (believed right, not confirmed), or *ours* where the original is not "
+	      "known.\n"
+	      "The `ipsec` command's options and fields are in compatibility-ipsec.md.\n",
+	      stdout);
+	put_place("Main and image configuration files", POL_IN_MAIN);
+	put_place("IPSec policy files", POL_IN_POLICY);
+	put_place("iked's configuration file", POL_IN_IKED);
+	return ferror(stdout) != 0;
+}

@@ -1,0 +1,227 @@
+/*
+ * The compiler's frame: passes over the tree, every object once, then the policies with their
+ * groups expanded.
+ */
+#include "policy/compile.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "policy/parse.h"
+
+/* ---- findings ---- */
+
+static void about(struct pol_build *b, enum pol_severity severity, const struct pol_node *node,
+		  const struct pol_item *item, const char *attribute, const char *fmt, va_list ap)
+	__attribute__((format(printf, 6, 0)));
+
+static void about(struct pol_build *b, enum pol_severity severity, const struct pol_node *node,
+		  const struct pol_item *item, const char *attribute, const char *fmt, va_list ap)
+{
+	struct pol_place_in place = {node->file, item ? item->line : node->line};
+
+	if (!attribute && item)
+		attribute = item->param->keyword;
+	pol_vfind(b->diags, severity, place, node, attribute, fmt, ap);
+}
+
+void pol_wrong(struct pol_build *b, struct pol_node *node, const struct pol_item *item,
+	       const char *attribute, const char *fmt, ...)
+{
+	va_list ap;
+
+	node->failed = true;
+	va_start(ap, fmt);
+	about(b, POL_ERROR, node, item, attribute, fmt, ap);
+	va_end(ap);
+}
+
+void pol_warn(struct pol_build *b, const struct pol_node *node, const struct pol_item *item,
+	      const char *attribute, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	about(b, POL_WARNING, node, item, attribute, fmt, ap);
+	va_end(ap);
+}
+
+struct pol_node *pol_target(const struct pol_item *item)
+{
+	return item->block ? item->block : item->target;
+}
+
+void pol_inherit(struct pol_build *b, struct pol_node *node, const struct pol_item *item)
+{
+	const struct pol_node *target = item->target;
+
+	node->failed = true;
+	if (target)
+		pol_find(b->diags, POL_NOTE, (struct pol_place_in){node->file, item->line}, node,
+			 item->param->keyword, "%s %s has errors (line %u of %s)",
+			 target->statement->keyword, target->name ? target->name : "", target->line,
+			 target->file);
+}
+
+/* ---- memory ---- */
+
+void *pol_get(struct pol_build *b, size_t n, size_t size)
+{
+	void *p = pol_pool_get(b->pool, n, size);
+
+	if (!p)
+		b->diags->no_memory = true;
+	return p;
+}
+
+void *pol_grow(struct pol_build *b, void *array, unsigned n, size_t size)
+{
+	void *p = pol_pool_grow(b->pool, array, n, size);
+
+	if (!p)
+		b->diags->no_memory = true;
+	return p;
+}
+
+/* ---- the whole tree ---- */
+
+/* Makes what a global statement stands for, so that errors in unused ones are seen too. */
+static void make_global(struct pol_build *b, struct pol_node *node)
+{
+	static const struct {
+		const char *keyword;
+		const void *(*make)(struct pol_build *b, struct pol_node *node);
+	} makers[] = {
+		{"IpAddr", pol_make_ranges},
+		{"IpAddrSet", pol_make_ranges},
+		{"IpAddrGroup", pol_make_ranges},
+		{"IpService", pol_make_services},
+		{"IpServiceGroup", pol_make_services},
+		{"IpTimeCondition", pol_make_time},
+		{"IpGenericFilterAction", pol_make_generic},
+		{"IpDataOffer", pol_make_data_offer},
+		{"IpDynVpnAction", pol_make_dynvpn},
+		{"IpLocalStartAction", pol_make_start},
+		{"IpFilterRule", pol_make_filter_rule},
+		{"RemoteIdentity", pol_make_identity},
+		{"LocalSecurityEndpoint", pol_make_endpoint},
+		{"RemoteSecurityEndpoint", pol_make_endpoint},
+		{"KeyExchangeOffer", pol_make_ke_offer},
+		{"KeyExchangeAction", pol_make_ke_action},
+		{"KeyExchangeRule", pol_make_ke_rule},
+		{"LocalDynVpnRule", pol_make_local_rule},
+	};
+
+	for (size_t i = 0; i < sizeof(makers) / sizeof(makers[0]); i++)
+		if (strcmp(makers[i].keyword, node->statement->keyword) == 0)
+			makers[i].make(b, node);
+}
+
+/* The members of a group (or the rules of a policy) that are rules themselves. */
+static void each_member(struct pol_build *b, struct pol_node *node, const struct pol_node *group,
+			pol_rule_fn *fn)
+{
+	for (unsigned i = 0; i < node->n_items; i++) {
+		const struct pol_item *item = &node->items[i];
+		struct pol_node *target = pol_target(item);
+
+		if (target && strstr(target->statement->keyword, "Rule"))
+			fn(b, target, group, item);
+		else if (target && !group)
+			each_member(b, target, target, fn);
+	}
+}
+
+void pol_each_rule(struct pol_build *b, struct pol_node *policy, pol_rule_fn *fn)
+{
+	each_member(b, policy, NULL, fn);
+}
+
+static void forget(struct pol_node *node)
+{
+	node->tried = node->failed = false;
+	node->made = NULL;
+	for (unsigned i = 0; i < node->n_items; i++) {
+		node->items[i].target = NULL;
+		if (node->items[i].block)
+			forget(node->items[i].block);
+	}
+}
+
+static void build(struct pol_build *b)
+{
+	struct pol_tree *tree = b->tree;
+
+	for (unsigned i = 0; i < tree->n_nodes; i++)
+		forget(tree->nodes[i]);
+	pol_validate(b);
+	pol_resolve(b);
+	pol_begin_filter_policy(b);
+	b->key_exchange = pol_lookup(b, "KeyExchangePolicy", "");
+	for (unsigned i = 0; i < tree->n_nodes; i++)
+		make_global(b, tree->nodes[i]);
+	pol_make_filter_policy(b);
+	pol_make_ke_policy(b);
+	pol_make_local_policy(b);
+}
+
+/* A policy of tree, which it takes over on success; what is wrong goes to diags. */
+static int compile(struct pol_tree *tree, struct pol_diags *diags, struct pol_policy **policy,
+		   struct cs_err *err)
+{
+	struct pol_build b = {.tree = tree, .diags = diags};
+	struct pol_policy *p = calloc(1, sizeof(*p));
+	struct pol_private *priv = calloc(1, sizeof(*priv));
+
+	if (!p || !priv) {
+		free(p);
+		free(priv);
+		return cs_fail(err, CS_ENOMEM, "out of memory");
+	}
+	p->priv = priv;
+	atomic_init(&priv->refs, 1);
+	b.policy = p;
+	b.pool = &priv->pool;
+	build(&b);
+	free(b.index);
+	if (diags->no_memory || diags->n_errors) {
+		pol_unref(p);
+		if (diags->no_memory)
+			return cs_fail(err, CS_ENOMEM, "out of memory");
+		return cs_fail(err, CS_EPOLICY, "the policy has %u error%s", diags->n_errors,
+			       diags->n_errors == 1 ? "" : "s");
+	}
+	priv->tree = tree;
+	*policy = p;
+	return 0;
+}
+
+int pol_compile_tree(struct pol_tree *tree, pol_diag_fn *diag, void *arg,
+		     struct pol_policy **policy, struct cs_err *err)
+{
+	struct pol_diags diags = {0};
+	int rc = compile(tree, &diags, policy, err);
+
+	pol_diags_tell(&diags, tree, diag, arg);
+	pol_diags_free(&diags);
+	return rc;
+}
+
+int pol_compile(const char *main_file, const char *stack, pol_diag_fn *diag, void *arg,
+		struct pol_policy **policy, struct cs_err *err)
+{
+	struct pol_diags diags = {0};
+	struct pol_tree *tree = pol_tree_new();
+	int rc;
+
+	if (!tree)
+		return cs_fail(err, CS_ENOMEM, "out of memory");
+	rc = pol_parse(main_file, stack, tree, &diags, err);
+	if (!rc)
+		rc = compile(tree, &diags, policy, err);
+	pol_diags_tell(&diags, tree, diag, arg);
+	pol_diags_free(&diags);
+	if (rc)
+		pol_tree_free(tree);
+	return rc;
+}

@@ -1,0 +1,291 @@
+/* IpFilterRule and IpFilterPolicy. */
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "policy/compile.h"
+
+/* ---- parts of a rule ---- */
+
+static bool in_group(const struct pol_item *item, const char *group)
+{
+	return item->param->group && strcmp(item->param->group, group) == 0;
+}
+
+static const struct pol_item *last_of_group(const struct pol_node *node, const char *group)
+{
+	for (unsigned i = node->n_items; i-- > 0;)
+		if (in_group(&node->items[i], group))
+			return &node->items[i];
+	return NULL;
+}
+
+/* Source or destination of a rule; 0 in *n with errors. */
+static struct cs_range *rule_ranges(struct pol_build *b, struct pol_node *node, const char *group,
+				    const char *keyword, unsigned *n)
+{
+	const struct pol_item *item = last_of_group(node, group);
+	const struct pol_ranges *ranges;
+	struct cs_range *one;
+
+	*n = 0;
+	if (item && item->param->kind == POL_K_REF) {
+		ranges = item->target ? pol_make_ranges(b, item->target) : NULL;
+		if (!ranges) {
+			pol_inherit(b, node, item);
+			return NULL;
+		}
+		*n = ranges->n;
+		return ranges->v;
+	}
+	one = pol_get(b, 1, sizeof(*one));
+	if (!one || !pol_range_of(item ? item->value : pol_text_of(node, keyword), one, NULL))
+		return NULL; /* told by validation */
+	*n = 1;
+	return one;
+}
+
+static void check_families(struct pol_build *b, struct pol_node *node,
+			   const struct pol_filter_rule *rule)
+{
+	const struct pol_item *src = last_of_group(node, "source");
+	const struct pol_item *dst = last_of_group(node, "destination");
+	uint8_t from = pol_family_of(rule->src, rule->n_src);
+	uint8_t to = pol_family_of(rule->dst, rule->n_dst);
+
+	if (rule->n_src == 0 || rule->n_dst == 0)
+		return;
+	if (!from || !to)
+		pol_wrong(b, node, from ? dst : src, NULL,
+			  "the addresses are of both IP families; a rule has one");
+	else if (from != to && !(src && dst))
+		pol_wrong(
+			b, node, src ? src : dst, NULL,
+			"source and destination are of different IP families: %s is not coded and "
+			"means All4",
+			src ? "IpDestAddr" : "IpSourceAddr");
+	else if (from != to)
+		pol_wrong(b, node, dst, NULL,
+			  "source and destination are of different IP families");
+}
+
+static void add_service(struct pol_build *b, struct pol_filter_rule *rule,
+			const struct pol_service *s)
+{
+	struct pol_service *more = pol_grow(b, rule->services, rule->n_services, sizeof(*more));
+
+	if (!more)
+		return;
+	rule->services = more;
+	rule->services[rule->n_services++] = *s;
+}
+
+/* What a service allows only together with the rule around it. */
+static void check_service(struct pol_build *b, struct pol_node *node, const struct pol_item *item,
+			  const struct pol_filter_rule *rule, const struct pol_service *s)
+{
+	uint8_t family = pol_family_of(rule->src, rule->n_src);
+
+	if (s->proto == IPPROTO_ICMP && family == AF_INET6)
+		pol_wrong(b, node, item, NULL, "protocol Icmp with IPv6 addresses");
+	else if (family == AF_INET && s->proto == IPPROTO_ICMPV6)
+		pol_wrong(b, node, item, NULL, "protocol Icmpv6 with IPv4 addresses");
+	else if (family == AF_INET && s->proto == IPPROTO_MH)
+		pol_wrong(b, node, item, NULL, "protocol MIPv6 with IPv4 addresses");
+	else if (family == AF_INET && s->proto == POL_PROTO_OPAQUE)
+		pol_wrong(b, node, item, NULL, "protocol Opaque with IPv4 addresses");
+	if (pol_item_of(node, "IpDynVpnActionRef") && s->direction != POL_BOTH)
+		pol_wrong(b, node, item, NULL,
+			  "a rule with IpDynVpnActionRef needs Direction Bidirectional");
+}
+
+static void add_services(struct pol_build *b, struct pol_node *node, struct pol_filter_rule *rule)
+{
+	static const struct pol_service all = {
+		.proto = POL_PROTO_ANY, .type = {-1, -1}, .code = {-1, -1}};
+
+	for (unsigned i = 0; i < node->n_items; i++) {
+		const struct pol_item *item = &node->items[i];
+		struct pol_node *target = pol_target(item);
+		const struct pol_services *part;
+
+		if (!in_group(item, "services"))
+			continue;
+		part = target ? pol_make_services(b, target) : NULL;
+		if (!part)
+			pol_inherit(b, node, item);
+		for (unsigned k = 0; part && k < part->n; k++) {
+			check_service(b, node, item, rule, &part->v[k]);
+			add_service(b, rule, &part->v[k]);
+		}
+	}
+	if (!last_of_group(node, "services"))
+		add_service(b, rule, &all);
+}
+
+static void add_times(struct pol_build *b, struct pol_node *node, struct pol_filter_rule *rule)
+{
+	for (unsigned i = 0; i < node->n_items; i++) {
+		const struct pol_item *item = &node->items[i];
+		struct pol_node *target = pol_target(item);
+		const struct pol_time *t;
+		struct pol_time *more;
+
+		if (!in_group(item, "times"))
+			continue;
+		t = target ? pol_make_time(b, target) : NULL;
+		if (!t) {
+			pol_inherit(b, node, item);
+			continue;
+		}
+		more = pol_grow(b, rule->times, rule->n_times, sizeof(*more));
+		if (!more)
+			return;
+		rule->times = more;
+		rule->times[rule->n_times++] = *t;
+	}
+}
+
+/* What the reference keyword names, made by fn; NULL when not coded, or with errors. */
+static const void *referenced(struct pol_build *b, struct pol_node *node, const char *keyword,
+			      pol_make_fn *make)
+{
+	const struct pol_item *item = pol_item_of(node, keyword);
+	const void *made;
+
+	if (!item)
+		return NULL;
+	made = item->target ? make(b, item->target) : NULL;
+	if (!made)
+		pol_inherit(b, node, item);
+	return made;
+}
+
+/* Which actions may stand together. */
+static void check_actions(struct pol_build *b, struct pol_node *node,
+			  const struct pol_generic *generic)
+{
+	const struct pol_item *dynamic = pol_item_of(node, "IpDynVpnActionRef");
+	const struct pol_item *manual = pol_item_of(node, "IpManVpnActionRef");
+	const struct pol_item *start = pol_item_of(node, "IpLocalStartActionRef");
+
+	if (dynamic && manual)
+		pol_wrong(b, node, manual, NULL,
+			  "it excludes IpDynVpnActionRef (line %u); only one may be coded",
+			  dynamic->line);
+	if (start && !dynamic)
+		pol_wrong(b, node, start, NULL, "it needs IpDynVpnActionRef beside it");
+	if (!generic)
+		return;
+	if (generic->verdict == POL_IPSEC && !dynamic && !manual)
+		pol_wrong(b, node, NULL, "IpDynVpnActionRef",
+			  "it is required: the rule's action is IpSec");
+	if (generic->verdict != POL_IPSEC && (dynamic || manual))
+		pol_wrong(b, node, dynamic ? dynamic : manual, NULL,
+			  "the rule's action is not IpSec");
+}
+
+static void check_start(struct pol_build *b, struct pol_node *node,
+			const struct pol_filter_rule *rule)
+{
+	const struct pol_item *item = pol_item_of(node, "IpLocalStartActionRef");
+	const struct pol_start_action *s = rule->start;
+	uint8_t family = pol_family_of(rule->src, rule->n_src);
+
+	if (!s || !family)
+		return;
+	if ((s->local.family && s->local.family != family) ||
+	    (s->remote.family && s->remote.family != family))
+		pol_wrong(b, node, item, NULL,
+			  "the security endpoints are of another IP family than the rule");
+}
+
+const void *pol_make_filter_rule(struct pol_build *b, struct pol_node *node)
+{
+	const struct pol_generic *generic;
+	struct pol_filter_rule *r;
+
+	if (node->tried)
+		return node->made;
+	node->tried = true;
+	r = pol_get(b, 1, sizeof(*r));
+	if (!r)
+		return NULL;
+	snprintf(r->name, sizeof(r->name), "%s", node->name ? node->name : "");
+	r->src = rule_ranges(b, node, "source", "IpSourceAddr", &r->n_src);
+	r->dst = rule_ranges(b, node, "destination", "IpDestAddr", &r->n_dst);
+	check_families(b, node, r);
+	add_services(b, node, r);
+	add_times(b, node, r);
+	generic = referenced(b, node, "IpGenericFilterActionRef", pol_make_generic);
+	r->vpn = referenced(b, node, "IpDynVpnActionRef", pol_make_dynvpn);
+	r->start = referenced(b, node, "IpLocalStartActionRef", pol_make_start);
+	check_actions(b, node, generic);
+	check_start(b, node, r);
+	if (generic) {
+		snprintf(r->action_name, sizeof(r->action_name), "%s",
+			 pol_item_of(node, "IpGenericFilterActionRef")->target->name);
+		r->verdict = generic->verdict;
+		r->log = generic->log;
+		r->discard_icmp = generic->discard_icmp;
+	}
+	if (r->vpn)
+		r->on_demand = r->start && r->start->on_demand >= 0 ? r->start->on_demand
+								    : b->policy->allow_on_demand;
+	if (!node->failed)
+		node->made = r;
+	return node->made;
+}
+
+/* ---- the policy ---- */
+
+void pol_begin_filter_policy(struct pol_build *b)
+{
+	const struct pol_node *node = pol_lookup(b, "IpFilterPolicy", "");
+	struct pol_policy *p = b->policy;
+
+	if (!node)
+		return;
+	p->predecap = pol_yes_of(node, "PreDecap");
+	p->filter_logging = pol_yes_of(node, "FilterLogging");
+	p->allow_on_demand = pol_yes_of(node, "AllowOnDemand");
+	p->implicit_discard_icmp = pol_choice_of(node, "ImplicitDiscardAction") == 1;
+	p->fips140 = pol_yes_of(node, "FIPS140");
+}
+
+static void add_rule(struct pol_build *b, struct pol_node *node, const struct pol_node *group,
+		     const struct pol_item *from)
+{
+	const struct pol_filter_rule *r = pol_make_filter_rule(b, node);
+	struct pol_policy *p = b->policy;
+	struct pol_filter_rule *more;
+
+	(void)from;
+	if (!r)
+		return;
+	more = pol_grow(b, p->rules, p->n_rules, sizeof(*more));
+	if (!more)
+		return;
+	p->rules = more;
+	p->rules[p->n_rules] = *r;
+	if (group)
+		snprintf(p->rules[p->n_rules].group_name, POL_NAME_MAX + 1, "%s", group->name);
+	p->n_rules++;
+}
+
+void pol_make_filter_policy(struct pol_build *b)
+{
+	struct pol_node *node = pol_lookup(b, "IpFilterPolicy", "");
+	struct pol_place_in end = {"", 1};
+
+	if (node) {
+		pol_each_rule(b, node, add_rule);
+		return;
+	}
+	if (b->tree->n_nodes == 0 && b->diags->n_errors)
+		return; /* a file could not be read */
+	if (b->tree->n_files)
+		end.file = b->tree->files[b->tree->n_files - 1];
+	pol_find(b->diags, POL_ERROR, end, NULL, "IpFilterPolicy",
+		 "it is required, and no file has it");
+}

@@ -1,0 +1,303 @@
+/* KeyExchangeOffer, KeyExchangeAction, KeyExchangeRule and KeyExchangePolicy. */
+#include <gcrypt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "policy/compile.h"
+
+#define KEY_MAX  900
+#define FIPS_MIN 14 /* libgcrypt's least HMAC key in FIPS mode */
+
+static const enum pol_mode modes[] = {POL_MODE_MAIN, POL_MODE_AGGRESSIVE, POL_MODE_EITHER};
+
+/* ---- offers ---- */
+
+static void make_algorithms(struct pol_build *b, struct pol_node *node, struct pol_ke_offer *o)
+{
+	const char *text = pol_text_of(node, "HowToAuthMsgs");
+	char keyword[32];
+
+	o->cipher = pol_make_cipher(b, node);
+	if (text && pol_choice_of(node, "HowToAuthMsgs") >= 0 &&
+	    pol_word_copy(pol_word_next(&text), keyword, sizeof(keyword))) {
+		o->hash = cs_hash_by_keyword(keyword);
+		if (!o->hash)
+			pol_wrong(b, node, pol_item_of(node, "HowToAuthMsgs"), "HowToAuthMsgs",
+				  "%s is not supported", keyword);
+		else if (b->policy->fips140 && !o->hash->fips)
+			pol_wrong(b, node, pol_item_of(node, "HowToAuthMsgs"), "HowToAuthMsgs",
+				  "%s is not allowed with FIPS140 Yes", keyword);
+	}
+	text = pol_text_of(node, "DHGroup");
+	if (text && pol_choice_of(node, "DHGroup") >= 0 &&
+	    pol_word_copy(pol_word_next(&text), keyword, sizeof(keyword))) {
+		o->group = cs_group_by_keyword(keyword);
+		if (!o->group)
+			pol_wrong(b, node, pol_item_of(node, "DHGroup"), "DHGroup",
+				  "%s is not supported", keyword);
+		else if (b->policy->fips140 && !o->group->fips)
+			pol_wrong(b, node, pol_item_of(node, "DHGroup"), "DHGroup",
+				  "%s is not allowed with FIPS140 Yes", keyword);
+	}
+}
+
+const void *pol_make_ke_offer(struct pol_build *b, struct pol_node *node)
+{
+	struct pol_ke_offer *o;
+
+	if (node->tried)
+		return node->made;
+	node->tried = true;
+	o = pol_get(b, 1, sizeof(*o));
+	if (!o)
+		return NULL;
+	snprintf(o->name, sizeof(o->name), "%s", node->name ? node->name : "");
+	make_algorithms(b, node, o);
+	o->auth = pol_choice_of(node, "HowToAuthPeers") == 0 ? POL_AUTH_PSK : POL_AUTH_RSA;
+	pol_make_lives(b, node, &o->life_seconds, &o->life_kbytes);
+	if (!node->failed)
+		node->made = o;
+	return node->made;
+}
+
+/* ---- actions ---- */
+
+/* An action's switch, else the policy's. */
+static bool inherited_yes(const struct pol_build *b, const struct pol_node *node,
+			  const char *keyword)
+{
+	if (pol_item_of(node, keyword) || !b->key_exchange)
+		return pol_yes_of(node, keyword);
+	return pol_yes_of(b->key_exchange, keyword);
+}
+
+static enum pol_mode initiate_of(struct pol_build *b, struct pol_node *node)
+{
+	static const enum pol_mode initiate[] = {POL_MODE_MAIN, POL_MODE_AGGRESSIVE, POL_MODE_DONOT,
+						 POL_MODE_DONOT};
+	int choice = pol_choice_of(node, "HowToInitiate");
+
+	if (choice == 3)
+		pol_wrong(b, node, pol_item_of(node, "HowToInitiate"), NULL,
+			  "IKEv2 is not supported by this release");
+	else if (choice < 0 && b->key_exchange)
+		choice = pol_choice_of(b->key_exchange, "HowToInitiate");
+	return choice < 0 ? POL_MODE_MAIN : initiate[choice];
+}
+
+static void make_respond(struct pol_build *b, struct pol_node *node, struct pol_ke_action *a)
+{
+	const struct pol_item *old = pol_item_of(node, "HowToRespond");
+	const struct pol_item *now = pol_item_of(node, "HowToRespondIKEv1");
+	int choice = pol_choice_of(node, old && !now ? "HowToRespond" : "HowToRespondIKEv1");
+
+	a->respond_coded = old || now;
+	a->respond = choice < 0 ? POL_MODE_EITHER : modes[choice];
+	if (old && now)
+		pol_warn(b, node, old, NULL, "HowToRespondIKEv1 on line %u is used instead",
+			 now->line);
+}
+
+static void add_ke_offers(struct pol_build *b, struct pol_node *node, struct pol_ke_action *a)
+{
+	for (unsigned i = 0; i < node->n_items; i++) {
+		const struct pol_item *item = &node->items[i];
+		struct pol_node *target = pol_target(item);
+		const struct pol_ke_offer *o;
+		struct pol_ke_offer *more;
+
+		if (!item->param->group || strcmp(item->param->group, "offers") != 0)
+			continue;
+		o = target ? pol_make_ke_offer(b, target) : NULL;
+		if (!o) {
+			pol_inherit(b, node, item);
+			continue;
+		}
+		more = pol_grow(b, a->offers, a->n_offers, sizeof(*more));
+		if (!more)
+			return;
+		a->offers = more;
+		a->offers[a->n_offers++] = *o;
+		if (a->initiate == POL_MODE_AGGRESSIVE && o->group != a->offers[0].group)
+			pol_wrong(b, node, item, NULL,
+				  "its DHGroup differs from the first offer's, and Aggressive mode "
+				  "cannot negotiate the group");
+	}
+}
+
+const void *pol_make_ke_action(struct pol_build *b, struct pol_node *node)
+{
+	struct pol_ke_action *a;
+
+	if (node->tried)
+		return node->made;
+	node->tried = true;
+	a = pol_get(b, 1, sizeof(*a));
+	if (!a)
+		return NULL;
+	snprintf(a->name, sizeof(a->name), "%s", node->name ? node->name : "");
+	a->initiate = initiate_of(b, node);
+	make_respond(b, node, a);
+	a->allow_nat = inherited_yes(b, node, "AllowNat");
+	a->bypass_ip_validation = inherited_yes(b, node, "BypassIpValidation");
+	a->filter_by_identity = pol_yes_of(node, "FilterByIdentity");
+	add_ke_offers(b, node, a);
+	if (!node->failed)
+		node->made = a;
+	return node->made;
+}
+
+/* ---- rules ---- */
+
+/* The first four bytes of SHA-256 in hex. */
+static bool fingerprint(const struct cs_bytes *key, char text[12])
+{
+	uint8_t digest[32];
+
+	if (!gcry_control(GCRYCTL_INITIALIZATION_FINISHED_P))
+		gcry_check_version(NULL);
+	gcry_md_hash_buffer(GCRY_MD_SHA256, digest, key->p, key->len);
+	cs_hex(digest, 4, text);
+	return true;
+}
+
+static void make_key(struct pol_build *b, struct pol_node *node, struct pol_ke_rule *r)
+{
+	const struct pol_item *item = pol_item_of(node, "SharedKey");
+	const char *wrong = NULL, *text;
+
+	if (!item || pol_choice_of(node, "SharedKey") < 0)
+		return; /* the form is told by validation */
+	if (!pol_make_bytes(b, item->value, KEY_MAX, &r->shared_key, &wrong)) {
+		if (wrong)
+			pol_wrong(b, node, item, NULL, "%s", wrong);
+		return;
+	}
+	text = item->value;
+	pol_word_next(&text);
+	pol_word_next(&text);
+	if (pol_word_next(&text).len)
+		pol_warn(b, node, item, NULL,
+			 "the key ends at the first blank; what follows is ignored");
+	if (b->policy->fips140 && r->shared_key.len < FIPS_MIN)
+		pol_wrong(b, node, item, NULL, "with FIPS140 Yes a key has at least %d bytes",
+			  FIPS_MIN);
+	fingerprint(&r->shared_key, r->key_fingerprint);
+}
+
+static void check_key(struct pol_build *b, struct pol_node *node, const struct pol_ke_rule *r)
+{
+	if (pol_item_of(node, "SharedKey") || !r->action)
+		return;
+	for (unsigned i = 0; i < r->action->n_offers; i++)
+		if (r->action->offers[i].auth == POL_AUTH_PSK) {
+			pol_wrong(b, node, NULL, "SharedKey",
+				  "it is required: an offer of KeyExchangeAction %s has "
+				  "HowToAuthPeers PresharedKey",
+				  r->action->name);
+			return;
+		}
+}
+
+static const struct pol_item *make_side(struct pol_build *b, struct pol_node *node,
+					const char *keyword, const char *ref_keyword,
+					struct pol_sec_endpoint *e)
+{
+	const struct pol_item *item = pol_item_of(node, keyword);
+	const struct pol_sec_endpoint *made;
+	struct pol_node *target;
+
+	if (!item)
+		item = pol_item_of(node, ref_keyword);
+	if (!item)
+		return NULL; /* told by validation */
+	target = pol_target(item);
+	made = target ? pol_make_endpoint(b, target) : NULL;
+	if (made)
+		*e = *made;
+	else
+		pol_inherit(b, node, item);
+	return item;
+}
+
+static void check_sides(struct pol_build *b, struct pol_node *node, const struct pol_item *remote,
+			const struct pol_ke_rule *r)
+{
+	uint8_t here, there;
+
+	if (!r->local.n_locations || !r->remote.n_locations)
+		return;
+	here = pol_family_of(r->local.locations, r->local.n_locations);
+	there = pol_family_of(r->remote.locations, r->remote.n_locations);
+	if (!here || !there || here != there)
+		pol_wrong(b, node, remote, NULL,
+			  "the locations of both endpoints must be of one IP family (Any and "
+			  "absent mean Any4)");
+}
+
+const void *pol_make_ke_rule(struct pol_build *b, struct pol_node *node)
+{
+	const struct pol_item *action = pol_item_of(node, "KeyExchangeActionRef"), *remote;
+	struct pol_ke_rule *r;
+
+	if (node->tried)
+		return node->made;
+	node->tried = true;
+	r = pol_get(b, 1, sizeof(*r));
+	if (!r)
+		return NULL;
+	snprintf(r->name, sizeof(r->name), "%s", node->name ? node->name : "");
+	make_side(b, node, "LocalSecurityEndpoint", "LocalSecurityEndpointRef", &r->local);
+	remote = make_side(b, node, "RemoteSecurityEndpoint", "RemoteSecurityEndpointRef",
+			   &r->remote);
+	if (remote)
+		check_sides(b, node, remote, r);
+	if (action) {
+		r->action = action->target ? pol_make_ke_action(b, action->target) : NULL;
+		if (!r->action)
+			pol_inherit(b, node, action);
+	}
+	make_key(b, node, r);
+	check_key(b, node, r);
+	if (!node->failed)
+		node->made = r;
+	return node->made;
+}
+
+/* ---- the policy ---- */
+
+static void add_ke_rule(struct pol_build *b, struct pol_node *node, const struct pol_node *group,
+			const struct pol_item *from)
+{
+	const struct pol_ke_rule *r = pol_make_ke_rule(b, node);
+	struct pol_policy *p = b->policy;
+	struct pol_ke_rule *more;
+
+	(void)from;
+	if (!r)
+		return;
+	more = pol_grow(b, p->ke_rules, p->n_ke_rules, sizeof(*more));
+	if (!more)
+		return;
+	p->ke_rules = more;
+	p->ke_rules[p->n_ke_rules] = *r;
+	if (group)
+		snprintf(p->ke_rules[p->n_ke_rules].group_name, POL_NAME_MAX + 1, "%s",
+			 group->name);
+	p->n_ke_rules++;
+}
+
+void pol_make_ke_policy(struct pol_build *b)
+{
+	struct pol_node *node = pol_lookup(b, "KeyExchangePolicy", "");
+	unsigned long n;
+
+	if (!node)
+		return;
+	if (pol_number_of(node, "NatKeepAliveInterval", &n))
+		b->policy->nat_keepalive = (uint32_t)n;
+	if (pol_choice_of(node, "HowToInitiate") == 3)
+		pol_wrong(b, node, pol_item_of(node, "HowToInitiate"), NULL,
+			  "IKEv2 is not supported by this release");
+	pol_each_rule(b, node, add_ke_rule);
+}

@@ -1,0 +1,119 @@
+/* LocalDynVpnRule and LocalDynVpnPolicy. */
+#include <stdio.h>
+#include <string.h>
+
+#include "policy/compile.h"
+
+/* LocalIp or RemoteIp; the item that says it, NULL when there is none. */
+static const struct pol_item *make_side(struct pol_build *b, struct pol_node *node,
+					const char *const keywords[3], struct cs_range *range)
+{
+	const struct pol_item *item = NULL;
+	const struct pol_ranges *ranges;
+
+	for (int i = 0; !item && i < 3; i++)
+		item = pol_item_of(node, keywords[i]);
+	if (!item)
+		return NULL; /* told by validation */
+	if (item->param->kind == POL_K_REF) {
+		ranges = item->target ? pol_make_ranges(b, item->target) : NULL;
+		if (ranges)
+			*range = ranges->v[0];
+		else
+			pol_inherit(b, node, item);
+	} else {
+		pol_range_of(item->value, range, NULL);
+	}
+	return item;
+}
+
+static void check_selectors(struct pol_build *b, struct pol_node *node, int proto)
+{
+	static const char *const ports[] = {"LocalDataPort", "RemoteDataPort"};
+	unsigned long n;
+
+	for (int i = 0; i < 2; i++)
+		if (pol_number_of(node, ports[i], &n) && n != 0 && !pol_has_ports(proto))
+			pol_wrong(b, node, pol_item_of(node, ports[i]), NULL,
+				  "it applies to protocols Tcp and Udp alone");
+	if (pol_number_of(node, "Type", &n) && !pol_has_type(proto))
+		pol_wrong(b, node, pol_item_of(node, "Type"), NULL,
+			  "it applies to protocols Icmp, Icmpv6, Ospf and MIPv6 alone");
+	if (!pol_number_of(node, "Code", &n))
+		return;
+	if (!pol_has_code(proto))
+		pol_wrong(b, node, pol_item_of(node, "Code"), NULL,
+			  "it applies to protocols Icmp and Icmpv6 alone");
+	else if (!pol_number_of(node, "Type", &n))
+		pol_wrong(b, node, pol_item_of(node, "Code"), NULL, "a code needs a Type");
+}
+
+const void *pol_make_local_rule(struct pol_build *b, struct pol_node *node)
+{
+	static const char *const local[] = {"LocalIp", "LocalIpRef", "LocalIpSetRef"};
+	static const char *const remote[] = {"RemoteIp", "RemoteIpRef", "RemoteIpSetRef"};
+	int proto = pol_protocol_of(node);
+	const struct pol_item *far;
+	struct pol_local_dynvpn *r;
+	unsigned long n;
+
+	if (node->tried)
+		return node->made;
+	node->tried = true;
+	r = pol_get(b, 1, sizeof(*r));
+	if (!r)
+		return NULL;
+	snprintf(r->name, sizeof(r->name), "%s", node->name ? node->name : "");
+	make_side(b, node, local, &r->selector.local);
+	far = make_side(b, node, remote, &r->selector.remote);
+	if (r->selector.local.lo.family && r->selector.remote.lo.family &&
+	    r->selector.local.lo.family != r->selector.remote.lo.family)
+		pol_wrong(b, node, far, NULL,
+			  "local and remote address are of different IP families");
+	r->selector.proto = proto > 0 ? (uint8_t)proto : 0;
+	if (pol_number_of(node, "LocalDataPort", &n))
+		r->selector.local_port = (uint16_t)n;
+	if (pol_number_of(node, "RemoteDataPort", &n))
+		r->selector.remote_port = (uint16_t)n;
+	r->type = pol_number_of(node, "Type", &n) ? (int)n : -1;
+	r->code = pol_number_of(node, "Code", &n) ? (int)n : -1;
+	check_selectors(b, node, proto);
+	r->auto_activate = pol_yes_of(node, "AutoActivate");
+	if (!node->failed)
+		node->made = r;
+	return node->made;
+}
+
+static void add_local_rule(struct pol_build *b, struct pol_node *node, const struct pol_node *group,
+			   const struct pol_item *from)
+{
+	const struct pol_local_dynvpn *r = pol_make_local_rule(b, node);
+	struct pol_policy *p = b->policy;
+	struct pol_local_dynvpn *more;
+
+	if (!r)
+		return;
+	for (unsigned i = 0; i < p->n_local_rules; i++)
+		if (strcmp(p->local_rules[i].name, r->name) == 0) {
+			pol_find(b->diags, POL_ERROR, (struct pol_place_in){node->file, from->line},
+				 node, NULL, "the policy has this rule already");
+			return;
+		}
+	more = pol_grow(b, p->local_rules, p->n_local_rules, sizeof(*more));
+	if (!more)
+		return;
+	p->local_rules = more;
+	p->local_rules[p->n_local_rules] = *r;
+	if (group)
+		snprintf(p->local_rules[p->n_local_rules].group_name, POL_NAME_MAX + 1, "%s",
+			 group->name);
+	p->n_local_rules++;
+}
+
+void pol_make_local_policy(struct pol_build *b)
+{
+	struct pol_node *node = pol_lookup(b, "LocalDynVpnPolicy", "");
+
+	if (node)
+		pol_each_rule(b, node, add_local_rule);
+}

@@ -1,0 +1,41 @@
+/*
+ * Findings about policy files: collected while reading, told in file order. Private to policy/.
+ */
+#ifndef POL_DIAG_H
+#define POL_DIAG_H
+
+#include "policy/tree.h"
+
+struct pol_finding;
+
+struct pol_diags {
+	struct pol_finding *findings;
+	unsigned n, n_errors;
+	const void **noted; /* rows whose note is told already */
+	unsigned n_noted;
+	bool no_memory; /* something was lost: the policy cannot be accepted */
+};
+
+/* A place in a file: file is one of a tree's file names. */
+struct pol_place_in {
+	const char *file;
+	unsigned line;
+};
+
+/*
+ * node may be NULL, attribute may be NULL or any text from the file. Neither it nor the text may
+ * hold the value of a secret parameter.
+ */
+void pol_find(struct pol_diags *d, enum pol_severity severity, struct pol_place_in place,
+	      const struct pol_node *node, const char *attribute, const char *fmt, ...)
+	__attribute__((format(printf, 6, 7)));
+void pol_vfind(struct pol_diags *d, enum pol_severity severity, struct pol_place_in place,
+	       const struct pol_node *node, const char *attribute, const char *fmt, va_list ap)
+	__attribute__((format(printf, 6, 0)));
+/* True the first time for a row of the grammar. */
+bool pol_first_note(struct pol_diags *d, const void *row);
+/* Tells all, by order of the tree's files and by line. */
+void pol_diags_tell(struct pol_diags *d, const struct pol_tree *tree, pol_diag_fn *fn, void *arg);
+void pol_diags_free(struct pol_diags *d);
+
+#endif

@@ -1,0 +1,566 @@
+/*
+ * The grammar's rows: every statement of IBM's IP Configuration Reference for IPSec policy, those
+ * of other disciplines as rows without parameters, and iked's configuration file. Where words of
+ * `values` stand for numbers in the compiler, it reads them by their position here.
+ */
+#include "policy/grammar.h"
+#include "policy/grammar_rows.h"
+
+#define PFS_VALUES                                                                                 \
+	"None|Group1|Group2|Group5|Group14|Group15|Group16|Group19|Group20|Group21|Group24"
+#define DH_VALUES  "Group1|Group2|Group5|Group14|Group15|Group16|Group19|Group20|Group21|Group24"
+#define IKEV2_ONLY "it concerns IKEv2 alone"
+
+/* ---- addresses, services, time ---- */
+
+static const struct pol_param ip_addr[] = {
+	{"Addr", POL_K_ADDR, .required = true},
+	{0},
+};
+
+static const struct pol_param ip_addr_set[] = {
+	{"Prefix", POL_K_ADDRS, .group = "set", .required = true},
+	{"Range", POL_K_ADDRS, .group = "set", .required = true},
+	{0},
+};
+
+static const struct pol_param ip_addr_group[] = {
+	{"IpAddr", POL_K_BLOCK, .of = "IpAddr", .group = "members", .required = true,
+	 .repeatable = true},
+	{"IpAddrRef", POL_K_REF, .of = "IpAddr", .group = "members", .required = true,
+	 .repeatable = true},
+	{"IpAddrSet", POL_K_BLOCK, .of = "IpAddrSet", .group = "members", .required = true,
+	 .repeatable = true},
+	{"IpAddrSetRef", POL_K_REF, .of = "IpAddrSet", .group = "members", .required = true,
+	 .repeatable = true},
+	{0},
+};
+
+static const struct pol_param ip_service[] = {
+	{"Protocol", POL_K_NUMBER,
+	 .values = "All|Tcp|Udp|Icmp|Icmpv6|Ospf|MIPv6|Ip|Ipip|Ah|Esp|Igmp|Opaque", .max = 255,
+	 .preset = "All"},
+	{"SourcePortRange", POL_K_NUMBERS, .max = 65535, .preset = "0",
+	 .evidence = POL_FROM_MEMORY},
+	{"DestinationPortRange", POL_K_NUMBERS, .max = 65535, .preset = "0",
+	 .evidence = POL_FROM_MEMORY},
+	{"Type", POL_K_NUMBERS, .values = "Any", .max = 255, .preset = "Any",
+	 .evidence = POL_FROM_MEMORY},
+	{"Code", POL_K_NUMBERS, .values = "Any", .max = 255, .preset = "Any",
+	 .evidence = POL_FROM_MEMORY},
+	{"Direction", POL_K_KEYWORD,
+	 .values = "Bidirectional|Bidirectional InboundConnect|Bidirectional OutboundConnect|"
+		   "Inbound|Outbound",
+	 .preset = "Bidirectional", .evidence = POL_FROM_MEMORY},
+	{"Routing", POL_K_KEYWORD, .values = "Local|Routed|Either", .preset = "Local",
+	 .evidence = POL_FROM_MEMORY},
+	{"SecurityClass", POL_K_NUMBER, .max = 255, .preset = "0", .evidence = POL_FROM_MEMORY},
+	{"FragmentsOnly", POL_K_YESNO, .preset = "No", .evidence = POL_FROM_MEMORY},
+	{0},
+};
+
+static const struct pol_param ip_service_group[] = {
+	{"IpService", POL_K_BLOCK, .of = "IpService", .group = "members", .required = true,
+	 .repeatable = true},
+	{"IpServiceRef", POL_K_REF, .of = "IpService", .group = "members", .required = true,
+	 .repeatable = true},
+	{0},
+};
+
+static const struct pol_param ip_time_condition[] = {
+	{"ConditionTimeRange", POL_K_TEXT, .evidence = POL_FROM_MEMORY},
+	{"MonthOfYearMask", POL_K_TEXT, .evidence = POL_FROM_MEMORY},
+	{"DayOfMonthMask", POL_K_TEXT, .evidence = POL_FROM_MEMORY},
+	{"DayOfWeekMask", POL_K_TEXT, .evidence = POL_FROM_MEMORY},
+	{"TimeOfDayRange", POL_K_TEXT, .evidence = POL_FROM_MEMORY},
+	{"TimeZone", POL_K_TEXT, .preset = "Local", .evidence = POL_FROM_MEMORY},
+	{0},
+};
+
+/* ---- IP filters ---- */
+
+static const struct pol_param ip_filter_policy[] = {
+	{"PreDecap", POL_K_ONOFF, .preset = "Off", .evidence = POL_FROM_MEMORY},
+	{"FilterLogging", POL_K_ONOFF, .preset = "On", .evidence = POL_FROM_MEMORY},
+	{"AllowOnDemand", POL_K_YESNO, .preset = "No", .evidence = POL_FROM_MEMORY},
+	{"ImplicitDiscardAction", POL_K_KEYWORD, .values = "Silent|ICMP", .preset = "Silent",
+	 .evidence = POL_FROM_MEMORY},
+	{"FIPS140", POL_K_YESNO, .preset = "No", .evidence = POL_FROM_MEMORY},
+	{"RFC4301Compliance", POL_K_YESNO, .preset = "Yes", .support = POL_DEPRECATED,
+	 .evidence = POL_FROM_MEMORY, .note = "compliance is always on"},
+	{"IpFilterRule", POL_K_BLOCK, .of = "IpFilterRule", .group = "rules", .required = true,
+	 .repeatable = true},
+	{"IpFilterRuleRef", POL_K_REF, .of = "IpFilterRule", .group = "rules", .required = true,
+	 .repeatable = true},
+	{"IpFilterGroupRef", POL_K_REF, .of = "IpFilterGroup", .group = "rules", .required = true,
+	 .repeatable = true},
+	{0},
+};
+
+static const struct pol_param ip_filter_group[] = {
+	{"IpFilterRule", POL_K_BLOCK, .of = "IpFilterRule", .group = "members", .required = true,
+	 .repeatable = true},
+	{"IpFilterRuleRef", POL_K_REF, .of = "IpFilterRule", .group = "members", .required = true,
+	 .repeatable = true},
+	{0},
+};
+
+static const struct pol_param ip_filter_rule[] = {
+	{"IpSourceAddr", POL_K_ADDRS, .values = "All|All4|All6", .group = "source",
+	 .preset = "All"},
+	{"IpSourceAddrSet", POL_K_ADDRS, .values = "All|All4|All6", .group = "source"},
+	{"IpSourceAddrRef", POL_K_REF, .of = "IpAddr", .group = "source"},
+	{"IpSourceAddrSetRef", POL_K_REF, .of = "IpAddrSet", .group = "source"},
+	{"IpSourceAddrGroupRef", POL_K_REF, .of = "IpAddrGroup", .group = "source"},
+	{"IpDestAddr", POL_K_ADDRS, .values = "All|All4|All6", .group = "destination",
+	 .preset = "All"},
+	{"IpDestAddrSet", POL_K_ADDRS, .values = "All|All4|All6", .group = "destination"},
+	{"IpDestAddrRef", POL_K_REF, .of = "IpAddr", .group = "destination"},
+	{"IpDestAddrSetRef", POL_K_REF, .of = "IpAddrSet", .group = "destination"},
+	{"IpDestAddrGroupRef", POL_K_REF, .of = "IpAddrGroup", .group = "destination"},
+	{"IpService", POL_K_BLOCK, .of = "IpService", .group = "services", .repeatable = true},
+	{"IpServiceRef", POL_K_REF, .of = "IpService", .group = "services", .repeatable = true},
+	{"IpServiceGroupRef", POL_K_REF, .of = "IpServiceGroup", .group = "services",
+	 .repeatable = true},
+	{"IpTimeCondition", POL_K_BLOCK, .of = "IpTimeCondition", .group = "times",
+	 .repeatable = true},
+	{"IpTimeConditionRef", POL_K_REF, .of = "IpTimeCondition", .group = "times",
+	 .repeatable = true},
+	{"IpGenericFilterActionRef", POL_K_REF, .of = "IpGenericFilterAction", .required = true},
+	{"IpDynVpnActionRef", POL_K_REF, .of = "IpDynVpnAction"},
+	{"IpManVpnActionRef", POL_K_REF, .of = "IpManVpnAction", .support = POL_REFUSED,
+	 .note = "manual tunnels are not supported by this release"},
+	{"IpLocalStartActionRef", POL_K_REF, .of = "IpLocalStartAction"},
+	{"RemoteIdentity", POL_K_BLOCK, .of = "RemoteIdentity", .group = "peer",
+	 .support = POL_REFUSED,
+	 .note = "filtering by the peer's identity is not supported by this release"},
+	{"RemoteIdentityRef", POL_K_REF, .of = "RemoteIdentity", .group = "peer",
+	 .support = POL_REFUSED,
+	 .note = "filtering by the peer's identity is not supported by this release"},
+	{0},
+};
+
+static const struct pol_param ip_generic_filter_action[] = {
+	{"IpFilterAction", POL_K_KEYWORD, .values = "Permit|Deny|IpSec", .required = true},
+	{"IpFilterLogging", POL_K_KEYWORD, .values = "No|Yes|LogPermit|LogDeny", .preset = "No"},
+	{"DiscardAction", POL_K_KEYWORD, .values = "Silent|ICMP", .preset = "Silent"},
+	{0},
+};
+
+/* ---- phase 2 ---- */
+
+static const struct pol_param ip_dyn_vpn_action[] = {
+	{"Initiation", POL_K_KEYWORD, .values = "Either|LocalOnly|RemoteOnly", .preset = "Either"},
+	{"VpnLife", POL_K_NUMBER, .max = 9999, .preset = "1440"},
+	{"Pfs", POL_K_KEYWORD, .values = PFS_VALUES, .support = POL_DEPRECATED,
+	 .note = "code InitiateWithPfs and AcceptablePfs"},
+	{"InitiateWithPfs", POL_K_KEYWORD, .values = PFS_VALUES},
+	{"AcceptablePfs", POL_K_KEYWORD, .values = PFS_VALUES, .repeatable = true},
+	{"HowToEncapIKEv2", POL_K_KEYWORD, .values = "Either|Tunnel|Transport", .preset = "Either",
+	 .support = POL_NOTED, .evidence = POL_FROM_MEMORY, .note = IKEV2_ONLY},
+	{"PassthroughDF", POL_K_KEYWORD, .values = "Yes|No|No Clear|No Set", .preset = "Yes"},
+	{"PassthroughDSCP", POL_K_YESNO, .preset = "Yes"},
+	{"IpDataOffer", POL_K_BLOCK, .of = "IpDataOffer", .group = "offers", .required = true,
+	 .repeatable = true},
+	{"IpDataOfferRef", POL_K_REF, .of = "IpDataOffer", .group = "offers", .required = true,
+	 .repeatable = true},
+	{0},
+};
+
+static const struct pol_param ip_data_offer[] = {
+	{"HowToEncap", POL_K_KEYWORD, .values = "Tunnel|Transport", .preset = "Tunnel"},
+	{"HowToEncrypt", POL_K_TEXT, .values = "DoNot|DES|3DES|AES|AES_CBC|AES_GCM_16",
+	 .preset = "AES_CBC KeyLength 128"},
+	{"HowToAuth", POL_K_TEXT, .values = "AH|ESP", .preset = "ESP HMAC_SHA1"},
+	{"RefreshLifetimeProposed", POL_K_NUMBER, .min = 1, .max = 9999, .preset = "240",
+	 .evidence = POL_FROM_MEMORY},
+	{"RefreshLifetimeAccepted", POL_K_NUMBERS, .min = 1, .max = 9999, .preset = "120 480",
+	 .evidence = POL_FROM_MEMORY},
+	{"RefreshLifesizeProposed", POL_K_NUMBER, .values = "None", .min = 1, .max = 4194300,
+	 .preset = "None", .evidence = POL_FROM_MEMORY},
+	{"RefreshLifesizeAccepted", POL_K_NUMBERS, .values = "None", .min = 1, .max = 4194300,
+	 .preset = "None", .evidence = POL_FROM_MEMORY},
+	{0},
+};
+
+static const struct pol_param ip_man_vpn_action[] = {
+	{"Active", POL_K_YESNO, .preset = "Yes"},
+	{"LocalSecurityEndpointAddr", POL_K_ADDR, .values = "Any|Any4|Any6", .group = "local",
+	 .required = true},
+	{"LocalSecurityEndpointAddrRef", POL_K_REF, .of = "IpAddr", .group = "local",
+	 .required = true},
+	{"RemoteSecurityEndpointAddr", POL_K_ADDR, .values = "Any|Any4|Any6", .group = "remote",
+	 .required = true},
+	{"RemoteSecurityEndpointAddrRef", POL_K_REF, .of = "IpAddr", .group = "remote",
+	 .required = true},
+	{"PassthroughDF", POL_K_KEYWORD, .values = "Yes|No|No Clear|No Set", .preset = "Yes"},
+	{"PassthroughDSCP", POL_K_YESNO, .preset = "Yes"},
+	{"HowToEncap", POL_K_KEYWORD, .values = "Tunnel|Transport", .preset = "Tunnel",
+	 .evidence = POL_FROM_MEMORY},
+	{"HowToEncrypt", POL_K_TEXT, .values = "DoNot|DES|3DES|AES|AES_CBC",
+	 .preset = "AES_CBC KeyLength 128", .evidence = POL_FROM_MEMORY},
+	{"HowToAuth", POL_K_TEXT, .values = "AH|ESP", .preset = "ESP HMAC_SHA1",
+	 .evidence = POL_FROM_MEMORY},
+	{"AuthInboundSa", POL_K_TEXT, .secret = true},
+	{"AuthOutboundSa", POL_K_TEXT, .secret = true},
+	{"EncryptInboundSa", POL_K_TEXT, .secret = true},
+	{"EncryptOutboundSa", POL_K_TEXT, .secret = true},
+	{"IpTimeCondition", POL_K_BLOCK, .of = "IpTimeCondition", .group = "times",
+	 .repeatable = true},
+	{"IpTimeConditionRef", POL_K_REF, .of = "IpTimeCondition", .group = "times",
+	 .repeatable = true},
+	{0},
+};
+
+#define NO_ICMP_SELECTOR "IKEv1 negotiates no ICMP type or code"
+
+static const struct pol_param ip_local_start_action[] = {
+	{"AllowOnDemand", POL_K_YESNO, .evidence = POL_FROM_MEMORY},
+	{"LocalSecurityEndpointAddr", POL_K_ADDR, .group = "local", .evidence = POL_FROM_MEMORY},
+	{"LocalSecurityEndpointAddrRef", POL_K_REF, .of = "IpAddr", .group = "local",
+	 .evidence = POL_FROM_MEMORY},
+	{"RemoteSecurityEndpointAddr", POL_K_ADDR, .group = "remote", .evidence = POL_FROM_MEMORY},
+	{"RemoteSecurityEndpointAddrRef", POL_K_REF, .of = "IpAddr", .group = "remote",
+	 .evidence = POL_FROM_MEMORY},
+	{"LocalIpGranularity", POL_K_KEYWORD, .values = "Packet|Rule", .preset = "Packet",
+	 .evidence = POL_FROM_MEMORY},
+	{"RemoteIpGranularity", POL_K_KEYWORD, .values = "Packet|Rule", .preset = "Packet",
+	 .evidence = POL_FROM_MEMORY},
+	{"LocalPortGranularity", POL_K_KEYWORD, .values = "Packet|Rule", .preset = "Rule",
+	 .evidence = POL_FROM_MEMORY},
+	{"RemotePortGranularity", POL_K_KEYWORD, .values = "Packet|Rule", .preset = "Rule",
+	 .evidence = POL_FROM_MEMORY},
+	{"ProtocolGranularity", POL_K_KEYWORD, .values = "Packet|Rule", .preset = "Rule",
+	 .evidence = POL_FROM_MEMORY},
+	{"ICMPTypeGranularity", POL_K_KEYWORD, .values = "Packet|Rule", .preset = "Rule",
+	 .support = POL_NOTED, .evidence = POL_FROM_MEMORY, .note = NO_ICMP_SELECTOR},
+	{"ICMPCodeGranularity", POL_K_KEYWORD, .values = "Packet|Rule", .preset = "Rule",
+	 .support = POL_NOTED, .evidence = POL_FROM_MEMORY, .note = NO_ICMP_SELECTOR},
+	{"ICMPv6TypeGranularity", POL_K_KEYWORD, .values = "Packet|Rule", .preset = "Rule",
+	 .support = POL_NOTED, .evidence = POL_FROM_MEMORY, .note = NO_ICMP_SELECTOR},
+	{"ICMPv6CodeGranularity", POL_K_KEYWORD, .values = "Packet|Rule", .preset = "Rule",
+	 .support = POL_NOTED, .evidence = POL_FROM_MEMORY, .note = NO_ICMP_SELECTOR},
+	{"MIPv6TypeGranularity", POL_K_KEYWORD, .values = "Packet|Rule", .preset = "Rule",
+	 .support = POL_NOTED, .evidence = POL_FROM_MEMORY, .note = NO_ICMP_SELECTOR},
+	{0},
+};
+
+/* ---- phase 1 ---- */
+
+#define NO_REVOCATION "certificates are not checked against revocation lists by this release"
+
+static const struct pol_param key_exchange_policy[] = {
+	{"AllowNat", POL_K_YESNO, .preset = "No"},
+	{"NatKeepAliveInterval", POL_K_NUMBER, .max = 3600, .preset = "20",
+	 .evidence = POL_FROM_MEMORY},
+	{"HowToInitiate", POL_K_KEYWORD, .values = "Main|Aggressive|DoNot|IKEv2", .preset = "Main",
+	 .evidence = POL_FROM_MEMORY},
+	{"BypassIpValidation", POL_K_YESNO, .preset = "No", .evidence = POL_FROM_MEMORY},
+	{"LivenessInterval", POL_K_NUMBER, .max = 4294967295, .preset = "30", .support = POL_NOTED,
+	 .evidence = POL_FROM_MEMORY, .note = IKEV2_ONLY},
+	{"RevocationChecking", POL_K_KEYWORD, .values = "None|Loose|Strict", .preset = "Loose",
+	 .support = POL_NOTED, .evidence = POL_FROM_MEMORY, .note = NO_REVOCATION},
+	{"CertificateURLLookupPreference", POL_K_KEYWORD, .values = "Tolerate|Allow|Disallow",
+	 .preset = "Tolerate", .support = POL_NOTED, .evidence = POL_FROM_MEMORY,
+	 .note = IKEV2_ONLY},
+	{"KeyExchangeRule", POL_K_BLOCK, .of = "KeyExchangeRule", .group = "rules",
+	 .repeatable = true},
+	{"KeyExchangeRuleRef", POL_K_REF, .of = "KeyExchangeRule", .group = "rules",
+	 .repeatable = true},
+	{"KeyExchangeGroupRef", POL_K_REF, .of = "KeyExchangeGroup", .group = "rules",
+	 .repeatable = true},
+	{0},
+};
+
+static const struct pol_param key_exchange_group[] = {
+	{"KeyExchangeRule", POL_K_BLOCK, .of = "KeyExchangeRule", .group = "members",
+	 .required = true, .repeatable = true},
+	{"KeyExchangeRuleRef", POL_K_REF, .of = "KeyExchangeRule", .group = "members",
+	 .required = true, .repeatable = true},
+	{0},
+};
+
+static const struct pol_param key_exchange_rule[] = {
+	{"LocalSecurityEndpoint", POL_K_BLOCK, .of = "LocalSecurityEndpoint", .group = "local",
+	 .required = true},
+	{"LocalSecurityEndpointRef", POL_K_REF, .of = "LocalSecurityEndpoint", .group = "local",
+	 .required = true},
+	{"RemoteSecurityEndpoint", POL_K_BLOCK, .of = "RemoteSecurityEndpoint", .group = "remote",
+	 .required = true},
+	{"RemoteSecurityEndpointRef", POL_K_REF, .of = "RemoteSecurityEndpoint", .group = "remote",
+	 .required = true},
+	{"KeyExchangeActionRef", POL_K_REF, .of = "KeyExchangeAction", .required = true},
+	{"SharedKey", POL_K_TEXT, .values = "Ascii|Ebcdic|Hex", .secret = true},
+	{0},
+};
+
+static const struct pol_param key_exchange_action[] = {
+	{"HowToInitiate", POL_K_KEYWORD, .values = "Main|Aggressive|DoNot|IKEv2"},
+	{"HowToRespond", POL_K_KEYWORD, .values = "Main|Aggressive|Either",
+	 .support = POL_DEPRECATED, .note = "code HowToRespondIKEv1"},
+	{"HowToRespondIKEv1", POL_K_KEYWORD, .values = "Main|Aggressive|Either",
+	 .preset = "Either"},
+	{"AllowNat", POL_K_YESNO, .repeatable = false},
+	{"HowToAuthMe", POL_K_KEYWORD,
+	 .values = "PresharedKey|RsaSignature|ECDSA-256|ECDSA-384|ECDSA-521|DigitalSignature",
+	 .preset = "DigitalSignature", .support = POL_NOTED, .note = IKEV2_ONLY},
+	{"KeyExchangeOffer", POL_K_BLOCK, .of = "KeyExchangeOffer", .group = "offers",
+	 .required = true, .repeatable = true},
+	{"KeyExchangeOfferRef", POL_K_REF, .of = "KeyExchangeOffer", .group = "offers",
+	 .required = true, .repeatable = true},
+	{"ReauthInterval", POL_K_NUMBER, .max = 4294967295, .preset = "0", .support = POL_NOTED,
+	 .note = IKEV2_ONLY},
+	{"FilterByIdentity", POL_K_YESNO, .preset = "No", .evidence = POL_FROM_MEMORY},
+	{"BypassIpValidation", POL_K_YESNO, .evidence = POL_FROM_MEMORY},
+	{"LivenessInterval", POL_K_NUMBER, .max = 4294967295, .support = POL_NOTED,
+	 .evidence = POL_FROM_MEMORY, .note = IKEV2_ONLY},
+	{"RevocationChecking", POL_K_KEYWORD, .values = "None|Loose|Strict", .support = POL_NOTED,
+	 .evidence = POL_FROM_MEMORY, .note = NO_REVOCATION},
+	{"CertificateURLLookupPreference", POL_K_KEYWORD, .values = "Tolerate|Allow|Disallow",
+	 .support = POL_NOTED, .evidence = POL_FROM_MEMORY, .note = IKEV2_ONLY},
+	{0},
+};
+
+static const struct pol_param key_exchange_offer[] = {
+	{"HowToEncrypt", POL_K_TEXT, .values = "DES|3DES|AES|AES_CBC",
+	 .preset = "AES_CBC KeyLength 128"},
+	{"HowToAuthMsgs", POL_K_KEYWORD, .values = "MD5|SHA1|SHA2_256|SHA2_384|SHA2_512",
+	 .preset = "SHA1", .evidence = POL_FROM_MEMORY},
+	{"HowToVerifyMsgs", POL_K_KEYWORD,
+	 .values = "HMAC_MD5_96|HMAC_SHA1_96|AES128_XCBC_96|HMAC_SHA2_256_128|HMAC_SHA2_384_192|"
+		   "HMAC_SHA2_512_256",
+	 .preset = "HMAC_SHA1_96", .support = POL_NOTED, .evidence = POL_FROM_MEMORY,
+	 .note = IKEV2_ONLY},
+	{"PseudoRandomFunction", POL_K_KEYWORD,
+	 .values = "HMAC_MD5|HMAC_SHA1|AES128_XCBC|HMAC_SHA2_256|HMAC_SHA2_384|HMAC_SHA2_512",
+	 .preset = "HMAC_SHA1", .support = POL_NOTED, .evidence = POL_FROM_MEMORY,
+	 .note = IKEV2_ONLY},
+	{"HowToAuthPeers", POL_K_KEYWORD, .values = "PresharedKey|RsaSignature",
+	 .preset = "RsaSignature", .evidence = POL_FROM_MEMORY},
+	{"DHGroup", POL_K_KEYWORD, .values = DH_VALUES, .preset = "Group2",
+	 .evidence = POL_FROM_MEMORY},
+	{"RefreshLifetimeProposed", POL_K_NUMBER, .min = 1, .max = 9999, .preset = "480",
+	 .evidence = POL_FROM_MEMORY},
+	{"RefreshLifetimeAccepted", POL_K_NUMBERS, .min = 1, .max = 9999, .preset = "240 1440",
+	 .evidence = POL_FROM_MEMORY},
+	{"RefreshLifesizeProposed", POL_K_NUMBER, .values = "None", .min = 1, .max = 4194300,
+	 .preset = "None", .evidence = POL_FROM_MEMORY},
+	{"RefreshLifesizeAccepted", POL_K_NUMBERS, .values = "None", .min = 1, .max = 4194300,
+	 .preset = "None", .evidence = POL_FROM_MEMORY},
+	{0},
+};
+
+#define IDENTITY_VALUES "IpAddr|Fqdn|UserAtFqdn|X500dn|KeyID"
+
+static const struct pol_param local_security_endpoint[] = {
+	{"Identity", POL_K_TEXT, .values = IDENTITY_VALUES, .required = true},
+	{"Location", POL_K_ADDRS, .values = "Any|Any4|Any6", .group = "location", .preset = "Any4",
+	 .evidence = POL_FROM_MEMORY},
+	{"LocationRef", POL_K_REF, .of = "IpAddr", .group = "location"},
+	{"LocationSetRef", POL_K_REF, .of = "IpAddrSet", .group = "location"},
+	{"LocationGroupRef", POL_K_REF, .of = "IpAddrGroup", .group = "location"},
+	{0},
+};
+
+static const struct pol_param remote_security_endpoint[] = {
+	{"Identity", POL_K_TEXT, .values = IDENTITY_VALUES, .group = "identity", .required = true},
+	{"RemoteIdentityRef", POL_K_REF, .of = "RemoteIdentity", .group = "identity",
+	 .required = true},
+	{"Location", POL_K_ADDRS, .values = "Any|Any4|Any6", .group = "location", .preset = "Any4"},
+	{"LocationRef", POL_K_REF, .of = "IpAddr", .group = "location"},
+	{"LocationSetRef", POL_K_REF, .of = "IpAddrSet", .group = "location"},
+	{"LocationGroupRef", POL_K_REF, .of = "IpAddrGroup", .group = "location"},
+	{"CaLabel", POL_K_TEXT, .repeatable = true, .evidence = POL_FROM_MEMORY},
+	{0},
+};
+
+static const struct pol_param remote_identity[] = {
+	{"Identity", POL_K_TEXT, .values = IDENTITY_VALUES, .required = true},
+	{0},
+};
+
+/* ---- tunnels by command ---- */
+
+static const struct pol_param local_dyn_vpn_policy[] = {
+	{"LocalDynVpnRule", POL_K_BLOCK, .of = "LocalDynVpnRule", .group = "rules",
+	 .repeatable = true},
+	{"LocalDynVpnRuleRef", POL_K_REF, .of = "LocalDynVpnRule", .group = "rules",
+	 .repeatable = true},
+	{"LocalDynVpnGroupRef", POL_K_REF, .of = "LocalDynVpnGroup", .group = "rules",
+	 .repeatable = true},
+	{0},
+};
+
+static const struct pol_param local_dyn_vpn_group[] = {
+	{"LocalDynVpnRule", POL_K_BLOCK, .of = "LocalDynVpnRule", .group = "members",
+	 .required = true, .repeatable = true},
+	{"LocalDynVpnRuleRef", POL_K_REF, .of = "LocalDynVpnRule", .group = "members",
+	 .required = true, .repeatable = true},
+	{0},
+};
+
+static const struct pol_param local_dyn_vpn_rule[] = {
+	{"LocalIp", POL_K_ADDRS, .group = "local", .required = true},
+	{"LocalIpRef", POL_K_REF, .of = "IpAddr", .group = "local", .required = true,
+	 .evidence = POL_FROM_MEMORY},
+	{"LocalIpSetRef", POL_K_REF, .of = "IpAddrSet", .group = "local", .required = true,
+	 .evidence = POL_FROM_MEMORY},
+	{"RemoteIp", POL_K_ADDRS, .group = "remote", .required = true},
+	{"RemoteIpRef", POL_K_REF, .of = "IpAddr", .group = "remote", .required = true,
+	 .evidence = POL_FROM_MEMORY},
+	{"RemoteIpSetRef", POL_K_REF, .of = "IpAddrSet", .group = "remote", .required = true,
+	 .evidence = POL_FROM_MEMORY},
+	{"Protocol", POL_K_NUMBER, .values = "All|Tcp|Udp|Icmp|Icmpv6|Ospf|MIPv6", .min = 1,
+	 .max = 255, .preset = "All", .evidence = POL_FROM_MEMORY},
+	{"LocalDataPort", POL_K_NUMBER, .max = 65535, .preset = "0", .evidence = POL_FROM_MEMORY},
+	{"RemoteDataPort", POL_K_NUMBER, .max = 65535, .preset = "0", .evidence = POL_FROM_MEMORY},
+	{"Type", POL_K_NUMBER, .values = "Any", .max = 255, .preset = "Any",
+	 .evidence = POL_FROM_MEMORY},
+	{"Code", POL_K_NUMBER, .values = "Any", .max = 255, .preset = "Any",
+	 .evidence = POL_FROM_MEMORY},
+	{"AutoActivate", POL_K_YESNO, .preset = "No", .evidence = POL_FROM_MEMORY},
+	{0},
+};
+
+/* ---- iked's configuration file ---- */
+
+#define OLD_RETRY  "IkeRetries and IkeInitWait govern retransmission"
+#define NO_KEYRING "certificates are not supported by this release"
+#define NO_NSS     "there is no network security server here"
+
+static const struct pol_param ike_config[] = {
+	{"IkeSyslogLevel", POL_K_NUMBER, .max = 511, .preset = "1", .evidence = POL_FROM_MEMORY},
+	{"PagentSyslogLevel", POL_K_NUMBER, .max = 511, .preset = "0", .support = POL_NOTED,
+	 .note = "there is no policy API to trace"},
+	{"Keyring", POL_K_TEXT, .preset = "iked/keyring", .support = POL_NOTED, .note = NO_KEYRING},
+	{"NoKeyRing", POL_K_FLAG, .support = POL_NOTED, .note = NO_KEYRING},
+	{"IkeRetries", POL_K_NUMBER, .min = 1, .max = 8, .preset = "6",
+	 .evidence = POL_FROM_MEMORY},
+	{"IkeInitWait", POL_K_NUMBER, .min = 1, .max = 15, .preset = "2",
+	 .evidence = POL_FROM_MEMORY},
+	{"KeyRetries", POL_K_NUMBER, .max = 4294967295, .preset = "10", .support = POL_NOTED,
+	 .evidence = POL_FROM_MEMORY, .note = OLD_RETRY},
+	{"KeyWait", POL_K_NUMBER, .max = 4294967295, .preset = "30", .support = POL_NOTED,
+	 .evidence = POL_FROM_MEMORY, .note = OLD_RETRY},
+	{"DataRetries", POL_K_NUMBER, .max = 4294967295, .preset = "10", .support = POL_NOTED,
+	 .evidence = POL_FROM_MEMORY, .note = OLD_RETRY},
+	{"DataWait", POL_K_NUMBER, .max = 4294967295, .preset = "15", .support = POL_NOTED,
+	 .evidence = POL_FROM_MEMORY, .note = OLD_RETRY},
+	{"FIPS140", POL_K_YESNO, .preset = "No", .evidence = POL_FROM_MEMORY},
+	{"Echo", POL_K_YESNO, .preset = "No", .evidence = POL_FROM_MEMORY},
+	{"PagentWait", POL_K_NUMBER, .max = 9999, .preset = "0", .evidence = POL_FROM_MEMORY},
+	{"SMF119", POL_K_KEYWORD, .values = "None|IKEALL|IKETunnel|DynTunnel", .preset = "None",
+	 .repeatable = true},
+	{"SupportedCertAuth", POL_K_TEXT, .repeatable = true, .support = POL_NOTED,
+	 .note = NO_KEYRING},
+	{"NetworkSecurityServer", POL_K_TEXT, .support = POL_NOTED, .note = NO_NSS},
+	{"NetworkSecurityServerBackup", POL_K_TEXT, .support = POL_NOTED, .note = NO_NSS},
+	{"NssWaitLimit", POL_K_NUMBER, .max = 4294967295, .preset = "60", .support = POL_NOTED,
+	 .note = NO_NSS},
+	{"NssWaitRetries", POL_K_NUMBER, .max = 4294967295, .preset = "3", .support = POL_NOTED,
+	 .note = NO_NSS},
+	{0},
+};
+
+/* ---- statements ---- */
+
+#define IDS_NOTE     "intrusion detection is not part of this program"
+#define QOS_NOTE     "quality of service is not part of this program"
+#define ROUTING_NOTE "policy-based routing is not part of this program"
+#define TTLS_NOTE    "AT-TLS policy is not read by this release"
+#define SERVER_NOTE  "policy is read from local files alone"
+#define AGENT_NOTE   "it has no meaning here"
+
+const struct pol_statement pol_statement_rows[] = {
+	{"IpFilterPolicy", .global = true, .params = ip_filter_policy},
+	{"IpFilterGroup", .naming = POL_NAME_REQUIRED, .global = true, .selector_name = true,
+	 .params = ip_filter_group},
+	{"IpFilterRule", .naming = POL_NAME_REQUIRED, .global = true, .selector_name = true,
+	 .params = ip_filter_rule},
+	{"IpService", .naming = POL_NAME_OPTIONAL, .global = true, .params = ip_service},
+	{"IpServiceGroup", .naming = POL_NAME_OPTIONAL, .global = true, .params = ip_service_group},
+	{"IpGenericFilterAction", .naming = POL_NAME_REQUIRED, .global = true,
+	 .selector_name = true, .params = ip_generic_filter_action},
+	{"IpDynVpnAction", .naming = POL_NAME_REQUIRED, .global = true, .selector_name = true,
+	 .params = ip_dyn_vpn_action},
+	{"IpDataOffer", .naming = POL_NAME_OPTIONAL, .global = true, .params = ip_data_offer},
+	{"IpManVpnAction", .naming = POL_NAME_REQUIRED, .global = true, .selector_name = true,
+	 .support = POL_REFUSED, .params = ip_man_vpn_action,
+	 .note = "manual tunnels are not supported by this release"},
+	{"IpLocalStartAction", .naming = POL_NAME_REQUIRED, .global = true, .selector_name = true,
+	 .params = ip_local_start_action},
+	{"IpTimeCondition", .naming = POL_NAME_OPTIONAL, .global = true,
+	 .params = ip_time_condition},
+	{"IpAddr", .naming = POL_NAME_OPTIONAL, .global = true, .params = ip_addr},
+	{"IpAddrSet", .naming = POL_NAME_OPTIONAL, .global = true, .params = ip_addr_set},
+	{"IpAddrGroup", .naming = POL_NAME_OPTIONAL, .global = true, .params = ip_addr_group},
+	{"KeyExchangePolicy", .global = true, .params = key_exchange_policy},
+	{"KeyExchangeGroup", .naming = POL_NAME_REQUIRED, .global = true, .selector_name = true,
+	 .params = key_exchange_group},
+	{"KeyExchangeRule", .naming = POL_NAME_REQUIRED, .global = true, .selector_name = true,
+	 .params = key_exchange_rule},
+	{"KeyExchangeAction", .naming = POL_NAME_REQUIRED, .global = true, .selector_name = true,
+	 .params = key_exchange_action},
+	{"KeyExchangeOffer", .naming = POL_NAME_OPTIONAL, .global = true,
+	 .params = key_exchange_offer},
+	{"LocalSecurityEndpoint", .naming = POL_NAME_OPTIONAL, .global = true,
+	 .params = local_security_endpoint},
+	{"RemoteSecurityEndpoint", .naming = POL_NAME_OPTIONAL, .global = true,
+	 .params = remote_security_endpoint},
+	{"RemoteIdentity", .naming = POL_NAME_OPTIONAL, .global = true, .params = remote_identity},
+	{"LocalDynVpnPolicy", .global = true, .params = local_dyn_vpn_policy},
+	{"LocalDynVpnGroup", .naming = POL_NAME_REQUIRED, .global = true, .selector_name = true,
+	 .params = local_dyn_vpn_group},
+	{"LocalDynVpnRule", .naming = POL_NAME_REQUIRED, .global = true, .selector_name = true,
+	 .params = local_dyn_vpn_rule},
+
+	/* The main and image files: lines that name other files. */
+	{"TcpImage", POL_IN_MAIN, .global = true},
+	{"PEPInstance", POL_IN_MAIN, .global = true},
+	{"CommonIpSecConfig", POL_IN_MAIN, .global = true},
+	{"IpSecConfig", POL_IN_MAIN, .global = true},
+	{"LogLevel", POL_IN_MAIN, .global = true, .support = POL_NOTED,
+	 .note = "what is logged is chosen by options"},
+	{"Codepage", POL_IN_MAIN, .global = true, .support = POL_NOTED,
+	 .note = "files are read as UTF-8"},
+	{"AutoMonitor*", POL_IN_MAIN, .global = true, .support = POL_NOTED, .note = AGENT_NOTE},
+	{"ServerConnection", POL_IN_MAIN, .global = true, .support = POL_NOTED,
+	 .note = SERVER_NOTE},
+	{"ServicesConnection", POL_IN_MAIN, .global = true, .support = POL_NOTED,
+	 .note = SERVER_NOTE},
+	{"ClientConnection", POL_IN_MAIN, .global = true, .support = POL_NOTED,
+	 .note = SERVER_NOTE},
+	{"PolicyServer", POL_IN_MAIN, .global = true, .support = POL_NOTED, .note = SERVER_NOTE},
+	{"DynamicConfigPolicyLoad", POL_IN_MAIN, .global = true, .support = POL_NOTED,
+	 .note = SERVER_NOTE},
+	{"ReadFromDirectory", POL_IN_MAIN, .global = true, .support = POL_NOTED,
+	 .note = SERVER_NOTE},
+	{"CommonTTLSConfig", POL_IN_MAIN, .global = true, .support = POL_NOTED, .note = TTLS_NOTE},
+	{"CommonIDSConfig", POL_IN_MAIN, .global = true, .support = POL_NOTED, .note = IDS_NOTE},
+	{"CommonRoutingConfig", POL_IN_MAIN, .global = true, .support = POL_NOTED,
+	 .note = ROUTING_NOTE},
+	{"CommonZERTConfig", POL_IN_MAIN, .global = true, .support = POL_NOTED, .note = AGENT_NOTE},
+
+	/* Other disciplines. */
+	{"IDS*", .global = true, .support = POL_NOTED, .note = IDS_NOTE},
+	{"TTLS*", .global = true, .support = POL_NOTED, .note = TTLS_NOTE},
+	{"PortGroup", .global = true, .support = POL_NOTED, .note = TTLS_NOTE},
+	{"PortRange", .global = true, .support = POL_NOTED, .note = TTLS_NOTE},
+	{"QOS*", .global = true, .support = POL_NOTED, .note = QOS_NOTE},
+	{"PolicyRule", .global = true, .support = POL_NOTED, .note = QOS_NOTE},
+	{"PolicyAction", .global = true, .support = POL_NOTED, .note = QOS_NOTE},
+	{"PolicyPerformanceCollection", .global = true, .support = POL_NOTED, .note = QOS_NOTE},
+	{"PolicyPerfMonitorForSDR", .global = true, .support = POL_NOTED, .note = QOS_NOTE},
+	{"ServiceCategories", .global = true, .support = POL_NOTED, .note = QOS_NOTE},
+	{"ServicePolicyRules", .global = true, .support = POL_NOTED, .note = QOS_NOTE},
+	{"SetSubnetPrioTosMask", .global = true, .support = POL_NOTED, .note = QOS_NOTE},
+	{"Routing*", .global = true, .support = POL_NOTED, .note = ROUTING_NOTE},
+	{"RouteTable", .global = true, .support = POL_NOTED, .note = ROUTING_NOTE},
+	{"TrafficDescriptor*", .global = true, .support = POL_NOTED, .note = ROUTING_NOTE},
+	{"ZERT*", .global = true, .support = POL_NOTED, .note = AGENT_NOTE},
+
+	{"IkeConfig", POL_IN_IKED, .global = true, .params = ike_config},
+	{"NssStackConfig", POL_IN_IKED, .global = true, .support = POL_NOTED, .note = NO_NSS},
+};
+
+const unsigned pol_n_statement_rows = sizeof(pol_statement_rows) / sizeof(pol_statement_rows[0]);

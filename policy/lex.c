@@ -1,0 +1,195 @@
+/*
+ * Policy files as lines and words (IBM's lexical rules: '#' begins a comment, blanks separate
+ * words, nothing is quoted or continued). Lines may end with CR LF.
+ */
+#include "policy/lex.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "common/buf.h"
+
+static bool blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\f' || c == '\v';
+}
+
+/* Trims text in place, cuts its comment and returns its begin. */
+static char *trim(char *text, bool *glued)
+{
+	char *end = strchr(text, '#');
+
+	*glued = end && end > text && !blank(end[-1]);
+	if (!end)
+		end = text + strlen(text);
+	while (end > text && blank(end[-1]))
+		end--;
+	*end = '\0';
+	while (blank(*text))
+		text++;
+	return text;
+}
+
+static int add_line(struct pol_lines *lines, char *text, size_t len, unsigned number,
+		    struct cs_err *err)
+{
+	struct pol_line line = {.text = text, .number = number};
+
+	if (memchr(text, '\0', len)) {
+		line.bad = "the line has a NUL byte";
+		line.text = text + len;
+	} else if (len > POL_LINE_MAX) {
+		line.bad = "the line is longer than 4096 bytes";
+		line.text = text + len;
+	} else {
+		line.text = trim(text, &line.glued);
+		if (!*line.text)
+			return 0;
+	}
+	if ((lines->n & (lines->n - 1)) == 0) { /* grows at powers of two */
+		size_t room = lines->n ? 2 * (size_t)lines->n : 1;
+		struct pol_line *more = realloc(lines->lines, room * sizeof(*more));
+
+		if (!more)
+			return cs_fail(err, CS_ENOMEM, "out of memory");
+		lines->lines = more;
+	}
+	lines->lines[lines->n++] = line;
+	return 0;
+}
+
+/* Splits lines->data, which has a byte of room behind its size. */
+static int split(struct pol_lines *lines, struct cs_err *err)
+{
+	char *p = lines->data, *end = lines->data + lines->size;
+	unsigned number = 0;
+	int rc;
+
+	*end = '\0';
+	while (p < end) {
+		char *eol = memchr(p, '\n', (size_t)(end - p));
+
+		if (!eol)
+			eol = end;
+		*eol = '\0';
+		if (++number > POL_LINES_MAX)
+			return cs_fail(err, CS_ELIMIT, "the file has more than %u lines",
+				       POL_LINES_MAX);
+		rc = add_line(lines, p, (size_t)(eol - p), number, err);
+		if (rc)
+			return rc;
+		p = eol + 1;
+	}
+	lines->last = number;
+	return 0;
+}
+
+int pol_lex_text(const char *text, size_t size, struct pol_lines *lines, struct cs_err *err)
+{
+	int rc;
+
+	memset(lines, 0, sizeof(*lines));
+	if (size > POL_FILE_MAX)
+		return cs_fail(err, CS_ELIMIT, "the text has more than %u bytes", POL_FILE_MAX);
+	lines->data = malloc(size + 1);
+	if (!lines->data)
+		return cs_fail(err, CS_ENOMEM, "out of memory");
+	memcpy(lines->data, text, size);
+	lines->size = size;
+	rc = split(lines, err);
+	if (rc)
+		pol_lines_free(lines);
+	return rc;
+}
+
+/* Reads fd to its end. Buffers that grow are wiped, because the file may hold keys. */
+static int read_all(int fd, struct pol_lines *lines, struct cs_err *err)
+{
+	size_t room = 0;
+
+	for (;;) {
+		ssize_t got;
+
+		if (lines->size + 1 >= room) {
+			size_t wider = room ? 2 * room : 65536;
+			char *data = malloc(wider);
+
+			if (!data)
+				return cs_fail(err, CS_ENOMEM, "out of memory");
+			if (lines->data) {
+				memcpy(data, lines->data, lines->size);
+				cs_wipe(lines->data, lines->size);
+				free(lines->data);
+			}
+			lines->data = data;
+			room = wider;
+		}
+		got = read(fd, lines->data + lines->size, room - lines->size - 1);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return cs_fail_errno(err, "cannot read it");
+		if (got == 0)
+			return 0;
+		lines->size += (size_t)got;
+		if (lines->size > POL_FILE_MAX)
+			return cs_fail(err, CS_ELIMIT, "it has more than %u bytes", POL_FILE_MAX);
+	}
+}
+
+int pol_lex_file(const char *path, struct pol_lines *lines, struct cs_err *err)
+{
+	int fd, rc;
+
+	memset(lines, 0, sizeof(*lines));
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return cs_fail_errno(err, "cannot open it");
+	rc = read_all(fd, lines, err);
+	close(fd);
+	if (!rc)
+		rc = split(lines, err);
+	if (rc)
+		pol_lines_free(lines);
+	return rc;
+}
+
+void pol_lines_free(struct pol_lines *lines)
+{
+	if (lines->data)
+		cs_wipe(lines->data, lines->size);
+	free(lines->data);
+	free(lines->lines);
+	memset(lines, 0, sizeof(*lines));
+}
+
+struct pol_word pol_word_next(const char **text)
+{
+	struct pol_word word;
+
+	while (blank(**text))
+		(*text)++;
+	word.p = *text;
+	while (**text && !blank(**text))
+		(*text)++;
+	word.len = (size_t)(*text - word.p);
+	return word;
+}
+
+bool pol_word_is(struct pol_word word, const char *text)
+{
+	return strlen(text) == word.len && strncasecmp(word.p, text, word.len) == 0;
+}
+
+bool pol_word_copy(struct pol_word word, char *buf, size_t size)
+{
+	if (word.len >= size)
+		return false;
+	memcpy(buf, word.p, word.len);
+	buf[word.len] = '\0';
+	return true;
+}

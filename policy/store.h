@@ -1,0 +1,77 @@
+/*
+ * Inside the policy store. Private to policy/.
+ *
+ * Two databases lie in a stack's state directory: policy.db has everything that may be shown,
+ * secrets.db the values of secret parameters, both under the number of a generation.  They are not
+ * attached to each other, so that a reader of policy.db needs no right to secrets.db, and because
+ * the order of two commits is all that is needed:
+ *
+ *   1. policy.db is locked for writing and the next generation's number is read from it;
+ *   2. secrets.db gets the secrets under that number, and commits;
+ *   3. policy.db gets the statements and the new number in force, and commits.
+ *
+ * A crash before 3 leaves the old generation in force and rows in secrets.db that nothing names;
+ * the next generation takes the same number and clears them first.  After 3 both are there.  The
+ * journals are rollback journals, not WAL: a process that may only read can then open both, also
+ * when no writer runs.
+ */
+#ifndef POL_STORE_H
+#define POL_STORE_H
+
+#include <sqlite3.h>
+
+#include "policy/tree.h"
+
+#define POL_STORE_SCHEMA 1
+#define POL_STORE_KEEP   5 /* generations, with the one in force */
+#define POL_HASH_LEN     32
+
+struct pol_db {
+	sqlite3 *sql;
+	const char *name; /* "policy.db", for messages */
+};
+
+struct pol_store {
+	struct pol_db policy, secrets;
+	bool write;
+};
+
+/* ---- store_db.c: databases and statements ---- */
+
+int pol_db_open(const char *statedir, bool secrets, bool write, struct pol_db *db,
+		struct cs_err *err);
+void pol_db_close(struct pol_db *db);
+int pol_db_exec(const struct pol_db *db, const char *sql, struct cs_err *err);
+int pol_db_prepare(const struct pol_db *db, const char *sql, sqlite3_stmt **st, struct cs_err *err);
+/* 1: a row; 0: no more; negative: failed. */
+int pol_db_row(const struct pol_db *db, sqlite3_stmt *st, struct cs_err *err);
+/* For statements without rows; ready for the next values afterwards. */
+int pol_db_run(const struct pol_db *db, sqlite3_stmt *st, struct cs_err *err);
+/* Runs sql, which ends with "?1", for one generation. */
+int pol_db_run_for(const struct pol_db *db, const char *sql, uint64_t generation,
+		   struct cs_err *err);
+/* The first column of the only row; *found is false without one. */
+int pol_db_number(const struct pol_db *db, const char *sql, int64_t *number, bool *found,
+		  struct cs_err *err);
+
+/* ---- store_tree.c: the statements as rows ---- */
+
+int pol_tree_digest(const struct pol_tree *tree, uint8_t digest[static POL_HASH_LEN],
+		    struct cs_err *err);
+int pol_tree_save(const struct pol_store *s, uint64_t generation, const struct pol_tree *tree,
+		  struct cs_err *err);
+int pol_secrets_save(const struct pol_store *s, uint64_t generation, const struct pol_tree *tree,
+		     struct cs_err *err);
+int pol_tree_load(const struct pol_store *s, uint64_t generation, struct pol_tree **tree,
+		  struct cs_err *err);
+
+/* ---- store_rules.c: ids of ipsec rules ---- */
+
+/* Finds an id for each ipsec rule and writes both under generation; ids has n_rules places. */
+int pol_ids_assign(const struct pol_db *db, uint64_t generation, const struct pol_policy *policy,
+		   uint16_t *ids, struct cs_err *err);
+/* What was assigned. CS_EPARSE when the rules are not those of that generation. */
+int pol_ids_load(const struct pol_db *db, uint64_t generation, const struct pol_policy *policy,
+		 uint16_t *ids, struct cs_err *err);
+
+#endif

@@ -1,0 +1,18 @@
+# policy: the policy store, matching and identities; part of libpolicy.a.
+POLICY_STORE_SOURCES = \
+	policy/dn.c policy/dn.h \
+	policy/ident.c \
+	policy/match.c policy/match.h \
+	policy/store.c policy/store.h \
+	policy/store_db.c \
+	policy/store_rules.c \
+	policy/store_tree.c \
+	policy/times.c
+
+check_PROGRAMS += tests/unit/test_match tests/unit/test_ident
+tests_unit_test_match_SOURCES = tests/unit/test_match.c
+tests_unit_test_match_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_match_LDADD = $(POLICY_LIBS) $(CHECK_LIBS)
+tests_unit_test_ident_SOURCES = tests/unit/test_ident.c
+tests_unit_test_ident_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_ident_LDADD = $(POLICY_LIBS) $(CHECK_LIBS)

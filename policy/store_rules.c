@@ -1,0 +1,324 @@
+/*
+ * Ids of ipsec rules.  An id stands in packet marks and reqids, so SAs live on over a new
+ * generation only if their rule keeps it; and it must not come to mean another rule while packets
+ * and SAs with the old meaning are about.  Hence: same name and same content keep the id, all else
+ * takes one that was never used, and when there is none left, the one unused for longest.
+ */
+#include "policy/store.h"
+
+#include <gcrypt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ID_MIN 16 /* policy.h, struct pol_filter_rule */
+#define ID_MAX 16383
+
+/* ---- content: what decides how the rule's packets are protected ---- */
+
+static void add_number(gcry_md_hd_t md, int64_t n)
+{
+	uint8_t bytes[8];
+
+	for (int i = 0; i < 8; i++)
+		bytes[i] = (uint8_t)((uint64_t)n >> (56 - 8 * i));
+	gcry_md_write(md, bytes, sizeof(bytes));
+}
+
+static void add_text(gcry_md_hd_t md, const char *text)
+{
+	add_number(md, (int64_t)strlen(text));
+	gcry_md_write(md, text, strlen(text));
+}
+
+static void add_addr(gcry_md_hd_t md, const struct cs_addr *a)
+{
+	add_number(md, a->family);
+	gcry_md_write(md, a->b, sizeof(a->b));
+}
+
+static void add_ranges(gcry_md_hd_t md, const struct cs_range *ranges, unsigned n)
+{
+	add_number(md, n);
+	for (unsigned i = 0; i < n; i++) {
+		add_addr(md, &ranges[i].lo);
+		add_addr(md, &ranges[i].hi);
+	}
+}
+
+static void add_service(gcry_md_hd_t md, const struct pol_service *s)
+{
+	add_number(md, s->proto);
+	for (int i = 0; i < 2; i++) {
+		add_number(md, s->src_port[i]);
+		add_number(md, s->dst_port[i]);
+		add_number(md, s->type[i]);
+		add_number(md, s->code[i]);
+	}
+	add_number(md, s->direction);
+	add_number(md, s->connect);
+	add_number(md, s->routing);
+	add_number(md, s->security_class);
+	add_number(md, s->fragments_only);
+}
+
+static void add_life(gcry_md_hd_t md, const struct pol_life *l)
+{
+	add_number(md, l->proposed);
+	add_number(md, l->accepted_min);
+	add_number(md, l->accepted_max);
+}
+
+static void add_offer(gcry_md_hd_t md, const struct pol_data_offer *o)
+{
+	add_number(md, o->encap);
+	add_number(md, o->auth_proto);
+	add_text(md, o->cipher ? o->cipher->keyword : "");
+	add_number(md, o->cipher ? o->cipher->key_bits : 0);
+	add_text(md, o->integ ? o->integ->keyword : "");
+	add_life(md, &o->life_seconds);
+	add_life(md, &o->life_kbytes);
+}
+
+static void add_vpn(gcry_md_hd_t md, const struct pol_dynvpn_action *v)
+{
+	add_number(md, v != NULL);
+	if (!v)
+		return;
+	add_number(md, v->initiation);
+	add_number(md, v->vpn_life);
+	add_number(md, v->initiate_pfs);
+	add_number(md, v->n_accept_pfs);
+	for (unsigned i = 0; i < v->n_accept_pfs; i++)
+		add_number(md, v->accept_pfs[i]);
+	add_number(md, v->passthrough_df);
+	add_number(md, v->df_set);
+	add_number(md, v->passthrough_dscp);
+	add_number(md, v->n_offers);
+	for (unsigned i = 0; i < v->n_offers; i++)
+		add_offer(md, &v->offers[i]);
+}
+
+static void add_start(gcry_md_hd_t md, const struct pol_start_action *s)
+{
+	add_number(md, s != NULL);
+	if (!s)
+		return;
+	add_addr(md, &s->local);
+	add_addr(md, &s->remote);
+	add_number(md, s->local_ip);
+	add_number(md, s->remote_ip);
+	add_number(md, s->local_port);
+	add_number(md, s->remote_port);
+	add_number(md, s->protocol);
+}
+
+/*
+ * Names of actions, services and offers do not count (unnamed ones have none that lasts), nor do
+ * times, logging and what is done with discarded packets: SAs need not end because of those.
+ */
+static int hash_rule(const struct pol_filter_rule *r, uint8_t hash[static POL_HASH_LEN],
+		     struct cs_err *err)
+{
+	gcry_md_hd_t md;
+	gcry_error_t rc = gcry_md_open(&md, GCRY_MD_SHA256, 0);
+
+	if (rc)
+		return cs_fail(err, CS_ECRYPTO, "SHA-256: %s", gcry_strerror(rc));
+	add_ranges(md, r->src, r->n_src);
+	add_ranges(md, r->dst, r->n_dst);
+	add_number(md, r->n_services);
+	for (unsigned i = 0; i < r->n_services; i++)
+		add_service(md, &r->services[i]);
+	add_vpn(md, r->vpn);
+	add_start(md, r->start);
+	add_number(md, r->on_demand);
+	memcpy(hash, gcry_md_read(md, GCRY_MD_SHA256), POL_HASH_LEN);
+	gcry_md_close(md);
+	return 0;
+}
+
+/* ---- assigning ---- */
+
+struct assigner {
+	const struct pol_db *db;
+	uint64_t generation;
+	sqlite3_stmt *same, *keep, *oldest, *take, *rule;
+	int64_t next; /* never used; past ID_MAX: none */
+	struct cs_err *err;
+};
+
+/* The first column of what st finds, or 0. */
+static int find_id(struct assigner *a, sqlite3_stmt *st, int64_t *id)
+{
+	int rc = pol_db_row(a->db, st, a->err);
+
+	*id = rc == 1 ? sqlite3_column_int64(st, 0) : 0;
+	sqlite3_reset(st);
+	sqlite3_clear_bindings(st);
+	if (rc == 1 && (*id < ID_MIN || *id > ID_MAX))
+		return cs_fail(a->err, CS_EPARSE, "%s: a rule id is out of its range", a->db->name);
+	return rc < 0 ? rc : 0;
+}
+
+static int keep_same(struct assigner *a, const struct pol_filter_rule *r, const uint8_t *hash,
+		     int64_t *id)
+{
+	int rc;
+
+	sqlite3_bind_text(a->same, 1, r->name, -1, SQLITE_STATIC);
+	sqlite3_bind_blob(a->same, 2, hash, POL_HASH_LEN, SQLITE_STATIC);
+	sqlite3_bind_int64(a->same, 3, (sqlite3_int64)a->generation);
+	rc = find_id(a, a->same, id);
+	if (rc < 0 || *id == 0)
+		return rc;
+	sqlite3_bind_int64(a->keep, 1, *id);
+	sqlite3_bind_int64(a->keep, 2, (sqlite3_int64)a->generation);
+	return pol_db_run(a->db, a->keep, a->err);
+}
+
+static int take_fresh(struct assigner *a, const struct pol_filter_rule *r, const uint8_t *hash,
+		      int64_t *id)
+{
+	int rc = 0;
+
+	if (a->next <= ID_MAX) {
+		*id = a->next++;
+	} else {
+		sqlite3_bind_int64(a->oldest, 1, (sqlite3_int64)a->generation);
+		rc = find_id(a, a->oldest, id);
+		if (rc == 0 && *id == 0)
+			rc = cs_fail(a->err, CS_ELIMIT, "a policy has at most %d ipsec rules",
+				     ID_MAX - ID_MIN + 1);
+	}
+	if (rc < 0)
+		return rc;
+	sqlite3_bind_int64(a->take, 1, *id);
+	sqlite3_bind_text(a->take, 2, r->name, -1, SQLITE_STATIC);
+	sqlite3_bind_blob(a->take, 3, hash, POL_HASH_LEN, SQLITE_STATIC);
+	sqlite3_bind_int64(a->take, 4, (sqlite3_int64)a->generation);
+	return pol_db_run(a->db, a->take, a->err);
+}
+
+static int write_rule(struct assigner *a, unsigned position, const struct pol_filter_rule *r,
+		      uint16_t id)
+{
+	sqlite3_bind_int64(a->rule, 1, (sqlite3_int64)a->generation);
+	sqlite3_bind_int64(a->rule, 2, position);
+	sqlite3_bind_text(a->rule, 3, r->name, -1, SQLITE_STATIC);
+	sqlite3_bind_int64(a->rule, 4, id);
+	return pol_db_run(a->db, a->rule, a->err);
+}
+
+/* Those that keep an id come first, so that no fresh one is taken from under them. */
+static int assign(struct assigner *a, const struct pol_policy *policy,
+		  uint8_t (*hashes)[POL_HASH_LEN], uint16_t *ids)
+{
+	int rc = 0;
+
+	for (unsigned pass = 0; pass < 2; pass++)
+		for (unsigned i = 0; rc == 0 && i < policy->n_rules; i++) {
+			const struct pol_filter_rule *r = &policy->rules[i];
+			int64_t id = 0;
+
+			if (r->verdict != POL_IPSEC || ids[i])
+				continue;
+			if (pass == 0) {
+				rc = hash_rule(r, hashes[i], a->err);
+				if (rc == 0)
+					rc = keep_same(a, r, hashes[i], &id);
+			} else {
+				rc = take_fresh(a, r, hashes[i], &id);
+			}
+			ids[i] = (uint16_t)id;
+		}
+	for (unsigned i = 0; rc == 0 && i < policy->n_rules; i++)
+		if (ids[i])
+			rc = write_rule(a, i, &policy->rules[i], ids[i]);
+	return rc;
+}
+
+static int prepare(struct assigner *a)
+{
+	const struct {
+		sqlite3_stmt **st;
+		const char *sql;
+	} statements[] = {
+		{&a->same, "SELECT id FROM rule_id WHERE name = ?1 AND content = ?2 AND used < ?3"
+			   " ORDER BY id LIMIT 1"},
+		{&a->keep, "UPDATE rule_id SET used = ?2 WHERE id = ?1"},
+		{&a->oldest, "SELECT id FROM rule_id WHERE used < ?1 ORDER BY used, id LIMIT 1"},
+		{&a->take, "INSERT OR REPLACE INTO rule_id VALUES (?1, ?2, ?3, ?4)"},
+		{&a->rule, "INSERT INTO rule VALUES (?1, ?2, ?3, ?4)"},
+	};
+	bool found;
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < sizeof(statements) / sizeof(statements[0]); i++)
+		rc = pol_db_prepare(a->db, statements[i].sql, statements[i].st, a->err);
+	if (rc == 0)
+		rc = pol_db_number(a->db, "SELECT max(id) FROM rule_id", &a->next, &found, a->err);
+	if (rc == 0)
+		a->next = found && a->next >= ID_MIN ? a->next + 1 : ID_MIN;
+	return rc;
+}
+
+int pol_ids_assign(const struct pol_db *db, uint64_t generation, const struct pol_policy *policy,
+		   uint16_t *ids, struct cs_err *err)
+{
+	struct assigner a = {.db = db, .generation = generation, .err = err};
+	uint8_t(*hashes)[POL_HASH_LEN] = calloc(policy->n_rules + 1u, POL_HASH_LEN);
+	int rc;
+
+	memset(ids, 0, policy->n_rules * sizeof(*ids));
+	if (!hashes)
+		return cs_fail(err, CS_ENOMEM, "no memory for rule ids");
+	rc = prepare(&a);
+	if (rc == 0)
+		rc = assign(&a, policy, hashes, ids);
+	sqlite3_finalize(a.same);
+	sqlite3_finalize(a.keep);
+	sqlite3_finalize(a.oldest);
+	sqlite3_finalize(a.take);
+	sqlite3_finalize(a.rule);
+	free(hashes);
+	return rc;
+}
+
+/* ---- loading ---- */
+
+int pol_ids_load(const struct pol_db *db, uint64_t generation, const struct pol_policy *policy,
+		 uint16_t *ids, struct cs_err *err)
+{
+	sqlite3_stmt *st = NULL;
+	unsigned wanted = 0, found = 0;
+	int rc = pol_db_prepare(
+		db, "SELECT position, name, id FROM rule WHERE generation = ?1 ORDER BY position",
+		&st, err);
+
+	memset(ids, 0, policy->n_rules * sizeof(*ids));
+	if (rc == 0)
+		sqlite3_bind_int64(st, 1, (sqlite3_int64)generation);
+	while (rc == 0 && (rc = pol_db_row(db, st, err)) == 1) {
+		int64_t at = sqlite3_column_int64(st, 0), id = sqlite3_column_int64(st, 2);
+		const char *name = (const char *)sqlite3_column_text(st, 1);
+
+		rc = 0;
+		if (at < 0 || at >= policy->n_rules || id < ID_MIN || id > ID_MAX || !name ||
+		    policy->rules[at].verdict != POL_IPSEC ||
+		    strcmp(policy->rules[at].name, name) != 0) {
+			rc = cs_fail(err, CS_EPARSE,
+				     "%s: the rules of generation %llu are not those stored",
+				     db->name, (unsigned long long)generation);
+			break;
+		}
+		ids[at] = (uint16_t)id;
+		found++;
+	}
+	sqlite3_finalize(st);
+	for (unsigned i = 0; i < policy->n_rules; i++)
+		wanted += policy->rules[i].verdict == POL_IPSEC;
+	if (rc == 0 && found != wanted)
+		rc = cs_fail(err, CS_EPARSE, "%s: generation %llu has ipsec rules without an id",
+			     db->name, (unsigned long long)generation);
+	return rc;
+}

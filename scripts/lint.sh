@@ -1,0 +1,59 @@
+# shellcheck shell=bash
+# Lint: each tool is one case.
+
+# By name, and not by asking git, which refuses a clone that somebody else owns.
+files() { find . \( -path './build*' -o -path ./.git \) -prune -o -type f "$@" -printf '%P\n' | sort; }
+c_files() { files -name '*.[ch]'; }
+c_sources() { files -name '*.c'; }
+# ./dev brings its parts in scripts/ with it.
+shell_files() { printf '%s\n' dev .ci/run tests/lab/run tests/lab/init tests/lab/init-native; }
+
+lint_format() { c_files | xargs -r clang-format --dry-run -Werror; }
+
+# Checks that have found faults and do not guess; the rest of cppcheck's style opinions is noise.
+lint_cppcheck() {
+	c_sources | xargs -r cppcheck -q -j "$jobs" --std=c11 --error-exitcode=1 --inline-suppr \
+		--enable=warning,performance,portability --suppress=missingIncludeSystem \
+		--suppress=normalCheckLevelMaxBranches -D_GNU_SOURCE -I . -I "$build"
+}
+
+# A file is looked at again only when it, a header or the checks have changed.
+lint_tidy() {
+	local headers flags
+	headers=$(files -name '*.h' | xargs -r cat .clang-tidy "$build/config.h" | sha256sum)
+	flags=$(pkg-config --cflags libgcrypt libmnl libdaemon sqlite3 libnftables libuv jansson check)
+	mkdir -p "$build/tidy"
+	export -f tidy_file
+	export build headers flags
+	# shellcheck disable=SC2016 # $1 is the inner shell's
+	c_sources | xargs -r -P "$jobs" -I{} bash -c 'tidy_file "$1"' _ {}
+}
+
+tidy_file() {
+	local seen out
+	seen=$build/tidy/$( (printf '%s' "$headers" && cat "$1") | sha256sum | cut -c1-32)
+	[ ! -e "$seen" ] || return 0
+	# shellcheck disable=SC2086 # flags are words
+	if ! out=$(clang-tidy --quiet "$1" -- -std=gnu11 -I. -I"$build" -include config.h \
+		-D_GNU_SOURCE -DSYSCONFDIR='""' -DTESTDATA='""' $flags 2>/dev/null); then
+		printf '%s\n' "$out"
+		return 1
+	fi
+	touch "$seen"
+}
+
+lint_shell() { shell_files | xargs -r shellcheck -x; }
+
+lint_python() {
+	files -name '*.py' | xargs -r python3 -c 'import ast, sys
+for path in sys.argv[1:]:
+    ast.parse(open(path).read(), path)'
+}
+
+run_lint() {
+	check lint-clang-format lint_format
+	check lint-cppcheck lint_cppcheck
+	check lint-clang-tidy lint_tidy
+	check lint-shellcheck lint_shell
+	check lint-python lint_python
+}

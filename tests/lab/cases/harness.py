@@ -1,0 +1,44 @@
+"""Cases that prove the lab itself, with strongSwan at both ends."""
+
+from labkit.host import Failure, wait_until
+from labkit.registry import case
+from labkit.suites import SUITES, Pfs
+from labkit.swan import Swan
+from labkit.wire import ESP, between, clear_between
+
+
+@case("harness-strongswan")
+def harness_strongswan(lab):
+    """A trap policy, a ping, ESP in both kernels, a deletion that reaches the other side."""
+    left, right = lab.pair()
+    suite = SUITES["aes256-sha256-modp2048"]
+    pfs = Pfs("none", suite)
+    a = Swan(left, right, suite, "transport", pfs, "correct-horse-battery", trap=True)
+    b = Swan(right, left, suite, "transport", pfs, "correct-horse-battery")
+    left.ping(right)
+    right.ping(left)
+    if len(left.sas()) != 2 or set(left.sas()) != set(right.sas()):
+        raise Failure(f"the kernels do not hold the same pair: {left.sas()} {right.sas()}")
+    a.terminate()
+    wait_until(lambda: not left.sas() and not right.sas(), 5, "deletion on both sides")
+    a.stop()
+    b.stop()
+    lab.wire.stop()
+    clear = lab.wire.lines(clear_between(left, right))
+    if clear:
+        raise Failure(f"in clear on the wire: {clear[0]}")
+    if lab.wire.count(f"{between(left, right)} and {ESP}") < 4:
+        raise Failure("no ESP on the wire")
+
+
+@case("harness-clear")
+def harness_clear(lab):
+    """Without any policy the same expression must find the ping, or it proves nothing."""
+    left, right = lab.pair()
+    left.ping(right)
+    left.ping(right, family=6)
+    lab.wire.stop()
+    for family in (4, 6):
+        found = lab.wire.count(clear_between(left, right, family))
+        if found < 2:
+            raise Failure(f"{found} packets of an IPv{family} ping seen in clear")

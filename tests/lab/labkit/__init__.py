@@ -1,0 +1,1 @@
+"""The lab's own library: hosts as network namespaces, the wire between them, and the daemons."""

@@ -1,0 +1,89 @@
+"""Our own daemons on a host: pagent and iked, and the ipsec command to look at them."""
+
+import json
+
+from .host import Failure, wait_until
+
+# Short retransmission, so that a peer that says nothing is given up within a case's time.
+IKED_CONF = """\
+IkeConfig
+{{
+  IkeSyslogLevel {level}
+  IkeInitWait    {wait}
+  IkeRetries     {retries}
+}}
+"""
+
+
+class Ours:
+    """One host with pagent and iked running on a policy."""
+
+    def __init__(self, host, policy, *, wait=1, retries=2, start=True):
+        self.host, self.stack = host, host.name
+        self.policy_path = host.write("policy", policy)
+        host.write("conf/iked.conf", IKED_CONF.format(level=1, wait=wait, retries=retries))
+        self.pagent = self.iked = None
+        if start:
+            self.start_pagent()
+            self.start_iked()
+
+    def program(self, name):
+        return f"{self.host.lab.build}/{name}"
+
+    def start_pagent(self):
+        self.pagent = self.host.start("pagent", self.program("pagent"), "-f", "-p", self.stack,
+                                      "-c", self.policy_path)
+
+    def start_iked(self):
+        self.iked = self.host.start("iked", self.program("iked"), "-f", "-p", self.stack,
+                                    "-c", self.host.path("conf/iked.conf"))
+
+    def ipsec(self, *argv, ok=(0,), timeout=60):
+        return self.host.run(self.program("ipsec"), "-p", self.stack, *argv, ok=ok,
+                             timeout=timeout)
+
+    def entries(self, *argv):
+        """The entries of a display, as the command's JSON has them."""
+        text = self.ipsec(*argv, "--json").stdout
+        try:
+            return json.loads(text)["entries"]
+        except (ValueError, KeyError, TypeError) as e:
+            raise Failure(f"{self.host.name}: ipsec {' '.join(argv)} --json is not what it"
+                          f" should be ({e}): {text[:200]}") from None
+
+    def activate(self, seconds=20, ok=(0,)):
+        return self.ipsec("-y", "activate", "-l", "Activate", "--wait", str(seconds), ok=ok)
+
+    def tunnels(self):
+        return self.entries("-y", "display")
+
+    def ike_tunnels(self):
+        return self.entries("-k", "display")
+
+    def initiate(self):
+        self.activate()
+
+    def terminate(self):
+        self.ipsec("-k", "deactivate", "-a", "all")
+
+    def drop_all(self):
+        if self.ike_tunnels() or self.tunnels():
+            self.terminate()
+
+    def wait_gone(self, seconds=10):
+        wait_until(lambda: not self.ike_tunnels() and not self.tunnels(), seconds,
+                   f"{self.host.name}: our tunnels gone", step=0.1)
+
+    def log(self):
+        return self.iked.log()
+
+    def log_lines(self, *words, daemon=None):
+        """Lines of iked's (or another daemon's) log that hold all the words."""
+        lines = (daemon or self.iked).log().splitlines()
+        return [line for line in lines if all(w in line for w in words)]
+
+    def stop(self):
+        if self.iked:
+            self.iked.stop()
+        if self.pagent:
+            self.pagent.stop()

@@ -1,0 +1,148 @@
+"""Writes z/OS policy files for two hosts that protect what they say to each other."""
+
+HEAD = """\
+IpFilterPolicy
+{{
+  FilterLogging On
+  AllowOnDemand {on_demand}
+  IpFilterRuleRef IKE
+{first}  IpFilterRuleRef Data
+}}
+IpFilterRule IKE
+{{
+  IpSourceAddr {local}
+  IpDestAddr   {remote}
+  IpService
+  {{
+    Protocol             Udp
+    SourcePortRange      500
+    DestinationPortRange 500
+    Direction            Bidirectional
+    Routing              Local
+  }}
+  IpGenericFilterActionRef permit
+}}
+{first_rules}IpFilterRule Data
+{{
+  IpSourceAddr {local}
+  IpDestAddr   {remote}
+  IpService
+  {{
+    Protocol  All
+    Direction Bidirectional
+    Routing   Local
+  }}
+  IpGenericFilterActionRef ipsec
+  IpDynVpnActionRef        Gold
+}}
+IpGenericFilterAction permit
+{{
+  IpFilterAction Permit
+}}
+IpGenericFilterAction deny
+{{
+  IpFilterAction  Deny
+  IpFilterLogging Yes
+}}
+IpGenericFilterAction ipsec
+{{
+  IpFilterAction  IpSec
+  IpFilterLogging LogDeny
+}}
+IpDynVpnAction Gold
+{{
+  Initiation Either
+{pfs}  IpDataOffer
+  {{
+    HowToEncap   {mode}
+    HowToEncrypt {esp_encrypt}
+    HowToAuth    {esp_auth}
+  }}
+}}
+KeyExchangePolicy
+{{
+  KeyExchangeRuleRef ToPeer
+}}
+KeyExchangeRule ToPeer
+{{
+  LocalSecurityEndpoint
+  {{
+    Identity {local_id}
+    Location {local}
+  }}
+  RemoteSecurityEndpoint
+  {{
+    Identity {remote_id}
+    Location {remote}
+  }}
+  KeyExchangeActionRef Main
+  SharedKey Ascii {key}
+}}
+KeyExchangeAction Main
+{{
+  HowToInitiate     Main
+  HowToRespondIKEv1 Main
+  KeyExchangeOffer
+  {{
+    HowToEncrypt   {ike_encrypt}
+    HowToAuthMsgs  {ike_hash}
+    HowToAuthPeers PresharedKey
+    DHGroup        Group{group}
+  }}
+}}
+LocalDynVpnPolicy
+{{
+  LocalDynVpnRule Activate
+  {{
+    LocalIp  {local}
+    RemoteIp {remote}
+    Protocol All
+  }}
+}}
+"""
+
+SERVICE_RULE = """\
+IpFilterRule {name}
+{{
+  IpSourceAddr {local}
+  IpDestAddr   {remote}
+{services}  IpGenericFilterActionRef {action}
+}}
+"""
+
+
+def service(protocol, **attributes):
+    """One IpService block; attributes are IBM's keywords."""
+    lines = [f"    Protocol {protocol}"] + [f"    {k} {v}" for k, v in attributes.items()]
+    return "  IpService\n  {\n" + "\n".join(lines) + "\n  }\n"
+
+
+def rule(name, me, peer, action, *services, family=4):
+    """A filter rule to stand before the one that protects everything."""
+    return name, SERVICE_RULE.format(name=name, local=me.addr(family), remote=peer.addr(family),
+                                     services="".join(services), action=action)
+
+
+def group_name(group):
+    return f"Group{group}" if group else "None"
+
+
+def host_to_host(me, peer, suite, mode, pfs, key, *, family=4, initiator=False, first=(),
+                 local_id=None, remote_id=None, on_demand=True):
+    """
+    The file for one side.  The initiator of a PFS variant begins with the variant's group and accepts
+    it alone; the other side accepts what the variant allows and would begin with its own group.
+    """
+    begin, accept = (pfs.initiate, [pfs.initiate]) if initiator else (pfs.accept[0], pfs.accept)
+    pfs_lines = [f"  InitiateWithPfs {group_name(begin)}"]
+    pfs_lines += [f"  AcceptablePfs {group_name(g)}" for g in accept]
+    local, remote = me.addr(family), peer.addr(family)
+    return HEAD.format(
+        on_demand="Yes" if on_demand else "No",
+        first="".join(f"  IpFilterRuleRef {name}\n" for name, _ in first),
+        first_rules="".join(text for _, text in first),
+        local=local, remote=remote, mode=mode.capitalize(),
+        pfs="".join(line + "\n" for line in pfs_lines),
+        esp_encrypt=suite.esp_encrypt, esp_auth=suite.esp_auth,
+        ike_encrypt=suite.ike_encrypt, ike_hash=suite.ike_hash, group=suite.group,
+        local_id=local_id or f"IpAddr {local}", remote_id=remote_id or f"IpAddr {remote}", key=key)

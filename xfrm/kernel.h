@@ -1,0 +1,78 @@
+/*
+ * The netlink socket and the translations between our values and XFRM's structs.  Private to xfrm/.
+ */
+#ifndef XF_KERNEL_H
+#define XF_KERNEL_H
+
+#include <libmnl/libmnl.h>
+#include <linux/netlink.h>
+#include <linux/xfrm.h>
+
+#include "xfrm/xfrm.h"
+
+#define XF_TABLE "csipsec"
+
+struct xf_kernel {
+	struct mnl_socket *nl;
+	uint32_t port, seq;
+	struct xf_marking marking;
+	uint8_t *reply; /* of XF_REPLY_MAX bytes */
+};
+
+#define XF_REPLY_MAX 65536
+#define XF_MSG_MAX   8192
+#define XF_WHAT_MAX  160
+
+/* One request under construction. Attributes are bounds-checked by libmnl's _check functions. */
+struct xf_msg {
+	union {
+		uint8_t bytes[XF_MSG_MAX];
+		struct nlmsghdr align;
+	} u;
+	struct nlmsghdr *h;
+	bool overflow;
+};
+
+/* Starts a message; returns its zeroed body of `size` bytes. */
+void *xf_msg_start(struct xf_msg *m, uint16_t type, uint16_t flags, size_t size);
+void xf_msg_put(struct xf_msg *m, uint16_t type, const void *data, size_t len);
+void xf_msg_put_u32(struct xf_msg *m, uint16_t type, uint32_t v);
+void xf_msg_put_mark(struct xf_msg *m, uint32_t value, uint32_t mask);
+
+/*
+ * Sends the request and runs the answers through fn until the acknowledgement or the end of the
+ * dump. `what` names the object in the error. CS_EAGAIN: a dump was disturbed, ask again.
+ */
+int xf_ask(struct xf_kernel *k, struct xf_msg *m, mnl_cb_t fn, void *arg, const char *what,
+	   struct cs_err *err);
+
+/* XFRM's structs and ours. */
+void xf_to_kernel_addr(const struct cs_addr *a, xfrm_address_t *to);
+struct cs_addr xf_from_kernel_addr(uint16_t family, const xfrm_address_t *from);
+/*
+ * turned: source is the remote side (everything inbound). CS_EINVAL when a range is not one prefix
+ * or the families differ. A selector without addresses is everything of `family`.
+ */
+int xf_to_kernel_selector(const struct cs_selector *s, uint8_t family, bool turned,
+			  struct xfrm_selector *to, struct cs_err *err);
+void xf_from_kernel_selector(const struct xfrm_selector *from, bool turned, struct cs_selector *s);
+/* The attribute's payload when it is at least len bytes, else NULL. */
+const void *xf_attr(const struct nlmsghdr *h, size_t body, uint16_t type, size_t len);
+
+/* Counters as an SA's message has them. */
+void xf_counters_of(const struct xfrm_usersa_info *info, struct xf_counters *c);
+
+/* A dump that others' changes disturb is read again, so often. */
+#define XF_DUMP_TRIES 8
+
+/* ---- policy into the kernel: nft_compile.c and nft_install.c ---- */
+
+/* The text of one nftables transaction that replaces our table, and the number of its rules. */
+char *xf_nft_compile(const struct xf_marking *marking, const struct pol_policy *policy,
+		     unsigned *n_rules);
+int xf_nft_run(const char *commands, bool check_only, struct cs_err *err);
+int xf_nft_delete(struct cs_err *err); /* no table is no error */
+/* Is our table there, with this generation and as many rules? */
+bool xf_nft_present(uint64_t generation, unsigned n_rules);
+
+#endif

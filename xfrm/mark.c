@@ -1,0 +1,27 @@
+/* Marks and reqids: where a rule's id stands in them. */
+#include "xfrm/xfrm.h"
+
+#define FIELD_BITS 14
+
+uint32_t xf_mark_value(const struct xf_marking *m, unsigned value)
+{
+	return ((uint32_t)value & XF_MARK_RULE_MAX) << m->shift;
+}
+
+uint32_t xf_mark_mask(const struct xf_marking *m)
+{
+	return (uint32_t)XF_MARK_RULE_MAX << m->shift;
+}
+
+_Static_assert(XF_MARK_RULE_MAX == (1u << FIELD_BITS) - 1, "the mark field and rule ids");
+_Static_assert(XF_REQID_TUNNEL_BITS + FIELD_BITS == 32, "a reqid is a rule id and a tunnel");
+
+uint32_t xf_reqid(unsigned rule_id, unsigned tunnel)
+{
+	return (uint32_t)rule_id << XF_REQID_TUNNEL_BITS | (tunnel & XF_REQID_TUNNEL_MAX);
+}
+
+unsigned xf_reqid_rule(uint32_t reqid)
+{
+	return reqid >> XF_REQID_TUNNEL_BITS;
+}
