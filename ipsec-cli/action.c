@@ -94,8 +94,6 @@ static void print_table(const struct outcome *o)
 {
 	bool dynamic = o->cmd->primary == 'y';
 	char buf[VALUE_LEN];
-	json_t *row;
-	size_t i;
 
 	if (o->cmd->all && o->code == 0) {
 		puts(dynamic ? "All dynamic tunnels  Deactivating"
@@ -106,8 +104,9 @@ static void print_table(const struct outcome *o)
 	if (dynamic)
 		printf("%-34s", "LocalDynVpnRuleName");
 	puts("Status");
-	json_array_foreach(o->rows, i, row)
-	{
+	for (size_t i = 0; i < json_array_size(o->rows); i++) {
+		const json_t *row = json_array_get(o->rows, i);
+
 		printf("%-12s", row_text(row, "TunnelID", buf));
 		if (dynamic)
 			printf("%-34s", row_text(row, "LocalDynVpnRule", buf));

@@ -20,7 +20,6 @@ tests_unit_test_nmi_LDADD = $(COMMON_LIBS) $(CHECK_LIBS) -lpthread
 
 check_PROGRAMS += tests/unit/test_cli
 tests_unit_test_cli_SOURCES = tests/unit/test_cli.c
-tests_unit_test_cli_CPPFLAGS = $(AM_CPPFLAGS) -DIPSEC_PROGRAM='"$(abs_top_builddir)/ipsec-cli/ipsec"'
 tests_unit_test_cli_CFLAGS = $(AM_CFLAGS) $(UV_CFLAGS) $(JANSSON_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_cli_LDADD = $(COMMON_LIBS) $(CHECK_LIBS) -lpthread
 EXTRA_tests_unit_test_cli_DEPENDENCIES = ipsec-cli/ipsec
