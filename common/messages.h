@@ -19,6 +19,81 @@
 #define CSM_NO_START "CSI0003E", CS_ERROR, "%s cannot start: %s"
 
 /* ---- iked: negotiation ---- */
+#define CSM_P1_START                                                                               \
+	"CSI1001I", CS_INFO, "IKE version 1.0 phase 1 negotiation with %s started as %s (rule %s)"
+#define CSM_P1_UP                                                                                  \
+	"CSI1002I", CS_INFO,                                                                       \
+		"IKE version 1.0 Security Association %u for tunnel K%u created: rule %s, local %s "    \
+		"(%s), remote %s (%s), %s, %u s"
+#define CSM_P1_FAILED                                                                              \
+	"CSI1003E", CS_ERROR,                                                                      \
+		"IKE version 1.0 phase 1 negotiation for tunnel K%u with %s failed (rule %s): %s"
+#define CSM_P1_DOWN                                                                                \
+	"CSI1004I", CS_INFO,                                                                       \
+		"IKE version 1.0 Security Association %u for tunnel K%u with %s deleted: %s"
+#define CSM_P1_NOT_STARTED                                                                         \
+	"CSI1005W", CS_WARNING, "Negotiation from %s to %s is not possible: %s"
+#define CSM_P1_REFUSED                                                                             \
+	"CSI1006W", CS_WARNING, "Phase 1 from %s refused: %s"
+#define CSM_WRONG_KEY                                                                              \
+	"CSI1007E", CS_ERROR,                                                                      \
+		"Message %u from %s does not verify with the preshared key of rule %s (fingerprint "    \
+		"%s): the usual cause is a different key at the peer"
+#define CSM_HINT                                                                                   \
+	"CSI1008W", CS_WARNING, "Peer %s answered %s (not authenticated) for rule %s"
+#define CSM_INITIAL_CONTACT                                                                        \
+	"CSI1010I", CS_INFO, "Peer %s has no other SAs with us any more: %u deleted here"
+#define CSM_P2_START                                                                               \
+	"CSI1011I", CS_INFO,                                                                       \
+		"IKE version 1.0 phase 2 negotiation for tunnel Y%u started as %s (rule %s, %s, by "    \
+		"K%u)"
+#define CSM_P2_UP                                                                                  \
+	"CSI1012I", CS_INFO,                                                                       \
+		"IKE version 1.0 Security Association %u for tunnel Y%u created: rule %s, %s, %s, "    \
+		"SPI in %08x out %08x, %u s"
+#define CSM_P2_FAILED                                                                              \
+	"CSI1013E", CS_ERROR,                                                                      \
+		"IKE version 1.0 phase 2 negotiation for tunnel Y%u with %s failed (rule %s): %s"
+#define CSM_P2_DOWN                                                                                \
+	"CSI1014I", CS_INFO,                                                                       \
+		"IKE version 1.0 Security Association %u for tunnel Y%u with %s deleted: %s"
+#define CSM_P2_REFUSED                                                                             \
+	"CSI1015W", CS_WARNING, "Phase 2 from %s (K%u) refused: %s"
+#define CSM_NOTIFIED                                                                               \
+	"CSI1016W", CS_WARNING, "Peer %s notifies %s (K%u)"
+#define CSM_ACQUIRE_REFUSED                                                                        \
+	"CSI1017W", CS_WARNING, "On-demand activation for %s refused: %s"
+#define CSM_KERNEL_REFUSED                                                                         \
+	"CSI1018E", CS_ERROR, "The kernel refused %s for tunnel Y%u: %s"
+#define CSM_LIFE_SHORTENED                                                                         \
+	"CSI1019I", CS_INFO, "Peer %s shortened the lifetime of tunnel Y%u to %u s"
+#define CSM_RETRANSMIT                                                                             \
+	"CSI1020I", CS_DEBUG, "No answer from %s: message %u sent again (%u of %u)"
+#define CSM_DROPPED                                                                                \
+	"CSI1021I", CS_DEBUG, "%s message from %s dropped: %s"
+#define CSM_P1_POLICY_GONE                                                                         \
+	"CSI1022I", CS_INFO, "The policy no longer has what tunnel %c%u stands on (rule %s)"
+#define CSM_P1_NO_PROPOSAL                                                                         \
+	"EZD1021I", CS_WARNING, "Phase 1 from %s: no proposal chosen (rule %s, action %s): %s"
+#define CSM_P2_NO_PROPOSAL                                                                         \
+	"EZD1022I", CS_WARNING, "Phase 2 from %s: no proposal chosen (rule %s, action %s): %s"
+#define CSM_NOT_P2_INITIATOR                                                                       \
+	"EZD1025I", CS_WARNING,                                                                    \
+		"Rule %s, action %s does not allow this host to initiate phase 2 (Initiation)"
+#define CSM_NOT_P2_RESPONDER                                                                       \
+	"EZD1026I", CS_WARNING,                                                                    \
+		"Rule %s, action %s does not allow %s to initiate phase 2 (Initiation)"
+#define CSM_EXCHANGE_UNSUPPORTED                                                                   \
+	"EZD0934I", CS_WARNING, "%s (exchange %u) from %s is not supported"
+#define CSM_RULE_CHANGED                                                                           \
+	"EZD1785I", CS_INFO,                                                                       \
+		"KeyExchangeRule %s takes the place of %s now that the peer's identity is known"
+#define CSM_SELECTOR_TYPES                                                                         \
+	"EZD1786I", CS_WARNING,                                                                    \
+		"IKE version 1.0 cannot negotiate the ICMP type or code of filter rule %s"
+#define CSM_ACQUIRE_IKE                                                                            \
+	"EZD1920I", CS_WARNING,                                                                    \
+		"On-demand activation for IKE's own traffic %s by rule %s: the policy should permit it"
 
 /* ---- iked: the daemon ---- */
 #define CSM_IKE_READY	   "EZD1046I", CS_INFO, "IKE daemon is initialized, worker %d runs as %s"

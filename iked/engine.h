@@ -255,6 +255,7 @@ struct ike_stats {
 	uint64_t repeats_answered, auth_failures, decrypt_failures;
 	uint64_t p1_initiated, p1_responded, p1_up, p1_failed, p2_up, p2_failed, p2_down;
 	uint64_t acquires, acquires_merged, kernel_refusals;
+	uint64_t refused_exchange, unknown_expires;
 	unsigned p1_live, p2_live, half_open;
 };
 const struct ike_stats *ike_engine_stats(const struct ike_engine *e);

@@ -1,0 +1,288 @@
+/*
+ * What starts a tunnel from this side: a packet that met an ipsec rule without an SA, or a command.
+ * Which selector is negotiated follows IpLocalStartAction (IBM; without one: the packet's addresses,
+ * the rule's protocol and ports where IKE version 1 can say them).
+ */
+#include <netinet/in.h>
+#include <string.h>
+
+#include "iked/engine_private.h"
+
+#ifndef IPPROTO_DCCP
+#define IPPROTO_DCCP 33
+#endif
+
+/* ---- the selector ---- */
+
+static bool has_ports(unsigned proto)
+{
+	return proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == IPPROTO_SCTP ||
+	       proto == IPPROTO_DCCP || proto == IPPROTO_UDPLITE;
+}
+
+static bool any_port(const uint16_t range[2])
+{
+	return !range[0] && (!range[1] || range[1] == UINT16_MAX);
+}
+
+static bool port_in(const uint16_t range[2], uint16_t port)
+{
+	return any_port(range) || (port >= range[0] && port <= range[1]);
+}
+
+static bool covers(const struct pol_service *s, const struct cs_selector *packet)
+{
+	if (s->proto >= 0 && s->proto != packet->proto)
+		return false;
+	return !has_ports(packet->proto) || (port_in(s->src_port, packet->local_port) &&
+					     port_in(s->dst_port, packet->remote_port));
+}
+
+static const struct pol_service *service_of(const struct pol_filter_rule *rule,
+					    const struct cs_selector *packet)
+{
+	for (unsigned i = 0; i < rule->n_services; i++)
+		if (covers(&rule->services[i], packet))
+			return &rule->services[i];
+	return NULL;
+}
+
+static struct cs_range range_of(enum pol_granularity from, const struct cs_range *ranges,
+				unsigned n, const struct cs_addr *addr)
+{
+	for (unsigned i = 0; from == POL_FROM_RULE && i < n; i++)
+		if (cs_range_has(&ranges[i], addr))
+			return ranges[i];
+	return cs_range_single(addr);
+}
+
+/* One port or all is what IKE version 1 can say; else the packet decides. */
+static uint16_t port_of(enum pol_granularity from, const uint16_t range[2], uint16_t port)
+{
+	if (from == POL_FROM_RULE && any_port(range))
+		return 0;
+	if (from == POL_FROM_RULE && range[0] == range[1])
+		return range[0];
+	return port;
+}
+
+static int derive_selector(const struct pol_filter_rule *rule, const struct cs_selector *packet,
+			   struct cs_selector *out, struct cs_err *err)
+{
+	static const struct pol_start_action plain = {.local_ip = POL_FROM_PACKET,
+						      .remote_ip = POL_FROM_PACKET,
+						      .local_port = POL_FROM_RULE,
+						      .remote_port = POL_FROM_RULE,
+						      .protocol = POL_FROM_RULE};
+	const struct pol_start_action *start = rule->start ? rule->start : &plain;
+	const struct pol_service *s = service_of(rule, packet);
+
+	if (!s)
+		return cs_fail(err, CS_EPOLICY, "no service of rule %s covers the packet",
+			       rule->name);
+	if (s->type[0] >= 0 && s->proto >= 0)
+		return cs_fail(err, CS_EUNSUPPORTED, "types cannot be negotiated");
+	memset(out, 0, sizeof(*out));
+	out->local = range_of(start->local_ip, rule->src, rule->n_src, &packet->local.lo);
+	out->remote = range_of(start->remote_ip, rule->dst, rule->n_dst, &packet->remote.lo);
+	if (start->protocol == POL_FROM_PACKET)
+		out->proto = packet->proto;
+	else if (s->proto >= 0)
+		out->proto = (uint8_t)s->proto;
+	if (has_ports(out->proto)) {
+		out->local_port = port_of(start->local_port, s->src_port, packet->local_port);
+		out->remote_port = port_of(start->remote_port, s->dst_port, packet->remote_port);
+	}
+	return 0;
+}
+
+/* ---- a tunnel begins ---- */
+
+static int check_offers(const struct pol_filter_rule *rule, const struct ike_tunnel *t,
+			struct cs_err *err)
+{
+	bool transport_ok = ike_p2_transport_ok(t);
+
+	for (unsigned i = 0; i < rule->vpn->n_offers; i++)
+		if (rule->vpn->offers[i].encap == POL_TUNNEL || transport_ok)
+			return 0;
+	return cs_fail(err, CS_EPOLICY,
+		       "action %s has no tunnel mode offer, which these addresses need",
+		       rule->vpn->name);
+}
+
+static int find_p1(struct ike_engine *e, const struct ike_tunnel *t, struct ike_p1 **p1,
+		   struct cs_err *err)
+{
+	const struct pol_ke_rule *rule = pol_ke_rule_find(e->policy, &t->local, &t->remote, NULL);
+
+	if (!rule)
+		return cs_fail(err, CS_EPOLICY, "no KeyExchangeRule is for these endpoints");
+	*p1 = ike_p1_for(e, &t->local, &t->remote, rule);
+	if (*p1)
+		return 0;
+	return ike_main_initiate(e, &t->local, &t->remote, rule, p1, err);
+}
+
+static int start_pair(struct ike_engine *e, struct ike_tunnel *t,
+		      const struct pol_filter_rule *rule, enum ike_activation activation,
+		      const struct pol_local_dynvpn *local_rule, const struct xf_acquire *acquire,
+		      struct cs_err *err)
+{
+	struct ike_p1 *p1;
+	struct ike_p2 *p2;
+	int rc = check_offers(rule, t, err);
+
+	if (!rc)
+		rc = find_p1(e, t, &p1, err);
+	if (rc)
+		return rc;
+	p2 = ike_p2_new(e, p1, e->policy, rule, t, true);
+	if (!p2)
+		return cs_fail(err, CS_ELIMIT, "no room for another phase 2 SA pair");
+	p2->activation = activation;
+	p2->local_rule = local_rule;
+	if (acquire) {
+		p2->qm->has_acquire = true;
+		p2->qm->acquire = *acquire;
+	}
+	if (p1->up)
+		ike_quick_start(e, p2);
+	return 0;
+}
+
+int ike_p2_initiate(struct ike_engine *e, const struct pol_filter_rule *rule,
+		    const struct cs_selector *selector, const struct cs_addr *local,
+		    const struct cs_addr *remote, enum ike_activation activation,
+		    const struct pol_local_dynvpn *local_rule, const struct xf_acquire *acquire,
+		    uint32_t *tunnel, struct cs_err *err)
+{
+	struct ike_tunnel *t;
+	int rc;
+
+	if (local->family != remote->family || selector->local.lo.family != local->family)
+		return cs_fail(err, CS_EPOLICY, "addresses and endpoints are of different families");
+	if (cs_addr_is_any(local) || cs_addr_is_any(remote))
+		return cs_fail(err, CS_EPOLICY, "a security endpoint is not known");
+	t = ike_tunnel_get(e, rule, selector, local, remote);
+	if (!t)
+		return cs_fail(err, CS_ENOMEM, "no memory for a tunnel");
+	*tunnel = t->number;
+	if (!ike_list_empty(&t->p2s))
+		return cs_fail(err, CS_EEXIST, "tunnel Y%u is up or under way", t->number);
+	rc = start_pair(e, t, rule, activation, local_rule, acquire, err);
+	if (rc)
+		ike_tunnel_put(e, t);
+	return rc;
+}
+
+/* ---- acquire ---- */
+
+static void refuse(struct ike_engine *e, const struct xf_acquire *a, const char *why)
+{
+	char packet[CS_SELECTOR_STRLEN];
+
+	if (ike_take_token(e, &e->log_bucket))
+		ike_logf(e, CS_NOCTX, CSM_ACQUIRE_REFUSED, cs_selector_text(&a->selector, packet), why);
+	e->ops.larval_clear(e->ctx, a);
+}
+
+static bool is_ike(const struct ike_engine *e, const struct cs_selector *s)
+{
+	return s->proto == IPPROTO_UDP &&
+	       (s->local_port == e->set.port || s->remote_port == e->set.port);
+}
+
+/* False, with its own line in the log, when the rule does not let this packet start a tunnel. */
+static bool may_start(struct ike_engine *e, const struct xf_acquire *a,
+		      const struct pol_filter_rule *rule)
+{
+	char packet[CS_SELECTOR_STRLEN];
+
+	if (!rule || !rule->vpn) {
+		refuse(e, a, "the policy has no such dynamic rule");
+		return false;
+	}
+	if (is_ike(e, &a->selector)) {
+		if (ike_take_token(e, &e->log_bucket))
+			ike_logf(e, CS_NOCTX, CSM_ACQUIRE_IKE,
+				 cs_selector_text(&a->selector, packet), rule->name);
+		e->ops.larval_clear(e->ctx, a);
+		return false;
+	}
+	if (!rule->on_demand) {
+		refuse(e, a, "its rule does not allow on-demand activation (AllowOnDemand)");
+		return false;
+	}
+	if (rule->vpn->initiation == POL_INIT_REMOTE) {
+		if (ike_take_token(e, &e->log_bucket))
+			ike_logf(e, CS_NOCTX, CSM_NOT_P2_INITIATOR, rule->name, rule->vpn->name);
+		e->ops.larval_clear(e->ctx, a);
+		return false;
+	}
+	return true;
+}
+
+/*
+ * The kernel asks although we hold a pair that is up: is it still there? A pair that somebody
+ * flushed would swallow the tunnel's traffic until its lifetime is over.
+ */
+static void drop_vanished(struct ike_engine *e, struct ike_tunnel *t)
+{
+	struct ike_list *l = t->p2s.next;
+
+	while (l != &t->p2s) {
+		struct ike_p2 *p2 = IKE_OF(l, struct ike_p2, in_tunnel);
+		struct xf_said out = {t->remote, ike_p2_ipproto(p2), p2->spi_out};
+		struct xf_counters c;
+		struct cs_err err;
+
+		l = l->next;
+		if (p2->up && e->ops.sa_counters(e->ctx, &out, &c, &err) == CS_ENOTFOUND)
+			ike_p2_down(e, p2, true, NULL, "the kernel no longer has it");
+	}
+}
+
+static void acquire(struct ike_engine *e, const struct xf_acquire *a)
+{
+	const struct pol_filter_rule *rule =
+		e->policy ? pol_rule_by_id(e->policy, a->rule_id) : NULL;
+	const struct pol_start_action *start;
+	const struct cs_addr *local, *remote;
+	struct cs_selector selector;
+	struct cs_err err = {0};
+	struct ike_tunnel *t;
+	uint32_t number;
+	int rc;
+
+	if (!may_start(e, a, rule))
+		return;
+	rc = derive_selector(rule, &a->selector, &selector, &err);
+	if (rc == CS_EUNSUPPORTED) {
+		ike_logf(e, CS_NOCTX, CSM_SELECTOR_TYPES, rule->name);
+		e->ops.larval_clear(e->ctx, a);
+		return;
+	}
+	if (rc) {
+		refuse(e, a, err.text);
+		return;
+	}
+	start = rule->start;
+	local = start && start->local.family ? &start->local : &a->selector.local.lo;
+	remote = start && start->remote.family ? &start->remote : &a->selector.remote.lo;
+	t = ike_tunnel_find(e, rule->id, &selector, local, remote);
+	if (t)
+		drop_vanished(e, t);
+	rc = ike_p2_initiate(e, rule, &selector, local, remote, IKE_ACT_ONDEMAND, NULL, a, &number,
+			     &err);
+	if (rc == CS_EEXIST)
+		e->stats.acquires_merged++;
+	else if (rc)
+		refuse(e, a, err.text);
+}
+
+void ike_acquire(struct ike_engine *e, const struct xf_acquire *a)
+{
+	e->stats.acquires++;
+	acquire(e, a);
+}

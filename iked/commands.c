@@ -1,0 +1,238 @@
+/*
+ * What the operator and a new policy ask of the engine.
+ */
+#include <string.h>
+
+#include "iked/engine_private.h"
+
+/* ---- activate ---- */
+
+static const struct pol_filter_rule *dynamic_rule(const struct ike_engine *e,
+						  const struct pol_local_dynvpn *local,
+						  struct cs_err *err)
+{
+	const struct pol_filter_rule *rule =
+		pol_dynamic_rule(e->policy, &local->selector, (time_t)e->now.wall);
+
+	if (!rule)
+		cs_fail(err, CS_EPOLICY, "no IpFilterRule with an IpDynVpnAction covers it");
+	else if (rule->vpn->initiation == POL_INIT_REMOTE)
+		cs_fail(err, CS_EPOLICY,
+			"action %s lets only the peer initiate (Initiation RemoteOnly)",
+			rule->vpn->name);
+	else
+		return rule;
+	return NULL;
+}
+
+static int endpoint(const struct cs_addr *coded, const struct cs_range *data, const char *which,
+		    struct cs_addr *out, struct cs_err *err)
+{
+	if (coded && coded->family)
+		*out = *coded;
+	else if (cs_range_is_single(data))
+		*out = data->lo;
+	else
+		return cs_fail(err, CS_EPOLICY,
+			       "the rule's IpLocalStartAction must name the %s security endpoint, "
+			       "because %s is not one address",
+			       which, !strcmp(which, "local") ? "LocalIp" : "RemoteIp");
+	return 0;
+}
+
+int ike_activate(struct ike_engine *e, const char *name, uint32_t *tunnel, struct cs_err *err)
+{
+	const struct pol_local_dynvpn *local =
+		e->policy ? pol_local_rule_by_name(e->policy, name) : NULL;
+	const struct pol_filter_rule *rule;
+	struct cs_addr from, to;
+	int rc;
+
+	if (!local)
+		return cs_fail(err, CS_ENOTFOUND, "there is no LocalDynVpnRule %s", name);
+	if (local->type >= 0)
+		return cs_fail(err, CS_EPOLICY,
+			       "IKE version 1.0 cannot negotiate the Type of LocalDynVpnRule %s",
+			       name);
+	rule = dynamic_rule(e, local, err);
+	if (!rule)
+		return CS_EPOLICY;
+	rc = endpoint(rule->start ? &rule->start->local : NULL, &local->selector.local, "local",
+		      &from, err);
+	if (!rc)
+		rc = endpoint(rule->start ? &rule->start->remote : NULL, &local->selector.remote,
+			      "remote", &to, err);
+	if (rc)
+		return rc;
+	return ike_p2_initiate(e, rule, &local->selector, &from, &to,
+			       local->auto_activate ? IKE_ACT_AUTO : IKE_ACT_USER, local, NULL,
+			       tunnel, err);
+}
+
+/* ---- deactivate ---- */
+
+/* Those that are up under it are listed by their phase 1 as long as it lives. */
+static void end_p1(struct ike_engine *e, struct ike_p1 *p1, const char *reason)
+{
+	struct ike_list *l = p1->p2s.next;
+
+	while (l != &p1->p2s) {
+		struct ike_p2 *p2 = IKE_OF(l, struct ike_p2, in_p1);
+
+		l = l->next;
+		ike_p2_end(e, p2, true, reason);
+	}
+	ike_p1_down(e, p1, true, reason);
+}
+
+int ike_deactivate_p1(struct ike_engine *e, uint32_t tunnel, struct cs_err *err)
+{
+	struct ike_p1 *p1 = ike_p1_by_number(e, tunnel);
+
+	if (!p1)
+		return cs_fail(err, CS_ENOTFOUND, "there is no tunnel K%u", tunnel);
+	end_p1(e, p1, "deactivated by command");
+	return 0;
+}
+
+int ike_deactivate_p2(struct ike_engine *e, uint32_t tunnel, struct cs_err *err)
+{
+	struct ike_tunnel *t = ike_tunnel_by_number(e, tunnel);
+	struct ike_list *l;
+
+	if (!t)
+		return cs_fail(err, CS_ENOTFOUND, "there is no tunnel Y%u", tunnel);
+	for (l = t->p2s.next; l != &t->p2s;) {
+		struct ike_p2 *p2 = IKE_OF(l, struct ike_p2, in_tunnel);
+
+		l = l->next;
+		ike_p2_end(e, p2, true, "deactivated by command");
+	}
+	return 0;
+}
+
+/* ---- a new policy ---- */
+
+static bool same_identity(const struct pol_identity *a, const struct pol_identity *b)
+{
+	return a->type == b->type && cs_range_equal(&a->addr, &b->addr) && !a->text == !b->text &&
+	       (!a->text || !strcmp(a->text, b->text)) && a->data.len == b->data.len &&
+	       (!a->data.len || !memcmp(a->data.p, b->data.p, a->data.len));
+}
+
+static bool same_life(const struct pol_life *a, const struct pol_life *b)
+{
+	return a->proposed == b->proposed && a->accepted_min == b->accepted_min &&
+	       a->accepted_max == b->accepted_max;
+}
+
+static bool same_action(const struct pol_ke_action *a, const struct pol_ke_action *b)
+{
+	if (strcmp(a->name, b->name) || a->initiate != b->initiate || a->respond != b->respond ||
+	    a->bypass_ip_validation != b->bypass_ip_validation || a->n_offers != b->n_offers)
+		return false;
+	for (unsigned i = 0; i < a->n_offers; i++) {
+		const struct pol_ke_offer *x = &a->offers[i], *y = &b->offers[i];
+
+		if (x->cipher != y->cipher || x->hash != y->hash || x->group != y->group ||
+		    x->auth != y->auth || !same_life(&x->life_seconds, &y->life_seconds) ||
+		    !same_life(&x->life_kbytes, &y->life_kbytes))
+			return false;
+	}
+	return true;
+}
+
+/* The rule that stands for the same agreement, or NULL. */
+static const struct pol_ke_rule *same_ke_rule(const struct pol_policy *policy,
+					      const struct ike_p1 *p1)
+{
+	const struct pol_ke_rule *old = p1->rule;
+
+	for (unsigned i = 0; i < policy->n_ke_rules; i++) {
+		const struct pol_ke_rule *rule = &policy->ke_rules[i];
+
+		if (!strcmp(rule->name, old->name) && same_identity(&rule->local.identity, &old->local.identity) &&
+		    same_identity(&rule->remote.identity, &old->remote.identity) &&
+		    same_action(rule->action, old->action) &&
+		    rule->shared_key.len == old->shared_key.len &&
+		    (!rule->shared_key.len ||
+		     cs_equal_secret(rule->shared_key.p, old->shared_key.p, rule->shared_key.len)))
+			return rule;
+	}
+	return NULL;
+}
+
+static void apply_to_p2(struct ike_engine *e, struct ike_p2 *p2, struct pol_policy *policy)
+{
+	const struct pol_filter_rule *rule = pol_rule_by_id(policy, p2->tunnel->rule_id);
+
+	if (!rule || !rule->vpn) {
+		ike_p2_end(e, p2, true, "the policy no longer has its rule");
+		return;
+	}
+	if (p2->local_rule)
+		p2->local_rule = pol_local_rule_by_name(policy, p2->local_rule->name);
+	p2->rule = rule;
+	pol_unref(p2->policy);
+	p2->policy = pol_ref(policy);
+}
+
+static void apply_to_p1(struct ike_engine *e, struct ike_p1 *p1, struct pol_policy *policy)
+{
+	const struct pol_ke_rule *rule = same_ke_rule(policy, p1);
+
+	if (!rule) {
+		end_p1(e, p1, "the policy no longer has its rule, or has changed it");
+		return;
+	}
+	p1->rule = rule;
+	pol_unref(p1->policy);
+	p1->policy = pol_ref(policy);
+}
+
+/* Half-open records keep the policy that they were judged by. */
+void ike_apply_policy(struct ike_engine *e, struct pol_policy *policy)
+{
+	struct pol_policy *old = e->policy;
+	struct ike_list *l;
+
+	e->policy = pol_ref(policy);
+	for (l = e->p2s.next; l != &e->p2s;) {
+		struct ike_p2 *p2 = IKE_OF(l, struct ike_p2, all);
+
+		l = l->next;
+		apply_to_p2(e, p2, policy);
+	}
+	for (l = e->p1s.next; l != &e->p1s;) {
+		struct ike_p1 *p1 = IKE_OF(l, struct ike_p1, all);
+
+		l = l->next;
+		apply_to_p1(e, p1, policy);
+	}
+	pol_unref(old);
+}
+
+/* ---- the end ---- */
+
+void ike_end_all(struct ike_engine *e, bool tell, bool keep)
+{
+	static const char reason[] = "iked stops";
+	struct ike_list *l;
+
+	for (l = e->p2s.next; l != &e->p2s;) {
+		struct ike_p2 *p2 = IKE_OF(l, struct ike_p2, all);
+
+		l = l->next;
+		if (p2->up && keep)
+			ike_p2_unlink(e, p2);
+		else
+			ike_p2_end(e, p2, tell, reason);
+	}
+	for (l = e->p1s.next; l != &e->p1s;) {
+		struct ike_p1 *p1 = IKE_OF(l, struct ike_p1, all);
+
+		l = l->next;
+		ike_p1_down(e, p1, tell, reason);
+	}
+	ike_unlink_all(e);
+}

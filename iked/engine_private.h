@@ -1,0 +1,507 @@
+/*
+ * Private to the engine: its objects, who owns them, and what its files offer each other.
+ *
+ * A half-open record becomes a phase 1 SA (struct ike_p1) with message 3.  An authenticated phase 1
+ * belongs to a peer (struct ike_peer: two addresses and two identities); so does every phase 2 SA
+ * pair (struct ike_p2), which therefore outlives the phase 1 that negotiated it.  Pairs with one
+ * rule, selector and pair of endpoints are generations of one tunnel (struct ike_tunnel).  What only
+ * a running exchange needs hangs off the SA (struct ike_main, struct ike_quick) in the secret arena
+ * and goes when the exchange ends.
+ *
+ * Objects that are removed while a message is handled are unlinked at once and freed when the
+ * engine is left, so a handler may keep its pointers until it returns.
+ */
+#ifndef IKE_ENGINE_PRIVATE_H
+#define IKE_ENGINE_PRIVATE_H
+
+#include <stddef.h>
+
+#include "common/log.h"
+#include "iked/engine.h"
+#include "iked/table.h"
+#include "iked/timer.h"
+
+#define IKE_DATAGRAM_MAX    16384u /* longer ones are dropped */
+#define IKE_SA_BODY_MAX	    4096u  /* of a peer's message 1, kept for HASH_I */
+#define IKE_ID_BODY_MAX	    2048u  /* an ID payload body with its four fixed bytes */
+#define IKE_REPEAT_MS	    254000u /* how long a finished exchange's message is answered again */
+#define IKE_GENERATIONS_MAX 4u
+#define IKE_MESSAGE_IDS_MAX 1024u /* remembered for each phase 1 */
+#define IKE_LIFE_DEFAULT    28800u /* RFC 2407 section 4.5, when nobody says */
+#define IKE_CAUSE_MAX	    160
+
+/* The message that answered a request: repeated when exactly that request comes again. */
+struct ike_answer {
+	uint64_t digest; /* of the request */
+	uint8_t *data;
+	size_t len;
+};
+
+/* A message under way until its answer comes. */
+struct ike_retransmit {
+	uint8_t *data;
+	size_t len;
+	unsigned sent, limit; /* limit: transmissions in all */
+};
+
+/* A public-key job with the exchange it belongs to; both NULL when that is gone. */
+struct ike_pk {
+	struct ike_pk_job job;
+	struct ike_list all;
+	struct ike_p1 *p1;
+	struct ike_p2 *p2;
+	struct ike_dh *orphan; /* the exchange's key pair, when it died while the job ran */
+};
+
+/* ---- phase 1 ---- */
+
+enum ike_sid_kind { IKE_SID_HALF, IKE_SID_P1 };
+
+/* What a half-open record and a phase 1 SA have in common: how messages find them. */
+struct ike_sid {
+	struct ike_node by_cookies, by_icookie;
+	enum ike_sid_kind kind;
+	uint8_t icookie[ISA_COOKIE_LEN], rcookie[ISA_COOKIE_LEN];
+	struct cs_endpoint local, remote;
+	struct ike_list half; /* among the half-open, oldest first */
+	bool named;	      /* the policy names the peer's address exactly */
+	uint64_t born;	      /* serial number of its first message */
+};
+
+/* The responder's memory of a message 1. */
+struct ike_half {
+	struct ike_sid sid; /* first */
+	struct ike_timer timer;
+	uint64_t digest; /* of message 1 */
+	struct pol_policy *policy;
+	const struct pol_ke_rule *rule;
+	struct ike_p1_suite suite;
+	size_t room; /* message 2 must not be longer than message 1 was */
+	size_t sa_len;
+	uint8_t sa[];
+};
+
+/* Main Mode, named by what has been sent; BUSY: a job runs and no message is expected. */
+enum ike_main_state {
+	IKE_MM_NEW,
+	IKE_MM_SENT_1,
+	IKE_MM_BUSY_3, /* initiator: key pair */
+	IKE_MM_SENT_3,
+	IKE_MM_BUSY_5, /* initiator: shared secret */
+	IKE_MM_SENT_5,
+	IKE_MM_BUSY_4, /* responder: key pair and shared secret */
+	IKE_MM_SENT_4,
+	IKE_MM_DONE,
+};
+
+/* What Main Mode needs while it runs; in the arena. */
+struct ike_main {
+	struct ike_dh *dh;
+	struct ike_pk *job;
+	struct ike_retransmit rt;
+	uint8_t skeyid[IKE_HASH_MAX];
+	struct ike_nonce ni, nr;
+	uint16_t peer_ke_len;
+	uint8_t peer_ke[IKE_PUBLIC_MAX];
+	uint8_t *sai; /* body of the initiator's SA payload */
+	size_t sai_len;
+	uint16_t id_len; /* our own ID payload body */
+	uint8_t *id;
+	uint64_t request; /* digest of the message being worked on */
+	char cause[IKE_CAUSE_MAX]; /* the last thing that went wrong, for the final message */
+	bool complained;	   /* about message 5 or 6, once */
+};
+
+struct ike_p1 {
+	struct ike_sid sid; /* first */
+	struct ike_node by_number, by_target; /* by_target: initiator, not established */
+	struct ike_list all, in_peer;
+	struct ike_list p2s;		/* waiting for it or negotiated under it */
+	struct ike_timer timer, linger; /* exchange, then lifetime; stored answer */
+	enum ike_main_state state;
+	bool initiator, authenticated, dead;
+	uint32_t tunnel, generation, instance;
+	uint64_t up; /* serial number when established, 0: not yet */
+	struct pol_policy *policy;
+	const struct pol_ke_rule *rule;
+	struct ike_p1_suite suite;
+	struct ike_keys *keys; /* in the arena */
+	uint8_t iv[IKE_BLOCK_MAX]; /* chain of phase 1; its last value starts the others */
+	struct ike_peer *peer;
+	struct ike_main *mm;
+	struct ike_answer answer;
+	int64_t established, expires;
+	uint32_t life_seconds;
+	uint64_t life_kbytes, bytes;
+	uint32_t *mids; /* message ids that the peer has used */
+	uint16_t n_mids, cap_mids, next_mid;
+};
+
+/* An identity pair between two addresses. Lives as long as an SA of it does. */
+struct ike_peer {
+	struct ike_node node; /* by the addresses */
+	struct ike_list p1s, p2s; /* newest first */
+	struct cs_addr local, remote;
+	uint16_t local_id_len, remote_id_len;
+	uint8_t ids[]; /* two ID payload bodies */
+};
+
+/* ---- phase 2 ---- */
+
+struct ike_tunnel {
+	struct ike_node by_key, by_number;
+	struct ike_list p2s; /* newest first */
+	uint32_t number, generations, reqid;
+	uint16_t rule_id;
+	struct cs_addr local, remote;
+	struct cs_selector selector;
+	bool policy_in; /* an outbound policy of ours is in the kernel, with these: */
+	enum xf_mode mode;
+	uint8_t proto;
+	int64_t vpn_expires; /* wall clock, 0: never */
+};
+
+enum ike_quick_state {
+	IKE_QM_PENDING, /* waits for phase 1 */
+	IKE_QM_BUSY_1,	/* initiator: key pair */
+	IKE_QM_SENT_1,
+	IKE_QM_BUSY_3, /* initiator: shared secret, then the store */
+	IKE_QM_BUSY_2, /* responder: key pair, shared secret, the store */
+	IKE_QM_SENT_2,
+	IKE_QM_DONE,
+};
+
+/* What Quick Mode needs while it runs; in the arena. */
+struct ike_quick {
+	struct ike_dh *dh;
+	struct ike_pk *job;
+	struct ike_retransmit rt;
+	struct ike_nonce ni, nr;
+	uint16_t peer_ke_len;
+	uint8_t peer_ke[IKE_PUBLIC_MAX];
+	uint8_t iv[IKE_BLOCK_MAX];
+	uint8_t keymat_in[IKE_KEYMAT_MAX], keymat_out[IKE_KEYMAT_MAX];
+	size_t keymat_len;
+	uint64_t request; /* digest of the message being worked on */
+	bool ids_sent;	  /* responder: the peer named its selectors */
+	bool intended, committed; /* an intent was recorded; it is durable */
+	bool has_acquire;
+	struct xf_acquire acquire;
+	char cause[IKE_CAUSE_MAX];
+};
+
+struct ike_p2 {
+	struct ike_node by_spi_in, by_spi_out, by_mid, by_tx;
+	struct ike_list all, in_peer, in_tunnel, in_p1;
+	struct ike_timer timer, linger;
+	struct ike_p1 *p1; /* NULL when it is gone */
+	struct ike_peer *peer;
+	struct ike_tunnel *tunnel;
+	enum ike_quick_state state;
+	enum ike_activation activation;
+	bool initiator, dead, in_kernel, out_kernel, larval, seen_in, seen_out, looked_for;
+	uint32_t parent, generation, instance, mid;
+	uint32_t spi_in, spi_out;
+	uint64_t up, tx; /* serial number when established; transaction of the intent */
+	struct pol_policy *policy;
+	const struct pol_filter_rule *rule;
+	const struct pol_local_dynvpn *local_rule; /* or NULL */
+	struct ike_p2_suite suite;
+	uint32_t life_seconds;
+	uint64_t life_kbytes;
+	int64_t installed, expires;
+	struct ike_quick *qm;
+	struct ike_answer answer;
+};
+
+/* ---- the engine ---- */
+
+struct ike_bucket {
+	uint64_t tokens, at; /* thousandths; mono of the last refill */
+};
+
+enum { IKE_UNNAMED, IKE_NAMED, IKE_N_CLASSES };
+enum { IKE_UNANSWERED, IKE_ANSWERED, IKE_N_STAGES };
+
+struct ike_engine {
+	struct ike_settings set;
+	struct ike_ops ops;
+	void *ctx;
+	struct ike_now now;
+	struct pol_policy *policy;
+	uint8_t table_key[16], cookie_key[32];
+	struct ike_timers timers;
+	struct ike_table cookies, icookies, targets, k_numbers;  /* phase 1 */
+	struct ike_table peers, tunnels, y_numbers;
+	struct ike_table spis_in, spis_out, mids, txs; /* phase 2 */
+	struct ike_list p1s, p2s, jobs, dead_p1s, dead_p2s, dead_peers, dead_tunnels;
+	struct ike_list half[IKE_N_CLASSES][IKE_N_STAGES]; /* oldest first */
+	unsigned n_half[IKE_N_CLASSES];
+	uint32_t last_tunnel, last_instance;
+	uint64_t serial;
+	struct ike_bucket notify_bucket, log_bucket;
+	struct xf_said *strays; /* of a resynchronisation */
+	unsigned n_strays, cap_strays;
+	struct ike_stats stats;
+	uint8_t *plain, *out; /* IKE_DATAGRAM_MAX each: decrypted message, message being built */
+};
+
+/* engine.c */
+uint64_t ike_serial(struct ike_engine *e);
+uint32_t ike_new_instance(struct ike_engine *e);
+uint32_t ike_new_tunnel(struct ike_engine *e);
+void ike_random(struct ike_engine *e, void *buf, size_t len);
+uint64_t ike_digest(const struct ike_engine *e, const void *data, size_t len);
+bool ike_take_token(const struct ike_engine *e, struct ike_bucket *b);
+void ike_send(struct ike_engine *e, const struct cs_endpoint *local,
+	      const struct cs_endpoint *remote, const uint8_t *data, size_t len);
+
+/* engine_log.c */
+void ike_logf(struct ike_engine *e, struct cs_logctx lc, const char *id, enum cs_severity severity,
+	      const char *format, ...) __attribute__((format(printf, 5, 6)));
+struct cs_logctx ike_p1_ctx(const struct ike_p1 *p1);
+struct cs_logctx ike_p2_ctx(const struct ike_p2 *p2);
+void ike_tell(struct ike_engine *e, enum ike_event_kind kind, uint32_t instance, uint32_t p1,
+	      uint32_t p2, const char *rule, const char *reason);
+
+/* views.c */
+void ike_p1_view(const struct ike_p1 *p1, struct ike_p1_info *info);
+void ike_p2_view(const struct ike_p2 *p2, struct ike_p2_info *info);
+
+/* jobs.c */
+/* Of p1 or of p2. peer empty: makes its key pair; else the shared secret. May finish at once. */
+int ike_job_start(struct ike_engine *e, struct ike_p1 *p1, struct ike_p2 *p2,
+		  const struct cs_group *group, struct cs_bytes peer, struct cs_err *err);
+void ike_job_orphan(struct ike_pk *job, struct ike_dh *dh);
+void ike_job_back(struct ike_engine *e, struct ike_pk_job *job);
+void ike_jobs_drop(struct ike_engine *e);
+
+/* retransmit.c */
+/* Keeps a copy, sends it, and sets the timer. */
+int ike_rt_start(struct ike_engine *e, struct ike_retransmit *rt, struct ike_timer *timer,
+		 const struct cs_endpoint *local, const struct cs_endpoint *remote,
+		 const uint8_t *data, size_t len, struct cs_err *err);
+/* Sends again; false when that was the last time and nobody answered. */
+bool ike_rt_again(struct ike_engine *e, struct ike_retransmit *rt, struct ike_timer *timer,
+		  const struct cs_endpoint *local, const struct cs_endpoint *remote);
+void ike_rt_hurry(struct ike_retransmit *rt); /* at most two more */
+void ike_rt_clear(struct ike_retransmit *rt);
+uint64_t ike_rt_total(const struct ike_engine *e); /* milliseconds until an initiator gives up */
+int ike_answer_keep(struct ike_answer *a, uint64_t digest, const uint8_t *data, size_t len);
+void ike_answer_clear(struct ike_answer *a);
+
+/* sa.c, sa_p2.c: objects in their tables; none of these talks to anybody */
+uint64_t ike_hash_addrs(const struct ike_engine *e, const struct cs_addr *local,
+			const struct cs_addr *remote);
+uint64_t ike_hash_number(const struct ike_engine *e, uint64_t number);
+struct ike_p1 *ike_p1_new(struct ike_engine *e, bool initiator, const struct cs_endpoint *local,
+			  const struct cs_endpoint *remote, const uint8_t *icookie,
+			  const uint8_t *rcookie);
+void ike_p1_set_rcookie(struct ike_engine *e, struct ike_p1 *p1, const uint8_t *rcookie);
+void ike_p1_unlink(struct ike_engine *e, struct ike_p1 *p1); /* freed when the engine is left */
+void ike_sid_link(struct ike_engine *e, struct ike_sid *sid);
+void ike_sid_unlink(struct ike_engine *e, struct ike_sid *sid);
+struct ike_sid *ike_sid_by_cookies(const struct ike_engine *e, const uint8_t *icookie,
+				   const uint8_t *rcookie);
+struct ike_sid *ike_sid_by_icookie(const struct ike_engine *e, const uint8_t *icookie,
+				   const struct cs_endpoint *remote);
+struct ike_p1 *ike_p1_by_number(const struct ike_engine *e, uint32_t number);
+/* Established, or on the way as initiator, between these and by this rule; newest first. */
+struct ike_p1 *ike_p1_for(const struct ike_engine *e, const struct cs_addr *local,
+			  const struct cs_addr *remote, const struct pol_ke_rule *rule);
+void ike_p1_targets_add(struct ike_engine *e, struct ike_p1 *p1);
+/* Is there any established SA between the addresses of p1? */
+bool ike_contact_known(const struct ike_engine *e, const struct ike_p1 *p1);
+struct ike_peer *ike_peer_get(struct ike_engine *e, const struct cs_addr *local,
+			      const struct cs_addr *remote, struct cs_bytes local_id,
+			      struct cs_bytes remote_id);
+void ike_peer_put(struct ike_engine *e, struct ike_peer *peer);
+struct ike_p2 *ike_p2_new(struct ike_engine *e, struct ike_p1 *p1, struct pol_policy *policy,
+			  const struct pol_filter_rule *rule, struct ike_tunnel *tunnel,
+			  bool initiator);
+void ike_p2_unlink(struct ike_engine *e, struct ike_p2 *p2); /* freed when the engine is left */
+void ike_p2_set_mid(struct ike_engine *e, struct ike_p2 *p2, uint32_t mid);
+void ike_p2_set_spi_in(struct ike_engine *e, struct ike_p2 *p2, uint32_t spi);
+void ike_p2_set_spi_out(struct ike_engine *e, struct ike_p2 *p2, uint32_t spi);
+void ike_p2_set_tx(struct ike_engine *e, struct ike_p2 *p2, uint64_t tx);
+struct ike_p2 *ike_p2_by_mid(const struct ike_engine *e, const struct ike_p1 *p1, uint32_t mid);
+struct ike_p2 *ike_p2_by_tx(const struct ike_engine *e, uint64_t tx);
+/* proto: IPPROTO_ESP or IPPROTO_AH; addr: ours for inbound, the peer's for outbound. */
+struct ike_p2 *ike_p2_by_spi(const struct ike_engine *e, bool inbound, const struct cs_addr *addr,
+			     uint8_t proto, uint32_t spi);
+struct ike_tunnel *ike_tunnel_find(const struct ike_engine *e, uint16_t rule_id,
+				   const struct cs_selector *selector, const struct cs_addr *local,
+				   const struct cs_addr *remote);
+/* Finds or makes it; one that stays empty must be given back. */
+struct ike_tunnel *ike_tunnel_get(struct ike_engine *e, const struct pol_filter_rule *rule,
+				  const struct cs_selector *selector, const struct cs_addr *local,
+				  const struct cs_addr *remote);
+void ike_tunnel_put(struct ike_engine *e, struct ike_tunnel *t);
+struct ike_tunnel *ike_tunnel_by_number(const struct ike_engine *e, uint32_t number);
+void ike_bury(struct ike_engine *e); /* frees what was unlinked */
+void ike_bury_p2s(struct ike_engine *e);
+void ike_unlink_all(struct ike_engine *e); /* without a word to anybody */
+/* A message id nobody has used under p1, for an exchange of our own. */
+uint32_t ike_new_mid(struct ike_engine *e, const struct ike_p1 *p1);
+bool ike_mid_used(const struct ike_p1 *p1, uint32_t mid);
+int ike_mid_use(struct ike_p1 *p1, uint32_t mid);
+
+/* half_open.c */
+void ike_half_receive(struct ike_engine *e, const struct cs_endpoint *local,
+		      const struct cs_endpoint *remote, const struct isa_header *h,
+		      const uint8_t *data, size_t len);
+void ike_half_free(struct ike_engine *e, struct ike_half *h);
+void ike_half_enter_p1(struct ike_engine *e, struct ike_p1 *p1); /* counts as half open */
+void ike_half_leave_p1(struct ike_engine *e, struct ike_p1 *p1);
+
+/* protect.c */
+int ike_open(struct ike_engine *e, struct ike_p1 *p1, const struct isa_header *h,
+	     const uint8_t *data, enum isa_step step, uint8_t *iv, const struct ike_nonce *ni,
+	     const struct ike_nonce *nr, struct isa_message *m, struct cs_err *err);
+int ike_main_hash(const struct ike_p1 *p1, bool of_initiator, struct cs_bytes id_body,
+		  uint8_t hash[static IKE_HASH_MAX], struct cs_err *err);
+enum ike_seal { IKE_SEAL_PLAIN, IKE_SEAL_HASH1, IKE_SEAL_HASH2, IKE_SEAL_HASH3 };
+void ike_seal_begin(struct ike_engine *e, struct ike_p1 *p1, struct isa_builder *b,
+		    unsigned exchange, uint32_t mid, enum ike_seal kind);
+/* Fills the HASH, pads and encrypts; the length, or 0 with err. */
+size_t ike_seal_end(struct ike_engine *e, struct ike_p1 *p1, struct isa_builder *b, uint32_t mid,
+		    enum ike_seal kind, const struct ike_nonce *ni, const struct ike_nonce *nr,
+		    uint8_t *iv, struct cs_err *err);
+
+/* ident.c */
+/* Our ID payload body for a rule; *body is malloc'ed. */
+int ike_ident_own(const struct pol_ke_rule *rule, uint8_t **body, uint16_t *len,
+		  struct cs_err *err);
+/* Is this ID payload body one that phase 1 allows from that address? */
+int ike_ident_check(const struct pol_ke_rule *rule, struct cs_bytes body,
+		    const struct cs_addr *from, struct pol_peer_id *id, struct cs_err *err);
+const char *ike_ident_text(struct cs_bytes body, char *buf, size_t size);
+/* Phase 2 identities (RFC 2407 section 4.6.2). */
+void ike_ident_put_selector(struct cs_writer *w, const struct cs_range *range, uint8_t proto,
+			    uint16_t port);
+int ike_ident_get_selector(struct cs_bytes body, uint8_t family, struct cs_range *range,
+			   uint8_t *proto, uint16_t *port, struct cs_err *err);
+struct cs_bytes ike_vendor_id(void);
+
+/* main_mode.c */
+int ike_main_initiate(struct ike_engine *e, const struct cs_addr *local,
+		      const struct cs_addr *remote, const struct pol_ke_rule *rule,
+		      struct ike_p1 **p1, struct cs_err *err);
+void ike_main_receive(struct ike_engine *e, struct ike_p1 *p1, const struct isa_header *h,
+		      const uint8_t *data, size_t len);
+/* Message 3 answers the record's message 2. */
+void ike_main_accept(struct ike_engine *e, struct ike_half *half, const struct isa_header *h,
+		     const uint8_t *data, size_t len);
+void ike_main_job_done(struct ike_engine *e, struct ike_p1 *p1, struct ike_pk_job *job);
+void ike_main_timeout(struct ike_engine *e, struct ike_p1 *p1);
+/* An unauthenticated error about this exchange. */
+void ike_main_hint(struct ike_engine *e, struct ike_p1 *p1, unsigned type);
+
+/* phase1.c: the life of a phase 1 SA */
+/* The one place that makes a phase 1 authenticated; remote_id is the peer's ID payload body. */
+int ike_p1_up(struct ike_engine *e, struct ike_p1 *p1, struct cs_bytes remote_id,
+	      struct cs_err *err);
+void ike_p1_start_waiting(struct ike_engine *e, struct ike_p1 *p1);
+void ike_p1_fail(struct ike_engine *e, struct ike_p1 *p1, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+void ike_p1_down(struct ike_engine *e, struct ike_p1 *p1, bool tell, const char *reason);
+void ike_p1_end_main(struct ike_p1 *p1); /* frees the exchange's scratch */
+void ike_p1_timer(struct ike_engine *e, struct ike_timer *t);
+void ike_p1_linger(struct ike_engine *e, struct ike_timer *t);
+void ike_p1_initial_contact(struct ike_engine *e, struct ike_p1 *p1);
+
+/* quick_mode.c: what both roles of Quick Mode do */
+void ike_quick_make_nonce(struct ike_engine *e, const struct ike_p1 *p1, struct ike_nonce *n);
+int ike_quick_take_ke(struct ike_p2 *p2, const struct isa_message *m, const struct cs_group *group,
+		      struct ike_nonce *nonce, struct cs_err *err);
+void ike_quick_put_ids(struct isa_builder *b, const struct ike_p2 *p2);
+/* The peer's SPI: not zero and none of IANA's reserved ones. */
+int ike_quick_check_spi(uint32_t spi, struct cs_err *err);
+int ike_quick_send(struct ike_engine *e, struct ike_p2 *p2, size_t len, struct cs_err *err);
+void ike_quick_receive(struct ike_engine *e, struct ike_p1 *p1, const struct isa_header *h,
+		       const uint8_t *data, size_t len);
+void ike_quick_note(struct ike_p2 *p2, const char *cause);
+
+/* quick_mode_init.c */
+void ike_quick_start(struct ike_engine *e, struct ike_p2 *p2); /* its phase 1 is up */
+void ike_quick_receive2(struct ike_engine *e, struct ike_p2 *p2, const struct isa_message *m);
+void ike_quick_init_job(struct ike_engine *e, struct ike_p2 *p2, struct ike_pk_job *job);
+void ike_quick_init_commit(struct ike_engine *e, struct ike_p2 *p2);
+
+/* quick_mode_resp.c */
+void ike_quick_receive1(struct ike_engine *e, struct ike_p1 *p1, const struct isa_message *m,
+			const uint8_t *iv, uint64_t digest);
+void ike_quick_receive3(struct ike_engine *e, struct ike_p2 *p2, const struct isa_message *m);
+void ike_quick_resp_job(struct ike_engine *e, struct ike_p2 *p2, struct ike_pk_job *job);
+void ike_quick_resp_commit(struct ike_engine *e, struct ike_p2 *p2);
+void ike_quick_first_packet(struct ike_engine *e, struct ike_p2 *p2);
+
+/* phase2.c: the life of a tunnel's SA pairs */
+/* The agreed life, shortened to what is left of the tunnel's VpnLife. */
+void ike_p2_settle_life(struct ike_engine *e, struct ike_p2 *p2);
+int ike_p2_keymat(struct ike_p2 *p2, struct cs_bytes gxy, struct cs_err *err);
+/* Records the intent; the exchange goes on when the store has it (see ike_p2_committed). */
+void ike_p2_intend(struct ike_engine *e, struct ike_p2 *p2);
+void ike_p2_committed(struct ike_engine *e, struct ike_p2 *p2, int status);
+int ike_p2_install_in(struct ike_engine *e, struct ike_p2 *p2, bool tell_first,
+		      struct cs_err *err);
+int ike_p2_install_out(struct ike_engine *e, struct ike_p2 *p2, struct cs_err *err);
+void ike_p2_up(struct ike_engine *e, struct ike_p2 *p2);
+void ike_p2_fail(struct ike_engine *e, struct ike_p2 *p2, bool tell, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+void ike_p2_down(struct ike_engine *e, struct ike_p2 *p2, bool tell, const struct xf_expire *x,
+		 const char *reason);
+/* One of the two, whatever its state. */
+void ike_p2_end(struct ike_engine *e, struct ike_p2 *p2, bool tell, const char *reason);
+void ike_p2_end_quick(struct ike_p2 *p2);
+/* The kernel let a pair go that was not up yet. */
+void ike_p2_larval_expired(struct ike_engine *e, struct ike_p2 *p2);
+void ike_p2_timer(struct ike_engine *e, struct ike_timer *t);
+void ike_p2_linger(struct ike_engine *e, struct ike_timer *t);
+uint8_t ike_p2_ipproto(const struct ike_p2 *p2);
+bool ike_p2_transport_ok(const struct ike_tunnel *t);
+
+
+/* acquire.c */
+void ike_acquire(struct ike_engine *e, const struct xf_acquire *a);
+/* Makes a pair of this tunnel and starts or joins its phase 1. */
+int ike_p2_initiate(struct ike_engine *e, const struct pol_filter_rule *rule,
+		    const struct cs_selector *selector, const struct cs_addr *local,
+		    const struct cs_addr *remote, enum ike_activation activation,
+		    const struct pol_local_dynvpn *local_rule, const struct xf_acquire *acquire,
+		    uint32_t *tunnel, struct cs_err *err);
+
+/* commands.c */
+void ike_apply_policy(struct ike_engine *e, struct pol_policy *policy);
+void ike_end_all(struct ike_engine *e, bool tell, bool keep);
+
+int ike_activate(struct ike_engine *e, const char *local_rule, uint32_t *tunnel,
+		 struct cs_err *err);
+int ike_deactivate_p1(struct ike_engine *e, uint32_t tunnel, struct cs_err *err);
+int ike_deactivate_p2(struct ike_engine *e, uint32_t tunnel, struct cs_err *err);
+
+/* resync.c */
+void ike_resync_begin(struct ike_engine *e);
+void ike_resync_sa(struct ike_engine *e, const struct xf_sa *sa);
+void ike_resync_end(struct ike_engine *e);
+void ike_strays_clear(struct ike_engine *e);
+
+/* notify.c */
+/* Encrypted under p1 when it is keyed, in an exchange of its own. */
+void ike_notify_p1(struct ike_engine *e, struct ike_p1 *p1, unsigned type, unsigned proto,
+		   struct cs_bytes spi, struct cs_bytes data);
+/* In clear, small, and only as often as the bucket allows. request: its length. */
+void ike_notify_clear(struct ike_engine *e, const struct cs_endpoint *local,
+		      const struct cs_endpoint *remote, const uint8_t *icookie,
+		      const uint8_t *rcookie, unsigned type, size_t request);
+void ike_put_initial_contact(const struct ike_p1 *p1, struct isa_builder *b);
+void ike_delete_p1(struct ike_engine *e, struct ike_p1 *p1);
+void ike_delete_p2(struct ike_engine *e, struct ike_p2 *p2); /* our inbound SPI */
+
+/* informational.c */
+void ike_info_clear(struct ike_engine *e, struct ike_p1 *p1, const struct isa_header *h,
+		    const uint8_t *data, size_t len);
+void ike_info_encrypted(struct ike_engine *e, struct ike_p1 *p1, const struct isa_header *h,
+			const uint8_t *data, size_t len);
+
+#endif

@@ -1,0 +1,140 @@
+/*
+ * What we tell peers outside of Main and Quick Mode: notifications and deletions, in an
+ * Informational exchange (RFC 2408 sections 3.14 and 3.15, RFC 2409 section 5.7).
+ */
+#include <netinet/in.h>
+#include <string.h>
+
+#include "iked/engine_private.h"
+
+#define DOI_IPSEC    1u
+#define PROTO_ISAKMP 1u
+
+static bool keyed(const struct ike_p1 *p1)
+{
+	return p1->state == IKE_MM_SENT_5 || p1->state == IKE_MM_SENT_4 ||
+	       p1->state == IKE_MM_DONE;
+}
+
+static void begin(struct ike_engine *e, struct ike_p1 *p1, struct isa_builder *b, uint32_t *mid)
+{
+	*mid = ike_new_mid(e, p1);
+	ike_seal_begin(e, p1, b, ISA_INFORMATIONAL, *mid, IKE_SEAL_HASH1);
+}
+
+static void finish(struct ike_engine *e, struct ike_p1 *p1, struct isa_builder *b, uint32_t mid)
+{
+	uint8_t iv[IKE_BLOCK_MAX];
+	size_t len;
+
+	if (ike_phase2_iv(p1->suite.hash, p1->suite.cipher, p1->iv, mid, iv, NULL))
+		return;
+	len = ike_seal_end(e, p1, b, mid, IKE_SEAL_HASH1, NULL, NULL, iv, NULL);
+	if (!len)
+		return;
+	p1->bytes += len;
+	ike_send(e, &p1->sid.local, &p1->sid.remote, e->out, len);
+}
+
+static void put_notify(struct isa_builder *b, unsigned type, unsigned proto, struct cs_bytes spi,
+		       struct cs_bytes data)
+{
+	isa_payload_begin(b, ISA_NOTIFY);
+	cs_put_u32(&b->w, DOI_IPSEC);
+	cs_put_u8(&b->w, (uint8_t)proto);
+	cs_put_u8(&b->w, (uint8_t)spi.len);
+	cs_put_u16(&b->w, (uint16_t)type);
+	cs_put_bytes(&b->w, spi.p, spi.len);
+	cs_put_bytes(&b->w, data.p, data.len);
+	isa_payload_end(b);
+}
+
+void ike_put_initial_contact(const struct ike_p1 *p1, struct isa_builder *b)
+{
+	uint8_t cookies[2 * ISA_COOKIE_LEN];
+
+	memcpy(cookies, p1->sid.icookie, ISA_COOKIE_LEN);
+	memcpy(cookies + ISA_COOKIE_LEN, p1->sid.rcookie, ISA_COOKIE_LEN);
+	put_notify(b, ISA_N_INITIAL_CONTACT, PROTO_ISAKMP,
+		   (struct cs_bytes){cookies, sizeof(cookies)}, (struct cs_bytes){NULL, 0});
+}
+
+void ike_notify_p1(struct ike_engine *e, struct ike_p1 *p1, unsigned type, unsigned proto,
+		   struct cs_bytes spi, struct cs_bytes data)
+{
+	struct isa_builder b;
+	uint32_t mid;
+
+	if (!keyed(p1))
+		return;
+	begin(e, p1, &b, &mid);
+	put_notify(&b, type, proto, spi, data);
+	finish(e, p1, &b, mid);
+}
+
+void ike_notify_clear(struct ike_engine *e, const struct cs_endpoint *local,
+		      const struct cs_endpoint *remote, const uint8_t *icookie,
+		      const uint8_t *rcookie, unsigned type, size_t request)
+{
+	struct isa_header h = {.version = 0x10, .exchange = ISA_INFORMATIONAL};
+	struct cs_bytes none = {NULL, 0};
+	struct isa_builder b;
+	size_t len;
+
+	memcpy(h.icookie, icookie, ISA_COOKIE_LEN);
+	memcpy(h.rcookie, rcookie, ISA_COOKIE_LEN);
+	ike_random(e, &h.message_id, sizeof(h.message_id));
+	isa_begin(&b, e->out, IKE_DATAGRAM_MAX, &h);
+	put_notify(&b, type, PROTO_ISAKMP, none, none);
+	len = isa_end(&b, 0);
+	if (len && len <= request && ike_take_token(e, &e->notify_bucket))
+		ike_send(e, local, remote, e->out, len);
+}
+
+void ike_delete_p1(struct ike_engine *e, struct ike_p1 *p1)
+{
+	struct isa_builder b;
+	uint32_t mid;
+
+	if (!keyed(p1))
+		return;
+	begin(e, p1, &b, &mid);
+	isa_payload_begin(&b, ISA_DELETE);
+	cs_put_u32(&b.w, DOI_IPSEC);
+	cs_put_u8(&b.w, PROTO_ISAKMP);
+	cs_put_u8(&b.w, 2 * ISA_COOKIE_LEN);
+	cs_put_u16(&b.w, 1);
+	cs_put_bytes(&b.w, p1->sid.icookie, ISA_COOKIE_LEN);
+	cs_put_bytes(&b.w, p1->sid.rcookie, ISA_COOKIE_LEN);
+	isa_payload_end(&b);
+	finish(e, p1, &b, mid);
+}
+
+/* Its own phase 1 if that lives, else another one of the same peer. */
+static struct ike_p1 *messenger(const struct ike_p2 *p2)
+{
+	if (p2->p1 && !p2->p1->dead && p2->p1->authenticated)
+		return p2->p1;
+	if (!p2->peer || ike_list_empty(&p2->peer->p1s))
+		return NULL;
+	return IKE_OF(p2->peer->p1s.next, struct ike_p1, in_peer);
+}
+
+void ike_delete_p2(struct ike_engine *e, struct ike_p2 *p2)
+{
+	struct ike_p1 *p1 = messenger(p2);
+	struct isa_builder b;
+	uint32_t mid;
+
+	if (!p1 || !p2->spi_in)
+		return;
+	begin(e, p1, &b, &mid);
+	isa_payload_begin(&b, ISA_DELETE);
+	cs_put_u32(&b.w, DOI_IPSEC);
+	cs_put_u8(&b.w, ike_p2_ipproto(p2) == IPPROTO_AH ? POL_AH : POL_ESP);
+	cs_put_u8(&b.w, sizeof(p2->spi_in));
+	cs_put_u16(&b.w, 1);
+	cs_put_u32(&b.w, p2->spi_in);
+	isa_payload_end(&b);
+	finish(e, p1, &b, mid);
+}

@@ -1,0 +1,212 @@
+/*
+ * The life of a phase 1 SA around its exchange: it comes up, fails, expires, is deleted; and what
+ * INITIAL-CONTACT takes with it.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "iked/engine_private.h"
+
+static const char *rule_name(const struct ike_p1 *p1)
+{
+	return p1->rule ? p1->rule->name : "";
+}
+
+void ike_p1_end_main(struct ike_p1 *p1)
+{
+	struct ike_main *mm = p1->mm;
+
+	if (!mm)
+		return;
+	p1->mm = NULL;
+	ike_job_orphan(mm->job, mm->dh);
+	ike_rt_clear(&mm->rt);
+	free(mm->sai);
+	free(mm->id);
+	ike_arena_put(mm, sizeof(*mm));
+}
+
+/* ---- up ---- */
+
+static void record(struct ike_engine *e, struct ike_p1 *p1, enum ike_record_kind kind,
+		   const char *reason)
+{
+	struct ike_p1_info info;
+	struct ike_record rec = {.kind = kind, .when = e->now, .p1 = &info, .reason = reason};
+	uint64_t tx;
+
+	ike_p1_view(p1, &info);
+	e->ops.record(e->ctx, &rec, &tx);
+}
+
+static void log_up(struct ike_engine *e, struct ike_p1 *p1)
+{
+	char local[CS_ENDPOINT_STRLEN], remote[CS_ENDPOINT_STRLEN], suite[80];
+	char local_id[IKE_ID_TEXT], remote_id[IKE_ID_TEXT];
+	const struct ike_peer *peer = p1->peer;
+	struct cs_bytes lid = {peer->ids, peer->local_id_len};
+	struct cs_bytes rid = {peer->ids + peer->local_id_len, peer->remote_id_len};
+
+	ike_logf(e, ike_p1_ctx(p1), CSM_P1_UP, p1->generation, p1->tunnel, rule_name(p1),
+		 cs_endpoint_text(&p1->sid.local, local),
+		 ike_ident_text(lid, local_id, sizeof(local_id)),
+		 cs_endpoint_text(&p1->sid.remote, remote),
+		 ike_ident_text(rid, remote_id, sizeof(remote_id)),
+		 ike_p1_suite_text(&p1->suite, suite, sizeof(suite)), p1->life_seconds);
+}
+
+int ike_p1_up(struct ike_engine *e, struct ike_p1 *p1, struct cs_bytes remote_id,
+	      struct cs_err *err)
+{
+	struct cs_bytes own = {p1->mm->id, p1->mm->id_len};
+	uint64_t life = p1->suite.life_seconds ? p1->suite.life_seconds : IKE_LIFE_DEFAULT;
+	struct ike_peer *peer = ike_peer_get(e, &p1->sid.local.addr, &p1->sid.remote.addr, own,
+					     remote_id);
+
+	if (!peer)
+		return cs_fail(err, CS_ENOMEM, "no memory for the peer");
+	p1->peer = peer;
+	ike_list_add_head(&peer->p1s, &p1->in_peer);
+	p1->authenticated = true;
+	p1->state = IKE_MM_DONE;
+	p1->up = ike_serial(e);
+	p1->life_seconds = life > UINT32_MAX / 1000 ? UINT32_MAX / 1000 : (uint32_t)life;
+	p1->life_kbytes = p1->suite.life_kbytes;
+	p1->established = e->now.wall;
+	p1->expires = e->now.wall + p1->life_seconds;
+	ike_half_leave_p1(e, p1);
+	ike_table_remove(&e->targets, &p1->by_target);
+	ike_p1_end_main(p1);
+	ike_timer_set(&e->timers, &p1->timer, e->now.mono + (uint64_t)p1->life_seconds * 1000);
+	ike_timer_set(&e->timers, &p1->linger, e->now.mono + IKE_REPEAT_MS);
+	e->stats.p1_up++;
+	log_up(e, p1);
+	record(e, p1, IKE_REC_P1_UP, "");
+	ike_tell(e, IKE_EV_P1_UP, p1->instance, p1->tunnel, 0, rule_name(p1), "");
+	return 0;
+}
+
+/* Those that waited for it begin. */
+void ike_p1_start_waiting(struct ike_engine *e, struct ike_p1 *p1)
+{
+	struct ike_list *l, *next;
+
+	for (l = p1->p2s.next; l != &p1->p2s && !p1->dead; l = next) {
+		struct ike_p2 *p2 = IKE_OF(l, struct ike_p2, in_p1);
+
+		next = l->next;
+		if (p2->state == IKE_QM_PENDING)
+			ike_quick_start(e, p2);
+	}
+}
+
+/* ---- down ---- */
+
+/* The exchanges under it end with it; pairs that are up live on without it. */
+static void end_exchanges(struct ike_engine *e, struct ike_p1 *p1, const char *reason)
+{
+	struct ike_list *l = p1->p2s.next;
+
+	while (l != &p1->p2s) {
+		struct ike_p2 *p2 = IKE_OF(l, struct ike_p2, in_p1);
+
+		l = l->next;
+		if (p2->state != IKE_QM_DONE)
+			ike_p2_fail(e, p2, false, "%s", reason);
+	}
+}
+
+void ike_p1_fail(struct ike_engine *e, struct ike_p1 *p1, const char *format, ...)
+{
+	char reason[sizeof(((struct cs_err *)0)->text)], peer[CS_ENDPOINT_STRLEN];
+	va_list ap;
+
+	if (p1->dead)
+		return;
+	va_start(ap, format);
+	vsnprintf(reason, sizeof(reason), format, ap);
+	va_end(ap);
+	e->stats.p1_failed++;
+	ike_logf(e, ike_p1_ctx(p1), CSM_P1_FAILED, p1->tunnel,
+		 cs_endpoint_text(&p1->sid.remote, peer), rule_name(p1), reason);
+	ike_tell(e, IKE_EV_FAILED, p1->instance, p1->tunnel, 0, rule_name(p1), reason);
+	end_exchanges(e, p1, reason);
+	ike_p1_unlink(e, p1);
+}
+
+void ike_p1_down(struct ike_engine *e, struct ike_p1 *p1, bool tell, const char *reason)
+{
+	char peer[CS_ENDPOINT_STRLEN];
+
+	if (p1->dead)
+		return;
+	if (!p1->up) {
+		ike_p1_fail(e, p1, "%s", reason);
+		return;
+	}
+	end_exchanges(e, p1, reason);
+	if (tell)
+		ike_delete_p1(e, p1);
+	ike_logf(e, ike_p1_ctx(p1), CSM_P1_DOWN, p1->generation, p1->tunnel,
+		 cs_endpoint_text(&p1->sid.remote, peer), reason);
+	record(e, p1, IKE_REC_P1_DOWN, reason);
+	ike_tell(e, IKE_EV_P1_DOWN, p1->instance, p1->tunnel, 0, rule_name(p1), reason);
+	ike_p1_unlink(e, p1);
+}
+
+/* ---- timers ---- */
+
+void ike_p1_timer(struct ike_engine *e, struct ike_timer *t)
+{
+	struct ike_p1 *p1 = IKE_OF(t, struct ike_p1, timer);
+
+	if (p1->up)
+		ike_p1_down(e, p1, true, "its lifetime is over");
+	else
+		ike_main_timeout(e, p1);
+}
+
+void ike_p1_linger(struct ike_engine *e, struct ike_timer *t)
+{
+	struct ike_p1 *p1 = IKE_OF(t, struct ike_p1, linger);
+
+	ike_answer_clear(&p1->answer);
+	ike_table_remove(&e->icookies, &p1->sid.by_icookie);
+}
+
+/* ---- INITIAL-CONTACT ---- */
+
+/*
+ * What the same identity pair had with us before this phase 1 began is gone at the peer.  What came
+ * up meanwhile, by a negotiation that crossed this one, is not.
+ */
+void ike_p1_initial_contact(struct ike_engine *e, struct ike_p1 *p1)
+{
+	static const char reason[] = "the peer has started afresh (INITIAL-CONTACT)";
+	char peer[CS_ENDPOINT_STRLEN];
+	struct ike_list *l;
+	unsigned n = 0;
+
+	for (l = p1->peer->p2s.next; l != &p1->peer->p2s;) {
+		struct ike_p2 *p2 = IKE_OF(l, struct ike_p2, in_peer);
+
+		l = l->next;
+		if (p2->up && p2->up < p1->sid.born) {
+			ike_p2_end(e, p2, false, reason);
+			n++;
+		}
+	}
+	for (l = p1->peer->p1s.next; l != &p1->peer->p1s;) {
+		struct ike_p1 *other = IKE_OF(l, struct ike_p1, in_peer);
+
+		l = l->next;
+		if (other != p1 && other->up < p1->sid.born) {
+			ike_p1_down(e, other, false, reason);
+			n++;
+		}
+	}
+	if (n)
+		ike_logf(e, ike_p1_ctx(p1), CSM_INITIAL_CONTACT,
+			 cs_endpoint_text(&p1->sid.remote, peer), n);
+}

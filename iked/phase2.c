@@ -1,0 +1,453 @@
+/*
+ * The life of a phase 2 SA pair around its exchange: keys, the commit gate, the kernel, records.
+ * Nothing keyed enters the kernel before the store has the intent; every intent gets one result and
+ * every pair that came up one record of its end.
+ */
+#include <netinet/in.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "iked/engine_private.h"
+
+/* ---- what a pair is ---- */
+
+uint8_t ike_p2_ipproto(const struct ike_p2 *p2)
+{
+	const struct pol_data_offer *first = &p2->rule->vpn->offers[0];
+
+	if (p2->suite.protocol)
+		return p2->suite.protocol == POL_AH ? IPPROTO_AH : IPPROTO_ESP;
+	return !first->cipher && first->auth_proto == POL_AH ? IPPROTO_AH : IPPROTO_ESP;
+}
+
+bool ike_p2_transport_ok(const struct ike_tunnel *t)
+{
+	return cs_range_is_single(&t->selector.local) && cs_range_is_single(&t->selector.remote) &&
+	       cs_addr_equal(&t->selector.local.lo, &t->local) &&
+	       cs_addr_equal(&t->selector.remote.lo, &t->remote);
+}
+
+static struct xf_said said_in(const struct ike_p2 *p2)
+{
+	return (struct xf_said){p2->tunnel->local, ike_p2_ipproto(p2), p2->spi_in};
+}
+
+static struct xf_said said_out(const struct ike_p2 *p2)
+{
+	return (struct xf_said){p2->tunnel->remote, ike_p2_ipproto(p2), p2->spi_out};
+}
+
+static const char *peer_text(const struct ike_p2 *p2, char buf[static CS_ADDR_STRLEN])
+{
+	return cs_addr_text(&p2->tunnel->remote, buf);
+}
+
+static enum xf_mode mode_of(const struct ike_p2 *p2)
+{
+	return p2->suite.encap == POL_TRANSPORT ? XF_TRANSPORT : XF_TUNNEL;
+}
+
+void ike_p2_settle_life(struct ike_engine *e, struct ike_p2 *p2)
+{
+	struct ike_tunnel *t = p2->tunnel;
+	uint64_t life = p2->suite.life_seconds ? p2->suite.life_seconds : IKE_LIFE_DEFAULT;
+
+	if (life > UINT32_MAX / 1000)
+		life = UINT32_MAX / 1000;
+	if (!t->vpn_expires && p2->rule->vpn->vpn_life)
+		t->vpn_expires = e->now.wall + p2->rule->vpn->vpn_life;
+	if (t->vpn_expires && t->vpn_expires - e->now.wall < (int64_t)life)
+		life = t->vpn_expires > e->now.wall ? (uint64_t)(t->vpn_expires - e->now.wall) : 1;
+	p2->life_seconds = (uint32_t)life;
+	p2->life_kbytes = p2->suite.life_kbytes;
+}
+
+int ike_p2_keymat(struct ike_p2 *p2, struct cs_bytes gxy, struct cs_err *err)
+{
+	struct ike_quick *qm = p2->qm;
+	const struct cs_hash *h = p2->p1->suite.hash;
+	struct cs_bytes ni = {qm->ni.data, qm->ni.len}, nr = {qm->nr.data, qm->nr.len};
+	uint8_t proto = (uint8_t)p2->suite.protocol;
+	int rc;
+
+	qm->keymat_len = ike_p2_keymat_len(&p2->suite);
+	if (!qm->keymat_len || qm->keymat_len > sizeof(qm->keymat_in))
+		return cs_fail(err, CS_ECRYPTO, "the agreed offer needs %zu bytes of keys",
+			       qm->keymat_len);
+	rc = ike_keymat(h, p2->p1->keys->d, gxy, proto, p2->spi_in, ni, nr, qm->keymat_in,
+			qm->keymat_len, err);
+	if (!rc)
+		rc = ike_keymat(h, p2->p1->keys->d, gxy, proto, p2->spi_out, ni, nr, qm->keymat_out,
+				qm->keymat_len, err);
+	return rc;
+}
+
+/* ---- the commit gate ---- */
+
+static enum ike_done record(struct ike_engine *e, const struct ike_p2 *p2,
+			    enum ike_record_kind kind, const struct xf_counters *in,
+			    const struct xf_counters *out, const char *reason, uint64_t *tx)
+{
+	struct ike_p1_info p1;
+	struct ike_p2_info info;
+	struct ike_record rec = {
+		.kind = kind,
+		.when = e->now,
+		.intent = kind == IKE_REC_P2_UP || kind == IKE_REC_P2_FAILED ? p2->tx : 0,
+		.p1 = p2->p1 ? &p1 : NULL,
+		.p2 = &info,
+		.in = in,
+		.out = out,
+		.reason = reason,
+	};
+
+	if (p2->p1)
+		ike_p1_view(p2->p1, &p1);
+	ike_p2_view(p2, &info);
+	return e->ops.record(e->ctx, &rec, tx);
+}
+
+void ike_p2_committed(struct ike_engine *e, struct ike_p2 *p2, int status)
+{
+	ike_table_remove(&e->txs, &p2->by_tx);
+	if (!p2->qm || p2->qm->committed)
+		return;
+	if (status) {
+		ike_p2_fail(e, p2, true, "its record could not be stored (%s), nothing is installed",
+			    cs_code_name((enum cs_code)status));
+		return;
+	}
+	p2->qm->committed = true;
+	if (p2->initiator)
+		ike_quick_init_commit(e, p2);
+	else
+		ike_quick_resp_commit(e, p2);
+}
+
+void ike_p2_intend(struct ike_engine *e, struct ike_p2 *p2)
+{
+	uint64_t tx = 0;
+	enum ike_done done = record(e, p2, IKE_REC_P2_INTENT, NULL, NULL, "", &tx);
+
+	p2->tx = tx;
+	p2->qm->intended = true;
+	if (done == IKE_LATER)
+		ike_p2_set_tx(e, p2, tx);
+	else
+		ike_p2_committed(e, p2, 0);
+}
+
+/* ---- the kernel ---- */
+
+static void fill_sa(const struct ike_engine *e, const struct ike_p2 *p2, bool outbound,
+		    struct xf_sa *sa)
+{
+	const struct ike_p2_suite *s = &p2->suite;
+	const uint8_t *key = outbound ? p2->qm->keymat_out : p2->qm->keymat_in;
+	size_t cipher_len = s->cipher ? s->cipher->key_bits / 8u + s->cipher->salt : 0;
+
+	memset(sa, 0, sizeof(*sa));
+	sa->id = outbound ? said_out(p2) : said_in(p2);
+	sa->src = outbound ? p2->tunnel->local : p2->tunnel->remote;
+	sa->reqid = p2->tunnel->reqid;
+	sa->mode = mode_of(p2);
+	sa->outbound = outbound;
+	sa->cipher = s->cipher;
+	sa->cipher_key = (struct cs_bytes){key, cipher_len};
+	sa->integ = s->integ;
+	sa->integ_key = (struct cs_bytes){key + cipher_len, p2->qm->keymat_len - cipher_len};
+	sa->selector = p2->tunnel->selector;
+	sa->hard_seconds = p2->life_seconds;
+	sa->hard_bytes = p2->life_kbytes * 1024;
+	sa->replay_window = outbound ? 0 : e->set.replay_window;
+	if (outbound && p2->qm->has_acquire)
+		sa->acquire_seq = p2->qm->acquire.seq;
+}
+
+static void refused(struct ike_engine *e, const struct ike_p2 *p2, const char *what,
+		    const struct cs_err *err)
+{
+	e->stats.kernel_refusals++;
+	ike_logf(e, ike_p2_ctx(p2), CSM_KERNEL_REFUSED, what, p2->tunnel->number, err->text);
+}
+
+int ike_p2_install_in(struct ike_engine *e, struct ike_p2 *p2, bool tell_first, struct cs_err *err)
+{
+	struct xf_sa sa;
+	int rc;
+
+	fill_sa(e, p2, false, &sa);
+	sa.tell_first_packet = tell_first;
+	rc = e->ops.sa_update(e->ctx, &sa, err);
+	/* The larval state may have timed out while the peer thought. */
+	if (rc == CS_ENOTFOUND)
+		rc = e->ops.sa_add(e->ctx, &sa, err);
+	if (rc) {
+		refused(e, p2, "the inbound SA", err);
+		return rc;
+	}
+	p2->larval = false;
+	p2->in_kernel = true;
+	return 0;
+}
+
+static void fill_policy(const struct ike_engine *e, const struct ike_tunnel *t,
+			struct xf_policy *p)
+{
+	memset(p, 0, sizeof(*p));
+	p->dir = XF_OUT;
+	p->selector = t->selector;
+	p->family = t->local.family;
+	p->priority = XF_PRIO_TUNNEL;
+	p->mark = xf_mark_value(&e->set.marking, t->rule_id);
+	p->mark_mask = xf_mark_mask(&e->set.marking);
+	p->action = XF_ALLOW;
+	p->has_template = true;
+	p->mode = t->mode;
+	p->proto = t->proto;
+	p->reqid = t->reqid;
+	if (t->mode == XF_TUNNEL) {
+		p->local = t->local;
+		p->remote = t->remote;
+	}
+}
+
+/* The tunnel's one outbound policy, made to fit this pair. */
+static int install_policy(struct ike_engine *e, struct ike_p2 *p2, struct cs_err *err)
+{
+	struct ike_tunnel *t = p2->tunnel, wanted = *t;
+	struct xf_policy policy;
+	int rc;
+
+	wanted.mode = mode_of(p2);
+	wanted.proto = ike_p2_ipproto(p2);
+	if (t->policy_in && t->mode == wanted.mode && t->proto == wanted.proto)
+		return 0;
+	fill_policy(e, &wanted, &policy);
+	rc = e->ops.policy_add(e->ctx, &policy, err);
+	if (rc) {
+		refused(e, p2, "the outbound policy", err);
+		return rc;
+	}
+	t->policy_in = true;
+	t->mode = wanted.mode;
+	t->proto = wanted.proto;
+	return 0;
+}
+
+int ike_p2_install_out(struct ike_engine *e, struct ike_p2 *p2, struct cs_err *err)
+{
+	struct xf_sa sa;
+	int rc;
+
+	fill_sa(e, p2, true, &sa);
+	rc = e->ops.sa_add(e->ctx, &sa, err);
+	if (rc) {
+		refused(e, p2, "the outbound SA", err);
+		return rc;
+	}
+	p2->out_kernel = true;
+	return install_policy(e, p2, err);
+}
+
+static bool another_outbound(const struct ike_p2 *p2)
+{
+	const struct ike_list *head = &p2->tunnel->p2s;
+
+	for (const struct ike_list *l = head->next; l != head; l = l->next) {
+		const struct ike_p2 *other = IKE_OF(l, struct ike_p2, in_tunnel);
+
+		if (other != p2 && other->out_kernel)
+			return true;
+	}
+	return false;
+}
+
+/* The policy goes before the last pair, so that no packet meets a policy without an SA. */
+static void uninstall(struct ike_engine *e, struct ike_p2 *p2)
+{
+	struct ike_tunnel *t = p2->tunnel;
+	struct xf_said in = said_in(p2), out = said_out(p2);
+	struct xf_policy policy;
+	struct cs_err err;
+
+	if (t->policy_in && !another_outbound(p2)) {
+		fill_policy(e, t, &policy);
+		e->ops.policy_delete(e->ctx, &policy, &err);
+		t->policy_in = false;
+	}
+	if (p2->out_kernel)
+		e->ops.sa_delete(e->ctx, &out, &err);
+	if (p2->in_kernel || p2->larval)
+		e->ops.sa_delete(e->ctx, &in, &err);
+	p2->out_kernel = p2->in_kernel = p2->larval = false;
+}
+
+/* ---- up ---- */
+
+void ike_p2_end_quick(struct ike_p2 *p2)
+{
+	struct ike_quick *qm = p2->qm;
+
+	if (!qm)
+		return;
+	p2->qm = NULL;
+	ike_job_orphan(qm->job, qm->dh);
+	ike_rt_clear(&qm->rt);
+	ike_arena_put(qm, sizeof(*qm));
+}
+
+/* More generations than the bound: the oldest that is up goes. */
+static void bound_generations(struct ike_engine *e, struct ike_tunnel *t)
+{
+	struct ike_p2 *oldest = NULL;
+	unsigned n = 0;
+
+	for (struct ike_list *l = t->p2s.next; l != &t->p2s; l = l->next) {
+		struct ike_p2 *p2 = IKE_OF(l, struct ike_p2, in_tunnel);
+
+		if (!p2->up)
+			continue;
+		n++;
+		if (!oldest || p2->up < oldest->up)
+			oldest = p2;
+	}
+	if (n > IKE_GENERATIONS_MAX)
+		ike_p2_down(e, oldest, true, NULL, "newer generations of the tunnel took its place");
+}
+
+void ike_p2_up(struct ike_engine *e, struct ike_p2 *p2)
+{
+	char suite[100], selector[CS_SELECTOR_STRLEN];
+	uint64_t tx;
+
+	p2->state = IKE_QM_DONE;
+	p2->up = ike_serial(e);
+	p2->installed = e->now.wall;
+	p2->expires = e->now.wall + p2->life_seconds;
+	ike_p2_end_quick(p2);
+	ike_timer_set(&e->timers, &p2->timer, e->now.mono + (uint64_t)p2->life_seconds * 1000);
+	ike_timer_set(&e->timers, &p2->linger, e->now.mono + IKE_REPEAT_MS);
+	e->stats.p2_up++;
+	ike_logf(e, ike_p2_ctx(p2), CSM_P2_UP, p2->generation, p2->tunnel->number, p2->rule->name,
+		 ike_p2_suite_text(&p2->suite, suite, sizeof(suite)),
+		 cs_selector_text(&p2->tunnel->selector, selector), p2->spi_in, p2->spi_out,
+		 p2->life_seconds);
+	record(e, p2, IKE_REC_P2_UP, NULL, NULL, "", &tx);
+	ike_tell(e, IKE_EV_P2_UP, p2->instance, p2->parent, p2->tunnel->number, p2->rule->name, "");
+	bound_generations(e, p2->tunnel);
+}
+
+/* ---- down ---- */
+
+void ike_p2_fail(struct ike_engine *e, struct ike_p2 *p2, bool tell, const char *format, ...)
+{
+	char reason[sizeof(((struct cs_err *)0)->text)], peer[CS_ADDR_STRLEN];
+	va_list ap;
+	uint64_t tx;
+
+	if (p2->dead)
+		return;
+	va_start(ap, format);
+	vsnprintf(reason, sizeof(reason), format, ap);
+	va_end(ap);
+	e->stats.p2_failed++;
+	ike_logf(e, ike_p2_ctx(p2), CSM_P2_FAILED, p2->tunnel->number, peer_text(p2, peer),
+		 p2->rule->name, reason);
+	uninstall(e, p2);
+	if (tell)
+		ike_delete_p2(e, p2);
+	if (p2->qm->intended)
+		record(e, p2, IKE_REC_P2_FAILED, NULL, NULL, reason, &tx);
+	if (p2->qm->has_acquire)
+		e->ops.larval_clear(e->ctx, &p2->qm->acquire);
+	ike_tell(e, IKE_EV_FAILED, p2->instance, p2->parent, p2->tunnel->number, p2->rule->name,
+		 reason);
+	ike_p2_unlink(e, p2);
+}
+
+static bool last_counters(struct ike_engine *e, const struct xf_said *id, const struct xf_expire *x,
+			  struct xf_counters *c)
+{
+	struct cs_err err;
+
+	if (x && x->id.spi == id->spi && x->id.proto == id->proto &&
+	    cs_addr_equal(&x->id.dst, &id->dst)) {
+		*c = x->counters;
+		return true;
+	}
+	return !e->ops.sa_counters(e->ctx, id, c, &err);
+}
+
+void ike_p2_down(struct ike_engine *e, struct ike_p2 *p2, bool tell, const struct xf_expire *x,
+		 const char *reason)
+{
+	struct xf_said in_id = said_in(p2), out_id = said_out(p2);
+	struct xf_counters in, out;
+	char peer[CS_ADDR_STRLEN];
+	bool have_in, have_out;
+	uint64_t tx;
+
+	if (p2->dead)
+		return;
+	have_in = last_counters(e, &in_id, x, &in);
+	have_out = last_counters(e, &out_id, x, &out);
+	uninstall(e, p2);
+	if (tell)
+		ike_delete_p2(e, p2);
+	e->stats.p2_down++;
+	ike_logf(e, ike_p2_ctx(p2), CSM_P2_DOWN, p2->generation, p2->tunnel->number,
+		 peer_text(p2, peer), reason);
+	record(e, p2, IKE_REC_P2_DOWN, have_in ? &in : NULL, have_out ? &out : NULL, reason, &tx);
+	ike_tell(e, IKE_EV_P2_DOWN, p2->instance, p2->parent, p2->tunnel->number, p2->rule->name,
+		 reason);
+	ike_p2_unlink(e, p2);
+}
+
+void ike_p2_end(struct ike_engine *e, struct ike_p2 *p2, bool tell, const char *reason)
+{
+	if (p2->up)
+		ike_p2_down(e, p2, tell, NULL, reason);
+	else
+		ike_p2_fail(e, p2, tell, "%s", reason);
+}
+
+/* A larval state may go: the SA is added anew with the peer's answer. An installed one may not. */
+void ike_p2_larval_expired(struct ike_engine *e, struct ike_p2 *p2)
+{
+	if (p2->in_kernel)
+		ike_p2_fail(e, p2, true, "the kernel no longer has its inbound SA");
+	else
+		p2->larval = false;
+}
+
+/* ---- timers ---- */
+
+void ike_p2_timer(struct ike_engine *e, struct ike_timer *t)
+{
+	struct ike_p2 *p2 = IKE_OF(t, struct ike_p2, timer);
+	struct ike_p1 *p1 = p2->p1;
+	char peer[CS_ENDPOINT_STRLEN];
+
+	if (p2->up) {
+		ike_p2_down(e, p2, true, NULL, "its lifetime is over");
+		return;
+	}
+	if (p1 && ike_rt_again(e, &p2->qm->rt, &p2->timer, &p1->sid.local, &p1->sid.remote)) {
+		ike_logf(e, ike_p2_ctx(p2), CSM_RETRANSMIT, cs_endpoint_text(&p1->sid.remote, peer),
+			 p2->initiator ? 1u : 2u, p2->qm->rt.sent, p2->qm->rt.limit);
+		return;
+	}
+	ike_p2_fail(e, p2, true, "no usable answer to Quick Mode message %u after %u transmissions%s%s",
+		    p2->initiator ? 1u : 2u, p2->qm->rt.sent, p2->qm->cause[0] ? ": " : "",
+		    p2->qm->cause);
+}
+
+void ike_p2_linger(struct ike_engine *e, struct ike_timer *t)
+{
+	struct ike_p2 *p2 = IKE_OF(t, struct ike_p2, linger);
+
+	ike_answer_clear(&p2->answer);
+	ike_table_remove(&e->mids, &p2->by_mid);
+}

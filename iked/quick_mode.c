@@ -1,0 +1,155 @@
+/*
+ * Quick Mode (RFC 2409 section 5.5): what both roles do, and which message goes where.
+ */
+#include <string.h>
+
+#include "iked/engine_private.h"
+
+#define SPI_RESERVED 255u /* RFC 4303 section 2.1 */
+
+void ike_quick_note(struct ike_p2 *p2, const char *cause)
+{
+	size_t len = strnlen(cause, sizeof(p2->qm->cause) - 1);
+
+	memcpy(p2->qm->cause, cause, len);
+	p2->qm->cause[len] = 0;
+}
+
+void ike_quick_make_nonce(struct ike_engine *e, const struct ike_p1 *p1, struct ike_nonce *n)
+{
+	n->len = p1->suite.hash->len > 32 ? 32 : p1->suite.hash->len;
+	ike_random(e, n->data, n->len);
+}
+
+int ike_quick_take_ke(struct ike_p2 *p2, const struct isa_message *m, const struct cs_group *group,
+		      struct ike_nonce *nonce, struct cs_err *err)
+{
+	const struct isa_payload *ke = isa_find(m, ISA_KE, 0);
+	struct cs_bytes n = isa_find(m, ISA_NONCE, 0)->body;
+	struct ike_quick *qm = p2->qm;
+
+	if (n.len > sizeof(nonce->data))
+		return cs_fail(err, CS_EPARSE, "a nonce of %zu bytes is too long", n.len);
+	if (!group != !ke)
+		return cs_fail(err, CS_EPARSE, group ? "PFS was agreed, but there is no KE payload"
+						     : "a KE payload without PFS");
+	if (group && (ke->body.len != group->public_len || ke->body.len > sizeof(qm->peer_ke)))
+		return cs_fail(err, CS_EPARSE, "the KE payload has %zu bytes, %s has %u",
+			       ke->body.len, group->suite, group->public_len);
+	if (group) {
+		memcpy(qm->peer_ke, ke->body.p, ke->body.len);
+		qm->peer_ke_len = (uint16_t)ke->body.len;
+	}
+	memcpy(nonce->data, n.p, n.len);
+	nonce->len = (uint16_t)n.len;
+	return 0;
+}
+
+/* IDci, then IDcr. */
+void ike_quick_put_ids(struct isa_builder *b, const struct ike_p2 *p2)
+{
+	const struct cs_selector *s = &p2->tunnel->selector;
+	const struct cs_range *ci = p2->initiator ? &s->local : &s->remote;
+	const struct cs_range *cr = p2->initiator ? &s->remote : &s->local;
+
+	isa_payload_begin(b, ISA_ID);
+	ike_ident_put_selector(&b->w, ci, s->proto, p2->initiator ? s->local_port : s->remote_port);
+	isa_payload_end(b);
+	isa_payload_begin(b, ISA_ID);
+	ike_ident_put_selector(&b->w, cr, s->proto, p2->initiator ? s->remote_port : s->local_port);
+	isa_payload_end(b);
+}
+
+int ike_quick_check_spi(uint32_t spi, struct cs_err *err)
+{
+	if (spi <= SPI_RESERVED)
+		return cs_fail(err, CS_EPARSE, "SPI %08x is reserved", spi);
+	return 0;
+}
+
+int ike_quick_send(struct ike_engine *e, struct ike_p2 *p2, size_t len, struct cs_err *err)
+{
+	p2->p1->bytes += len;
+	return ike_rt_start(e, &p2->qm->rt, &p2->timer, &p2->p1->sid.local, &p2->p1->sid.remote,
+			    e->out, len, err);
+}
+
+static void drop(struct ike_engine *e, const struct ike_p1 *p1, const char *why)
+{
+	char peer[CS_ENDPOINT_STRLEN];
+
+	ike_logf(e, ike_p1_ctx(p1), CSM_DROPPED, "Quick Mode",
+		 cs_endpoint_text(&p1->sid.remote, peer), why);
+}
+
+/* Message 1 of an exchange that the peer begins. */
+static void receive_first(struct ike_engine *e, struct ike_p1 *p1, const struct isa_header *h,
+			  const uint8_t *data, uint64_t digest)
+{
+	uint8_t iv[IKE_BLOCK_MAX];
+	struct cs_err err = {0};
+	struct isa_message m;
+	int rc;
+
+	if (ike_mid_used(p1, h->message_id)) {
+		e->stats.dropped_unknown++;
+		return;
+	}
+	rc = ike_phase2_iv(p1->suite.hash, p1->suite.cipher, p1->iv, h->message_id, iv, &err);
+	if (!rc)
+		rc = ike_open(e, p1, h, data, ISA_STEP_QUICK_1, iv, NULL, NULL, &m, &err);
+	if (!rc && ike_mid_use(p1, h->message_id))
+		rc = cs_fail(&err, CS_ENOMEM, "no memory for a message id");
+	if (rc) {
+		drop(e, p1, err.text);
+		return;
+	}
+	p1->bytes += h->length;
+	ike_quick_receive1(e, p1, &m, iv, digest);
+}
+
+/* Message 2 or 3 of an exchange that we know. */
+static void receive_next(struct ike_engine *e, struct ike_p2 *p2, const struct isa_header *h,
+			 const uint8_t *data, uint64_t digest)
+{
+	enum isa_step step = p2->initiator ? ISA_STEP_QUICK_2 : ISA_STEP_QUICK_3;
+	enum ike_quick_state waiting = p2->initiator ? IKE_QM_SENT_1 : IKE_QM_SENT_2;
+	struct cs_err err = {0};
+	struct isa_message m;
+
+	if (p2->state != waiting) {
+		e->stats.dropped_unknown++;
+		return;
+	}
+	if (ike_open(e, p2->p1, h, data, step, p2->qm->iv, &p2->qm->ni, &p2->qm->nr, &m, &err)) {
+		drop(e, p2->p1, err.text);
+		return;
+	}
+	p2->p1->bytes += h->length;
+	p2->qm->request = digest;
+	if (p2->initiator)
+		ike_quick_receive2(e, p2, &m);
+	else
+		ike_quick_receive3(e, p2, &m);
+}
+
+void ike_quick_receive(struct ike_engine *e, struct ike_p1 *p1, const struct isa_header *h,
+		       const uint8_t *data, size_t len)
+{
+	uint64_t digest = ike_digest(e, data, len);
+	struct ike_p2 *p2;
+
+	if (!p1->authenticated) {
+		e->stats.dropped_unknown++;
+		return;
+	}
+	p2 = ike_p2_by_mid(e, p1, h->message_id);
+	if (p2 && p2->answer.data && p2->answer.digest == digest) {
+		e->stats.repeats_answered++;
+		ike_send(e, &p1->sid.local, &p1->sid.remote, p2->answer.data, p2->answer.len);
+	} else if (p2) {
+		receive_next(e, p2, h, data, digest);
+	} else {
+		receive_first(e, p1, h, data, digest);
+	}
+}

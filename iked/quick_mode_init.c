@@ -1,0 +1,217 @@
+/*
+ * Quick Mode as initiator.  Order: SPI, message 1; answer checked, keys, intent; when the store has
+ * it both SAs and the policy enter the kernel, and only then message 3 leaves.
+ */
+#include <string.h>
+
+#include "iked/engine_private.h"
+
+static void fail_err(struct ike_engine *e, struct ike_p2 *p2, const struct cs_err *err)
+{
+	ike_p2_fail(e, p2, true, "%s", err->text);
+}
+
+static const struct cs_group *pfs_group(const struct ike_p2 *p2)
+{
+	unsigned number = p2->rule->vpn->initiate_pfs;
+
+	return number == POL_PFS_NONE ? NULL : cs_group_by_number(number);
+}
+
+static int build_message1(struct ike_engine *e, struct ike_p2 *p2, size_t *len, struct cs_err *err)
+{
+	const struct cs_group *group = pfs_group(p2);
+	struct ike_quick *qm = p2->qm;
+	struct isa_builder b;
+	int rc;
+
+	rc = ike_phase2_iv(p2->p1->suite.hash, p2->p1->suite.cipher, p2->p1->iv, p2->mid, qm->iv,
+			   err);
+	if (rc)
+		return rc;
+	ike_quick_make_nonce(e, p2->p1, &qm->ni);
+	ike_seal_begin(e, p2->p1, &b, ISA_QUICK, p2->mid, IKE_SEAL_HASH1);
+	isa_payload_begin(&b, ISA_SA);
+	rc = ike_p2_offer(p2->rule->vpn, group ? group->number : POL_PFS_NONE,
+			  ike_p2_transport_ok(p2->tunnel), -1, p2->spi_in, &b.w, err);
+	if (rc)
+		return rc;
+	isa_payload_end(&b);
+	isa_put(&b, ISA_NONCE, qm->ni.data, qm->ni.len);
+	if (group) {
+		struct cs_bytes ke = ike_dh_public(qm->dh);
+
+		isa_put(&b, ISA_KE, ke.p, ke.len);
+	}
+	ike_quick_put_ids(&b, p2);
+	*len = ike_seal_end(e, p2->p1, &b, p2->mid, IKE_SEAL_HASH1, NULL, NULL, qm->iv, err);
+	return *len ? 0 : CS_ECRYPTO;
+}
+
+static void send1(struct ike_engine *e, struct ike_p2 *p2)
+{
+	struct cs_err err = {0};
+	size_t len;
+
+	if (build_message1(e, p2, &len, &err) || ike_quick_send(e, p2, len, &err)) {
+		fail_err(e, p2, &err);
+		return;
+	}
+	p2->state = IKE_QM_SENT_1;
+}
+
+void ike_quick_start(struct ike_engine *e, struct ike_p2 *p2)
+{
+	const struct cs_group *group = pfs_group(p2);
+	const struct ike_tunnel *t = p2->tunnel;
+	enum xf_mode mode = ike_p2_transport_ok(t) && p2->rule->vpn->offers[0].encap == POL_TRANSPORT
+				    ? XF_TRANSPORT
+				    : XF_TUNNEL;
+	char selector[CS_SELECTOR_STRLEN];
+	struct cs_err err = {0};
+	uint32_t spi;
+
+	ike_logf(e, ike_p2_ctx(p2), CSM_P2_START, t->number, "initiator", p2->rule->name,
+		 cs_selector_text(&t->selector, selector), p2->parent);
+	p2->state = IKE_QM_BUSY_1;
+	p2->peer = p2->p1->peer;
+	ike_list_add_head(&p2->peer->p2s, &p2->in_peer);
+	if (e->ops.sa_spi(e->ctx, &t->remote, &t->local, ike_p2_ipproto(p2), t->reqid, mode, &spi,
+			  &err)) {
+		e->stats.kernel_refusals++;
+		fail_err(e, p2, &err);
+		return;
+	}
+	p2->larval = true;
+	ike_p2_set_spi_in(e, p2, spi);
+	ike_p2_set_mid(e, p2, ike_new_mid(e, p2->p1));
+	if (!group)
+		send1(e, p2);
+	else if (ike_job_start(e, NULL, p2, group, (struct cs_bytes){NULL, 0}, &err))
+		fail_err(e, p2, &err);
+}
+
+/* ---- message 2 ---- */
+
+/* The responder may leave the identities out when they are the addresses (RFC 2409 section 5.5). */
+static int check_ids(const struct ike_p2 *p2, const struct isa_message *m, struct cs_err *err)
+{
+	const struct cs_selector *s = &p2->tunnel->selector;
+	const struct isa_payload *ci = isa_find(m, ISA_ID, 0), *cr = isa_find(m, ISA_ID, 1);
+	uint8_t family = p2->tunnel->local.family, ci_proto, cr_proto;
+	uint16_t ci_port, cr_port;
+	struct cs_range local, remote;
+	int rc;
+
+	if (!ci || !cr) {
+		if (ike_p2_transport_ok(p2->tunnel) && !s->proto)
+			return 0;
+		return cs_fail(err, CS_EPARSE, "the answer does not repeat the identities");
+	}
+	rc = ike_ident_get_selector(ci->body, family, &local, &ci_proto, &ci_port, err);
+	if (!rc)
+		rc = ike_ident_get_selector(cr->body, family, &remote, &cr_proto, &cr_port, err);
+	if (rc)
+		return rc;
+	if (!cs_range_equal(&local, &s->local) || !cs_range_equal(&remote, &s->remote) ||
+	    ci_proto != s->proto || cr_proto != s->proto || ci_port != s->local_port ||
+	    cr_port != s->remote_port)
+		return cs_fail(err, CS_EPOLICY, "the answer's identities are not those we sent");
+	return 0;
+}
+
+static int check_answer(struct ike_p2 *p2, const struct isa_message *m, struct cs_err *err)
+{
+	const struct cs_group *group = pfs_group(p2);
+	unsigned offer;
+	int rc;
+
+	rc = ike_p2_accept(isa_find(m, ISA_SA, 0)->body, p2->rule->vpn,
+			   group ? group->number : POL_PFS_NONE, ike_p2_transport_ok(p2->tunnel),
+			   &p2->suite, &offer, err);
+	if (!rc)
+		rc = ike_quick_check_spi(p2->suite.spi, err);
+	if (!rc)
+		rc = check_ids(p2, m, err);
+	if (!rc)
+		rc = ike_quick_take_ke(p2, m, group, &p2->qm->nr, err);
+	return rc;
+}
+
+static void finish_keys(struct ike_engine *e, struct ike_p2 *p2, struct cs_bytes gxy)
+{
+	struct cs_err err = {0};
+
+	if (ike_p2_keymat(p2, gxy, &err))
+		fail_err(e, p2, &err);
+	else
+		ike_p2_intend(e, p2);
+}
+
+/* The message is authentic: an answer that we cannot take ends the exchange, and the peer is told. */
+void ike_quick_receive2(struct ike_engine *e, struct ike_p2 *p2, const struct isa_message *m)
+{
+	const struct cs_group *group = pfs_group(p2);
+	struct cs_err err = {0};
+
+	ike_rt_clear(&p2->qm->rt);
+	ike_timer_stop(&e->timers, &p2->timer);
+	p2->state = IKE_QM_BUSY_3;
+	if (check_answer(p2, m, &err)) {
+		fail_err(e, p2, &err);
+		return;
+	}
+	ike_p2_set_spi_in(e, p2, p2->spi_in); /* the protocol is known now */
+	ike_p2_set_spi_out(e, p2, p2->suite.spi);
+	ike_p2_settle_life(e, p2);
+	if (!group)
+		finish_keys(e, p2, (struct cs_bytes){NULL, 0});
+	else if (ike_job_start(e, NULL, p2, group,
+			       (struct cs_bytes){p2->qm->peer_ke, p2->qm->peer_ke_len}, &err))
+		fail_err(e, p2, &err);
+}
+
+void ike_quick_init_job(struct ike_engine *e, struct ike_p2 *p2, struct ike_pk_job *job)
+{
+	if (job->status)
+		fail_err(e, p2, &job->err);
+	else if (job->kind == IKE_PK_KEYPAIR)
+		send1(e, p2);
+	else
+		finish_keys(e, p2, (struct cs_bytes){job->secret, job->group->secret_len});
+}
+
+/* ---- message 3 ---- */
+
+static int send3(struct ike_engine *e, struct ike_p2 *p2, struct cs_err *err)
+{
+	struct ike_quick *qm = p2->qm;
+	struct ike_p1 *p1 = p2->p1;
+	struct isa_builder b;
+	size_t len;
+
+	ike_seal_begin(e, p1, &b, ISA_QUICK, p2->mid, IKE_SEAL_HASH3);
+	len = ike_seal_end(e, p1, &b, p2->mid, IKE_SEAL_HASH3, &qm->ni, &qm->nr, qm->iv, err);
+	if (!len)
+		return CS_ECRYPTO;
+	if (ike_answer_keep(&p2->answer, qm->request, e->out, len))
+		return cs_fail(err, CS_ENOMEM, "no memory to keep a message");
+	p1->bytes += len;
+	ike_send(e, &p1->sid.local, &p1->sid.remote, e->out, len);
+	return 0;
+}
+
+void ike_quick_init_commit(struct ike_engine *e, struct ike_p2 *p2)
+{
+	struct cs_err err = {0};
+
+	if (!p2->p1) {
+		ike_p2_fail(e, p2, false, "its phase 1 SA is gone");
+		return;
+	}
+	if (ike_p2_install_in(e, p2, false, &err) || ike_p2_install_out(e, p2, &err) ||
+	    send3(e, p2, &err))
+		fail_err(e, p2, &err);
+	else
+		ike_p2_up(e, p2);
+}

@@ -1,0 +1,310 @@
+/*
+ * Quick Mode as responder.  Order: selectors, rule, offer, PFS; SPI; keys; intent; the inbound SA
+ * enters the kernel before message 2 leaves; the outbound SA and the policy follow with message 3
+ * or with the first packet that came through the inbound SA.
+ */
+#include <string.h>
+
+#include "iked/engine_private.h"
+
+/* Message 1, being judged. */
+struct request {
+	struct ike_p1 *p1;
+	const struct isa_message *m;
+	struct cs_selector selector; /* as seen from this host */
+	bool ids;
+	const struct pol_filter_rule *rule;
+	struct ike_p2_suite suite;
+	uint16_t notify; /* what to answer when it is refused */
+};
+
+/* ---- judging ---- */
+
+static int read_selector(struct request *q, struct cs_err *err)
+{
+	const struct isa_payload *ci = isa_find(q->m, ISA_ID, 0), *cr = isa_find(q->m, ISA_ID, 1);
+	const struct cs_addr *local = &q->p1->sid.local.addr, *remote = &q->p1->sid.remote.addr;
+	struct cs_selector *s = &q->selector;
+	uint8_t ci_proto, cr_proto;
+	int rc;
+
+	memset(s, 0, sizeof(*s));
+	q->notify = ISA_N_INVALID_ID_INFORMATION;
+	if (!ci || !cr) {
+		s->local = cs_range_single(local);
+		s->remote = cs_range_single(remote);
+		return 0;
+	}
+	q->ids = true;
+	rc = ike_ident_get_selector(ci->body, local->family, &s->remote, &ci_proto, &s->remote_port,
+				    err);
+	if (!rc)
+		rc = ike_ident_get_selector(cr->body, local->family, &s->local, &cr_proto,
+					    &s->local_port, err);
+	if (!rc && ci_proto != cr_proto)
+		rc = cs_fail(err, CS_EPARSE, "the identities name protocols %u and %u", ci_proto,
+			     cr_proto);
+	if (!rc && !ci_proto && (s->local_port || s->remote_port))
+		rc = cs_fail(err, CS_EPARSE, "the identities name ports without a protocol");
+	if (!rc)
+		s->proto = ci_proto;
+	return rc;
+}
+
+static int find_rule(struct ike_engine *e, struct request *q, struct cs_err *err)
+{
+	char selector[CS_SELECTOR_STRLEN], peer[CS_ENDPOINT_STRLEN];
+
+	q->rule = e->policy ? pol_dynamic_rule(e->policy, &q->selector, (time_t)e->now.wall) : NULL;
+	if (!q->rule)
+		return cs_fail(err, CS_EPOLICY, "no IpFilterRule with an IpDynVpnAction covers %s",
+			       cs_selector_text(&q->selector, selector));
+	if (q->rule->vpn->initiation == POL_INIT_LOCAL) {
+		ike_logf(e, ike_p1_ctx(q->p1), CSM_NOT_P2_RESPONDER, q->rule->name,
+			 q->rule->vpn->name, cs_endpoint_text(&q->p1->sid.remote, peer));
+		return cs_fail(err, CS_EPOLICY, "rule %s allows only this host to initiate",
+			       q->rule->name);
+	}
+	return 0;
+}
+
+static bool pfs_accepted(const struct pol_dynvpn_action *vpn, unsigned group)
+{
+	for (unsigned i = 0; i < vpn->n_accept_pfs; i++)
+		if (vpn->accept_pfs[i] == group)
+			return true;
+	return false;
+}
+
+static int choose_offer(struct ike_engine *e, struct request *q, bool transport_ok,
+			struct cs_err *err)
+{
+	const struct pol_dynvpn_action *vpn = q->rule->vpn;
+	struct ike_mismatch why = {""};
+	char peer[CS_ENDPOINT_STRLEN];
+	unsigned offer;
+	int rc;
+
+	q->notify = ISA_N_NO_PROPOSAL_CHOSEN;
+	rc = ike_p2_choose(isa_find(q->m, ISA_SA, 0)->body, vpn, transport_ok, &q->suite, &offer,
+			   &why, err);
+	if (rc == CS_EPOLICY) {
+		ike_logf(e, ike_p1_ctx(q->p1), CSM_P2_NO_PROPOSAL,
+			 cs_endpoint_text(&q->p1->sid.remote, peer), q->rule->name, vpn->name,
+			 why.text);
+		return rc;
+	}
+	if (rc)
+		return rc;
+	if (!pfs_accepted(vpn, q->suite.group))
+		return cs_fail(err, CS_EPOLICY,
+			       "PFS group %u is not among the AcceptablePfs of action %s",
+			       q->suite.group, vpn->name);
+	return ike_quick_check_spi(q->suite.spi, err);
+}
+
+/* ---- the exchange ---- */
+
+static void fail_tell(struct ike_engine *e, struct ike_p2 *p2, unsigned notify,
+		      const struct cs_err *err)
+{
+	struct cs_bytes none = {NULL, 0};
+
+	if (notify && p2->p1)
+		ike_notify_p1(e, p2->p1, notify, (unsigned)p2->suite.protocol, none, none);
+	ike_p2_fail(e, p2, false, "%s", err->text);
+}
+
+static void finish_keys(struct ike_engine *e, struct ike_p2 *p2, struct cs_bytes gxy)
+{
+	struct cs_err err = {0};
+
+	if (ike_p2_keymat(p2, gxy, &err))
+		fail_tell(e, p2, ISA_N_NO_PROPOSAL_CHOSEN, &err);
+	else
+		ike_p2_intend(e, p2);
+}
+
+static struct ike_p2 *make_pair(struct ike_engine *e, const struct request *q)
+{
+	struct ike_tunnel *t = ike_tunnel_get(e, q->rule, &q->selector, &q->p1->sid.local.addr,
+					      &q->p1->sid.remote.addr);
+	struct ike_p2 *p2;
+
+	if (!t)
+		return NULL;
+	p2 = ike_p2_new(e, q->p1, e->policy, q->rule, t, false);
+	if (!p2) {
+		ike_tunnel_put(e, t);
+		return NULL;
+	}
+	p2->activation = IKE_ACT_REMOTE;
+	p2->state = IKE_QM_BUSY_2;
+	p2->suite = q->suite;
+	p2->qm->ids_sent = q->ids;
+	p2->peer = q->p1->peer;
+	ike_list_add_head(&p2->peer->p2s, &p2->in_peer);
+	ike_p2_set_mid(e, p2, q->m->header.message_id);
+	ike_p2_set_spi_out(e, p2, q->suite.spi);
+	return p2;
+}
+
+static void begin(struct ike_engine *e, const struct request *q, const uint8_t *iv, uint64_t digest)
+{
+	const struct cs_group *group = cs_group_by_number(q->suite.group);
+	char selector[CS_SELECTOR_STRLEN];
+	struct ike_p2 *p2 = make_pair(e, q);
+	struct cs_err err = {0};
+	enum xf_mode mode;
+	uint32_t spi;
+
+	if (!p2) {
+		e->stats.dropped_limit++;
+		return;
+	}
+	ike_logf(e, ike_p2_ctx(p2), CSM_P2_START, p2->tunnel->number, "responder", q->rule->name,
+		 cs_selector_text(&q->selector, selector), p2->parent);
+	memcpy(p2->qm->iv, iv, IKE_BLOCK_MAX);
+	p2->qm->request = digest;
+	mode = q->suite.encap == POL_TRANSPORT ? XF_TRANSPORT : XF_TUNNEL;
+	if (ike_quick_take_ke(p2, q->m, group, &p2->qm->ni, &err)) {
+		fail_tell(e, p2, ISA_N_INVALID_KEY_INFORMATION, &err);
+		return;
+	}
+	if (e->ops.sa_spi(e->ctx, &p2->tunnel->remote, &p2->tunnel->local, ike_p2_ipproto(p2),
+			  p2->tunnel->reqid, mode, &spi, &err)) {
+		e->stats.kernel_refusals++;
+		fail_tell(e, p2, ISA_N_NO_PROPOSAL_CHOSEN, &err);
+		return;
+	}
+	p2->larval = true;
+	ike_p2_set_spi_in(e, p2, spi);
+	ike_p2_settle_life(e, p2);
+	ike_quick_make_nonce(e, q->p1, &p2->qm->nr);
+	if (!group)
+		finish_keys(e, p2, (struct cs_bytes){NULL, 0});
+	else if (ike_job_start(e, NULL, p2, group, (struct cs_bytes){NULL, 0}, &err))
+		fail_tell(e, p2, 0, &err);
+}
+
+void ike_quick_receive1(struct ike_engine *e, struct ike_p1 *p1, const struct isa_message *m,
+			const uint8_t *iv, uint64_t digest)
+{
+	struct request q = {.p1 = p1, .m = m};
+	struct cs_bytes none = {NULL, 0};
+	char peer[CS_ENDPOINT_STRLEN];
+	struct cs_err err = {0};
+	bool transport_ok;
+	int rc = read_selector(&q, &err);
+
+	if (!rc)
+		rc = find_rule(e, &q, &err);
+	if (!rc) {
+		transport_ok = cs_range_is_single(&q.selector.local) &&
+			       cs_range_is_single(&q.selector.remote) &&
+			       cs_addr_equal(&q.selector.local.lo, &p1->sid.local.addr) &&
+			       cs_addr_equal(&q.selector.remote.lo, &p1->sid.remote.addr);
+		rc = choose_offer(e, &q, transport_ok, &err);
+	}
+	if (!rc) {
+		begin(e, &q, iv, digest);
+		return;
+	}
+	e->stats.p2_failed++;
+	ike_logf(e, ike_p1_ctx(p1), CSM_P2_REFUSED, cs_endpoint_text(&p1->sid.remote, peer),
+		 p1->tunnel, err.text);
+	ike_notify_p1(e, p1, q.notify, POL_ESP, none, none);
+}
+
+static void compute_secret(struct ike_engine *e, struct ike_p2 *p2, const struct cs_group *group)
+{
+	struct cs_err err = {0};
+
+	if (ike_job_start(e, NULL, p2, group,
+			  (struct cs_bytes){p2->qm->peer_ke, p2->qm->peer_ke_len}, &err))
+		fail_tell(e, p2, 0, &err);
+}
+
+void ike_quick_resp_job(struct ike_engine *e, struct ike_p2 *p2, struct ike_pk_job *job)
+{
+	if (job->status)
+		fail_tell(e, p2, ISA_N_INVALID_KEY_INFORMATION, &job->err);
+	else if (job->kind == IKE_PK_KEYPAIR)
+		compute_secret(e, p2, job->group);
+	else
+		finish_keys(e, p2, (struct cs_bytes){job->secret, job->group->secret_len});
+}
+
+/* ---- message 2 ---- */
+
+static int send2(struct ike_engine *e, struct ike_p2 *p2, struct cs_err *err)
+{
+	struct ike_quick *qm = p2->qm;
+	struct ike_p1 *p1 = p2->p1;
+	struct isa_builder b;
+	size_t len;
+	int rc;
+
+	ike_seal_begin(e, p1, &b, ISA_QUICK, p2->mid, IKE_SEAL_HASH2);
+	isa_payload_begin(&b, ISA_SA);
+	rc = ike_p2_answer(&p2->suite, p2->spi_in, &b.w, err);
+	if (rc)
+		return rc;
+	isa_payload_end(&b);
+	isa_put(&b, ISA_NONCE, qm->nr.data, qm->nr.len);
+	if (p2->suite.group) {
+		struct cs_bytes ke = ike_dh_public(qm->dh);
+
+		isa_put(&b, ISA_KE, ke.p, ke.len);
+	}
+	if (qm->ids_sent)
+		ike_quick_put_ids(&b, p2);
+	len = ike_seal_end(e, p1, &b, p2->mid, IKE_SEAL_HASH2, &qm->ni, NULL, qm->iv, err);
+	if (!len)
+		return CS_ECRYPTO;
+	if (ike_answer_keep(&p2->answer, qm->request, e->out, len))
+		return cs_fail(err, CS_ENOMEM, "no memory to keep a message");
+	return ike_quick_send(e, p2, len, err);
+}
+
+void ike_quick_resp_commit(struct ike_engine *e, struct ike_p2 *p2)
+{
+	struct cs_err err = {0};
+
+	if (!p2->p1) {
+		ike_p2_fail(e, p2, false, "its phase 1 SA is gone");
+	} else if (ike_p2_install_in(e, p2, true, &err)) {
+		fail_tell(e, p2, ISA_N_NO_PROPOSAL_CHOSEN, &err);
+	} else if (send2(e, p2, &err)) {
+		fail_tell(e, p2, ISA_N_NO_PROPOSAL_CHOSEN, &err);
+	} else {
+		p2->state = IKE_QM_SENT_2;
+	}
+}
+
+/* ---- the end ---- */
+
+static void complete(struct ike_engine *e, struct ike_p2 *p2)
+{
+	struct cs_err err = {0};
+
+	ike_rt_clear(&p2->qm->rt);
+	ike_timer_stop(&e->timers, &p2->timer);
+	if (ike_p2_install_out(e, p2, &err))
+		ike_p2_fail(e, p2, true, "%s", err.text);
+	else
+		ike_p2_up(e, p2);
+}
+
+void ike_quick_receive3(struct ike_engine *e, struct ike_p2 *p2, const struct isa_message *m)
+{
+	(void)m; /* its HASH was all it had to say */
+	complete(e, p2);
+}
+
+/* Only who has the keys can send through the inbound SA: as good as message 3. */
+void ike_quick_first_packet(struct ike_engine *e, struct ike_p2 *p2)
+{
+	if (!p2->initiator && p2->state == IKE_QM_SENT_2)
+		complete(e, p2);
+}

@@ -1,0 +1,87 @@
+/*
+ * Messages that wait for an answer and are sent again, and answers that are kept for the same
+ * question.  IkeInitWait doubles with each of IkeRetries.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "iked/engine_private.h"
+
+static uint64_t wait_after(const struct ike_engine *e, unsigned sent)
+{
+	unsigned doublings = sent - 1;
+
+	return (uint64_t)e->set.init_wait_ms << (doublings < 16 ? doublings : 16);
+}
+
+uint64_t ike_rt_total(const struct ike_engine *e)
+{
+	uint64_t total = 0;
+
+	for (unsigned sent = 1; sent <= e->set.retries + 1; sent++)
+		total += wait_after(e, sent);
+	return total;
+}
+
+int ike_rt_start(struct ike_engine *e, struct ike_retransmit *rt, struct ike_timer *timer,
+		 const struct cs_endpoint *local, const struct cs_endpoint *remote,
+		 const uint8_t *data, size_t len, struct cs_err *err)
+{
+	uint8_t *copy = malloc(len);
+
+	if (!copy)
+		return cs_fail(err, CS_ENOMEM, "no memory to keep a message of %zu bytes", len);
+	memcpy(copy, data, len);
+	ike_rt_clear(rt);
+	rt->data = copy;
+	rt->len = len;
+	rt->sent = 1;
+	rt->limit = e->set.retries + 1;
+	ike_send(e, local, remote, data, len);
+	ike_timer_set(&e->timers, timer, e->now.mono + wait_after(e, 1));
+	return 0;
+}
+
+bool ike_rt_again(struct ike_engine *e, struct ike_retransmit *rt, struct ike_timer *timer,
+		  const struct cs_endpoint *local, const struct cs_endpoint *remote)
+{
+	if (!rt->data || rt->sent >= rt->limit)
+		return false;
+	rt->sent++;
+	e->stats.retransmitted++;
+	ike_send(e, local, remote, rt->data, rt->len);
+	ike_timer_set(&e->timers, timer, e->now.mono + wait_after(e, rt->sent));
+	return true;
+}
+
+void ike_rt_hurry(struct ike_retransmit *rt)
+{
+	if (rt->limit > rt->sent + 2)
+		rt->limit = rt->sent + 2;
+}
+
+void ike_rt_clear(struct ike_retransmit *rt)
+{
+	free(rt->data);
+	memset(rt, 0, sizeof(*rt));
+}
+
+int ike_answer_keep(struct ike_answer *a, uint64_t digest, const uint8_t *data, size_t len)
+{
+	uint8_t *copy = malloc(len);
+
+	if (!copy)
+		return CS_ENOMEM;
+	memcpy(copy, data, len);
+	free(a->data);
+	a->digest = digest;
+	a->data = copy;
+	a->len = len;
+	return 0;
+}
+
+void ike_answer_clear(struct ike_answer *a)
+{
+	free(a->data);
+	memset(a, 0, sizeof(*a));
+}

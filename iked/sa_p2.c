@@ -1,0 +1,294 @@
+/*
+ * Phase 2 SA pairs and their tunnels in their tables. Nothing here sends, logs or decides.
+ */
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "iked/engine_private.h"
+
+/* ---- pairs ---- */
+
+static uint64_t hash_spi(const struct ike_engine *e, const struct cs_addr *addr, uint8_t proto,
+			 uint32_t spi)
+{
+	uint8_t key[24] = {addr->family, proto};
+
+	memcpy(key + 2, &spi, sizeof(spi));
+	memcpy(key + 6, addr->b, sizeof(addr->b));
+	return ike_siphash(e->table_key, key, sizeof(key));
+}
+
+static uint64_t hash_mid(const struct ike_engine *e, const struct ike_p1 *p1, uint32_t mid)
+{
+	return ike_hash_number(e, (uint64_t)p1->tunnel << 32 | mid);
+}
+
+struct ike_p2 *ike_p2_new(struct ike_engine *e, struct ike_p1 *p1, struct pol_policy *policy,
+			  const struct pol_filter_rule *rule, struct ike_tunnel *tunnel,
+			  bool initiator)
+{
+	struct ike_p2 *p2;
+
+	if (e->stats.p2_live >= e->set.max_p2)
+		return NULL;
+	p2 = calloc(1, sizeof(*p2));
+	if (!p2)
+		return NULL;
+	p2->qm = ike_arena_get(sizeof(*p2->qm));
+	if (!p2->qm || ike_timer_make(&e->timers, &p2->timer, ike_p2_timer))
+		goto fail;
+	if (ike_timer_make(&e->timers, &p2->linger, ike_p2_linger)) {
+		ike_timer_unmake(&e->timers, &p2->timer);
+		goto fail;
+	}
+	p2->p1 = p1;
+	p2->parent = p1->tunnel;
+	p2->policy = pol_ref(policy);
+	p2->rule = rule;
+	p2->tunnel = tunnel;
+	p2->generation = ++tunnel->generations;
+	p2->instance = ike_new_instance(e);
+	p2->initiator = initiator;
+	ike_list_init(&p2->in_peer);
+	ike_list_add_tail(&p1->p2s, &p2->in_p1);
+	ike_list_add_head(&tunnel->p2s, &p2->in_tunnel);
+	ike_list_add_head(&e->p2s, &p2->all);
+	e->stats.p2_live++;
+	return p2;
+fail:
+	ike_arena_put(p2->qm, sizeof(*p2->qm));
+	free(p2);
+	return NULL;
+}
+
+void ike_p2_unlink(struct ike_engine *e, struct ike_p2 *p2)
+{
+	if (p2->dead)
+		return;
+	p2->dead = true;
+	e->stats.p2_live--;
+	ike_table_remove(&e->spis_in, &p2->by_spi_in);
+	ike_table_remove(&e->spis_out, &p2->by_spi_out);
+	ike_table_remove(&e->mids, &p2->by_mid);
+	ike_table_remove(&e->txs, &p2->by_tx);
+	ike_list_remove(&p2->in_p1);
+	ike_list_remove(&p2->in_peer);
+	if (p2->peer)
+		ike_peer_put(e, p2->peer);
+	ike_list_remove(&p2->in_tunnel);
+	ike_tunnel_put(e, p2->tunnel);
+	ike_timer_unmake(&e->timers, &p2->timer);
+	ike_timer_unmake(&e->timers, &p2->linger);
+	ike_list_remove(&p2->all);
+	ike_list_add_tail(&e->dead_p2s, &p2->all);
+}
+
+void ike_bury_p2s(struct ike_engine *e)
+{
+	while (!ike_list_empty(&e->dead_p2s)) {
+		struct ike_p2 *p2 = IKE_OF(e->dead_p2s.next, struct ike_p2, all);
+
+		ike_list_remove(&p2->all);
+		ike_p2_end_quick(p2);
+		ike_answer_clear(&p2->answer);
+		pol_unref(p2->policy);
+		free(p2);
+	}
+	while (!ike_list_empty(&e->dead_tunnels)) {
+		struct ike_tunnel *t = IKE_OF(e->dead_tunnels.next, struct ike_tunnel, p2s);
+
+		ike_list_remove(&t->p2s);
+		free(t);
+	}
+}
+
+void ike_p2_set_mid(struct ike_engine *e, struct ike_p2 *p2, uint32_t mid)
+{
+	ike_table_remove(&e->mids, &p2->by_mid);
+	p2->mid = mid;
+	ike_table_add(&e->mids, &p2->by_mid, hash_mid(e, p2->p1, mid));
+}
+
+void ike_p2_set_spi_in(struct ike_engine *e, struct ike_p2 *p2, uint32_t spi)
+{
+	ike_table_remove(&e->spis_in, &p2->by_spi_in);
+	p2->spi_in = spi;
+	ike_table_add(&e->spis_in, &p2->by_spi_in,
+		      hash_spi(e, &p2->tunnel->local, ike_p2_ipproto(p2), spi));
+}
+
+void ike_p2_set_spi_out(struct ike_engine *e, struct ike_p2 *p2, uint32_t spi)
+{
+	ike_table_remove(&e->spis_out, &p2->by_spi_out);
+	p2->spi_out = spi;
+	ike_table_add(&e->spis_out, &p2->by_spi_out,
+		      hash_spi(e, &p2->tunnel->remote, ike_p2_ipproto(p2), spi));
+}
+
+void ike_p2_set_tx(struct ike_engine *e, struct ike_p2 *p2, uint64_t tx)
+{
+	ike_table_remove(&e->txs, &p2->by_tx);
+	p2->tx = tx;
+	ike_table_add(&e->txs, &p2->by_tx, ike_hash_number(e, tx));
+}
+
+struct mid_key {
+	const struct ike_p1 *p1;
+	uint32_t mid;
+};
+
+static bool match_mid(const struct ike_node *node, const void *key)
+{
+	const struct ike_p2 *p2 = IKE_OF(node, struct ike_p2, by_mid);
+	const struct mid_key *k = key;
+
+	return p2->p1 == k->p1 && p2->mid == k->mid;
+}
+
+struct ike_p2 *ike_p2_by_mid(const struct ike_engine *e, const struct ike_p1 *p1, uint32_t mid)
+{
+	struct mid_key key = {p1, mid};
+	struct ike_node *node = ike_table_find(&e->mids, hash_mid(e, p1, mid), match_mid, &key);
+
+	return node ? IKE_OF(node, struct ike_p2, by_mid) : NULL;
+}
+
+static bool match_tx(const struct ike_node *node, const void *key)
+{
+	return IKE_OF(node, struct ike_p2, by_tx)->tx == *(const uint64_t *)key;
+}
+
+struct ike_p2 *ike_p2_by_tx(const struct ike_engine *e, uint64_t tx)
+{
+	struct ike_node *node = ike_table_find(&e->txs, ike_hash_number(e, tx), match_tx, &tx);
+
+	return node ? IKE_OF(node, struct ike_p2, by_tx) : NULL;
+}
+
+struct spi_key {
+	const struct cs_addr *addr;
+	uint8_t proto;
+	uint32_t spi;
+};
+
+static bool match_spi_in(const struct ike_node *node, const void *key)
+{
+	const struct ike_p2 *p2 = IKE_OF(node, struct ike_p2, by_spi_in);
+	const struct spi_key *k = key;
+
+	return p2->spi_in == k->spi && ike_p2_ipproto(p2) == k->proto &&
+	       cs_addr_equal(&p2->tunnel->local, k->addr);
+}
+
+static bool match_spi_out(const struct ike_node *node, const void *key)
+{
+	const struct ike_p2 *p2 = IKE_OF(node, struct ike_p2, by_spi_out);
+	const struct spi_key *k = key;
+
+	return p2->spi_out == k->spi && ike_p2_ipproto(p2) == k->proto &&
+	       cs_addr_equal(&p2->tunnel->remote, k->addr);
+}
+
+struct ike_p2 *ike_p2_by_spi(const struct ike_engine *e, bool inbound, const struct cs_addr *addr,
+			     uint8_t proto, uint32_t spi)
+{
+	struct spi_key key = {addr, proto, spi};
+	uint64_t hash = hash_spi(e, addr, proto, spi);
+	struct ike_node *node;
+
+	if (inbound) {
+		node = ike_table_find(&e->spis_in, hash, match_spi_in, &key);
+		return node ? IKE_OF(node, struct ike_p2, by_spi_in) : NULL;
+	}
+	node = ike_table_find(&e->spis_out, hash, match_spi_out, &key);
+	return node ? IKE_OF(node, struct ike_p2, by_spi_out) : NULL;
+}
+
+/* ---- tunnels ---- */
+
+struct tunnel_key {
+	uint16_t rule_id;
+	const struct cs_selector *selector;
+	const struct cs_addr *local, *remote;
+};
+
+static uint64_t hash_tunnel(const struct ike_engine *e, const struct tunnel_key *k)
+{
+	const struct cs_selector *s = k->selector;
+	uint8_t ports[8] = {(uint8_t)(k->rule_id >> 8), (uint8_t)k->rule_id,
+			    s->proto,
+			    (uint8_t)(s->local_port >> 8), (uint8_t)s->local_port,
+			    (uint8_t)(s->remote_port >> 8), (uint8_t)s->remote_port};
+
+	return ike_hash_addrs(e, &s->local.lo, &s->remote.lo) ^
+	       ike_hash_addrs(e, k->local, k->remote) * 3 ^
+	       ike_siphash(e->table_key, ports, sizeof(ports));
+}
+
+static bool match_tunnel(const struct ike_node *node, const void *key)
+{
+	const struct ike_tunnel *t = IKE_OF(node, struct ike_tunnel, by_key);
+	const struct tunnel_key *k = key;
+
+	return t->rule_id == k->rule_id && cs_selector_equal(&t->selector, k->selector) &&
+	       cs_addr_equal(&t->local, k->local) && cs_addr_equal(&t->remote, k->remote);
+}
+
+struct ike_tunnel *ike_tunnel_find(const struct ike_engine *e, uint16_t rule_id,
+				   const struct cs_selector *selector, const struct cs_addr *local,
+				   const struct cs_addr *remote)
+{
+	struct tunnel_key key = {rule_id, selector, local, remote};
+	struct ike_node *node =
+		ike_table_find(&e->tunnels, hash_tunnel(e, &key), match_tunnel, &key);
+
+	return node ? IKE_OF(node, struct ike_tunnel, by_key) : NULL;
+}
+
+static bool match_y(const struct ike_node *node, const void *key)
+{
+	return IKE_OF(node, struct ike_tunnel, by_number)->number == *(const uint32_t *)key;
+}
+
+struct ike_tunnel *ike_tunnel_by_number(const struct ike_engine *e, uint32_t number)
+{
+	struct ike_node *node =
+		ike_table_find(&e->y_numbers, ike_hash_number(e, number), match_y, &number);
+
+	return node ? IKE_OF(node, struct ike_tunnel, by_number) : NULL;
+}
+
+struct ike_tunnel *ike_tunnel_get(struct ike_engine *e, const struct pol_filter_rule *rule,
+				  const struct cs_selector *selector, const struct cs_addr *local,
+				  const struct cs_addr *remote)
+{
+	struct tunnel_key key = {rule->id, selector, local, remote};
+	struct ike_tunnel *t = ike_tunnel_find(e, rule->id, selector, local, remote);
+
+	if (t)
+		return t;
+	t = calloc(1, sizeof(*t));
+	if (!t)
+		return NULL;
+	ike_list_init(&t->p2s);
+	t->number = ike_new_tunnel(e);
+	t->rule_id = rule->id;
+	t->reqid = xf_reqid(rule->id, (t->number - 1) % XF_REQID_TUNNEL_MAX + 1);
+	t->selector = *selector;
+	t->local = *local;
+	t->remote = *remote;
+	ike_table_add(&e->tunnels, &t->by_key, hash_tunnel(e, &key));
+	ike_table_add(&e->y_numbers, &t->by_number, ike_hash_number(e, t->number));
+	return t;
+}
+
+/* Stays readable until the engine is left, as its last pair does. */
+void ike_tunnel_put(struct ike_engine *e, struct ike_tunnel *t)
+{
+	if (!ike_list_empty(&t->p2s) || !t->by_key.in)
+		return;
+	ike_table_remove(&e->tunnels, &t->by_key);
+	ike_table_remove(&e->y_numbers, &t->by_number);
+	ike_list_add_tail(&e->dead_tunnels, &t->p2s);
+}
