@@ -114,6 +114,7 @@ void ike_p2_committed(struct ike_engine *e, struct ike_p2 *p2, int status)
 	if (!p2->qm || p2->qm->committed)
 		return;
 	if (status) {
+		p2->qm->intended = false; /* nothing was stored that wants a result */
 		ike_p2_fail(e, p2, true, "its record could not be stored (%s), nothing is installed",
 			    cs_code_name((enum cs_code)status));
 		return;
