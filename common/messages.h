@@ -118,10 +118,10 @@
 #define CSM_KERNEL_EVENTS  "CSI2020E", CS_ERROR, "kernel events cannot be read: %s"
 #define CSM_RESYNC	   "CSI2021W", CS_WARNING, "the kernel dropped events; compared with %u SAs"
 #define CSM_RESYNC_FAILED  "CSI2022E", CS_ERROR, "the SAs in the kernel cannot be read: %s"
-#define CSM_NMI_DENIED	   "CSI2023W", CS_WARNING, "request %s of uid %u refused: only root may ask"
+#define CSM_NMI_DENIED	   "CSI2023W", CS_WARNING, "request %s of uid %u refused: this user may not control iked"
 #define CSM_NMI_CONTROL	   "CSI2024I", CS_INFO, "request %s by uid %u"
 #define CSM_KEYPAIR	   "CSI2025W", CS_WARNING, "no key pair for group %u: %s"
-#define CSM_STOPPING	   "CSI2026I", CS_INFO, "IKE daemon stops; SAs stay in the kernel until they expire"
+#define CSM_STOPPING	   "CSI2026I", CS_INFO, "IKE daemon stops; %s"
 #define CSM_CONFIG	   "CSI2027W", CS_WARNING, "%s:%u: %s %s: %s"
 
 /* ---- pagent ---- */

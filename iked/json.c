@@ -1,4 +1,4 @@
-/* SAs as JSON objects.  The labels are those of z/OS's ipsec reports (V1R12). */
+/* SAs as JSON objects, by docs/nmi.md.  The labels are those of z/OS's ipsec reports (V1R12). */
 #include "iked/json.h"
 
 #include <netinet/in.h>
@@ -201,7 +201,7 @@ static int set_protection(json_t *o, const struct ike_p2_info *i)
 		"AuthInboundSpi", s->integ ? number_or_null(i->spi_in) : json_null(),
 		"AuthOutboundSpi", s->integ ? number_or_null(i->spi_out) : json_null(),
 		"HowToEncrypt", known ? encrypt : NULL,
-		"KeyLength", s->cipher && s->cipher->key_bits ?
+		"KeyLength", s->cipher && s->cipher->key_attr ?
 			json_integer(s->cipher->key_bits) : json_null(),
 		"EncryptInboundSpi", s->cipher ? number_or_null(i->spi_in) : json_null(),
 		"EncryptOutboundSpi", s->cipher ? number_or_null(i->spi_out) : json_null()));
@@ -212,10 +212,10 @@ static int set_selector(json_t *o, const struct ike_p2_info *i)
 {
 	/* clang-format off */
 	return json_object_update_new(o, json_pack(
-		"{s:I s:o s:n s:o s:n s:n s:n s:n s:n}",
+		"{s:I s:I s:n s:I s:n s:n s:n s:n s:n}",
 		"Protocol", (json_int_t)i->selector.proto,
-		"LocalPort", number_or_null(i->selector.local_port), "LocalPortRange",
-		"RemotePort", number_or_null(i->selector.remote_port), "RemotePortRange",
+		"LocalPort", (json_int_t)i->selector.local_port, "LocalPortRange",
+		"RemotePort", (json_int_t)i->selector.remote_port, "RemotePortRange",
 		"Type", "TypeRange", "Code", "CodeRange"));
 	/* clang-format on */
 }
@@ -232,16 +232,31 @@ static int set_stack_view(json_t *o, const struct ike_p2_info *i, const struct x
 
 	/* clang-format off */
 	return json_object_update_new(o, json_pack(
-		"{s:o s:o s:o s:o s:I s:n s:I s:o s:o s:I s:o}",
+		"{s:o s:o s:o s:o s:I s:o s:I s:o s:o s:I s:o}",
 		"OutboundPackets", count(out, true), "OutboundBytes", count(out, false),
 		"InboundPackets", count(in, true), "InboundBytes", count(in, false),
-		"Lifesize", (json_int_t)i->lifesize, "LifesizeRefresh",
+		"Lifesize", (json_int_t)i->lifesize,
+		"LifesizeRefresh", i->lifesize ? json_null() : json_integer(0),
 		"CurrentByteCount", (json_int_t)bytes,
 		"LifetimeRefresh", number_or_null(i->refresh),
 		"LifetimeExpires", number_or_null(i->expires),
 		"CurrentTime", (json_int_t)now,
 		"VPNLifeExpires", number_or_null(i->vpn_expires)));
 	/* clang-format on */
+}
+
+/* RFC 2407 section 4.6.2.1, of the selector as an identity. */
+static const char *client_type(const struct cs_range *r)
+{
+	bool v4 = r->lo.family == AF_INET;
+
+	if (r->lo.family == 0)
+		return NULL;
+	if (cs_range_is_single(r))
+		return v4 ? "ID_IPV4_ADDR" : "ID_IPV6_ADDR";
+	if (cs_range_prefix_len(r) >= 0)
+		return v4 ? "ID_IPV4_ADDR_SUBNET" : "ID_IPV6_ADDR_SUBNET";
+	return v4 ? "ID_IPV4_ADDR_RANGE" : "ID_IPV6_ADDR_RANGE";
 }
 
 static int set_ike_view(json_t *o, const struct ike_p2_info *i)
@@ -251,10 +266,12 @@ static int set_ike_view(json_t *o, const struct ike_p2_info *i)
 
 	/* clang-format off */
 	return json_object_update_new(o, json_pack(
-		"{s:s? s:s? s:o s:s? s:I s:I s:o s:o s:o s:b}",
+		"{s:s? s:s? s:s? s:s? s:I s:s? s:I s:I s:o s:o s:o s:b}",
+		"LocalClientIDType", client_type(&i->selector.local),
 		"LocalClientID", known ? cs_range_text(&i->selector.local, local) : NULL,
+		"RemoteClientIDType", client_type(&i->selector.remote),
 		"RemoteClientID", known ? cs_range_text(&i->selector.remote, remote) : NULL,
-		"PfsGroup", number_or_null(i->pfs_group),
+		"PfsGroup", (json_int_t)i->pfs_group,
 		"ActivationMethod", activation(i->activation),
 		"Lifesize", (json_int_t)i->lifesize,
 		"Lifetime", (json_int_t)i->lifetime,
@@ -267,12 +284,21 @@ static int set_ike_view(json_t *o, const struct ike_p2_info *i)
 
 static int set_nat(json_t *o)
 {
-	return json_object_set_new(
-		o, "NAT Traversal Topology",
-		json_pack("{s:b s:b s:b s:b s:n s:n s:n s:n s:n s:n}", "UdpEncapMode", false,
-			  "LclNATDetected", false, "RmtNATDetected", false, "RmtNAPTDetected",
-			  false, "RmtIsGw", "RmtIsZOS", "zOSCanInitP2SA", "RmtUdpEncapPort",
-			  "SrcNATOARcvd", "DstNATOARcvd"));
+	return json_object_update_new(
+		o, json_pack("{s:b s:b s:b s:b s:n s:n s:n s:n s:n s:n}", "UdpEncapMode", false,
+			     "LclNATDetected", false, "RmtNATDetected", false, "RmtNAPTDetected",
+			     false, "RmtIsGw", "RmtIsZOS", "zOSCanInitP2SA", "RmtUdpEncapPort",
+			     "SrcNATOARcvd", "DstNATOARcvd"));
+}
+
+static int set_passthrough(json_t *o, const struct ike_p2_info *i)
+{
+	bool tunnel = i->suite.encap == POL_TUNNEL;
+	const char *df = i->passthrough_df ? "Yes" : "Clear";
+
+	return json_object_update_new(
+		o, json_pack("{s:s? s:o}", "PassthroughDF", tunnel ? df : NULL, "PassthroughDSCP",
+			     tunnel ? json_boolean(i->passthrough_dscp) : json_null()));
 }
 
 json_t *ike_json_p2(const struct ike_p2_info *i, bool ike_view, const struct xf_counters *in,
@@ -305,10 +331,11 @@ json_t *ike_json_p2(const struct ike_p2_info *i, bool ike_view, const struct xf_
 	bad |= set_protection(o, i) | set_selector(o, i);
 	bad |= ike_view ? set_ike_view(o, i) : set_stack_view(o, i, in, out, now);
 	bad |= set_nat(o);
+	if (!ike_view)
+		bad |= set_passthrough(o, i);
 	/* clang-format off */
 	bad |= json_object_update_new(o, json_pack(
-		"{s:b s:b s:o s:I s:I}",
-		"PassthroughDF", i->passthrough_df, "PassthroughDSCP", i->passthrough_dscp,
+		"{s:o s:I s:I}",
 		"IpFilterRule", text_or_null(i->rule), "Reqid", (json_int_t)i->reqid,
 		"MessageInstance", (json_int_t)i->instance));
 	/* clang-format on */

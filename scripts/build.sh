@@ -2,8 +2,8 @@
 # Building out of tree: build/ for use, build/asan for the checks.  make decides what is rebuilt.
 
 {
-	BENCH_PROGRAM=tests/sim/bench
-	FUZZ_PROGRAM=tests/fuzz/fuzz
+	BENCH_PROGRAM=tests/bench/bench_engine
+	FUZZ_PROGRAM=tests/fuzz/fuzz_engine
 	KAT_PROGRAM=tests/kat/kat
 	SIM_PROGRAM=tests/sim/sim
 }

@@ -48,14 +48,15 @@ static unsigned number_of(struct script *s, const uint8_t *data, size_t len, boo
 	return s->seen++;
 }
 
-static bool script_step(struct sim *sim, unsigned host, const uint8_t *data, size_t len,
+static bool script_step(struct sim *sim, unsigned host, const struct cs_endpoint *from,
+			const struct cs_endpoint *to, const uint8_t *data, size_t len,
 			unsigned *copies, uint64_t *delay)
 {
 	struct script *s = sim->net.script_arg;
 	bool first;
 	unsigned n = number_of(s, data, len, &first);
 
-	(void)host;
+	(void)host, (void)from, (void)to;
 	for (unsigned t = 0; t < 2; t++) {
 		if (s->trouble[t] < 0 || s->done & (1u << t) ||
 		    (unsigned)s->trouble[t] / KINDS != n)

@@ -1,1 +1,10 @@
-# tests/sim
+# The simulation; `./dev test` runs it, `make check` does not: it takes minutes.
+noinst_PROGRAMS += tests/sim/sim
+tests_sim_sim_SOURCES = \
+	tests/sim/exhaustive.c \
+	tests/sim/main.c \
+	tests/sim/policy.c \
+	tests/sim/scenarios.c \
+	tests/sim/sim.c tests/sim/sim.h \
+	tests/sim/vkernel.c
+tests_sim_sim_LDADD = $(IKE_LIBS) $(POLICY_LIBS) $(XFRM_LIBS) $(COMMON_LIBS)

@@ -185,7 +185,7 @@ static void op_send(void *ctx, const struct cs_endpoint *local, const struct cs_
 	if (!to)
 		return;
 	if (net->script) {
-		if (!net->script(sim, h->index, data, len, &copies, &delay))
+		if (!net->script(sim, h->index, local, remote, data, len, &copies, &delay))
 			return;
 	} else if (sim->now < net->bad_until) {
 		if (sim_chance(&sim->rng, net->loss))
@@ -196,6 +196,15 @@ static void op_send(void *ctx, const struct cs_endpoint *local, const struct cs_
 	for (unsigned i = 0; i < copies; i++)
 		deliver(sim, to, local, remote, data, len,
 			i == 0 ? delay : delay + sim_below(&sim->rng, 100));
+}
+
+void sim_inject(struct sim *sim, const struct cs_endpoint *from, const struct cs_endpoint *to,
+		const uint8_t *data, size_t len, uint64_t delay)
+{
+	struct sim_host *host = host_of(sim, &to->addr);
+
+	if (host)
+		deliver(sim, host, from, to, data, len, delay);
 }
 
 void sim_push_acquire(struct sim_host *h, const struct xf_acquire *a)

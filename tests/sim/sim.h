@@ -82,7 +82,8 @@ struct sim_net {
 	unsigned delay_min, delay_max;     /* milliseconds */
 	uint64_t bad_until;
 	/* Scripted runs: what to do with the nth datagram of each kind, see exhaustive.c. */
-	bool (*script)(struct sim *sim, unsigned host, const uint8_t *data, size_t len,
+	bool (*script)(struct sim *sim, unsigned host, const struct cs_endpoint *from,
+		       const struct cs_endpoint *to, const uint8_t *data, size_t len,
 		       unsigned *copies, uint64_t *delay);
 	void *script_arg;
 };
@@ -103,6 +104,7 @@ struct sim {
 	unsigned pk_delay, commit_delay; /* milliseconds at most; 0: done at once */
 	unsigned commit_fail_permille;   /* while mono < net.bad_until */
 	unsigned long datagrams, bytes;
+	bool hostile_peers; /* they have the keys and lie: two ends may well disagree */
 	bool verbose;
 	char failure[400]; /* the first broken invariant, "" when none */
 };
@@ -125,6 +127,9 @@ void sim_packet(struct sim *sim, unsigned host, unsigned peer);
 /* Sends a packet a second each way until one came through in both directions, or the time is over.
  */
 bool sim_both_ways(struct sim *sim, unsigned a, unsigned b, uint64_t milliseconds);
+/* A datagram that nobody sent, as if it came so. */
+void sim_inject(struct sim *sim, const struct cs_endpoint *from, const struct cs_endpoint *to,
+		const uint8_t *data, size_t len, uint64_t delay);
 struct ike_now sim_now(const struct sim *sim);
 
 /* ---- inside ---- */

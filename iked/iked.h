@@ -1,0 +1,134 @@
+/*
+ * The daemon around the engine, private to iked's own files: options, the parent, the worker and
+ * what the worker is made of.
+ */
+#ifndef IKE_IKED_H
+#define IKE_IKED_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <uv.h>
+
+#include "common/err.h"
+#include "common/nmi.h"
+#include "common/paths.h"
+#include "iked/engine.h"
+#include "iked/pk_pool.h"
+#include "iked/store.h"
+
+#define IKED_USER          "csipsec-iked"
+#define IKED_USER_FALLBACK "nobody"
+#define IKED_PORT          500
+
+enum iked_exit {
+	IKED_EXIT_OK = 0,
+	IKED_EXIT_FAILED = 1,      /* cannot start; the log says why */
+	IKED_EXIT_USAGE = 2,       /* wrong options */
+	IKED_EXIT_RUNNING = 3,     /* one runs for this stack already */
+	IKED_EXIT_NOT_RUNNING = 4, /* -k or -r, and none runs */
+};
+
+/* Descriptors that a worker finds open. */
+enum iked_fd { IKED_FD_IPV4 = 3, IKED_FD_IPV6 = 4, IKED_FD_PARENT = 5, IKED_FD_FIRST_FREE = 6 };
+
+/* What the worker tells its parent, one byte a packet. */
+#define IKED_SAYS_READY 'R'
+
+struct iked_options {
+	const char *stack, *user, *store_stuck; /* user NULL: the default with its fallback */
+	char config[CS_PATH_MAX];
+	bool config_given, foreground;
+	uint16_t port;
+	enum ike_stuck stuck;
+};
+
+/* ---- parent.c, worker.c: both return an exit status ---- */
+
+int iked_parent(const struct iked_options *o);
+int iked_signal_running(const struct iked_options *o, int signal); /* -k and -r */
+int iked_worker(const struct iked_options *o);
+
+/* ---- ports.c: the parent's sockets ---- */
+
+/* A wildcard socket that IPsec leaves alone. *fd is -1 with success where there is no IPv6. */
+int iked_port_open(int family, uint16_t port, int *fd, struct cs_err *err);
+
+/* ---- privilege.c ---- */
+
+struct iked_identity {
+	uid_t uid;
+	gid_t gid;
+	char name[33];
+	bool fallback;
+};
+int iked_identity_find(const char *user, struct iked_identity *id, struct cs_err *err);
+/* Run and state directories of the stack, usable by the worker and not replaceable by it. */
+int iked_prepare_dirs(const char *stack, const struct iked_identity *id, struct cs_err *err);
+/* The worker's: another user, CAP_NET_ADMIN alone, no way back. */
+int iked_privilege_drop(const struct iked_identity *id, struct cs_err *err);
+/* The worker's: other system calls than those of its work are refused. For all its threads. */
+int iked_filter_calls(struct cs_err *err);
+
+/* ---- udp.c: the worker's side of a port ---- */
+
+struct iked_udp;
+typedef void iked_udp_fn(void *arg, const struct cs_endpoint *local,
+			 const struct cs_endpoint *remote, const uint8_t *data, size_t len);
+
+struct iked_udp_stats {
+	uint64_t received, sent, batches;
+	uint64_t receive_errors, send_errors;
+	uint64_t malformed; /* truncated, not unicast, or from nowhere */
+};
+
+int iked_udp_start(uv_loop_t *loop, int fd, uint8_t family, uint16_t port, iked_udp_fn *fn,
+		   void *arg, struct iked_udp **udp, struct cs_err *err);
+void iked_udp_send(struct iked_udp *u, const struct cs_endpoint *local,
+		   const struct cs_endpoint *remote, const uint8_t *data, size_t len);
+const struct iked_udp_stats *iked_udp_stats(const struct iked_udp *u);
+void iked_udp_stop(struct iked_udp *u); /* memory goes with the loop's next turn */
+
+/* ---- reconcile.c ---- */
+
+/*
+ * At start, before the engine: what an iked before us left. Its SAs and tunnel policies are taken
+ * out of the kernel, and each intent and each SA of the cache gets the record that it lacks.
+ */
+int iked_reconcile(struct xf_kernel *kernel, struct ike_store *store, struct ike_now now,
+		   struct cs_err *err);
+/* Reqids of tunnels that iked made, told by their rule field. */
+bool iked_reqid_is_ours(uint32_t reqid);
+
+/* ---- nmi.c ---- */
+
+struct iked_nmi;
+
+/* What the management requests work on; what is owned elsewhere outlives it. */
+struct iked_nmi_env {
+	uv_loop_t *loop;
+	struct ike_engine *engine;
+	struct xf_kernel *kernel;
+	struct ike_store *store;
+	struct ike_pk_pool *pk;
+	struct iked_udp *const *udp; /* NULL entries allowed */
+	unsigned n_udp;
+	/* Loads the policy in force when it is another than ours. */
+	int (*reload)(void *arg, struct cs_err *err);
+	/* keep: SAs stay in the kernel and peers are not told. */
+	void (*stop)(void *arg, bool keep);
+	void (*policy)(void *arg, uint64_t *generation, int64_t *installed, unsigned *rules);
+	void *arg;
+};
+
+int iked_nmi_start(const struct iked_nmi_env *env, const char *path, struct iked_nmi **nmi,
+		   struct cs_err *err);
+/* Somebody may wait for this. */
+void iked_nmi_event(struct iked_nmi *n, const struct ike_event *ev);
+void iked_nmi_stop(struct iked_nmi *n);
+
+/* ---- worker.c ---- */
+
+struct ike_now iked_now(void);
+
+#endif

@@ -1,0 +1,146 @@
+/* iked: options, and which of the two processes this is. */
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "iked/iked.h"
+
+static const char help[] =
+	"Usage: iked [-p STACK] [-c FILE] [-f] [options]\n"
+	"       iked [-p STACK] -k stop | -r refresh\n"
+	"Negotiates IPsec security associations by IKE version 1.\n"
+	"\n"
+	"  -p STACK             stack to serve (default " CS_STACK_DEFAULT ")\n"
+	"  -c FILE              IkeConfig file (default iked.conf in $CSIPSEC_CONFDIR)\n"
+	"  -f                   stay in the foreground, log to standard error\n"
+	"  -k stop              end the iked that serves the stack; SAs stay in the kernel\n"
+	"  -r refresh           let it look for a new policy\n"
+	"      --port N         UDP port (default 500)\n"
+	"      --store-stuck=wait|go-on\n"
+	"                       while the database cannot be written: install nothing (default),\n"
+	"                       or go on and count the lost records\n"
+	"      --user NAME      user of the worker (default " IKED_USER ")\n"
+	"  -h, --help\n"
+	"      --version\n"
+	"\n"
+	"Exit status: 0 ended or done, 1 cannot start, 2 wrong options, 3 runs already,\n"
+	"4 does not run (-k, -r).\n";
+
+enum { OPT_PORT = 256, OPT_STUCK, OPT_USER, OPT_WORKER, OPT_VERSION };
+
+static const struct option options[] = {
+	{"help", no_argument, NULL, 'h'},
+	{"version", no_argument, NULL, OPT_VERSION},
+	{"port", required_argument, NULL, OPT_PORT},
+	{"store-stuck", required_argument, NULL, OPT_STUCK},
+	{"user", required_argument, NULL, OPT_USER},
+	{"worker", no_argument, NULL, OPT_WORKER}, /* how the parent starts it; not for people */
+	{NULL, 0, NULL, 0},
+};
+
+static int usage(const char *what, const char *value)
+{
+	fprintf(stderr, "iked: %s%s%s\nTry 'iked --help'.\n", what, value ? ": " : "",
+		value ? value : "");
+	return IKED_EXIT_USAGE;
+}
+
+static bool parse_port(const char *text, uint16_t *port)
+{
+	char *end;
+	unsigned long n = strtoul(text, &end, 10);
+
+	if (*text < '0' || *text > '9' || *end || n == 0 || n > UINT16_MAX)
+		return false;
+	*port = (uint16_t)n;
+	return true;
+}
+
+static bool parse_stuck(const char *text, enum ike_stuck *stuck)
+{
+	if (strcmp(text, "wait") == 0)
+		*stuck = IKE_STUCK_WAIT;
+	else if (strcmp(text, "go-on") == 0)
+		*stuck = IKE_STUCK_GO_ON;
+	else
+		return false;
+	return true;
+}
+
+int main(int argc, char **argv)
+{
+	struct iked_options o = {
+		.stack = CS_STACK_DEFAULT,
+		.store_stuck = "wait",
+		.port = IKED_PORT,
+		.stuck = IKE_STUCK_WAIT,
+	};
+	bool worker = false;
+	struct cs_err err;
+	int c, sig = 0;
+
+	while ((c = getopt_long(argc, argv, "p:c:fk:r:h", options, NULL)) != -1) {
+		switch (c) {
+		case 'p':
+			o.stack = optarg;
+			break;
+		case 'c':
+			if (strlen(optarg) >= sizeof(o.config))
+				return usage("the name is too long", optarg);
+			strcpy(o.config, optarg);
+			o.config_given = true;
+			break;
+		case 'f':
+			o.foreground = true;
+			break;
+		case 'k':
+			if (strcmp(optarg, "stop") != 0)
+				return usage("-k takes stop, not", optarg);
+			sig = SIGTERM;
+			break;
+		case 'r':
+			if (strcmp(optarg, "refresh") != 0)
+				return usage("-r takes refresh, not", optarg);
+			sig = SIGHUP;
+			break;
+		case OPT_PORT:
+			if (!parse_port(optarg, &o.port))
+				return usage("not a port", optarg);
+			break;
+		case OPT_STUCK:
+			if (!parse_stuck(optarg, &o.stuck))
+				return usage("--store-stuck takes wait or go-on, not", optarg);
+			o.store_stuck = optarg;
+			break;
+		case OPT_USER:
+			o.user = optarg;
+			break;
+		case OPT_WORKER:
+			worker = true;
+			break;
+		case 'h':
+			fputs(help, stdout);
+			return IKED_EXIT_OK;
+		case OPT_VERSION:
+			printf("iked (csipsec) %s\n", PACKAGE_VERSION);
+			return IKED_EXIT_OK;
+		default:
+			fputs("Try 'iked --help'.\n", stderr);
+			return IKED_EXIT_USAGE;
+		}
+	}
+	if (optind < argc)
+		return usage("unexpected argument", argv[optind]);
+	if (cs_stack_check(o.stack, &err) < 0)
+		return usage(err.text, o.stack);
+	if (!o.config_given && cs_conf_path("iked.conf", o.config, &err) < 0)
+		return usage(err.text, NULL);
+	if (worker)
+		return iked_worker(&o);
+	if (sig)
+		return iked_signal_running(&o, sig);
+	return iked_parent(&o);
+}

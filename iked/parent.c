@@ -1,0 +1,447 @@
+/*
+ * The privileged parent.  It holds the ports and the pid file, starts the worker and starts it
+ * again when it dies; it reads nothing that comes from outside.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <libdaemon/daemon.h>
+#include <poll.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "iked/iked.h"
+
+#define START_SECONDS   60    /* the starter waits so long for readiness */
+#define STABLE_MS       10000 /* a worker that lived so long is no reason to wait */
+#define BACKOFF_MIN_MS  250
+#define BACKOFF_MAX_MS  30000
+#define STOP_MS         8000
+#define KILL_WAIT_S     12
+#define LOCKED_MEMORY   (256u << 20) /* the worker's secrets are locked into memory */
+
+struct parent {
+	const struct iked_options *o;
+	int ports[2]; /* IPv4, IPv6 or -1 */
+	int signals, link;
+	sigset_t old_mask;
+	pid_t worker; /* 0: none now */
+	bool has_pid_file, was_ready, stopping, worker_stopped;
+	uint64_t started, restart_at, kill_at;
+	unsigned backoff_ms;
+	int exit;
+};
+
+static uint64_t mono_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000u + (uint64_t)ts.tv_nsec / 1000000u;
+}
+
+/* ---- pid file and readiness ---- */
+
+static char pid_path[CS_PATH_MAX]; /* libdaemon asks for it by a function without argument */
+
+static const char *pid_file(void)
+{
+	return pid_path;
+}
+
+static int set_pid_file(const char *stack, struct cs_err *err)
+{
+	daemon_pid_file_proc = pid_file;
+	return cs_run_path(stack, "iked.pid", pid_path, err);
+}
+
+/* systemd's readiness protocol: one datagram to the socket that the environment names. */
+static void notify(const char *text)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	size_t n = path ? strlen(path) : 0;
+	int fd;
+
+	if (n < 2 || n >= sizeof(sun.sun_path) || (path[0] != '/' && path[0] != '@'))
+		return;
+	memcpy(sun.sun_path, path, n);
+	if (path[0] == '@')
+		sun.sun_path[0] = '\0';
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return;
+	/* Nobody there to hear it is no reason not to serve. */
+	(void)!sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&sun,
+		      (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n));
+	close(fd);
+}
+
+static void ready(struct parent *p)
+{
+	char text[48];
+
+	if (!p->was_ready) {
+		snprintf(text, sizeof(text), "READY=1\nMAINPID=%d", (int)getpid());
+		notify(text);
+		if (!p->o->foreground)
+			daemon_retval_send(IKED_EXIT_OK);
+	}
+	p->was_ready = true;
+}
+
+/* ---- the worker ---- */
+
+/* In the child. Moves what the worker needs to its fixed places; what else was open is closed. */
+static void become_worker(const struct parent *p, int link)
+{
+	const struct iked_options *o = p->o;
+	struct rlimit locked = {LOCKED_MEMORY, LOCKED_MEMORY};
+	const int from[] = {p->ports[0], p->ports[1], link};
+	const int to[] = {IKED_FD_IPV4, IKED_FD_IPV6, IKED_FD_PARENT};
+	char port[8], *argv[16];
+	int high[3], n = 0;
+
+	/* First out of the way of the fixed numbers, then onto them. */
+	for (int i = 0; i < 3; i++)
+		high[i] = from[i] < 0 ? -1 : fcntl(from[i], F_DUPFD_CLOEXEC, 64);
+	for (int i = 0; i < 3; i++) {
+		close(to[i]);
+		if (from[i] >= 0 && (high[i] < 0 || dup2(high[i], to[i]) < 0))
+			_exit(IKED_EXIT_FAILED);
+	}
+	if (close_range(IKED_FD_FIRST_FREE, ~0u, 0) < 0)
+		_exit(IKED_EXIT_FAILED);
+	sigprocmask(SIG_SETMASK, &p->old_mask, NULL);
+	setrlimit(RLIMIT_MEMLOCK, &locked);
+	unsetenv("NOTIFY_SOCKET");
+	snprintf(port, sizeof(port), "%u", o->port);
+	argv[n++] = (char *)"iked";
+	argv[n++] = (char *)"--worker";
+	argv[n++] = (char *)"-p";
+	argv[n++] = (char *)o->stack;
+	if (o->config_given) {
+		argv[n++] = (char *)"-c";
+		argv[n++] = (char *)o->config;
+	}
+	if (o->foreground)
+		argv[n++] = (char *)"-f";
+	argv[n++] = (char *)"--port";
+	argv[n++] = port;
+	argv[n++] = (char *)"--store-stuck";
+	argv[n++] = (char *)o->store_stuck;
+	if (o->user) {
+		argv[n++] = (char *)"--user";
+		argv[n++] = (char *)o->user;
+	}
+	argv[n] = NULL;
+	/* Our own file even when another version was installed over it meanwhile. */
+	execv("/proc/self/exe", argv);
+	_exit(IKED_EXIT_FAILED);
+}
+
+static int start_worker(struct parent *p, struct cs_err *err)
+{
+	int pair[2];
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return cs_fail_errno(err, "cannot make a socket pair");
+	pid = fork();
+	if (pid == 0) {
+		close(pair[0]);
+		become_worker(p, pair[1]);
+	}
+	close(pair[1]);
+	if (pid < 0) {
+		close(pair[0]);
+		return cs_fail_errno(err, "cannot fork");
+	}
+	p->link = pair[0];
+	p->worker = pid;
+	p->started = mono_ms();
+	p->restart_at = 0;
+	return 0;
+}
+
+static void stop_worker(struct parent *p)
+{
+	if (!p->stopping)
+		notify("STOPPING=1");
+	p->stopping = true;
+	if (p->worker) {
+		kill(p->worker, SIGTERM);
+		if (!p->kill_at)
+			p->kill_at = mono_ms() + STOP_MS;
+	}
+}
+
+static void worker_ended(struct parent *p, pid_t pid, int status)
+{
+	bool stable = mono_ms() - p->started >= STABLE_MS;
+
+	if (p->link >= 0)
+		close(p->link);
+	p->link = -1;
+	p->worker = 0;
+	p->kill_at = 0;
+	if (WIFEXITED(status) && WEXITSTATUS(status) == IKED_EXIT_OK) {
+		p->worker_stopped = true; /* on request of an operator */
+		return;
+	}
+	if (p->stopping)
+		return;
+	if (!p->was_ready) {
+		/* It has logged why. Trying again would find the same. */
+		p->exit = IKED_EXIT_FAILED;
+		p->worker_stopped = true;
+		return;
+	}
+	if (stable || p->backoff_ms == 0)
+		p->backoff_ms = BACKOFF_MIN_MS;
+	else if (p->backoff_ms < BACKOFF_MAX_MS)
+		p->backoff_ms *= 2;
+	if (p->backoff_ms > BACKOFF_MAX_MS)
+		p->backoff_ms = BACKOFF_MAX_MS;
+	p->restart_at = mono_ms() + (stable ? 0 : p->backoff_ms);
+	if (WIFSIGNALED(status))
+		cs_log(CS_NOCTX, CSM_WORKER_DIED, (int)pid, WTERMSIG(status),
+		       stable ? 0 : p->backoff_ms);
+	else
+		cs_log(CS_NOCTX, CSM_WORKER_EXITED, (int)pid, WEXITSTATUS(status),
+		       stable ? 0 : p->backoff_ms);
+}
+
+/* ---- the loop ---- */
+
+static void reap(struct parent *p)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		if (pid == p->worker)
+			worker_ended(p, pid, status);
+}
+
+static void take_signals(struct parent *p)
+{
+	struct signalfd_siginfo info;
+
+	while (read(p->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+		switch (info.ssi_signo) {
+		case SIGCHLD:
+			reap(p);
+			break;
+		case SIGHUP:
+			if (p->worker)
+				kill(p->worker, SIGHUP);
+			break;
+		default:
+			stop_worker(p);
+		}
+	}
+}
+
+static void hear_worker(struct parent *p)
+{
+	char what;
+	ssize_t n = recv(p->link, &what, 1, MSG_DONTWAIT);
+
+	if (n == 1 && what == IKED_SAYS_READY) {
+		ready(p);
+	} else if (n == 0) {
+		close(p->link); /* it is ending; SIGCHLD tells how */
+		p->link = -1;
+	}
+}
+
+static int wait_ms(const struct parent *p)
+{
+	uint64_t now = mono_ms(), at = p->restart_at ? p->restart_at : p->kill_at;
+
+	if (!at)
+		return -1;
+	return at <= now ? 0 : (int)(at - now);
+}
+
+static void due(struct parent *p)
+{
+	struct cs_err err;
+
+	if (p->kill_at && mono_ms() >= p->kill_at && p->worker) {
+		cs_log(CS_NOCTX, CSM_WORKER_SLOW, (int)p->worker);
+		kill(p->worker, SIGKILL);
+		p->kill_at = 0;
+	}
+	if (p->restart_at && mono_ms() >= p->restart_at && start_worker(p, &err) < 0) {
+		cs_log(CS_NOCTX, CSM_NO_START, "the worker", err.text);
+		p->restart_at = mono_ms() + BACKOFF_MAX_MS;
+	}
+}
+
+static void loop(struct parent *p)
+{
+	while (!p->worker_stopped && !(p->stopping && !p->worker)) {
+		struct pollfd fds[] = {{p->signals, POLLIN, 0}, {p->link, POLLIN, 0}};
+
+		if (poll(fds, 2, wait_ms(p)) < 0 && errno != EINTR)
+			break;
+		if (fds[1].revents && p->worker)
+			hear_worker(p);
+		if (fds[0].revents)
+			take_signals(p);
+		due(p);
+	}
+}
+
+/* ---- start ---- */
+
+static int take_over_signals(struct parent *p, struct cs_err *err)
+{
+	sigset_t mask;
+
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGCHLD);
+	sigaddset(&mask, SIGTERM);
+	sigaddset(&mask, SIGINT);
+	sigaddset(&mask, SIGHUP);
+	signal(SIGPIPE, SIG_IGN);
+	if (sigprocmask(SIG_BLOCK, &mask, &p->old_mask) < 0)
+		return cs_fail_errno(err, "cannot block signals");
+	p->signals = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (p->signals < 0)
+		return cs_fail_errno(err, "cannot read signals");
+	return 0;
+}
+
+static int prepare(struct parent *p, struct cs_err *err)
+{
+	const struct iked_options *o = p->o;
+	struct iked_identity id;
+	int status = iked_identity_find(o->user, &id, err);
+
+	if (status == 0)
+		status = iked_prepare_dirs(o->stack, &id, err);
+	if (status == 0 && daemon_pid_file_create() < 0)
+		status = cs_fail_errno(err, "cannot write %s", pid_path);
+	if (status < 0)
+		return status;
+	p->has_pid_file = true;
+	status = iked_port_open(AF_INET, o->port, &p->ports[0], err);
+	if (status == 0)
+		status = iked_port_open(AF_INET6, o->port, &p->ports[1], err);
+	if (status < 0)
+		return status;
+	if (id.fallback)
+		cs_log(CS_NOCTX, CSM_USER_FALLBACK, IKED_USER, id.name);
+	if (p->ports[1] < 0)
+		cs_log(CS_NOCTX, CSM_NO_IPV6, "this stack has none");
+	status = take_over_signals(p, err);
+	return status == 0 ? start_worker(p, err) : status;
+}
+
+/* In the daemon's own process, whether in the foreground or not. */
+static int serve(const struct iked_options *o)
+{
+	struct parent p = {.o = o, .ports = {-1, -1}, .signals = -1, .link = -1};
+	struct cs_err err;
+
+	cs_log(CS_NOCTX, CSM_STARTED, "iked", PACKAGE_VERSION, o->stack);
+	if (prepare(&p, &err) < 0) {
+		cs_log(CS_NOCTX, CSM_IKE_NO_START, err.text);
+		p.exit = IKED_EXIT_FAILED;
+	} else {
+		loop(&p);
+		cs_log(CS_NOCTX, CSM_STOPPED, "iked");
+	}
+	if (!p.was_ready && !o->foreground)
+		daemon_retval_send(p.exit);
+	if (p.has_pid_file)
+		daemon_pid_file_remove();
+	return p.exit;
+}
+
+/* In the process that was started: waits for the daemon's word. */
+static int wait_for_daemon(void)
+{
+	int status = daemon_retval_wait(START_SECONDS);
+
+	if (status == IKED_EXIT_OK)
+		return IKED_EXIT_OK;
+	fprintf(stderr, "iked: cannot start; the system log says why\n");
+	return IKED_EXIT_FAILED;
+}
+
+int iked_parent(const struct iked_options *o)
+{
+	char dir[CS_PATH_MAX];
+	struct cs_err err;
+	pid_t pid;
+
+	if (cs_run_path(o->stack, NULL, dir, &err) < 0 || set_pid_file(o->stack, &err) < 0 ||
+	    cs_make_dir(dir, 0755, &err) < 0) {
+		fprintf(stderr, "iked: %s\n", err.text);
+		return IKED_EXIT_FAILED;
+	}
+	if (geteuid() != 0) {
+		fprintf(stderr, "iked: root must start it\n");
+		return IKED_EXIT_FAILED;
+	}
+	pid = daemon_pid_file_is_running();
+	if (pid >= 0) {
+		fprintf(stderr, "iked: process %d serves stack %s already\n", (int)pid, o->stack);
+		return IKED_EXIT_RUNNING;
+	}
+	cs_log_open("iked", o->foreground);
+	if (o->foreground)
+		return serve(o);
+	daemon_reset_sigs(-1);
+	daemon_unblock_sigs(-1);
+	if (daemon_retval_init() < 0) {
+		fprintf(stderr, "iked: cannot make a pipe: %s\n", strerror(errno));
+		return IKED_EXIT_FAILED;
+	}
+	pid = daemon_fork();
+	if (pid < 0) {
+		fprintf(stderr, "iked: cannot fork: %s\n", strerror(errno));
+		daemon_retval_done();
+		return IKED_EXIT_FAILED;
+	}
+	if (pid > 0)
+		return wait_for_daemon();
+	daemon_close_all(-1);
+	cs_log_open("iked", false);
+	return serve(o);
+}
+
+int iked_signal_running(const struct iked_options *o, int sig)
+{
+	struct cs_err err;
+	int rc;
+
+	if (set_pid_file(o->stack, &err) < 0) {
+		fprintf(stderr, "iked: %s\n", err.text);
+		return IKED_EXIT_FAILED;
+	}
+	if (daemon_pid_file_is_running() < 0) {
+		fprintf(stderr, "iked: none serves stack %s\n", o->stack);
+		return IKED_EXIT_NOT_RUNNING;
+	}
+	rc = sig == SIGTERM ? daemon_pid_file_kill_wait(sig, KILL_WAIT_S)
+			    : daemon_pid_file_kill(sig);
+	if (rc < 0) {
+		fprintf(stderr, "iked: cannot signal it: %s\n", strerror(errno));
+		return IKED_EXIT_FAILED;
+	}
+	return IKED_EXIT_OK;
+}

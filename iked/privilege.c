@@ -1,0 +1,219 @@
+/*
+ * What the worker may do: its own user, CAP_NET_ADMIN alone, no way to more, and the system calls of
+ * its work.  The parent prepares the directories that it then needs.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#ifdef HAVE_CAPNG
+#include <cap-ng.h>
+#endif
+#ifdef HAVE_SECCOMP
+#include <seccomp.h>
+#endif
+
+#include "iked/iked.h"
+
+int iked_identity_find(const char *user, struct iked_identity *id, struct cs_err *err)
+{
+	const struct passwd *pw = getpwnam(user ? user : IKED_USER);
+
+	id->fallback = !user && !pw;
+	if (id->fallback)
+		pw = getpwnam(IKED_USER_FALLBACK);
+	if (!pw)
+		return cs_fail(err, CS_ENOTFOUND, "there is no user %s", user ? user : IKED_USER);
+	if (pw->pw_uid == 0)
+		return cs_fail(err, CS_EINVAL, "the worker must not run as %s", pw->pw_name);
+	id->uid = pw->pw_uid;
+	id->gid = pw->pw_gid;
+	snprintf(id->name, sizeof(id->name), "%s", pw->pw_name);
+	return 0;
+}
+
+/* ---- directories ---- */
+
+/*
+ * Gives a file of the directory to uid and gid, when it is a plain file with one name that root or
+ * the worker owns: the worker may write there, and must not get another's file by a link.
+ */
+static int give(int dir, const char *name, uid_t uid, gid_t gid, uid_t worker, struct cs_err *err)
+{
+	int fd = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+	int status = 0;
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : cs_fail_errno(err, "cannot open %s", name);
+	if (fstat(fd, &st) < 0)
+		status = cs_fail_errno(err, "cannot look at %s", name);
+	else if (!S_ISREG(st.st_mode) || st.st_nlink != 1 ||
+		 (st.st_uid != 0 && st.st_uid != worker))
+		status = cs_fail(err, CS_EINVAL, "%s is not a plain file of root or the worker",
+				 name);
+	else if ((st.st_uid != uid || st.st_gid != gid) &&
+		 fchownat(fd, "", uid, gid, AT_EMPTY_PATH) < 0)
+		status = cs_fail_errno(err, "cannot give %s to the worker", name);
+	close(fd);
+	return status;
+}
+
+static int give_database(int dir, const char *name, uid_t uid, gid_t gid, uid_t worker,
+			 struct cs_err *err)
+{
+	static const char *const parts[] = {"", "-wal", "-shm", "-journal"};
+	char file[64];
+	int status = 0;
+
+	for (unsigned i = 0; i < sizeof(parts) / sizeof(*parts) && status == 0; i++) {
+		snprintf(file, sizeof(file), "%s%s", name, parts[i]);
+		status = give(dir, file, uid, gid, worker, err);
+	}
+	return status;
+}
+
+/*
+ * The directory is root's; the worker's group may make files in it, what root makes there is
+ * readable for that group (setgid), and nobody removes what another made (sticky).
+ */
+static int open_dir(const char *path, mode_t mode, gid_t gid, int *result, struct cs_err *err)
+{
+	int fd, status = cs_make_dir(path, 0755, err);
+
+	if (status < 0)
+		return status;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return cs_fail_errno(err, "cannot open %s", path);
+	if (fchown(fd, 0, gid) < 0 || fchmod(fd, mode | S_ISGID | S_ISVTX) < 0) {
+		status = cs_fail_errno(err, "cannot prepare %s", path);
+		close(fd);
+		return status;
+	}
+	*result = fd;
+	return 0;
+}
+
+int iked_prepare_dirs(const char *stack, const struct iked_identity *id, struct cs_err *err)
+{
+	char run[CS_PATH_MAX], state[CS_PATH_MAX];
+	int fd, status;
+
+	status = cs_run_path(stack, NULL, run, err);
+	if (status == 0)
+		status = cs_state_path(stack, NULL, state, err);
+	if (status == 0)
+		status = open_dir(run, 0775, id->gid, &fd, err);
+	if (status < 0)
+		return status;
+	/* One of another user would stay: the directory is sticky. */
+	if (unlinkat(fd, "iked.sock", 0) < 0 && errno != ENOENT)
+		status = cs_fail_errno(err, "cannot remove %s/iked.sock", run);
+	close(fd);
+	if (status == 0)
+		status = open_dir(state, 0770, id->gid, &fd, err);
+	if (status < 0)
+		return status;
+	status = give_database(fd, "iked.db", id->uid, id->gid, id->uid, err);
+	if (status == 0)
+		status = give_database(fd, "policy.db", 0, id->gid, id->uid, err);
+	if (status == 0)
+		status = give_database(fd, "secrets.db", 0, id->gid, id->uid, err);
+	close(fd);
+	return status < 0 ? cs_err_prefix(err, "%s", state) : 0;
+}
+
+/* ---- privilege ---- */
+
+int iked_privilege_drop(const struct iked_identity *id, struct cs_err *err)
+{
+#ifdef HAVE_CAPNG
+	int rc;
+
+	capng_clear(CAPNG_SELECT_BOTH);
+	if (capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_NET_ADMIN) < 0)
+		return cs_fail(err, CS_ESYS, "cannot choose CAP_NET_ADMIN");
+	rc = capng_change_id((int)id->uid, (int)id->gid,
+			     CAPNG_DROP_SUPP_GRP | CAPNG_CLEAR_BOUNDING);
+	if (rc < 0)
+		return cs_fail(err, CS_ESYS, "cannot become user %s with CAP_NET_ADMIN alone (%d)",
+			       id->name, rc);
+#else
+	(void)id; /* without libcap-ng a user without any capability could not reach XFRM */
+#endif
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return cs_fail_errno(err, "cannot give up new privileges");
+	return 0;
+}
+
+#ifdef HAVE_SECCOMP
+/* What libuv, sqlite, netlink, the sockets, libgcrypt and the C library ask for. */
+static const int allowed[] = {
+	/* files: sqlite, time zone, logging */
+	SCMP_SYS(read), SCMP_SYS(readv), SCMP_SYS(pread64), SCMP_SYS(write), SCMP_SYS(writev),
+	SCMP_SYS(pwrite64), SCMP_SYS(open), SCMP_SYS(openat), SCMP_SYS(close), SCMP_SYS(lseek),
+	SCMP_SYS(stat), SCMP_SYS(lstat), SCMP_SYS(fstat), SCMP_SYS(newfstatat), SCMP_SYS(statx),
+	SCMP_SYS(access), SCMP_SYS(faccessat), SCMP_SYS(faccessat2), SCMP_SYS(fcntl),
+	SCMP_SYS(fsync), SCMP_SYS(fdatasync), SCMP_SYS(ftruncate), SCMP_SYS(fallocate),
+	SCMP_SYS(unlink), SCMP_SYS(unlinkat), SCMP_SYS(readlink), SCMP_SYS(readlinkat),
+	SCMP_SYS(getcwd), SCMP_SYS(fchmod), SCMP_SYS(chmod), SCMP_SYS(fchmodat), SCMP_SYS(umask),
+	SCMP_SYS(fchown), SCMP_SYS(getdents64), SCMP_SYS(ioctl), SCMP_SYS(dup), SCMP_SYS(dup2),
+	SCMP_SYS(dup3), SCMP_SYS(pipe2), SCMP_SYS(eventfd2), SCMP_SYS(fstatfs), SCMP_SYS(statfs),
+	/* memory */
+	SCMP_SYS(mmap), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(mprotect), SCMP_SYS(madvise),
+	SCMP_SYS(brk), SCMP_SYS(mlock), SCMP_SYS(mlock2), SCMP_SYS(munlock),
+	/* sockets */
+	SCMP_SYS(socket), SCMP_SYS(bind), SCMP_SYS(listen), SCMP_SYS(accept), SCMP_SYS(accept4),
+	SCMP_SYS(connect), SCMP_SYS(getsockname), SCMP_SYS(getpeername), SCMP_SYS(getsockopt),
+	SCMP_SYS(setsockopt), SCMP_SYS(sendto), SCMP_SYS(sendmsg), SCMP_SYS(sendmmsg),
+	SCMP_SYS(recvfrom), SCMP_SYS(recvmsg), SCMP_SYS(recvmmsg), SCMP_SYS(shutdown),
+	/* waiting and time */
+	SCMP_SYS(epoll_create1), SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait),
+	SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(select), SCMP_SYS(pselect6),
+	SCMP_SYS(clock_gettime), SCMP_SYS(clock_getres), SCMP_SYS(clock_nanosleep),
+	SCMP_SYS(gettimeofday), SCMP_SYS(nanosleep), SCMP_SYS(time), SCMP_SYS(getrandom),
+	/* threads and the process itself */
+	SCMP_SYS(futex), SCMP_SYS(clone), SCMP_SYS(clone3), SCMP_SYS(set_robust_list),
+	SCMP_SYS(rseq), SCMP_SYS(exit), SCMP_SYS(exit_group), SCMP_SYS(gettid), SCMP_SYS(getpid),
+	SCMP_SYS(getppid), SCMP_SYS(getuid), SCMP_SYS(geteuid), SCMP_SYS(getgid),
+	SCMP_SYS(getegid), SCMP_SYS(sched_yield), SCMP_SYS(sched_getaffinity),
+	SCMP_SYS(sched_setaffinity), SCMP_SYS(sysinfo), SCMP_SYS(uname), SCMP_SYS(prlimit64),
+	SCMP_SYS(getrlimit), SCMP_SYS(getrusage), SCMP_SYS(rt_sigaction),
+	SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn), SCMP_SYS(sigaltstack), SCMP_SYS(tgkill),
+	SCMP_SYS(restart_syscall), SCMP_SYS(membarrier), SCMP_SYS(prctl),
+};
+#endif
+
+int iked_filter_calls(struct cs_err *err)
+{
+#ifdef HAVE_SECCOMP
+	/* An error instead of death: a call that nobody thought of must not end a daemon that
+	 * carries traffic. The kernel's audit log names it. */
+	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+	int rc;
+
+	if (!ctx)
+		return cs_fail(err, CS_ENOMEM, "out of memory");
+	rc = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1);
+	if (rc == 0)
+		rc = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_LOG, 1);
+	for (unsigned i = 0; i < sizeof(allowed) / sizeof(*allowed) && rc == 0; i++)
+		/* Negative: this architecture has no call of that name. */
+		if (allowed[i] >= 0)
+			rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, allowed[i], 0);
+	if (rc == 0)
+		rc = seccomp_load(ctx);
+	seccomp_release(ctx);
+	if (rc < 0)
+		return cs_fail(err, CS_ESYS, "seccomp: %s", strerror(-rc));
+	return 0;
+#else
+	return cs_fail(err, CS_EUNSUPPORTED, "built without libseccomp");
+#endif
+}
