@@ -8,7 +8,7 @@ IKE_ENGINE_SOURCES = \
 	iked/ident.c \
 	iked/informational.c \
 	iked/jobs.c \
-	iked/main_mode.c \
+	iked/main_mode.c iked/main_mode.h iked/main_mode_init.c iked/main_mode_resp.c \
 	iked/notify.c \
 	iked/phase1.c \
 	iked/phase2.c \

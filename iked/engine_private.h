@@ -217,7 +217,8 @@ struct ike_p2 {
 /* ---- the engine ---- */
 
 struct ike_bucket {
-	uint64_t tokens, at; /* thousandths; mono of the last refill */
+	unsigned rate, burst; /* tokens a second, tokens at most */
+	uint64_t tokens, at;  /* thousandths; mono of the last refill */
 };
 
 enum { IKE_UNNAMED, IKE_NAMED, IKE_N_CLASSES };
@@ -239,8 +240,10 @@ struct ike_engine {
 	unsigned n_half[IKE_N_CLASSES];
 	uint32_t last_tunnel, last_instance;
 	uint64_t serial;
-	struct ike_bucket notify_bucket, log_bucket;
-	struct xf_said *strays; /* of a resynchronisation */
+	struct ike_bucket notify_bucket; /* answers in clear */
+	struct ike_bucket log_bucket;    /* lines that anybody can cause */
+	struct ike_bucket cookie_bucket; /* lines that take a proven address */
+	struct xf_said *strays;          /* of a resynchronisation */
 	unsigned n_strays, cap_strays;
 	struct ike_stats stats;
 	uint8_t *plain, *out; /* IKE_DATAGRAM_MAX each: decrypted message, message being built */
