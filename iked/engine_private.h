@@ -133,7 +133,7 @@ struct ike_p1 {
 	int64_t established, expires;
 	uint32_t life_seconds;
 	uint64_t life_kbytes, bytes;
-	uint32_t *mids; /* message ids that the peer has used */
+	uint32_t *mids; /* message ids that either side has used */
 	uint16_t n_mids, cap_mids, next_mid;
 };
 
@@ -345,7 +345,7 @@ void ike_bury(struct ike_engine *e); /* frees what was unlinked */
 void ike_bury_p2s(struct ike_engine *e);
 void ike_unlink_all(struct ike_engine *e); /* without a word to anybody */
 /* A message id nobody has used under p1, for an exchange of our own. */
-uint32_t ike_new_mid(struct ike_engine *e, const struct ike_p1 *p1);
+uint32_t ike_new_mid(struct ike_engine *e, struct ike_p1 *p1);
 bool ike_mid_used(const struct ike_p1 *p1, uint32_t mid);
 int ike_mid_use(struct ike_p1 *p1, uint32_t mid);
 

@@ -144,6 +144,9 @@ int ike_main_take_ke(struct ike_p1 *p1, const struct isa_message *m, struct ike_
 			       p1->suite.group->suite, p1->suite.group->public_len);
 	if (n.len > sizeof(nonce->data))
 		return cs_fail(err, CS_EPARSE, "a nonce of %zu bytes is too long", n.len);
+	/* Messages 3 and 4 have one shape: ours, sent back to us, is no answer. */
+	if (p1->initiator && n.len == p1->mm->ni.len && !memcmp(n.p, p1->mm->ni.data, n.len))
+		return cs_fail(err, CS_EPARSE, "the nonce is our own");
 	memcpy(p1->mm->peer_ke, ke.p, ke.len);
 	p1->mm->peer_ke_len = (uint16_t)ke.len;
 	memcpy(nonce->data, n.p, n.len);
