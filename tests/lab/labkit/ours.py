@@ -83,7 +83,9 @@ class Ours:
         return [line for line in lines if all(w in line for w in words)]
 
     def stop(self):
+        """Ends both; pagent's policy would stay in force, so it is undone."""
         if self.iked:
             self.iked.stop()
         if self.pagent:
             self.pagent.stop()
+            self.host.run(self.program("pagent"), "-p", self.stack, "-u")
