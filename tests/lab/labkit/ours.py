@@ -15,6 +15,10 @@ IkeConfig
 """
 
 
+# Where the build leaves the programs.
+FOLDERS = {"pagent": "policy", "iked": "iked", "ipsec": "ipsec-cli"}
+
+
 class Ours:
     """One host with pagent and iked running on a policy."""
 
@@ -28,7 +32,7 @@ class Ours:
             self.start_iked()
 
     def program(self, name):
-        return f"{self.host.lab.build}/{name}"
+        return f"{self.host.lab.build}/{FOLDERS[name]}/{name}"
 
     def start_pagent(self):
         self.pagent = self.host.start("pagent", self.program("pagent"), "-f", "-p", self.stack,
