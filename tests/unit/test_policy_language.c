@@ -248,8 +248,9 @@ START_TEST(test_branch_keys)
 	ck_assert_uint_eq(p->nat_keepalive, 30);
 	ck_assert_str_eq(r[0].name, "keys4");
 	ck_assert_str_eq(r[0].group_name, "");
-	ck_assert_int_eq(r[0].local.identity.type, POL_ID_DER_ASN1_DN);
-	ck_assert_str_eq(r[0].local.identity.text, "CN=host a,OU=net,O=Example,C=US");
+	ck_assert_int_eq(r[0].local.identity.type, POL_ID_FQDN);
+	ck_assert_str_eq(r[0].local.identity.text, "hosta.example.com");
+	range_is(r[0].local.locations, "192.0.2.10");
 	ck_assert_int_eq(r[0].remote.identity.type, POL_ID_FQDN);
 	ck_assert_str_eq(r[0].remote.identity.text, "gw.example.com");
 	ck_assert_uint_eq(r[0].remote.n_ca_labels, 1);
@@ -350,6 +351,61 @@ START_TEST(test_files)
 }
 END_TEST
 
+/* What stands in the wrong file is warned of and has no effect. */
+START_TEST(test_misplaced)
+{
+	static const struct {
+		const char *leaf, *text;
+	} files[] = {
+		{"main",
+		 "IpSecConfig nowhere\nTcpImage TCPIP image FLUSH 60\nTcpImage TCPIP2 600\n"},
+		{"image", "CommonIpSecConfig nowhere\nIpSecConfig policy\n"},
+		{"policy",
+		 "IpSecConfig nowhere\nCommonIpSecConfig nowhere\nTcpImage TCPIP x\n"
+		 "IpFilterPolicy\n{\nIpFilterRule r\n{\nIpGenericFilterActionRef a\n}\n}\n"
+		 "IpGenericFilterAction a\n{\nIpFilterAction Deny\n}\n"},
+	};
+	static const struct {
+		const char *leaf;
+		unsigned line;
+	} want[] = {{"main", 1}, {"image", 1}, {"policy", 1}, {"policy", 2}, {"policy", 3}};
+	char dir[] = "/tmp/csipsec-test-XXXXXX", path[64];
+	struct findings found;
+	struct pol_policy *p;
+
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	for (int i = 0; i < 3; i++) {
+		FILE *file;
+
+		snprintf(path, sizeof(path), "%s/%s", dir, files[i].leaf);
+		file = fopen(path, "w");
+		ck_assert_ptr_nonnull(file);
+		fputs(files[i].text, file);
+		fclose(file);
+	}
+	snprintf(path, sizeof(path), "%s/main", dir);
+	p = compile_file(path, "tcpip", &found); /* stack names are of one case on z/OS */
+	ck_assert_ptr_nonnull(p);
+	ck_assert_uint_eq(found.n, 5);
+	for (int i = 0; i < 5; i++) {
+		ck_assert_int_eq(found.v[i].severity, POL_WARNING);
+		ck_assert_uint_eq(found.v[i].line, want[i].line);
+		ck_assert_str_eq(strrchr(found.v[i].file, '/') + 1, want[i].leaf);
+	}
+	pol_unref(p);
+	/* TCPIP2's image file is the main file itself, whose IpSecConfig leads nowhere */
+	ck_assert_ptr_null(compile_file(path, "TCPIP2", &found));
+	ck_assert_uint_eq(found.n_errors, 1);
+	ck_assert_str_eq(found.v[0].attribute, "IpSecConfig");
+	ck_assert_ptr_nonnull(strstr(found.v[0].text, "nowhere: cannot open it"));
+	for (int i = 0; i < 3; i++) {
+		snprintf(path, sizeof(path), "%s/%s", dir, files[i].leaf);
+		unlink(path);
+	}
+	rmdir(dir);
+}
+END_TEST
+
 /* A file that names itself is read once in each part it plays. */
 START_TEST(test_file_naming_itself)
 {
@@ -373,6 +429,41 @@ START_TEST(test_file_naming_itself)
 	pol_unref(p);
 	close(fd);
 	unlink(path);
+}
+END_TEST
+
+/* X500dn: with OpenSSL its DER when exact; without, a policy that has one is refused. */
+START_TEST(test_distinguished_names)
+{
+	static const char text[] =
+		"IpFilterPolicy\n{\nIpFilterRule r\n{\nIpGenericFilterActionRef a\n}\n}\n"
+		"IpGenericFilterAction a\n{\nIpFilterAction Deny\n}\n"
+		"KeyExchangePolicy\n{\nKeyExchangeRule k\n{\nLocalSecurityEndpoint\n{\n"
+		"Identity X500dn CN=host a,C=US\n}\nRemoteSecurityEndpoint\n{\n"
+		"Identity X500dn *,C=US # all of them\n}\nKeyExchangeActionRef b\n}\n}\n"
+		"KeyExchangeAction b\n{\nKeyExchangeOffer\n{\n}\n}\n";
+	struct findings found;
+	struct pol_policy *p = compile_text(text, sizeof(text) - 1, &found);
+#ifdef HAVE_OPENSSL
+	/* openssl asn1parse: SEQUENCE of SETs, C=US (PrintableString), CN=host a (UTF8String) */
+	static const uint8_t der[] = {0x30, 0x1e, 0x31, 0x0b, 0x30, 0x09, 0x06, 0x03,
+				      0x55, 0x04, 0x06, 0x13, 0x02, 'U',  'S',  0x31,
+				      0x0f, 0x30, 0x0d, 0x06, 0x03, 0x55, 0x04, 0x03,
+				      0x0c, 0x06, 'h',  'o',  's',  't',  ' ',  'a'};
+
+	ck_assert_ptr_nonnull(p);
+	ck_assert_int_eq(p->ke_rules->local.identity.type, POL_ID_DER_ASN1_DN);
+	ck_assert_str_eq(p->ke_rules->local.identity.text, "CN=host a,C=US");
+	ck_assert_uint_eq(p->ke_rules->local.identity.data.len, sizeof(der));
+	ck_assert_mem_eq(p->ke_rules->local.identity.data.p, der, sizeof(der));
+	ck_assert_str_eq(p->ke_rules->remote.identity.text, "*,C=US");
+	ck_assert_uint_eq(p->ke_rules->remote.identity.data.len, 0);
+	pol_unref(p);
+#else
+	ck_assert_ptr_null(p);
+	ck_assert_uint_eq(found.v[0].line, 18);
+	ck_assert_ptr_nonnull(strstr(found.v[0].text, "needs OpenSSL"));
+#endif
 }
 END_TEST
 
@@ -584,7 +675,9 @@ int main(void)
 	tcase_add_test(tc, test_branch_keys);
 	tcase_add_test(tc, test_branch_tunnels);
 	tcase_add_test(tc, test_files);
+	tcase_add_test(tc, test_misplaced);
 	tcase_add_test(tc, test_file_naming_itself);
+	tcase_add_test(tc, test_distinguished_names);
 	tcase_add_test(tc, test_references);
 	tcase_add_test(tc, test_check_file);
 	tcase_add_test(tc, test_ike_config);
