@@ -126,7 +126,7 @@ static void each_member(struct pol_build *b, struct pol_node *node, const struct
 		struct pol_node *target = pol_target(item);
 
 		if (target && strstr(target->statement->keyword, "Rule"))
-			fn(b, target, group, item);
+			fn(b, target, group, node, item);
 		else if (target && !group)
 			each_member(b, target, target, fn);
 	}

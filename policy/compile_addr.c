@@ -200,10 +200,10 @@ static void check_service(struct pol_build *b, struct pol_node *node, const stru
 				  "it must not be coded for routed traffic, whose fragments do not "
 				  "have it (RFC 4301)");
 	}
-	if (coded[3] && s->type[0] != s->type[1])
+	if (coded[3] && fits[3] && s->type[0] != s->type[1])
 		pol_wrong(b, node, pol_item_of(node, "Code"), NULL,
 			  "a code needs a single Type beside it");
-	else if (coded[3] && !coded[2])
+	else if (coded[3] && fits[3] && pol_choice_of(node, "Type") >= 0) /* Any */
 		pol_wrong(b, node, pol_item_of(node, "Code"), NULL, "a code needs a Type");
 	if (s->connect != POL_CONNECT_ANY && s->proto != IPPROTO_TCP)
 		pol_wrong(b, node, pol_item_of(node, "Direction"), NULL,

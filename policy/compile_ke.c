@@ -267,13 +267,14 @@ const void *pol_make_ke_rule(struct pol_build *b, struct pol_node *node)
 /* ---- the policy ---- */
 
 static void add_ke_rule(struct pol_build *b, struct pol_node *node, const struct pol_node *group,
-			const struct pol_item *from)
+			struct pol_node *holder, const struct pol_item *item)
 {
 	const struct pol_ke_rule *r = pol_make_ke_rule(b, node);
 	struct pol_policy *p = b->policy;
 	struct pol_ke_rule *more;
 
-	(void)from;
+	(void)holder;
+	(void)item;
 	if (!r)
 		return;
 	more = pol_grow(b, p->ke_rules, p->n_ke_rules, sizeof(*more));

@@ -16,7 +16,7 @@ static bool parse_mask(const char *text, uint64_t *bits, unsigned *count)
 	for (size_t i = 0; i < word.len; i++) {
 		if (word.p[i] != '0' && word.p[i] != '1')
 			return false;
-		if (word.p[i] == '1' && i < 64)
+		if (i < 64 && word.p[i] == '1')
 			*bits |= (uint64_t)1 << i;
 	}
 	return true;
