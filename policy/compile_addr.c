@@ -103,9 +103,7 @@ const void *pol_make_ranges(struct pol_build *b, struct pol_node *node)
 		else
 			pol_inherit(b, node, item);
 	}
-	if (!node->failed)
-		node->made = ranges;
-	return node->made;
+	return pol_done(b, node, ranges);
 }
 
 /* ---- services ---- */
@@ -282,7 +280,5 @@ const void *pol_make_services(struct pol_build *b, struct pol_node *node)
 		if (!part)
 			pol_inherit(b, node, item);
 	}
-	if (!node->failed)
-		node->made = services;
-	return node->made;
+	return pol_done(b, node, services);
 }

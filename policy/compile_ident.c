@@ -243,9 +243,7 @@ const void *pol_make_identity(struct pol_build *b, struct pol_node *node)
 	if (!id)
 		return NULL;
 	make_identity(b, node, id);
-	if (!node->failed)
-		node->made = id;
-	return node->made;
+	return pol_done(b, node, id);
 }
 
 /* ---- endpoints ---- */
@@ -318,7 +316,5 @@ const void *pol_make_endpoint(struct pol_build *b, struct pol_node *node)
 	make_identity(b, node, &e->identity);
 	make_locations(b, node, e);
 	add_labels(b, node, e);
-	if (!node->failed)
-		node->made = e;
-	return node->made;
+	return pol_done(b, node, e);
 }
