@@ -334,8 +334,7 @@ void ike_engine_acquire(struct ike_engine *e, const struct xf_acquire *a, struct
 void ike_engine_expire(struct ike_engine *e, const struct xf_expire *x, struct ike_now now)
 {
 	struct ike_p2 *in = ike_p2_by_spi(e, true, &x->id.dst, x->id.proto, x->id.spi);
-	struct ike_p2 *p2 =
-		in ? in : ike_p2_by_spi(e, false, &x->id.dst, x->id.proto, x->id.spi);
+	struct ike_p2 *p2 = in ? in : ike_p2_by_spi(e, false, &x->id.dst, x->id.proto, x->id.spi);
 
 	enter(e, now);
 	if (!p2)

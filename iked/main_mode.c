@@ -1,7 +1,8 @@
 /*
- * Main Mode with preshared keys (RFC 2409 section 5.4), both roles, from our message 1 or the peer's
- * message 3 to the end.  A message that is malformed, does not decrypt or does not verify changes
- * nothing: the exchange waits for a good one until its time is over, and then says what was wrong.
+ * Main Mode with preshared keys (RFC 2409 section 5.4), both roles, from our message 1 or the
+ * peer's message 3 to the end.  A message that is malformed, does not decrypt or does not verify
+ * changes nothing: the exchange waits for a good one until its time is over, and then says what was
+ * wrong.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -89,7 +90,7 @@ static int send_waiting(struct ike_engine *e, struct ike_p1 *p1, enum ike_main_s
 	int rc = ike_rt_start(e, &p1->mm->rt, &p1->timer, &p1->sid.local, &p1->sid.remote, e->out,
 			      len, err);
 
-	p1->bytes += len;
+	ike_p1_count(e, p1, len);
 	if (!rc)
 		p1->state = state;
 	return rc;
@@ -100,7 +101,7 @@ static int send_answer(struct ike_engine *e, struct ike_p1 *p1, size_t len, stru
 {
 	if (ike_answer_keep(&p1->answer, p1->mm->request, e->out, len))
 		return cs_fail(err, CS_ENOMEM, "no memory to keep a message");
-	p1->bytes += len;
+	ike_p1_count(e, p1, len);
 	ike_send(e, &p1->sid.local, &p1->sid.remote, e->out, len);
 	return 0;
 }
@@ -343,7 +344,8 @@ void ike_main_accept(struct ike_engine *e, struct ike_half *half, const struct i
 	struct isa_message m;
 	struct ike_p1 *p1;
 
-	if (h->flags || isa_chain_parse(h, data + ISA_HEADER_LEN, len - ISA_HEADER_LEN, false, &m, NULL) ||
+	if (h->flags & (ISA_FLAG_ENCRYPTED | ISA_FLAG_AUTH_ONLY) ||
+	    isa_chain_parse(h, data + ISA_HEADER_LEN, len - ISA_HEADER_LEN, false, &m, NULL) ||
 	    isa_step_check(&m, ISA_STEP_MAIN_3, NULL) ||
 	    isa_find(&m, ISA_KE, 0)->body.len != half->suite.group->public_len) {
 		e->stats.dropped_malformed++;
@@ -462,17 +464,12 @@ static int final_rule(struct ike_engine *e, struct ike_p1 *p1, const struct pol_
 
 static bool says_initial_contact(const struct isa_message *m)
 {
-	const struct isa_payload *n;
+	const struct isa_payload *p;
+	struct ike_notice n;
 
-	for (unsigned i = 0; (n = isa_find(m, ISA_NOTIFY, i)); i++) {
-		struct cs_reader r = cs_reader_of(n->body.p, n->body.len);
-		uint32_t doi;
-		uint16_t proto_and_size, type;
-
-		if (cs_get_u32(&r, &doi) && cs_get_u16(&r, &proto_and_size) &&
-		    cs_get_u16(&r, &type) && type == ISA_N_INITIAL_CONTACT)
+	for (unsigned i = 0; (p = isa_find(m, ISA_NOTIFY, i)); i++)
+		if (ike_notice_read(p, &n) && n.type == ISA_N_INITIAL_CONTACT)
 			return true;
-	}
 	return false;
 }
 
@@ -553,7 +550,8 @@ void ike_main_receive(struct ike_engine *e, struct ike_p1 *p1, const struct isa_
 		ike_send(e, &p1->sid.local, &p1->sid.remote, p1->answer.data, p1->answer.len);
 		return;
 	}
-	/* While message 5 is awaited, clear ones can only be stale; they say nothing about a key. */
+	/* While message 5 is awaited, clear ones can only be stale; they say nothing about a key.
+	 */
 	if (!s || s->encrypted != !!(h->flags & ISA_FLAG_ENCRYPTED)) {
 		e->stats.dropped_unknown++;
 		return;
@@ -565,7 +563,8 @@ void ike_main_receive(struct ike_engine *e, struct ike_p1 *p1, const struct isa_
 			return;
 		}
 	} else {
-		rc = isa_chain_parse(h, data + ISA_HEADER_LEN, len - ISA_HEADER_LEN, false, &m, &err);
+		rc = isa_chain_parse(h, data + ISA_HEADER_LEN, len - ISA_HEADER_LEN, false, &m,
+				     &err);
 		if (!rc)
 			rc = isa_step_check(&m, s->step, &err);
 		if (rc) {
@@ -574,7 +573,7 @@ void ike_main_receive(struct ike_engine *e, struct ike_p1 *p1, const struct isa_
 			return;
 		}
 	}
-	p1->bytes += len;
+	ike_p1_count(e, p1, len);
 	p1->mm->request = digest;
 	s->handle(e, p1, &m);
 }

@@ -98,7 +98,7 @@ static int compile(struct pol_tree *tree, uint64_t generation, struct pol_policy
 		return 0;
 	pol_tree_free(tree);
 	if (first.code != CS_OK)
-		cs_fail(err, first.code, "%s", first.text);
+		cs_fail(err, (enum cs_code)rc, "%s", first.text);
 	if (err)
 		cs_err_prefix(err, "the stored generation %llu does not compile",
 			      (unsigned long long)generation);

@@ -1,12 +1,21 @@
 # xfrm: the kernel's SAs, policies and filters.
 noinst_LIBRARIES += libxfrm.a
 libxfrm_a_SOURCES = \
+	xfrm/closed.c xfrm/closed.h \
 	xfrm/events.c \
+	xfrm/install.c \
 	xfrm/kernel.h \
 	xfrm/mark.c \
 	xfrm/netlink.c \
+	xfrm/nft_compile.c \
+	xfrm/nft_install.c \
+	xfrm/probe.c \
 	xfrm/sa.c \
 	xfrm/spd.c \
 	xfrm/xfrm.h
 libxfrm_a_CFLAGS = $(AM_CFLAGS) $(MNL_CFLAGS) $(NFTABLES_CFLAGS) $(JANSSON_CFLAGS)
 XFRM_LIBS = libxfrm.a $(NFTABLES_LIBS) $(MNL_LIBS) $(JANSSON_LIBS)
+
+noinst_PROGRAMS += tests/lab/xfrm_lab
+tests_lab_xfrm_lab_SOURCES = tests/lab/xfrm_lab.c
+tests_lab_xfrm_lab_LDADD = $(XFRM_LIBS) $(POLICY_LIBS) $(COMMON_LIBS)

@@ -117,7 +117,7 @@ static bool halves(const struct xf_policy *p, struct xf_policy half[2])
 	struct cs_range all = cs_range_all(family);
 	const struct cs_selector *s = &p->selector;
 
-	if (p->priority == XF_PRIO_ANCHOR || p->dir != XF_OUT || s->proto || s->local_port ||
+	if (p->priority != XF_PRIO_TUNNEL || p->dir != XF_OUT || s->proto || s->local_port ||
 	    s->remote_port)
 		return false;
 	if (s->local.lo.family &&

@@ -15,6 +15,10 @@ IkeConfig
 """
 
 
+# Where the build leaves the programs.
+FOLDERS = {"pagent": "policy", "iked": "iked", "ipsec": "ipsec-cli"}
+
+
 class Ours:
     """One host with pagent and iked running on a policy."""
 
@@ -28,7 +32,7 @@ class Ours:
             self.start_iked()
 
     def program(self, name):
-        return f"{self.host.lab.build}/{name}"
+        return f"{self.host.lab.build}/{FOLDERS[name]}/{name}"
 
     def start_pagent(self):
         self.pagent = self.host.start("pagent", self.program("pagent"), "-f", "-p", self.stack,
@@ -83,7 +87,9 @@ class Ours:
         return [line for line in lines if all(w in line for w in words)]
 
     def stop(self):
+        """Ends both; pagent's policy would stay in force, so it is undone."""
         if self.iked:
             self.iked.stop()
         if self.pagent:
             self.pagent.stop()
+            self.host.run(self.program("pagent"), "-p", self.stack, "-u")
