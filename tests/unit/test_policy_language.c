@@ -482,8 +482,8 @@ START_TEST(test_allowed_values)
 		"IpAddrSet a\n{\nPrefix 192.0.2.77/24\n}\n",
 		"IpTimeCondition t\n{\nTimeOfDayRange 8:17\nTimeZone UTC\n}\n",
 		"IpTimeCondition t\n{\nTimeOfDayRange 08:30:17:00,22-24\nTimeZone -0930\n}\n",
-		"IpTimeCondition t\n{\nDayOfMonthMask 1000000000000000000000000000000"
-		"1000000000000000000000000000000\n}\n",
+		("IpTimeCondition t\n{\nDayOfMonthMask 1000000000000000000000000000000"
+		 "1000000000000000000000000000000\n}\n"),
 		"IpLocalStartAction s\n{\nLocalSecurityEndpointAddr abcd::1\n}\n",
 		"RemoteSecurityEndpoint e\n{\nIdentity IpAddr abcd::1\nLocation ::/0\n}\n",
 		"RemoteSecurityEndpoint e\n{\nIdentity IpAddr ::ffff:192.0.2.1\n}\n",
