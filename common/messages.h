@@ -31,8 +31,6 @@
 #define CSM_P1_DOWN                                                                                \
 	"CSI1004I", CS_INFO,                                                                       \
 		"IKE version 1.0 Security Association %u for tunnel K%u with %s deleted: %s"
-#define CSM_P1_NOT_STARTED                                                                         \
-	"CSI1005W", CS_WARNING, "Negotiation from %s to %s is not possible: %s"
 #define CSM_P1_REFUSED                                                                             \
 	"CSI1006W", CS_WARNING, "Phase 1 from %s refused: %s"
 #define CSM_WRONG_KEY                                                                              \
@@ -71,8 +69,6 @@
 	"CSI1020I", CS_DEBUG, "No answer from %s: message %u sent again (%u of %u)"
 #define CSM_DROPPED                                                                                \
 	"CSI1021I", CS_DEBUG, "%s message from %s dropped: %s"
-#define CSM_P1_POLICY_GONE                                                                         \
-	"CSI1022I", CS_INFO, "The policy no longer has what tunnel %c%u stands on (rule %s)"
 #define CSM_P1_NO_PROPOSAL                                                                         \
 	"EZD1021I", CS_WARNING, "Phase 1 from %s: no proposal chosen (rule %s, action %s): %s"
 #define CSM_P2_NO_PROPOSAL                                                                         \
@@ -122,10 +118,10 @@
 #define CSM_KERNEL_EVENTS  "CSI2020E", CS_ERROR, "kernel events cannot be read: %s"
 #define CSM_RESYNC	   "CSI2021W", CS_WARNING, "the kernel dropped events; compared with %u SAs"
 #define CSM_RESYNC_FAILED  "CSI2022E", CS_ERROR, "the SAs in the kernel cannot be read: %s"
-#define CSM_NMI_DENIED	   "CSI2023W", CS_WARNING, "request %s of uid %u refused: only root may ask"
+#define CSM_NMI_DENIED	   "CSI2023W", CS_WARNING, "request %s of uid %u refused: this user may not control iked"
 #define CSM_NMI_CONTROL	   "CSI2024I", CS_INFO, "request %s by uid %u"
 #define CSM_KEYPAIR	   "CSI2025W", CS_WARNING, "no key pair for group %u: %s"
-#define CSM_STOPPING	   "CSI2026I", CS_INFO, "IKE daemon stops; SAs stay in the kernel until they expire"
+#define CSM_STOPPING	   "CSI2026I", CS_INFO, "IKE daemon stops; %s"
 #define CSM_CONFIG	   "CSI2027W", CS_WARNING, "%s:%u: %s %s: %s"
 
 /* ---- pagent ---- */

@@ -95,7 +95,7 @@ void iked_udp_stop(struct iked_udp *u); /* memory goes with the loop's next turn
  * At start, before the engine: what an iked before us left. Its SAs and tunnel policies are taken
  * out of the kernel, and each intent and each SA of the cache gets the record that it lacks.
  */
-int iked_reconcile(struct xf_kernel *kernel, struct ike_store *store, int64_t now,
+int iked_reconcile(struct xf_kernel *kernel, struct ike_store *store, struct ike_now now,
 		   struct cs_err *err);
 /* Reqids of tunnels that iked made, told by their rule field. */
 bool iked_reqid_is_ours(uint32_t reqid);
