@@ -84,7 +84,7 @@ static pid_t run(const char *const *argv)
 	fd = open(in_dir("log"), O_WRONLY | O_CREAT | O_APPEND, 0644);
 	dup2(fd, STDERR_FILENO);
 	dup2(fd, STDOUT_FILENO);
-	execv("./pagent", (char *const *)(uintptr_t)all);
+	execv("policy/pagent", (char *const *)(uintptr_t)all);
 	_exit(126);
 }
 
