@@ -55,6 +55,7 @@ static struct {
 	unsigned type;
 	uint8_t body[64];
 	size_t len;
+	bool flip; /* the last bit of the last payload */
 } extra;
 
 size_t __real_ike_seal_end(struct ike_engine *e, struct ike_p1 *p1, struct isa_builder *b,
@@ -70,6 +71,8 @@ size_t __wrap_ike_seal_end(struct ike_engine *e, struct ike_p1 *p1, struct isa_b
 {
 	if (extra.len && kind == extra.kind)
 		isa_put(b, extra.type, extra.body, extra.len);
+	if (extra.flip && kind == extra.kind)
+		b->w.base[b->w.len - 1] ^= 1;
 	return __real_ike_seal_end(e, p1, b, mid, kind, ni, nr, iv, err);
 }
 
@@ -343,6 +346,32 @@ START_TEST(test_quick_ids)
 }
 END_TEST
 
+/* A peer that negotiates the same tunnel again and again: four generations live, the newest. */
+START_TEST(test_generations)
+{
+	struct pair *p = pair_up(NULL, NULL);
+	struct side *s = &p->side[0];
+	struct ike_p1 *p1 = newest_p1(s);
+	struct ike_tunnel *t = newest_p2(s)->tunnel;
+
+	for (unsigned n = 0; n < 10; n++) {
+		struct ike_p2 *p2 = ike_p2_new(s->e, p1, s->policy, &s->policy->rules[0], t, true);
+
+		ck_assert_ptr_nonnull(p2);
+		ike_quick_start(s->e, p2);
+		pair_run(p);
+		pair_wait(p, 1);
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		ck_assert_uint_eq(stats(p, i)->p2_live, 4);
+		ck_assert_uint_eq(newest_p2(&p->side[i])->generation, 11);
+		ck_assert_uint_eq(p->side[i].n_policies, 1);
+	}
+	ck_assert(pair_mirrored(p));
+	pair_free(p);
+}
+END_TEST
+
 static const struct {
 	const char *attributes;
 	unsigned life;
@@ -371,6 +400,21 @@ START_TEST(test_responder_lifetime)
 	pair_acquire(p, 0);
 	ck_assert(pair_mirrored(p));
 	ck_assert_uint_eq(newest_p2(&p->side[0])->life_seconds, lifetimes[_i].life);
+	pair_free(p);
+}
+END_TEST
+
+/* A responder that answers with other selectors than it was asked for. */
+START_TEST(test_other_selectors)
+{
+	struct pair *p = pair_new(NULL, NULL);
+
+	extra.kind = IKE_SEAL_HASH2;
+	extra.flip = true;
+	pair_acquire(p, 0);
+	ck_assert_uint_eq(stats(p, 0)->p2_live, 0);
+	ck_assert_uint_eq(stats(p, 1)->p2_live, 0); /* it is told */
+	ck_assert_msg(pair_said(&p->side[0], "not those we sent"), "%s", p->side[0].log);
 	pair_free(p);
 }
 END_TEST
@@ -544,7 +588,9 @@ int main(void)
 	tcase_add_test(t, test_dpd);
 	tcase_add_test(t, test_notifies);
 	tcase_add_test(t, test_late_initial_contact);
+	tcase_add_test(t, test_generations);
 	tcase_add_test(t, test_wrong_hash);
+	tcase_add_test(t, test_other_selectors);
 	tcase_add_loop_test(t, test_quick_ids, 0, sizeof(quick_ids) / sizeof(quick_ids[0]));
 	tcase_add_loop_test(t, test_responder_lifetime, 0,
 			    sizeof(lifetimes) / sizeof(lifetimes[0]));
