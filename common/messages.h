@@ -126,9 +126,9 @@
 
 /* ---- pagent ---- */
 #define CSM_PA_DONE	      "EZZ8771I", CS_INFO, "local policy processing complete for %s : IPSEC, generation %llu: %u filter rules, %u key exchange rules, %u local tunnel rules"
-#define CSM_PA_ERROR	      "CSI3001E", CS_ERROR, "%s:%u: %s: %s: %s"
-#define CSM_PA_WARNING	      "CSI3002W", CS_WARNING, "%s:%u: %s: %s: %s"
-#define CSM_PA_NOTE	      "CSI3003I", CS_INFO, "%s:%u: %s: %s: %s"
+#define CSM_PA_ERROR	      "CSI3001E", CS_ERROR, "%s:%u: %s%s%s%s%s"
+#define CSM_PA_WARNING	      "CSI3002W", CS_WARNING, "%s:%u: %s%s%s%s%s"
+#define CSM_PA_NOTE	      "CSI3003I", CS_INFO, "%s:%u: %s%s%s%s%s"
 #define CSM_PA_REFUSED	      "CSI3004E", CS_ERROR, "policy of %s is not put in force, what was in force stays: %s"
 #define CSM_PA_UNCHANGED      "CSI3005I", CS_INFO, "policy of %s is as it was, generation %llu"
 #define CSM_PA_STORED	      "CSI3006I", CS_INFO, "policy generation %llu of the store is in force until the files are read"

@@ -78,12 +78,16 @@ bool pol_make_bytes(struct pol_build *b, const char *text, size_t max, struct cs
 
 /* ---- identities; each check returns NULL or what is wrong ---- */
 
-static const char *check_address(struct pol_identity *id, const char *value, bool local)
+static const char *check_address(struct pol_identity *id, struct pol_word word, bool local,
+				 struct cs_err *err)
 {
+	char text[CS_RANGE_STRLEN];
 	struct cs_range range;
 
-	if (!pol_range_of(value, &range, NULL) || (value[0] | 0x20) == 'a')
-		return "the value is not an IP address, prefix or range";
+	if (!pol_word_copy(word, text, sizeof(text)))
+		return "the value is too long for an IP address, prefix or range";
+	if (cs_range_parse(text, &range, err))
+		return err->text;
 	if (cs_range_is_single(&range) && cs_addr_is_any(&range.lo))
 		range = cs_range_all(range.lo.family);
 	if (local && !cs_range_is_single(&range))
@@ -160,7 +164,7 @@ static const char *check_identity(struct pol_build *b, struct pol_identity *id, 
 
 	switch (type) {
 	case 0:
-		return check_address(id, value, local);
+		return check_address(id, word, local, err);
 	case 1:
 		id->type = POL_ID_FQDN;
 		return more ? "a host name has no blank" : check_host(word.p, word.len, local);
@@ -239,9 +243,7 @@ const void *pol_make_identity(struct pol_build *b, struct pol_node *node)
 	if (!id)
 		return NULL;
 	make_identity(b, node, id);
-	if (!node->failed)
-		node->made = id;
-	return node->made;
+	return pol_done(b, node, id);
 }
 
 /* ---- endpoints ---- */
@@ -314,7 +316,5 @@ const void *pol_make_endpoint(struct pol_build *b, struct pol_node *node)
 	make_identity(b, node, &e->identity);
 	make_locations(b, node, e);
 	add_labels(b, node, e);
-	if (!node->failed)
-		node->made = e;
-	return node->made;
+	return pol_done(b, node, e);
 }

@@ -88,7 +88,6 @@ static void tell_iked(struct pagent *p)
 struct findings {
 	pol_diag_fn *tell;
 	void *arg;
-	unsigned n_errors;
 	char **files;
 	unsigned n_files;
 };
@@ -111,23 +110,25 @@ static void note_file(struct findings *f, const char *file)
 		f->n_files++;
 }
 
+/* The message of the severity, with what there is of statement and attribute. */
+#define LOG_FINDING(message, d)                                                                    \
+	cs_log(CS_NOCTX, message, (d)->file, (d)->line, (d)->statement,                            \
+	       *(d)->statement ? ": " : "", (d)->attribute, *(d)->attribute ? ": " : "",           \
+	       (d)->text)
+
 static void on_finding(void *arg, const struct pol_diag *d)
 {
 	struct findings *f = arg;
 
 	switch (d->severity) {
 	case POL_ERROR:
-		f->n_errors++;
-		cs_log(CS_NOCTX, CSM_PA_ERROR, d->file, d->line, d->statement, d->attribute,
-		       d->text);
+		LOG_FINDING(CSM_PA_ERROR, d);
 		break;
 	case POL_WARNING:
-		cs_log(CS_NOCTX, CSM_PA_WARNING, d->file, d->line, d->statement, d->attribute,
-		       d->text);
+		LOG_FINDING(CSM_PA_WARNING, d);
 		break;
 	case POL_NOTE:
-		cs_log(CS_NOCTX, CSM_PA_NOTE, d->file, d->line, d->statement, d->attribute,
-		       d->text);
+		LOG_FINDING(CSM_PA_NOTE, d);
 		break;
 	}
 	note_file(f, d->file);

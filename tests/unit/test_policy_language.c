@@ -161,8 +161,8 @@ static void check_backup_rule(const struct pol_filter_rule *r)
 	ck_assert_int_eq(t->from, 1767225600 - 3600); /* 2026-01-01 00:00 +0100 */
 	ck_assert_int_eq(t->to, 1830297599 - 3600);   /* 2027-12-31 23:59:59 +0100 */
 	ck_assert_uint_eq(t->months, 0xfff);
-	ck_assert_uint_eq(t->days, 0x7fffffff);
-	ck_assert_uint_eq(t->days_from_end, 0);
+	ck_assert_uint_eq(t->days, 0x40000001); /* the first and the 31st */
+	ck_assert_uint_eq(t->days_from_end, 2); /* and the last but one */
 	ck_assert_uint_eq(t->weekdays, 0x3e);
 	ck_assert_int_eq(t->zone, 60);
 	ck_assert_uint_eq(t->n_spans, 2);
@@ -467,6 +467,46 @@ START_TEST(test_distinguished_names)
 }
 END_TEST
 
+/* Values that stand at the border of what is allowed. */
+START_TEST(test_allowed_values)
+{
+	static const char head[] =
+		"IpFilterPolicy\n{\nIpFilterRule r\n{\nIpGenericFilterActionRef a\n}\n}\n"
+		"IpGenericFilterAction a\n{\nIpFilterAction Deny\n}\n";
+	static const char *const texts[] = {
+		"ipservice s\n{\nPROTOCOL tcp\nsourceportrange 1:2 noise\nRouting LOCAL noise\n}\n",
+		"IpService s\n{\nProtocol 6\nSourcePortRange 0-65535\nRouting Either\n}\n",
+		"IpService s\n{\nProtocol Icmp\nType 3 5\n}\n",
+		"IpService s\r\n{\r\nProtocol Udp # all\r\nDestinationPortRange 65535\r\n}\r\n",
+		"IpAddr a\n{\nAddr 192.0.2.1 host-name\n}\n",
+		"IpAddrSet a\n{\nPrefix 192.0.2.77/24\n}\n",
+		"IpTimeCondition t\n{\nTimeOfDayRange 8:17\nTimeZone UTC\n}\n",
+		"IpTimeCondition t\n{\nTimeOfDayRange 08:30:17:00,22-24\nTimeZone -0930\n}\n",
+		"IpLocalStartAction s\n{\nLocalSecurityEndpointAddr abcd::1\n}\n",
+		"RemoteSecurityEndpoint e\n{\nIdentity IpAddr abcd::1\nLocation ::/0\n}\n",
+		"RemoteSecurityEndpoint e\n{\nIdentity IpAddr ::ffff:192.0.2.1\n}\n",
+		"RemoteSecurityEndpoint e\n{\nIdentity IpAddr 0.0.0.0\n}\n",
+		"RemoteSecurityEndpoint e\n{\nIdentity Fqdn *\n}\n",
+		"RemoteSecurityEndpoint e\n{\nIdentity UserAtFqdn *@*.example.com\n}\n",
+		"LocalSecurityEndpoint e\n{\nIdentity KeyID Ebcdic abc\n}\n",
+		"IpDataOffer o\n{\nHowToEncrypt AES_CBC KeyLength 192\n}\n",
+		"IpDataOffer o\n{\nHowToEncrypt DoNot\nHowToAuth ESP AES128_XCBC_96\n}\n",
+		"IpDataOffer o\n{\nRefreshLifesizeAccepted 1 4194300\n}\n",
+		"IpService a23456789b123456789c12345678901\n{\n}\n",
+	};
+	char text[2048];
+	struct findings found;
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		int n = snprintf(text, sizeof(text), "%s%s", head, texts[i]);
+		struct pol_policy *p = compile_text(text, (size_t)n, &found);
+
+		ck_assert_msg(p && found.n == 0, "%zu: %s", i, found.v[0].text);
+		pol_unref(p);
+	}
+}
+END_TEST
+
 START_TEST(test_references)
 {
 	struct findings found;
@@ -678,6 +718,7 @@ int main(void)
 	tcase_add_test(tc, test_misplaced);
 	tcase_add_test(tc, test_file_naming_itself);
 	tcase_add_test(tc, test_distinguished_names);
+	tcase_add_test(tc, test_allowed_values);
 	tcase_add_test(tc, test_references);
 	tcase_add_test(tc, test_check_file);
 	tcase_add_test(tc, test_ike_config);

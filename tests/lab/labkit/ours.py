@@ -4,6 +4,8 @@ import json
 
 from .host import Failure, wait_until
 
+PROGRAMS = {"pagent": "policy/pagent", "iked": "iked/iked", "ipsec": "ipsec-cli/ipsec"}
+
 # Short retransmission, so that a peer that says nothing is given up within a case's time.
 IKED_CONF = """\
 IkeConfig
@@ -13,10 +15,6 @@ IkeConfig
   IkeRetries     {retries}
 }}
 """
-
-
-# Where the build leaves the programs.
-FOLDERS = {"pagent": "policy", "iked": "iked", "ipsec": "ipsec-cli"}
 
 
 class Ours:
@@ -32,7 +30,7 @@ class Ours:
             self.start_iked()
 
     def program(self, name):
-        return f"{self.host.lab.build}/{FOLDERS[name]}/{name}"
+        return f"{self.host.lab.build}/{PROGRAMS[name]}"
 
     def start_pagent(self):
         self.pagent = self.host.start("pagent", self.program("pagent"), "-f", "-p", self.stack,
