@@ -21,13 +21,13 @@
 
 #include "iked/iked.h"
 
-#define START_SECONDS   60    /* the starter waits so long for readiness */
-#define STABLE_MS       10000 /* a worker that lived so long is no reason to wait */
-#define BACKOFF_MIN_MS  250
-#define BACKOFF_MAX_MS  30000
-#define STOP_MS         8000
-#define KILL_WAIT_S     12
-#define LOCKED_MEMORY   (256u << 20) /* the worker's secrets are locked into memory */
+#define START_SECONDS  60    /* the starter waits so long for readiness */
+#define STABLE_MS      10000 /* a worker that lived so long is no reason to wait */
+#define BACKOFF_MIN_MS 250
+#define BACKOFF_MAX_MS 30000
+#define STOP_MS        8000
+#define KILL_WAIT_S    12
+#define LOCKED_MEMORY  (256u << 20) /* the worker's secrets are locked into memory */
 
 struct parent {
 	const struct iked_options *o;

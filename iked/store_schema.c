@@ -61,7 +61,8 @@ static const char schema[] =
 	" tx INTEGER PRIMARY KEY, time INTEGER NOT NULL,"
 	" tunnel INTEGER NOT NULL, generation INTEGER NOT NULL) STRICT;"
 
-	/* subtype: the SMF 119 subtype of iked's own record; the stack's (77, 78) come of the same row. */
+	/* subtype: the SMF 119 subtype of iked's own record; the stack's (77, 78) come of the same
+	   row. */
 	"CREATE TABLE outbox ("
 	" id INTEGER PRIMARY KEY, time INTEGER NOT NULL,"
 	" kind TEXT NOT NULL, subtype INTEGER NOT NULL,"
@@ -225,8 +226,8 @@ int ike_db_open(const char *path, bool read_only, struct ike_db **result, struct
 	for (unsigned i = 0; i < N_STATEMENTS && !read_only; i++)
 		if (sqlite3_prepare_v3(db->handle, sql[i], -1, SQLITE_PREPARE_PERSISTENT,
 				       &db->statements[i], NULL) != SQLITE_OK) {
-			status = cs_fail(err, CS_ESTORE, "%s: %s", path,
-					 sqlite3_errmsg(db->handle));
+			status =
+				cs_fail(err, CS_ESTORE, "%s: %s", path, sqlite3_errmsg(db->handle));
 			goto fail;
 		}
 	*result = db;
@@ -533,9 +534,9 @@ enum ike_db_fault ike_db_write(struct ike_db *db, uint64_t tx, const struct ike_
 enum ike_db_fault ike_db_write_loss(struct ike_db *db, uint64_t tx, uint64_t lost, int64_t since,
 				    int64_t until, struct cs_err *err)
 {
-	json_t *payload = json_pack("{s:s s:I s:I s:I}", "Event", "LOSS", "Records",
-				    (json_int_t)lost, "From", (json_int_t)since, "To",
-				    (json_int_t)until);
+	json_t *payload =
+		json_pack("{s:s s:I s:I s:I}", "Event", "LOSS", "Records", (json_int_t)lost, "From",
+			  (json_int_t)since, "To", (json_int_t)until);
 
 	return put_outbox(db, tx, until, "LOSS", 0, "", 0, 0, payload, err);
 }

@@ -237,8 +237,8 @@ static int on_resync_sa(void *arg, const struct xf_sa *sa, const struct xf_count
 }
 
 /*
- * The kernel had no room for its events.  A dump that fails must not end in "gone": the engine would
- * take every SA that was not shown for lost.
+ * The kernel had no room for its events.  A dump that fails must not end in "gone": the engine
+ * would take every SA that was not shown for lost.
  */
 static void on_overrun(void *arg)
 {
