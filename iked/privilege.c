@@ -133,6 +133,8 @@ int iked_prepare_dirs(const char *stack, const struct iked_identity *id, struct 
 
 int iked_privilege_drop(const struct iked_identity *id, struct cs_err *err)
 {
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return cs_fail_errno(err, "cannot give up new privileges");
 #ifdef HAVE_CAPNG
 	int rc;
 
@@ -144,12 +146,12 @@ int iked_privilege_drop(const struct iked_identity *id, struct cs_err *err)
 	if (rc < 0)
 		return cs_fail(err, CS_ESYS, "cannot become user %s with CAP_NET_ADMIN alone (%d)",
 			       id->name, rc);
-#else
-	(void)id; /* without libcap-ng a user without any capability could not reach XFRM */
-#endif
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		return cs_fail_errno(err, "cannot give up new privileges");
 	return 0;
+#else
+	/* As another user it would have no capability at all, and could not reach XFRM. */
+	(void)id;
+	return cs_fail(err, CS_EUNSUPPORTED, "built without libcap-ng");
+#endif
 }
 
 #ifdef HAVE_SECCOMP
