@@ -125,6 +125,30 @@
 #define CSM_CONFIG	   "CSI2027W", CS_WARNING, "%s:%u: %s %s: %s"
 
 /* ---- pagent ---- */
+#define CSM_PA_DONE	      "EZZ8771I", CS_INFO, "local policy processing complete for %s : IPSEC, generation %llu: %u filter rules, %u key exchange rules, %u local tunnel rules"
+#define CSM_PA_ERROR	      "CSI3001E", CS_ERROR, "%s:%u: %s%s%s%s%s"
+#define CSM_PA_WARNING	      "CSI3002W", CS_WARNING, "%s:%u: %s%s%s%s%s"
+#define CSM_PA_NOTE	      "CSI3003I", CS_INFO, "%s:%u: %s%s%s%s%s"
+#define CSM_PA_REFUSED	      "CSI3004E", CS_ERROR, "policy of %s is not put in force, what was in force stays: %s"
+#define CSM_PA_UNCHANGED      "CSI3005I", CS_INFO, "policy of %s is as it was, generation %llu"
+#define CSM_PA_STORED	      "CSI3006I", CS_INFO, "policy generation %llu of the store is in force until the files are read"
+#define CSM_PA_STORE_BAD      "CSI3007E", CS_ERROR, "the policy of the store is not put in force: %s"
+#define CSM_PA_NONE	      "CSI3008W", CS_WARNING, "no policy is in force: no filter is installed, nothing is denied or protected"
+#define CSM_PA_LACKS	      "CSI3009W", CS_WARNING, "this kernel lacks %s"
+#define CSM_PA_INSTALL_FAILED "CSI3010E", CS_ERROR, "policy generation %llu cannot be installed in the kernel: %s; tried again in %u s"
+#define CSM_PA_GONE	      "CSI3011W", CS_WARNING, "policy generation %llu: somebody removed or changed our nftables table or SPD entries"
+#define CSM_PA_RESTORED	      "CSI3012I", CS_NOTICE, "policy generation %llu: nftables table and SPD entries restored"
+#define CSM_PA_OVERRUN	      "CSI3013W", CS_WARNING, "the kernel dropped nftables events; the table is looked at"
+#define CSM_PA_EVENTS	      "CSI3014E", CS_ERROR, "nftables events cannot be read: %s; the table is looked at every minute"
+#define CSM_PA_TIMES	      "CSI3015I", CS_INFO, "policy generation %llu: time conditions changed, the filters are installed anew"
+#define CSM_PA_NO_WATCH	      "CSI3016W", CS_WARNING, "changes in %s are not noticed: %s"
+#define CSM_PA_CHANGED	      "CSI3017I", CS_INFO, "policy files changed, reading %s"
+#define CSM_PA_TOLD	      "CSI3018I", CS_INFO, "iked was told of policy generation %llu"
+#define CSM_PA_NOT_TOLD	      "CSI3019W", CS_WARNING, "iked could not be told of the new policy: %s"
+#define CSM_PA_REQUEST	      "CSI3020I", CS_INFO, "request %s by uid %u"
+#define CSM_PA_DENIED	      "CSI3021W", CS_WARNING, "request %s of uid %u refused: not authorized"
+#define CSM_PA_STOPPING	      "CSI3022I", CS_INFO, "pagent stops; the policy stays in force in the kernel"
+#define CSM_PA_UNDONE	      "CSI3023I", CS_NOTICE, "filters and SPD entries are removed from the kernel"
 
 /* ---- the kernel ---- */
 

@@ -137,14 +137,15 @@ void *ike_arena_get(size_t size)
 
 void ike_arena_put(void *p, size_t size)
 {
-	unsigned c = class_of(size);
+	size_t len = (class_of(size) + 1) * (size_t)STEP;
 
 	if (!p || size == 0 || size > IKE_ARENA_MAX)
 		return;
-	cs_wipe(p, size);
+	ASAN_UNPOISON_MEMORY_REGION(p, len);
+	cs_wipe(p, len);
 	pthread_mutex_lock(&arena.lock);
-	give(p, (c + 1) * (size_t)STEP);
-	arena.used -= (c + 1) * (size_t)STEP;
+	give(p, len);
+	arena.used -= len;
 	pthread_mutex_unlock(&arena.lock);
 }
 

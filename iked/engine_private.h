@@ -133,7 +133,7 @@ struct ike_p1 {
 	int64_t established, expires;
 	uint32_t life_seconds;
 	uint64_t life_kbytes, bytes;
-	uint32_t *mids; /* message ids that the peer has used */
+	uint32_t *mids; /* message ids that either side has used */
 	uint16_t n_mids, cap_mids, next_mid;
 };
 
@@ -217,7 +217,8 @@ struct ike_p2 {
 /* ---- the engine ---- */
 
 struct ike_bucket {
-	uint64_t tokens, at; /* thousandths; mono of the last refill */
+	unsigned rate, burst; /* tokens a second, tokens at most */
+	uint64_t tokens, at;  /* thousandths; mono of the last refill */
 };
 
 enum { IKE_UNNAMED, IKE_NAMED, IKE_N_CLASSES };
@@ -239,8 +240,10 @@ struct ike_engine {
 	unsigned n_half[IKE_N_CLASSES];
 	uint32_t last_tunnel, last_instance;
 	uint64_t serial;
-	struct ike_bucket notify_bucket, log_bucket;
-	struct xf_said *strays; /* of a resynchronisation */
+	struct ike_bucket notify_bucket; /* answers in clear */
+	struct ike_bucket log_bucket;    /* lines that anybody can cause */
+	struct ike_bucket cookie_bucket; /* lines that take a proven address */
+	struct xf_said *strays;          /* of a resynchronisation */
 	unsigned n_strays, cap_strays;
 	struct ike_stats stats;
 	uint8_t *plain, *out; /* IKE_DATAGRAM_MAX each: decrypted message, message being built */
@@ -342,7 +345,7 @@ void ike_bury(struct ike_engine *e); /* frees what was unlinked */
 void ike_bury_p2s(struct ike_engine *e);
 void ike_unlink_all(struct ike_engine *e); /* without a word to anybody */
 /* A message id nobody has used under p1, for an exchange of our own. */
-uint32_t ike_new_mid(struct ike_engine *e, const struct ike_p1 *p1);
+uint32_t ike_new_mid(struct ike_engine *e, struct ike_p1 *p1);
 bool ike_mid_used(const struct ike_p1 *p1, uint32_t mid);
 int ike_mid_use(struct ike_p1 *p1, uint32_t mid);
 

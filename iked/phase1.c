@@ -128,8 +128,9 @@ void ike_p1_fail(struct ike_engine *e, struct ike_p1 *p1, const char *format, ..
 	vsnprintf(reason, sizeof(reason), format, ap);
 	va_end(ap);
 	e->stats.p1_failed++;
-	ike_logf(e, ike_p1_ctx(p1), CSM_P1_FAILED, p1->tunnel,
-		 cs_endpoint_text(&p1->sid.remote, peer), rule_name(p1), reason);
+	if (p1->initiator || ike_take_token(e, &e->cookie_bucket))
+		ike_logf(e, ike_p1_ctx(p1), CSM_P1_FAILED, p1->tunnel,
+			 cs_endpoint_text(&p1->sid.remote, peer), rule_name(p1), reason);
 	ike_tell(e, IKE_EV_FAILED, p1->instance, p1->tunnel, 0, rule_name(p1), reason);
 	end_exchanges(e, p1, reason);
 	ike_p1_unlink(e, p1);

@@ -378,13 +378,15 @@ int ike_mid_use(struct ike_p1 *p1, uint32_t mid)
 	return 0;
 }
 
-uint32_t ike_new_mid(struct ike_engine *e, const struct ike_p1 *p1)
+/* Ours count as used, too: a message of ours that comes back is not the peer's. */
+uint32_t ike_new_mid(struct ike_engine *e, struct ike_p1 *p1)
 {
 	uint32_t mid;
 
 	do {
 		ike_random(e, &mid, sizeof(mid));
 	} while (!mid || ike_mid_used(p1, mid) || ike_p2_by_mid(e, p1, mid));
+	ike_mid_use(p1, mid);
 	return mid;
 }
 

@@ -9,12 +9,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "iked/json.h"
 
 #define APPLICATION_ID 0x43534944 /* "CSID", shown by file(1) */
 #define SCHEMA_VERSION 1
-#define BUSY_MS        1000
+#define BUSY_MS        250
 
 static const char schema[] =
 	"CREATE TABLE counters ("
@@ -100,6 +101,9 @@ struct ike_db {
 	sqlite3 *handle;
 	sqlite3_stmt *statements[N_STATEMENTS];
 	char path[256];
+	dev_t device; /* of the file that is open, and what it was at least */
+	ino_t inode;
+	off_t size;
 	uint32_t last_tunnel; /* of the transaction under way */
 };
 
@@ -117,6 +121,28 @@ static enum ike_db_fault fault(struct ike_db *db, int rc, const char *doing, str
 	default:
 		return IKE_DB_STUCK;
 	}
+}
+
+/*
+ * sqlite does not look whether its open file is still the one of that name, or all of it: what it
+ * writes to another could not be found again.
+ */
+static int same_file(struct ike_db *db, struct cs_err *err)
+{
+	struct stat st;
+
+	if (stat(db->path, &st) < 0)
+		return cs_fail_errno(err, "%s", db->path);
+	if (!db->inode) {
+		db->device = st.st_dev;
+		db->inode = st.st_ino;
+	}
+	if (st.st_dev != db->device || st.st_ino != db->inode)
+		return cs_fail(err, CS_ESTORE, "%s is another file than before", db->path);
+	if (st.st_size < db->size)
+		return cs_fail(err, CS_ESTORE, "%s is shorter than before", db->path);
+	db->size = st.st_size;
+	return 0;
 }
 
 /* ---- opening ---- */
@@ -431,9 +457,12 @@ static enum ike_db_fault drop_intent(struct ike_db *db, uint64_t tx, struct cs_e
 
 enum ike_db_fault ike_db_begin(struct ike_db *db, struct cs_err *err)
 {
-	int rc = sqlite3_exec(db->handle, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+	int rc;
 
+	if (same_file(db, err) < 0)
+		return IKE_DB_STUCK;
 	db->last_tunnel = 0;
+	rc = sqlite3_exec(db->handle, "BEGIN IMMEDIATE", NULL, NULL, NULL);
 	if (rc == SQLITE_OK)
 		return IKE_DB_OK;
 	fault(db, rc, "cannot begin", err);

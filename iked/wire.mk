@@ -19,7 +19,9 @@ check_PROGRAMS += tests/kat/kat
 tests_kat_kat_SOURCES = tests/kat/kat.c tests/kat/kat.h tests/kat/kat_check.c tests/kat/kat_pcap.c
 tests_kat_kat_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 tests_kat_kat_LDADD = $(IKE_LIBS) $(COMMON_LIBS)
+TESTS += tests/kat/kat_mangled.sh
 EXTRA_DIST += \
+	tests/kat/kat_mangled.sh \
 	tests/captures/README.md \
 	tests/captures/aggr-psk-aes128-sha1-modp1536.json \
 	tests/captures/aggr-psk-aes128-sha1-modp1536.pcap \

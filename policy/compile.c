@@ -83,6 +83,13 @@ void *pol_grow(struct pol_build *b, void *array, unsigned n, size_t size)
 	return p;
 }
 
+const void *pol_done(const struct pol_build *b, struct pol_node *node, void *object)
+{
+	if (!node->failed && !b->diags->no_memory)
+		node->made = object;
+	return node->made;
+}
+
 /* ---- the whole tree ---- */
 
 /* Makes what a global statement stands for, so that errors in unused ones are seen too. */

@@ -41,6 +41,8 @@ void pol_inherit(struct pol_build *b, struct pol_node *node, const struct pol_it
 /* Pool memory; NULL marks the findings, so that no policy comes of it. */
 void *pol_get(struct pol_build *b, size_t n, size_t size);
 void *pol_grow(struct pol_build *b, void *array, unsigned n, size_t size);
+/* Keeps object as what node became, if all went well. The value is node->made. */
+const void *pol_done(const struct pol_build *b, struct pol_node *node, void *object);
 
 /* ---- passes ---- */
 

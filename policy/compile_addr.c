@@ -30,16 +30,13 @@ bool pol_range_of(const char *value, struct cs_range *range, struct cs_err *err)
 
 bool pol_is_embedded(const struct cs_range *range)
 {
-	static const uint8_t zero[10];
-	const uint8_t *lo = range->lo.b;
+	static const uint8_t compatible[12], mapped[12] = {[10] = 0xff, [11] = 0xff};
 
-	if (range->lo.family != AF_INET6 || memcmp(lo, zero, 10) != 0)
+	if (range->lo.family != AF_INET6)
 		return false;
-	if (lo[10] == 0xff && lo[11] == 0xff)
-		return true;
-	/* ::/96, of which :: itself stands for "any" and only when it is a range's begin */
-	return lo[10] == 0 && lo[11] == 0 &&
-	       (cs_range_is_single(range) || cs_range_prefix_len(range) >= 96);
+	return memcmp(range->lo.b, mapped, 12) == 0 || memcmp(range->hi.b, mapped, 12) == 0 ||
+	       (memcmp(range->lo.b, compatible, 12) == 0 &&
+		memcmp(range->hi.b, compatible, 12) == 0);
 }
 
 uint8_t pol_family_of(const struct cs_range *ranges, unsigned n)
@@ -106,9 +103,7 @@ const void *pol_make_ranges(struct pol_build *b, struct pol_node *node)
 		else
 			pol_inherit(b, node, item);
 	}
-	if (!node->failed)
-		node->made = ranges;
-	return node->made;
+	return pol_done(b, node, ranges);
 }
 
 /* ---- services ---- */
@@ -285,7 +280,5 @@ const void *pol_make_services(struct pol_build *b, struct pol_node *node)
 		if (!part)
 			pol_inherit(b, node, item);
 	}
-	if (!node->failed)
-		node->made = services;
-	return node->made;
+	return pol_done(b, node, services);
 }

@@ -233,9 +233,7 @@ const void *pol_make_filter_rule(struct pol_build *b, struct pol_node *node)
 	if (r->vpn)
 		r->on_demand = r->start && r->start->on_demand >= 0 ? r->start->on_demand
 								    : b->policy->allow_on_demand;
-	if (!node->failed)
-		node->made = r;
-	return node->made;
+	return pol_done(b, node, r);
 }
 
 /* ---- the policy ---- */

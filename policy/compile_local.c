@@ -79,9 +79,7 @@ const void *pol_make_local_rule(struct pol_build *b, struct pol_node *node)
 	r->code = pol_number_of(node, "Code", &n) ? (int)n : -1;
 	check_selectors(b, node, proto);
 	r->auto_activate = pol_yes_of(node, "AutoActivate");
-	if (!node->failed)
-		node->made = r;
-	return node->made;
+	return pol_done(b, node, r);
 }
 
 static void add_local_rule(struct pol_build *b, struct pol_node *node, const struct pol_node *group,

@@ -224,7 +224,5 @@ const void *pol_make_time(struct pol_build *b, struct pol_node *node)
 	t->days_from_end = (uint32_t)(days >> 31);
 	make_range(b, node, t);
 	make_spans(b, node, t);
-	if (!node->failed)
-		node->made = t;
-	return node->made;
+	return pol_done(b, node, t);
 }

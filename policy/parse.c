@@ -487,6 +487,7 @@ static void parse_named(struct parse *p, const struct config *c, struct pol_word
 {
 	char *path = named_path(p, c, word);
 	struct cs_err err;
+	int rc;
 
 	if (!path)
 		return;
@@ -494,7 +495,10 @@ static void parse_named(struct parse *p, const struct config *c, struct pol_word
 		free(path);
 		return;
 	}
-	if (parse_file(p, path, role, &err))
+	rc = parse_file(p, path, role, &err);
+	if (rc == CS_ENOMEM)
+		p->diags->no_memory = true;
+	else if (rc)
 		pol_find(p->diags, POL_ERROR, (struct pol_place_in){c->file, c->line}, NULL,
 			 c->statement->keyword, "%.160s: %s", path, err.text);
 	else if (file)

@@ -18,4 +18,4 @@ XFRM_LIBS = libxfrm.a $(NFTABLES_LIBS) $(MNL_LIBS) $(JANSSON_LIBS)
 
 noinst_PROGRAMS += tests/lab/xfrm_lab
 tests_lab_xfrm_lab_SOURCES = tests/lab/xfrm_lab.c
-tests_lab_xfrm_lab_LDADD = $(XFRM_LIBS) $(COMMON_LIBS)
+tests_lab_xfrm_lab_LDADD = $(XFRM_LIBS) $(POLICY_LIBS) $(COMMON_LIBS)

@@ -174,7 +174,8 @@ int xf_ask(struct xf_kernel *k, struct xf_msg *m, mnl_cb_t fn, void *arg, const 
 
 	if (m->overflow)
 		return cs_fail(err, CS_ELIMIT, "%s: the request is too long for netlink", what);
-	if (!(m->h->nlmsg_flags & NLM_F_DUMP))
+	/* NLM_F_EXCL shares a bit with the two that make NLM_F_DUMP. */
+	if ((m->h->nlmsg_flags & NLM_F_DUMP) != NLM_F_DUMP)
 		m->h->nlmsg_flags |= NLM_F_ACK;
 	a.seq = m->h->nlmsg_seq = ++k->seq;
 	if (mnl_socket_sendto(k->nl, m->h, m->h->nlmsg_len) < 0)

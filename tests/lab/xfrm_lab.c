@@ -40,6 +40,12 @@ static struct pol_service service(int proto, uint16_t port, enum pol_routing rou
 	return s;
 }
 
+static void turn(struct pol_service *s)
+{
+	memcpy(s->src_port, s->dst_port, sizeof(s->src_port));
+	memset(s->dst_port, 0, sizeof(s->dst_port));
+}
+
 static struct pol_filter_rule rule(const char *name, enum pol_verdict verdict,
 				   struct pol_service *s, struct cs_range *src,
 				   struct cs_range *dst, unsigned n)
@@ -54,16 +60,21 @@ static struct pol_filter_rule rule(const char *name, enum pol_verdict verdict,
 	return r;
 }
 
-/* args: LOCAL REMOTE pairs, each an address, prefix or range. "routed" first: for a gateway. */
+/*
+ * args: LOCAL REMOTE pairs, each an address, prefix or range. First may stand: "routed", for a
+ * gateway, or "server", where ports 80 and 23 are this side's.
+ */
 static int build(struct lab_policy *l, char **args, int n, struct cs_err *err)
 {
 	enum pol_routing routing = POL_LOCAL;
+	bool server = false;
 	unsigned pairs = 0;
 	int rc;
 
 	memset(l, 0, sizeof(*l));
-	if (n > 0 && strcmp(args[0], "routed") == 0) {
-		routing = POL_ROUTED;
+	if (n > 0 && (strcmp(args[0], "routed") == 0 || strcmp(args[0], "server") == 0)) {
+		server = args[0][0] == 's';
+		routing = server ? POL_LOCAL : POL_ROUTED;
 		args++;
 		n--;
 	}
@@ -79,6 +90,10 @@ static int build(struct lab_policy *l, char **args, int n, struct cs_err *err)
 		return cs_fail(err, CS_EINVAL, "LOCAL REMOTE wanted");
 	l->tcp80 = service(IPPROTO_TCP, 80, POL_LOCAL);
 	l->tcp23 = service(IPPROTO_TCP, 23, POL_LOCAL);
+	if (server) {
+		turn(&l->tcp80);
+		turn(&l->tcp23);
+	}
 	l->everything = service(POL_PROTO_ANY, 0, routing);
 	l->rules[0] = rule("web", POL_PERMIT, &l->tcp80, l->local, l->remote, pairs);
 	l->rules[1] = rule("telnet", POL_DENY, &l->tcp23, l->local, l->remote, pairs);
@@ -283,12 +298,4 @@ int main(int argc, char **argv)
 	rc = run(k, &marking, argc - 1, argv + 1, &err);
 	xf_close(k);
 	return rc < 0 ? fail(&err) : 0;
-}
-
-/* The policy here has no time conditions, so nobody asks. */
-bool pol_time_active(const struct pol_time *times, unsigned n, time_t now)
-{
-	(void)times;
-	(void)now;
-	return n == 0;
 }

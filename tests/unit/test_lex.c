@@ -47,13 +47,14 @@ END_TEST
 
 START_TEST(test_bad_lines)
 {
+	static const char head[] = "a\nb\0c\nd\n";
 	struct pol_lines lines;
 	char *text = malloc(3 * POL_LINE_MAX);
 	size_t n = 0;
 
 	ck_assert_ptr_nonnull(text);
-	memcpy(text, "a\nb\0c\nd\n", 8);
-	n = 8;
+	n = sizeof(head) - 1;
+	memcpy(text, head, n);
 	memset(text + n, 'x', POL_LINE_MAX + 1);
 	n += POL_LINE_MAX + 1;
 	text[n++] = '\n';

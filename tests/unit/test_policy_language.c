@@ -161,8 +161,8 @@ static void check_backup_rule(const struct pol_filter_rule *r)
 	ck_assert_int_eq(t->from, 1767225600 - 3600); /* 2026-01-01 00:00 +0100 */
 	ck_assert_int_eq(t->to, 1830297599 - 3600);   /* 2027-12-31 23:59:59 +0100 */
 	ck_assert_uint_eq(t->months, 0xfff);
-	ck_assert_uint_eq(t->days, 0x7fffffff);
-	ck_assert_uint_eq(t->days_from_end, 0);
+	ck_assert_uint_eq(t->days, 0x40000001); /* the first and the 31st */
+	ck_assert_uint_eq(t->days_from_end, 2); /* and the last but one */
 	ck_assert_uint_eq(t->weekdays, 0x3e);
 	ck_assert_int_eq(t->zone, 60);
 	ck_assert_uint_eq(t->n_spans, 2);
@@ -248,8 +248,9 @@ START_TEST(test_branch_keys)
 	ck_assert_uint_eq(p->nat_keepalive, 30);
 	ck_assert_str_eq(r[0].name, "keys4");
 	ck_assert_str_eq(r[0].group_name, "");
-	ck_assert_int_eq(r[0].local.identity.type, POL_ID_DER_ASN1_DN);
-	ck_assert_str_eq(r[0].local.identity.text, "CN=host a,OU=net,O=Example,C=US");
+	ck_assert_int_eq(r[0].local.identity.type, POL_ID_FQDN);
+	ck_assert_str_eq(r[0].local.identity.text, "hosta.example.com");
+	range_is(r[0].local.locations, "192.0.2.10");
 	ck_assert_int_eq(r[0].remote.identity.type, POL_ID_FQDN);
 	ck_assert_str_eq(r[0].remote.identity.text, "gw.example.com");
 	ck_assert_uint_eq(r[0].remote.n_ca_labels, 1);
@@ -350,6 +351,61 @@ START_TEST(test_files)
 }
 END_TEST
 
+/* What stands in the wrong file is warned of and has no effect. */
+START_TEST(test_misplaced)
+{
+	static const struct {
+		const char *leaf, *text;
+	} files[] = {
+		{"main",
+		 "IpSecConfig nowhere\nTcpImage TCPIP image FLUSH 60\nTcpImage TCPIP2 600\n"},
+		{"image", "CommonIpSecConfig nowhere\nIpSecConfig policy\n"},
+		{"policy",
+		 "IpSecConfig nowhere\nCommonIpSecConfig nowhere\nTcpImage TCPIP x\n"
+		 "IpFilterPolicy\n{\nIpFilterRule r\n{\nIpGenericFilterActionRef a\n}\n}\n"
+		 "IpGenericFilterAction a\n{\nIpFilterAction Deny\n}\n"},
+	};
+	static const struct {
+		const char *leaf;
+		unsigned line;
+	} want[] = {{"main", 1}, {"image", 1}, {"policy", 1}, {"policy", 2}, {"policy", 3}};
+	char dir[] = "/tmp/csipsec-test-XXXXXX", path[64];
+	struct findings found;
+	struct pol_policy *p;
+
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	for (int i = 0; i < 3; i++) {
+		FILE *file;
+
+		snprintf(path, sizeof(path), "%s/%s", dir, files[i].leaf);
+		file = fopen(path, "w");
+		ck_assert_ptr_nonnull(file);
+		fputs(files[i].text, file);
+		fclose(file);
+	}
+	snprintf(path, sizeof(path), "%s/main", dir);
+	p = compile_file(path, "tcpip", &found); /* stack names are of one case on z/OS */
+	ck_assert_ptr_nonnull(p);
+	ck_assert_uint_eq(found.n, 5);
+	for (int i = 0; i < 5; i++) {
+		ck_assert_int_eq(found.v[i].severity, POL_WARNING);
+		ck_assert_uint_eq(found.v[i].line, want[i].line);
+		ck_assert_str_eq(strrchr(found.v[i].file, '/') + 1, want[i].leaf);
+	}
+	pol_unref(p);
+	/* TCPIP2's image file is the main file itself, whose IpSecConfig leads nowhere */
+	ck_assert_ptr_null(compile_file(path, "TCPIP2", &found));
+	ck_assert_uint_eq(found.n_errors, 1);
+	ck_assert_str_eq(found.v[0].attribute, "IpSecConfig");
+	ck_assert_ptr_nonnull(strstr(found.v[0].text, "nowhere: cannot open it"));
+	for (int i = 0; i < 3; i++) {
+		snprintf(path, sizeof(path), "%s/%s", dir, files[i].leaf);
+		unlink(path);
+	}
+	rmdir(dir);
+}
+END_TEST
+
 /* A file that names itself is read once in each part it plays. */
 START_TEST(test_file_naming_itself)
 {
@@ -373,6 +429,81 @@ START_TEST(test_file_naming_itself)
 	pol_unref(p);
 	close(fd);
 	unlink(path);
+}
+END_TEST
+
+/* X500dn: with OpenSSL its DER when exact; without, a policy that has one is refused. */
+START_TEST(test_distinguished_names)
+{
+	static const char text[] =
+		"IpFilterPolicy\n{\nIpFilterRule r\n{\nIpGenericFilterActionRef a\n}\n}\n"
+		"IpGenericFilterAction a\n{\nIpFilterAction Deny\n}\n"
+		"KeyExchangePolicy\n{\nKeyExchangeRule k\n{\nLocalSecurityEndpoint\n{\n"
+		"Identity X500dn CN=host a,C=US\n}\nRemoteSecurityEndpoint\n{\n"
+		"Identity X500dn *,C=US # all of them\n}\nKeyExchangeActionRef b\n}\n}\n"
+		"KeyExchangeAction b\n{\nKeyExchangeOffer\n{\n}\n}\n";
+	struct findings found;
+	struct pol_policy *p = compile_text(text, sizeof(text) - 1, &found);
+#ifdef HAVE_OPENSSL
+	/* openssl asn1parse: SEQUENCE of SETs, C=US (PrintableString), CN=host a (UTF8String) */
+	static const uint8_t der[] = {0x30, 0x1e, 0x31, 0x0b, 0x30, 0x09, 0x06, 0x03,
+				      0x55, 0x04, 0x06, 0x13, 0x02, 'U',  'S',  0x31,
+				      0x0f, 0x30, 0x0d, 0x06, 0x03, 0x55, 0x04, 0x03,
+				      0x0c, 0x06, 'h',  'o',  's',  't',  ' ',  'a'};
+
+	ck_assert_ptr_nonnull(p);
+	ck_assert_int_eq(p->ke_rules->local.identity.type, POL_ID_DER_ASN1_DN);
+	ck_assert_str_eq(p->ke_rules->local.identity.text, "CN=host a,C=US");
+	ck_assert_uint_eq(p->ke_rules->local.identity.data.len, sizeof(der));
+	ck_assert_mem_eq(p->ke_rules->local.identity.data.p, der, sizeof(der));
+	ck_assert_str_eq(p->ke_rules->remote.identity.text, "*,C=US");
+	ck_assert_uint_eq(p->ke_rules->remote.identity.data.len, 0);
+	pol_unref(p);
+#else
+	ck_assert_ptr_null(p);
+	ck_assert_uint_eq(found.v[0].line, 18);
+	ck_assert_ptr_nonnull(strstr(found.v[0].text, "needs OpenSSL"));
+#endif
+}
+END_TEST
+
+/* Values that stand at the border of what is allowed. */
+START_TEST(test_allowed_values)
+{
+	static const char head[] =
+		"IpFilterPolicy\n{\nIpFilterRule r\n{\nIpGenericFilterActionRef a\n}\n}\n"
+		"IpGenericFilterAction a\n{\nIpFilterAction Deny\n}\n";
+	static const char *const texts[] = {
+		"ipservice s\n{\nPROTOCOL tcp\nsourceportrange 1:2 noise\nRouting LOCAL noise\n}\n",
+		"IpService s\n{\nProtocol 6\nSourcePortRange 0-65535\nRouting Either\n}\n",
+		"IpService s\n{\nProtocol Icmp\nType 3 5\n}\n",
+		"IpService s\r\n{\r\nProtocol Udp # all\r\nDestinationPortRange 65535\r\n}\r\n",
+		"IpAddr a\n{\nAddr 192.0.2.1 host-name\n}\n",
+		"IpAddrSet a\n{\nPrefix 192.0.2.77/24\n}\n",
+		"IpTimeCondition t\n{\nTimeOfDayRange 8:17\nTimeZone UTC\n}\n",
+		"IpTimeCondition t\n{\nTimeOfDayRange 08:30:17:00,22-24\nTimeZone -0930\n}\n",
+		"IpLocalStartAction s\n{\nLocalSecurityEndpointAddr abcd::1\n}\n",
+		"RemoteSecurityEndpoint e\n{\nIdentity IpAddr abcd::1\nLocation ::/0\n}\n",
+		"RemoteSecurityEndpoint e\n{\nIdentity IpAddr ::ffff:192.0.2.1\n}\n",
+		"RemoteSecurityEndpoint e\n{\nIdentity IpAddr 0.0.0.0\n}\n",
+		"RemoteSecurityEndpoint e\n{\nIdentity Fqdn *\n}\n",
+		"RemoteSecurityEndpoint e\n{\nIdentity UserAtFqdn *@*.example.com\n}\n",
+		"LocalSecurityEndpoint e\n{\nIdentity KeyID Ebcdic abc\n}\n",
+		"IpDataOffer o\n{\nHowToEncrypt AES_CBC KeyLength 192\n}\n",
+		"IpDataOffer o\n{\nHowToEncrypt DoNot\nHowToAuth ESP AES128_XCBC_96\n}\n",
+		"IpDataOffer o\n{\nRefreshLifesizeAccepted 1 4194300\n}\n",
+		"IpService a23456789b123456789c12345678901\n{\n}\n",
+	};
+	char text[2048];
+	struct findings found;
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		int n = snprintf(text, sizeof(text), "%s%s", head, texts[i]);
+		struct pol_policy *p = compile_text(text, (size_t)n, &found);
+
+		ck_assert_msg(p && found.n == 0, "%zu: %s", i, found.v[0].text);
+		pol_unref(p);
+	}
 }
 END_TEST
 
@@ -584,7 +715,10 @@ int main(void)
 	tcase_add_test(tc, test_branch_keys);
 	tcase_add_test(tc, test_branch_tunnels);
 	tcase_add_test(tc, test_files);
+	tcase_add_test(tc, test_misplaced);
 	tcase_add_test(tc, test_file_naming_itself);
+	tcase_add_test(tc, test_distinguished_names);
+	tcase_add_test(tc, test_allowed_values);
 	tcase_add_test(tc, test_references);
 	tcase_add_test(tc, test_check_file);
 	tcase_add_test(tc, test_ike_config);

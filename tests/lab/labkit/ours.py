@@ -4,7 +4,7 @@ import json
 
 from .host import Failure, wait_until
 
-PROGRAMS = {"pagent": "pagent", "iked": "iked/iked", "ipsec": "ipsec-cli/ipsec"}
+PROGRAMS = {"pagent": "policy/pagent", "iked": "iked/iked", "ipsec": "ipsec-cli/ipsec"}
 
 # Short retransmission, so that a peer that says nothing is given up within a case's time.
 IKED_CONF = """\

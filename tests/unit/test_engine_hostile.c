@@ -1,0 +1,426 @@
+/*
+ * Hostile and odd input to the engine: messages that are authentic and yet wrong, things said in
+ * clear, other identities at the same address, and memory that runs out at every allocation.
+ */
+#include <check.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "iked/engine_private.h"
+#include "tests/unit/engine_pair.h"
+
+/* ---- memory that runs out: the linker puts these in front of the C library's ---- */
+
+static unsigned long fail_at; /* the nth allocation from now; 0: none */
+
+static bool fails(void)
+{
+	return fail_at && !--fail_at;
+}
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t n, size_t size);
+void *__real_reallocarray(void *p, size_t n, size_t size);
+void *__real_ike_arena_get(size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_reallocarray(void *p, size_t n, size_t size);
+void *__wrap_ike_arena_get(size_t size);
+
+void *__wrap_malloc(size_t size)
+{
+	return fails() ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+	return fails() ? NULL : __real_calloc(n, size);
+}
+
+void *__wrap_reallocarray(void *p, size_t n, size_t size)
+{
+	return fails() ? NULL : __real_reallocarray(p, n, size);
+}
+
+void *__wrap_ike_arena_get(size_t size)
+{
+	return fails() ? NULL : __real_ike_arena_get(size);
+}
+
+/* ---- crafting ---- */
+
+static const struct ike_stats *stats(const struct pair *p, unsigned i)
+{
+	return ike_engine_stats(p->side[i].e);
+}
+
+static struct ike_p1 *newest_p1(const struct side *s)
+{
+	return IKE_OF(s->e->p1s.next, struct ike_p1, all);
+}
+
+static struct ike_p2 *newest_p2(const struct side *s)
+{
+	return IKE_OF(s->e->p2s.next, struct ike_p2, all);
+}
+
+/* An encrypted Informational with payloads of one type, from side 0 to side 1. */
+static void inform(struct pair *p, unsigned type, const uint8_t *body, size_t len, unsigned times)
+{
+	struct side *s = &p->side[0];
+	struct ike_p1 *p1 = newest_p1(s);
+	uint32_t mid = ike_new_mid(s->e, p1);
+	uint8_t iv[IKE_BLOCK_MAX];
+	struct isa_builder b;
+	size_t n;
+
+	ike_seal_begin(s->e, p1, &b, ISA_INFORMATIONAL, mid, IKE_SEAL_HASH1);
+	while (times--)
+		isa_put(&b, type, body, len);
+	ck_assert_int_eq(ike_phase2_iv(p1->suite.hash, p1->suite.cipher, p1->iv, mid, iv, NULL), 0);
+	n = ike_seal_end(s->e, p1, &b, mid, IKE_SEAL_HASH1, NULL, NULL, iv, NULL);
+	ck_assert_uint_gt(n, 0);
+	ike_engine_receive(p->side[1].e, &p->side[1].addr, &s->addr, s->e->out, n, p->now);
+	pair_run(p);
+}
+
+static size_t put_delete(uint8_t *body, uint8_t proto, uint8_t size, uint16_t count,
+			 const void *spis, size_t len)
+{
+	struct cs_writer w = cs_writer_of(body, 256);
+
+	cs_put_u32(&w, 1);
+	cs_put_u8(&w, proto);
+	cs_put_u8(&w, size);
+	cs_put_u16(&w, count);
+	cs_put_bytes(&w, spis, len);
+	return w.len;
+}
+
+static size_t put_notify(uint8_t *body, uint16_t type, const void *spi, uint8_t size,
+			 const void *data, size_t len)
+{
+	struct cs_writer w = cs_writer_of(body, 256);
+
+	cs_put_u32(&w, 1);
+	cs_put_u8(&w, 1);
+	cs_put_u8(&w, size);
+	cs_put_u16(&w, type);
+	cs_put_bytes(&w, spi, size);
+	cs_put_bytes(&w, data, len);
+	return w.len;
+}
+
+static struct pair *pair_up(const struct pair_policy *a, const struct pair_policy *b)
+{
+	struct pair *p = pair_new(a, b);
+
+	pair_acquire(p, 0);
+	ck_assert_msg(pair_mirrored(p), "%s", p->side[1].log);
+	return p;
+}
+
+/* ---- authentic and wrong ---- */
+
+static const struct {
+	uint8_t proto, size;
+	uint16_t count;
+	size_t len;
+} bad_deletes[] = {
+	{3, 4, 65535, 4}, {3, 4, 0, 0},   {3, 0, 1, 0}, {3, 5, 1, 5}, {3, 255, 1, 4},
+	{1, 8, 1, 8},     {1, 16, 2, 16}, {9, 4, 1, 4}, {3, 4, 1, 3},
+};
+
+START_TEST(test_bad_delete)
+{
+	struct pair *p = pair_up(NULL, NULL);
+	uint8_t body[256], spis[64];
+	uint32_t spi = newest_p2(&p->side[0])->spi_in;
+	size_t len;
+
+	memset(spis, 0, sizeof(spis));
+	/* The right SPI in front: a wrong shape must not let it through. */
+	for (unsigned i = 0; i < 4; i++)
+		spis[i] = (uint8_t)(spi >> (24 - 8 * i));
+	len = put_delete(body, bad_deletes[_i].proto, bad_deletes[_i].size, bad_deletes[_i].count,
+			 spis, bad_deletes[_i].len);
+	inform(p, ISA_DELETE, body, len, 1);
+	ck_assert_uint_eq(stats(p, 1)->p2_live, 1);
+	ck_assert_uint_eq(stats(p, 1)->p1_live, 1);
+	pair_free(p);
+}
+END_TEST
+
+/* The same deletion 20 times in one message, and again in another: one end, one answer. */
+START_TEST(test_delete_many)
+{
+	struct pair *p = pair_up(NULL, NULL);
+	uint8_t body[256], spi[4];
+	uint32_t value = newest_p2(&p->side[0])->spi_in;
+	unsigned sent = p->n_history;
+	size_t len;
+
+	for (unsigned i = 0; i < 4; i++)
+		spi[i] = (uint8_t)(value >> (24 - 8 * i));
+	len = put_delete(body, 3, 4, 1, spi, 4);
+	inform(p, ISA_DELETE, body, len, 20);
+	inform(p, ISA_DELETE, body, len, 20);
+	ck_assert_uint_eq(stats(p, 1)->p2_live, 0);
+	ck_assert_uint_eq(stats(p, 1)->p2_down, 1);
+	ck_assert_uint_eq(p->side[1].n_sas, 0);
+	ck_assert_uint_le(p->n_history - sent, 2);
+	pair_free(p);
+}
+END_TEST
+
+/* Deletes its own phase 1, and goes on in the same message. */
+START_TEST(test_delete_then_notify)
+{
+	struct pair *p = pair_up(NULL, NULL);
+	struct ike_p1 *p1 = newest_p1(&p->side[0]);
+	uint8_t body[256], cookies[16];
+	size_t len;
+
+	memcpy(cookies, p1->sid.icookie, 8);
+	memcpy(cookies + 8, p1->sid.rcookie, 8);
+	len = put_delete(body, 1, 16, 1, cookies, 16);
+	inform(p, ISA_DELETE, body, len, 30);
+	ck_assert_uint_eq(stats(p, 1)->p1_live, 0);
+	ck_assert_uint_eq(stats(p, 1)->p2_live, 1);
+	pair_free(p);
+}
+END_TEST
+
+START_TEST(test_dpd)
+{
+	struct pair *p = pair_up(NULL, NULL);
+	struct ike_p1 *p1 = newest_p1(&p->side[0]);
+	uint8_t body[256], cookies[16];
+	unsigned sent = p->n_history;
+
+	memcpy(cookies, p1->sid.icookie, 8);
+	memcpy(cookies + 8, p1->sid.rcookie, 8);
+	inform(p, ISA_NOTIFY, body, put_notify(body, ISA_N_R_U_THERE, cookies, 16, "0001", 4), 1);
+	ck_assert_uint_eq(p->n_history, sent + 1);
+	/* Wrong SPI, wrong size, wrong data: no answer. */
+	cookies[3] ^= 1;
+	inform(p, ISA_NOTIFY, body, put_notify(body, ISA_N_R_U_THERE, cookies, 16, "0001", 4), 1);
+	inform(p, ISA_NOTIFY, body, put_notify(body, ISA_N_R_U_THERE, cookies, 0, "0001", 4), 1);
+	inform(p, ISA_NOTIFY, body, put_notify(body, ISA_N_R_U_THERE, cookies, 255, "", 0), 1);
+	cookies[3] ^= 1;
+	inform(p, ISA_NOTIFY, body, put_notify(body, ISA_N_R_U_THERE, cookies, 16, "001", 3), 1);
+	ck_assert_uint_eq(p->n_history, sent + 1);
+	pair_free(p);
+}
+END_TEST
+
+/* Every notify type, in a message with as many payloads as fit: nothing falls over. */
+START_TEST(test_notifies)
+{
+	struct pair *p = pair_up(NULL, NULL);
+	uint8_t body[256];
+
+	for (unsigned type = 0; type < 65536; type += type < 64 ? 1 : 257)
+		inform(p, ISA_NOTIFY, body, put_notify(body, (uint16_t)type, "abcd", 4, "data", 4),
+		       40);
+	ck_assert_uint_eq(stats(p, 1)->p2_live, 1);
+	ck_assert_uint_eq(stats(p, 1)->p1_live, 1);
+	pair_free(p);
+}
+END_TEST
+
+/* INITIAL-CONTACT under an old phase 1 deletes nothing that came up since. */
+START_TEST(test_late_initial_contact)
+{
+	struct pair *p = pair_up(NULL, NULL);
+	uint8_t body[256];
+
+	inform(p, ISA_NOTIFY, body, put_notify(body, ISA_N_INITIAL_CONTACT, "", 0, "", 0), 3);
+	ck_assert_uint_eq(stats(p, 1)->p2_live, 1);
+	ck_assert_uint_eq(stats(p, 1)->p1_live, 1);
+	pair_free(p);
+}
+END_TEST
+
+/* ---- in clear ---- */
+
+START_TEST(test_clear_informational)
+{
+	struct pair *p = pair_up(NULL, NULL);
+	struct ike_p1 *p1 = newest_p1(&p->side[0]);
+	struct isa_header h = {.version = 0x10, .exchange = ISA_INFORMATIONAL, .message_id = 7};
+	uint8_t buf[300], body[256], spi[4];
+	uint32_t value = newest_p2(&p->side[0])->spi_in;
+	struct isa_builder b;
+	size_t len;
+
+	for (unsigned i = 0; i < 4; i++)
+		spi[i] = (uint8_t)(value >> (24 - 8 * i));
+	memcpy(h.icookie, p1->sid.icookie, 8);
+	memcpy(h.rcookie, p1->sid.rcookie, 8);
+	isa_begin(&b, buf, sizeof(buf), &h);
+	isa_put(&b, ISA_DELETE, body, put_delete(body, 3, 4, 1, spi, 4));
+	isa_put(&b, ISA_NOTIFY, body, put_notify(body, ISA_N_INITIAL_CONTACT, "", 0, "", 0));
+	isa_put(&b, ISA_NOTIFY, body, put_notify(body, ISA_N_INVALID_COOKIE, "", 0, "", 0));
+	len = isa_end(&b, 0);
+	ike_engine_receive(p->side[1].e, &p->side[1].addr, &p->side[0].addr, buf, len, p->now);
+	ck_assert_uint_eq(stats(p, 1)->p2_live, 1);
+	ck_assert_uint_eq(stats(p, 1)->p1_live, 1);
+	pair_free(p);
+}
+END_TEST
+
+static bool reflect(struct pair *p, unsigned from, uint8_t *data, size_t *len)
+{
+	struct side *s = &p->side[from];
+
+	ike_engine_receive(s->e, &s->addr, &p->side[!from].addr, data, *len, p->now);
+	return true;
+}
+
+/* Every message comes back to its sender, too: never taken for the peer's. */
+START_TEST(test_reflected)
+{
+	struct pair *p = pair_new(NULL, NULL);
+
+	p->filter = reflect;
+	pair_acquire(p, 0);
+	pair_wait(p, 20000);
+	ck_assert(pair_mirrored(p));
+	for (unsigned i = 0; i < 2; i++)
+		ck_assert_uint_eq(stats(p, i)->p1_live, 1);
+	pair_free(p);
+}
+END_TEST
+
+/* Quick Mode before phase 1 is authenticated. */
+static bool stop_at_5(struct pair *p, unsigned from, uint8_t *data, size_t *len)
+{
+	(void)p;
+	(void)data;
+	(void)len;
+	return !(from == 0 && data[19] & ISA_FLAG_ENCRYPTED);
+}
+
+START_TEST(test_early_quick)
+{
+	struct pair *p = pair_new(NULL, NULL);
+	struct datagram *d;
+
+	p->filter = stop_at_5;
+	pair_acquire(p, 0);
+	d = &p->history[p->n_history - 1];
+	for (unsigned exchange = 0; exchange < 256; exchange++) {
+		d->data[18] = (uint8_t)exchange;
+		d->data[23] = exchange == ISA_MAIN ? 0 : 9;
+		if (exchange != ISA_MAIN)
+			ike_engine_receive(p->side[1].e, &p->side[1].addr, &p->side[0].addr,
+					   d->data, d->len, p->now);
+	}
+	ck_assert_uint_eq(stats(p, 1)->p2_live, 0);
+	ck_assert_uint_eq(p->side[1].n_sas, 0);
+	p->filter = NULL;
+	pair_wait(p, 3000);
+	ck_assert(pair_mirrored(p));
+	pair_free(p);
+}
+END_TEST
+
+/* ---- somebody else at the same address ---- */
+
+START_TEST(test_other_identity)
+{
+	static const struct pair_policy left = {.local_id = "Fqdn a.example.com"};
+	static const struct pair_policy twin = {.local_id = "Fqdn b.example.com"};
+	static const struct pair_policy right = {.remote_id = "Fqdn *.example.com"};
+	struct pair *p = pair_up(&left, &right);
+	struct ike_settings set = {.retries = 6, .last_tunnel = 100, .marking = {16}};
+	struct side *s = &p->side[0];
+	uint8_t body[256], spi[4];
+	struct ike_ops ops;
+	uint32_t old = newest_p2(s)->spi_in;
+	size_t len;
+
+	/* The left host dies without a word and comes back as another one. */
+	ike_engine_shutdown(s->e, false, true, p->now);
+	ike_engine_free(s->e);
+	s->n_sas = s->n_policies = 0;
+	s->n_records[IKE_REC_P2_UP] = 0;
+	pol_unref(s->policy);
+	s->policy = pair_make_policy(&twin, 0);
+	pair_ops(&ops);
+	ck_assert_int_eq(ike_engine_new(&set, &ops, s, &s->e, NULL), 0);
+	ike_engine_policy(s->e, s->policy, p->now);
+	pair_acquire(p, 0);
+	/* Its INITIAL-CONTACT is not for what the other identity has. */
+	ck_assert_uint_eq(stats(p, 1)->p1_live, 2);
+	ck_assert_uint_eq(stats(p, 1)->p2_live, 2);
+	for (unsigned i = 0; i < 4; i++)
+		spi[i] = (uint8_t)(old >> (24 - 8 * i));
+	len = put_delete(body, 3, 4, 1, spi, 4);
+	inform(p, ISA_DELETE, body, len, 1);
+	ck_assert_uint_eq(stats(p, 1)->p2_live, 2);
+	pair_free(p);
+}
+END_TEST
+
+/* ---- memory ---- */
+
+/* The nth allocation fails: that exchange may die, the next attempt works, nothing leaks. */
+START_TEST(test_no_memory)
+{
+	static const struct pair_policy o = {.pfs = "Group19",
+					     .data_offers = "Tunnel|3DES|ESP HMAC_MD5"};
+	unsigned long n = 1;
+
+	for (;; n++) {
+		struct pair *p = pair_new(&o, &o);
+		bool reached;
+
+		fail_at = n;
+		pair_acquire(p, 0);
+		reached = !fail_at;
+		fail_at = 0;
+		pair_wait(p, 600000);
+		if (!pair_mirrored(p))
+			pair_acquire(p, 0);
+		pair_wait(p, 10000);
+		ck_assert_msg(pair_mirrored(p), "allocation %lu:\n%s\n%s", n, p->side[0].log,
+			      p->side[1].log);
+		pair_free(p);
+		if (!reached)
+			break;
+	}
+	ck_assert_uint_gt(n, 40);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("engine, hostile input");
+	TCase *t = tcase_create("all");
+	SRunner *r;
+	int failed;
+
+	if (!pair_crypto())
+		return EXIT_FAILURE;
+	tcase_set_timeout(t, 60);
+	tcase_add_loop_test(t, test_bad_delete, 0, sizeof(bad_deletes) / sizeof(bad_deletes[0]));
+	tcase_add_test(t, test_delete_many);
+	tcase_add_test(t, test_delete_then_notify);
+	tcase_add_test(t, test_dpd);
+	tcase_add_test(t, test_notifies);
+	tcase_add_test(t, test_late_initial_contact);
+	tcase_add_test(t, test_clear_informational);
+	tcase_add_test(t, test_reflected);
+	tcase_add_test(t, test_early_quick);
+	tcase_add_test(t, test_other_identity);
+	tcase_add_test(t, test_no_memory);
+	suite_add_tcase(s, t);
+	r = srunner_create(s);
+	srunner_run_all(r, CK_NORMAL);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
