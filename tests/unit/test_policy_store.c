@@ -502,8 +502,10 @@ static void put_for_ever(struct pol_policy *policies[2])
 	if (pol_store_open(dir, true, &store, &err) < 0)
 		_exit(2);
 	for (unsigned i = 0;; i++)
-		if (pol_store_put(store, policies[i % 2], &err) < 0)
+		if (pol_store_put(store, policies[i % 2], &err) < 0) {
+			fprintf(stderr, "put %u: %s\n", i, err.text);
 			_exit(3);
+		}
 }
 
 /* Nanoseconds that opening and one put take on this disk. */
