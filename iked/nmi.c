@@ -657,22 +657,25 @@ static void handle(void *arg, struct cs_nmi_server *server, uint64_t ticket, uid
 	cs_nmi_error(server, ticket, CS_EINVAL, what ? "no such request" : "no request is named");
 }
 
-int iked_nmi_start(const struct iked_nmi_env *env, const char *path, struct iked_nmi **nmi,
-		   struct cs_err *err)
+int iked_nmi_open(uv_loop_t *loop, const char *path, struct iked_nmi **nmi, struct cs_err *err)
 {
 	struct iked_nmi *n = calloc(1, sizeof(*n));
 	int status;
 
 	if (!n)
 		return cs_fail(err, CS_ENOMEM, "out of memory");
-	n->env = *env;
-	status = cs_nmi_serve(env->loop, path, "iked", handle, n, &n->server, err);
+	status = cs_nmi_serve(loop, path, "iked", handle, n, &n->server, err);
 	if (status < 0) {
 		free(n);
 		return status;
 	}
 	*nmi = n;
 	return 0;
+}
+
+void iked_nmi_attach(struct iked_nmi *n, const struct iked_nmi_env *env)
+{
+	n->env = *env;
 }
 
 void iked_nmi_stop(struct iked_nmi *n)

@@ -342,7 +342,7 @@ static int prepare(struct parent *p, struct cs_err *err)
 	int status = iked_identity_find(o->user, &id, err);
 
 	if (status == 0)
-		status = iked_prepare_dirs(o->stack, &id, err);
+		status = iked_prepare_state(o->stack, &id, err);
 	if (status == 0 && daemon_pid_file_create() < 0)
 		status = cs_fail_errno(err, "cannot write %s", pid_path);
 	if (status < 0)
@@ -361,6 +361,15 @@ static int prepare(struct parent *p, struct cs_err *err)
 	return status == 0 ? start_worker(p, err) : status;
 }
 
+/* The worker cannot: the directory is root's. */
+static void remove_socket(const char *stack)
+{
+	char path[CS_PATH_MAX];
+
+	if (cs_run_path(stack, "iked.sock", path, NULL) == 0)
+		unlink(path);
+}
+
 /* In the daemon's own process, whether in the foreground or not. */
 static int serve(const struct iked_options *o)
 {
@@ -377,8 +386,10 @@ static int serve(const struct iked_options *o)
 	}
 	if (!p.was_ready && !o->foreground)
 		daemon_retval_send(p.exit);
-	if (p.has_pid_file)
+	if (p.has_pid_file) {
+		remove_socket(o->stack);
 		daemon_pid_file_remove();
+	}
 	return p.exit;
 }
 

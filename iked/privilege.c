@@ -100,24 +100,13 @@ static int open_dir(const char *path, mode_t mode, gid_t gid, int *result, struc
 	return 0;
 }
 
-int iked_prepare_dirs(const char *stack, const struct iked_identity *id, struct cs_err *err)
+int iked_prepare_state(const char *stack, const struct iked_identity *id, struct cs_err *err)
 {
-	char run[CS_PATH_MAX], state[CS_PATH_MAX];
-	int fd, status;
+	char path[CS_PATH_MAX];
+	int fd = -1, status = cs_state_path(stack, NULL, path, err);
 
-	status = cs_run_path(stack, NULL, run, err);
 	if (status == 0)
-		status = cs_state_path(stack, NULL, state, err);
-	if (status == 0)
-		status = open_dir(run, 0775, id->gid, &fd, err);
-	if (status < 0)
-		return status;
-	/* One of another user would stay: the directory is sticky. */
-	if (unlinkat(fd, "iked.sock", 0) < 0 && errno != ENOENT)
-		status = cs_fail_errno(err, "cannot remove %s/iked.sock", run);
-	close(fd);
-	if (status == 0)
-		status = open_dir(state, 0770, id->gid, &fd, err);
+		status = open_dir(path, 0770, id->gid, &fd, err);
 	if (status < 0)
 		return status;
 	status = give_database(fd, "iked.db", id->uid, id->gid, id->uid, err);
@@ -126,7 +115,7 @@ int iked_prepare_dirs(const char *stack, const struct iked_identity *id, struct 
 	if (status == 0)
 		status = give_database(fd, "secrets.db", 0, id->gid, id->uid, err);
 	close(fd);
-	return status < 0 ? cs_err_prefix(err, "%s", state) : 0;
+	return status < 0 ? cs_err_prefix(err, "%s", path) : 0;
 }
 
 /* ---- privilege ---- */
