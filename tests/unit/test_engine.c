@@ -324,6 +324,28 @@ START_TEST(test_address_identity)
 }
 END_TEST
 
+static const struct {
+	struct pair_policy o;
+	const char *said;
+} no_answer[] = {
+	{{.no_ke_rule = true}, "no KeyExchangeRule is for these addresses"},
+	{{.how_to_respond = "Aggressive"}, "HowToRespond"},
+};
+
+START_TEST(test_responder_refuses)
+{
+	struct pair *p = pair_new(NULL, &no_answer[_i].o);
+
+	pair_acquire(p, 0);
+	ck_assert_msg(pair_said(&p->side[1], no_answer[_i].said), "%s", p->side[1].log);
+	ck_assert_uint_eq(stats(p, 1)->half_open, 0);
+	pair_wait(p, 20000);
+	ck_assert(pair_said(&p->side[0], "NO-PROPOSAL-CHOSEN (not authenticated)"));
+	expect_nothing(p);
+	pair_free(p);
+}
+END_TEST
+
 static bool drop_all(struct pair *p, unsigned from, uint8_t *data, size_t *len)
 {
 	(void)p;
@@ -1056,6 +1078,7 @@ static Suite *suite(void)
 	tcase_add_test(t, test_wrong_identity_of_responder);
 	tcase_add_loop_test(t, test_final_rule, 0, 2);
 	tcase_add_test(t, test_address_identity);
+	tcase_add_loop_test(t, test_responder_refuses, 0, COUNT(no_answer));
 	tcase_add_test(t, test_unreachable);
 	tcase_add_loop_test(t, test_acquire_refused, 0, COUNT(no_start));
 	tcase_add_test(t, test_acquire_for_ike);
