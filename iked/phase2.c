@@ -100,15 +100,16 @@ static enum ike_done record(struct ike_engine *e, const struct ike_p2 *p2,
 		.kind = kind,
 		.when = e->now,
 		.intent = kind == IKE_REC_P2_UP || kind == IKE_REC_P2_FAILED ? p2->tx : 0,
-		.p1 = p2->p1 ? &p1 : NULL,
 		.p2 = &info,
 		.in = in,
 		.out = out,
 		.reason = reason,
 	};
 
-	if (p2->p1)
+	if (p2->p1) {
 		ike_p1_view(p2->p1, &p1);
+		rec.p1 = &p1;
+	}
 	ike_p2_view(p2, &info);
 	return e->ops.record(e->ctx, &rec, tx);
 }

@@ -78,11 +78,6 @@ size_t __wrap_ike_seal_end(struct ike_engine *e, struct ike_p1 *p1, struct isa_b
 
 /* ---- crafting ---- */
 
-static const struct ike_stats *stats(const struct pair *p, unsigned i)
-{
-	return ike_engine_stats(p->side[i].e);
-}
-
 static struct ike_p1 *newest_p1(const struct side *s)
 {
 	return IKE_OF(s->e->p1s.next, struct ike_p1, all);
@@ -140,7 +135,7 @@ static size_t put_notify(uint8_t *body, uint16_t type, const void *spi, uint8_t 
 	return w.len;
 }
 
-static struct pair *pair_up(const struct pair_policy *a, const struct pair_policy *b)
+static struct pair *pair_up2(const struct pair_policy *a, const struct pair_policy *b)
 {
 	struct pair *p = pair_new(a, b);
 
@@ -162,7 +157,7 @@ static const struct {
 
 START_TEST(test_bad_delete)
 {
-	struct pair *p = pair_up(NULL, NULL);
+	struct pair *p = pair_up(NULL);
 	uint8_t body[256], spis[64];
 	uint32_t spi = newest_p2(&p->side[0])->spi_in;
 	size_t len;
@@ -174,8 +169,8 @@ START_TEST(test_bad_delete)
 	len = put_delete(body, bad_deletes[_i].proto, bad_deletes[_i].size, bad_deletes[_i].count,
 			 spis, bad_deletes[_i].len);
 	inform(p, ISA_DELETE, body, len, 1);
-	ck_assert_uint_eq(stats(p, 1)->p2_live, 1);
-	ck_assert_uint_eq(stats(p, 1)->p1_live, 1);
+	ck_assert_uint_eq(pair_stats(p, 1)->p2_live, 1);
+	ck_assert_uint_eq(pair_stats(p, 1)->p1_live, 1);
 	pair_free(p);
 }
 END_TEST
@@ -183,7 +178,7 @@ END_TEST
 /* The same deletion 20 times in one message, and again in another: one end, one answer. */
 START_TEST(test_delete_many)
 {
-	struct pair *p = pair_up(NULL, NULL);
+	struct pair *p = pair_up(NULL);
 	uint8_t body[256], spi[4];
 	uint32_t value = newest_p2(&p->side[0])->spi_in;
 	unsigned sent = p->n_history;
@@ -194,8 +189,8 @@ START_TEST(test_delete_many)
 	len = put_delete(body, 3, 4, 1, spi, 4);
 	inform(p, ISA_DELETE, body, len, 20);
 	inform(p, ISA_DELETE, body, len, 20);
-	ck_assert_uint_eq(stats(p, 1)->p2_live, 0);
-	ck_assert_uint_eq(stats(p, 1)->p2_down, 1);
+	ck_assert_uint_eq(pair_stats(p, 1)->p2_live, 0);
+	ck_assert_uint_eq(pair_stats(p, 1)->p2_down, 1);
 	ck_assert_uint_eq(p->side[1].n_sas, 0);
 	ck_assert_uint_le(p->n_history - sent, 2);
 	pair_free(p);
@@ -205,7 +200,7 @@ END_TEST
 /* Deletes its own phase 1, and goes on in the same message. */
 START_TEST(test_delete_then_notify)
 {
-	struct pair *p = pair_up(NULL, NULL);
+	struct pair *p = pair_up(NULL);
 	struct ike_p1 *p1 = newest_p1(&p->side[0]);
 	uint8_t body[256], cookies[16];
 	size_t len;
@@ -214,15 +209,15 @@ START_TEST(test_delete_then_notify)
 	memcpy(cookies + 8, p1->sid.rcookie, 8);
 	len = put_delete(body, 1, 16, 1, cookies, 16);
 	inform(p, ISA_DELETE, body, len, 30);
-	ck_assert_uint_eq(stats(p, 1)->p1_live, 0);
-	ck_assert_uint_eq(stats(p, 1)->p2_live, 1);
+	ck_assert_uint_eq(pair_stats(p, 1)->p1_live, 0);
+	ck_assert_uint_eq(pair_stats(p, 1)->p2_live, 1);
 	pair_free(p);
 }
 END_TEST
 
 START_TEST(test_dpd)
 {
-	struct pair *p = pair_up(NULL, NULL);
+	struct pair *p = pair_up(NULL);
 	struct ike_p1 *p1 = newest_p1(&p->side[0]);
 	uint8_t body[256], cookies[16];
 	unsigned sent = p->n_history;
@@ -246,14 +241,14 @@ END_TEST
 /* Every notify type, in a message with as many payloads as fit: nothing falls over. */
 START_TEST(test_notifies)
 {
-	struct pair *p = pair_up(NULL, NULL);
+	struct pair *p = pair_up(NULL);
 	uint8_t body[256];
 
 	for (unsigned type = 0; type < 65536; type += type < 64 ? 1 : 257)
 		inform(p, ISA_NOTIFY, body, put_notify(body, (uint16_t)type, "abcd", 4, "data", 4),
 		       40);
-	ck_assert_uint_eq(stats(p, 1)->p2_live, 1);
-	ck_assert_uint_eq(stats(p, 1)->p1_live, 1);
+	ck_assert_uint_eq(pair_stats(p, 1)->p2_live, 1);
+	ck_assert_uint_eq(pair_stats(p, 1)->p1_live, 1);
 	pair_free(p);
 }
 END_TEST
@@ -261,12 +256,12 @@ END_TEST
 /* INITIAL-CONTACT under an old phase 1 deletes nothing that came up since. */
 START_TEST(test_late_initial_contact)
 {
-	struct pair *p = pair_up(NULL, NULL);
+	struct pair *p = pair_up(NULL);
 	uint8_t body[256];
 
 	inform(p, ISA_NOTIFY, body, put_notify(body, ISA_N_INITIAL_CONTACT, "", 0, "", 0), 3);
-	ck_assert_uint_eq(stats(p, 1)->p2_live, 1);
-	ck_assert_uint_eq(stats(p, 1)->p1_live, 1);
+	ck_assert_uint_eq(pair_stats(p, 1)->p2_live, 1);
+	ck_assert_uint_eq(pair_stats(p, 1)->p1_live, 1);
 	pair_free(p);
 }
 END_TEST
@@ -275,7 +270,7 @@ END_TEST
 START_TEST(test_wrong_hash)
 {
 	static const struct ike_nonce wrong = {8, "notthere"};
-	struct pair *p = pair_up(NULL, NULL);
+	struct pair *p = pair_up(NULL);
 	struct side *s = &p->side[0];
 	struct ike_p1 *p1 = newest_p1(s);
 	uint32_t mid = ike_new_mid(s->e, p1);
@@ -290,8 +285,8 @@ START_TEST(test_wrong_hash)
 	ike_phase2_iv(p1->suite.hash, p1->suite.cipher, p1->iv, mid, iv, NULL);
 	n = ike_seal_end(s->e, p1, &b, mid, IKE_SEAL_HASH2, &wrong, NULL, iv, NULL);
 	ike_engine_receive(p->side[1].e, &p->side[1].addr, &s->addr, s->e->out, n, p->now);
-	ck_assert_uint_eq(stats(p, 1)->auth_failures, 1);
-	ck_assert_uint_eq(stats(p, 1)->p1_live, 1);
+	ck_assert_uint_eq(pair_stats(p, 1)->auth_failures, 1);
+	ck_assert_uint_eq(pair_stats(p, 1)->p1_live, 1);
 	pair_free(p);
 }
 END_TEST
@@ -321,7 +316,7 @@ static const struct {
 
 START_TEST(test_quick_ids)
 {
-	struct pair *p = pair_up(NULL, NULL);
+	struct pair *p = pair_up(NULL);
 	struct side *s = &p->side[0];
 	struct ike_p1 *p1 = newest_p1(s);
 	uint32_t mid = ike_new_mid(s->e, p1);
@@ -340,7 +335,8 @@ START_TEST(test_quick_ids)
 	ike_phase2_iv(p1->suite.hash, p1->suite.cipher, p1->iv, mid, iv, NULL);
 	n = ike_seal_end(s->e, p1, &b, mid, IKE_SEAL_HASH1, NULL, NULL, iv, NULL);
 	ike_engine_receive(p->side[1].e, &p->side[1].addr, &s->addr, s->e->out, n, p->now);
-	ck_assert_msg(stats(p, 1)->p2_live == (quick_ids[_i].fits ? 2 : 1), "%s", p->side[1].log);
+	ck_assert_msg(pair_stats(p, 1)->p2_live == (quick_ids[_i].fits ? 2 : 1), "%s",
+		      p->side[1].log);
 	ck_assert_uint_eq(p->n_history, sent + 1); /* message 2, or why not */
 	pair_free(p);
 }
@@ -349,7 +345,7 @@ END_TEST
 /* A peer that negotiates the same tunnel again and again: four generations live, the newest. */
 START_TEST(test_generations)
 {
-	struct pair *p = pair_up(NULL, NULL);
+	struct pair *p = pair_up(NULL);
 	struct side *s = &p->side[0];
 	struct ike_p1 *p1 = newest_p1(s);
 	struct ike_tunnel *t = newest_p2(s)->tunnel;
@@ -363,7 +359,7 @@ START_TEST(test_generations)
 		pair_wait(p, 1);
 	}
 	for (unsigned i = 0; i < 2; i++) {
-		ck_assert_uint_eq(stats(p, i)->p2_live, 4);
+		ck_assert_uint_eq(pair_stats(p, i)->p2_live, 4);
 		ck_assert_uint_eq(newest_p2(&p->side[i])->generation, 11);
 		ck_assert_uint_eq(p->side[i].n_policies, 1);
 	}
@@ -412,8 +408,8 @@ START_TEST(test_other_selectors)
 	extra.kind = IKE_SEAL_HASH2;
 	extra.flip = true;
 	pair_acquire(p, 0);
-	ck_assert_uint_eq(stats(p, 0)->p2_live, 0);
-	ck_assert_uint_eq(stats(p, 1)->p2_live, 0); /* it is told */
+	ck_assert_uint_eq(pair_stats(p, 0)->p2_live, 0);
+	ck_assert_uint_eq(pair_stats(p, 1)->p2_live, 0); /* it is told */
 	ck_assert_msg(pair_said(&p->side[0], "not those we sent"), "%s", p->side[0].log);
 	pair_free(p);
 }
@@ -423,7 +419,7 @@ END_TEST
 
 START_TEST(test_clear_informational)
 {
-	struct pair *p = pair_up(NULL, NULL);
+	struct pair *p = pair_up(NULL);
 	struct ike_p1 *p1 = newest_p1(&p->side[0]);
 	struct isa_header h = {.version = 0x10, .exchange = ISA_INFORMATIONAL, .message_id = 7};
 	uint8_t buf[300], body[256], spi[4];
@@ -441,8 +437,8 @@ START_TEST(test_clear_informational)
 	isa_put(&b, ISA_NOTIFY, body, put_notify(body, ISA_N_INVALID_COOKIE, "", 0, "", 0));
 	len = isa_end(&b, 0);
 	ike_engine_receive(p->side[1].e, &p->side[1].addr, &p->side[0].addr, buf, len, p->now);
-	ck_assert_uint_eq(stats(p, 1)->p2_live, 1);
-	ck_assert_uint_eq(stats(p, 1)->p1_live, 1);
+	ck_assert_uint_eq(pair_stats(p, 1)->p2_live, 1);
+	ck_assert_uint_eq(pair_stats(p, 1)->p1_live, 1);
 	pair_free(p);
 }
 END_TEST
@@ -465,7 +461,7 @@ START_TEST(test_reflected)
 	pair_wait(p, 20000);
 	ck_assert(pair_mirrored(p));
 	for (unsigned i = 0; i < 2; i++)
-		ck_assert_uint_eq(stats(p, i)->p1_live, 1);
+		ck_assert_uint_eq(pair_stats(p, i)->p1_live, 1);
 	pair_free(p);
 }
 END_TEST
@@ -494,7 +490,7 @@ START_TEST(test_early_quick)
 			ike_engine_receive(p->side[1].e, &p->side[1].addr, &p->side[0].addr,
 					   d->data, d->len, p->now);
 	}
-	ck_assert_uint_eq(stats(p, 1)->p2_live, 0);
+	ck_assert_uint_eq(pair_stats(p, 1)->p2_live, 0);
 	ck_assert_uint_eq(p->side[1].n_sas, 0);
 	p->filter = NULL;
 	pair_wait(p, 3000);
@@ -510,7 +506,7 @@ START_TEST(test_other_identity)
 	static const struct pair_policy left = {.local_id = "Fqdn a.example.com"};
 	static const struct pair_policy twin = {.local_id = "Fqdn b.example.com"};
 	static const struct pair_policy right = {.remote_id = "Fqdn *.example.com"};
-	struct pair *p = pair_up(&left, &right);
+	struct pair *p = pair_up2(&left, &right);
 	struct ike_settings set = {.retries = 6, .last_tunnel = 100, .marking = {16}};
 	struct side *s = &p->side[0];
 	uint8_t body[256], spi[4];
@@ -530,13 +526,13 @@ START_TEST(test_other_identity)
 	ike_engine_policy(s->e, s->policy, p->now);
 	pair_acquire(p, 0);
 	/* Its INITIAL-CONTACT is not for what the other identity has. */
-	ck_assert_uint_eq(stats(p, 1)->p1_live, 2);
-	ck_assert_uint_eq(stats(p, 1)->p2_live, 2);
+	ck_assert_uint_eq(pair_stats(p, 1)->p1_live, 2);
+	ck_assert_uint_eq(pair_stats(p, 1)->p2_live, 2);
 	for (unsigned i = 0; i < 4; i++)
 		spi[i] = (uint8_t)(old >> (24 - 8 * i));
 	len = put_delete(body, 3, 4, 1, spi, 4);
 	inform(p, ISA_DELETE, body, len, 1);
-	ck_assert_uint_eq(stats(p, 1)->p2_live, 2);
+	ck_assert_uint_eq(pair_stats(p, 1)->p2_live, 2);
 	pair_free(p);
 }
 END_TEST
