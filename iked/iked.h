@@ -65,7 +65,7 @@ struct iked_identity {
 int iked_identity_find(const char *user, struct iked_identity *id, struct cs_err *err);
 /* Run and state directories of the stack, usable by the worker and not replaceable by it. */
 int iked_prepare_dirs(const char *stack, const struct iked_identity *id, struct cs_err *err);
-/* The worker's: another user, CAP_NET_ADMIN alone, no way back. */
+/* The worker's: another user, CAP_NET_ADMIN alone, no way back. CS_EUNSUPPORTED: not built in. */
 int iked_privilege_drop(const struct iked_identity *id, struct cs_err *err);
 /* The worker's: other system calls than those of its work are refused. For all its threads. */
 int iked_filter_calls(struct cs_err *err);

@@ -116,7 +116,7 @@ static enum ike_done record(struct ike_engine *e, const struct ike_p2 *p2,
 void ike_p2_committed(struct ike_engine *e, struct ike_p2 *p2, int status)
 {
 	ike_table_remove(&e->txs, &p2->by_tx);
-	if (!p2->qm || p2->qm->committed)
+	if (!p2->qm)
 		return;
 	if (status) {
 		p2->qm->intended = false; /* the store does not have it, so it gets no result */
@@ -125,7 +125,6 @@ void ike_p2_committed(struct ike_engine *e, struct ike_p2 *p2, int status)
 			    cs_code_name((enum cs_code)status));
 		return;
 	}
-	p2->qm->committed = true;
 	if (p2->initiator)
 		ike_quick_init_commit(e, p2);
 	else

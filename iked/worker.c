@@ -237,8 +237,8 @@ static int on_resync_sa(void *arg, const struct xf_sa *sa, const struct xf_count
 }
 
 /*
- * The kernel had no room for its events.  A dump that fails must not end in "gone": the engine would
- * take every SA that was not shown for lost.
+ * The kernel had no room for its events.  A dump that fails must not end in "gone": the engine
+ * would take every SA that was not shown for lost.
  */
 static void on_overrun(void *arg)
 {
@@ -313,7 +313,7 @@ static int load_policy(struct worker *w, struct cs_err *err)
 	struct pol_store *store = NULL;
 	struct pol_policy *policy;
 	char dir[CS_PATH_MAX];
-	uint64_t generation;
+	uint64_t generation = 0;
 	int status;
 
 	status = cs_state_path(w->o->stack, NULL, dir, err);
@@ -513,6 +513,11 @@ static int prepare_process(struct worker *w, struct cs_err *err)
 		status = iked_identity_find(o->user, &w->id, err);
 	if (status == 0)
 		status = iked_privilege_drop(&w->id, err);
+	if (status == CS_EUNSUPPORTED) {
+		cs_log(CS_NOCTX, CSM_NO_DROP, err->text);
+		strcpy(w->id.name, "root");
+		status = 0;
+	}
 	/* Read by libuv with the first job. */
 	snprintf(threads, sizeof(threads), "%u", uv_available_parallelism());
 	setenv("UV_THREADPOOL_SIZE", threads, 0);
