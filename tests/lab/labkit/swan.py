@@ -88,15 +88,16 @@ class Swan:
             start="trap" if trap else "none"))
         self.env = {"STRONGSWAN_CONF": conf, "SWANCTL_DIR": host.dir}
         if family == 6:
-            self._know_neighbour()
+            self._know_neighbours()
         self.process = host.start("charon-out", "charon-systemd", env=self.env)
         self.swanctl("--load-all", "--noprompt", "--file", host.path("swanctl.conf"))
 
-    def _know_neighbour(self):
+    def _know_neighbours(self):
         """strongSwan's policy for all that two neighbours say would catch neighbour discovery too."""
-        link = json.loads(self.peer.run("ip", "-json", "link", "show", "eth0").stdout)[0]
-        self.host.run("ip", "neigh", "replace", self.peer.v6, "lladdr", link["address"],
-                      "dev", "eth0", "nud", "permanent")
+        for host, other in ((self.host, self.peer), (self.peer, self.host)):
+            link = json.loads(other.run("ip", "-json", "link", "show", "eth0").stdout)[0]
+            host.run("ip", "neigh", "replace", other.v6, "lladdr", link["address"],
+                     "dev", "eth0", "nud", "permanent")
 
     def swanctl(self, *argv, ok=(0,)):
         return self.host.run("swanctl", *argv, "--uri", self.uri, env=self.env, ok=ok).stdout
