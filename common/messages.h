@@ -31,8 +31,6 @@
 #define CSM_P1_DOWN                                                                                \
 	"CSI1004I", CS_INFO,                                                                       \
 		"IKE version 1.0 Security Association %u for tunnel K%u with %s deleted: %s"
-#define CSM_P1_NOT_STARTED                                                                         \
-	"CSI1005W", CS_WARNING, "Negotiation from %s to %s is not possible: %s"
 #define CSM_P1_REFUSED                                                                             \
 	"CSI1006W", CS_WARNING, "Phase 1 from %s refused: %s"
 #define CSM_WRONG_KEY                                                                              \
@@ -71,8 +69,6 @@
 	"CSI1020I", CS_DEBUG, "No answer from %s: message %u sent again (%u of %u)"
 #define CSM_DROPPED                                                                                \
 	"CSI1021I", CS_DEBUG, "%s message from %s dropped: %s"
-#define CSM_P1_POLICY_GONE                                                                         \
-	"CSI1022I", CS_INFO, "The policy no longer has what tunnel %c%u stands on (rule %s)"
 #define CSM_P1_NO_PROPOSAL                                                                         \
 	"EZD1021I", CS_WARNING, "Phase 1 from %s: no proposal chosen (rule %s, action %s): %s"
 #define CSM_P2_NO_PROPOSAL                                                                         \
@@ -122,13 +118,38 @@
 #define CSM_KERNEL_EVENTS  "CSI2020E", CS_ERROR, "kernel events cannot be read: %s"
 #define CSM_RESYNC	   "CSI2021W", CS_WARNING, "the kernel dropped events; compared with %u SAs"
 #define CSM_RESYNC_FAILED  "CSI2022E", CS_ERROR, "the SAs in the kernel cannot be read: %s"
-#define CSM_NMI_DENIED	   "CSI2023W", CS_WARNING, "request %s of uid %u refused: only root may ask"
+#define CSM_NMI_DENIED	   "CSI2023W", CS_WARNING, "request %s of uid %u refused: this user may not control iked"
 #define CSM_NMI_CONTROL	   "CSI2024I", CS_INFO, "request %s by uid %u"
 #define CSM_KEYPAIR	   "CSI2025W", CS_WARNING, "no key pair for group %u: %s"
-#define CSM_STOPPING	   "CSI2026I", CS_INFO, "IKE daemon stops; SAs stay in the kernel until they expire"
+#define CSM_STOPPING	   "CSI2026I", CS_INFO, "IKE daemon stops; %s"
 #define CSM_CONFIG	   "CSI2027W", CS_WARNING, "%s:%u: %s %s: %s"
+#define CSM_NO_DROP        "CSI2028W", CS_WARNING, "the worker keeps root's privileges: %s"
 
 /* ---- pagent ---- */
+#define CSM_PA_DONE	      "EZZ8771I", CS_INFO, "local policy processing complete for %s : IPSEC, generation %llu: %u filter rules, %u key exchange rules, %u local tunnel rules"
+#define CSM_PA_ERROR	      "CSI3001E", CS_ERROR, "%s:%u: %s%s%s%s%s"
+#define CSM_PA_WARNING	      "CSI3002W", CS_WARNING, "%s:%u: %s%s%s%s%s"
+#define CSM_PA_NOTE	      "CSI3003I", CS_INFO, "%s:%u: %s%s%s%s%s"
+#define CSM_PA_REFUSED	      "CSI3004E", CS_ERROR, "policy of %s is not put in force, what was in force stays: %s"
+#define CSM_PA_UNCHANGED      "CSI3005I", CS_INFO, "policy of %s is as it was, generation %llu"
+#define CSM_PA_STORED	      "CSI3006I", CS_INFO, "policy generation %llu of the store is in force until the files are read"
+#define CSM_PA_STORE_BAD      "CSI3007E", CS_ERROR, "the policy of the store is not put in force: %s"
+#define CSM_PA_NONE	      "CSI3008W", CS_WARNING, "no policy is in force: no filter is installed, nothing is denied or protected"
+#define CSM_PA_LACKS	      "CSI3009W", CS_WARNING, "this kernel lacks %s"
+#define CSM_PA_INSTALL_FAILED "CSI3010E", CS_ERROR, "policy generation %llu cannot be installed in the kernel: %s; tried again in %u s"
+#define CSM_PA_GONE	      "CSI3011W", CS_WARNING, "policy generation %llu: somebody removed or changed our nftables table or SPD entries"
+#define CSM_PA_RESTORED	      "CSI3012I", CS_NOTICE, "policy generation %llu: nftables table and SPD entries restored"
+#define CSM_PA_OVERRUN	      "CSI3013W", CS_WARNING, "the kernel dropped nftables events; the table is looked at"
+#define CSM_PA_EVENTS	      "CSI3014E", CS_ERROR, "nftables events cannot be read: %s; the table is looked at every minute"
+#define CSM_PA_TIMES	      "CSI3015I", CS_INFO, "policy generation %llu: time conditions changed, the filters are installed anew"
+#define CSM_PA_NO_WATCH	      "CSI3016W", CS_WARNING, "changes in %s are not noticed: %s"
+#define CSM_PA_CHANGED	      "CSI3017I", CS_INFO, "policy files changed, reading %s"
+#define CSM_PA_TOLD	      "CSI3018I", CS_INFO, "iked was told of policy generation %llu"
+#define CSM_PA_NOT_TOLD	      "CSI3019W", CS_WARNING, "iked could not be told of the new policy: %s"
+#define CSM_PA_REQUEST	      "CSI3020I", CS_INFO, "request %s by uid %u"
+#define CSM_PA_DENIED	      "CSI3021W", CS_WARNING, "request %s of uid %u refused: not authorized"
+#define CSM_PA_STOPPING	      "CSI3022I", CS_INFO, "pagent stops; the policy stays in force in the kernel"
+#define CSM_PA_UNDONE	      "CSI3023I", CS_NOTICE, "filters and SPD entries are removed from the kernel"
 
 /* ---- the kernel ---- */
 

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -241,13 +242,25 @@ static void answered(struct client *c)
 		client_close(c);
 }
 
-static void answer_error(struct client *c, enum cs_code code, const char *text)
+/* A text that was cut within a character, or quotes a peer's bytes, is no UTF-8: then in ASCII. */
+static json_t *error_frame(enum cs_code code, const char *text)
 {
 	json_t *frame = json_pack("{s:s, s:s}", "error", text, "code", cs_code_name(code));
+	char ascii[sizeof(((struct cs_err *)0)->text)];
 
-	if (!frame) /* a text that is not UTF-8 */
-		frame = json_pack("{s:s, s:s}", "error", cs_code_name(code), "code",
-				  cs_code_name(code));
+	if (frame)
+		return frame;
+	snprintf(ascii, sizeof(ascii), "%s", text);
+	for (char *p = ascii; *p; p++)
+		if ((unsigned char)*p >= 0x80)
+			*p = '?';
+	return json_pack("{s:s, s:s}", "error", ascii, "code", cs_code_name(code));
+}
+
+static void answer_error(struct client *c, enum cs_code code, const char *text)
+{
+	json_t *frame = error_frame(code, text);
+
 	c->server->stats.errors++;
 	if (send_frame(c, frame) < 0)
 		client_close(c);

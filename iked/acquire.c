@@ -1,7 +1,7 @@
 /*
  * What starts a tunnel from this side: a packet that met an ipsec rule without an SA, or a command.
- * Which selector is negotiated follows IpLocalStartAction (IBM; without one: the packet's addresses,
- * the rule's protocol and ports where IKE version 1 can say them).
+ * Which selector is negotiated follows IpLocalStartAction (IBM; without one: the packet's
+ * addresses, the rule's protocol and ports where IKE version 1 can say them).
  */
 #include <netinet/in.h>
 #include <string.h>
@@ -98,11 +98,30 @@ static int derive_selector(const struct pol_filter_rule *rule, const struct cs_s
 
 /* ---- a tunnel begins ---- */
 
-static int check_offers(const struct pol_filter_rule *rule, const struct ike_tunnel *t,
-			struct cs_err *err)
+static int find_p1(struct ike_engine *e, const struct cs_addr *local, const struct cs_addr *remote,
+		   struct ike_p1 **p1, struct cs_err *err)
 {
-	bool transport_ok = ike_p2_transport_ok(t);
+	const struct pol_ke_rule *rule = pol_ke_rule_find(e->policy, local, remote, NULL);
 
+	if (!rule)
+		return cs_fail(err, CS_EPOLICY, "no KeyExchangeRule is for these endpoints");
+	*p1 = ike_p1_for(e, local, remote, rule);
+	if (*p1)
+		return 0;
+	return ike_main_initiate(e, local, remote, rule, p1, err);
+}
+
+static int check_request(const struct pol_filter_rule *rule, const struct cs_selector *selector,
+			 const struct cs_addr *local, const struct cs_addr *remote,
+			 struct cs_err *err)
+{
+	bool transport_ok = ike_transport_ok(selector, local, remote);
+
+	if (local->family != remote->family || selector->local.lo.family != local->family)
+		return cs_fail(err, CS_EPOLICY,
+			       "addresses and endpoints are of different families");
+	if (cs_addr_is_any(local) || cs_addr_is_any(remote))
+		return cs_fail(err, CS_EPOLICY, "a security endpoint is not known");
 	for (unsigned i = 0; i < rule->vpn->n_offers; i++)
 		if (rule->vpn->offers[i].encap == POL_TUNNEL || transport_ok)
 			return 0;
@@ -111,35 +130,34 @@ static int check_offers(const struct pol_filter_rule *rule, const struct ike_tun
 		       rule->vpn->name);
 }
 
-static int find_p1(struct ike_engine *e, const struct ike_tunnel *t, struct ike_p1 **p1,
-		   struct cs_err *err)
+int ike_p2_initiate(struct ike_engine *e, const struct pol_filter_rule *rule,
+		    const struct cs_selector *selector, const struct cs_addr *local,
+		    const struct cs_addr *remote, enum ike_activation activation,
+		    const struct pol_local_dynvpn *local_rule, const struct xf_acquire *acquire,
+		    uint32_t *tunnel, struct cs_err *err)
 {
-	const struct pol_ke_rule *rule = pol_ke_rule_find(e->policy, &t->local, &t->remote, NULL);
-
-	if (!rule)
-		return cs_fail(err, CS_EPOLICY, "no KeyExchangeRule is for these endpoints");
-	*p1 = ike_p1_for(e, &t->local, &t->remote, rule);
-	if (*p1)
-		return 0;
-	return ike_main_initiate(e, &t->local, &t->remote, rule, p1, err);
-}
-
-static int start_pair(struct ike_engine *e, struct ike_tunnel *t,
-		      const struct pol_filter_rule *rule, enum ike_activation activation,
-		      const struct pol_local_dynvpn *local_rule, const struct xf_acquire *acquire,
-		      struct cs_err *err)
-{
+	struct ike_tunnel *t = ike_tunnel_find(e, rule->id, selector, local, remote);
 	struct ike_p1 *p1;
 	struct ike_p2 *p2;
-	int rc = check_offers(rule, t, err);
+	int rc;
 
+	if (t) {
+		*tunnel = t->number;
+		return cs_fail(err, CS_EEXIST, "tunnel Y%u is up or under way", t->number);
+	}
+	rc = check_request(rule, selector, local, remote, err);
 	if (!rc)
-		rc = find_p1(e, t, &p1, err);
+		rc = find_p1(e, local, remote, &p1, err);
 	if (rc)
 		return rc;
-	p2 = ike_p2_new(e, p1, e->policy, rule, t, true);
-	if (!p2)
+	t = ike_tunnel_get(e, rule, selector, local, remote);
+	p2 = t ? ike_p2_new(e, p1, e->policy, rule, t, true) : NULL;
+	if (!p2) {
+		if (t)
+			ike_tunnel_put(e, t);
 		return cs_fail(err, CS_ELIMIT, "no room for another phase 2 SA pair");
+	}
+	*tunnel = t->number;
 	p2->activation = activation;
 	p2->local_rule = local_rule;
 	if (acquire) {
@@ -151,31 +169,6 @@ static int start_pair(struct ike_engine *e, struct ike_tunnel *t,
 	return 0;
 }
 
-int ike_p2_initiate(struct ike_engine *e, const struct pol_filter_rule *rule,
-		    const struct cs_selector *selector, const struct cs_addr *local,
-		    const struct cs_addr *remote, enum ike_activation activation,
-		    const struct pol_local_dynvpn *local_rule, const struct xf_acquire *acquire,
-		    uint32_t *tunnel, struct cs_err *err)
-{
-	struct ike_tunnel *t;
-	int rc;
-
-	if (local->family != remote->family || selector->local.lo.family != local->family)
-		return cs_fail(err, CS_EPOLICY, "addresses and endpoints are of different families");
-	if (cs_addr_is_any(local) || cs_addr_is_any(remote))
-		return cs_fail(err, CS_EPOLICY, "a security endpoint is not known");
-	t = ike_tunnel_get(e, rule, selector, local, remote);
-	if (!t)
-		return cs_fail(err, CS_ENOMEM, "no memory for a tunnel");
-	*tunnel = t->number;
-	if (!ike_list_empty(&t->p2s))
-		return cs_fail(err, CS_EEXIST, "tunnel Y%u is up or under way", t->number);
-	rc = start_pair(e, t, rule, activation, local_rule, acquire, err);
-	if (rc)
-		ike_tunnel_put(e, t);
-	return rc;
-}
-
 /* ---- acquire ---- */
 
 static void refuse(struct ike_engine *e, const struct xf_acquire *a, const char *why)
@@ -183,7 +176,8 @@ static void refuse(struct ike_engine *e, const struct xf_acquire *a, const char 
 	char packet[CS_SELECTOR_STRLEN];
 
 	if (ike_take_token(e, &e->log_bucket))
-		ike_logf(e, CS_NOCTX, CSM_ACQUIRE_REFUSED, cs_selector_text(&a->selector, packet), why);
+		ike_logf(e, CS_NOCTX, CSM_ACQUIRE_REFUSED, cs_selector_text(&a->selector, packet),
+			 why);
 	e->ops.larval_clear(e->ctx, a);
 }
 

@@ -9,6 +9,14 @@
 #include <string.h>
 #include <sys/mman.h>
 
+/* Under AddressSanitizer free slots are poisoned, so that a use after put is found here, too. */
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(p, n)   ((void)(p), (void)(n))
+#define ASAN_UNPOISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
+#endif
+
 #define CHUNK     (256u * 1024)
 #define STEP      32u /* slots are multiples of this */
 #define N_CLASSES (IKE_ARENA_MAX / STEP)
@@ -67,70 +75,77 @@ static unsigned class_of(size_t size)
 	return (unsigned)((size + STEP - 1) / STEP) - 1;
 }
 
+/* Links a free slot of len bytes into its list; only the link may be touched from now on. */
+static void give(void *p, size_t len)
+{
+	unsigned c = class_of(len);
+	struct slot *s = p;
+
+	ASAN_UNPOISON_MEMORY_REGION(p, sizeof(*s));
+	s->next = arena.free[c];
+	arena.free[c] = s;
+	ASAN_POISON_MEMORY_REGION(s + 1, len - sizeof(*s));
+}
+
 /* A slot from the rest of the chunk, or of a new one; what the old one has left goes to the lists.
  */
-static void *cut(size_t size)
+static void *cut(size_t len)
 {
 	uint8_t *p;
 
-	if ((size_t)(arena.bump_end - arena.bump) < size) {
+	if ((size_t)(arena.bump_end - arena.bump) < len) {
 		if (arena.mapped + CHUNK > arena.max)
 			return NULL;
 		p = map_chunk();
 		if (!p)
 			return NULL;
-		if (arena.bump < arena.bump_end) {
-			struct slot *rest = (struct slot *)(void *)arena.bump;
-			unsigned c = class_of((size_t)(arena.bump_end - arena.bump));
-
-			rest->next = arena.free[c];
-			arena.free[c] = rest;
-		}
+		if (arena.bump < arena.bump_end)
+			give(arena.bump, (size_t)(arena.bump_end - arena.bump));
 		arena.bump = p;
 		arena.bump_end = p + CHUNK;
 	}
 	p = arena.bump;
-	arena.bump += size;
+	arena.bump += len;
 	return p;
 }
 
 void *ike_arena_get(size_t size)
 {
 	unsigned c = class_of(size);
-	size_t slot_size = (c + 1) * (size_t)STEP;
+	struct slot *s;
 	void *p;
 
-	if (size == 0 || c >= N_CLASSES)
+	if (size == 0 || size > IKE_ARENA_MAX)
 		return NULL;
 	pthread_mutex_lock(&arena.lock);
-	if (arena.free[c]) {
-		struct slot *s = arena.free[c];
-
+	s = arena.free[c];
+	if (s) {
 		arena.free[c] = s->next;
+		s->next = NULL; /* all else in it is zero since it was wiped */
 		p = s;
 	} else {
-		p = cut(slot_size);
+		p = cut((c + 1) * (size_t)STEP);
 	}
-	if (p)
-		arena.used += slot_size;
+	if (p) {
+		arena.used += (c + 1) * (size_t)STEP;
+		ASAN_POISON_MEMORY_REGION(p, (c + 1) * (size_t)STEP);
+		ASAN_UNPOISON_MEMORY_REGION(p, size);
+	}
 	pthread_mutex_unlock(&arena.lock);
-	if (p)
-		memset(p, 0, sizeof(struct slot));
 	return p;
 }
 
 void ike_arena_put(void *p, size_t size)
 {
-	unsigned c = class_of(size);
-	struct slot *s = p;
+	size_t len = (class_of(size) + 1) * (size_t)STEP;
 
-	if (!p || size == 0 || c >= N_CLASSES)
+	if (!p || size == 0 || size > IKE_ARENA_MAX)
 		return;
-	cs_wipe(p, size);
+	ASAN_UNPOISON_MEMORY_REGION(p, len);
+	cs_wipe(p, len);
 	pthread_mutex_lock(&arena.lock);
-	s->next = arena.free[c];
-	arena.free[c] = s;
-	arena.used -= (c + 1) * (size_t)STEP;
+	give(p, len);
+	arena.used -= len;
 	pthread_mutex_unlock(&arena.lock);
 }
 

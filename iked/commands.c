@@ -7,9 +7,8 @@
 
 /* ---- activate ---- */
 
-static const struct pol_filter_rule *dynamic_rule(const struct ike_engine *e,
-						  const struct pol_local_dynvpn *local,
-						  struct cs_err *err)
+static const struct pol_filter_rule *
+dynamic_rule(const struct ike_engine *e, const struct pol_local_dynvpn *local, struct cs_err *err)
 {
 	const struct pol_filter_rule *rule =
 		pol_dynamic_rule(e->policy, &local->selector, (time_t)e->now.wall);
@@ -151,7 +150,8 @@ static const struct pol_ke_rule *same_ke_rule(const struct pol_policy *policy,
 	for (unsigned i = 0; i < policy->n_ke_rules; i++) {
 		const struct pol_ke_rule *rule = &policy->ke_rules[i];
 
-		if (!strcmp(rule->name, old->name) && same_identity(&rule->local.identity, &old->local.identity) &&
+		if (!strcmp(rule->name, old->name) &&
+		    same_identity(&rule->local.identity, &old->local.identity) &&
 		    same_identity(&rule->remote.identity, &old->remote.identity) &&
 		    same_action(rule->action, old->action) &&
 		    rule->shared_key.len == old->shared_key.len &&

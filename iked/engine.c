@@ -6,9 +6,6 @@
 
 #include "iked/engine_private.h"
 
-#define BUCKET_RATE  10u /* tokens a second */
-#define BUCKET_BURST 20u
-
 /* ---- what all files use ---- */
 
 uint64_t ike_serial(struct ike_engine *e)
@@ -42,12 +39,12 @@ uint64_t ike_digest(const struct ike_engine *e, const void *data, size_t len)
 
 bool ike_take_token(const struct ike_engine *e, struct ike_bucket *b)
 {
-	uint64_t full = BUCKET_BURST * 1000u, passed = e->now.mono - b->at;
+	uint64_t full = b->burst * 1000u, passed = e->now.mono - b->at;
 
 	/* Beyond this the bucket is full whatever it held. */
 	if (passed > full)
 		passed = full;
-	b->tokens += passed * BUCKET_RATE;
+	b->tokens += passed * b->rate;
 	if (b->tokens > full)
 		b->tokens = full;
 	b->at = e->now.mono;
@@ -55,6 +52,11 @@ bool ike_take_token(const struct ike_engine *e, struct ike_bucket *b)
 		return false;
 	b->tokens -= 1000;
 	return true;
+}
+
+static struct ike_bucket full_bucket(unsigned rate, unsigned burst)
+{
+	return (struct ike_bucket){rate, burst, burst * 1000u, 0};
 }
 
 void ike_send(struct ike_engine *e, const struct cs_endpoint *local,
@@ -155,7 +157,9 @@ int ike_engine_new(const struct ike_settings *settings, const struct ike_ops *op
 	}
 	ike_random(e, e->table_key, sizeof(e->table_key));
 	ike_random(e, e->cookie_key, sizeof(e->cookie_key));
-	e->notify_bucket.tokens = e->log_bucket.tokens = BUCKET_BURST * 1000u;
+	e->notify_bucket = full_bucket(10, 20);
+	e->log_bucket = full_bucket(10, 20);
+	e->cookie_bucket = full_bucket(100, 500);
 	*engine = e;
 	return 0;
 }
@@ -334,8 +338,7 @@ void ike_engine_acquire(struct ike_engine *e, const struct xf_acquire *a, struct
 void ike_engine_expire(struct ike_engine *e, const struct xf_expire *x, struct ike_now now)
 {
 	struct ike_p2 *in = ike_p2_by_spi(e, true, &x->id.dst, x->id.proto, x->id.spi);
-	struct ike_p2 *p2 =
-		in ? in : ike_p2_by_spi(e, false, &x->id.dst, x->id.proto, x->id.spi);
+	struct ike_p2 *p2 = in ? in : ike_p2_by_spi(e, false, &x->id.dst, x->id.proto, x->id.spi);
 
 	enter(e, now);
 	if (!p2)

@@ -8,7 +8,7 @@ IKE_ENGINE_SOURCES = \
 	iked/ident.c \
 	iked/informational.c \
 	iked/jobs.c \
-	iked/main_mode.c \
+	iked/main_mode.c iked/main_mode.h iked/main_mode_init.c iked/main_mode_resp.c \
 	iked/notify.c \
 	iked/phase1.c \
 	iked/phase2.c \
@@ -20,3 +20,20 @@ IKE_ENGINE_SOURCES = \
 	iked/table.c iked/table.h \
 	iked/timer.c iked/timer.h \
 	iked/views.c
+ENGINE_TEST_LIBS = $(IKE_LIBS) $(POLICY_LIBS) $(XFRM_LIBS) $(COMMON_LIBS) $(CHECK_LIBS)
+
+check_PROGRAMS += tests/unit/test_engine tests/unit/test_engine_hostile tests/unit/test_table
+tests_unit_test_engine_SOURCES = \
+	tests/unit/test_engine.c tests/unit/engine_pair.c tests/unit/engine_pair.h
+tests_unit_test_engine_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
+tests_unit_test_engine_LDADD = $(ENGINE_TEST_LIBS)
+tests_unit_test_table_SOURCES = tests/unit/test_table.c
+tests_unit_test_table_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_table_LDADD = $(ENGINE_TEST_LIBS)
+# Its allocations go through the test, which lets the nth one fail, and so do messages to be sealed.
+tests_unit_test_engine_hostile_SOURCES = \
+	tests/unit/test_engine_hostile.c tests/unit/engine_pair.c tests/unit/engine_pair.h
+tests_unit_test_engine_hostile_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
+tests_unit_test_engine_hostile_LDFLAGS = $(AM_LDFLAGS) \
+	-Wl,--wrap=malloc,--wrap=calloc,--wrap=reallocarray,--wrap=ike_arena_get,--wrap=ike_seal_end
+tests_unit_test_engine_hostile_LDADD = $(ENGINE_TEST_LIBS)

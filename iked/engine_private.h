@@ -4,9 +4,9 @@
  * A half-open record becomes a phase 1 SA (struct ike_p1) with message 3.  An authenticated phase 1
  * belongs to a peer (struct ike_peer: two addresses and two identities); so does every phase 2 SA
  * pair (struct ike_p2), which therefore outlives the phase 1 that negotiated it.  Pairs with one
- * rule, selector and pair of endpoints are generations of one tunnel (struct ike_tunnel).  What only
- * a running exchange needs hangs off the SA (struct ike_main, struct ike_quick) in the secret arena
- * and goes when the exchange ends.
+ * rule, selector and pair of endpoints are generations of one tunnel (struct ike_tunnel).  What
+ * only a running exchange needs hangs off the SA (struct ike_main, struct ike_quick) in the secret
+ * arena and goes when the exchange ends.
  *
  * Objects that are removed while a message is handled are unlinked at once and freed when the
  * engine is left, so a handler may keep its pointers until it returns.
@@ -21,14 +21,14 @@
 #include "iked/table.h"
 #include "iked/timer.h"
 
-#define IKE_DATAGRAM_MAX    16384u /* longer ones are dropped */
-#define IKE_SA_BODY_MAX	    4096u  /* of a peer's message 1, kept for HASH_I */
-#define IKE_ID_BODY_MAX	    2048u  /* an ID payload body with its four fixed bytes */
-#define IKE_REPEAT_MS	    254000u /* how long a finished exchange's message is answered again */
+#define IKE_DATAGRAM_MAX    16384u  /* longer ones are dropped */
+#define IKE_SA_BODY_MAX     4096u   /* of a peer's message 1, kept for HASH_I */
+#define IKE_ID_BODY_MAX     2048u   /* an ID payload body with its four fixed bytes */
+#define IKE_REPEAT_MS       254000u /* how long a finished exchange's message is answered again */
 #define IKE_GENERATIONS_MAX 4u
-#define IKE_MESSAGE_IDS_MAX 1024u /* remembered for each phase 1 */
+#define IKE_MESSAGE_IDS_MAX 1024u  /* remembered for each phase 1 */
 #define IKE_LIFE_DEFAULT    28800u /* RFC 2407 section 4.5, when nobody says */
-#define IKE_CAUSE_MAX	    160
+#define IKE_CAUSE_MAX       160
 
 /* The message that answered a request: repeated when exactly that request comes again. */
 struct ike_answer {
@@ -64,8 +64,8 @@ struct ike_sid {
 	uint8_t icookie[ISA_COOKIE_LEN], rcookie[ISA_COOKIE_LEN];
 	struct cs_endpoint local, remote;
 	struct ike_list half; /* among the half-open, oldest first */
-	bool named;	      /* the policy names the peer's address exactly */
-	uint64_t born;	      /* serial number of its first message */
+	bool named;           /* the policy names the peer's address exactly */
+	uint64_t born;        /* serial number of its first message */
 };
 
 /* The responder's memory of a message 1. */
@@ -107,16 +107,16 @@ struct ike_main {
 	size_t sai_len;
 	uint16_t id_len; /* our own ID payload body */
 	uint8_t *id;
-	uint64_t request; /* digest of the message being worked on */
+	uint64_t request;          /* digest of the message being worked on */
 	char cause[IKE_CAUSE_MAX]; /* the last thing that went wrong, for the final message */
-	bool complained;	   /* about message 5 or 6, once */
+	bool complained;           /* about message 5 or 6, once */
 };
 
 struct ike_p1 {
-	struct ike_sid sid; /* first */
+	struct ike_sid sid;                   /* first */
 	struct ike_node by_number, by_target; /* by_target: initiator, not established */
 	struct ike_list all, in_peer;
-	struct ike_list p2s;		/* waiting for it or negotiated under it */
+	struct ike_list p2s;            /* waiting for it or negotiated under it */
 	struct ike_timer timer, linger; /* exchange, then lifetime; stored answer */
 	enum ike_main_state state;
 	bool initiator, authenticated, dead;
@@ -125,7 +125,7 @@ struct ike_p1 {
 	struct pol_policy *policy;
 	const struct pol_ke_rule *rule;
 	struct ike_p1_suite suite;
-	struct ike_keys *keys; /* in the arena */
+	struct ike_keys *keys;     /* in the arena */
 	uint8_t iv[IKE_BLOCK_MAX]; /* chain of phase 1; its last value starts the others */
 	struct ike_peer *peer;
 	struct ike_main *mm;
@@ -133,13 +133,13 @@ struct ike_p1 {
 	int64_t established, expires;
 	uint32_t life_seconds;
 	uint64_t life_kbytes, bytes;
-	uint32_t *mids; /* message ids that the peer has used */
+	uint32_t *mids; /* message ids that either side has used */
 	uint16_t n_mids, cap_mids, next_mid;
 };
 
 /* An identity pair between two addresses. Lives as long as an SA of it does. */
 struct ike_peer {
-	struct ike_node node; /* by the addresses */
+	struct ike_node node;     /* by the addresses */
 	struct ike_list p1s, p2s; /* newest first */
 	struct cs_addr local, remote;
 	uint16_t local_id_len, remote_id_len;
@@ -163,7 +163,7 @@ struct ike_tunnel {
 
 enum ike_quick_state {
 	IKE_QM_PENDING, /* waits for phase 1 */
-	IKE_QM_BUSY_1,	/* initiator: key pair */
+	IKE_QM_BUSY_1,  /* initiator: key pair */
 	IKE_QM_SENT_1,
 	IKE_QM_BUSY_3, /* initiator: shared secret, then the store */
 	IKE_QM_BUSY_2, /* responder: key pair, shared secret, the store */
@@ -183,8 +183,8 @@ struct ike_quick {
 	uint8_t keymat_in[IKE_KEYMAT_MAX], keymat_out[IKE_KEYMAT_MAX];
 	size_t keymat_len;
 	uint64_t request; /* digest of the message being worked on */
-	bool ids_sent;	  /* responder: the peer named its selectors */
-	bool intended, committed; /* an intent was recorded; it is durable */
+	bool ids_sent;    /* responder: the peer named its selectors */
+	bool intended;    /* an intent was recorded, it will get a result */
 	bool has_acquire;
 	struct xf_acquire acquire;
 	char cause[IKE_CAUSE_MAX];
@@ -217,7 +217,8 @@ struct ike_p2 {
 /* ---- the engine ---- */
 
 struct ike_bucket {
-	uint64_t tokens, at; /* thousandths; mono of the last refill */
+	unsigned rate, burst; /* tokens a second, tokens at most */
+	uint64_t tokens, at;  /* thousandths; mono of the last refill */
 };
 
 enum { IKE_UNNAMED, IKE_NAMED, IKE_N_CLASSES };
@@ -231,7 +232,7 @@ struct ike_engine {
 	struct pol_policy *policy;
 	uint8_t table_key[16], cookie_key[32];
 	struct ike_timers timers;
-	struct ike_table cookies, icookies, targets, k_numbers;  /* phase 1 */
+	struct ike_table cookies, icookies, targets, k_numbers; /* phase 1 */
 	struct ike_table peers, tunnels, y_numbers;
 	struct ike_table spis_in, spis_out, mids, txs; /* phase 2 */
 	struct ike_list p1s, p2s, jobs, dead_p1s, dead_p2s, dead_peers, dead_tunnels;
@@ -239,8 +240,10 @@ struct ike_engine {
 	unsigned n_half[IKE_N_CLASSES];
 	uint32_t last_tunnel, last_instance;
 	uint64_t serial;
-	struct ike_bucket notify_bucket, log_bucket;
-	struct xf_said *strays; /* of a resynchronisation */
+	struct ike_bucket notify_bucket; /* answers in clear */
+	struct ike_bucket log_bucket;    /* lines that anybody can cause */
+	struct ike_bucket cookie_bucket; /* lines that take a proven address */
+	struct xf_said *strays;          /* of a resynchronisation */
 	unsigned n_strays, cap_strays;
 	struct ike_stats stats;
 	uint8_t *plain, *out; /* IKE_DATAGRAM_MAX each: decrypted message, message being built */
@@ -342,7 +345,7 @@ void ike_bury(struct ike_engine *e); /* frees what was unlinked */
 void ike_bury_p2s(struct ike_engine *e);
 void ike_unlink_all(struct ike_engine *e); /* without a word to anybody */
 /* A message id nobody has used under p1, for an exchange of our own. */
-uint32_t ike_new_mid(struct ike_engine *e, const struct ike_p1 *p1);
+uint32_t ike_new_mid(struct ike_engine *e, struct ike_p1 *p1);
 bool ike_mid_used(const struct ike_p1 *p1, uint32_t mid);
 int ike_mid_use(struct ike_p1 *p1, uint32_t mid);
 
@@ -406,6 +409,7 @@ void ike_p1_fail(struct ike_engine *e, struct ike_p1 *p1, const char *format, ..
 	__attribute__((format(printf, 3, 4)));
 void ike_p1_down(struct ike_engine *e, struct ike_p1 *p1, bool tell, const char *reason);
 void ike_p1_end_main(struct ike_p1 *p1); /* frees the exchange's scratch */
+void ike_p1_count(struct ike_engine *e, struct ike_p1 *p1, size_t len); /* bytes protected */
 void ike_p1_timer(struct ike_engine *e, struct ike_timer *t);
 void ike_p1_linger(struct ike_engine *e, struct ike_timer *t);
 void ike_p1_initial_contact(struct ike_engine *e, struct ike_p1 *p1);
@@ -443,8 +447,7 @@ int ike_p2_keymat(struct ike_p2 *p2, struct cs_bytes gxy, struct cs_err *err);
 /* Records the intent; the exchange goes on when the store has it (see ike_p2_committed). */
 void ike_p2_intend(struct ike_engine *e, struct ike_p2 *p2);
 void ike_p2_committed(struct ike_engine *e, struct ike_p2 *p2, int status);
-int ike_p2_install_in(struct ike_engine *e, struct ike_p2 *p2, bool tell_first,
-		      struct cs_err *err);
+int ike_p2_install_in(struct ike_engine *e, struct ike_p2 *p2, bool tell_first, struct cs_err *err);
 int ike_p2_install_out(struct ike_engine *e, struct ike_p2 *p2, struct cs_err *err);
 void ike_p2_up(struct ike_engine *e, struct ike_p2 *p2);
 void ike_p2_fail(struct ike_engine *e, struct ike_p2 *p2, bool tell, const char *format, ...)
@@ -459,8 +462,10 @@ void ike_p2_larval_expired(struct ike_engine *e, struct ike_p2 *p2);
 void ike_p2_timer(struct ike_engine *e, struct ike_timer *t);
 void ike_p2_linger(struct ike_engine *e, struct ike_timer *t);
 uint8_t ike_p2_ipproto(const struct ike_p2 *p2);
+/* Transport mode is for data addresses that are the security endpoints. */
+bool ike_transport_ok(const struct cs_selector *s, const struct cs_addr *local,
+		      const struct cs_addr *remote);
 bool ike_p2_transport_ok(const struct ike_tunnel *t);
-
 
 /* acquire.c */
 void ike_acquire(struct ike_engine *e, const struct xf_acquire *a);
@@ -499,6 +504,12 @@ void ike_delete_p1(struct ike_engine *e, struct ike_p1 *p1);
 void ike_delete_p2(struct ike_engine *e, struct ike_p2 *p2); /* our inbound SPI */
 
 /* informational.c */
+struct ike_notice { /* a NOTIFY payload; views into the message */
+	uint8_t proto;
+	uint16_t type;
+	struct cs_bytes spi, data;
+};
+bool ike_notice_read(const struct isa_payload *p, struct ike_notice *n);
 void ike_info_clear(struct ike_engine *e, struct ike_p1 *p1, const struct isa_header *h,
 		    const uint8_t *data, size_t len);
 void ike_info_encrypted(struct ike_engine *e, struct ike_p1 *p1, const struct isa_header *h,

@@ -120,8 +120,8 @@ static int make_cookie(struct ike_engine *e, struct ike_half *h, struct cs_err *
 		{&s->born, sizeof(s->born)},
 	};
 	uint8_t out[IKE_HASH_MAX];
-	int rc = ike_prf(cs_hash_by_keyword("SHA2_256"), e->cookie_key, sizeof(e->cookie_key), parts,
-			 sizeof(parts) / sizeof(parts[0]), out, err);
+	int rc = ike_prf(cs_hash_by_keyword("SHA2_256"), e->cookie_key, sizeof(e->cookie_key),
+			 parts, sizeof(parts) / sizeof(parts[0]), out, err);
 
 	if (rc)
 		return rc;
@@ -253,7 +253,8 @@ void ike_half_receive(struct ike_engine *e, const struct cs_endpoint *local,
 		}
 		return;
 	}
-	if (h->flags || isa_chain_parse(h, data + ISA_HEADER_LEN, len - ISA_HEADER_LEN, false, &m, NULL) ||
+	if (h->flags & (ISA_FLAG_ENCRYPTED | ISA_FLAG_AUTH_ONLY) ||
+	    isa_chain_parse(h, data + ISA_HEADER_LEN, len - ISA_HEADER_LEN, false, &m, NULL) ||
 	    isa_step_check(&m, ISA_STEP_MAIN_1, NULL)) {
 		e->stats.dropped_malformed++;
 		return;

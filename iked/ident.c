@@ -29,7 +29,8 @@ int ike_ident_own(const struct pol_ke_rule *rule, uint8_t **body, uint16_t *len,
 		break;
 	case POL_ID_FQDN:
 	case POL_ID_USER_FQDN:
-		data = (struct cs_bytes){(const uint8_t *)id->text, id->text ? strlen(id->text) : 0};
+		data = (struct cs_bytes){(const uint8_t *)id->text,
+					 id->text ? strlen(id->text) : 0};
 		break;
 	default:
 		break;
@@ -88,7 +89,8 @@ int ike_ident_check(const struct pol_ke_rule *rule, struct cs_bytes body,
 	rc = split(body, id, &proto, &port, err);
 	if (rc)
 		return rc;
-	/* RFC 2407 section 4.6.2: zero, or UDP port 500; 4500 once NAT traversal moved the ports. */
+	/* RFC 2407 section 4.6.2: zero, or UDP port 500; 4500 once NAT traversal moved the ports.
+	 */
 	if (!((proto == 0 && port == 0) ||
 	      (proto == IPPROTO_UDP && (port == 0 || port == 500 || port == 4500))))
 		return cs_fail(err, CS_EPARSE, "a phase 1 identity has protocol %u and port %u",
@@ -202,7 +204,8 @@ int ike_ident_get_selector(struct cs_bytes body, uint8_t family, struct cs_range
 	if (rc)
 		return rc;
 	if (!family_of(id.type))
-		return cs_fail(err, CS_EUNSUPPORTED, "identity type %u names no addresses", id.type);
+		return cs_fail(err, CS_EUNSUPPORTED, "identity type %u names no addresses",
+			       id.type);
 	if (family_of(id.type) != family)
 		return cs_fail(err, CS_EPOLICY,
 			       "data addresses and security endpoints are of different families");

@@ -65,7 +65,7 @@ struct iked_identity {
 int iked_identity_find(const char *user, struct iked_identity *id, struct cs_err *err);
 /* Run and state directories of the stack, usable by the worker and not replaceable by it. */
 int iked_prepare_dirs(const char *stack, const struct iked_identity *id, struct cs_err *err);
-/* The worker's: another user, CAP_NET_ADMIN alone, no way back. */
+/* The worker's: another user, CAP_NET_ADMIN alone, no way back. CS_EUNSUPPORTED: not built in. */
 int iked_privilege_drop(const struct iked_identity *id, struct cs_err *err);
 /* The worker's: other system calls than those of its work are refused. For all its threads. */
 int iked_filter_calls(struct cs_err *err);
@@ -95,7 +95,7 @@ void iked_udp_stop(struct iked_udp *u); /* memory goes with the loop's next turn
  * At start, before the engine: what an iked before us left. Its SAs and tunnel policies are taken
  * out of the kernel, and each intent and each SA of the cache gets the record that it lacks.
  */
-int iked_reconcile(struct xf_kernel *kernel, struct ike_store *store, int64_t now,
+int iked_reconcile(struct xf_kernel *kernel, struct ike_store *store, struct ike_now now,
 		   struct cs_err *err);
 /* Reqids of tunnels that iked made, told by their rule field. */
 bool iked_reqid_is_ours(uint32_t reqid);

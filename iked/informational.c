@@ -7,16 +7,10 @@
 
 #include "iked/engine_private.h"
 
-#define PROTO_ISAKMP  1u
-#define ERRORS_END    16384u /* RFC 2408 section 3.14.1: error types are below */
+#define PROTO_ISAKMP 1u
+#define ERRORS_END   16384u /* RFC 2408 section 3.14.1: error types are below */
 
-struct notice {
-	uint8_t proto;
-	uint16_t type;
-	struct cs_bytes spi, data;
-};
-
-static bool read_notice(const struct isa_payload *p, struct notice *n)
+bool ike_notice_read(const struct isa_payload *p, struct ike_notice *n)
 {
 	struct cs_reader r = cs_reader_of(p->body.p, p->body.len);
 	uint32_t doi;
@@ -34,7 +28,7 @@ void ike_info_clear(struct ike_engine *e, struct ike_p1 *p1, const struct isa_he
 {
 	const struct isa_payload *p;
 	struct isa_message m;
-	struct notice n;
+	struct ike_notice n;
 
 	if (isa_chain_parse(h, data + ISA_HEADER_LEN, len - ISA_HEADER_LEN, false, &m, NULL) ||
 	    isa_step_check(&m, ISA_STEP_INFO_CLEAR, NULL)) {
@@ -42,7 +36,7 @@ void ike_info_clear(struct ike_engine *e, struct ike_p1 *p1, const struct isa_he
 		return;
 	}
 	for (unsigned i = 0; (p = isa_find(&m, ISA_NOTIFY, i)); i++)
-		if (read_notice(p, &n) && n.type && n.type < ERRORS_END)
+		if (ike_notice_read(p, &n) && n.type && n.type < ERRORS_END)
 			ike_main_hint(e, p1, n.type);
 }
 
@@ -95,7 +89,7 @@ static void handle_delete(struct ike_engine *e, struct ike_p1 *p1, const struct 
 /* ---- notification ---- */
 
 /* The Quick Mode that an error is about: by its SPI, or the only one that waits for an answer. */
-static struct ike_p2 *concerned(struct ike_p1 *p1, const struct notice *n)
+static struct ike_p2 *concerned(struct ike_p1 *p1, const struct ike_notice *n)
 {
 	struct ike_p2 *only = NULL;
 	uint32_t spi = 0;
@@ -121,7 +115,7 @@ static struct ike_p2 *concerned(struct ike_p1 *p1, const struct notice *n)
 	return waiting == 1 ? only : NULL;
 }
 
-static void answer_dpd(struct ike_engine *e, struct ike_p1 *p1, const struct notice *n)
+static void answer_dpd(struct ike_engine *e, struct ike_p1 *p1, const struct ike_notice *n)
 {
 	if (n->spi.len != 2 * ISA_COOKIE_LEN || n->data.len != 4 ||
 	    memcmp(n->spi.p, p1->sid.icookie, ISA_COOKIE_LEN) ||
@@ -132,7 +126,7 @@ static void answer_dpd(struct ike_engine *e, struct ike_p1 *p1, const struct not
 	ike_notify_p1(e, p1, ISA_N_R_U_THERE_ACK, PROTO_ISAKMP, n->spi, n->data);
 }
 
-static void handle_error(struct ike_engine *e, struct ike_p1 *p1, const struct notice *n)
+static void handle_error(struct ike_engine *e, struct ike_p1 *p1, const struct ike_notice *n)
 {
 	char peer[CS_ENDPOINT_STRLEN];
 	struct ike_p2 *p2;
@@ -151,9 +145,9 @@ static void handle_error(struct ike_engine *e, struct ike_p1 *p1, const struct n
 
 static void handle_notice(struct ike_engine *e, struct ike_p1 *p1, const struct isa_payload *p)
 {
-	struct notice n;
+	struct ike_notice n;
 
-	if (!read_notice(p, &n)) {
+	if (!ike_notice_read(p, &n)) {
 		e->stats.dropped_malformed++;
 		return;
 	}
@@ -192,7 +186,7 @@ void ike_info_encrypted(struct ike_engine *e, struct ike_p1 *p1, const struct is
 			 cs_endpoint_text(&p1->sid.remote, peer), err.text);
 		return;
 	}
-	p1->bytes += len;
+	ike_p1_count(e, p1, len);
 	for (unsigned i = 0; i < m.n_payloads && !p1->dead; i++) {
 		if (m.payloads[i].type == ISA_NOTIFY)
 			handle_notice(e, p1, &m.payloads[i]);

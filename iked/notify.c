@@ -12,8 +12,7 @@
 
 static bool keyed(const struct ike_p1 *p1)
 {
-	return p1->state == IKE_MM_SENT_5 || p1->state == IKE_MM_SENT_4 ||
-	       p1->state == IKE_MM_DONE;
+	return p1->state == IKE_MM_SENT_5 || p1->state == IKE_MM_SENT_4 || p1->state == IKE_MM_DONE;
 }
 
 static void begin(struct ike_engine *e, struct ike_p1 *p1, struct isa_builder *b, uint32_t *mid)
@@ -32,7 +31,7 @@ static void finish(struct ike_engine *e, struct ike_p1 *p1, struct isa_builder *
 	len = ike_seal_end(e, p1, b, mid, IKE_SEAL_HASH1, NULL, NULL, iv, NULL);
 	if (!len)
 		return;
-	p1->bytes += len;
+	ike_p1_count(e, p1, len);
 	ike_send(e, &p1->sid.local, &p1->sid.remote, e->out, len);
 }
 

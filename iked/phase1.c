@@ -61,8 +61,8 @@ int ike_p1_up(struct ike_engine *e, struct ike_p1 *p1, struct cs_bytes remote_id
 {
 	struct cs_bytes own = {p1->mm->id, p1->mm->id_len};
 	uint64_t life = p1->suite.life_seconds ? p1->suite.life_seconds : IKE_LIFE_DEFAULT;
-	struct ike_peer *peer = ike_peer_get(e, &p1->sid.local.addr, &p1->sid.remote.addr, own,
-					     remote_id);
+	struct ike_peer *peer =
+		ike_peer_get(e, &p1->sid.local.addr, &p1->sid.remote.addr, own, remote_id);
 
 	if (!peer)
 		return cs_fail(err, CS_ENOMEM, "no memory for the peer");
@@ -128,8 +128,9 @@ void ike_p1_fail(struct ike_engine *e, struct ike_p1 *p1, const char *format, ..
 	vsnprintf(reason, sizeof(reason), format, ap);
 	va_end(ap);
 	e->stats.p1_failed++;
-	ike_logf(e, ike_p1_ctx(p1), CSM_P1_FAILED, p1->tunnel,
-		 cs_endpoint_text(&p1->sid.remote, peer), rule_name(p1), reason);
+	if (p1->initiator || ike_take_token(e, &e->cookie_bucket))
+		ike_logf(e, ike_p1_ctx(p1), CSM_P1_FAILED, p1->tunnel,
+			 cs_endpoint_text(&p1->sid.remote, peer), rule_name(p1), reason);
 	ike_tell(e, IKE_EV_FAILED, p1->instance, p1->tunnel, 0, rule_name(p1), reason);
 	end_exchanges(e, p1, reason);
 	ike_p1_unlink(e, p1);
@@ -155,14 +156,24 @@ void ike_p1_down(struct ike_engine *e, struct ike_p1 *p1, bool tell, const char 
 	ike_p1_unlink(e, p1);
 }
 
-/* ---- timers ---- */
+/* ---- lifetimes ---- */
+
+/* Over its life size it ends as by its lifetime: by the timer, when this message is done with. */
+void ike_p1_count(struct ike_engine *e, struct ike_p1 *p1, size_t len)
+{
+	p1->bytes += len;
+	if (p1->up && p1->life_kbytes && p1->bytes / 1024 >= p1->life_kbytes)
+		ike_timer_set(&e->timers, &p1->timer, e->now.mono);
+}
 
 void ike_p1_timer(struct ike_engine *e, struct ike_timer *t)
 {
 	struct ike_p1 *p1 = IKE_OF(t, struct ike_p1, timer);
 
 	if (p1->up)
-		ike_p1_down(e, p1, true, "its lifetime is over");
+		ike_p1_down(e, p1, true,
+			    p1->expires > e->now.wall ? "its life size is used up"
+						      : "its lifetime is over");
 	else
 		ike_main_timeout(e, p1);
 }

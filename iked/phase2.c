@@ -21,11 +21,16 @@ uint8_t ike_p2_ipproto(const struct ike_p2 *p2)
 	return !first->cipher && first->auth_proto == POL_AH ? IPPROTO_AH : IPPROTO_ESP;
 }
 
+bool ike_transport_ok(const struct cs_selector *s, const struct cs_addr *local,
+		      const struct cs_addr *remote)
+{
+	return cs_range_is_single(&s->local) && cs_range_is_single(&s->remote) &&
+	       cs_addr_equal(&s->local.lo, local) && cs_addr_equal(&s->remote.lo, remote);
+}
+
 bool ike_p2_transport_ok(const struct ike_tunnel *t)
 {
-	return cs_range_is_single(&t->selector.local) && cs_range_is_single(&t->selector.remote) &&
-	       cs_addr_equal(&t->selector.local.lo, &t->local) &&
-	       cs_addr_equal(&t->selector.remote.lo, &t->remote);
+	return ike_transport_ok(&t->selector, &t->local, &t->remote);
 }
 
 static struct xf_said said_in(const struct ike_p2 *p2)
@@ -111,15 +116,15 @@ static enum ike_done record(struct ike_engine *e, const struct ike_p2 *p2,
 void ike_p2_committed(struct ike_engine *e, struct ike_p2 *p2, int status)
 {
 	ike_table_remove(&e->txs, &p2->by_tx);
-	if (!p2->qm || p2->qm->committed)
+	if (!p2->qm)
 		return;
 	if (status) {
-		p2->qm->intended = false; /* nothing was stored that wants a result */
-		ike_p2_fail(e, p2, true, "its record could not be stored (%s), nothing is installed",
+		p2->qm->intended = false; /* the store does not have it, so it gets no result */
+		ike_p2_fail(e, p2, true,
+			    "its record could not be stored (%s), nothing is installed",
 			    cs_code_name((enum cs_code)status));
 		return;
 	}
-	p2->qm->committed = true;
 	if (p2->initiator)
 		ike_quick_init_commit(e, p2);
 	else
@@ -193,8 +198,7 @@ int ike_p2_install_in(struct ike_engine *e, struct ike_p2 *p2, bool tell_first, 
 	return 0;
 }
 
-static void fill_policy(const struct ike_engine *e, const struct ike_tunnel *t,
-			struct xf_policy *p)
+static void fill_policy(const struct ike_engine *e, const struct ike_tunnel *t, struct xf_policy *p)
 {
 	memset(p, 0, sizeof(*p));
 	p->dir = XF_OUT;
@@ -315,7 +319,8 @@ static void bound_generations(struct ike_engine *e, struct ike_tunnel *t)
 			oldest = p2;
 	}
 	if (n > IKE_GENERATIONS_MAX)
-		ike_p2_down(e, oldest, true, NULL, "newer generations of the tunnel took its place");
+		ike_p2_down(e, oldest, true, NULL,
+			    "newer generations of the tunnel took its place");
 }
 
 void ike_p2_up(struct ike_engine *e, struct ike_p2 *p2)
@@ -425,6 +430,23 @@ void ike_p2_larval_expired(struct ike_engine *e, struct ike_p2 *p2)
 
 /* ---- timers ---- */
 
+/*
+ * A peer that says nothing to message 1 has perhaps lost the phase 1 SA: it goes too, so that the
+ * next attempt begins with a new one.
+ */
+static void give_up(struct ike_engine *e, struct ike_p2 *p2)
+{
+	struct ike_p1 *p1 = p2->p1;
+	bool silent = p2->initiator && !p2->qm->cause[0];
+
+	ike_p2_fail(e, p2, true,
+		    "no usable answer to Quick Mode message %u after %u transmissions%s%s",
+		    p2->initiator ? 1u : 2u, p2->qm->rt.sent, p2->qm->cause[0] ? ": " : "",
+		    p2->qm->cause);
+	if (silent && p1)
+		ike_p1_down(e, p1, true, "the peer does not answer");
+}
+
 void ike_p2_timer(struct ike_engine *e, struct ike_timer *t)
 {
 	struct ike_p2 *p2 = IKE_OF(t, struct ike_p2, timer);
@@ -440,9 +462,7 @@ void ike_p2_timer(struct ike_engine *e, struct ike_timer *t)
 			 p2->initiator ? 1u : 2u, p2->qm->rt.sent, p2->qm->rt.limit);
 		return;
 	}
-	ike_p2_fail(e, p2, true, "no usable answer to Quick Mode message %u after %u transmissions%s%s",
-		    p2->initiator ? 1u : 2u, p2->qm->rt.sent, p2->qm->cause[0] ? ": " : "",
-		    p2->qm->cause);
+	give_up(e, p2);
 }
 
 void ike_p2_linger(struct ike_engine *e, struct ike_timer *t)

@@ -139,7 +139,8 @@ size_t ike_seal_end(struct ike_engine *e, struct ike_p1 *p1, struct isa_builder 
 		if (kind == IKE_SEAL_HASH3)
 			rest = nonce_bytes(nr);
 		if (ike_hash_quick(p1->suite.hash, p1->keys->a, mid, kind == IKE_SEAL_HASH3,
-				   nonce_bytes(kind == IKE_SEAL_HASH1 ? NULL : ni), rest, hash, err))
+				   nonce_bytes(kind == IKE_SEAL_HASH1 ? NULL : ni), rest, hash,
+				   err))
 			return 0;
 		memcpy(e->out + HASH_AT, hash, hash_len);
 	}

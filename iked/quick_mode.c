@@ -31,8 +31,9 @@ int ike_quick_take_ke(struct ike_p2 *p2, const struct isa_message *m, const stru
 	if (n.len > sizeof(nonce->data))
 		return cs_fail(err, CS_EPARSE, "a nonce of %zu bytes is too long", n.len);
 	if (!group != !ke)
-		return cs_fail(err, CS_EPARSE, group ? "PFS was agreed, but there is no KE payload"
-						     : "a KE payload without PFS");
+		return cs_fail(err, CS_EPARSE,
+			       group ? "PFS was agreed, but there is no KE payload"
+				     : "a KE payload without PFS");
 	if (group && (ke->body.len != group->public_len || ke->body.len > sizeof(qm->peer_ke)))
 		return cs_fail(err, CS_EPARSE, "the KE payload has %zu bytes, %s has %u",
 			       ke->body.len, group->suite, group->public_len);
@@ -69,7 +70,7 @@ int ike_quick_check_spi(uint32_t spi, struct cs_err *err)
 
 int ike_quick_send(struct ike_engine *e, struct ike_p2 *p2, size_t len, struct cs_err *err)
 {
-	p2->p1->bytes += len;
+	ike_p1_count(e, p2->p1, len);
 	return ike_rt_start(e, &p2->qm->rt, &p2->timer, &p2->p1->sid.local, &p2->p1->sid.remote,
 			    e->out, len, err);
 }
@@ -104,7 +105,7 @@ static void receive_first(struct ike_engine *e, struct ike_p1 *p1, const struct 
 		drop(e, p1, err.text);
 		return;
 	}
-	p1->bytes += h->length;
+	ike_p1_count(e, p1, h->length);
 	ike_quick_receive1(e, p1, &m, iv, digest);
 }
 
@@ -122,10 +123,11 @@ static void receive_next(struct ike_engine *e, struct ike_p2 *p2, const struct i
 		return;
 	}
 	if (ike_open(e, p2->p1, h, data, step, p2->qm->iv, &p2->qm->ni, &p2->qm->nr, &m, &err)) {
+		ike_quick_note(p2, err.text);
 		drop(e, p2->p1, err.text);
 		return;
 	}
-	p2->p1->bytes += h->length;
+	ike_p1_count(e, p2->p1, h->length);
 	p2->qm->request = digest;
 	if (p2->initiator)
 		ike_quick_receive2(e, p2, &m);

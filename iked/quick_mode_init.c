@@ -64,9 +64,10 @@ void ike_quick_start(struct ike_engine *e, struct ike_p2 *p2)
 {
 	const struct cs_group *group = pfs_group(p2);
 	const struct ike_tunnel *t = p2->tunnel;
-	enum xf_mode mode = ike_p2_transport_ok(t) && p2->rule->vpn->offers[0].encap == POL_TRANSPORT
-				    ? XF_TRANSPORT
-				    : XF_TUNNEL;
+	enum xf_mode mode =
+		ike_p2_transport_ok(t) && p2->rule->vpn->offers[0].encap == POL_TRANSPORT
+			? XF_TRANSPORT
+			: XF_TUNNEL;
 	char selector[CS_SELECTOR_STRLEN];
 	struct cs_err err = {0};
 	uint32_t spi;
@@ -138,6 +139,67 @@ static int check_answer(struct ike_p2 *p2, const struct isa_message *m, struct c
 	return rc;
 }
 
+/* ---- RESPONDER-LIFETIME (RFC 2407 section 4.6.3.1) ---- */
+
+#define LIFE_MIN     60u /* seconds; what is less would keep both sides at nothing but this */
+#define ATTR_BASIC   0x8000u
+#define LIFE_TYPE    1u
+#define LIFE_VALUE   2u
+#define LIFE_SECONDS 1u
+#define LIFE_KBYTES  2u
+
+static bool get_attribute(struct cs_reader *r, unsigned *type, uint64_t *value)
+{
+	uint16_t head, basic;
+	struct cs_bytes bytes;
+
+	if (!cs_get_u16(r, &head) || !cs_get_u16(r, &basic))
+		return false;
+	*type = head & (ATTR_BASIC - 1);
+	*value = basic;
+	if (head & ATTR_BASIC)
+		return true;
+	if (basic > sizeof(*value) || !cs_get_bytes(r, basic, &bytes))
+		return false;
+	*value = 0;
+	for (size_t i = 0; i < bytes.len; i++)
+		*value = *value << 8 | bytes.p[i];
+	return true;
+}
+
+static void shorten_life(struct ike_p2_suite *suite, struct cs_bytes attributes)
+{
+	struct cs_reader r = cs_reader_of(attributes.p, attributes.len);
+	uint64_t value, unit = 0, *life;
+	unsigned type;
+
+	while (get_attribute(&r, &type, &value)) {
+		if (type == LIFE_TYPE) {
+			unit = value;
+		} else if (type == LIFE_VALUE && (unit == LIFE_SECONDS || unit == LIFE_KBYTES)) {
+			life = unit == LIFE_SECONDS ? &suite->life_seconds : &suite->life_kbytes;
+			if (value >= LIFE_MIN && (!*life || value < *life))
+				*life = value;
+		}
+	}
+}
+
+static void responder_lifetime(struct ike_engine *e, struct ike_p2 *p2, const struct isa_message *m)
+{
+	uint64_t before = p2->suite.life_seconds;
+	char peer[CS_ENDPOINT_STRLEN];
+	const struct isa_payload *p;
+	struct ike_notice n;
+
+	for (unsigned i = 0; (p = isa_find(m, ISA_NOTIFY, i)); i++)
+		if (ike_notice_read(p, &n) && n.type == ISA_N_RESPONDER_LIFETIME)
+			shorten_life(&p2->suite, n.data);
+	if (p2->suite.life_seconds != before)
+		ike_logf(e, ike_p2_ctx(p2), CSM_LIFE_SHORTENED,
+			 cs_endpoint_text(&p2->p1->sid.remote, peer), p2->tunnel->number,
+			 (unsigned)p2->suite.life_seconds);
+}
+
 static void finish_keys(struct ike_engine *e, struct ike_p2 *p2, struct cs_bytes gxy)
 {
 	struct cs_err err = {0};
@@ -148,7 +210,8 @@ static void finish_keys(struct ike_engine *e, struct ike_p2 *p2, struct cs_bytes
 		ike_p2_intend(e, p2);
 }
 
-/* The message is authentic: an answer that we cannot take ends the exchange, and the peer is told. */
+/* The message is authentic: an answer that we cannot take ends the exchange, and the peer is told.
+ */
 void ike_quick_receive2(struct ike_engine *e, struct ike_p2 *p2, const struct isa_message *m)
 {
 	const struct cs_group *group = pfs_group(p2);
@@ -163,6 +226,7 @@ void ike_quick_receive2(struct ike_engine *e, struct ike_p2 *p2, const struct is
 	}
 	ike_p2_set_spi_in(e, p2, p2->spi_in); /* the protocol is known now */
 	ike_p2_set_spi_out(e, p2, p2->suite.spi);
+	responder_lifetime(e, p2, m);
 	ike_p2_settle_life(e, p2);
 	if (!group)
 		finish_keys(e, p2, (struct cs_bytes){NULL, 0});
@@ -196,7 +260,7 @@ static int send3(struct ike_engine *e, struct ike_p2 *p2, struct cs_err *err)
 		return CS_ECRYPTO;
 	if (ike_answer_keep(&p2->answer, qm->request, e->out, len))
 		return cs_fail(err, CS_ENOMEM, "no memory to keep a message");
-	p1->bytes += len;
+	ike_p1_count(e, p1, len);
 	ike_send(e, &p1->sid.local, &p1->sid.remote, e->out, len);
 	return 0;
 }

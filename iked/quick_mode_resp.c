@@ -200,10 +200,8 @@ void ike_quick_receive1(struct ike_engine *e, struct ike_p1 *p1, const struct is
 	if (!rc)
 		rc = find_rule(e, &q, &err);
 	if (!rc) {
-		transport_ok = cs_range_is_single(&q.selector.local) &&
-			       cs_range_is_single(&q.selector.remote) &&
-			       cs_addr_equal(&q.selector.local.lo, &p1->sid.local.addr) &&
-			       cs_addr_equal(&q.selector.remote.lo, &p1->sid.remote.addr);
+		transport_ok =
+			ike_transport_ok(&q.selector, &p1->sid.local.addr, &p1->sid.remote.addr);
 		rc = choose_offer(e, &q, transport_ok, &err);
 	}
 	if (!rc) {

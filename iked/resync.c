@@ -1,5 +1,6 @@
 /*
- * After the kernel dropped events, or at start: what the kernel holds and what we hold are made one.
+ * After the kernel dropped events, or at start: what the kernel holds and what we hold are made
+ * one.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -47,8 +48,8 @@ static bool ours(uint32_t reqid)
 void ike_resync_sa(struct ike_engine *e, const struct xf_sa *sa)
 {
 	struct ike_p2 *in = ike_p2_by_spi(e, true, &sa->id.dst, sa->id.proto, sa->id.spi);
-	struct ike_p2 *out = in ? NULL
-				: ike_p2_by_spi(e, false, &sa->id.dst, sa->id.proto, sa->id.spi);
+	struct ike_p2 *out =
+		in ? NULL : ike_p2_by_spi(e, false, &sa->id.dst, sa->id.proto, sa->id.spi);
 
 	if (in)
 		in->seen_in = true;

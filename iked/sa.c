@@ -86,8 +86,8 @@ struct ike_sid *ike_sid_by_cookies(const struct ike_engine *e, const uint8_t *ic
 				   const uint8_t *rcookie)
 {
 	struct cookie_key key = {icookie, rcookie, NULL};
-	struct ike_node *node = ike_table_find(&e->cookies, hash_cookies(e, icookie, rcookie),
-					       match_cookies, &key);
+	struct ike_node *node =
+		ike_table_find(&e->cookies, hash_cookies(e, icookie, rcookie), match_cookies, &key);
 
 	return node ? IKE_OF(node, struct ike_sid, by_cookies) : NULL;
 }
@@ -96,8 +96,8 @@ struct ike_sid *ike_sid_by_icookie(const struct ike_engine *e, const uint8_t *ic
 				   const struct cs_endpoint *remote)
 {
 	struct cookie_key key = {icookie, NULL, remote};
-	struct ike_node *node = ike_table_find(&e->icookies, hash_icookie(e, icookie, remote),
-					       match_icookie, &key);
+	struct ike_node *node =
+		ike_table_find(&e->icookies, hash_icookie(e, icookie, remote), match_icookie, &key);
 
 	return node ? IKE_OF(node, struct ike_sid, by_icookie) : NULL;
 }
@@ -378,13 +378,15 @@ int ike_mid_use(struct ike_p1 *p1, uint32_t mid)
 	return 0;
 }
 
-uint32_t ike_new_mid(struct ike_engine *e, const struct ike_p1 *p1)
+/* Ours count as used, too: a message of ours that comes back is not the peer's. */
+uint32_t ike_new_mid(struct ike_engine *e, struct ike_p1 *p1)
 {
 	uint32_t mid;
 
 	do {
 		ike_random(e, &mid, sizeof(mid));
 	} while (!mid || ike_mid_used(p1, mid) || ike_p2_by_mid(e, p1, mid));
+	ike_mid_use(p1, mid);
 	return mid;
 }
 

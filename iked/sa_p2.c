@@ -216,10 +216,13 @@ struct tunnel_key {
 static uint64_t hash_tunnel(const struct ike_engine *e, const struct tunnel_key *k)
 {
 	const struct cs_selector *s = k->selector;
-	uint8_t ports[8] = {(uint8_t)(k->rule_id >> 8), (uint8_t)k->rule_id,
+	uint8_t ports[8] = {(uint8_t)(k->rule_id >> 8),
+			    (uint8_t)k->rule_id,
 			    s->proto,
-			    (uint8_t)(s->local_port >> 8), (uint8_t)s->local_port,
-			    (uint8_t)(s->remote_port >> 8), (uint8_t)s->remote_port};
+			    (uint8_t)(s->local_port >> 8),
+			    (uint8_t)s->local_port,
+			    (uint8_t)(s->remote_port >> 8),
+			    (uint8_t)s->remote_port};
 
 	return ike_hash_addrs(e, &s->local.lo, &s->remote.lo) ^
 	       ike_hash_addrs(e, k->local, k->remote) * 3 ^

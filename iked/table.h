@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define IKE_OF(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
+#define IKE_OF(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 /* A ring; an element that is not in a list points at itself. */
 struct ike_list {
@@ -36,7 +36,7 @@ struct ike_table {
 
 typedef bool ike_match_fn(const struct ike_node *node, const void *key);
 
-int ike_table_init(struct ike_table *t); /* 0 or CS_ENOMEM */
+int ike_table_init(struct ike_table *t);  /* 0 or CS_ENOMEM */
 void ike_table_free(struct ike_table *t); /* elements are their owner's */
 void ike_table_add(struct ike_table *t, struct ike_node *node, uint64_t hash);
 void ike_table_remove(struct ike_table *t, struct ike_node *node); /* harmless when not in */

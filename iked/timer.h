@@ -15,7 +15,7 @@ typedef void ike_timer_fn(struct ike_engine *e, struct ike_timer *t);
 
 struct ike_timer {
 	uint64_t at;
-	size_t slot; /* position in the heap from 1, 0: not set */
+	size_t slot;      /* position in the heap from 1, 0: not set */
 	ike_timer_fn *fn; /* NULL: not made */
 };
 
@@ -28,7 +28,7 @@ int ike_timer_make(struct ike_timers *ts, struct ike_timer *t, ike_timer_fn *fn)
 void ike_timer_unmake(struct ike_timers *ts, struct ike_timer *t);
 void ike_timer_set(struct ike_timers *ts, struct ike_timer *t, uint64_t at); /* again moves it */
 void ike_timer_stop(struct ike_timers *ts, struct ike_timer *t);
-uint64_t ike_timer_next(const struct ike_timers *ts); /* UINT64_MAX when none */
+uint64_t ike_timer_next(const struct ike_timers *ts);                 /* UINT64_MAX when none */
 struct ike_timer *ike_timer_due(struct ike_timers *ts, uint64_t now); /* taken out, or NULL */
 void ike_timers_free(struct ike_timers *ts);
 

@@ -7,17 +7,17 @@
 #include "iked/engine_private.h"
 
 static const enum ike_p1_state p1_states[] = {
-	[IKE_MM_NEW] = IKE_P1_INIT,	  [IKE_MM_SENT_1] = IKE_P1_WAIT_SA,
-	[IKE_MM_BUSY_3] = IKE_P1_IN_KE,	  [IKE_MM_SENT_3] = IKE_P1_WAIT_KE,
-	[IKE_MM_BUSY_5] = IKE_P1_IN_KE,	  [IKE_MM_SENT_5] = IKE_P1_WAIT_KE,
-	[IKE_MM_BUSY_4] = IKE_P1_IN_KE,	  [IKE_MM_SENT_4] = IKE_P1_WAIT_KE,
+	[IKE_MM_NEW] = IKE_P1_INIT,     [IKE_MM_SENT_1] = IKE_P1_WAIT_SA,
+	[IKE_MM_BUSY_3] = IKE_P1_IN_KE, [IKE_MM_SENT_3] = IKE_P1_WAIT_KE,
+	[IKE_MM_BUSY_5] = IKE_P1_IN_KE, [IKE_MM_SENT_5] = IKE_P1_WAIT_KE,
+	[IKE_MM_BUSY_4] = IKE_P1_IN_KE, [IKE_MM_SENT_4] = IKE_P1_WAIT_KE,
 	[IKE_MM_DONE] = IKE_P1_DONE,
 };
 
 static const enum ike_p2_state p2_states[] = {
 	[IKE_QM_PENDING] = IKE_P2_PENDING, [IKE_QM_BUSY_1] = IKE_P2_INIT,
-	[IKE_QM_SENT_1] = IKE_P2_KEP,	   [IKE_QM_BUSY_3] = IKE_P2_KEP,
-	[IKE_QM_BUSY_2] = IKE_P2_INIT,	   [IKE_QM_SENT_2] = IKE_P2_KEP,
+	[IKE_QM_SENT_1] = IKE_P2_KEP,      [IKE_QM_BUSY_3] = IKE_P2_KEP,
+	[IKE_QM_BUSY_2] = IKE_P2_INIT,     [IKE_QM_SENT_2] = IKE_P2_KEP,
 	[IKE_QM_DONE] = IKE_P2_DONE,
 };
 

@@ -19,7 +19,9 @@ check_PROGRAMS += tests/kat/kat
 tests_kat_kat_SOURCES = tests/kat/kat.c tests/kat/kat.h tests/kat/kat_check.c tests/kat/kat_pcap.c
 tests_kat_kat_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 tests_kat_kat_LDADD = $(IKE_LIBS) $(COMMON_LIBS)
+TESTS += tests/kat/kat_mangled.sh
 EXTRA_DIST += \
+	tests/kat/kat_mangled.sh \
 	tests/captures/README.md \
 	tests/captures/aggr-psk-aes128-sha1-modp1536.json \
 	tests/captures/aggr-psk-aes128-sha1-modp1536.pcap \
@@ -37,3 +39,21 @@ EXTRA_DIST += \
 	tests/captures/natt-main-psk-aes128-sha256-modp2048.pcap \
 	tests/captures/xauth-modecfg-psk.json \
 	tests/captures/xauth-modecfg-psk.pcap
+
+check_PROGRAMS += \
+	tests/unit/test_arena tests/unit/test_crypto tests/unit/test_isakmp \
+	tests/unit/test_proposal tests/unit/test_wire_mutation
+tests_unit_test_arena_SOURCES = tests/unit/test_arena.c
+tests_unit_test_arena_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_arena_LDADD = $(IKE_LIBS) $(COMMON_LIBS) $(CHECK_LIBS)
+tests_unit_test_crypto_SOURCES = tests/unit/test_crypto.c
+tests_unit_test_crypto_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS) $(OPENSSL_CFLAGS)
+tests_unit_test_crypto_LDADD = $(IKE_LIBS) $(COMMON_LIBS) $(CHECK_LIBS)
+tests_unit_test_isakmp_SOURCES = tests/unit/test_isakmp.c
+tests_unit_test_isakmp_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_isakmp_LDADD = $(IKE_LIBS) $(COMMON_LIBS) $(CHECK_LIBS)
+tests_unit_test_proposal_SOURCES = tests/unit/test_proposal.c
+tests_unit_test_proposal_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_proposal_LDADD = $(IKE_LIBS) $(COMMON_LIBS) $(CHECK_LIBS)
+tests_unit_test_wire_mutation_SOURCES = tests/unit/test_wire_mutation.c
+tests_unit_test_wire_mutation_LDADD = $(IKE_LIBS) $(COMMON_LIBS)

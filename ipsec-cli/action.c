@@ -94,20 +94,19 @@ static void print_table(const struct outcome *o)
 {
 	bool dynamic = o->cmd->primary == 'y';
 	char buf[VALUE_LEN];
-	json_t *row;
-	size_t i;
 
 	if (o->cmd->all && o->code == 0) {
-		printf("%-20s  Deactivating\n",
-		       dynamic ? "All dynamic tunnels" : "All IKE tunnels");
+		puts(dynamic ? "All dynamic tunnels  Deactivating"
+			     : "All IKE tunnels  Deactivating");
 		return;
 	}
 	printf("%-12s", "Tunnel ID");
 	if (dynamic)
 		printf("%-34s", "LocalDynVpnRuleName");
 	puts("Status");
-	json_array_foreach(o->rows, i, row)
-	{
+	for (size_t i = 0; i < json_array_size(o->rows); i++) {
+		const json_t *row = json_array_get(o->rows, i);
+
 		printf("%-12s", row_text(row, "TunnelID", buf));
 		if (dynamic)
 			printf("%-34s", row_text(row, "LocalDynVpnRule", buf));

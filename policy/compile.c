@@ -83,6 +83,13 @@ void *pol_grow(struct pol_build *b, void *array, unsigned n, size_t size)
 	return p;
 }
 
+const void *pol_done(const struct pol_build *b, struct pol_node *node, void *object)
+{
+	if (!node->failed && !b->diags->no_memory)
+		node->made = object;
+	return node->made;
+}
+
 /* ---- the whole tree ---- */
 
 /* Makes what a global statement stands for, so that errors in unused ones are seen too. */
@@ -126,7 +133,7 @@ static void each_member(struct pol_build *b, struct pol_node *node, const struct
 		struct pol_node *target = pol_target(item);
 
 		if (target && strstr(target->statement->keyword, "Rule"))
-			fn(b, target, group, item);
+			fn(b, target, group, node, item);
 		else if (target && !group)
 			each_member(b, target, target, fn);
 	}

@@ -41,6 +41,8 @@ void pol_inherit(struct pol_build *b, struct pol_node *node, const struct pol_it
 /* Pool memory; NULL marks the findings, so that no policy comes of it. */
 void *pol_get(struct pol_build *b, size_t n, size_t size);
 void *pol_grow(struct pol_build *b, void *array, unsigned n, size_t size);
+/* Keeps object as what node became, if all went well. The value is node->made. */
+const void *pol_done(const struct pol_build *b, struct pol_node *node, void *object);
 
 /* ---- passes ---- */
 
@@ -113,9 +115,12 @@ bool pol_make_bytes(struct pol_build *b, const char *text, size_t max, struct cs
 
 /* ---- whole policies ---- */
 
-/* Called for every rule of a policy, groups expanded, in order; group may be NULL. */
+/*
+ * Called for every rule of a policy, groups expanded, in order. group: the group that has it, or
+ * NULL; holder and item: the statement and the line in it that name it.
+ */
 typedef void pol_rule_fn(struct pol_build *b, struct pol_node *rule, const struct pol_node *group,
-			 const struct pol_item *from);
+			 struct pol_node *holder, const struct pol_item *item);
 void pol_each_rule(struct pol_build *b, struct pol_node *policy, pol_rule_fn *fn);
 /* IpFilterPolicy's switches, which objects are checked against. */
 void pol_begin_filter_policy(struct pol_build *b);

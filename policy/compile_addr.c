@@ -30,16 +30,13 @@ bool pol_range_of(const char *value, struct cs_range *range, struct cs_err *err)
 
 bool pol_is_embedded(const struct cs_range *range)
 {
-	static const uint8_t zero[10];
-	const uint8_t *lo = range->lo.b;
+	static const uint8_t compatible[12], mapped[12] = {[10] = 0xff, [11] = 0xff};
 
-	if (range->lo.family != AF_INET6 || memcmp(lo, zero, 10) != 0)
+	if (range->lo.family != AF_INET6)
 		return false;
-	if (lo[10] == 0xff && lo[11] == 0xff)
-		return true;
-	/* ::/96, of which :: itself stands for "any" and only when it is a range's begin */
-	return lo[10] == 0 && lo[11] == 0 &&
-	       (cs_range_is_single(range) || cs_range_prefix_len(range) >= 96);
+	return memcmp(range->lo.b, mapped, 12) == 0 || memcmp(range->hi.b, mapped, 12) == 0 ||
+	       (memcmp(range->lo.b, compatible, 12) == 0 &&
+		memcmp(range->hi.b, compatible, 12) == 0);
 }
 
 uint8_t pol_family_of(const struct cs_range *ranges, unsigned n)
@@ -106,9 +103,7 @@ const void *pol_make_ranges(struct pol_build *b, struct pol_node *node)
 		else
 			pol_inherit(b, node, item);
 	}
-	if (!node->failed)
-		node->made = ranges;
-	return node->made;
+	return pol_done(b, node, ranges);
 }
 
 /* ---- services ---- */
@@ -200,10 +195,10 @@ static void check_service(struct pol_build *b, struct pol_node *node, const stru
 				  "it must not be coded for routed traffic, whose fragments do not "
 				  "have it (RFC 4301)");
 	}
-	if (coded[3] && s->type[0] != s->type[1])
+	if (coded[3] && fits[3] && s->type[0] != s->type[1])
 		pol_wrong(b, node, pol_item_of(node, "Code"), NULL,
 			  "a code needs a single Type beside it");
-	else if (coded[3] && !coded[2])
+	else if (coded[3] && fits[3] && pol_choice_of(node, "Type") >= 0) /* Any */
 		pol_wrong(b, node, pol_item_of(node, "Code"), NULL, "a code needs a Type");
 	if (s->connect != POL_CONNECT_ANY && s->proto != IPPROTO_TCP)
 		pol_wrong(b, node, pol_item_of(node, "Direction"), NULL,
@@ -285,7 +280,5 @@ const void *pol_make_services(struct pol_build *b, struct pol_node *node)
 		if (!part)
 			pol_inherit(b, node, item);
 	}
-	if (!node->failed)
-		node->made = services;
-	return node->made;
+	return pol_done(b, node, services);
 }

@@ -1,6 +1,7 @@
 /* IpFilterRule and IpFilterPolicy. */
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "policy/compile.h"
@@ -232,9 +233,7 @@ const void *pol_make_filter_rule(struct pol_build *b, struct pol_node *node)
 	if (r->vpn)
 		r->on_demand = r->start && r->start->on_demand >= 0 ? r->start->on_demand
 								    : b->policy->allow_on_demand;
-	if (!node->failed)
-		node->made = r;
-	return node->made;
+	return pol_done(b, node, r);
 }
 
 /* ---- the policy ---- */
@@ -254,13 +253,14 @@ void pol_begin_filter_policy(struct pol_build *b)
 }
 
 static void add_rule(struct pol_build *b, struct pol_node *node, const struct pol_node *group,
-		     const struct pol_item *from)
+		     struct pol_node *holder, const struct pol_item *item)
 {
 	const struct pol_filter_rule *r = pol_make_filter_rule(b, node);
 	struct pol_policy *p = b->policy;
 	struct pol_filter_rule *more;
 
-	(void)from;
+	(void)holder;
+	(void)item;
 	if (!r)
 		return;
 	more = pol_grow(b, p->rules, p->n_rules, sizeof(*more));
@@ -273,6 +273,33 @@ static void add_rule(struct pol_build *b, struct pol_node *node, const struct po
 	p->n_rules++;
 }
 
+static int by_name(const void *a, const void *b)
+{
+	const struct pol_filter_rule *const *x = a, *const *y = b;
+
+	return strcmp((*x)->name, (*y)->name);
+}
+
+/* Names select rules in commands and displays, so one that stands twice deserves a word. */
+static void warn_doubles(struct pol_build *b, const struct pol_node *node)
+{
+	const struct pol_policy *p = b->policy;
+	const struct pol_filter_rule **sorted =
+		pol_get(b, p->n_rules, sizeof(struct pol_filter_rule *));
+
+	if (!sorted)
+		return;
+	for (unsigned i = 0; i < p->n_rules; i++)
+		sorted[i] = &p->rules[i];
+	if (p->n_rules)
+		qsort(sorted, p->n_rules, sizeof(struct pol_filter_rule *), by_name);
+	for (unsigned i = 1; i < p->n_rules; i++)
+		if (by_name(&sorted[i - 1], &sorted[i]) == 0 &&
+		    (i == 1 || by_name(&sorted[i - 2], &sorted[i]) != 0))
+			pol_warn(b, node, NULL, NULL, "more than one rule has the name %s",
+				 sorted[i]->name);
+}
+
 void pol_make_filter_policy(struct pol_build *b)
 {
 	struct pol_node *node = pol_lookup(b, "IpFilterPolicy", "");
@@ -280,6 +307,7 @@ void pol_make_filter_policy(struct pol_build *b)
 
 	if (node) {
 		pol_each_rule(b, node, add_rule);
+		warn_doubles(b, node);
 		return;
 	}
 	if (b->tree->n_nodes == 0 && b->diags->n_errors)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "policy/compile.h"
+#include "policy/dn.h"
 
 #define KEY_ID_MAX 900
 
@@ -77,12 +78,16 @@ bool pol_make_bytes(struct pol_build *b, const char *text, size_t max, struct cs
 
 /* ---- identities; each check returns NULL or what is wrong ---- */
 
-static const char *check_address(struct pol_identity *id, const char *value, bool local)
+static const char *check_address(struct pol_identity *id, struct pol_word word, bool local,
+				 struct cs_err *err)
 {
+	char text[CS_RANGE_STRLEN];
 	struct cs_range range;
 
-	if (!pol_range_of(value, &range, NULL) || (value[0] | 0x20) == 'a')
-		return "the value is not an IP address, prefix or range";
+	if (!pol_word_copy(word, text, sizeof(text)))
+		return "the value is too long for an IP address, prefix or range";
+	if (cs_range_parse(text, &range, err))
+		return err->text;
 	if (cs_range_is_single(&range) && cs_addr_is_any(&range.lo))
 		range = cs_range_all(range.lo.family);
 	if (local && !cs_range_is_single(&range))
@@ -127,81 +132,31 @@ static const char *check_user(struct pol_word word, bool local)
 	return check_host(sign + 1, word.len - user - 1, local);
 }
 
-/* Attribute types of distinguished names that System SSL knows. */
-static bool dn_type(const char *p, size_t len)
+/* A distinguished name; its DER, too, when it is exact. err holds the text of what is wrong. */
+static const char *check_dn(struct pol_build *b, struct pol_identity *id, const char *text,
+			    bool local, struct cs_err *err)
 {
-	static const char *const types[] = {"C",
-					    "CN",
-					    "DC",
-					    "DNQUALIFIER",
-					    "E",
-					    "EMAIL",
-					    "EMAILADDRESS",
-					    "G",
-					    "GENERATIONQUALIFIER",
-					    "GIVENNAME",
-					    "I",
-					    "INITIALS",
-					    "L",
-					    "MAIL",
-					    "NAME",
-					    "O",
-					    "OU",
-					    "PC",
-					    "S",
-					    "SERIALNUMBER",
-					    "SN",
-					    "SP",
-					    "ST",
-					    "STREET",
-					    "SURNAME",
-					    "T",
-					    "TITLE",
-					    "UID"};
-	struct pol_word word = {p, len};
+	uint8_t *der = NULL, *copy;
+	bool exact = false;
+	size_t len = 0;
 
-	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
-		if (pol_word_is(word, types[i]))
-			return true;
-	return len > 2 && strspn(p, "0123456789.") == len && strchr("012", p[0]);
-}
-
-/* "type=value,type=value"; a backslash takes the next character as it is. */
-static const char *check_dn(const char *text, bool local)
-{
-	if (strcmp(text, "*") == 0)
+	if (pol_dn_check(text, &exact, err))
+		return err->text;
+	if (!exact)
 		return local ? "a local identity must be exact" : NULL;
-	while (*text) {
-		size_t type = strcspn(text, "=,"), len = 0;
-		const char *value;
-
-		if (text[type] != '=' || type == 0)
-			return "the distinguished name is not TYPE=value,TYPE=value";
-		if (!dn_type(text, type))
-			return "the distinguished name has an unknown attribute type";
-		value = text + type + 1;
-		while (value[len] && value[len] != ',') {
-			if (value[len] == '\\' && value[len + 1])
-				len++;
-			len++;
-		}
-		if (len == 0)
-			return "the distinguished name has an empty value";
-		if (len == 1 && value[0] == '*' && local)
-			return "a local identity must be exact";
-		text = value + len;
-		if (*text == ',') {
-			text++;
-			text += strspn(text, " \t");
-			if (!*text)
-				return "the distinguished name ends with ','";
-		}
+	if (pol_dn_encode(text, &der, &len, err))
+		return err->text;
+	copy = pol_get(b, len, 1);
+	if (copy) {
+		memcpy(copy, der, len);
+		id->data = (struct cs_bytes){copy, len};
 	}
+	free(der);
 	return NULL;
 }
 
 static const char *check_identity(struct pol_build *b, struct pol_identity *id, int type,
-				  const char *value, bool local)
+				  const char *value, bool local, struct cs_err *err)
 {
 	const char *text = value, *wrong = NULL;
 	struct pol_word word = pol_word_next(&text);
@@ -209,7 +164,7 @@ static const char *check_identity(struct pol_build *b, struct pol_identity *id, 
 
 	switch (type) {
 	case 0:
-		return check_address(id, value, local);
+		return check_address(id, word, local, err);
 	case 1:
 		id->type = POL_ID_FQDN;
 		return more ? "a host name has no blank" : check_host(word.p, word.len, local);
@@ -218,7 +173,7 @@ static const char *check_identity(struct pol_build *b, struct pol_identity *id, 
 		return more ? "user@host has no blank" : check_user(word, local);
 	case 3:
 		id->type = POL_ID_DER_ASN1_DN;
-		return check_dn(value, local);
+		return check_dn(b, id, value, local, err);
 	default:
 		id->type = POL_ID_KEY_ID;
 		if (pol_choice("Ascii|Ebcdic|Hex", value, NULL) < 0)
@@ -237,6 +192,7 @@ static void own_identity(struct pol_build *b, struct pol_node *node, const struc
 	int type = pol_choice_of(node, "Identity");
 	const char *value = item->value, *wrong;
 	struct pol_word word;
+	struct cs_err err;
 
 	if (type < 0)
 		return; /* told by validation */
@@ -246,7 +202,7 @@ static void own_identity(struct pol_build *b, struct pol_node *node, const struc
 		pol_wrong(b, node, item, NULL, "the value is missing behind its type");
 		return;
 	}
-	wrong = check_identity(b, id, type, value, local);
+	wrong = check_identity(b, id, type, value, local, &err);
 	if (wrong) {
 		pol_wrong(b, node, item, NULL, "%s", wrong);
 		return;
@@ -287,9 +243,7 @@ const void *pol_make_identity(struct pol_build *b, struct pol_node *node)
 	if (!id)
 		return NULL;
 	make_identity(b, node, id);
-	if (!node->failed)
-		node->made = id;
-	return node->made;
+	return pol_done(b, node, id);
 }
 
 /* ---- endpoints ---- */
@@ -362,7 +316,5 @@ const void *pol_make_endpoint(struct pol_build *b, struct pol_node *node)
 	make_identity(b, node, &e->identity);
 	make_locations(b, node, e);
 	add_labels(b, node, e);
-	if (!node->failed)
-		node->made = e;
-	return node->made;
+	return pol_done(b, node, e);
 }

@@ -55,9 +55,7 @@ const void *pol_make_ke_offer(struct pol_build *b, struct pol_node *node)
 	make_algorithms(b, node, o);
 	o->auth = pol_choice_of(node, "HowToAuthPeers") == 0 ? POL_AUTH_PSK : POL_AUTH_RSA;
 	pol_make_lives(b, node, &o->life_seconds, &o->life_kbytes);
-	if (!node->failed)
-		node->made = o;
-	return node->made;
+	return pol_done(b, node, o);
 }
 
 /* ---- actions ---- */
@@ -142,9 +140,7 @@ const void *pol_make_ke_action(struct pol_build *b, struct pol_node *node)
 	a->bypass_ip_validation = inherited_yes(b, node, "BypassIpValidation");
 	a->filter_by_identity = pol_yes_of(node, "FilterByIdentity");
 	add_ke_offers(b, node, a);
-	if (!node->failed)
-		node->made = a;
-	return node->made;
+	return pol_done(b, node, a);
 }
 
 /* ---- rules ---- */
@@ -259,21 +255,20 @@ const void *pol_make_ke_rule(struct pol_build *b, struct pol_node *node)
 	}
 	make_key(b, node, r);
 	check_key(b, node, r);
-	if (!node->failed)
-		node->made = r;
-	return node->made;
+	return pol_done(b, node, r);
 }
 
 /* ---- the policy ---- */
 
 static void add_ke_rule(struct pol_build *b, struct pol_node *node, const struct pol_node *group,
-			const struct pol_item *from)
+			struct pol_node *holder, const struct pol_item *item)
 {
 	const struct pol_ke_rule *r = pol_make_ke_rule(b, node);
 	struct pol_policy *p = b->policy;
 	struct pol_ke_rule *more;
 
-	(void)from;
+	(void)holder;
+	(void)item;
 	if (!r)
 		return;
 	more = pol_grow(b, p->ke_rules, p->n_ke_rules, sizeof(*more));

@@ -79,13 +79,11 @@ const void *pol_make_local_rule(struct pol_build *b, struct pol_node *node)
 	r->code = pol_number_of(node, "Code", &n) ? (int)n : -1;
 	check_selectors(b, node, proto);
 	r->auto_activate = pol_yes_of(node, "AutoActivate");
-	if (!node->failed)
-		node->made = r;
-	return node->made;
+	return pol_done(b, node, r);
 }
 
 static void add_local_rule(struct pol_build *b, struct pol_node *node, const struct pol_node *group,
-			   const struct pol_item *from)
+			   struct pol_node *holder, const struct pol_item *item)
 {
 	const struct pol_local_dynvpn *r = pol_make_local_rule(b, node);
 	struct pol_policy *p = b->policy;
@@ -95,8 +93,7 @@ static void add_local_rule(struct pol_build *b, struct pol_node *node, const str
 		return;
 	for (unsigned i = 0; i < p->n_local_rules; i++)
 		if (strcmp(p->local_rules[i].name, r->name) == 0) {
-			pol_find(b->diags, POL_ERROR, (struct pol_place_in){node->file, from->line},
-				 node, NULL, "the policy has this rule already");
+			pol_wrong(b, holder, item, NULL, "the policy has rule %s already", r->name);
 			return;
 		}
 	more = pol_grow(b, p->local_rules, p->n_local_rules, sizeof(*more));

@@ -16,7 +16,7 @@ static bool parse_mask(const char *text, uint64_t *bits, unsigned *count)
 	for (size_t i = 0; i < word.len; i++) {
 		if (word.p[i] != '0' && word.p[i] != '1')
 			return false;
-		if (word.p[i] == '1' && i < 64)
+		if (i < 64 && word.p[i] == '1')
 			*bits |= (uint64_t)1 << i;
 	}
 	return true;
@@ -224,7 +224,5 @@ const void *pol_make_time(struct pol_build *b, struct pol_node *node)
 	t->days_from_end = (uint32_t)(days >> 31);
 	make_range(b, node, t);
 	make_spans(b, node, t);
-	if (!node->failed)
-		node->made = t;
-	return node->made;
+	return pol_done(b, node, t);
 }

@@ -29,9 +29,7 @@ const void *pol_make_generic(struct pol_build *b, struct pol_node *node)
 	if (verdict >= 0 && g->verdict != POL_IPSEC && g->log > POL_LOG_YES)
 		pol_wrong(b, node, pol_item_of(node, "IpFilterLogging"), NULL,
 			  "LogPermit and LogDeny apply to action IpSec alone");
-	if (!node->failed)
-		node->made = g;
-	return node->made;
+	return pol_done(b, node, g);
 }
 
 /* ---- offers ---- */
@@ -182,9 +180,7 @@ const void *pol_make_data_offer(struct pol_build *b, struct pol_node *node)
 	if (o->cipher && o->cipher->esp == 11)
 		o->cipher = NULL; /* DoNot */
 	pol_make_lives(b, node, &o->life_seconds, &o->life_kbytes);
-	if (!node->failed)
-		node->made = o;
-	return node->made;
+	return pol_done(b, node, o);
 }
 
 /* ---- IpDynVpnAction ---- */
@@ -299,9 +295,7 @@ const void *pol_make_dynvpn(struct pol_build *b, struct pol_node *node)
 	a->passthrough_dscp = pol_yes_of(node, "PassthroughDSCP");
 	make_pfs(b, node, a);
 	add_data_offers(b, node, a);
-	if (!node->failed)
-		node->made = a;
-	return node->made;
+	return pol_done(b, node, a);
 }
 
 /* ---- IpLocalStartAction ---- */
@@ -367,7 +361,5 @@ const void *pol_make_start(struct pol_build *b, struct pol_node *node)
 	s->local_port = granularity(node, "LocalPortGranularity");
 	s->remote_port = granularity(node, "RemotePortGranularity");
 	s->protocol = granularity(node, "ProtocolGranularity");
-	if (!node->failed)
-		node->made = s;
-	return node->made;
+	return pol_done(b, node, s);
 }

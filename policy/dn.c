@@ -39,39 +39,48 @@ static void parts_free(struct parts *p)
 	p->n = 0;
 }
 
-/* Keywords of RACF and System SSL that OpenSSL spells otherwise. */
-static const char *type_alias(const char *type)
+/* The keywords of System SSL (compile_ident.c lists them) by their names in OpenSSL. */
+static const struct {
+	const char *keyword, *name;
+} types[] = {
+	{"C", "C"},
+	{"CN", "CN"},
+	{"DC", "DC"},
+	{"DNQUALIFIER", "dnQualifier"},
+	{"E", "emailAddress"},
+	{"EMAIL", "emailAddress"},
+	{"EMAILADDRESS", "emailAddress"},
+	{"G", "GN"},
+	{"GENERATIONQUALIFIER", "generationQualifier"},
+	{"GIVENNAME", "GN"},
+	{"I", "initials"},
+	{"INITIALS", "initials"},
+	{"L", "L"},
+	{"MAIL", "mail"},
+	{"NAME", "name"},
+	{"O", "O"},
+	{"OU", "OU"},
+	{"PC", "postalCode"},
+	{"S", "ST"},
+	{"SERIALNUMBER", "serialNumber"},
+	{"SN", "SN"},
+	{"SP", "ST"},
+	{"ST", "ST"},
+	{"STREET", "street"},
+	{"SURNAME", "SN"},
+	{"T", "title"},
+	{"TITLE", "title"},
+	{"UID", "UID"},
+};
+
+static ASN1_OBJECT *find_type(const char *keyword)
 {
-	static const struct {
-		const char *theirs, *ours;
-	} aliases[] = {
-		{"T", "title"},
-		{"S", "ST"},
-		{"SP", "ST"},
-		{"MAIL", "mail"},
-		{"EMAIL", "emailAddress"},
-		{"E", "emailAddress"},
-		{"POSTALCODE", "postalCode"},
-		{"STREET", "street"},
-	};
+	ASN1_OBJECT *object;
 
-	for (size_t i = 0; i < sizeof(aliases) / sizeof(aliases[0]); i++)
-		if (strcasecmp(aliases[i].theirs, type) == 0)
-			return aliases[i].ours;
-	return type;
-}
-
-static ASN1_OBJECT *find_type(const char *type)
-{
-	char upper[64];
-	ASN1_OBJECT *object = OBJ_txt2obj(type_alias(type), 0);
-	size_t n = strlen(type);
-
-	if (object || n >= sizeof(upper))
-		return object;
-	for (size_t i = 0; i <= n; i++)
-		upper[i] = type[i] >= 'a' && type[i] <= 'z' ? (char)(type[i] - 32) : type[i];
-	object = OBJ_txt2obj(upper, 0);
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		if (strcasecmp(types[i].keyword, keyword) == 0)
+			return OBJ_txt2obj(types[i].name, 0);
+	object = OBJ_txt2obj(keyword, 1); /* 1.2.3 */
 	ERR_clear_error();
 	return object;
 }

@@ -32,3 +32,24 @@ POLICY_LIBS = libpolicy.a $(COMMON_LIBS) $(GCRYPT_LIBS) $(SQLITE_LIBS) $(OPENSSL
 noinst_PROGRAMS += policy/compatibility
 policy_compatibility_SOURCES = policy/compat_main.c
 policy_compatibility_LDADD = $(POLICY_LIBS)
+
+check_PROGRAMS += tests/unit/test_lex tests/unit/test_policy_errors \
+	tests/unit/test_policy_language tests/unit/test_policy_memory
+tests_unit_test_lex_SOURCES = tests/unit/test_lex.c
+tests_unit_test_lex_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_lex_LDADD = $(POLICY_LIBS) $(CHECK_LIBS)
+tests_unit_test_policy_errors_SOURCES = tests/unit/test_policy_errors.c \
+	tests/unit/policy_text.c tests/unit/policy_text.h
+tests_unit_test_policy_errors_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_policy_errors_LDADD = $(POLICY_LIBS) $(CHECK_LIBS)
+tests_unit_test_policy_language_SOURCES = tests/unit/test_policy_language.c \
+	tests/unit/policy_text.c tests/unit/policy_text.h
+tests_unit_test_policy_language_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_policy_language_LDADD = $(POLICY_LIBS) $(CHECK_LIBS)
+tests_unit_test_policy_memory_SOURCES = tests/unit/test_policy_memory.c
+tests_unit_test_policy_memory_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_policy_memory_LDADD = $(POLICY_LIBS) $(CHECK_LIBS)
+tests_unit_test_policy_memory_LDFLAGS = $(AM_LDFLAGS) \
+	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup
+
+EXTRA_DIST += tests/data/policy

@@ -487,6 +487,7 @@ static void parse_named(struct parse *p, const struct config *c, struct pol_word
 {
 	char *path = named_path(p, c, word);
 	struct cs_err err;
+	int rc;
 
 	if (!path)
 		return;
@@ -494,7 +495,10 @@ static void parse_named(struct parse *p, const struct config *c, struct pol_word
 		free(path);
 		return;
 	}
-	if (parse_file(p, path, role, &err))
+	rc = parse_file(p, path, role, &err);
+	if (rc == CS_ENOMEM)
+		p->diags->no_memory = true;
+	else if (rc)
 		pol_find(p->diags, POL_ERROR, (struct pol_place_in){c->file, c->line}, NULL,
 			 c->statement->keyword, "%.160s: %s", path, err.text);
 	else if (file)
@@ -536,17 +540,24 @@ static bool parse_image(struct parse *p, const char *stack, const char **file)
 	return true;
 }
 
-/* Lines that stand in the wrong one of main and image file have no effect. */
-static void warn_misplaced(struct parse *p, const char *main_file, const char *image_file)
+/* Lines that have no effect: in the wrong one of main and image file, or followed by another. */
+static void warn_unused(struct parse *p, const char *main_file, const char *image_file)
 {
-	for (struct config *c = p->configs; c; c = c->next) {
-		bool own = strcmp(c->statement->keyword, "IpSecConfig") == 0;
+	const struct config *common = find_config(p, "CommonIpSecConfig", main_file);
+	const struct config *own = find_config(p, "IpSecConfig", image_file);
 
-		if (c->file == (own ? image_file : main_file))
-			continue;
-		pol_find(p->diags, POL_WARNING, (struct pol_place_in){c->file, c->line}, NULL,
-			 c->statement->keyword, "ignored: it belongs in the %s configuration file",
-			 own ? "image" : "main");
+	for (struct config *c = p->configs; c; c = c->next) {
+		struct pol_place_in place = {c->file, c->line};
+		const char *keyword = c->statement->keyword;
+		bool image = strcmp(keyword, "IpSecConfig") == 0;
+
+		if (c->file != (image ? image_file : main_file))
+			pol_find(p->diags, POL_WARNING, place, NULL, keyword,
+				 "ignored: it belongs in the %s configuration file",
+				 image ? "image" : "main");
+		else if (!is_image(c) && c != common && c != own)
+			pol_find(p->diags, POL_WARNING, place, NULL, keyword,
+				 "ignored: another one follows");
 	}
 }
 
@@ -601,7 +612,7 @@ int pol_parse(const char *main_file, const char *stack, struct pol_tree *tree,
 	}
 	main_name = image_name = p.file;
 	if (parse_image(&p, stack, &image_name)) {
-		warn_misplaced(&p, main_name, image_name);
+		warn_unused(&p, main_name, image_name);
 		parse_policies(&p, main_name, image_name);
 	}
 	parse_end(&p);

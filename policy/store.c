@@ -98,7 +98,7 @@ static int compile(struct pol_tree *tree, uint64_t generation, struct pol_policy
 		return 0;
 	pol_tree_free(tree);
 	if (first.code != CS_OK)
-		cs_fail(err, first.code, "%s", first.text);
+		cs_fail(err, (enum cs_code)rc, "%s", first.text);
 	if (err)
 		cs_err_prefix(err, "the stored generation %llu does not compile",
 			      (unsigned long long)generation);
@@ -171,7 +171,7 @@ static int is_in_force(const struct pol_store *store, const struct pol_policy *p
 		       const uint8_t *digest, uint64_t *generation, uint16_t *ids, bool *same,
 		       struct cs_err *err)
 {
-	uint8_t stored[POL_HASH_LEN];
+	uint8_t stored[POL_HASH_LEN] = {0};
 	bool found = false;
 	int rc = in_force(store, generation, &found, err);
 

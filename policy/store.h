@@ -20,11 +20,11 @@
 
 #include <sqlite3.h>
 
+#include "policy/hash.h"
 #include "policy/tree.h"
 
 #define POL_STORE_SCHEMA 1
 #define POL_STORE_KEEP   5 /* generations, with the one in force */
-#define POL_HASH_LEN     32
 
 struct pol_db {
 	sqlite3 *sql;

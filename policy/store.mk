@@ -1,6 +1,7 @@
 # policy: the policy store, matching and identities; part of libpolicy.a.
 POLICY_STORE_SOURCES = \
 	policy/dn.c policy/dn.h \
+	policy/hash.c policy/hash.h \
 	policy/ident.c \
 	policy/match.c policy/match.h \
 	policy/store.c policy/store.h \
@@ -9,10 +10,13 @@ POLICY_STORE_SOURCES = \
 	policy/store_tree.c \
 	policy/times.c
 
-check_PROGRAMS += tests/unit/test_match tests/unit/test_ident
+check_PROGRAMS += tests/unit/test_match tests/unit/test_ident tests/unit/test_policy_store
 tests_unit_test_match_SOURCES = tests/unit/test_match.c
 tests_unit_test_match_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_match_LDADD = $(POLICY_LIBS) $(CHECK_LIBS)
 tests_unit_test_ident_SOURCES = tests/unit/test_ident.c
 tests_unit_test_ident_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_ident_LDADD = $(POLICY_LIBS) $(CHECK_LIBS)
+tests_unit_test_policy_store_SOURCES = tests/unit/test_policy_store.c
+tests_unit_test_policy_store_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(SQLITE_CFLAGS) $(GCRYPT_CFLAGS)
+tests_unit_test_policy_store_LDADD = $(POLICY_LIBS) $(CHECK_LIBS)

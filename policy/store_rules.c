@@ -6,7 +6,6 @@
  */
 #include "policy/store.h"
 
-#include <gcrypt.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,101 +14,86 @@
 
 /* ---- content: what decides how the rule's packets are protected ---- */
 
-static void add_number(gcry_md_hd_t md, int64_t n)
+static void add_addr(struct pol_hash *h, const struct cs_addr *a)
 {
-	uint8_t bytes[8];
-
-	for (int i = 0; i < 8; i++)
-		bytes[i] = (uint8_t)((uint64_t)n >> (56 - 8 * i));
-	gcry_md_write(md, bytes, sizeof(bytes));
+	pol_hash_number(h, a->family);
+	pol_hash_bytes(h, a->b, sizeof(a->b));
 }
 
-static void add_text(gcry_md_hd_t md, const char *text)
+static void add_ranges(struct pol_hash *h, const struct cs_range *ranges, unsigned n)
 {
-	add_number(md, (int64_t)strlen(text));
-	gcry_md_write(md, text, strlen(text));
-}
-
-static void add_addr(gcry_md_hd_t md, const struct cs_addr *a)
-{
-	add_number(md, a->family);
-	gcry_md_write(md, a->b, sizeof(a->b));
-}
-
-static void add_ranges(gcry_md_hd_t md, const struct cs_range *ranges, unsigned n)
-{
-	add_number(md, n);
+	pol_hash_number(h, n);
 	for (unsigned i = 0; i < n; i++) {
-		add_addr(md, &ranges[i].lo);
-		add_addr(md, &ranges[i].hi);
+		add_addr(h, &ranges[i].lo);
+		add_addr(h, &ranges[i].hi);
 	}
 }
 
-static void add_service(gcry_md_hd_t md, const struct pol_service *s)
+static void add_service(struct pol_hash *h, const struct pol_service *s)
 {
-	add_number(md, s->proto);
+	pol_hash_number(h, s->proto);
 	for (int i = 0; i < 2; i++) {
-		add_number(md, s->src_port[i]);
-		add_number(md, s->dst_port[i]);
-		add_number(md, s->type[i]);
-		add_number(md, s->code[i]);
+		pol_hash_number(h, s->src_port[i]);
+		pol_hash_number(h, s->dst_port[i]);
+		pol_hash_number(h, s->type[i]);
+		pol_hash_number(h, s->code[i]);
 	}
-	add_number(md, s->direction);
-	add_number(md, s->connect);
-	add_number(md, s->routing);
-	add_number(md, s->security_class);
-	add_number(md, s->fragments_only);
+	pol_hash_number(h, s->direction);
+	pol_hash_number(h, s->connect);
+	pol_hash_number(h, s->routing);
+	pol_hash_number(h, s->security_class);
+	pol_hash_number(h, s->fragments_only);
 }
 
-static void add_life(gcry_md_hd_t md, const struct pol_life *l)
+static void add_life(struct pol_hash *h, const struct pol_life *l)
 {
-	add_number(md, l->proposed);
-	add_number(md, l->accepted_min);
-	add_number(md, l->accepted_max);
+	pol_hash_number(h, l->proposed);
+	pol_hash_number(h, l->accepted_min);
+	pol_hash_number(h, l->accepted_max);
 }
 
-static void add_offer(gcry_md_hd_t md, const struct pol_data_offer *o)
+static void add_offer(struct pol_hash *h, const struct pol_data_offer *o)
 {
-	add_number(md, o->encap);
-	add_number(md, o->auth_proto);
-	add_text(md, o->cipher ? o->cipher->keyword : "");
-	add_number(md, o->cipher ? o->cipher->key_bits : 0);
-	add_text(md, o->integ ? o->integ->keyword : "");
-	add_life(md, &o->life_seconds);
-	add_life(md, &o->life_kbytes);
+	pol_hash_number(h, o->encap);
+	pol_hash_number(h, o->auth_proto);
+	pol_hash_text(h, o->cipher ? o->cipher->keyword : "");
+	pol_hash_number(h, o->cipher ? o->cipher->key_bits : 0);
+	pol_hash_text(h, o->integ ? o->integ->keyword : "");
+	add_life(h, &o->life_seconds);
+	add_life(h, &o->life_kbytes);
 }
 
-static void add_vpn(gcry_md_hd_t md, const struct pol_dynvpn_action *v)
+static void add_vpn(struct pol_hash *h, const struct pol_dynvpn_action *v)
 {
-	add_number(md, v != NULL);
+	pol_hash_number(h, v != NULL);
 	if (!v)
 		return;
-	add_number(md, v->initiation);
-	add_number(md, v->vpn_life);
-	add_number(md, v->initiate_pfs);
-	add_number(md, v->n_accept_pfs);
+	pol_hash_number(h, v->initiation);
+	pol_hash_number(h, v->vpn_life);
+	pol_hash_number(h, v->initiate_pfs);
+	pol_hash_number(h, v->n_accept_pfs);
 	for (unsigned i = 0; i < v->n_accept_pfs; i++)
-		add_number(md, v->accept_pfs[i]);
-	add_number(md, v->passthrough_df);
-	add_number(md, v->df_set);
-	add_number(md, v->passthrough_dscp);
-	add_number(md, v->n_offers);
+		pol_hash_number(h, v->accept_pfs[i]);
+	pol_hash_number(h, v->passthrough_df);
+	pol_hash_number(h, v->df_set);
+	pol_hash_number(h, v->passthrough_dscp);
+	pol_hash_number(h, v->n_offers);
 	for (unsigned i = 0; i < v->n_offers; i++)
-		add_offer(md, &v->offers[i]);
+		add_offer(h, &v->offers[i]);
 }
 
-static void add_start(gcry_md_hd_t md, const struct pol_start_action *s)
+static void add_start(struct pol_hash *h, const struct pol_start_action *s)
 {
-	add_number(md, s != NULL);
+	pol_hash_number(h, s != NULL);
 	if (!s)
 		return;
-	add_addr(md, &s->local);
-	add_addr(md, &s->remote);
-	add_number(md, s->local_ip);
-	add_number(md, s->remote_ip);
-	add_number(md, s->local_port);
-	add_number(md, s->remote_port);
-	add_number(md, s->protocol);
+	add_addr(h, &s->local);
+	add_addr(h, &s->remote);
+	pol_hash_number(h, s->local_ip);
+	pol_hash_number(h, s->remote_ip);
+	pol_hash_number(h, s->local_port);
+	pol_hash_number(h, s->remote_port);
+	pol_hash_number(h, s->protocol);
 }
 
 /*
@@ -119,21 +103,20 @@ static void add_start(gcry_md_hd_t md, const struct pol_start_action *s)
 static int hash_rule(const struct pol_filter_rule *r, uint8_t hash[static POL_HASH_LEN],
 		     struct cs_err *err)
 {
-	gcry_md_hd_t md;
-	gcry_error_t rc = gcry_md_open(&md, GCRY_MD_SHA256, 0);
+	struct pol_hash h;
+	int rc = pol_hash_begin(&h, err);
 
-	if (rc)
-		return cs_fail(err, CS_ECRYPTO, "SHA-256: %s", gcry_strerror(rc));
-	add_ranges(md, r->src, r->n_src);
-	add_ranges(md, r->dst, r->n_dst);
-	add_number(md, r->n_services);
+	if (rc < 0)
+		return rc;
+	add_ranges(&h, r->src, r->n_src);
+	add_ranges(&h, r->dst, r->n_dst);
+	pol_hash_number(&h, r->n_services);
 	for (unsigned i = 0; i < r->n_services; i++)
-		add_service(md, &r->services[i]);
-	add_vpn(md, r->vpn);
-	add_start(md, r->start);
-	add_number(md, r->on_demand);
-	memcpy(hash, gcry_md_read(md, GCRY_MD_SHA256), POL_HASH_LEN);
-	gcry_md_close(md);
+		add_service(&h, &r->services[i]);
+	add_vpn(&h, r->vpn);
+	add_start(&h, r->start);
+	pol_hash_number(&h, r->on_demand);
+	pol_hash_end(&h, hash);
 	return 0;
 }
 

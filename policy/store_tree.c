@@ -4,63 +4,43 @@
  */
 #include "policy/store.h"
 
-#include <gcrypt.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* ---- digest ---- */
 
-static void digest_number(gcry_md_hd_t md, uint64_t n)
+static void digest_node(struct pol_hash *h, const struct pol_node *node)
 {
-	uint8_t bytes[8];
-
-	for (int i = 0; i < 8; i++)
-		bytes[i] = (uint8_t)(n >> (56 - 8 * i));
-	gcry_md_write(md, bytes, sizeof(bytes));
-}
-
-static void digest_text(gcry_md_hd_t md, const char *text)
-{
-	size_t len = text ? strlen(text) : 0;
-
-	digest_number(md, text ? len + 1 : 0);
-	if (len)
-		gcry_md_write(md, text, len);
-}
-
-static void digest_node(gcry_md_hd_t md, const struct pol_node *node)
-{
-	digest_text(md, node->statement->keyword);
-	digest_text(md, node->name);
-	digest_text(md, node->file);
-	digest_number(md, node->line);
-	digest_number(md, node->from_common);
-	digest_number(md, node->n_items);
+	pol_hash_text(h, node->statement->keyword);
+	pol_hash_text(h, node->name);
+	pol_hash_text(h, node->file);
+	pol_hash_number(h, node->line);
+	pol_hash_number(h, node->from_common);
+	pol_hash_number(h, node->n_items);
 	for (unsigned i = 0; i < node->n_items; i++) {
 		const struct pol_item *item = &node->items[i];
 
-		digest_text(md, item->param->keyword);
-		digest_text(md, item->value);
-		digest_number(md, item->line);
-		digest_number(md, item->block != NULL);
+		pol_hash_text(h, item->param->keyword);
+		pol_hash_text(h, item->value);
+		pol_hash_number(h, item->line);
+		pol_hash_number(h, item->block != NULL);
 		if (item->block)
-			digest_node(md, item->block);
+			digest_node(h, item->block);
 	}
 }
 
 int pol_tree_digest(const struct pol_tree *tree, uint8_t digest[static POL_HASH_LEN],
 		    struct cs_err *err)
 {
-	gcry_md_hd_t md;
-	gcry_error_t rc = gcry_md_open(&md, GCRY_MD_SHA256, 0);
+	struct pol_hash h;
+	int rc = pol_hash_begin(&h, err);
 
-	if (rc)
-		return cs_fail(err, CS_ECRYPTO, "SHA-256: %s", gcry_strerror(rc));
-	digest_number(md, tree->n_nodes);
+	if (rc < 0)
+		return rc;
+	pol_hash_number(&h, tree->n_nodes);
 	for (unsigned i = 0; i < tree->n_nodes; i++)
-		digest_node(md, tree->nodes[i]);
-	memcpy(digest, gcry_md_read(md, GCRY_MD_SHA256), POL_HASH_LEN);
-	gcry_md_close(md);
+		digest_node(&h, tree->nodes[i]);
+	pol_hash_end(&h, digest);
 	return 0;
 }
 

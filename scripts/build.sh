@@ -3,7 +3,7 @@
 
 {
 	BENCH_PROGRAM=tests/bench/bench_engine
-	FUZZ_PROGRAM=tests/fuzz/fuzz
+	FUZZ_PROGRAM=tests/fuzz/fuzz_engine
 	KAT_PROGRAM=tests/kat/kat
 	SIM_PROGRAM=tests/sim/sim
 }

@@ -89,7 +89,7 @@ run_tests() {
 	check "sim-seed-$seed" "$build/asan/$SIM_PROGRAM" --scenarios "$scenarios" --seed "$seed"
 
 	title "Mutated datagrams through the engine"
-	check fuzz "$build/asan/$FUZZ_PROGRAM" --runs "$mutations" --seed "$seed"
+	check fuzz "$build/asan/$FUZZ_PROGRAM" --datagrams "$mutations" --seed "$seed"
 
 	title "Lint"
 	run_lint

@@ -25,7 +25,7 @@ struct xf_events {
 	struct mnl_socket *xfrm, *nft; /* nft NULL: not asked for */
 	int epoll;                     /* one descriptor for both */
 	bool table_touched;            /* in the transaction that is being read */
-	_Alignas(8) uint8_t buf[XF_REPLY_MAX];
+	_Alignas(struct nlmsghdr) uint8_t buf[XF_REPLY_MAX];
 };
 
 static int open_socket(struct xf_events *ev, int bus, const int *groups, size_t n_groups,

@@ -14,10 +14,11 @@
 #include "iked/engine_private.h"
 #include "tests/fuzz/mutate.h"
 
-#define SEALED     8 /* mutated and then sealed, before each genuine sealed message */
-#define RAW        3 /* mutated as they are on the wire, before every genuine message */
+#define SEALED     24 /* mutated and then sealed, before each genuine sealed message */
+#define RAW        2  /* mutated as they are on the wire, before every genuine message */
 #define ROUND_MS   90000
-#define FLOW_EVERY 25 /* rounds after which traffic must still come through */
+#define FLOW_EVERY 25  /* rounds after which traffic must still come through */
+#define SETTLED_BY 100 /* rounds after which nothing new is made once for all */
 
 /* Of the newer sanitizer runtimes; absent in other builds. */
 size_t __sanitizer_get_current_allocated_bytes(void) __attribute__((weak));
@@ -144,6 +145,7 @@ static bool round_of(struct pol_policy *const policy[2], bool ipv6, uint64_t see
 		     bool verbose)
 {
 	sim_init(&sim, seed, verbose);
+	sim.hostile_peers = true;
 	sim.net.script = inject_before;
 	sim.pk_delay = sim_chance(&rng, 500) ? 3 : 0;
 	sim.commit_delay = sim_chance(&rng, 500) ? 3 : 0;
@@ -242,7 +244,7 @@ int main(int argc, char **argv)
 		rng.state = seed + rounds;
 		failed += !round_of(policy[v], sim_variants[v].ipv6, seed + rounds,
 				    rounds % FLOW_EVERY == 0, verbose);
-		if (rounds + 1 == 2 * sim_n_variants)
+		if (rounds == SETTLED_BY)
 			settled = memory();
 	}
 	if (settled && memory() > settled) {

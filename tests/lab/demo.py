@@ -14,7 +14,7 @@ EXAMPLES = pathlib.Path(__file__).resolve().parents[2] / "examples"
 
 NEXT = """\
 Read and change   examples/left.policy, examples/right.policy; run ./dev demo again
-Check a policy    build/pagent -n examples/left.policy
+Check a policy    build/policy/pagent -n examples/left.policy
 Break it          give right another SharedKey, and read what both sides say about it
 See the cases     ./dev lab --list; run some: ./dev lab 'psk-to-strongswan-*'
 Stay in the lab   ./dev demo --shell
@@ -105,7 +105,7 @@ RC = """
 left() {{ ip netns exec left "$@"; }}
 right() {{ ip netns exec right "$@"; }}
 for host in left right; do
-  eval "ipsec_$host() {{ CSIPSEC_RUNDIR={dir}/$host/run $host {build}/ipsec -p $host \\"\\$@\\"; }}"
+  eval "ipsec_$host() {{ CSIPSEC_RUNDIR={dir}/$host/run $host {build}/ipsec-cli/ipsec -p $host \\"\\$@\\"; }}"
 done
 PS1='lab# '
 """

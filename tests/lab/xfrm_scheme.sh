@@ -3,7 +3,7 @@
 # namespaces, a small policy, SAs keyed by hand.  Each claim is one line, "ok" or "FAILED"; the exit
 # status is the number of failures.  Needs root, ESP and nftables; takes about 80 seconds.
 # usage: xfrm_scheme.sh PATH-OF-xfrm_lab
-# shellcheck disable=SC2317 # functions are called by claim and by the trap
+# shellcheck disable=SC2317,SC2016 # claim and the trap call functions; $ is awk's
 set -u
 lab=$1
 work=$(mktemp -d) || exit 1

@@ -104,6 +104,7 @@ struct sim {
 	unsigned pk_delay, commit_delay; /* milliseconds at most; 0: done at once */
 	unsigned commit_fail_permille;   /* while mono < net.bad_until */
 	unsigned long datagrams, bytes;
+	bool hostile_peers; /* they have the keys and lie: two ends may well disagree */
 	bool verbose;
 	char failure[400]; /* the first broken invariant, "" when none */
 };

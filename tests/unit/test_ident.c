@@ -261,6 +261,7 @@ START_TEST(test_dn)
 		{"CN=\\*,C=US", "CN=a,C=US", false},
 		{"CN=\\*,C=US", "CN=\\*,C=US", true},
 		{"CN=a\\,b,C=US", "CN=a\\,b,C=US", true},
+		{"SP=x,street=y,uid=z,E=q,C=US", "ST=x,STREET=y,UID=z,EMAIL=q,C=US", true},
 		{"1.3.6.1.4.1.9=a,C=US", "1.3.6.1.4.1.9=a,C=US", true},
 		/* what cannot be read matches nothing */
 		{"CN=*,O=Example,CN=*", "CN=a,O=Example,CN=b", false},
@@ -291,6 +292,55 @@ START_TEST(test_dn)
 			id.data.len = cut;
 			ck_assert(!pol_identity_matches(&pattern, &id));
 		}
+		free(der);
+	}
+}
+END_TEST
+
+/* Every keyword that a policy may use is one that can be encoded. */
+START_TEST(test_dn_types)
+{
+	static const char *const types[] = {
+		"C",
+		"CN",
+		"DC",
+		"DNQUALIFIER",
+		"E",
+		"EMAIL",
+		"EMAILADDRESS",
+		"G",
+		"GENERATIONQUALIFIER",
+		"GIVENNAME",
+		"I",
+		"INITIALS",
+		"L",
+		"MAIL",
+		"NAME",
+		"O",
+		"OU",
+		"PC",
+		"S",
+		"SERIALNUMBER",
+		"SN",
+		"SP",
+		"ST",
+		"STREET",
+		"SURNAME",
+		"T",
+		"TITLE",
+		"UID",
+		"cn",
+		"2.5.4.3",
+	};
+
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+		char name[64];
+		struct cs_err err = {0};
+		uint8_t *der = NULL;
+		size_t len;
+
+		snprintf(name, sizeof(name), "%s=US", types[i]);
+		ck_assert_msg(pol_dn_encode(name, &der, &len, &err) == 0, "%s", err.text);
 		free(der);
 	}
 }
@@ -345,6 +395,7 @@ int main(void)
 	tcase_add_test(tc, test_type_name);
 #ifdef HAVE_OPENSSL
 	tcase_add_test(tc, test_dn);
+	tcase_add_test(tc, test_dn_types);
 	tcase_add_test(tc, test_dn_text);
 #endif
 	suite_add_tcase(s, tc);

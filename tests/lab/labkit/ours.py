@@ -4,6 +4,8 @@ import json
 
 from .host import Failure, wait_until
 
+PROGRAMS = {"pagent": "policy/pagent", "iked": "iked/iked", "ipsec": "ipsec-cli/ipsec"}
+
 # Short retransmission, so that a peer that says nothing is given up within a case's time.
 IKED_CONF = """\
 IkeConfig
@@ -28,7 +30,7 @@ class Ours:
             self.start_iked()
 
     def program(self, name):
-        return f"{self.host.lab.build}/{name}"
+        return f"{self.host.lab.build}/{PROGRAMS[name]}"
 
     def start_pagent(self):
         self.pagent = self.host.start("pagent", self.program("pagent"), "-f", "-p", self.stack,
@@ -83,7 +85,9 @@ class Ours:
         return [line for line in lines if all(w in line for w in words)]
 
     def stop(self):
+        """Ends both; pagent's policy would stay in force, so it is undone."""
         if self.iked:
             self.iked.stop()
         if self.pagent:
             self.pagent.stop()
+            self.host.run(self.program("pagent"), "-p", self.stack, "-u")

@@ -1,0 +1,684 @@
+/* What the management socket offers, by docs/nmi.md. */
+#include "common/nmi.h"
+
+#include <inttypes.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "iked/iked.h"
+#include "iked/json.h"
+
+#define WAIT_MAX_SECONDS 86400
+#define REASON_MAX       256
+
+/* Somebody who asked for a tunnel and waits for it. */
+struct waiter {
+	struct waiter *next, **link;
+	struct iked_nmi *nmi;
+	uv_timer_t timer;
+	uint64_t ticket;
+	uint32_t tunnel;
+	char rule[POL_NAME_MAX + 1];
+};
+
+struct iked_nmi {
+	struct iked_nmi_env env;
+	struct cs_nmi_server *server;
+	struct waiter *waiters;
+	/* The last failure, so that one that comes before the wait begins is not missed. */
+	uint32_t failed_tunnel;
+	char failed_reason[REASON_MAX];
+};
+
+/* ---- lists of SAs: a snapshot that is turned into JSON as the client takes it ---- */
+
+struct p1_item {
+	struct ike_p1_info info;
+	char rule[POL_NAME_MAX + 1], action[POL_NAME_MAX + 1];
+};
+
+struct p2_item {
+	struct ike_p2_info info;
+	char rule[POL_NAME_MAX + 1], action[POL_NAME_MAX + 1], local_rule[POL_NAME_MAX + 1];
+};
+
+struct snapshot {
+	struct xf_kernel *kernel;
+	struct p1_item *p1; /* one of the two is in use */
+	struct p2_item *p2;
+	size_t n, cap, next;
+	bool ike_view;
+};
+
+static void name(char to[static POL_NAME_MAX + 1], const char *from)
+{
+	snprintf(to, POL_NAME_MAX + 1, "%s", from ? from : "");
+}
+
+static size_t grown(const struct snapshot *s)
+{
+	return s->cap ? 2 * s->cap : 32;
+}
+
+static int take_p1(void *arg, const struct ike_p1_info *info)
+{
+	struct snapshot *s = arg;
+	struct p1_item *item;
+
+	if (s->n == s->cap) {
+		struct p1_item *items = reallocarray(s->p1, grown(s), sizeof(*items));
+
+		if (!items)
+			return CS_ENOMEM;
+		s->cap = grown(s);
+		s->p1 = items;
+	}
+	item = &s->p1[s->n++];
+	item->info = *info;
+	name(item->rule, info->rule);
+	name(item->action, info->action);
+	return 0;
+}
+
+static int take_p2(void *arg, const struct ike_p2_info *info)
+{
+	struct snapshot *s = arg;
+	struct p2_item *item;
+
+	/* The stack knows an SA from its installation on. */
+	if (!s->ike_view && info->state != IKE_P2_DONE && info->state != IKE_P2_EXPIRED)
+		return 0;
+	if (s->n == s->cap) {
+		struct p2_item *items = reallocarray(s->p2, grown(s), sizeof(*items));
+
+		if (!items)
+			return CS_ENOMEM;
+		s->cap = grown(s);
+		s->p2 = items;
+	}
+	item = &s->p2[s->n++];
+	item->info = *info;
+	name(item->rule, info->rule);
+	name(item->action, info->action);
+	name(item->local_rule, info->local_rule);
+	return 0;
+}
+
+/* By tunnel, its newest generation first. */
+static int order(uint32_t tunnel_a, uint32_t generation_a, uint32_t tunnel_b, uint32_t generation_b)
+{
+	if (tunnel_a != tunnel_b)
+		return tunnel_a < tunnel_b ? -1 : 1;
+	return (generation_a < generation_b) - (generation_a > generation_b);
+}
+
+static int order_p1(const void *a, const void *b)
+{
+	const struct p1_item *x = a, *y = b;
+
+	return order(x->info.tunnel, x->info.generation, y->info.tunnel, y->info.generation);
+}
+
+static int order_p2(const void *a, const void *b)
+{
+	const struct p2_item *x = a, *y = b;
+
+	return order(x->info.tunnel, x->info.generation, y->info.tunnel, y->info.generation);
+}
+
+static int entry_or_error(json_t *o, json_t **json, struct cs_err *err)
+{
+	if (!o)
+		return cs_fail(err, CS_ENOMEM, "out of memory");
+	*json = o;
+	return 1;
+}
+
+static int next_p1(void *state, json_t **json, struct cs_err *err)
+{
+	struct snapshot *s = state;
+	struct p1_item *item;
+
+	if (s->next == s->n) {
+		*json = NULL;
+		return 0;
+	}
+	item = &s->p1[s->next++];
+	item->info.rule = item->rule;
+	item->info.action = item->action;
+	return entry_or_error(ike_json_p1(&item->info), json, err);
+}
+
+static const struct xf_counters *counters(const struct snapshot *s, const struct cs_addr *dst,
+					  const struct ike_p2_info *i, uint32_t spi,
+					  struct xf_counters *c)
+{
+	struct xf_said id = {*dst, i->suite.protocol == POL_AH ? IPPROTO_AH : IPPROTO_ESP, spi};
+	struct cs_err err;
+
+	return spi && xf_sa_counters(s->kernel, &id, c, &err) == 0 ? c : NULL;
+}
+
+static int next_p2(void *state, json_t **json, struct cs_err *err)
+{
+	const struct xf_counters *in = NULL, *out = NULL;
+	struct xf_counters in_buffer, out_buffer;
+	struct snapshot *s = state;
+	struct p2_item *item;
+	struct ike_p2_info *i;
+
+	if (s->next == s->n) {
+		*json = NULL;
+		return 0;
+	}
+	item = &s->p2[s->next++];
+	i = &item->info;
+	i->rule = item->rule;
+	i->action = item->action;
+	i->local_rule = item->local_rule;
+	if (!s->ike_view) {
+		in = counters(s, &i->local, i, i->spi_in, &in_buffer);
+		out = counters(s, &i->remote, i, i->spi_out, &out_buffer);
+	}
+	return entry_or_error(ike_json_p2(i, s->ike_view, in, out, iked_now().wall), json, err);
+}
+
+static void release(void *state)
+{
+	struct snapshot *s = state;
+
+	free(s->p1);
+	free(s->p2);
+	free(s);
+}
+
+static void ike_tunnels(struct iked_nmi *n, uint64_t ticket, const json_t *request)
+{
+	struct snapshot *s = calloc(1, sizeof(*s));
+
+	(void)request;
+	if (!s || ike_engine_each_p1(n->env.engine, take_p1, s) < 0) {
+		if (s)
+			release(s);
+		cs_nmi_error(n->server, ticket, CS_ENOMEM, "out of memory");
+		return;
+	}
+	if (s->n)
+		qsort(s->p1, s->n, sizeof(*s->p1), order_p1);
+	cs_nmi_stream(n->server, ticket, next_p1, release, s);
+}
+
+static void dynamic_tunnels(struct iked_nmi *n, uint64_t ticket, const json_t *request)
+{
+	const json_t *source = json_object_get(request, "source");
+	const char *view = json_string_value(source);
+	struct snapshot *s;
+
+	if (source && !json_is_null(source) && (!view || strcmp(view, "ike") != 0)) {
+		cs_nmi_error(n->server, ticket, CS_EINVAL, "\"source\" is \"ike\" or not given");
+		return;
+	}
+	s = calloc(1, sizeof(*s));
+	if (s) {
+		s->kernel = n->env.kernel;
+		s->ike_view = view != NULL;
+	}
+	if (!s || ike_engine_each_p2(n->env.engine, take_p2, s) < 0) {
+		if (s)
+			release(s);
+		cs_nmi_error(n->server, ticket, CS_ENOMEM, "out of memory");
+		return;
+	}
+	if (s->n)
+		qsort(s->p2, s->n, sizeof(*s->p2), order_p2);
+	cs_nmi_stream(n->server, ticket, next_p2, release, s);
+}
+
+/* ---- actions ---- */
+
+static json_t *status_entry(char letter, uint32_t tunnel, const char *rule, const char *status)
+{
+	char id[16];
+
+	snprintf(id, sizeof(id), "%c%" PRIu32, letter, tunnel);
+	if (letter == 'K')
+		return json_pack("{s:s s:s}", "TunnelID", id, "Status", status);
+	return json_pack("{s:s s:s? s:s}", "TunnelID", id, "LocalDynVpnRule",
+			 rule && *rule ? rule : NULL, "Status", status);
+}
+
+/* "K12", "Y3". */
+static bool parse_tunnel(const char *text, char letter, uint32_t *tunnel)
+{
+	unsigned long v;
+	char *end;
+
+	if (!text || text[0] != letter || text[1] < '1' || text[1] > '9')
+		return false;
+	v = strtoul(text + 1, &end, 10);
+	if (*end || v > UINT32_MAX)
+		return false;
+	*tunnel = (uint32_t)v;
+	return true;
+}
+
+/* Answers with one entry and the end. */
+static void answer(struct iked_nmi *n, uint64_t ticket, json_t *entry)
+{
+	cs_nmi_entry(n->server, ticket, entry);
+	cs_nmi_done(n->server, ticket, NULL);
+}
+
+static void deactivate_ike(struct iked_nmi *n, uint64_t ticket, const json_t *request)
+{
+	const char *which = json_string_value(json_object_get(request, "tunnel"));
+	struct snapshot s = {0};
+	struct cs_err err;
+	uint32_t tunnel;
+	int status;
+
+	if (parse_tunnel(which, 'K', &tunnel)) {
+		status = ike_engine_deactivate_p1(n->env.engine, tunnel, iked_now(), &err);
+		if (status < 0)
+			cs_nmi_error(n->server, ticket, err.code, err.text);
+		else
+			answer(n, ticket, status_entry('K', tunnel, NULL, "Deactivating"));
+		return;
+	}
+	if (!which || strcmp(which, "all") != 0) {
+		cs_nmi_error(n->server, ticket, CS_EINVAL, "\"tunnel\" is \"K<n>\" or \"all\"");
+		return;
+	}
+	/* A list first: the engine's own must not change while it is walked. */
+	if (ike_engine_each_p1(n->env.engine, take_p1, &s) < 0) {
+		free(s.p1);
+		cs_nmi_error(n->server, ticket, CS_ENOMEM, "out of memory");
+		return;
+	}
+	if (s.n)
+		qsort(s.p1, s.n, sizeof(*s.p1), order_p1);
+	for (size_t i = 0; i < s.n; i++) {
+		tunnel = s.p1[i].info.tunnel;
+		if (i && tunnel == s.p1[i - 1].info.tunnel)
+			continue;
+		if (ike_engine_deactivate_p1(n->env.engine, tunnel, iked_now(), &err) == 0)
+			cs_nmi_entry(n->server, ticket,
+				     status_entry('K', tunnel, NULL, "Deactivating"));
+	}
+	free(s.p1);
+	cs_nmi_done(n->server, ticket, NULL);
+}
+
+static void deactivate_dynamic(struct iked_nmi *n, uint64_t ticket, const json_t *request)
+{
+	const char *which = json_string_value(json_object_get(request, "tunnel"));
+	const char *rule = json_string_value(json_object_get(request, "rule"));
+	bool all = which && strcmp(which, "all") == 0, found = false;
+	struct snapshot s = {.ike_view = true};
+	uint32_t tunnel = 0;
+	struct cs_err err;
+
+	if (!!which == !!rule || (which && !all && !parse_tunnel(which, 'Y', &tunnel))) {
+		cs_nmi_error(n->server, ticket, CS_EINVAL,
+			     "\"tunnel\" is \"Y<n>\" or \"all\", or \"rule\" is a LocalDynVpnRule");
+		return;
+	}
+	if (ike_engine_each_p2(n->env.engine, take_p2, &s) < 0) {
+		free(s.p2);
+		cs_nmi_error(n->server, ticket, CS_ENOMEM, "out of memory");
+		return;
+	}
+	if (s.n)
+		qsort(s.p2, s.n, sizeof(*s.p2), order_p2);
+	for (size_t i = 0; i < s.n; i++) {
+		const struct p2_item *p2 = &s.p2[i];
+		uint32_t id = p2->info.tunnel;
+
+		if ((i && id == s.p2[i - 1].info.tunnel) || (tunnel && id != tunnel) ||
+		    (rule && strcmp(rule, p2->local_rule) != 0))
+			continue;
+		if (ike_engine_deactivate_p2(n->env.engine, id, iked_now(), &err) < 0)
+			continue;
+		found = true;
+		cs_nmi_entry(n->server, ticket,
+			     status_entry('Y', id, p2->local_rule, "Deactivating"));
+	}
+	free(s.p2);
+	if (found || all) {
+		cs_nmi_done(n->server, ticket, NULL);
+	} else {
+		cs_fail(&err, CS_ENOTFOUND, "there is no dynamic tunnel %s%s",
+			rule ? "of rule " : "", rule ? rule : which);
+		cs_nmi_error(n->server, ticket, err.code, err.text);
+	}
+}
+
+/* ---- activation, with and without wait ---- */
+
+static void waiter_freed(uv_handle_t *handle)
+{
+	free(handle->data);
+}
+
+static void waiter_end(struct waiter *w)
+{
+	*w->link = w->next;
+	if (w->next)
+		w->next->link = w->link;
+	uv_timer_stop(&w->timer);
+	uv_close((uv_handle_t *)&w->timer, waiter_freed);
+}
+
+static void waiter_timeout(uv_timer_t *timer)
+{
+	struct waiter *w = timer->data;
+	char text[96];
+
+	snprintf(text, sizeof(text), "Y%" PRIu32 " of rule %s is not up in time", w->tunnel,
+		 w->rule);
+	cs_nmi_error(w->nmi->server, w->ticket, CS_EAGAIN, text);
+	waiter_end(w);
+}
+
+static void waiter_up(struct waiter *w)
+{
+	answer(w->nmi, w->ticket, status_entry('Y', w->tunnel, w->rule, "Active"));
+	waiter_end(w);
+}
+
+static void waiter_failed(struct waiter *w, const char *reason)
+{
+	cs_nmi_error(w->nmi->server, w->ticket, CS_ESYS,
+		     reason && *reason ? reason : "the negotiation failed");
+	waiter_end(w);
+}
+
+void iked_nmi_event(struct iked_nmi *n, const struct ike_event *ev)
+{
+	struct waiter *next;
+
+	if (!ev->p2_tunnel)
+		return;
+	if (ev->kind == IKE_EV_FAILED) {
+		n->failed_tunnel = ev->p2_tunnel;
+		snprintf(n->failed_reason, sizeof(n->failed_reason), "%s",
+			 ev->reason ? ev->reason : "");
+	}
+	for (struct waiter *w = n->waiters; w; w = next) {
+		next = w->next;
+		if (w->tunnel != ev->p2_tunnel)
+			continue;
+		if (ev->kind == IKE_EV_P2_UP)
+			waiter_up(w);
+		else if (ev->kind == IKE_EV_FAILED || ev->kind == IKE_EV_P2_DOWN)
+			waiter_failed(w, ev->reason);
+	}
+}
+
+static void wait_for(struct iked_nmi *n, uint64_t ticket, uint32_t tunnel, const char *rule,
+		     unsigned seconds)
+{
+	struct waiter *w = calloc(1, sizeof(*w));
+
+	if (!w || uv_timer_init(n->env.loop, &w->timer) < 0) {
+		free(w);
+		cs_nmi_error(n->server, ticket, CS_ENOMEM, "out of memory");
+		return;
+	}
+	w->nmi = n;
+	w->ticket = ticket;
+	w->tunnel = tunnel;
+	name(w->rule, rule);
+	w->timer.data = w;
+	w->link = &n->waiters;
+	w->next = n->waiters;
+	if (w->next)
+		w->next->link = &w->next;
+	n->waiters = w;
+	uv_timer_start(&w->timer, waiter_timeout, seconds * UINT64_C(1000), 0);
+}
+
+struct up_query {
+	uint32_t tunnel;
+	bool up;
+};
+
+static int is_up(void *arg, const struct ike_p2_info *info)
+{
+	struct up_query *q = arg;
+
+	q->up = info->tunnel == q->tunnel && info->state == IKE_P2_DONE;
+	return q->up; /* ends the walk */
+}
+
+static void activate_dynamic(struct iked_nmi *n, uint64_t ticket, const json_t *request)
+{
+	const char *rule = json_string_value(json_object_get(request, "rule"));
+	const json_t *wait = json_object_get(request, "wait");
+	json_int_t seconds = json_integer_value(wait);
+	struct up_query q = {0};
+	struct cs_err err;
+	int status;
+
+	if (!rule) {
+		cs_nmi_error(n->server, ticket, CS_EINVAL, "\"rule\" is a LocalDynVpnRule");
+		return;
+	}
+	if (wait && !json_is_null(wait) &&
+	    (!json_is_integer(wait) || seconds < 0 || seconds > WAIT_MAX_SECONDS)) {
+		cs_nmi_error(n->server, ticket, CS_EINVAL, "\"wait\" is 0 to 86400 seconds");
+		return;
+	}
+	n->failed_tunnel = 0;
+	status = ike_engine_activate(n->env.engine, rule, iked_now(), &q.tunnel, &err);
+	if (status < 0 && status != CS_EEXIST) {
+		cs_nmi_error(n->server, ticket, err.code, err.text);
+		return;
+	}
+	ike_engine_each_p2(n->env.engine, is_up, &q);
+	if (q.up) {
+		answer(n, ticket, status_entry('Y', q.tunnel, rule, "Already active"));
+	} else if (n->failed_tunnel && n->failed_tunnel == q.tunnel) {
+		cs_nmi_error(n->server, ticket, CS_ESYS, n->failed_reason);
+	} else if (!wait || json_is_null(wait)) {
+		answer(n, ticket, status_entry('Y', q.tunnel, rule, "Activating"));
+	} else {
+		wait_for(n, ticket, q.tunnel, rule, (unsigned)seconds);
+	}
+}
+
+/* ---- statistics, policy, stop ---- */
+
+static json_t *engine_numbers(const struct ike_stats *s)
+{
+	/* clang-format off */
+	return json_pack("{s:I s:I s:I s:I s:I s:I s:I s:I s:I"
+			 " s:I s:I s:I s:I s:I s:I s:I s:I s:I s:I s:I s:I s:I}",
+			 "received", (json_int_t)s->received, "sent", (json_int_t)s->sent,
+			 "dropped_malformed", (json_int_t)s->dropped_malformed,
+			 "dropped_unknown", (json_int_t)s->dropped_unknown,
+			 "dropped_limit", (json_int_t)s->dropped_limit,
+			 "retransmitted", (json_int_t)s->retransmitted,
+			 "repeats_answered", (json_int_t)s->repeats_answered,
+			 "auth_failures", (json_int_t)s->auth_failures,
+			 "decrypt_failures", (json_int_t)s->decrypt_failures,
+			 "p1_initiated", (json_int_t)s->p1_initiated,
+			 "p1_responded", (json_int_t)s->p1_responded,
+			 "p1_up", (json_int_t)s->p1_up, "p1_failed", (json_int_t)s->p1_failed,
+			 "p2_up", (json_int_t)s->p2_up, "p2_failed", (json_int_t)s->p2_failed,
+			 "p2_down", (json_int_t)s->p2_down,
+			 "acquires", (json_int_t)s->acquires,
+			 "acquires_merged", (json_int_t)s->acquires_merged,
+			 "kernel_refusals", (json_int_t)s->kernel_refusals,
+			 "p1_live", (json_int_t)s->p1_live, "p2_live", (json_int_t)s->p2_live,
+			 "half_open", (json_int_t)s->half_open);
+	/* clang-format on */
+}
+
+static json_t *store_numbers(struct ike_store *store)
+{
+	struct ike_store_stats s;
+
+	ike_store_stats(store, &s);
+	return json_pack("{s:I s:I s:I s:I s:I s:I s:b}", "records", (json_int_t)s.records,
+			 "commits", (json_int_t)s.commits, "retries", (json_int_t)s.retries,
+			 "refused", (json_int_t)s.refused, "lost", (json_int_t)s.lost, "queued",
+			 (json_int_t)s.queued, "stuck", s.stuck);
+}
+
+static json_t *pk_numbers(const struct ike_pk_pool *pool)
+{
+	struct ike_pk_stats s;
+
+	ike_pk_pool_stats(pool, &s);
+	return json_pack("{s:I s:I s:I s:I s:I s:I}", "jobs", (json_int_t)s.jobs, "failed",
+			 (json_int_t)s.failed, "ahead_made", (json_int_t)s.ahead_made, "ahead_used",
+			 (json_int_t)s.ahead_used, "under_way", (json_int_t)s.under_way,
+			 "ahead_ready", (json_int_t)s.ahead_ready);
+}
+
+static json_t *udp_numbers(const struct iked_nmi_env *env)
+{
+	struct iked_udp_stats sum = {0};
+
+	for (unsigned i = 0; i < env->n_udp; i++) {
+		const struct iked_udp_stats *s;
+
+		if (!env->udp[i])
+			continue;
+		s = iked_udp_stats(env->udp[i]);
+		sum.received += s->received;
+		sum.sent += s->sent;
+		sum.batches += s->batches;
+		sum.receive_errors += s->receive_errors;
+		sum.send_errors += s->send_errors;
+		sum.malformed += s->malformed;
+	}
+	return json_pack("{s:I s:I s:I s:I s:I s:I}", "received", (json_int_t)sum.received, "sent",
+			 (json_int_t)sum.sent, "batches", (json_int_t)sum.batches, "receive_errors",
+			 (json_int_t)sum.receive_errors, "send_errors", (json_int_t)sum.send_errors,
+			 "malformed", (json_int_t)sum.malformed);
+}
+
+static json_t *nmi_numbers(const struct cs_nmi_stats *s)
+{
+	return json_pack("{s:I s:I s:I s:I s:I s:I s:I s:I s:I s:I}", "accepted",
+			 (json_int_t)s->accepted, "requests", (json_int_t)s->requests, "answers",
+			 (json_int_t)s->answers, "errors", (json_int_t)s->errors, "refused",
+			 (json_int_t)s->refused, "malformed", (json_int_t)s->malformed, "slow",
+			 (json_int_t)s->slow, "idle", (json_int_t)s->idle, "orphans",
+			 (json_int_t)s->orphans, "clients", (json_int_t)s->clients);
+}
+
+static void statistics(struct iked_nmi *n, uint64_t ticket, const json_t *request)
+{
+	json_t *fields = json_pack("{s:o s:o s:o s:o s:o}", "statistics",
+				   engine_numbers(ike_engine_stats(n->env.engine)), "nmi",
+				   nmi_numbers(cs_nmi_stats(n->server)), "store",
+				   store_numbers(n->env.store), "public_key", pk_numbers(n->env.pk),
+				   "udp", udp_numbers(&n->env));
+
+	(void)request;
+	if (fields)
+		cs_nmi_done(n->server, ticket, fields);
+	else
+		cs_nmi_error(n->server, ticket, CS_ENOMEM, "out of memory");
+}
+
+/* pagent asks for this after a change; what is in force already is not loaded again. */
+static void policy(struct iked_nmi *n, uint64_t ticket, const json_t *request)
+{
+	uint64_t generation;
+	int64_t installed;
+	struct cs_err err;
+	unsigned rules;
+
+	(void)request;
+	/* No policy yet is an answer, not an error. */
+	if (n->env.reload(n->env.arg, &err) < 0 && err.code != CS_ENOTFOUND) {
+		cs_nmi_error(n->server, ticket, err.code, err.text);
+		return;
+	}
+	n->env.policy(n->env.arg, &generation, &installed, &rules);
+	cs_nmi_done(n->server, ticket,
+		    json_pack("{s:I s:o s:I}", "generation", (json_int_t)generation, "installed",
+			      generation ? json_integer(installed) : json_null(), "rules",
+			      (json_int_t)rules));
+}
+
+static void stop(struct iked_nmi *n, uint64_t ticket, const json_t *request)
+{
+	bool keep = json_is_true(json_object_get(request, "keep"));
+
+	cs_nmi_done(n->server, ticket, NULL);
+	n->env.stop(n->env.arg, keep);
+}
+
+/* ---- requests ---- */
+
+static const struct request {
+	const char *name;
+	void (*fn)(struct iked_nmi *n, uint64_t ticket, const json_t *request);
+	bool control;
+} requests[] = {
+	{"ike-tunnels", ike_tunnels, false},
+	{"dynamic-tunnels", dynamic_tunnels, false},
+	{"deactivate-ike", deactivate_ike, true},
+	{"deactivate-dynamic", deactivate_dynamic, true},
+	{"activate-dynamic", activate_dynamic, true},
+	{"statistics", statistics, false},
+	{"policy", policy, false},
+	{"stop", stop, true},
+};
+
+static void handle(void *arg, struct cs_nmi_server *server, uint64_t ticket, uid_t uid,
+		   const json_t *request)
+{
+	const char *what = json_string_value(json_object_get(request, "request"));
+	struct iked_nmi *n = arg;
+
+	for (unsigned i = 0; what && i < sizeof(requests) / sizeof(*requests); i++) {
+		const struct request *r = &requests[i];
+
+		if (strcmp(what, r->name) != 0)
+			continue;
+		if (r->control && !cs_nmi_may_control(uid)) {
+			cs_log(CS_NOCTX, CSM_NMI_DENIED, r->name, (unsigned)uid);
+			cs_nmi_error(server, ticket, CS_EPERM, "this user may not do that");
+			return;
+		}
+		if (r->control)
+			cs_log(CS_NOCTX, CSM_NMI_CONTROL, r->name, (unsigned)uid);
+		r->fn(n, ticket, request);
+		return;
+	}
+	cs_nmi_error(server, ticket, CS_EINVAL, what ? "no such request" : "no request is named");
+}
+
+int iked_nmi_start(const struct iked_nmi_env *env, const char *path, struct iked_nmi **nmi,
+		   struct cs_err *err)
+{
+	struct iked_nmi *n = calloc(1, sizeof(*n));
+	int status;
+
+	if (!n)
+		return cs_fail(err, CS_ENOMEM, "out of memory");
+	n->env = *env;
+	status = cs_nmi_serve(env->loop, path, "iked", handle, n, &n->server, err);
+	if (status < 0) {
+		free(n);
+		return status;
+	}
+	*nmi = n;
+	return 0;
+}
+
+void iked_nmi_stop(struct iked_nmi *n)
+{
+	while (n->waiters)
+		waiter_failed(n->waiters, "iked stops");
+	cs_nmi_stop(n->server);
+	free(n);
+}

@@ -1,0 +1,700 @@
+/*
+ * The worker: an event loop around the engine.  Everything runs on the loop's thread, except
+ * public-key jobs and the writing of the database.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <gcrypt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "iked/iked.h"
+
+#define ARENA_BYTES    (192u << 20) /* secrets; it grows as far as this */
+#define POLICY_POLL_MS 1000
+#define STOP_DELAY_MS  50 /* so that who asked for the end gets the answer */
+
+struct worker {
+	const struct iked_options *o;
+	struct iked_identity id;
+	struct pol_ike_config config;
+	uv_loop_t loop;
+	struct xf_kernel *kernel;
+	struct xf_events *events;
+	struct ike_store *store;
+	struct ike_pk_pool *pk;
+	struct ike_engine *engine;
+	struct iked_udp *udp[2];
+	struct iked_nmi *nmi;
+	uv_poll_t events_poll, parent_poll;
+	uv_timer_t deadline, policy_poll, stop_delay;
+	uv_prepare_t prepare;
+	uv_signal_t term, hup;
+	uint64_t armed; /* the deadline that the timer stands for */
+	bool stopping, keep;
+	uint64_t generation; /* of the policy in force; 0: none */
+	int64_t installed;
+	unsigned rules;
+	unsigned policy_waited;
+};
+
+struct ike_now iked_now(void)
+{
+	struct timespec mono, wall;
+
+	clock_gettime(CLOCK_MONOTONIC, &mono);
+	clock_gettime(CLOCK_REALTIME, &wall);
+	return (struct ike_now){
+		.mono = (uint64_t)mono.tv_sec * 1000u + (uint64_t)mono.tv_nsec / 1000000u,
+		.wall = wall.tv_sec,
+	};
+}
+
+/* ---- what the engine asks for ---- */
+
+static void op_send(void *ctx, const struct cs_endpoint *local, const struct cs_endpoint *remote,
+		    const uint8_t *data, size_t len)
+{
+	struct worker *w = ctx;
+	struct iked_udp *u = w->udp[remote->addr.family == AF_INET6];
+
+	if (u)
+		iked_udp_send(u, local, remote, data, len);
+}
+
+static void op_random(void *ctx, void *buf, size_t len)
+{
+	(void)ctx;
+	gcry_randomize(buf, len, GCRY_STRONG_RANDOM);
+}
+
+static enum ike_done op_pk(void *ctx, struct ike_pk_job *job)
+{
+	struct worker *w = ctx;
+
+	return ike_pk_pool_submit(w->pk, job);
+}
+
+static int op_sa_spi(void *ctx, const struct cs_addr *src, const struct cs_addr *dst, uint8_t proto,
+		     uint32_t reqid, enum xf_mode mode, uint32_t *spi, struct cs_err *err)
+{
+	struct worker *w = ctx;
+
+	return xf_sa_spi(w->kernel, src, dst, proto, reqid, mode, spi, err);
+}
+
+static int op_sa_update(void *ctx, const struct xf_sa *sa, struct cs_err *err)
+{
+	struct worker *w = ctx;
+
+	return xf_sa_update(w->kernel, sa, err);
+}
+
+static int op_sa_add(void *ctx, const struct xf_sa *sa, struct cs_err *err)
+{
+	struct worker *w = ctx;
+
+	return xf_sa_add(w->kernel, sa, err);
+}
+
+static int op_sa_delete(void *ctx, const struct xf_said *id, struct cs_err *err)
+{
+	struct worker *w = ctx;
+
+	return xf_sa_delete(w->kernel, id, err);
+}
+
+static int op_sa_counters(void *ctx, const struct xf_said *id, struct xf_counters *c,
+			  struct cs_err *err)
+{
+	struct worker *w = ctx;
+
+	return xf_sa_counters(w->kernel, id, c, err);
+}
+
+static int op_policy_add(void *ctx, const struct xf_policy *p, struct cs_err *err)
+{
+	struct worker *w = ctx;
+
+	return xf_policy_add(w->kernel, p, err);
+}
+
+static int op_policy_delete(void *ctx, const struct xf_policy *p, struct cs_err *err)
+{
+	struct worker *w = ctx;
+
+	return xf_policy_delete(w->kernel, p, err);
+}
+
+static void op_larval_clear(void *ctx, const struct xf_acquire *a)
+{
+	struct worker *w = ctx;
+	struct cs_err err;
+
+	/* One that is gone already is what was wanted. */
+	xf_larval_clear(w->kernel, a, &err);
+}
+
+static enum ike_done op_record(void *ctx, const struct ike_record *rec, uint64_t *tx)
+{
+	struct worker *w = ctx;
+
+	*tx = ike_store_record(w->store, rec);
+	return IKE_LATER;
+}
+
+static void op_log(void *ctx, struct cs_logctx lc, const char *id, enum cs_severity severity,
+		   const char *text)
+{
+	(void)ctx;
+	cs_log_text(lc, id, severity, text);
+}
+
+static void op_event(void *ctx, const struct ike_event *ev)
+{
+	struct worker *w = ctx;
+
+	if (w->nmi)
+		iked_nmi_event(w->nmi, ev);
+}
+
+static const struct ike_ops ops = {
+	.send = op_send,
+	.random = op_random,
+	.pk = op_pk,
+	.sa_spi = op_sa_spi,
+	.sa_update = op_sa_update,
+	.sa_add = op_sa_add,
+	.sa_delete = op_sa_delete,
+	.sa_counters = op_sa_counters,
+	.policy_add = op_policy_add,
+	.policy_delete = op_policy_delete,
+	.larval_clear = op_larval_clear,
+	.record = op_record,
+	.log = op_log,
+	.event = op_event,
+};
+
+/* ---- what the engine is told ---- */
+
+static void on_datagram(void *arg, const struct cs_endpoint *local,
+			const struct cs_endpoint *remote, const uint8_t *data, size_t len)
+{
+	struct worker *w = arg;
+
+	if (!w->stopping)
+		ike_engine_receive(w->engine, local, remote, data, len, iked_now());
+}
+
+static void on_pk(void *arg, struct ike_pk_job *job)
+{
+	struct worker *w = arg;
+
+	ike_engine_pk_done(w->engine, job, iked_now());
+}
+
+static void on_committed(void *arg, uint64_t tx, int status)
+{
+	struct worker *w = arg;
+
+	ike_engine_committed(w->engine, tx, status, iked_now());
+}
+
+static void on_acquire(void *arg, const struct xf_acquire *a)
+{
+	struct worker *w = arg;
+
+	if (!w->stopping)
+		ike_engine_acquire(w->engine, a, iked_now());
+}
+
+static void on_expire(void *arg, const struct xf_expire *x)
+{
+	struct worker *w = arg;
+
+	if (!w->stopping)
+		ike_engine_expire(w->engine, x, iked_now());
+}
+
+struct resync {
+	struct ike_engine *engine;
+	unsigned n;
+};
+
+static int on_resync_sa(void *arg, const struct xf_sa *sa, const struct xf_counters *c)
+{
+	struct resync *r = arg;
+
+	r->n++;
+	ike_engine_resync_sa(r->engine, sa, c);
+	return 0;
+}
+
+/*
+ * The kernel had no room for its events.  A dump that fails must not end in "gone": the engine
+ * would take every SA that was not shown for lost.
+ */
+static void on_overrun(void *arg)
+{
+	struct worker *w = arg;
+	struct resync r = {w->engine, 0};
+	struct cs_err err;
+	int status = 0;
+
+	ike_engine_resync_begin(w->engine);
+	for (unsigned try = 0; try < 3; try++) {
+		status = xf_sa_dump(w->kernel, on_resync_sa, &r, &err);
+		if (status == 0)
+			break;
+	}
+	if (status < 0) {
+		cs_log(CS_NOCTX, CSM_RESYNC_FAILED, err.text);
+		return;
+	}
+	ike_engine_resync_end(w->engine, iked_now());
+	cs_log(CS_NOCTX, CSM_RESYNC, r.n);
+}
+
+static void on_kernel_event(uv_poll_t *poll, int status, int events)
+{
+	static const struct xf_event_ops event_ops = {
+		.acquire = on_acquire,
+		.expire = on_expire,
+		.overrun = on_overrun,
+	};
+	struct worker *w = poll->data;
+	struct cs_err err;
+
+	(void)status;
+	(void)events;
+	if (xf_events_read(w->events, &event_ops, w, &err) < 0)
+		cs_log(CS_NOCTX, CSM_KERNEL_EVENTS, err.text);
+}
+
+/* ---- timers: the deadline is looked up once a turn of the loop, before it waits ---- */
+
+static void on_deadline(uv_timer_t *timer)
+{
+	struct worker *w = timer->data;
+
+	w->armed = UINT64_MAX;
+	ike_engine_tick(w->engine, iked_now());
+}
+
+static void on_prepare(uv_prepare_t *prepare)
+{
+	struct worker *w = prepare->data;
+	uint64_t next = w->stopping ? UINT64_MAX : ike_engine_next(w->engine);
+	uint64_t now;
+
+	if (next == w->armed)
+		return;
+	w->armed = next;
+	if (next == UINT64_MAX) {
+		uv_timer_stop(&w->deadline);
+		return;
+	}
+	now = iked_now().mono;
+	uv_update_time(&w->loop);
+	uv_timer_start(&w->deadline, on_deadline, next > now ? next - now : 0, 0);
+}
+
+/* ---- policy ---- */
+
+/* Loads the policy in force when it is not the one we have. CS_ENOTFOUND: there is none yet. */
+static int load_policy(struct worker *w, struct cs_err *err)
+{
+	struct pol_store *store = NULL;
+	struct pol_policy *policy;
+	char dir[CS_PATH_MAX];
+	uint64_t generation = 0;
+	int status;
+
+	status = cs_state_path(w->o->stack, NULL, dir, err);
+	if (status == 0)
+		status = pol_store_open(dir, false, &store, err);
+	if (status == 0)
+		status = pol_store_generation(store, &generation, err);
+	if (status < 0 || generation == w->generation)
+		goto out;
+	status = pol_store_load(store, &policy, err);
+	if (status < 0)
+		goto out;
+	if (policy->fips140 && !w->config.fips140) {
+		status = cs_fail(err, CS_EPOLICY,
+				 "policy has FIPS140 Yes, and the IkeConfig file has not");
+	} else {
+		w->generation = policy->generation;
+		w->installed = iked_now().wall;
+		w->rules = policy->n_rules;
+		cs_log(CS_NOCTX, CSM_POLICY_LOADED, (unsigned long long)policy->generation,
+		       policy->n_rules, policy->n_ke_rules);
+		ike_engine_policy(w->engine, policy, iked_now());
+		ike_pk_pool_policy(w->pk, policy);
+	}
+	pol_unref(policy);
+out:
+	if (store)
+		pol_store_close(store);
+	return status;
+}
+
+static void on_policy_poll(uv_timer_t *timer)
+{
+	struct worker *w = timer->data;
+	struct cs_err err;
+	int status = load_policy(w, &err);
+
+	if (w->generation) {
+		uv_timer_stop(timer);
+		return;
+	}
+	w->policy_waited++;
+	if (status < 0 && status != CS_ENOTFOUND && w->policy_waited == 1)
+		cs_log(CS_NOCTX, CSM_POLICY_FAILED, err.text);
+	if (w->config.pagent_wait && w->policy_waited == w->config.pagent_wait)
+		cs_log(CS_NOCTX, CSM_POLICY_LATE, w->config.pagent_wait);
+}
+
+static void first_policy(struct worker *w)
+{
+	struct cs_err err;
+	int status = load_policy(w, &err);
+
+	if (status == 0 && w->generation)
+		return;
+	if (status < 0 && status != CS_ENOTFOUND)
+		cs_log(CS_NOCTX, CSM_POLICY_FAILED, err.text);
+	else
+		cs_log(CS_NOCTX, CSM_NO_POLICY);
+	uv_timer_start(&w->policy_poll, on_policy_poll, POLICY_POLL_MS, POLICY_POLL_MS);
+}
+
+static int reload(void *arg, struct cs_err *err)
+{
+	struct worker *w = arg;
+	int status = load_policy(w, err);
+
+	if (status == CS_ENOTFOUND && !w->generation)
+		cs_log(CS_NOCTX, CSM_NO_POLICY);
+	else if (status < 0)
+		cs_log(CS_NOCTX, CSM_POLICY_FAILED, err->text);
+	return status;
+}
+
+static void on_hup(uv_signal_t *handle, int signum)
+{
+	struct cs_err err;
+
+	(void)signum;
+	reload(handle->data, &err);
+}
+
+static void policy_in_force(void *arg, uint64_t *generation, int64_t *installed, unsigned *rules)
+{
+	struct worker *w = arg;
+
+	*generation = w->generation;
+	*installed = w->installed;
+	*rules = w->rules;
+}
+
+/* ---- the end ---- */
+
+static void close_handles(struct worker *w)
+{
+	uv_handle_t *handles[] = {
+		(uv_handle_t *)&w->events_poll, (uv_handle_t *)&w->parent_poll,
+		(uv_handle_t *)&w->deadline,    (uv_handle_t *)&w->policy_poll,
+		(uv_handle_t *)&w->stop_delay,  (uv_handle_t *)&w->prepare,
+		(uv_handle_t *)&w->term,        (uv_handle_t *)&w->hup,
+	};
+
+	for (unsigned i = 0; i < sizeof(handles) / sizeof(*handles); i++)
+		uv_close(handles[i], NULL);
+}
+
+/* No public-key job is under way any more: the engine may end, and then what it stands on. */
+static void on_idle(void *arg)
+{
+	struct worker *w = arg;
+
+	if (w->nmi)
+		iked_nmi_stop(w->nmi);
+	w->nmi = NULL;
+	ike_engine_shutdown(w->engine, !w->keep, w->keep, iked_now());
+	for (unsigned i = 0; i < 2; i++)
+		if (w->udp[i])
+			iked_udp_stop(w->udp[i]);
+	ike_store_close(w->store);
+	close_handles(w);
+}
+
+static void on_stop(uv_timer_t *timer)
+{
+	struct worker *w = timer->data;
+
+	ike_pk_pool_stop(w->pk, on_idle, w);
+}
+
+static void stop(void *arg, bool keep)
+{
+	struct worker *w = arg;
+
+	if (w->stopping)
+		return;
+	w->stopping = true;
+	w->keep = keep;
+	cs_log(CS_NOCTX, CSM_STOPPING,
+	       keep ? "SAs stay in the kernel until they expire" : "its SAs end with it");
+	uv_timer_start(&w->stop_delay, on_stop, STOP_DELAY_MS, 0);
+}
+
+static void on_term(uv_signal_t *handle, int signum)
+{
+	(void)signum;
+	stop(handle->data, true);
+}
+
+/* The parent is gone, or it never speaks. */
+static void on_parent(uv_poll_t *poll, int status, int events)
+{
+	char c;
+
+	(void)status;
+	(void)events;
+	if (recv(IKED_FD_PARENT, &c, 1, MSG_DONTWAIT) > 0)
+		return;
+	uv_poll_stop(poll);
+	stop(poll->data, true);
+}
+
+/* ---- the start ---- */
+
+static void on_diag(void *arg, const struct pol_diag *d)
+{
+	(void)arg;
+	cs_log(CS_NOCTX, CSM_CONFIG, d->file, d->line, d->statement, d->attribute, d->text);
+}
+
+/* IkeSyslogLevel is a sum of bits: 0 nothing but errors, 1 what happens, more is detail. */
+static void set_log_level(unsigned level)
+{
+	cs_log_level(level == 0 ? CS_ERROR : level == 1 ? CS_INFO : CS_DEBUG);
+}
+
+static int prepare_process(struct worker *w, struct cs_err *err)
+{
+	const struct iked_options *o = w->o;
+	char threads[12];
+	int status;
+
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGINT, SIG_IGN); /* a terminal sends it to all; the parent decides */
+	umask(0027);
+	status = pol_ike_config(o->config, !o->config_given, on_diag, w, &w->config, err);
+	if (status < 0)
+		return status;
+	set_log_level(w->config.log_level);
+	status = ike_crypto_init(w->config.fips140, err);
+	if (status < 0) {
+		if (w->config.fips140)
+			cs_log(CS_NOCTX, CSM_IKE_NO_FIPS, err->text);
+		return status;
+	}
+	status = ike_arena_init(ARENA_BYTES, err);
+	if (status == 0)
+		status = iked_identity_find(o->user, &w->id, err);
+	if (status == 0)
+		status = iked_privilege_drop(&w->id, err);
+	if (status == CS_EUNSUPPORTED) {
+		cs_log(CS_NOCTX, CSM_NO_DROP, err->text);
+		strcpy(w->id.name, "root");
+		status = 0;
+	}
+	/* Read by libuv with the first job. */
+	snprintf(threads, sizeof(threads), "%u", uv_available_parallelism());
+	setenv("UV_THREADPOOL_SIZE", threads, 0);
+	return status;
+}
+
+static int open_kernel(struct worker *w, struct cs_err *err)
+{
+	struct xf_marking marking = {XF_MARK_SHIFT_DEFAULT};
+	struct xf_abilities abilities;
+	int status = xf_open(&marking, &w->kernel, err);
+
+	if (status < 0)
+		return status;
+	xf_probe(w->kernel, &abilities);
+	if (!abilities.xfrm || !abilities.esp4 || !abilities.esp6)
+		cs_log(CS_NOCTX, CSM_KERNEL_LACKS, abilities.missing);
+	return xf_events_open(&marking, false, &w->events, err);
+}
+
+static int open_engine(struct worker *w, struct cs_err *err)
+{
+	struct ike_settings settings = {
+		.retries = w->config.retries,
+		.init_wait_ms = w->config.init_wait * 1000u,
+		.port = w->o->port,
+		.marking = {XF_MARK_SHIFT_DEFAULT},
+	};
+	char path[CS_PATH_MAX];
+	int status = cs_state_path(w->o->stack, "iked.db", path, err);
+
+	if (status == 0)
+		status = ike_store_open(&w->loop, path, w->o->stuck, on_committed, w, &w->store,
+					err);
+	if (status == 0)
+		status = ike_store_last_tunnel(w->store, &settings.last_tunnel, err);
+	if (status == 0)
+		status = ike_pk_pool_new(&w->loop, on_pk, w, &w->pk, err);
+	if (status == 0)
+		status = ike_engine_new(&settings, &ops, w, &w->engine, err);
+	return status;
+}
+
+static int open_ports(struct worker *w, struct cs_err *err)
+{
+	static const struct {
+		int fd;
+		uint8_t family;
+	} ports[2] = {{IKED_FD_IPV4, AF_INET}, {IKED_FD_IPV6, AF_INET6}};
+
+	for (unsigned i = 0; i < 2; i++) {
+		int status;
+
+		if (fcntl(ports[i].fd, F_GETFD) < 0 && ports[i].family == AF_INET6)
+			continue;
+		status = iked_udp_start(&w->loop, ports[i].fd, ports[i].family, w->o->port,
+					on_datagram, w, &w->udp[i], err);
+		if (status < 0)
+			return status;
+	}
+	return 0;
+}
+
+static int start_handles(struct worker *w, struct cs_err *err)
+{
+	int rc = uv_poll_init(&w->loop, &w->events_poll, xf_events_fd(w->events));
+
+	if (rc == 0)
+		rc = uv_poll_init(&w->loop, &w->parent_poll, IKED_FD_PARENT);
+	if (rc < 0)
+		return cs_fail(err, CS_ESYS, "cannot watch a descriptor: %s", uv_strerror(rc));
+	uv_timer_init(&w->loop, &w->deadline);
+	uv_timer_init(&w->loop, &w->policy_poll);
+	uv_timer_init(&w->loop, &w->stop_delay);
+	uv_prepare_init(&w->loop, &w->prepare);
+	uv_signal_init(&w->loop, &w->term);
+	uv_signal_init(&w->loop, &w->hup);
+	w->events_poll.data = w->parent_poll.data = w->deadline.data = w->policy_poll.data = w;
+	w->stop_delay.data = w->prepare.data = w->term.data = w->hup.data = w;
+	w->armed = UINT64_MAX;
+	uv_poll_start(&w->events_poll, UV_READABLE, on_kernel_event);
+	uv_poll_start(&w->parent_poll, UV_READABLE | UV_DISCONNECT, on_parent);
+	uv_prepare_start(&w->prepare, on_prepare);
+	uv_signal_start(&w->term, on_term, SIGTERM);
+	uv_signal_start(&w->hup, on_hup, SIGHUP);
+	return 0;
+}
+
+static int open_nmi(struct worker *w, struct cs_err *err)
+{
+	const struct iked_nmi_env env = {
+		.loop = &w->loop,
+		.engine = w->engine,
+		.kernel = w->kernel,
+		.store = w->store,
+		.pk = w->pk,
+		.udp = w->udp,
+		.n_udp = 2,
+		.reload = reload,
+		.stop = stop,
+		.policy = policy_in_force,
+		.arg = w,
+	};
+	char path[CS_PATH_MAX];
+	int status = cs_run_path(w->o->stack, "iked.sock", path, err);
+
+	return status < 0 ? status : iked_nmi_start(&env, path, &w->nmi, err);
+}
+
+static int start(struct worker *w, struct cs_err *err)
+{
+	int status = prepare_process(w, err);
+	struct cs_err filter;
+
+	if (status == 0)
+		status = open_kernel(w, err);
+	if (status == 0)
+		status = open_engine(w, err);
+	if (status == 0 && iked_reconcile(w->kernel, w->store, iked_now(), err) < 0)
+		cs_log(CS_NOCTX, CSM_SETTLE_FAILED, err->text);
+	if (status == 0)
+		status = start_handles(w, err);
+	if (status == 0)
+		status = open_ports(w, err);
+	if (status == 0)
+		status = open_nmi(w, err);
+	if (status < 0)
+		return status;
+	if (iked_filter_calls(&filter) < 0)
+		cs_log(CS_NOCTX, CSM_NO_FILTER, filter.text);
+	first_policy(w);
+	return 0;
+}
+
+static void say_ready(const struct worker *w)
+{
+	static const char word = IKED_SAYS_READY;
+
+	cs_log(CS_NOCTX, CSM_IKE_READY, (int)getpid(), w->id.name);
+	if (send(IKED_FD_PARENT, &word, 1, MSG_NOSIGNAL) < 0)
+		cs_log(CS_NOCTX, CSM_IKE_NO_START, strerror(errno));
+}
+
+int iked_worker(const struct iked_options *o)
+{
+	struct worker w = {.o = o};
+	struct cs_err err;
+	int type, rc;
+	socklen_t len = sizeof(type);
+
+	if (getsockopt(IKED_FD_PARENT, SOL_SOCKET, SO_TYPE, &type, &len) < 0 ||
+	    type != SOCK_SEQPACKET) {
+		fprintf(stderr, "iked: --worker is how iked starts itself, not for people\n");
+		return IKED_EXIT_USAGE;
+	}
+	for (int fd = IKED_FD_IPV4; fd < IKED_FD_FIRST_FREE; fd++)
+		fcntl(fd, F_SETFD, FD_CLOEXEC);
+	cs_log_open("iked", o->foreground);
+	rc = uv_loop_init(&w.loop);
+	if (rc < 0) {
+		cs_log(CS_NOCTX, CSM_IKE_NO_START, uv_strerror(rc));
+		return IKED_EXIT_FAILED;
+	}
+	if (start(&w, &err) < 0) {
+		/* The process ends here, and with it all that was opened. Records that are queued
+		 * are written first. */
+		cs_log(CS_NOCTX, CSM_IKE_NO_START, err.text);
+		if (w.store)
+			ike_store_close(w.store);
+		return IKED_EXIT_FAILED;
+	}
+	say_ready(&w);
+	uv_run(&w.loop, UV_RUN_DEFAULT);
+	ike_engine_free(w.engine);
+	ike_pk_pool_free(w.pk);
+	xf_events_close(w.events);
+	xf_close(w.kernel);
+	uv_loop_close(&w.loop);
+	return IKED_EXIT_OK;
+}

@@ -1,0 +1,368 @@
+/*
+ * pagent, the daemon: the life of a policy from the files over the store into the kernel, and the
+ * loop around it.
+ */
+#include "policy/pagent.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/log.h"
+#include "common/paths.h"
+#include "policy/tree.h"
+
+#define TELL_TIMEOUT_MS 5000
+
+/* ---- telling iked ---- */
+
+/* On a thread of its own: iked may take its time to answer. */
+struct tell {
+	uv_work_t work;
+	struct pagent *p;
+	uint64_t generation;
+	char path[CS_PATH_MAX];
+	int rc;
+	struct cs_err err;
+};
+
+static void tell_iked(struct pagent *p);
+
+static void tell_work(uv_work_t *work)
+{
+	struct tell *t = work->data;
+	struct cs_nmi *nmi = NULL;
+	json_t *request = json_pack("{s:s}", "request", "policy"), *done = NULL;
+
+	t->rc = request ? cs_nmi_connect(t->path, &nmi, &t->err)
+			: cs_fail(&t->err, CS_ENOMEM, "no memory");
+	if (t->rc == 0)
+		t->rc = cs_nmi_call(nmi, request, TELL_TIMEOUT_MS, NULL, NULL, &done, &t->err);
+	json_decref(done);
+	json_decref(request);
+	cs_nmi_close(nmi);
+}
+
+static void tell_done(uv_work_t *work, int status)
+{
+	struct tell *t = work->data;
+	struct pagent *p = t->p;
+
+	(void)status;
+	if (t->rc == 0)
+		cs_log(CS_NOCTX, CSM_PA_TOLD, (unsigned long long)t->generation);
+	else if (t->rc != CS_ENOTFOUND) /* not running: it asks the store when it starts */
+		cs_log(CS_NOCTX, CSM_PA_NOT_TOLD, t->err.text);
+	free(t);
+	p->telling = false;
+	if (p->tell_again && !p->stopping)
+		tell_iked(p);
+}
+
+static void tell_iked(struct pagent *p)
+{
+	struct cs_err err;
+	struct tell *t;
+
+	p->tell_again = p->telling;
+	if (p->telling)
+		return;
+	t = calloc(1, sizeof(*t));
+	if (!t || cs_run_path(p->o->stack, "iked.sock", t->path, &err) < 0) {
+		cs_log(CS_NOCTX, CSM_PA_NOT_TOLD, t ? err.text : "no memory");
+		free(t);
+		return;
+	}
+	t->p = p;
+	t->generation = p->policy->generation;
+	t->work.data = t;
+	p->telling = uv_queue_work(&p->loop, &t->work, tell_work, tell_done) == 0;
+	if (!p->telling)
+		free(t);
+}
+
+/* ---- reading ---- */
+
+/* What a reading found: logged, told to who asked, and the files it was about. */
+struct findings {
+	pol_diag_fn *tell;
+	void *arg;
+	char **files;
+	unsigned n_files;
+};
+
+static void note_file(struct findings *f, const char *file)
+{
+	char **more;
+
+	if (!file || !*file)
+		return;
+	for (unsigned i = 0; i < f->n_files; i++)
+		if (strcmp(f->files[i], file) == 0)
+			return;
+	more = realloc(f->files, (f->n_files + 1) * sizeof(*more));
+	if (!more)
+		return;
+	f->files = more;
+	f->files[f->n_files] = strdup(file);
+	if (f->files[f->n_files])
+		f->n_files++;
+}
+
+/* The message of the severity, with what there is of statement and attribute. */
+#define LOG_FINDING(message, d)                                                                    \
+	cs_log(CS_NOCTX, message, (d)->file, (d)->line, (d)->statement,                            \
+	       *(d)->statement ? ": " : "", (d)->attribute, *(d)->attribute ? ": " : "",           \
+	       (d)->text)
+
+static void on_finding(void *arg, const struct pol_diag *d)
+{
+	struct findings *f = arg;
+
+	switch (d->severity) {
+	case POL_ERROR:
+		LOG_FINDING(CSM_PA_ERROR, d);
+		break;
+	case POL_WARNING:
+		LOG_FINDING(CSM_PA_WARNING, d);
+		break;
+	case POL_NOTE:
+		LOG_FINDING(CSM_PA_NOTE, d);
+		break;
+	}
+	note_file(f, d->file);
+	if (f->tell)
+		f->tell(f->arg, d);
+}
+
+/* With errors the files of the last reading are watched further: one of them will be mended. */
+static void watch(struct pagent *p, struct findings *f, const struct pol_policy *policy)
+{
+	const struct pol_tree *tree = policy ? pol_policy_tree(policy) : NULL;
+
+	note_file(f, p->o->config);
+	for (unsigned i = 0; tree && i < tree->n_files; i++)
+		note_file(f, tree->files[i]);
+	for (unsigned i = 0; !tree && i < p->n_files; i++)
+		note_file(f, p->files[i]);
+	pagent_watch_files(p, f->files, f->n_files);
+}
+
+/* Takes policy's reference. What was in force goes only when the new one is in the store. */
+static int put_in_force(struct pagent *p, struct pol_policy *policy, bool *changed,
+			struct cs_err *err)
+{
+	uint64_t before = p->policy ? p->policy->generation : 0;
+	int rc = pagent_kernel_suits(p, policy, err);
+
+	if (rc == 0)
+		rc = pol_store_put(p->store, policy, err);
+	if (rc < 0) {
+		pol_unref(policy);
+		return rc;
+	}
+	*changed = policy->generation != before;
+	if (*changed) {
+		p->in_kernel = false;
+		p->installed = time(NULL);
+	}
+	pol_unref(p->policy);
+	p->policy = policy;
+	rc = pagent_kernel_install(p, err);
+	if (*changed)
+		tell_iked(p);
+	return rc;
+}
+
+int pagent_refresh(struct pagent *p, pol_diag_fn *diag, void *arg, bool *changed,
+		   struct cs_err *err)
+{
+	struct findings f = {.tell = diag, .arg = arg};
+	struct pol_policy *policy = NULL;
+	int rc = pol_compile(p->o->config, p->o->stack, on_finding, &f, &policy, err);
+
+	*changed = false;
+	watch(p, &f, policy);
+	if (rc == 0)
+		rc = put_in_force(p, policy, changed, err);
+	if (rc < 0)
+		cs_log(CS_NOCTX, CSM_PA_REFUSED, p->o->config, err->text);
+	else if (*changed)
+		cs_log(CS_NOCTX, CSM_PA_DONE, p->o->stack,
+		       (unsigned long long)p->policy->generation, p->policy->n_rules,
+		       p->policy->n_ke_rules, p->policy->n_local_rules);
+	else
+		cs_log(CS_NOCTX, CSM_PA_UNCHANGED, p->o->config,
+		       (unsigned long long)p->policy->generation);
+	for (unsigned i = 0; i < f.n_files; i++)
+		free(f.files[i]);
+	free(f.files);
+	return rc;
+}
+
+/* ---- start ---- */
+
+/* The last generation comes into force before any file is read. */
+static int load_stored(struct pagent *p, struct cs_err *err)
+{
+	struct pol_policy *policy = NULL;
+	int rc = pol_store_load(p->store, &policy, err);
+
+	if (rc == 0)
+		rc = pagent_kernel_suits(p, policy, err);
+	if (rc < 0) {
+		if (rc != CS_ENOTFOUND)
+			cs_log(CS_NOCTX, CSM_PA_STORE_BAD, err->text);
+		pol_unref(policy);
+		return rc;
+	}
+	p->policy = policy;
+	p->installed = time(NULL);
+	rc = pagent_kernel_install(p, err);
+	if (rc == 0)
+		cs_log(CS_NOCTX, CSM_PA_STORED, (unsigned long long)policy->generation);
+	return rc;
+}
+
+/*
+ * A policy that this kernel cannot hold is no reason to wait: no other file will come by itself,
+ * and who starts us should see it.
+ */
+static int first_policy(struct pagent *p, struct cs_err *err)
+{
+	bool changed;
+	int stored = load_stored(p, err);
+	int read = pagent_refresh(p, NULL, NULL, &changed, err);
+
+	if (!p->policy && (read == CS_EUNSUPPORTED || stored == CS_EUNSUPPORTED))
+		return CS_EUNSUPPORTED;
+	if (p->policy && !changed)
+		tell_iked(p);
+	if (!p->policy)
+		cs_log(CS_NOCTX, CSM_PA_NONE);
+	return 0;
+}
+
+/* ---- the loop ---- */
+
+static void reread(struct pagent *p)
+{
+	struct cs_err err;
+	bool changed;
+
+	pagent_refresh(p, NULL, NULL, &changed, &err);
+}
+
+static void on_files_changed(struct pagent *p)
+{
+	cs_log(CS_NOCTX, CSM_PA_CHANGED, p->o->config);
+	reread(p);
+}
+
+static void on_interval(uv_timer_t *timer)
+{
+	reread(timer->data);
+}
+
+static void on_signal(uv_signal_t *handle, int sig)
+{
+	if (sig == SIGHUP)
+		reread(handle->data);
+	else
+		pagent_stop(handle->data);
+}
+
+static void close_handle(uv_handle_t *handle, void *arg)
+{
+	(void)arg;
+	if (!uv_is_closing(handle))
+		uv_close(handle, NULL);
+}
+
+void pagent_stop(struct pagent *p)
+{
+	if (p->stopping)
+		return;
+	p->stopping = true;
+	uv_stop(&p->loop);
+}
+
+static int add_signal(struct pagent *p, uv_signal_t *handle, int sig, struct cs_err *err)
+{
+	int rc = uv_signal_init(&p->loop, handle);
+
+	handle->data = p;
+	if (rc == 0)
+		rc = uv_signal_start(handle, on_signal, sig);
+	return rc ? cs_fail(err, CS_ESYS, "signal %d: %s", sig, uv_strerror(rc)) : 0;
+}
+
+static int open_all(struct pagent *p, struct cs_err *err)
+{
+	char state[CS_PATH_MAX];
+	int rc = add_signal(p, &p->on_term, SIGTERM, err);
+
+	if (rc == 0)
+		rc = add_signal(p, &p->on_int, SIGINT, err);
+	if (rc == 0)
+		rc = add_signal(p, &p->on_hup, SIGHUP, err);
+	uv_timer_init(&p->loop, &p->interval);
+	p->interval.data = p;
+	if (rc == 0)
+		rc = pagent_watch_init(p, on_files_changed, err);
+	if (rc == 0)
+		rc = cs_state_path(p->o->stack, NULL, state, err);
+	if (rc == 0)
+		rc = pol_store_open(state, true, &p->store, err);
+	if (rc == 0)
+		rc = pagent_kernel_open(p, err);
+	if (rc == 0)
+		rc = pagent_nmi_open(p, err);
+	return rc;
+}
+
+static void close_all(struct pagent *p)
+{
+	p->stopping = true;
+	if (p->nmi)
+		cs_nmi_stop(p->nmi);
+	pagent_watch_end(p);
+	uv_walk(&p->loop, close_handle, NULL);
+	uv_run(&p->loop, UV_RUN_DEFAULT);
+	pagent_kernel_close(p);
+	pol_unref(p->policy);
+	pol_store_close(p->store);
+}
+
+int pagent_run(const struct pagent_options *o, void (*ready)(void))
+{
+	struct pagent p = {.o = o};
+	struct cs_err err;
+	int rc = uv_loop_init(&p.loop);
+
+	if (rc < 0) {
+		cs_log(CS_NOCTX, CSM_NO_START, "pagent", uv_strerror(rc));
+		return PAGENT_EXIT_FAILED;
+	}
+	rc = open_all(&p, &err);
+	if (rc == 0) {
+		cs_log(CS_NOCTX, CSM_STARTED, "pagent", PACKAGE_VERSION, o->stack);
+		rc = first_policy(&p, &err);
+	}
+	if (rc == 0) {
+		uint64_t ms = (uint64_t)o->interval * 1000;
+
+		if (ms)
+			uv_timer_start(&p.interval, on_interval, ms, ms);
+		ready();
+		uv_run(&p.loop, UV_RUN_DEFAULT);
+		cs_log(CS_NOCTX, CSM_PA_STOPPING);
+	} else {
+		cs_log(CS_NOCTX, CSM_NO_START, "pagent", err.text);
+		p.status = PAGENT_EXIT_FAILED;
+	}
+	close_all(&p);
+	uv_loop_close(&p.loop);
+	return p.status;
+}

@@ -1,0 +1,17 @@
+# pagent, the policy agent.
+sbin_PROGRAMS += policy/pagent
+policy_pagent_SOURCES = \
+	policy/pagent.c policy/pagent.h \
+	policy/pagent_filters.c \
+	policy/pagent_kernel.c \
+	policy/pagent_main.c \
+	policy/pagent_nmi.c \
+	policy/pagent_watch.c
+policy_pagent_CFLAGS = $(AM_CFLAGS) $(UV_CFLAGS) $(JANSSON_CFLAGS) $(DAEMON_CFLAGS) $(SQLITE_CFLAGS)
+policy_pagent_LDADD = $(XFRM_LIBS) $(POLICY_LIBS)
+dist_man_MANS += man/pagent.8
+
+check_PROGRAMS += tests/unit/test_pagent
+tests_unit_test_pagent_SOURCES = tests/unit/test_pagent.c
+tests_unit_test_pagent_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(UV_CFLAGS) $(JANSSON_CFLAGS)
+tests_unit_test_pagent_LDADD = $(XFRM_LIBS) $(POLICY_LIBS) $(CHECK_LIBS)

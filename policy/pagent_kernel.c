@@ -1,0 +1,217 @@
+/*
+ * pagent and the kernel: what this kernel can do, the policy's installation, and its repair when
+ * another tool has removed it.
+ */
+#include "policy/pagent.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#include "common/log.h"
+
+#define CHECK_WAIT_MS     1000u  /* at most one repair in this time */
+#define CHECK_WAIT_MAX_MS 60000u /* repairs that fail come less and less often */
+#define MINUTE            60
+
+static const struct xf_marking marking = {.shift = XF_MARK_SHIFT_DEFAULT};
+
+static unsigned long long gen(const struct pagent *p)
+{
+	return p->policy->generation;
+}
+
+/* ---- abilities ---- */
+
+static bool has_family(const struct cs_range *ranges, unsigned n, uint8_t family)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (ranges[i].lo.family == family)
+			return true;
+	return false;
+}
+
+int pagent_kernel_suits(const struct pagent *p, const struct pol_policy *policy, struct cs_err *err)
+{
+	const struct xf_abilities *a = &p->abilities;
+	bool ipsec = false, esp4 = false, esp6 = false;
+
+	for (unsigned i = 0; i < policy->n_rules; i++) {
+		const struct pol_filter_rule *r = &policy->rules[i];
+
+		if (r->verdict != POL_IPSEC)
+			continue;
+		ipsec = true;
+		esp4 = esp4 || has_family(r->src, r->n_src, AF_INET);
+		esp6 = esp6 || has_family(r->src, r->n_src, AF_INET6);
+	}
+	if (a->nft_inet && (!ipsec || (a->xfrm && a->nft_xfrm)) && (!esp4 || a->esp4) &&
+	    (!esp6 || a->esp6))
+		return 0;
+	return cs_fail(err, CS_EUNSUPPORTED, "the policy needs what this kernel lacks: %s",
+		       a->missing);
+}
+
+/* ---- installing ---- */
+
+/* Which rules are active now? True when these are others than at the last installation. */
+static bool times_changed(struct pagent *p, bool *now)
+{
+	time_t t = time(NULL);
+	bool changed = !p->active;
+
+	for (unsigned i = 0; i < p->policy->n_rules; i++) {
+		const struct pol_filter_rule *r = &p->policy->rules[i];
+
+		now[i] = pol_time_active(r->times, r->n_times, t);
+		changed = changed || now[i] != p->active[i];
+	}
+	return changed;
+}
+
+static void remember_times(struct pagent *p)
+{
+	bool *now = calloc(p->policy->n_rules + 1u, sizeof(*now));
+
+	free(p->active);
+	p->active = NULL;
+	if (now)
+		times_changed(p, now);
+	p->active = now; /* NULL only means that the next minute installs again */
+}
+
+static void check_later(struct pagent *p, uint64_t wait_ms);
+
+static int install(struct pagent *p, struct cs_err *err)
+{
+	int rc = xf_install(p->kernel, p->policy, err);
+
+	p->in_kernel = rc == 0;
+	if (rc == 0) {
+		remember_times(p);
+		p->check_wait = CHECK_WAIT_MS;
+		return 0;
+	}
+	cs_log(CS_NOCTX, CSM_PA_INSTALL_FAILED, gen(p), err->text, p->check_wait / 1000);
+	check_later(p, p->check_wait);
+	if (p->check_wait < CHECK_WAIT_MAX_MS)
+		p->check_wait = 2 * p->check_wait;
+	return rc;
+}
+
+int pagent_kernel_install(struct pagent *p, struct cs_err *err)
+{
+	struct cs_err unasked;
+
+	if (p->in_kernel && xf_installed(p->kernel, p->policy))
+		return 0;
+	return install(p, err ? err : &unasked);
+}
+
+/* ---- repair ---- */
+
+static void on_check(uv_timer_t *timer)
+{
+	struct pagent *p = timer->data;
+	struct cs_err err;
+	bool was_there = p->in_kernel;
+
+	p->last_check = uv_now(&p->loop);
+	if (!p->policy || (was_there && xf_installed(p->kernel, p->policy)))
+		return;
+	if (was_there)
+		cs_log(CS_NOCTX, CSM_PA_GONE, gen(p));
+	if (install(p, &err) == 0)
+		cs_log(CS_NOCTX, CSM_PA_RESTORED, gen(p));
+}
+
+static void check_later(struct pagent *p, uint64_t wait_ms)
+{
+	if (!p->stopping && !uv_is_active((uv_handle_t *)&p->check))
+		uv_timer_start(&p->check, on_check, wait_ms, 0);
+}
+
+static void on_ruleset(void *arg)
+{
+	struct pagent *p = arg;
+	uint64_t since = uv_now(&p->loop) - p->last_check;
+
+	check_later(p, p->last_check && since < CHECK_WAIT_MS ? CHECK_WAIT_MS - since : 0);
+}
+
+static void on_overrun(void *arg)
+{
+	cs_log(CS_NOCTX, CSM_PA_OVERRUN);
+	on_ruleset(arg);
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events)
+{
+	static const struct xf_event_ops ops = {.ruleset = on_ruleset, .overrun = on_overrun};
+	struct pagent *p = poll->data;
+	struct cs_err err = {.text = "poll failed"};
+
+	(void)events;
+	if (status == 0 && xf_events_read(p->events, &ops, p, &err) >= 0)
+		return;
+	/* Without events the minute's look must do. */
+	cs_log(CS_NOCTX, CSM_PA_EVENTS, err.text);
+	uv_poll_stop(poll);
+}
+
+/* ---- every minute: time conditions, and a look at what is there ---- */
+
+static void on_minute(uv_timer_t *timer)
+{
+	struct pagent *p = timer->data;
+	struct cs_err err;
+	bool *now;
+
+	/* By the wall clock: it may have been set. */
+	uv_timer_start(timer, on_minute, (uint64_t)(MINUTE - time(NULL) % MINUTE) * 1000, 0);
+	if (!p->policy || !p->in_kernel)
+		return;
+	/* Nobody tells of SPD entries that another tool removed. */
+	on_ruleset(p);
+	now = calloc(p->policy->n_rules + 1u, sizeof(*now));
+	if (now && times_changed(p, now)) {
+		cs_log(CS_NOCTX, CSM_PA_TIMES, gen(p));
+		install(p, &err);
+	}
+	free(now);
+}
+
+/* ---- opening ---- */
+
+int pagent_kernel_open(struct pagent *p, struct cs_err *err)
+{
+	int rc = xf_open(&marking, &p->kernel, err);
+
+	if (rc < 0)
+		return rc;
+	xf_probe(p->kernel, &p->abilities);
+	if (p->abilities.missing[0])
+		cs_log(CS_NOCTX, CSM_PA_LACKS, p->abilities.missing);
+	p->check_wait = CHECK_WAIT_MS;
+	uv_timer_init(&p->loop, &p->check);
+	uv_timer_init(&p->loop, &p->minute);
+	p->check.data = p->minute.data = p;
+	uv_timer_start(&p->minute, on_minute, (uint64_t)(MINUTE - time(NULL) % MINUTE) * 1000, 0);
+	rc = xf_events_open(&marking, true, &p->events, err);
+	if (rc < 0)
+		return rc;
+	rc = uv_poll_init(&p->loop, &p->poll, xf_events_fd(p->events));
+	p->poll.data = p;
+	if (rc == 0)
+		rc = uv_poll_start(&p->poll, UV_READABLE, on_readable);
+	return rc ? cs_fail(err, CS_ESYS, "kernel events: %s", uv_strerror(rc)) : 0;
+}
+
+void pagent_kernel_close(struct pagent *p)
+{
+	xf_events_close(p->events);
+	xf_close(p->kernel);
+	free(p->active);
+	p->events = NULL;
+	p->kernel = NULL;
+	p->active = NULL;
+}

@@ -1,0 +1,117 @@
+/* pagent's requests of the management socket; docs/nmi.md is the contract. */
+#include "policy/pagent.h"
+
+#include <string.h>
+
+#include "common/log.h"
+#include "common/paths.h"
+
+static json_int_t generation(const struct pagent *p)
+{
+	return p->policy ? (json_int_t)p->policy->generation : 0;
+}
+
+static void show_policy(struct pagent *p, uint64_t ticket)
+{
+	const struct pol_policy *policy = p->policy;
+
+	cs_nmi_done(p->nmi, ticket,
+		    json_pack("{s:I, s:o, s:I, s:I, s:I, s:s, s:b}", "generation", generation(p),
+			      "installed", policy ? json_integer(p->installed) : json_null(),
+			      "rules", (json_int_t)(policy ? policy->n_rules : 0), "ke_rules",
+			      (json_int_t)(policy ? policy->n_ke_rules : 0), "local_rules",
+			      (json_int_t)(policy ? policy->n_local_rules : 0), "source",
+			      p->o->config, "in_kernel", p->in_kernel));
+}
+
+/* ---- refresh ---- */
+
+struct refresh {
+	struct pagent *p;
+	uint64_t ticket;
+};
+
+static json_t *text_or_null(const char *text)
+{
+	return text && *text ? json_string(text) : json_null();
+}
+
+static void on_finding(void *arg, const struct pol_diag *d)
+{
+	struct refresh *r = arg;
+
+	if (d->severity == POL_ERROR)
+		cs_nmi_entry(r->p->nmi, r->ticket,
+			     json_pack("{s:o, s:I, s:o, s:o, s:o}", "File", text_or_null(d->file),
+				       "Line", (json_int_t)d->line, "Statement",
+				       text_or_null(d->statement), "Attribute",
+				       text_or_null(d->attribute), "Reason",
+				       text_or_null(d->text)));
+}
+
+static void refresh(struct pagent *p, uint64_t ticket)
+{
+	struct refresh r = {p, ticket};
+	struct cs_err err;
+	bool changed;
+
+	if (pagent_refresh(p, on_finding, &r, &changed, &err) < 0)
+		cs_nmi_error(p->nmi, ticket, err.code, err.text);
+	else
+		cs_nmi_done(
+			p->nmi, ticket,
+			json_pack("{s:I, s:b}", "generation", generation(p), "changed", changed));
+}
+
+/* ---- all requests ---- */
+
+static void stop(struct pagent *p, uint64_t ticket)
+{
+	cs_nmi_done(p->nmi, ticket, NULL);
+	pagent_stop(p);
+}
+
+static const struct request {
+	const char *name;
+	void (*fn)(struct pagent *p, uint64_t ticket);
+	bool control;
+} requests[] = {
+	{"filters", pagent_filters, false},
+	{"policy", show_policy, false},
+	{"refresh", refresh, true},
+	{"stop", stop, true},
+};
+
+static void on_request(void *arg, struct cs_nmi_server *server, uint64_t ticket, uid_t uid,
+		       const json_t *json)
+{
+	const char *name = json_string_value(json_object_get(json, "request"));
+	struct pagent *p = arg;
+
+	for (size_t i = 0; name && i < sizeof(requests) / sizeof(requests[0]); i++) {
+		const struct request *r = &requests[i];
+
+		if (strcmp(r->name, name) != 0)
+			continue;
+		if (r->control && !cs_nmi_may_control(uid)) {
+			cs_log(CS_NOCTX, CSM_PA_DENIED, r->name, (unsigned)uid);
+			cs_nmi_error(server, ticket, CS_EPERM, "this request is for root");
+			return;
+		}
+		if (r->control)
+			cs_log(CS_NOCTX, CSM_PA_REQUEST, r->name, (unsigned)uid);
+		r->fn(p, ticket);
+		return;
+	}
+	cs_nmi_error(server, ticket, CS_EINVAL, "pagent does not know this request");
+}
+
+int pagent_nmi_open(struct pagent *p, struct cs_err *err)
+{
+	char path[CS_PATH_MAX];
+	int rc = cs_run_path(p->o->stack, "pagent.sock", path, err);
+
+	if (rc < 0)
+		return rc;
+	return cs_nmi_serve(&p->loop, path, "pagent", on_request, p, &p->nmi, err);
+}

@@ -1,0 +1,112 @@
+/*
+ * Two engines wired back to back, each above a kernel and a store that only remember: what the
+ * engine's unit tests stand on.  Datagrams wait in a queue until pair_run(); nothing is random but
+ * what libgcrypt makes.
+ */
+#ifndef ENGINE_PAIR_H
+#define ENGINE_PAIR_H
+
+#include "iked/engine.h"
+
+#define PAIR_SAS       64
+#define PAIR_POLICIES  16
+#define PAIR_DATAGRAMS 512
+
+/* One side's policy; NULL or 0 stands for the default in engine_pair.c. */
+struct pair_policy {
+	bool ipv6;
+	const char *ke_offers;   /* "AES_CBC KeyLength 256|SHA2_256|Group14;..." */
+	const char *data_offers; /* "Transport|AES_CBC KeyLength 256|ESP HMAC_SHA2_256_128;..." */
+	const char *pfs, *accept_pfs; /* "None", "Group14"; accepted: separated by blanks */
+	const char *key;
+	const char *local_id, *remote_id; /* "Fqdn a.example.com" */
+	const char *remote_location;      /* of the peer, in the key exchange rule */
+	const char *more_rules;           /* key exchange rules behind the first, as text */
+	const char *initiation, *how_to_initiate, *how_to_respond;
+	const char *local_net, *remote_net; /* data addresses; endpoints come from a start action */
+	const char *service;                /* body of IpService */
+	const char *rule_name;
+	bool no_on_demand, no_ke_rule, local_rule;
+	unsigned vpn_life; /* minutes */
+};
+
+struct pair_sa {
+	struct xf_sa sa;
+	uint8_t keys[2][96];
+	bool larval;
+};
+
+struct pair;
+
+struct side {
+	struct pair *pair;
+	unsigned index;
+	struct cs_endpoint addr;
+	struct ike_engine *e;
+	struct pol_policy *policy;
+	/* the kernel */
+	struct pair_sa sas[PAIR_SAS];
+	unsigned n_sas;
+	struct xf_policy policies[PAIR_POLICIES];
+	unsigned n_policies, policy_adds;
+	uint32_t next_spi;
+	int refuse; /* the nth addition from now is refused; 0: none */
+	unsigned larval_clears;
+	/* the store */
+	bool later; /* commits only with pair_commit() */
+	uint64_t last_tx, open_intent;
+	unsigned n_records[IKE_REC_P2_DOWN + 1];
+	char reason[256]; /* of the last record or event */
+	/* events and log */
+	unsigned n_events[IKE_EV_FAILED + 1];
+	char log[65536];
+	size_t log_len;
+	/* public-key jobs that wait for pair_jobs() */
+	bool jobs_later;
+	struct ike_pk_job *jobs[64];
+	unsigned n_jobs;
+};
+
+struct datagram {
+	unsigned from;
+	struct cs_endpoint local, remote; /* as the sender named them */
+	uint8_t *data;
+	size_t len;
+};
+
+/* Sees each datagram before it is delivered; false drops it. */
+typedef bool pair_filter_fn(struct pair *p, unsigned from, uint8_t *data, size_t *len);
+
+struct pair {
+	struct side side[2];
+	struct ike_now now;
+	struct datagram queue[PAIR_DATAGRAMS], history[PAIR_DATAGRAMS];
+	unsigned n_queue, n_history;
+	pair_filter_fn *filter;
+	void *filter_arg;
+};
+
+bool pair_crypto(void); /* once a process, before the first test */
+struct pair *pair_new(const struct pair_policy *left, const struct pair_policy *right);
+/* Shuts both engines down and fails the test when an engine, kernel or store kept anything. */
+void pair_free(struct pair *p);
+void pair_ops(struct ike_ops *copy);
+struct pol_policy *pair_make_policy(const struct pair_policy *o, unsigned index);
+/* Delivers, commits nothing, runs no clock. */
+void pair_run(struct pair *p);
+/* Lets time pass, timers and deliveries included. */
+void pair_wait(struct pair *p, uint64_t milliseconds);
+/* A packet on side i that needs a tunnel. */
+void pair_acquire(struct pair *p, unsigned i);
+void pair_commit(struct side *s, int status);
+void pair_jobs(struct pair *p);
+/* A hard or soft expire of the side's newest inbound SA. */
+void pair_expire(struct pair *p, unsigned i, bool hard);
+/* Sends a recorded datagram once more to whom it was for. */
+void pair_replay(struct pair *p, unsigned nth);
+unsigned pair_installed(const struct side *s); /* SAs that are no larval ones */
+/* Do the SAs of both sides mirror each other, keys included? */
+bool pair_mirrored(const struct pair *p);
+bool pair_said(const struct side *s, const char *text);
+
+#endif

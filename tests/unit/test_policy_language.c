@@ -1,0 +1,732 @@
+/* Policy files compiled and read field by field, and mutated. */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "policy/check.h"
+#include "policy/tree.h"
+#include "policy_text.h"
+
+static struct pol_policy *sample(const char *leaf, const char *stack, struct findings *found)
+{
+	char path[512];
+	struct pol_policy *policy;
+
+	snprintf(path, sizeof(path), TESTDATA "/data/policy/%s", leaf);
+	policy = compile_file(path, stack, found);
+	if (!policy)
+		ck_abort_msg("%s:%u: %s", found->v[0].file, found->v[0].line, found->v[0].text);
+	return policy;
+}
+
+static void range_is(const struct cs_range *range, const char *text)
+{
+	char buf[CS_RANGE_STRLEN];
+
+	ck_assert_str_eq(cs_range_text(range, buf), text);
+}
+
+static void life_is(const struct pol_life *life, unsigned proposed, unsigned min, unsigned max)
+{
+	ck_assert_uint_eq(life->proposed, proposed);
+	ck_assert_uint_eq(life->accepted_min, min);
+	ck_assert_uint_eq(life->accepted_max, max);
+}
+
+/* ---- host to host ---- */
+
+START_TEST(test_host_filters)
+{
+	struct findings found;
+	struct pol_policy *p = sample("host-to-host.policy", "TCPIP", &found);
+	const struct pol_filter_rule *r = p->rules;
+
+	ck_assert_uint_eq(found.n, 0);
+	ck_assert(!p->predecap && p->filter_logging && p->allow_on_demand && !p->fips140);
+	ck_assert(!p->implicit_discard_icmp);
+	ck_assert_uint_eq(p->generation, 0);
+	ck_assert_uint_eq(p->n_rules, 2);
+	ck_assert_str_eq(r[0].name, "ike-with-partner");
+	ck_assert_str_eq(r[0].group_name, "");
+	ck_assert_str_eq(r[0].action_name, "permit-and-log");
+	ck_assert_uint_eq(r[0].id, 0);
+	ck_assert_uint_eq(r[0].n_src, 1);
+	ck_assert_uint_eq(r[0].n_dst, 1);
+	range_is(r[0].src, "192.0.2.10");
+	range_is(r[0].dst, "203.0.113.20");
+	ck_assert_int_eq(r[0].verdict, POL_PERMIT);
+	ck_assert_int_eq(r[0].log, POL_LOG_YES);
+	ck_assert(!r[0].discard_icmp && !r[0].vpn && !r[0].start && !r[0].on_demand);
+	ck_assert_uint_eq(r[0].n_times, 0);
+	ck_assert_uint_eq(r[0].n_services, 1);
+	ck_assert_int_eq(r[0].services[0].proto, 17);
+	ck_assert_uint_eq(r[0].services[0].src_port[0], 500);
+	ck_assert_uint_eq(r[0].services[0].src_port[1], 500);
+	ck_assert_uint_eq(r[0].services[0].dst_port[0], 500);
+	ck_assert_int_eq(r[0].services[0].type[0], -1);
+	ck_assert_int_eq(r[0].services[0].direction, POL_BOTH);
+	ck_assert_int_eq(r[0].services[0].routing, POL_LOCAL);
+
+	ck_assert_str_eq(r[1].name, "data-with-partner");
+	ck_assert_int_eq(r[1].verdict, POL_IPSEC);
+	ck_assert_int_eq(r[1].log, POL_LOG_DENY);
+	ck_assert(r[1].on_demand);
+	ck_assert_ptr_null(r[1].start);
+	ck_assert_int_eq(r[1].services[0].proto, POL_PROTO_ANY);
+	ck_assert_ptr_nonnull(r[1].vpn);
+	ck_assert_str_eq(r[1].vpn->name, "transport-aes");
+	ck_assert_int_eq(r[1].vpn->initiation, POL_INIT_EITHER);
+	ck_assert_uint_eq(r[1].vpn->vpn_life, 86400);
+	ck_assert_uint_eq(r[1].vpn->initiate_pfs, 14);
+	ck_assert_uint_eq(r[1].vpn->n_accept_pfs, 1);
+	ck_assert_uint_eq(r[1].vpn->accept_pfs[0], 14);
+	ck_assert(r[1].vpn->passthrough_df && r[1].vpn->passthrough_dscp && !r[1].vpn->df_set);
+	ck_assert_uint_eq(r[1].vpn->n_offers, 1);
+	ck_assert_int_eq(r[1].vpn->offers[0].encap, POL_TRANSPORT);
+	ck_assert_int_eq(r[1].vpn->offers[0].auth_proto, POL_ESP);
+	ck_assert_str_eq(r[1].vpn->offers[0].cipher->suite, "aes128");
+	ck_assert_str_eq(r[1].vpn->offers[0].integ->suite, "sha1");
+	life_is(&r[1].vpn->offers[0].life_seconds, 14400, 7200, 28800);
+	life_is(&r[1].vpn->offers[0].life_kbytes, 0, 0, 0);
+	pol_unref(p);
+}
+END_TEST
+
+START_TEST(test_host_keys)
+{
+	struct findings found;
+	struct pol_policy *p = sample("host-to-host.policy", "TCPIP", &found);
+	const struct pol_ke_rule *r = p->ke_rules;
+
+	ck_assert_uint_eq(p->n_ke_rules, 1);
+	ck_assert_uint_eq(p->nat_keepalive, 20);
+	ck_assert_str_eq(r->name, "keys-with-partner");
+	ck_assert_int_eq(r->local.identity.type, POL_ID_IPV4_ADDR);
+	ck_assert_str_eq(r->local.identity.text, "192.0.2.10");
+	range_is(&r->local.identity.addr, "192.0.2.10");
+	ck_assert_uint_eq(r->local.n_locations, 1);
+	range_is(r->local.locations, "192.0.2.10");
+	range_is(r->remote.locations, "203.0.113.20");
+	ck_assert_str_eq(r->remote.identity.text, "203.0.113.20");
+	ck_assert_uint_eq(r->shared_key.len, 23);
+	ck_assert_mem_eq(r->shared_key.p, "a-key-for-documentation", 23);
+	/* printf a-key-for-documentation | sha256sum */
+	ck_assert_str_eq(r->key_fingerprint, "63143ba0");
+	ck_assert_str_eq(r->action->name, "psk-main");
+	ck_assert_int_eq(r->action->initiate, POL_MODE_MAIN);
+	ck_assert_int_eq(r->action->respond, POL_MODE_MAIN);
+	ck_assert(r->action->respond_coded && !r->action->allow_nat);
+	ck_assert(!r->action->bypass_ip_validation && !r->action->filter_by_identity);
+	ck_assert_uint_eq(r->action->n_offers, 1);
+	ck_assert_str_eq(r->action->offers[0].cipher->suite, "aes128");
+	ck_assert_str_eq(r->action->offers[0].hash->suite, "sha1");
+	ck_assert_uint_eq(r->action->offers[0].group->number, 14);
+	ck_assert_int_eq(r->action->offers[0].auth, POL_AUTH_PSK);
+	life_is(&r->action->offers[0].life_seconds, 28800, 14400, 86400);
+	life_is(&r->action->offers[0].life_kbytes, 0, 0, 0);
+	ck_assert_uint_eq(p->n_local_rules, 0);
+	pol_unref(p);
+}
+END_TEST
+
+/* ---- host to gateway ---- */
+
+static void check_backup_rule(const struct pol_filter_rule *r)
+{
+	const struct pol_time *t = r->times;
+
+	ck_assert_str_eq(r->name, "night-backup");
+	ck_assert_str_eq(r->group_name, "branch");
+	ck_assert_uint_eq(r->n_src, 2);
+	range_is(&r->src[0], "192.0.2.10");
+	range_is(&r->src[1], "192.0.2.20-192.0.2.29");
+	range_is(&r->dst[0], "203.0.113.0/28");
+	ck_assert_uint_eq(r->n_services, 3);
+	ck_assert_int_eq(r->services[0].proto, 6);
+	ck_assert_uint_eq(r->services[0].src_port[0], 1024);
+	ck_assert_uint_eq(r->services[0].src_port[1], 65535);
+	ck_assert_uint_eq(r->services[0].dst_port[0], 873);
+	ck_assert_uint_eq(r->services[0].dst_port[1], 874);
+	ck_assert_int_eq(r->services[0].connect, POL_CONNECT_OUT);
+	ck_assert_uint_eq(r->services[0].security_class, 7);
+	ck_assert_int_eq(r->services[1].proto, 1);
+	ck_assert_int_eq(r->services[1].type[0], 8);
+	ck_assert_int_eq(r->services[1].type[1], 8);
+	ck_assert_int_eq(r->services[1].code[0], 0);
+	ck_assert_str_eq(r->services[2].name, "any-local");
+	ck_assert_uint_eq(r->n_times, 1);
+	ck_assert_int_eq(t->from, 1767225600 - 3600); /* 2026-01-01 00:00 +0100 */
+	ck_assert_int_eq(t->to, 1830297599 - 3600);   /* 2027-12-31 23:59:59 +0100 */
+	ck_assert_uint_eq(t->months, 0xfff);
+	ck_assert_uint_eq(t->days, 0x40000001); /* the first and the 31st */
+	ck_assert_uint_eq(t->days_from_end, 2); /* and the last but one */
+	ck_assert_uint_eq(t->weekdays, 0x3e);
+	ck_assert_int_eq(t->zone, 60);
+	ck_assert_uint_eq(t->n_spans, 2);
+	ck_assert_uint_eq(t->spans[0][0], 22 * 60);
+	ck_assert_uint_eq(t->spans[0][1], 24 * 60);
+	ck_assert_uint_eq(t->spans[1][0], 0);
+	ck_assert_uint_eq(t->spans[1][1], 330);
+}
+
+START_TEST(test_branch_filters)
+{
+	static const char *const names[] = {"ike4", "ike6", "data4", "data6", "night-backup"};
+	struct findings found;
+	struct pol_policy *p = sample("branch.policy", "TCPIP", &found);
+	const struct pol_filter_rule *r = p->rules;
+	const struct pol_dynvpn_action *gold;
+	char buf[CS_ADDR_STRLEN];
+
+	ck_assert_uint_eq(found.n, 0);
+	ck_assert(!p->allow_on_demand);
+	ck_assert_uint_eq(p->n_rules, 5);
+	for (int i = 0; i < 5; i++) {
+		ck_assert_str_eq(r[i].name, names[i]);
+		ck_assert_str_eq(r[i].group_name, "branch");
+	}
+	ck_assert_uint_eq(r[0].n_services, 2);
+	ck_assert_str_eq(r[0].services[1].name, "ike4500");
+	ck_assert_uint_eq(r[0].services[1].src_port[0], 4500);
+	ck_assert_uint_eq(r[0].services[1].dst_port[0], 0);
+	ck_assert_uint_eq(r[0].services[1].dst_port[1], 0);
+	range_is(r[2].dst, "198.51.100.128/25");
+	ck_assert(r[2].discard_icmp && !r[2].on_demand);
+	ck_assert_int_eq(r[2].vpn->initiation, POL_INIT_REMOTE);
+	ck_assert_uint_eq(r[2].vpn->n_accept_pfs, 2);
+	ck_assert_uint_eq(r[2].vpn->accept_pfs[1], 5);
+	range_is(r[3].dst, "2001:db8:3::/64");
+	ck_assert(r[3].on_demand); /* by its start action, against the policy's No */
+	ck_assert_int_eq(r[3].start->on_demand, 1);
+	ck_assert_str_eq(cs_addr_text(&r[3].start->local, buf), "2001:db8:1::10");
+	ck_assert_str_eq(cs_addr_text(&r[3].start->remote, buf), "2001:db8:2::1");
+	ck_assert_int_eq(r[3].start->local_ip, POL_FROM_PACKET);
+	ck_assert_int_eq(r[3].start->remote_ip, POL_FROM_RULE);
+	ck_assert_int_eq(r[3].start->local_port, POL_FROM_RULE);
+	ck_assert_int_eq(r[3].start->protocol, POL_FROM_RULE);
+	gold = r[3].vpn;
+	ck_assert_uint_eq(gold->vpn_life, 2880 * 60);
+	ck_assert_uint_eq(gold->initiate_pfs, POL_PFS_NONE);
+	ck_assert_uint_eq(gold->n_accept_pfs, 2);
+	ck_assert_uint_eq(gold->accept_pfs[0], POL_PFS_NONE);
+	ck_assert_uint_eq(gold->accept_pfs[1], 20);
+	ck_assert(!gold->passthrough_df && gold->df_set && !gold->passthrough_dscp);
+	ck_assert_uint_eq(gold->n_offers, 4);
+	ck_assert_str_eq(gold->offers[0].name, "tunnel-gcm");
+	ck_assert_str_eq(gold->offers[0].cipher->suite, "aes128gcm16");
+	ck_assert_ptr_null(gold->offers[0].integ);
+	ck_assert_str_eq(gold->offers[1].cipher->suite, "aes256");
+	ck_assert_str_eq(gold->offers[1].integ->suite, "sha256");
+	life_is(&gold->offers[1].life_seconds, 7200, 3600, 14400);
+	life_is(&gold->offers[1].life_kbytes, 1000000, 500000, 2000000);
+	ck_assert_int_eq(gold->offers[2].auth_proto, POL_AH);
+	ck_assert_int_eq(gold->offers[2].encap, POL_TRANSPORT);
+	ck_assert_ptr_null(gold->offers[2].cipher);
+	ck_assert_str_eq(gold->offers[2].integ->suite, "sha1");
+	ck_assert_str_eq(gold->offers[3].name, ""); /* all defaults */
+	ck_assert_str_eq(gold->offers[3].cipher->suite, "aes128");
+	ck_assert_str_eq(gold->offers[3].integ->suite, "sha1");
+	ck_assert_int_eq(gold->offers[3].encap, POL_TUNNEL);
+	life_is(&gold->offers[3].life_seconds, 14400, 7200, 28800);
+	check_backup_rule(&r[4]);
+	pol_unref(p);
+}
+END_TEST
+
+START_TEST(test_branch_keys)
+{
+	static const uint8_t ebcdic[] = {0xd2, 0x85, 0xa8, 0xf1}; /* "Key1" */
+	struct findings found;
+	struct pol_policy *p = sample("branch.policy", "TCPIP", &found);
+	const struct pol_ke_rule *r = p->ke_rules;
+	const struct pol_ke_offer *o;
+
+	ck_assert_uint_eq(p->n_ke_rules, 2);
+	ck_assert_uint_eq(p->nat_keepalive, 30);
+	ck_assert_str_eq(r[0].name, "keys4");
+	ck_assert_str_eq(r[0].group_name, "");
+	ck_assert_int_eq(r[0].local.identity.type, POL_ID_FQDN);
+	ck_assert_str_eq(r[0].local.identity.text, "hosta.example.com");
+	range_is(r[0].local.locations, "192.0.2.10");
+	ck_assert_int_eq(r[0].remote.identity.type, POL_ID_FQDN);
+	ck_assert_str_eq(r[0].remote.identity.text, "gw.example.com");
+	ck_assert_uint_eq(r[0].remote.n_ca_labels, 1);
+	ck_assert_ptr_null(r[0].shared_key.p);
+	ck_assert_str_eq(r[0].key_fingerprint, "");
+	ck_assert(r[0].action->allow_nat && r[0].action->respond_coded);
+	ck_assert_int_eq(r[0].action->initiate, POL_MODE_DONOT);
+	ck_assert_int_eq(r[0].action->respond, POL_MODE_MAIN);
+	ck_assert_uint_eq(r[0].action->n_offers, 2);
+	o = r[0].action->offers;
+	ck_assert_str_eq(o[0].name, "rsa-aes");
+	ck_assert_str_eq(o[0].cipher->suite, "aes256");
+	ck_assert_str_eq(o[0].hash->suite, "sha256");
+	ck_assert_int_eq(o[0].auth, POL_AUTH_RSA);
+	life_is(&o[0].life_kbytes, 0, 100, 1000);
+	ck_assert_str_eq(o[1].cipher->suite, "3des");
+	ck_assert_uint_eq(o[1].group->number, 5);
+
+	ck_assert_str_eq(r[1].group_name, "ipv6-keys");
+	ck_assert_int_eq(r[1].local.identity.type, POL_ID_KEY_ID);
+	ck_assert_uint_eq(r[1].local.identity.data.len, 3);
+	ck_assert_mem_eq(r[1].local.identity.data.p, "key", 3);
+	ck_assert_int_eq(r[1].remote.identity.type, POL_ID_USER_FQDN);
+	ck_assert_str_eq(r[1].remote.identity.text, "*@branch.example.com");
+	ck_assert_uint_eq(r[1].remote.n_ca_labels, 2);
+	ck_assert_str_eq(r[1].remote.ca_labels[0], "Example CA");
+	ck_assert_uint_eq(r[1].shared_key.len, 4);
+	ck_assert_mem_eq(r[1].shared_key.p, ebcdic, 4);
+	ck_assert(!r[1].action->allow_nat && !r[1].action->respond_coded);
+	ck_assert_int_eq(r[1].action->respond, POL_MODE_EITHER);
+	o = &r[1].action->offers[1]; /* all defaults */
+	ck_assert_str_eq(o->cipher->suite, "aes128");
+	ck_assert_str_eq(o->hash->suite, "sha1");
+	ck_assert_uint_eq(o->group->number, 2);
+	ck_assert_int_eq(o->auth, POL_AUTH_RSA);
+	life_is(&o->life_seconds, 28800, 14400, 86400);
+	pol_unref(p);
+}
+END_TEST
+
+START_TEST(test_branch_tunnels)
+{
+	struct findings found;
+	struct pol_policy *p = sample("branch.policy", "TCPIP", &found);
+	const struct pol_local_dynvpn *r = p->local_rules;
+
+	ck_assert_uint_eq(p->n_local_rules, 2);
+	ck_assert_str_eq(r[0].name, "branch6");
+	range_is(&r[0].selector.local, "2001:db8:1::10");
+	range_is(&r[0].selector.remote, "2001:db8:3::/64");
+	ck_assert_uint_eq(r[0].selector.proto, 6);
+	ck_assert_uint_eq(r[0].selector.local_port, 0);
+	ck_assert_uint_eq(r[0].selector.remote_port, 443);
+	ck_assert_int_eq(r[0].type, -1);
+	ck_assert(r[0].auto_activate);
+	ck_assert_str_eq(r[1].name, "branch4");
+	ck_assert_str_eq(r[1].group_name, "spare");
+	range_is(&r[1].selector.local, "192.0.2.10");
+	range_is(&r[1].selector.remote, "198.51.100.128/25");
+	ck_assert_uint_eq(r[1].selector.proto, 0);
+	ck_assert(!r[1].auto_activate);
+	pol_unref(p);
+}
+END_TEST
+
+/* ---- files ---- */
+
+START_TEST(test_files)
+{
+	struct findings found;
+	struct pol_policy *p = sample("pagent.conf", "TCPIP", &found);
+	const struct pol_tree *tree = pol_policy_tree(p);
+
+	ck_assert_uint_eq(found.n_warnings, 1); /* the IpSecConfig line that another replaces */
+	ck_assert_ptr_nonnull(strstr(found.v[2].file, "image.conf"));
+	ck_assert_uint_eq(found.v[2].line, 2);
+	ck_assert_uint_eq(found.n_notes, 3); /* LogLevel, TTLSConfig, QOSConfig */
+	ck_assert_uint_eq(p->n_rules, 2); /* the stack's policy, with a rule of the common file */
+	ck_assert_str_eq(p->rules[0].name, "own-rule");
+	ck_assert_str_eq(p->rules[0].action_name, "permit");
+	ck_assert_str_eq(p->rules[1].name, "common-rule");
+	ck_assert_int_eq(p->rules[1].verdict, POL_DENY);
+	ck_assert_int_eq(p->rules[1].log, POL_LOG_YES); /* the stack's "refuse" */
+	range_is(p->rules[1].src, "0.0.0.0/0");
+	ck_assert(p->filter_logging);
+	ck_assert_uint_eq(p->nat_keepalive, 55); /* the common one, the stack has none */
+	ck_assert_uint_eq(tree->n_files, 4);
+	ck_assert_uint_eq(tree->n_nodes, 8);
+	ck_assert(tree->nodes[0]->from_common);
+	ck_assert(!tree->nodes[7]->from_common);
+	pol_unref(p);
+	ck_assert_ptr_null(compile_file(TESTDATA "/data/policy/pagent.conf", "OTHER", &found));
+	ck_assert_str_eq(found.v[1].text, "none of the images is stack OTHER");
+	ck_assert_ptr_null(compile_file(TESTDATA "/data/policy/pagent.conf", "TCPIP2", &found));
+	ck_assert_ptr_null(compile_file("/nonexistent/policy", "TCPIP", &found));
+	ck_assert_uint_eq(found.n, 0);
+	ck_assert_ptr_null(compile_file("/", "TCPIP", &found));
+}
+END_TEST
+
+/* What stands in the wrong file is warned of and has no effect. */
+START_TEST(test_misplaced)
+{
+	static const struct {
+		const char *leaf, *text;
+	} files[] = {
+		{"main",
+		 "IpSecConfig nowhere\nTcpImage TCPIP image FLUSH 60\nTcpImage TCPIP2 600\n"},
+		{"image", "CommonIpSecConfig nowhere\nIpSecConfig policy\n"},
+		{"policy",
+		 "IpSecConfig nowhere\nCommonIpSecConfig nowhere\nTcpImage TCPIP x\n"
+		 "IpFilterPolicy\n{\nIpFilterRule r\n{\nIpGenericFilterActionRef a\n}\n}\n"
+		 "IpGenericFilterAction a\n{\nIpFilterAction Deny\n}\n"},
+	};
+	static const struct {
+		const char *leaf;
+		unsigned line;
+	} want[] = {{"main", 1}, {"image", 1}, {"policy", 1}, {"policy", 2}, {"policy", 3}};
+	char dir[] = "/tmp/csipsec-test-XXXXXX", path[64];
+	struct findings found;
+	struct pol_policy *p;
+
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	for (int i = 0; i < 3; i++) {
+		FILE *file;
+
+		snprintf(path, sizeof(path), "%s/%s", dir, files[i].leaf);
+		file = fopen(path, "w");
+		ck_assert_ptr_nonnull(file);
+		fputs(files[i].text, file);
+		fclose(file);
+	}
+	snprintf(path, sizeof(path), "%s/main", dir);
+	p = compile_file(path, "tcpip", &found); /* stack names are of one case on z/OS */
+	ck_assert_ptr_nonnull(p);
+	ck_assert_uint_eq(found.n, 5);
+	for (int i = 0; i < 5; i++) {
+		ck_assert_int_eq(found.v[i].severity, POL_WARNING);
+		ck_assert_uint_eq(found.v[i].line, want[i].line);
+		ck_assert_str_eq(strrchr(found.v[i].file, '/') + 1, want[i].leaf);
+	}
+	pol_unref(p);
+	/* TCPIP2's image file is the main file itself, whose IpSecConfig leads nowhere */
+	ck_assert_ptr_null(compile_file(path, "TCPIP2", &found));
+	ck_assert_uint_eq(found.n_errors, 1);
+	ck_assert_str_eq(found.v[0].attribute, "IpSecConfig");
+	ck_assert_ptr_nonnull(strstr(found.v[0].text, "nowhere: cannot open it"));
+	for (int i = 0; i < 3; i++) {
+		snprintf(path, sizeof(path), "%s/%s", dir, files[i].leaf);
+		unlink(path);
+	}
+	rmdir(dir);
+}
+END_TEST
+
+/* A file that names itself is read once in each part it plays. */
+START_TEST(test_file_naming_itself)
+{
+	char path[] = "/tmp/csipsec-test-XXXXXX", text[1024];
+	int fd = mkstemp(path), n;
+	struct findings found;
+	struct pol_policy *p;
+
+	ck_assert_int_ge(fd, 0);
+	n = snprintf(text, sizeof(text),
+		     "TcpImage TCPIP %s\nIpSecConfig %s\nCommonIpSecConfig %s\n"
+		     "IpFilterPolicy\n{\nIpFilterRuleRef r\n}\nIpFilterRule r\n{\n"
+		     "IpGenericFilterActionRef a\n}\nIpGenericFilterAction a\n{\n"
+		     "IpFilterAction Deny\n}\n",
+		     path, path, path);
+	ck_assert_int_eq(write(fd, text, (size_t)n), n);
+	p = compile_file(path, "TCPIP", &found);
+	ck_assert_ptr_nonnull(p);
+	ck_assert_uint_eq(p->n_rules, 1);
+	ck_assert_uint_gt(found.n_warnings, 0);
+	pol_unref(p);
+	close(fd);
+	unlink(path);
+}
+END_TEST
+
+/* X500dn: with OpenSSL its DER when exact; without, a policy that has one is refused. */
+START_TEST(test_distinguished_names)
+{
+	static const char text[] =
+		"IpFilterPolicy\n{\nIpFilterRule r\n{\nIpGenericFilterActionRef a\n}\n}\n"
+		"IpGenericFilterAction a\n{\nIpFilterAction Deny\n}\n"
+		"KeyExchangePolicy\n{\nKeyExchangeRule k\n{\nLocalSecurityEndpoint\n{\n"
+		"Identity X500dn CN=host a,C=US\n}\nRemoteSecurityEndpoint\n{\n"
+		"Identity X500dn *,C=US # all of them\n}\nKeyExchangeActionRef b\n}\n}\n"
+		"KeyExchangeAction b\n{\nKeyExchangeOffer\n{\n}\n}\n";
+	struct findings found;
+	struct pol_policy *p = compile_text(text, sizeof(text) - 1, &found);
+#ifdef HAVE_OPENSSL
+	/* openssl asn1parse: SEQUENCE of SETs, C=US (PrintableString), CN=host a (UTF8String) */
+	static const uint8_t der[] = {0x30, 0x1e, 0x31, 0x0b, 0x30, 0x09, 0x06, 0x03,
+				      0x55, 0x04, 0x06, 0x13, 0x02, 'U',  'S',  0x31,
+				      0x0f, 0x30, 0x0d, 0x06, 0x03, 0x55, 0x04, 0x03,
+				      0x0c, 0x06, 'h',  'o',  's',  't',  ' ',  'a'};
+
+	ck_assert_ptr_nonnull(p);
+	ck_assert_int_eq(p->ke_rules->local.identity.type, POL_ID_DER_ASN1_DN);
+	ck_assert_str_eq(p->ke_rules->local.identity.text, "CN=host a,C=US");
+	ck_assert_uint_eq(p->ke_rules->local.identity.data.len, sizeof(der));
+	ck_assert_mem_eq(p->ke_rules->local.identity.data.p, der, sizeof(der));
+	ck_assert_str_eq(p->ke_rules->remote.identity.text, "*,C=US");
+	ck_assert_uint_eq(p->ke_rules->remote.identity.data.len, 0);
+	pol_unref(p);
+#else
+	ck_assert_ptr_null(p);
+	ck_assert_uint_eq(found.v[0].line, 18);
+	ck_assert_ptr_nonnull(strstr(found.v[0].text, "needs OpenSSL"));
+#endif
+}
+END_TEST
+
+/* Values that stand at the border of what is allowed. */
+START_TEST(test_allowed_values)
+{
+	static const char head[] =
+		"IpFilterPolicy\n{\nIpFilterRule r\n{\nIpGenericFilterActionRef a\n}\n}\n"
+		"IpGenericFilterAction a\n{\nIpFilterAction Deny\n}\n";
+	static const char *const texts[] = {
+		"ipservice s\n{\nPROTOCOL tcp\nsourceportrange 1:2 noise\nRouting LOCAL noise\n}\n",
+		"IpService s\n{\nProtocol 6\nSourcePortRange 0-65535\nRouting Either\n}\n",
+		"IpService s\n{\nProtocol Icmp\nType 3 5\n}\n",
+		"IpService s\r\n{\r\nProtocol Udp # all\r\nDestinationPortRange 65535\r\n}\r\n",
+		"IpAddr a\n{\nAddr 192.0.2.1 host-name\n}\n",
+		"IpAddrSet a\n{\nPrefix 192.0.2.77/24\n}\n",
+		"IpTimeCondition t\n{\nTimeOfDayRange 8:17\nTimeZone UTC\n}\n",
+		"IpTimeCondition t\n{\nTimeOfDayRange 08:30:17:00,22-24\nTimeZone -0930\n}\n",
+		"IpLocalStartAction s\n{\nLocalSecurityEndpointAddr abcd::1\n}\n",
+		"RemoteSecurityEndpoint e\n{\nIdentity IpAddr abcd::1\nLocation ::/0\n}\n",
+		"RemoteSecurityEndpoint e\n{\nIdentity IpAddr ::ffff:192.0.2.1\n}\n",
+		"RemoteSecurityEndpoint e\n{\nIdentity IpAddr 0.0.0.0\n}\n",
+		"RemoteSecurityEndpoint e\n{\nIdentity Fqdn *\n}\n",
+		"RemoteSecurityEndpoint e\n{\nIdentity UserAtFqdn *@*.example.com\n}\n",
+		"LocalSecurityEndpoint e\n{\nIdentity KeyID Ebcdic abc\n}\n",
+		"IpDataOffer o\n{\nHowToEncrypt AES_CBC KeyLength 192\n}\n",
+		"IpDataOffer o\n{\nHowToEncrypt DoNot\nHowToAuth ESP AES128_XCBC_96\n}\n",
+		"IpDataOffer o\n{\nRefreshLifesizeAccepted 1 4194300\n}\n",
+		"IpService a23456789b123456789c12345678901\n{\n}\n",
+	};
+	char text[2048];
+	struct findings found;
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		int n = snprintf(text, sizeof(text), "%s%s", head, texts[i]);
+		struct pol_policy *p = compile_text(text, (size_t)n, &found);
+
+		ck_assert_msg(p && found.n == 0, "%zu: %s", i, found.v[0].text);
+		pol_unref(p);
+	}
+}
+END_TEST
+
+START_TEST(test_references)
+{
+	struct findings found;
+	struct pol_policy *p = sample("host-to-host.policy", "TCPIP", &found);
+
+	ck_assert_ptr_eq(pol_ref(p), p);
+	pol_unref(p);
+	ck_assert_uint_eq(p->n_rules, 2);
+	pol_unref(p);
+	pol_unref(NULL);
+}
+END_TEST
+
+START_TEST(test_check_file)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+	const char *path = TESTDATA "/data/policy/host-to-host.policy";
+
+	ck_assert_ptr_nonnull(out);
+	ck_assert_int_eq(pol_check_file(path, "TCPIP", out), 0);
+	ck_assert_int_eq(pol_check_file("/nonexistent", "TCPIP", out), 1);
+	ck_assert_int_eq(pol_check_file(TESTDATA "/data/policy/iked.conf", "TCPIP", out), 1);
+	fclose(out);
+	ck_assert_ptr_nonnull(strstr(text, "the policy is good for stack TCPIP: 2 filter rules"));
+	ck_assert_ptr_nonnull(strstr(text, "/nonexistent: cannot open it"));
+	ck_assert_ptr_nonnull(strstr(text, "iked.conf:1: error: IkeConfig: unknown statement"));
+	ck_assert_ptr_nonnull(strstr(text, "the policy is refused"));
+	free(text);
+}
+END_TEST
+
+/* ---- iked's file ---- */
+
+START_TEST(test_ike_config)
+{
+	struct findings found = {0};
+	struct pol_ike_config c;
+	struct cs_err err;
+	int rc =
+		pol_ike_config(TESTDATA "/data/policy/iked.conf", false, collect, &found, &c, &err);
+
+	ck_assert_int_eq(rc, 0);
+	ck_assert_uint_eq(found.n_errors + found.n_warnings, 0);
+	ck_assert_uint_eq(c.log_level, 15);
+	ck_assert_uint_eq(c.retries, 4);
+	ck_assert_uint_eq(c.init_wait, 3);
+	ck_assert_uint_eq(c.pagent_wait, 60);
+	ck_assert(c.fips140 && !c.echo && c.smf_ike_tunnel && c.smf_dyn_tunnel);
+
+	rc = pol_ike_config("/nonexistent/iked.conf", true, collect, &found, &c, &err);
+	ck_assert_int_eq(rc, 0);
+	ck_assert_uint_eq(c.log_level, 1);
+	ck_assert_uint_eq(c.retries, 6);
+	ck_assert_uint_eq(c.init_wait, 2);
+	ck_assert_uint_eq(c.pagent_wait, 0);
+	ck_assert(!c.fips140 && !c.echo && !c.smf_ike_tunnel && !c.smf_dyn_tunnel);
+
+	rc = pol_ike_config("/nonexistent/iked.conf", false, collect, &found, &c, &err);
+	ck_assert_int_eq(rc, CS_ESYS);
+	ck_assert_ptr_nonnull(strstr(err.text, "/nonexistent/iked.conf: cannot open it"));
+}
+END_TEST
+
+START_TEST(test_ike_config_errors)
+{
+	static const char text[] = "IkeConfig\n{\n IkeRetries 9\n IkeInitWat 3\n SMF119 All\n}\n"
+				   "IpFilterPolicy\n{\n}\n";
+	static const unsigned lines[] = {3, 4, 5, 7};
+	char path[] = "/tmp/csipsec-test-XXXXXX";
+	int fd = mkstemp(path);
+	struct pol_ike_config c = {.retries = 77};
+	struct findings found = {0};
+	struct cs_err err;
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(write(fd, text, sizeof(text) - 1), sizeof(text) - 1);
+	ck_assert_int_eq(pol_ike_config(path, false, collect, &found, &c, &err), CS_EPOLICY);
+	ck_assert_uint_eq(c.retries, 77);
+	ck_assert_uint_eq(found.n, 4);
+	for (int i = 0; i < 4; i++)
+		ck_assert_uint_eq(found.v[i].line, lines[i]);
+	ck_assert_str_eq(found.v[1].text, "unknown attribute; did you mean IkeInitWait?");
+	close(fd);
+	unlink(path);
+}
+END_TEST
+
+/* ---- mutations ---- */
+
+static uint64_t random_next(uint64_t *state)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 7;
+	*state ^= *state << 17;
+	return *state;
+}
+
+/* The line around offset: begin and length with its end. */
+static size_t line_at(const char *text, size_t size, size_t offset, size_t *len)
+{
+	size_t begin = offset, end = offset;
+
+	while (begin > 0 && text[begin - 1] != '\n')
+		begin--;
+	while (end < size && text[end] != '\n')
+		end++;
+	*len = end - begin + (end < size);
+	return begin;
+}
+
+/* One change to text of *size bytes; room for as much again. */
+static void mutate(char *text, size_t *size, uint64_t *state)
+{
+	static const char interesting[] = "{}#\n\0 \t-:,/*.09aA\xff@=|";
+	size_t at = random_next(state) % *size, len, to_len, to, from;
+	char line[512];
+
+	switch (random_next(state) % 6) {
+	case 0: /* another byte */
+		text[at] = (char)random_next(state);
+		break;
+	case 1:
+		text[at] = interesting[random_next(state) % (sizeof(interesting) - 1)];
+		break;
+	case 2: /* without a byte */
+		memmove(text + at, text + at + 1, *size - at - 1);
+		(*size)--;
+		break;
+	case 3: /* without a line */
+		from = line_at(text, *size, at, &len);
+		memmove(text + from, text + from + len, *size - from - len);
+		*size -= len;
+		break;
+	default: /* a line also somewhere else */
+		from = line_at(text, *size, at, &len);
+		if (len == 0 || len > sizeof(line))
+			return;
+		memcpy(line, text + from, len);
+		to = line_at(text, *size, random_next(state) % *size, &to_len);
+		memmove(text + to + len, text + to, *size - to);
+		memcpy(text + to, line, len);
+		*size += len;
+		break;
+	}
+	if (*size == 0)
+		text[(*size)++] = '\n';
+}
+
+/*
+ * 20,000 damaged texts: each is compiled or refused with a reason, and no diagnostic has the key.
+ * The sanitizers watch. About half of them bear one change, so that both outcomes are met.
+ */
+START_TEST(test_mutations)
+{
+	static const char *const leaves[] = {"host-to-host.policy", "branch.policy"};
+	uint64_t state = 0x9e3779b97f4a7c15u;
+	unsigned good = 0, refused = 0;
+	char *text = malloc(131072);
+
+	ck_assert_ptr_nonnull(text);
+	for (int k = 0; k < 2; k++) {
+		size_t size, n;
+		char *original = read_sample(leaves[k], &size);
+
+		for (unsigned i = 0; i < 10000; i++) {
+			unsigned changes = 1 + (unsigned)(random_next(&state) % 2) *
+						       (unsigned)(random_next(&state) % 8);
+			struct findings found;
+			struct pol_policy *policy;
+
+			memcpy(text, original, size);
+			n = size;
+			while (changes--)
+				mutate(text, &n, &state);
+			policy = compile_text(text, n, &found);
+			if (policy)
+				good++;
+			else
+				refused++;
+			ck_assert(policy || found.n_errors > 0);
+			for (unsigned f = 0; f < found.n; f++)
+				ck_assert_ptr_null(strstr(found.v[f].text, "for-documentation"));
+			pol_unref(policy);
+		}
+		free(original);
+	}
+	free(text);
+	ck_assert_uint_gt(good, 1000);
+	ck_assert_uint_gt(refused, 1000);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("policy language");
+	TCase *tc = tcase_create("language");
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	tcase_set_timeout(tc, 120);
+	tcase_add_test(tc, test_host_filters);
+	tcase_add_test(tc, test_host_keys);
+	tcase_add_test(tc, test_branch_filters);
+	tcase_add_test(tc, test_branch_keys);
+	tcase_add_test(tc, test_branch_tunnels);
+	tcase_add_test(tc, test_files);
+	tcase_add_test(tc, test_misplaced);
+	tcase_add_test(tc, test_file_naming_itself);
+	tcase_add_test(tc, test_distinguished_names);
+	tcase_add_test(tc, test_allowed_values);
+	tcase_add_test(tc, test_references);
+	tcase_add_test(tc, test_check_file);
+	tcase_add_test(tc, test_ike_config);
+	tcase_add_test(tc, test_ike_config_errors);
+	tcase_add_test(tc, test_mutations);
+	suite_add_tcase(suite, tc);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? 1 : 0;
+}
