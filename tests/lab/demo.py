@@ -63,11 +63,12 @@ def demonstrate(lab):
         say("  " + line)
 
     tools = {"ipsec": a.program("ipsec")}
-    for letter, what in (("-k", "The IKE tunnel (phase 1)"), ("-y", "The dynamic tunnel (phase 2)"),
-                         ("-f", "The filters in force, in search order")):
+    for what, *argv in (("The IKE tunnel (phase 1)", "-k", "display"),
+                        ("The dynamic tunnel (phase 2)", "-y", "display"),
+                        ("The filters in force, in search order, in the short form",
+                         "-f", "display", "-r", "short")):
         caption(what)
-        show(left, tools["ipsec"], "-p", "left", letter, "display",
-             label=f"ipsec -p left {letter} display")
+        show(left, tools["ipsec"], "-p", "left", *argv, label=f"ipsec -p left {' '.join(argv)}")
 
     caption("The kernel's own view: two SAs, the same on both hosts, and what they have carried")
     for host in (left, right):
