@@ -58,7 +58,7 @@
 #define CSM_P2_REFUSED                                                                             \
 	"CSI1015W", CS_WARNING, "Phase 2 from %s (K%u) refused: %s"
 #define CSM_NOTIFIED                                                                               \
-	"CSI1016W", CS_WARNING, "Peer %s notifies %s (K%u)"
+	"CSI1016W", CS_WARNING, "Peer %s notifies %s (K%u, rule %s)"
 #define CSM_ACQUIRE_REFUSED                                                                        \
 	"CSI1017W", CS_WARNING, "On-demand activation for %s refused: %s"
 #define CSM_KERNEL_REFUSED                                                                         \

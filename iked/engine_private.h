@@ -224,6 +224,8 @@ struct ike_bucket {
 enum { IKE_UNNAMED, IKE_NAMED, IKE_N_CLASSES };
 enum { IKE_UNANSWERED, IKE_ANSWERED, IKE_N_STAGES };
 
+#define IKE_REFUSED 16
+
 struct ike_engine {
 	struct ike_settings set;
 	struct ike_ops ops;
@@ -243,7 +245,9 @@ struct ike_engine {
 	struct ike_bucket notify_bucket; /* answers in clear */
 	struct ike_bucket log_bucket;    /* lines that anybody can cause */
 	struct ike_bucket cookie_bucket; /* lines that take a proven address */
-	struct xf_said *strays;          /* of a resynchronisation */
+	uint64_t refused[IKE_REFUSED]; /* digests of first messages; repeats are answered quietly */
+	unsigned last_refused;
+	struct xf_said *strays; /* of a resynchronisation */
 	unsigned n_strays, cap_strays;
 	struct ike_stats stats;
 	uint8_t *plain, *out; /* IKE_DATAGRAM_MAX each: decrypted message, message being built */

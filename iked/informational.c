@@ -140,7 +140,7 @@ static void handle_error(struct ike_engine *e, struct ike_p1 *p1, const struct i
 		ike_p2_fail(e, p2, false, "peer answered %s", isa_notify_name(n->type));
 	else if (ike_take_token(e, &e->log_bucket))
 		ike_logf(e, ike_p1_ctx(p1), CSM_NOTIFIED, cs_endpoint_text(&p1->sid.remote, peer),
-			 isa_notify_name(n->type), p1->tunnel);
+			 isa_notify_name(n->type), p1->tunnel, p1->rule->name);
 }
 
 static void handle_notice(struct ike_engine *e, struct ike_p1 *p1, const struct isa_payload *p)
