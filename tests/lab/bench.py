@@ -6,6 +6,7 @@ for its tunnel, with a few open at a time.
 
 import ipaddress
 import os
+import select
 import socket
 import subprocess
 import time
@@ -210,19 +211,20 @@ class Monitor:
 
     def __init__(self, host):
         self.popen = subprocess.Popen(["ip", "xfrm", "monitor", "SA"], stdin=subprocess.DEVNULL,
-                                      stdout=subprocess.PIPE, text=True, bufsize=1,
-                                      preexec_fn=host.enter)
-        self.up = set()
+                                      stdout=subprocess.PIPE, preexec_fn=host.enter)
+        self.up, self._rest = set(), b""
         time.sleep(0.2)
 
     def wait_for(self, n, seconds):
         end = time.monotonic() + seconds
         while len(self.up) < n:
-            line = self.popen.stdout.readline()
-            if line.startswith(f"src {RIGHT} dst "):
-                self.up.add(line.split()[3])
-            if not line or time.monotonic() > end:
-                raise Failure(f"{len(self.up)} of {n} tunnels are up")
+            ready, _, _ = select.select([self.popen.stdout], [], [], end - time.monotonic())
+            if not ready:
+                raise Failure(f"{len(self.up)} tunnels are up, and no other within {seconds} s")
+            *lines, self._rest = (self._rest + os.read(self.popen.stdout.fileno(), 65536)) \
+                .split(b"\n")
+            self.up.update(line.split()[3] for line in lines
+                           if line.startswith(f"src {RIGHT} dst ".encode()))
 
     def stop(self):
         self.popen.kill()
@@ -257,9 +259,9 @@ def bring_up(monitor, socks, begin, end):
     """Tunnels begin to end, with at most OPEN under way; returns seconds."""
     began = time.monotonic()
     for n in range(begin, end):
-        monitor.wait_for(n - OPEN + 1, 60)
+        monitor.wait_for(n - OPEN + 1, 20)
         ask(socks[n])
-    monitor.wait_for(end, 60)
+    monitor.wait_for(end, 20)
     return time.monotonic() - began
 
 
@@ -289,6 +291,9 @@ def measure(build, out, name, side):
         say(f"{name:<12} {TUNNELS / seconds:8.1f}  {cpu[0]:9.2f} {cpu[1]:9.2f}  "
             + "  ".join(f"{i:6.1f}/{r:<6.1f}" for i, r in rss))
         lab.keep = None
+    except Failure:
+        lab.snapshot()
+        raise
     finally:
         lab.destroy()
 
