@@ -48,6 +48,31 @@ void *__wrap_ike_arena_get(size_t size)
 	return fails() ? NULL : __real_ike_arena_get(size);
 }
 
+/* ---- payloads that a message gets before it is sealed ---- */
+
+static struct {
+	enum ike_seal kind; /* of the message; IKE_SEAL_PLAIN: none */
+	unsigned type;
+	uint8_t body[64];
+	size_t len;
+} extra;
+
+size_t __real_ike_seal_end(struct ike_engine *e, struct ike_p1 *p1, struct isa_builder *b,
+			   uint32_t mid, enum ike_seal kind, const struct ike_nonce *ni,
+			   const struct ike_nonce *nr, uint8_t *iv, struct cs_err *err);
+size_t __wrap_ike_seal_end(struct ike_engine *e, struct ike_p1 *p1, struct isa_builder *b,
+			   uint32_t mid, enum ike_seal kind, const struct ike_nonce *ni,
+			   const struct ike_nonce *nr, uint8_t *iv, struct cs_err *err);
+
+size_t __wrap_ike_seal_end(struct ike_engine *e, struct ike_p1 *p1, struct isa_builder *b,
+			   uint32_t mid, enum ike_seal kind, const struct ike_nonce *ni,
+			   const struct ike_nonce *nr, uint8_t *iv, struct cs_err *err)
+{
+	if (extra.len && kind == extra.kind)
+		isa_put(b, extra.type, extra.body, extra.len);
+	return __real_ike_seal_end(e, p1, b, mid, kind, ni, nr, iv, err);
+}
+
 /* ---- crafting ---- */
 
 static const struct ike_stats *stats(const struct pair *p, unsigned i)
@@ -243,6 +268,113 @@ START_TEST(test_late_initial_contact)
 }
 END_TEST
 
+/* A HASH that is not right: nothing in the message is looked at. */
+START_TEST(test_wrong_hash)
+{
+	static const struct ike_nonce wrong = {8, "notthere"};
+	struct pair *p = pair_up(NULL, NULL);
+	struct side *s = &p->side[0];
+	struct ike_p1 *p1 = newest_p1(s);
+	uint32_t mid = ike_new_mid(s->e, p1);
+	uint8_t iv[IKE_BLOCK_MAX], body[256], cookies[16];
+	struct isa_builder b;
+	size_t n;
+
+	memcpy(cookies, p1->sid.icookie, 8);
+	memcpy(cookies + 8, p1->sid.rcookie, 8);
+	ike_seal_begin(s->e, p1, &b, ISA_INFORMATIONAL, mid, IKE_SEAL_HASH1);
+	isa_put(&b, ISA_DELETE, body, put_delete(body, 1, 16, 1, cookies, 16));
+	ike_phase2_iv(p1->suite.hash, p1->suite.cipher, p1->iv, mid, iv, NULL);
+	n = ike_seal_end(s->e, p1, &b, mid, IKE_SEAL_HASH2, &wrong, NULL, iv, NULL);
+	ike_engine_receive(p->side[1].e, &p->side[1].addr, &s->addr, s->e->out, n, p->now);
+	ck_assert_uint_eq(stats(p, 1)->auth_failures, 1);
+	ck_assert_uint_eq(stats(p, 1)->p1_live, 1);
+	pair_free(p);
+}
+END_TEST
+
+static const struct {
+	const char *ci, *cr; /* hexadecimal ID payload bodies */
+	bool fits;
+} quick_ids[] = {
+	{"01000000c0000201", "01000000c6336402", true},
+	{"04000000c0000201ffffffff", "01000000c6336402", true},  /* a prefix of one */
+	{"07000000c0000201c0000201", "01000000c6336402", true},  /* a range of one */
+	{"01060050c0000201", "01060000c6336402", true},          /* tcp */
+	{"01060050c0000201", "01110000c6336402", false},         /* tcp and udp */
+	{"01000050c0000201", "01000000c6336402", false},         /* a port of no protocol */
+	{"04000000c0000200ff00ff00", "01000000c6336402", false}, /* holes */
+	{"04000000c0000200ffffff00", "01000000c6336402", false}, /* more than the rule */
+	{"07000000c0000202c0000201", "01000000c6336402", false}, /* ends before it begins */
+	{"01000000c00002", "01000000c6336402", false},           /* short */
+	{"01000000c000020101", "01000000c6336402", false},       /* long */
+	{"00000000c0000201", "01000000c6336402", false},
+	{"02000000c0000201", "01000000c6336402", false},
+	{"0b000000c0000201", "01000000c6336402", false},
+	{"ff000000c0000201", "01000000c6336402", false},
+	{"0500000020010db8000000000000000000000001", "01000000c6336402", false},
+	{"01000000c6336402", "01000000c0000201", false}, /* the wrong way round */
+};
+
+START_TEST(test_quick_ids)
+{
+	struct pair *p = pair_up(NULL, NULL);
+	struct side *s = &p->side[0];
+	struct ike_p1 *p1 = newest_p1(s);
+	uint32_t mid = ike_new_mid(s->e, p1);
+	uint8_t iv[IKE_BLOCK_MAX], id[64];
+	struct isa_builder b;
+	unsigned sent = p->n_history;
+	size_t n;
+
+	ike_seal_begin(s->e, p1, &b, ISA_QUICK, mid, IKE_SEAL_HASH1);
+	isa_payload_begin(&b, ISA_SA);
+	ike_p2_offer(s->policy->rules[0].vpn, 0, true, -1, 0x4711, &b.w, NULL);
+	isa_payload_end(&b);
+	isa_put(&b, ISA_NONCE, "0123456789", 10);
+	isa_put(&b, ISA_ID, id, (size_t)cs_unhex(quick_ids[_i].ci, id, sizeof(id)));
+	isa_put(&b, ISA_ID, id, (size_t)cs_unhex(quick_ids[_i].cr, id, sizeof(id)));
+	ike_phase2_iv(p1->suite.hash, p1->suite.cipher, p1->iv, mid, iv, NULL);
+	n = ike_seal_end(s->e, p1, &b, mid, IKE_SEAL_HASH1, NULL, NULL, iv, NULL);
+	ike_engine_receive(p->side[1].e, &p->side[1].addr, &s->addr, s->e->out, n, p->now);
+	ck_assert_msg(stats(p, 1)->p2_live == (quick_ids[_i].fits ? 2 : 1), "%s", p->side[1].log);
+	ck_assert_uint_eq(p->n_history, sent + 1); /* message 2, or why not */
+	pair_free(p);
+}
+END_TEST
+
+static const struct {
+	const char *attributes;
+	unsigned life;
+} lifetimes[] = {
+	{"80010001800203e8", 1000},         /* seconds, basic */
+	{"8001000100020004000003e8", 1000}, /* variable */
+	{"800100010002000400000e11", 3600}, /* longer than agreed */
+	{"8001000180020001", 3600},         /* one second would be no lifetime */
+	{"8001000180020000", 3600},
+	{"800100028002ffff", 3600}, /* kilobytes */
+	{"80020064", 3600},         /* no unit */
+	{"80010001000200ff", 3600}, /* cut short */
+	{"800100010002000a00000000000000000001", 3600},
+	{"8001", 3600},
+};
+
+START_TEST(test_responder_lifetime)
+{
+	struct pair *p = pair_new(NULL, NULL);
+	uint8_t data[32];
+	int n = cs_unhex(lifetimes[_i].attributes, data, sizeof(data));
+
+	extra.kind = IKE_SEAL_HASH2;
+	extra.type = ISA_NOTIFY;
+	extra.len = put_notify(extra.body, ISA_N_RESPONDER_LIFETIME, "spi!", 4, data, (size_t)n);
+	pair_acquire(p, 0);
+	ck_assert(pair_mirrored(p));
+	ck_assert_uint_eq(newest_p2(&p->side[0])->life_seconds, lifetimes[_i].life);
+	pair_free(p);
+}
+END_TEST
+
 /* ---- in clear ---- */
 
 START_TEST(test_clear_informational)
@@ -412,6 +544,10 @@ int main(void)
 	tcase_add_test(t, test_dpd);
 	tcase_add_test(t, test_notifies);
 	tcase_add_test(t, test_late_initial_contact);
+	tcase_add_test(t, test_wrong_hash);
+	tcase_add_loop_test(t, test_quick_ids, 0, sizeof(quick_ids) / sizeof(quick_ids[0]));
+	tcase_add_loop_test(t, test_responder_lifetime, 0,
+			    sizeof(lifetimes) / sizeof(lifetimes[0]));
 	tcase_add_test(t, test_clear_informational);
 	tcase_add_test(t, test_reflected);
 	tcase_add_test(t, test_early_quick);
