@@ -268,7 +268,7 @@ static void receive_unsupported(struct ike_engine *e, const struct arrival *a)
 	char peer[CS_ENDPOINT_STRLEN];
 
 	e->stats.refused_exchange++;
-	if (ike_take_token(e, &e->log_bucket))
+	if (ike_refusal_is_news(e, a->local, a->remote, ike_digest(e, a->data, a->len)))
 		ike_logf(e, CS_NOCTX, CSM_EXCHANGE_UNSUPPORTED, isa_exchange_name(a->h->exchange),
 			 a->h->exchange, cs_endpoint_text(a->remote, peer));
 	ike_notify_clear(e, a->local, a->remote, a->h->icookie, a->h->rcookie,

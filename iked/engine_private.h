@@ -29,6 +29,8 @@
 #define IKE_MESSAGE_IDS_MAX 1024u  /* remembered for each phase 1 */
 #define IKE_LIFE_DEFAULT    28800u /* RFC 2407 section 4.5, when nobody says */
 #define IKE_CAUSE_MAX       160
+#define IKE_EVENT_MAX       512u /* an event's reason: peer, rule and cause */
+#define IKE_REFUSALS_MAX    64u
 
 /* The message that answered a request: repeated when exactly that request comes again. */
 struct ike_answer {
@@ -42,6 +44,11 @@ struct ike_retransmit {
 	uint8_t *data;
 	size_t len;
 	unsigned sent, limit; /* limit: transmissions in all */
+};
+
+/* A message that was refused and left no other trace. */
+struct ike_refusal {
+	uint64_t key, until; /* message and sender; mono */
 };
 
 /* A public-key job with the exchange it belongs to; both NULL when that is gone. */
@@ -109,7 +116,7 @@ struct ike_main {
 	uint8_t *id;
 	uint64_t request;          /* digest of the message being worked on */
 	char cause[IKE_CAUSE_MAX]; /* the last thing that went wrong, for the final message */
-	bool complained;           /* about message 5 or 6, once */
+	bool told;                 /* the log says already why it will fail */
 };
 
 struct ike_p1 {
@@ -240,10 +247,12 @@ struct ike_engine {
 	unsigned n_half[IKE_N_CLASSES];
 	uint32_t last_tunnel, last_instance;
 	uint64_t serial;
-	struct ike_bucket notify_bucket; /* answers in clear */
-	struct ike_bucket log_bucket;    /* lines that anybody can cause */
-	struct ike_bucket cookie_bucket; /* lines that take a proven address */
-	struct xf_said *strays;          /* of a resynchronisation */
+	struct ike_bucket notify_bucket;               /* answers in clear */
+	struct ike_bucket log_bucket;                  /* lines that anybody can cause */
+	struct ike_bucket cookie_bucket;               /* lines that take a proven address */
+	struct ike_refusal refusals[IKE_REFUSALS_MAX]; /* a ring */
+	unsigned next_refusal;
+	struct xf_said *strays; /* of a resynchronisation */
 	unsigned n_strays, cap_strays;
 	struct ike_stats stats;
 	uint8_t *plain, *out; /* IKE_DATAGRAM_MAX each: decrypted message, message being built */
@@ -292,6 +301,9 @@ void ike_rt_clear(struct ike_retransmit *rt);
 uint64_t ike_rt_total(const struct ike_engine *e); /* milliseconds until an initiator gives up */
 int ike_answer_keep(struct ike_answer *a, uint64_t digest, const uint8_t *data, size_t len);
 void ike_answer_clear(struct ike_answer *a);
+/* False when this sender's message is a repeat of one refused before, or the log is busy. */
+bool ike_refusal_is_news(struct ike_engine *e, const struct cs_endpoint *local,
+			 const struct cs_endpoint *remote, uint64_t digest);
 
 /* sa.c, sa_p2.c: objects in their tables; none of these talks to anybody */
 uint64_t ike_hash_addrs(const struct ike_engine *e, const struct cs_addr *local,
@@ -452,6 +464,8 @@ int ike_p2_install_out(struct ike_engine *e, struct ike_p2 *p2, struct cs_err *e
 void ike_p2_up(struct ike_engine *e, struct ike_p2 *p2);
 void ike_p2_fail(struct ike_engine *e, struct ike_p2 *p2, bool tell, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
+/* The same when its phase 1 failed: the log says so there, once. */
+void ike_p2_fail_with_p1(struct ike_engine *e, struct ike_p2 *p2, const char *reason);
 void ike_p2_down(struct ike_engine *e, struct ike_p2 *p2, bool tell, const struct xf_expire *x,
 		 const char *reason);
 /* One of the two, whatever its state. */
