@@ -168,6 +168,13 @@ struct ike_tunnel {
 	int64_t vpn_expires; /* wall clock, 0: never */
 };
 
+/* What makes a tunnel this one; pointers to what the caller has. */
+struct ike_tunnel_key {
+	uint16_t rule_id;
+	const struct cs_selector *selector;
+	const struct cs_addr *local, *remote;
+};
+
 enum ike_quick_state {
 	IKE_QM_PENDING, /* waits for phase 1 */
 	IKE_QM_BUSY_1,  /* initiator: key pair */
@@ -242,6 +249,8 @@ struct ike_engine {
 	struct ike_table cookies, icookies, targets, k_numbers; /* phase 1 */
 	struct ike_table peers, tunnels, y_numbers;
 	struct ike_table spis_in, spis_out, mids, txs; /* phase 2 */
+	struct ike_table backoffs;
+	struct ike_list all_backoffs;
 	struct ike_list p1s, p2s, jobs, dead_p1s, dead_p2s, dead_peers, dead_tunnels;
 	struct ike_list half[IKE_N_CLASSES][IKE_N_STAGES]; /* oldest first */
 	unsigned n_half[IKE_N_CLASSES];
@@ -344,6 +353,8 @@ struct ike_p2 *ike_p2_by_tx(const struct ike_engine *e, uint64_t tx);
 /* proto: IPPROTO_ESP or IPPROTO_AH; addr: ours for inbound, the peer's for outbound. */
 struct ike_p2 *ike_p2_by_spi(const struct ike_engine *e, bool inbound, const struct cs_addr *addr,
 			     uint8_t proto, uint32_t spi);
+uint64_t ike_tunnel_hash(const struct ike_engine *e, const struct ike_tunnel_key *k);
+struct ike_tunnel_key ike_tunnel_key_of(const struct ike_tunnel *t);
 struct ike_tunnel *ike_tunnel_find(const struct ike_engine *e, uint16_t rule_id,
 				   const struct cs_selector *selector, const struct cs_addr *local,
 				   const struct cs_addr *remote);
@@ -489,6 +500,16 @@ int ike_p2_initiate(struct ike_engine *e, const struct pol_filter_rule *rule,
 		    const struct cs_addr *remote, enum ike_activation activation,
 		    const struct pol_local_dynvpn *local_rule, const struct xf_acquire *acquire,
 		    uint32_t *tunnel, struct cs_err *err);
+
+/* backoff.c */
+/* A packet's tunnel could not be had: its larval state is cleared after a while. */
+void ike_backoff_failed(struct ike_engine *e, const struct ike_tunnel_key *k,
+			const struct xf_acquire *a);
+/* Has it to wait? */
+bool ike_backoff_holds(struct ike_engine *e, const struct ike_tunnel_key *k,
+		       const struct xf_acquire *a);
+void ike_backoff_forget(struct ike_engine *e, const struct ike_tunnel_key *k);
+void ike_backoff_forget_all(struct ike_engine *e);
 
 /* commands.c */
 void ike_apply_policy(struct ike_engine *e, struct pol_policy *policy);

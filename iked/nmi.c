@@ -512,6 +512,7 @@ static json_t *engine_numbers(const struct ike_stats *s)
 			 "p2_down", (json_int_t)s->p2_down,
 			 "acquires", (json_int_t)s->acquires,
 			 "acquires_merged", (json_int_t)s->acquires_merged,
+			 "acquires_delayed", (json_int_t)s->acquires_delayed,
 			 "kernel_refusals", (json_int_t)s->kernel_refusals,
 			 "p1_live", (json_int_t)s->p1_live, "p2_live", (json_int_t)s->p2_live,
 			 "half_open", (json_int_t)s->half_open);

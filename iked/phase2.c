@@ -326,6 +326,7 @@ static void bound_generations(struct ike_engine *e, struct ike_tunnel *t)
 
 void ike_p2_up(struct ike_engine *e, struct ike_p2 *p2)
 {
+	struct ike_tunnel_key key = ike_tunnel_key_of(p2->tunnel);
 	char suite[100], selector[CS_SELECTOR_STRLEN];
 	uint64_t tx;
 
@@ -334,6 +335,7 @@ void ike_p2_up(struct ike_engine *e, struct ike_p2 *p2)
 	p2->installed = e->now.wall;
 	p2->expires = e->now.wall + p2->life_seconds;
 	ike_p2_end_quick(p2);
+	ike_backoff_forget(e, &key);
 	ike_timer_set(&e->timers, &p2->timer, e->now.mono + (uint64_t)p2->life_seconds * 1000);
 	ike_timer_set(&e->timers, &p2->linger, e->now.mono + IKE_REPEAT_MS);
 	e->stats.p2_up++;
@@ -351,6 +353,7 @@ void ike_p2_up(struct ike_engine *e, struct ike_p2 *p2)
 static void end_failed(struct ike_engine *e, struct ike_p2 *p2, bool tell, const char *reason,
 		       const char *told)
 {
+	struct ike_tunnel_key key = ike_tunnel_key_of(p2->tunnel);
 	uint64_t tx;
 
 	e->stats.p2_failed++;
@@ -360,7 +363,7 @@ static void end_failed(struct ike_engine *e, struct ike_p2 *p2, bool tell, const
 	if (p2->qm->intended)
 		record(e, p2, IKE_REC_P2_FAILED, NULL, NULL, reason, &tx);
 	if (p2->qm->has_acquire)
-		e->ops.larval_clear(e->ctx, &p2->qm->acquire);
+		ike_backoff_failed(e, &key, &p2->qm->acquire);
 	ike_tell(e, IKE_EV_FAILED, p2->instance, p2->parent, p2->tunnel->number, p2->rule->name,
 		 told);
 	ike_p2_unlink(e, p2);

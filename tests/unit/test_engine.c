@@ -167,7 +167,8 @@ START_TEST(test_death_during_job)
 	ck_assert_uint_eq(stats(p, 0)->p1_live, 0);
 	pair_jobs(p);
 	expect_nothing(p);
-	ck_assert_uint_ge(p->side[0].larval_clears, 1);
+	pair_wait(p, 1000);
+	ck_assert_uint_eq(p->side[0].larval_clears, 1);
 	pair_free(p);
 }
 END_TEST

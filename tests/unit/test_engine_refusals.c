@@ -251,6 +251,67 @@ START_TEST(test_refused_flood)
 }
 END_TEST
 
+/* ---- packets that ask again ---- */
+
+/* The next packet may ask when the wait is over, which doubles to a minute. */
+START_TEST(test_backoff)
+{
+	static const unsigned waits[] = {1, 2, 4, 8, 16, 32, 60, 60};
+	struct pair_policy a = {.data_offers = "Transport|3DES|ESP HMAC_MD5"};
+	struct pair *p = pair_new(&a, NULL);
+	struct side *s = &p->side[0];
+	unsigned sent;
+
+	for (unsigned n = 0; n < COUNT(waits); n++) {
+		pair_acquire(p, 0);
+		ck_assert_uint_eq(stats(p, 0)->p2_failed, n + 1);
+		ck_assert_uint_eq(s->larval_clears, n);
+		sent = p->n_history;
+		pair_wait(p, waits[n] * 1000 - 1);
+		ck_assert_uint_eq(s->larval_clears, n);
+		/* What asks all the same, waits too. */
+		pair_acquire(p, 0);
+		ck_assert_uint_eq(stats(p, 0)->acquires_delayed, n + 1);
+		pair_wait(p, 1);
+		ck_assert_uint_eq(s->larval_clears, n + 1);
+		ck_assert_uint_eq(p->n_history, sent);
+	}
+	/* Nothing for ten minutes: as if it were the first time. */
+	pair_wait(p, 600000);
+	pair_acquire(p, 0);
+	pair_wait(p, 1000);
+	ck_assert_uint_eq(s->larval_clears, COUNT(waits) + 1);
+	pair_free(p);
+}
+END_TEST
+
+/* A tunnel that comes up, and a new policy, end the wait. */
+START_TEST(test_backoff_ends)
+{
+	struct pair_policy bad = {.data_offers = "Transport|3DES|ESP HMAC_MD5"};
+	struct pair *p = pair_new(_i ? &bad : NULL, _i ? NULL : &bad);
+	struct side *s = &p->side[_i ? 0 : 1];
+	struct pol_policy *good = pair_make_policy(NULL, s->index);
+
+	pair_acquire(p, 0);
+	pair_wait(p, 1000);
+	pair_acquire(p, 0);
+	ck_assert_uint_eq(p->side[0].larval_clears, 1);
+	ike_engine_policy(s->e, good, p->now);
+	pol_unref(good);
+	if (_i) {
+		ck_assert_uint_eq(p->side[0].larval_clears, 2);
+		pair_acquire(p, 0);
+	} else {
+		pair_acquire(p, 1);
+		ck_assert_uint_eq(p->side[0].larval_clears, 2);
+	}
+	ck_assert_msg(pair_mirrored(p), "%s\n%s", p->side[0].log, p->side[1].log);
+	ck_assert_uint_eq(stats(p, 0)->acquires_delayed, 0);
+	pair_free(p);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("engine, refusals");
@@ -266,6 +327,8 @@ int main(void)
 	tcase_add_test(t, test_refusal_is_small);
 	tcase_add_test(t, test_refused_repeats);
 	tcase_add_test(t, test_refused_flood);
+	tcase_add_test(t, test_backoff);
+	tcase_add_loop_test(t, test_backoff_ends, 0, 2);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);
