@@ -35,7 +35,7 @@
 	"CSI1006W", CS_WARNING, "Phase 1 from %s refused: %s"
 #define CSM_WRONG_KEY                                                                              \
 	"CSI1007E", CS_ERROR,                                                                      \
-		"Message 5 from %s does not verify with the shared key of rule %s (fingerprint %s): "   \
+		"Message 5 from %s does not verify with the preshared key of rule %s (fingerprint %s): "   \
 		"the usual cause is a different key at the peer"
 #define CSM_HINT                                                                                   \
 	"CSI1008I", CS_DEBUG, "Peer %s answered %s (not authenticated) for rule %s"

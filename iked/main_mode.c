@@ -308,19 +308,20 @@ static unsigned message_sent(const struct ike_p1 *p1)
 	return p1->state == IKE_MM_SENT_1 ? 1 : p1->state == IKE_MM_SENT_3 ? 3 : 5;
 }
 
-/* Without the right key a responder cannot read message 5, and many say nothing. */
+/* A responder with another key cannot read message 5, and many say nothing then. */
 static void no_answer(struct ike_engine *e, struct ike_p1 *p1)
 {
-	const char *cause = p1->mm->cause, *key = p1->rule->key_fingerprint;
-	bool about_key = p1->state == IKE_MM_SENT_5;
+	const char *cause = p1->mm->cause;
+	char about_key[160] = "";
 
-	ike_p1_fail(e, p1, "no %sanswer to message %u after %u transmissions%s%s%s%s%s",
+	if (p1->state == IKE_MM_SENT_5)
+		snprintf(about_key, sizeof(about_key),
+			 "; the usual cause is a different preshared key at the peer (ours has "
+			 "fingerprint %s)",
+			 p1->rule->key_fingerprint);
+	ike_p1_fail(e, p1, "no %sanswer to message %u after %u transmissions%s%s%s",
 		    cause[0] ? "usable " : "", message_sent(p1), p1->mm->rt.sent,
-		    cause[0] ? ": " : "", cause,
-		    about_key ? "; the usual cause is a different shared key at the peer (ours has "
-				"fingerprint "
-			      : "",
-		    about_key ? key : "", about_key ? ")" : "");
+		    cause[0] ? ": " : "", cause, about_key);
 }
 
 void ike_main_timeout(struct ike_engine *e, struct ike_p1 *p1)
@@ -337,7 +338,7 @@ void ike_main_timeout(struct ike_engine *e, struct ike_p1 *p1)
 		no_answer(e, p1);
 	} else if (mm->cause[0]) {
 		ike_p1_fail(e, p1,
-			    "message 5 does not verify with the shared key (fingerprint %s; %s): "
+			    "message 5 does not verify with the preshared key (fingerprint %s; %s): "
 			    "the usual cause is a different key at the peer",
 			    p1->rule->key_fingerprint, mm->cause);
 	} else {

@@ -122,8 +122,7 @@ static void end_exchanges(struct ike_engine *e, struct ike_p1 *p1, const char *r
 	}
 }
 
-/* What has been told already, or comes from a flood, is told once more only to who looks closely.
- */
+/* What was told already, or is one of a flood, is no news. */
 static void log_failure(struct ike_engine *e, const struct ike_p1 *p1, const char *peer,
 			const char *reason)
 {
