@@ -177,51 +177,32 @@ static void remember(struct ike_engine *e, const struct first *f, const struct p
 	send_message2(e, h);
 }
 
-/* Notes a refusal; false when it is of a message that was refused before: the peer sends it again.
- */
-static bool first_refusal(struct ike_engine *e, const struct first *f)
-{
-	for (unsigned i = 0; i < IKE_REFUSED; i++)
-		if (e->refused[i] == f->digest)
-			return false;
-	e->last_refused = (e->last_refused + 1) % IKE_REFUSED;
-	e->refused[e->last_refused] = f->digest;
-	e->stats.p1_failed++;
-	return ike_take_token(e, &e->log_bucket);
-}
-
-static void answer_refusal(struct ike_engine *e, const struct first *f)
-{
-	static const uint8_t no_cookie[ISA_COOKIE_LEN];
-
-	ike_notify_clear(e, f->local, f->remote, f->h->icookie, no_cookie, ISA_N_NO_PROPOSAL_CHOSEN,
-			 f->len);
-}
-
 static void refuse(struct ike_engine *e, const struct first *f, const char *why)
 {
+	static const uint8_t no_cookie[ISA_COOKIE_LEN];
+	struct cs_logctx lc = {.instance = ike_new_instance(e)};
 	char peer[CS_ENDPOINT_STRLEN];
 
-	if (first_refusal(e, f)) {
-		struct cs_logctx lc = {.instance = ike_new_instance(e)};
-
+	e->stats.p1_failed++;
+	if (ike_refusal_is_news(e, f->local, f->remote, f->digest))
 		ike_logf(e, lc, CSM_P1_REFUSED, cs_endpoint_text(f->remote, peer), why);
-	}
-	answer_refusal(e, f);
+	ike_notify_clear(e, f->local, f->remote, f->h->icookie, no_cookie, ISA_N_NO_PROPOSAL_CHOSEN,
+			 f->len);
 }
 
 static void no_proposal(struct ike_engine *e, const struct first *f, const struct pol_ke_rule *rule,
 			const char *why)
 {
+	static const uint8_t no_cookie[ISA_COOKIE_LEN];
+	struct cs_logctx lc = {.instance = ike_new_instance(e)};
 	char peer[CS_ENDPOINT_STRLEN];
 
-	if (first_refusal(e, f)) {
-		struct cs_logctx lc = {.instance = ike_new_instance(e)};
-
+	e->stats.p1_failed++;
+	if (ike_refusal_is_news(e, f->local, f->remote, f->digest))
 		ike_logf(e, lc, CSM_P1_NO_PROPOSAL, cs_endpoint_text(f->remote, peer), rule->name,
 			 rule->action->name, why);
-	}
-	answer_refusal(e, f);
+	ike_notify_clear(e, f->local, f->remote, f->h->icookie, no_cookie, ISA_N_NO_PROPOSAL_CHOSEN,
+			 f->len);
 }
 
 static void choose(struct ike_engine *e, const struct first *f, const struct isa_message *m)
