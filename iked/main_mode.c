@@ -337,10 +337,11 @@ void ike_main_timeout(struct ike_engine *e, struct ike_p1 *p1)
 		}
 		no_answer(e, p1);
 	} else if (mm->cause[0]) {
-		ike_p1_fail(e, p1,
-			    "message 5 does not verify with the preshared key (fingerprint %s; %s): "
-			    "the usual cause is a different key at the peer",
-			    p1->rule->key_fingerprint, mm->cause);
+		ike_p1_fail(
+			e, p1,
+			"message 5 does not verify with the preshared key (fingerprint %s; %s): "
+			"the usual cause is a different key at the peer",
+			p1->rule->key_fingerprint, mm->cause);
 	} else {
 		ike_p1_fail(e, p1, "message 5 did not come");
 	}
