@@ -50,10 +50,24 @@ for path in sys.argv[1:]:
     ast.parse(open(path).read(), path)'
 }
 
+# The page that the grammar's rows make.
+make_docs() {
+	"$build/policy/compatibility" >"$build/compatibility.md"
+	cmp -s "$build/compatibility.md" docs/compatibility.md ||
+		cp "$build/compatibility.md" docs/compatibility.md
+}
+
+lint_docs() {
+	"$build/policy/compatibility" | diff -u docs/compatibility.md - && return 0
+	echo "docs/compatibility.md is not what the grammar says; ./dev docs makes it anew"
+	return 1
+}
+
 run_lint() {
 	check lint-clang-format lint_format
 	check lint-cppcheck lint_cppcheck
 	check lint-clang-tidy lint_tidy
 	check lint-shellcheck lint_shell
 	check lint-python lint_python
+	check lint-docs lint_docs
 }
