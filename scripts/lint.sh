@@ -63,6 +63,20 @@ lint_docs() {
 	return 1
 }
 
+# What is in the tree is in the tarball.
+lint_dist() {
+	local missing
+	make -C "$build" distdir distdir="$build/dist" >/dev/null || return 1
+	missing=$(files \( -name '*.[ch]' -o -name '*.py' -o -name '*.sh' -o -name '*.mk' -o -name '*.md' \
+		-o -path './tests/data/*' -o -path './tests/captures/*' -o -path './dist/*' -o -path './man/*' \
+		-o -path './examples/*' \) |
+		while read -r f; do [ -e "$build/dist/$f" ] || printf '%s\n' "$f"; done)
+	chmod -R u+w "$build/dist"
+	rm -rf "$build/dist"
+	[ -z "$missing" ] || printf 'not named in a build fragment, so not distributed:\n%s\n' "$missing"
+	[ -z "$missing" ]
+}
+
 run_lint() {
 	check lint-clang-format lint_format
 	check lint-cppcheck lint_cppcheck
@@ -70,4 +84,5 @@ run_lint() {
 	check lint-shellcheck lint_shell
 	check lint-python lint_python
 	check lint-docs lint_docs
+	check lint-dist lint_dist
 }
