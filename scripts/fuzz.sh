@@ -4,7 +4,7 @@
 FUZZERS=(fuzz_isakmp fuzz_policy fuzz_nmi)
 
 build_fuzzers() {
-	configured "$build/fuzz" CC=clang --enable-fuzzing --enable-sanitizers CFLAGS="-O1 -g"
+	configured "$build/fuzz" CC=clang --enable-fuzzing --enable-sanitizers CFLAGS="-O2 -g"
 	make_in "$build/fuzz" "Building for libFuzzer" make-fuzz tests/fuzz/seeds "${FUZZERS[@]/#/tests/fuzz/}"
 }
 
