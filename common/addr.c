@@ -194,7 +194,7 @@ int cs_range_prefix_len(const struct cs_range *r)
 {
 	int bits = (int)cs_addr_len(r->lo.family) * 8;
 
-	for (int len = 0; len <= bits; len++) {
+	for (int len = bits; len >= 0; len--) { /* single addresses are the most */
 		struct cs_range p = cs_range_prefix(&r->lo, (unsigned)len);
 
 		if (cs_range_equal(&p, r))

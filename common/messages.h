@@ -123,6 +123,7 @@
 #define CSM_KEYPAIR	   "CSI2025W", CS_WARNING, "no key pair for group %u: %s"
 #define CSM_STOPPING	   "CSI2026I", CS_INFO, "IKE daemon stops; %s"
 #define CSM_CONFIG	   "CSI2027W", CS_WARNING, "%s:%u: %s %s: %s"
+#define CSM_NO_DROP        "CSI2028W", CS_WARNING, "the worker keeps root's privileges: %s"
 
 /* ---- pagent ---- */
 #define CSM_PA_DONE	      "EZZ8771I", CS_INFO, "local policy processing complete for %s : IPSEC, generation %llu: %u filter rules, %u key exchange rules, %u local tunnel rules"

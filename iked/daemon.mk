@@ -8,7 +8,7 @@ noinst_LIBRARIES += libiked.a
 libiked_a_SOURCES = \
 	iked/json.c iked/json.h \
 	iked/pk_pool.c iked/pk_pool.h \
-	iked/store.c iked/store.h iked/store_schema.c iked/store_schema.h
+	iked/store.c iked/store.h iked/store_cache.c iked/store_schema.c iked/store_schema.h
 libiked_a_CFLAGS = $(IKED_CFLAGS)
 IKED_LIBS = libiked.a $(IKE_LIBS) $(POLICY_LIBS) $(XFRM_LIBS) $(COMMON_LIBS) $(SQLITE_LIBS) \
 	$(JANSSON_LIBS) $(UV_LIBS)

@@ -22,18 +22,24 @@ IKE_ENGINE_SOURCES = \
 	iked/views.c
 ENGINE_TEST_LIBS = $(IKE_LIBS) $(POLICY_LIBS) $(XFRM_LIBS) $(COMMON_LIBS) $(CHECK_LIBS)
 
-check_PROGRAMS += tests/unit/test_engine tests/unit/test_engine_hostile tests/unit/test_table
+check_PROGRAMS += \
+	tests/unit/test_engine tests/unit/test_engine_hostile tests/unit/test_engine_life \
+	tests/unit/test_table
 tests_unit_test_engine_SOURCES = \
 	tests/unit/test_engine.c tests/unit/engine_pair.c tests/unit/engine_pair.h
 tests_unit_test_engine_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
 tests_unit_test_engine_LDADD = $(ENGINE_TEST_LIBS)
+tests_unit_test_engine_life_SOURCES = \
+	tests/unit/test_engine_life.c tests/unit/engine_pair.c tests/unit/engine_pair.h
+tests_unit_test_engine_life_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
+tests_unit_test_engine_life_LDADD = $(ENGINE_TEST_LIBS)
 tests_unit_test_table_SOURCES = tests/unit/test_table.c
 tests_unit_test_table_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_table_LDADD = $(ENGINE_TEST_LIBS)
-# Its allocations go through the test, which lets the nth one fail.
+# Its allocations go through the test, which lets the nth one fail, and so do messages to be sealed.
 tests_unit_test_engine_hostile_SOURCES = \
 	tests/unit/test_engine_hostile.c tests/unit/engine_pair.c tests/unit/engine_pair.h
 tests_unit_test_engine_hostile_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
 tests_unit_test_engine_hostile_LDFLAGS = $(AM_LDFLAGS) \
-	-Wl,--wrap=malloc,--wrap=calloc,--wrap=reallocarray,--wrap=ike_arena_get
+	-Wl,--wrap=malloc,--wrap=calloc,--wrap=reallocarray,--wrap=ike_arena_get,--wrap=ike_seal_end
 tests_unit_test_engine_hostile_LDADD = $(ENGINE_TEST_LIBS)

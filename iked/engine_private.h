@@ -182,9 +182,9 @@ struct ike_quick {
 	uint8_t iv[IKE_BLOCK_MAX];
 	uint8_t keymat_in[IKE_KEYMAT_MAX], keymat_out[IKE_KEYMAT_MAX];
 	size_t keymat_len;
-	uint64_t request;         /* digest of the message being worked on */
-	bool ids_sent;            /* responder: the peer named its selectors */
-	bool intended, committed; /* an intent was recorded; it is durable */
+	uint64_t request; /* digest of the message being worked on */
+	bool ids_sent;    /* responder: the peer named its selectors */
+	bool intended;    /* an intent was recorded, it will get a result */
 	bool has_acquire;
 	struct xf_acquire acquire;
 	char cause[IKE_CAUSE_MAX];

@@ -63,9 +63,9 @@ struct iked_identity {
 	bool fallback;
 };
 int iked_identity_find(const char *user, struct iked_identity *id, struct cs_err *err);
-/* Run and state directories of the stack, usable by the worker and not replaceable by it. */
-int iked_prepare_dirs(const char *stack, const struct iked_identity *id, struct cs_err *err);
-/* The worker's: another user, CAP_NET_ADMIN alone, no way back. */
+/* The stack's state directory, where the worker writes, and what it must read there. */
+int iked_prepare_state(const char *stack, const struct iked_identity *id, struct cs_err *err);
+/* The worker's: another user, CAP_NET_ADMIN alone, no way back. CS_EUNSUPPORTED: not built in. */
 int iked_privilege_drop(const struct iked_identity *id, struct cs_err *err);
 /* The worker's: other system calls than those of its work are refused. For all its threads. */
 int iked_filter_calls(struct cs_err *err);
@@ -121,8 +121,10 @@ struct iked_nmi_env {
 	void *arg;
 };
 
-int iked_nmi_start(const struct iked_nmi_env *env, const char *path, struct iked_nmi **nmi,
-		   struct cs_err *err);
+/* Binds the socket, while the process may still write where it lies. Nothing is answered yet. */
+int iked_nmi_open(uv_loop_t *loop, const char *path, struct iked_nmi **nmi, struct cs_err *err);
+/* Before the loop runs. */
+void iked_nmi_attach(struct iked_nmi *n, const struct iked_nmi_env *env);
 /* Somebody may wait for this. */
 void iked_nmi_event(struct iked_nmi *n, const struct ike_event *ev);
 void iked_nmi_stop(struct iked_nmi *n);

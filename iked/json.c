@@ -62,9 +62,9 @@ static json_t *cookie(const uint8_t *bytes)
 static const char *p1_state(enum ike_p1_state state)
 {
 	static const char *const names[] = {
-		[IKE_P1_INIT] = "INIT",       [IKE_P1_WAIT_SA] = "WAIT SA",
-		[IKE_P1_IN_KE] = "IN KE",     [IKE_P1_WAIT_KE] = "WAIT KE",
-		[IKE_P1_DONE] = "DONE",       [IKE_P1_EXPIRED] = "EXPIRED",
+		[IKE_P1_INIT] = "INIT",   [IKE_P1_WAIT_SA] = "WAIT SA",
+		[IKE_P1_IN_KE] = "IN KE", [IKE_P1_WAIT_KE] = "WAIT KE",
+		[IKE_P1_DONE] = "DONE",   [IKE_P1_EXPIRED] = "EXPIRED",
 	};
 
 	return names[state];
@@ -185,7 +185,8 @@ static int set_range(json_t *o, const char *base, const char *prefix, const char
 	       json_object_set_new(o, range, upper ? address(&r->hi) : json_null());
 }
 
-/* Protection: HowToAuth to EncryptOutboundSpi. AH has no encryption, AEAD no algorithm of its own. */
+/* Protection: HowToAuth to EncryptOutboundSpi. AH has no encryption, AEAD no algorithm of its own.
+ */
 static int set_protection(json_t *o, const struct ike_p2_info *i)
 {
 	const struct ike_p2_suite *s = &i->suite;
@@ -372,10 +373,10 @@ static json_t *last_counters(const struct xf_counters *c)
 
 json_t *ike_json_record(const struct ike_record *r)
 {
-	json_t *o = json_pack("{s:s s:I s:o s:o}", "Event", ike_record_name(r->kind), "Time",
-			      (json_int_t)r->when.wall, "Intent",
-			      number_or_null((int64_t)r->intent), "Reason",
-			      text_or_null(r->reason));
+	json_t *o =
+		json_pack("{s:s s:I s:o s:o}", "Event", ike_record_name(r->kind), "Time",
+			  (json_int_t)r->when.wall, "Intent", number_or_null((int64_t)r->intent),
+			  "Reason", text_or_null(r->reason));
 	int bad = 0;
 
 	if (!o)

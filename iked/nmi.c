@@ -534,9 +534,9 @@ static json_t *pk_numbers(const struct ike_pk_pool *pool)
 
 	ike_pk_pool_stats(pool, &s);
 	return json_pack("{s:I s:I s:I s:I s:I s:I}", "jobs", (json_int_t)s.jobs, "failed",
-			 (json_int_t)s.failed, "ahead_made", (json_int_t)s.ahead_made,
-			 "ahead_used", (json_int_t)s.ahead_used, "under_way",
-			 (json_int_t)s.under_way, "ahead_ready", (json_int_t)s.ahead_ready);
+			 (json_int_t)s.failed, "ahead_made", (json_int_t)s.ahead_made, "ahead_used",
+			 (json_int_t)s.ahead_used, "under_way", (json_int_t)s.under_way,
+			 "ahead_ready", (json_int_t)s.ahead_ready);
 }
 
 static json_t *udp_numbers(const struct iked_nmi_env *env)
@@ -557,9 +557,9 @@ static json_t *udp_numbers(const struct iked_nmi_env *env)
 		sum.malformed += s->malformed;
 	}
 	return json_pack("{s:I s:I s:I s:I s:I s:I}", "received", (json_int_t)sum.received, "sent",
-			 (json_int_t)sum.sent, "batches", (json_int_t)sum.batches,
-			 "receive_errors", (json_int_t)sum.receive_errors, "send_errors",
-			 (json_int_t)sum.send_errors, "malformed", (json_int_t)sum.malformed);
+			 (json_int_t)sum.sent, "batches", (json_int_t)sum.batches, "receive_errors",
+			 (json_int_t)sum.receive_errors, "send_errors", (json_int_t)sum.send_errors,
+			 "malformed", (json_int_t)sum.malformed);
 }
 
 static json_t *nmi_numbers(const struct cs_nmi_stats *s)
@@ -574,11 +574,11 @@ static json_t *nmi_numbers(const struct cs_nmi_stats *s)
 
 static void statistics(struct iked_nmi *n, uint64_t ticket, const json_t *request)
 {
-	json_t *fields = json_pack(
-		"{s:o s:o s:o s:o s:o}", "statistics",
-		engine_numbers(ike_engine_stats(n->env.engine)), "nmi",
-		nmi_numbers(cs_nmi_stats(n->server)), "store", store_numbers(n->env.store),
-		"public_key", pk_numbers(n->env.pk), "udp", udp_numbers(&n->env));
+	json_t *fields = json_pack("{s:o s:o s:o s:o s:o}", "statistics",
+				   engine_numbers(ike_engine_stats(n->env.engine)), "nmi",
+				   nmi_numbers(cs_nmi_stats(n->server)), "store",
+				   store_numbers(n->env.store), "public_key", pk_numbers(n->env.pk),
+				   "udp", udp_numbers(&n->env));
 
 	(void)request;
 	if (fields)
@@ -657,22 +657,25 @@ static void handle(void *arg, struct cs_nmi_server *server, uint64_t ticket, uid
 	cs_nmi_error(server, ticket, CS_EINVAL, what ? "no such request" : "no request is named");
 }
 
-int iked_nmi_start(const struct iked_nmi_env *env, const char *path, struct iked_nmi **nmi,
-		   struct cs_err *err)
+int iked_nmi_open(uv_loop_t *loop, const char *path, struct iked_nmi **nmi, struct cs_err *err)
 {
 	struct iked_nmi *n = calloc(1, sizeof(*n));
 	int status;
 
 	if (!n)
 		return cs_fail(err, CS_ENOMEM, "out of memory");
-	n->env = *env;
-	status = cs_nmi_serve(env->loop, path, "iked", handle, n, &n->server, err);
+	status = cs_nmi_serve(loop, path, "iked", handle, n, &n->server, err);
 	if (status < 0) {
 		free(n);
 		return status;
 	}
 	*nmi = n;
 	return 0;
+}
+
+void iked_nmi_attach(struct iked_nmi *n, const struct iked_nmi_env *env)
+{
+	n->env = *env;
 }
 
 void iked_nmi_stop(struct iked_nmi *n)

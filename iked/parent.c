@@ -21,13 +21,13 @@
 
 #include "iked/iked.h"
 
-#define START_SECONDS   60    /* the starter waits so long for readiness */
-#define STABLE_MS       10000 /* a worker that lived so long is no reason to wait */
-#define BACKOFF_MIN_MS  250
-#define BACKOFF_MAX_MS  30000
-#define STOP_MS         8000
-#define KILL_WAIT_S     12
-#define LOCKED_MEMORY   (256u << 20) /* the worker's secrets are locked into memory */
+#define START_SECONDS  60    /* the starter waits so long for readiness */
+#define STABLE_MS      10000 /* a worker that lived so long is no reason to wait */
+#define BACKOFF_MIN_MS 250
+#define BACKOFF_MAX_MS 30000
+#define STOP_MS        8000
+#define KILL_WAIT_S    12
+#define LOCKED_MEMORY  (256u << 20) /* the worker's secrets are locked into memory */
 
 struct parent {
 	const struct iked_options *o;
@@ -101,11 +101,22 @@ static void ready(struct parent *p)
 
 /* ---- the worker ---- */
 
+/* As much as may be had: without the right to more it is what the starter's limit gives. */
+static void allow_locked_memory(void)
+{
+	struct rlimit limit, more = {LOCKED_MEMORY, LOCKED_MEMORY};
+
+	if (getrlimit(RLIMIT_MEMLOCK, &limit) < 0 || limit.rlim_cur >= LOCKED_MEMORY ||
+	    setrlimit(RLIMIT_MEMLOCK, &more) == 0)
+		return;
+	limit.rlim_cur = limit.rlim_max < LOCKED_MEMORY ? limit.rlim_max : LOCKED_MEMORY;
+	setrlimit(RLIMIT_MEMLOCK, &limit);
+}
+
 /* In the child. Moves what the worker needs to its fixed places; what else was open is closed. */
 static void become_worker(const struct parent *p, int link)
 {
 	const struct iked_options *o = p->o;
-	struct rlimit locked = {LOCKED_MEMORY, LOCKED_MEMORY};
 	const int from[] = {p->ports[0], p->ports[1], link};
 	const int to[] = {IKED_FD_IPV4, IKED_FD_IPV6, IKED_FD_PARENT};
 	char port[8], *argv[16];
@@ -122,7 +133,7 @@ static void become_worker(const struct parent *p, int link)
 	if (close_range(IKED_FD_FIRST_FREE, ~0u, 0) < 0)
 		_exit(IKED_EXIT_FAILED);
 	sigprocmask(SIG_SETMASK, &p->old_mask, NULL);
-	setrlimit(RLIMIT_MEMLOCK, &locked);
+	allow_locked_memory();
 	unsetenv("NOTIFY_SOCKET");
 	snprintf(port, sizeof(port), "%u", o->port);
 	argv[n++] = (char *)"iked";
@@ -331,7 +342,7 @@ static int prepare(struct parent *p, struct cs_err *err)
 	int status = iked_identity_find(o->user, &id, err);
 
 	if (status == 0)
-		status = iked_prepare_dirs(o->stack, &id, err);
+		status = iked_prepare_state(o->stack, &id, err);
 	if (status == 0 && daemon_pid_file_create() < 0)
 		status = cs_fail_errno(err, "cannot write %s", pid_path);
 	if (status < 0)
@@ -350,6 +361,15 @@ static int prepare(struct parent *p, struct cs_err *err)
 	return status == 0 ? start_worker(p, err) : status;
 }
 
+/* The worker cannot: the directory is root's. */
+static void remove_socket(const char *stack)
+{
+	char path[CS_PATH_MAX];
+
+	if (cs_run_path(stack, "iked.sock", path, NULL) == 0)
+		unlink(path);
+}
+
 /* In the daemon's own process, whether in the foreground or not. */
 static int serve(const struct iked_options *o)
 {
@@ -366,8 +386,10 @@ static int serve(const struct iked_options *o)
 	}
 	if (!p.was_ready && !o->foreground)
 		daemon_retval_send(p.exit);
-	if (p.has_pid_file)
+	if (p.has_pid_file) {
+		remove_socket(o->stack);
 		daemon_pid_file_remove();
+	}
 	return p.exit;
 }
 

@@ -100,15 +100,16 @@ static enum ike_done record(struct ike_engine *e, const struct ike_p2 *p2,
 		.kind = kind,
 		.when = e->now,
 		.intent = kind == IKE_REC_P2_UP || kind == IKE_REC_P2_FAILED ? p2->tx : 0,
-		.p1 = p2->p1 ? &p1 : NULL,
 		.p2 = &info,
 		.in = in,
 		.out = out,
 		.reason = reason,
 	};
 
-	if (p2->p1)
+	if (p2->p1) {
 		ike_p1_view(p2->p1, &p1);
+		rec.p1 = &p1;
+	}
 	ike_p2_view(p2, &info);
 	return e->ops.record(e->ctx, &rec, tx);
 }
@@ -116,7 +117,7 @@ static enum ike_done record(struct ike_engine *e, const struct ike_p2 *p2,
 void ike_p2_committed(struct ike_engine *e, struct ike_p2 *p2, int status)
 {
 	ike_table_remove(&e->txs, &p2->by_tx);
-	if (!p2->qm || p2->qm->committed)
+	if (!p2->qm)
 		return;
 	if (status) {
 		p2->qm->intended = false; /* the store does not have it, so it gets no result */
@@ -125,7 +126,6 @@ void ike_p2_committed(struct ike_engine *e, struct ike_p2 *p2, int status)
 			    cs_code_name((enum cs_code)status));
 		return;
 	}
-	p2->qm->committed = true;
 	if (p2->initiator)
 		ike_quick_init_commit(e, p2);
 	else

@@ -1,6 +1,7 @@
 /*
- * Public-key jobs on libuv's threads.  A key pair costs as much as a shared secret, so while nothing
- * is asked for, pairs are made ahead, one at a time: a job that comes meanwhile finds a thread free.
+ * Public-key jobs on libuv's threads.  A key pair costs as much as a shared secret, so while
+ * nothing is asked for, pairs are made ahead, one at a time: a job that comes meanwhile finds a
+ * thread free.
  */
 #include "iked/pk_pool.h"
 
@@ -129,7 +130,8 @@ enum ike_done ike_pk_pool_submit(struct ike_pk_pool *p, struct ike_pk_job *job)
 	rc = uv_queue_work(p->loop, &w->req, run, ran);
 	if (rc < 0) {
 		free(w);
-		job->status = cs_fail(&job->err, CS_ESYS, "cannot start a job: %s", uv_strerror(rc));
+		job->status =
+			cs_fail(&job->err, CS_ESYS, "cannot start a job: %s", uv_strerror(rc));
 		return IKE_DONE;
 	}
 	w->next = p->works;

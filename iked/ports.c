@@ -1,6 +1,6 @@
 /*
- * IKE's sockets: wildcard, so that an address that arrives later needs no bind, with packet info, so
- * that an answer leaves from the address that was asked, and past IPsec, so that IKE is never
+ * IKE's sockets: wildcard, so that an address that arrives later needs no bind, with packet info,
+ * so that an answer leaves from the address that was asked, and past IPsec, so that IKE is never
  * protected by what it is about to negotiate.
  */
 #include <errno.h>

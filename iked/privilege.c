@@ -1,6 +1,6 @@
 /*
- * What the worker may do: its own user, CAP_NET_ADMIN alone, no way to more, and the system calls of
- * its work.  The parent prepares the directories that it then needs.
+ * What the worker may do: its own user, CAP_NET_ADMIN alone, no way to more, and the system calls
+ * of its work.  The parent prepares the directories that it then needs.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -100,24 +100,13 @@ static int open_dir(const char *path, mode_t mode, gid_t gid, int *result, struc
 	return 0;
 }
 
-int iked_prepare_dirs(const char *stack, const struct iked_identity *id, struct cs_err *err)
+int iked_prepare_state(const char *stack, const struct iked_identity *id, struct cs_err *err)
 {
-	char run[CS_PATH_MAX], state[CS_PATH_MAX];
-	int fd, status;
+	char path[CS_PATH_MAX];
+	int fd = -1, status = cs_state_path(stack, NULL, path, err);
 
-	status = cs_run_path(stack, NULL, run, err);
 	if (status == 0)
-		status = cs_state_path(stack, NULL, state, err);
-	if (status == 0)
-		status = open_dir(run, 0775, id->gid, &fd, err);
-	if (status < 0)
-		return status;
-	/* One of another user would stay: the directory is sticky. */
-	if (unlinkat(fd, "iked.sock", 0) < 0 && errno != ENOENT)
-		status = cs_fail_errno(err, "cannot remove %s/iked.sock", run);
-	close(fd);
-	if (status == 0)
-		status = open_dir(state, 0770, id->gid, &fd, err);
+		status = open_dir(path, 0770, id->gid, &fd, err);
 	if (status < 0)
 		return status;
 	status = give_database(fd, "iked.db", id->uid, id->gid, id->uid, err);
@@ -126,13 +115,15 @@ int iked_prepare_dirs(const char *stack, const struct iked_identity *id, struct 
 	if (status == 0)
 		status = give_database(fd, "secrets.db", 0, id->gid, id->uid, err);
 	close(fd);
-	return status < 0 ? cs_err_prefix(err, "%s", state) : 0;
+	return status < 0 ? cs_err_prefix(err, "%s", path) : 0;
 }
 
 /* ---- privilege ---- */
 
 int iked_privilege_drop(const struct iked_identity *id, struct cs_err *err)
 {
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return cs_fail_errno(err, "cannot give up new privileges");
 #ifdef HAVE_CAPNG
 	int rc;
 
@@ -144,16 +135,17 @@ int iked_privilege_drop(const struct iked_identity *id, struct cs_err *err)
 	if (rc < 0)
 		return cs_fail(err, CS_ESYS, "cannot become user %s with CAP_NET_ADMIN alone (%d)",
 			       id->name, rc);
-#else
-	(void)id; /* without libcap-ng a user without any capability could not reach XFRM */
-#endif
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		return cs_fail_errno(err, "cannot give up new privileges");
 	return 0;
+#else
+	/* As another user it would have no capability at all, and could not reach XFRM. */
+	(void)id;
+	return cs_fail(err, CS_EUNSUPPORTED, "built without libcap-ng");
+#endif
 }
 
 #ifdef HAVE_SECCOMP
 /* What libuv, sqlite, netlink, the sockets, libgcrypt and the C library ask for. */
+/* clang-format off */
 static const int allowed[] = {
 	/* files: sqlite, time zone, logging */
 	SCMP_SYS(read), SCMP_SYS(readv), SCMP_SYS(pread64), SCMP_SYS(write), SCMP_SYS(writev),
@@ -184,10 +176,11 @@ static const int allowed[] = {
 	SCMP_SYS(getppid), SCMP_SYS(getuid), SCMP_SYS(geteuid), SCMP_SYS(getgid),
 	SCMP_SYS(getegid), SCMP_SYS(sched_yield), SCMP_SYS(sched_getaffinity),
 	SCMP_SYS(sched_setaffinity), SCMP_SYS(sysinfo), SCMP_SYS(uname), SCMP_SYS(prlimit64),
-	SCMP_SYS(getrlimit), SCMP_SYS(getrusage), SCMP_SYS(rt_sigaction),
-	SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn), SCMP_SYS(sigaltstack), SCMP_SYS(tgkill),
-	SCMP_SYS(restart_syscall), SCMP_SYS(membarrier), SCMP_SYS(prctl),
+	SCMP_SYS(getrlimit), SCMP_SYS(getrusage), SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask),
+	SCMP_SYS(rt_sigreturn), SCMP_SYS(sigaltstack), SCMP_SYS(tgkill), SCMP_SYS(restart_syscall),
+	SCMP_SYS(membarrier), SCMP_SYS(prctl),
 };
+/* clang-format on */
 #endif
 
 int iked_filter_calls(struct cs_err *err)

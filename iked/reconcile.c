@@ -1,7 +1,7 @@
 /*
  * What a worker before us left.  Phase 1 keys died with it, so its SAs could neither be refreshed
- * nor deleted at the peer: they are taken out of the kernel, and the audit trail gets what it lacks.
- * Other programs' SAs and policies are told by their reqid and never touched.
+ * nor deleted at the peer: they are taken out of the kernel, and the audit trail gets what it
+ * lacks. Other programs' SAs and policies are told by their reqid and never touched.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /*
- * The commit gate.  Records are copied into a queue; the writer thread takes all that is there as one
- * transaction and hands the completions back by an async handle.  While the database cannot be
+ * The commit gate.  Records are copied into a queue; the writer thread takes all that is there as
+ * one transaction and hands the completions back by an async handle.  While the database cannot be
  * written, the configured choice decides whether completions wait or go on and the loss is counted.
  */
 #include "iked/store.h"
@@ -295,7 +295,9 @@ static enum ike_db_fault write_group(struct ike_store *s, const struct list *gro
 /* Waits with the back-off of this try; returns early when the store is being closed. */
 static void back_off(struct ike_store *s, unsigned try)
 {
-	uint64_t ms = try < 8 ? (uint64_t)BACKOFF_MIN_MS << try : BACKOFF_MAX_MS;
+	uint64_t ms = try < 8 ? (uint64_t)BACKOFF_MIN_MS <<
+	try : BACKOFF_MAX_MS
+		;
 	uint64_t now = uv_hrtime(), until;
 	bool closing;
 

@@ -21,10 +21,10 @@ typedef void ike_committed_fn(void *arg, uint64_t tx, int status);
 int ike_store_open(uv_loop_t *loop, const char *path, enum ike_stuck stuck, ike_committed_fn *fn,
 		   void *arg, struct ike_store **store, struct cs_err *err);
 /*
- * Never blocks.  Everything that rec points to is copied.  What comes of it is told by the callback,
- * once for each transaction number, never from within this call: 0 when it is durable (or counted
- * as lost, with IKE_STUCK_GO_ON), CS_ELIMIT when too much waits already, CS_ENOMEM, CS_ESTORE when
- * the database takes other records but not this one.
+ * Never blocks.  Everything that rec points to is copied.  What comes of it is told by the
+ * callback, once for each transaction number, never from within this call: 0 when it is durable (or
+ * counted as lost, with IKE_STUCK_GO_ON), CS_ELIMIT when too much waits already, CS_ENOMEM,
+ * CS_ESTORE when the database takes other records but not this one.
  */
 uint64_t ike_store_record(struct ike_store *s, const struct ike_record *rec);
 /*

@@ -5,7 +5,6 @@
  */
 #include "iked/store_schema.h"
 
-#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,7 +60,8 @@ static const char schema[] =
 	" tx INTEGER PRIMARY KEY, time INTEGER NOT NULL,"
 	" tunnel INTEGER NOT NULL, generation INTEGER NOT NULL) STRICT;"
 
-	/* subtype: the SMF 119 subtype of iked's own record; the stack's (77, 78) come of the same row. */
+	/* subtype: the SMF 119 subtype of iked's own record; the stack's (77, 78) come of the same
+	   row. */
 	"CREATE TABLE outbox ("
 	" id INTEGER PRIMARY KEY, time INTEGER NOT NULL,"
 	" kind TEXT NOT NULL, subtype INTEGER NOT NULL,"
@@ -69,18 +69,6 @@ static const char schema[] =
 	" intent INTEGER, payload TEXT NOT NULL,"
 	" acknowledged INTEGER NOT NULL DEFAULT 0) STRICT;"
 	"CREATE UNIQUE INDEX outbox_intent ON outbox (intent) WHERE intent IS NOT NULL;";
-
-enum statement {
-	PUT_P1,
-	DROP_P1,
-	PUT_P2,
-	DROP_P2,
-	PUT_INTENT,
-	DROP_INTENT,
-	PUT_OUTBOX,
-	PUT_COUNTERS,
-	N_STATEMENTS
-};
 
 static const char *const sql[N_STATEMENTS] = {
 	[PUT_P1] = "INSERT OR REPLACE INTO p1 VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,"
@@ -95,16 +83,6 @@ static const char *const sql[N_STATEMENTS] = {
 		       "intent,payload) VALUES (?,?,?,?,?,?,?,?)",
 	[PUT_COUNTERS] = "UPDATE counters SET last_tx=max(last_tx,?),"
 			 " last_tunnel=max(last_tunnel,?)",
-};
-
-struct ike_db {
-	sqlite3 *handle;
-	sqlite3_stmt *statements[N_STATEMENTS];
-	char path[256];
-	dev_t device; /* of the file that is open, and what it was at least */
-	ino_t inode;
-	off_t size;
-	uint32_t last_tunnel; /* of the transaction under way */
 };
 
 static enum ike_db_fault fault(struct ike_db *db, int rc, const char *doing, struct cs_err *err)
@@ -225,8 +203,8 @@ int ike_db_open(const char *path, bool read_only, struct ike_db **result, struct
 	for (unsigned i = 0; i < N_STATEMENTS && !read_only; i++)
 		if (sqlite3_prepare_v3(db->handle, sql[i], -1, SQLITE_PREPARE_PERSISTENT,
 				       &db->statements[i], NULL) != SQLITE_OK) {
-			status = cs_fail(err, CS_ESTORE, "%s: %s", path,
-					 sqlite3_errmsg(db->handle));
+			status =
+				cs_fail(err, CS_ESTORE, "%s: %s", path, sqlite3_errmsg(db->handle));
 			goto fail;
 		}
 	*result = db;
@@ -254,7 +232,7 @@ struct binder {
 	int at, rc;
 };
 
-static struct binder start(struct ike_db *db, enum statement s)
+static struct binder start(struct ike_db *db, enum ike_db_statement s)
 {
 	sqlite3_reset(db->statements[s]);
 	sqlite3_clear_bindings(db->statements[s]);
@@ -396,7 +374,7 @@ static enum ike_db_fault put_p2(struct ike_db *db, const struct ike_p2_info *i, 
 	return step(db, &b, "cannot store phase 2", err);
 }
 
-static enum ike_db_fault drop(struct ike_db *db, enum statement s, uint32_t tunnel,
+static enum ike_db_fault drop(struct ike_db *db, enum ike_db_statement s, uint32_t tunnel,
 			      uint32_t generation, struct cs_err *err)
 {
 	struct binder b = start(db, s);
@@ -533,9 +511,9 @@ enum ike_db_fault ike_db_write(struct ike_db *db, uint64_t tx, const struct ike_
 enum ike_db_fault ike_db_write_loss(struct ike_db *db, uint64_t tx, uint64_t lost, int64_t since,
 				    int64_t until, struct cs_err *err)
 {
-	json_t *payload = json_pack("{s:s s:I s:I s:I}", "Event", "LOSS", "Records",
-				    (json_int_t)lost, "From", (json_int_t)since, "To",
-				    (json_int_t)until);
+	json_t *payload =
+		json_pack("{s:s s:I s:I s:I}", "Event", "LOSS", "Records", (json_int_t)lost, "From",
+			  (json_int_t)since, "To", (json_int_t)until);
 
 	return put_outbox(db, tx, until, "LOSS", 0, "", 0, 0, payload, err);
 }
@@ -562,222 +540,4 @@ void ike_db_rollback(struct ike_db *db)
 {
 	if (!sqlite3_get_autocommit(db->handle))
 		sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
-}
-
-/* ---- reading ---- */
-
-static sqlite3_stmt *query(struct ike_db *db, const char *text, struct cs_err *err)
-{
-	sqlite3_stmt *st = NULL;
-
-	if (sqlite3_prepare_v2(db->handle, text, -1, &st, NULL) == SQLITE_OK)
-		return st;
-	cs_fail(err, CS_ESTORE, "%s: %s", db->path, sqlite3_errmsg(db->handle));
-	return NULL;
-}
-
-int ike_db_last(struct ike_db *db, uint64_t *last_tx, uint32_t *last_tunnel, struct cs_err *err)
-{
-	sqlite3_stmt *st = query(db, "SELECT last_tx, last_tunnel FROM counters", err);
-	int status = 0;
-
-	if (!st)
-		return CS_ESTORE;
-	if (sqlite3_step(st) == SQLITE_ROW) {
-		*last_tx = (uint64_t)sqlite3_column_int64(st, 0);
-		*last_tunnel = (uint32_t)sqlite3_column_int64(st, 1);
-	} else {
-		status = cs_fail(err, CS_ESTORE, "%s: the counters cannot be read", db->path);
-	}
-	sqlite3_finalize(st);
-	return status;
-}
-
-/* Takes columns in order; what does not parse sets bad, and the row is skipped by the caller. */
-struct row {
-	sqlite3_stmt *st;
-	int at;
-	bool bad;
-};
-
-static int64_t get_int(struct row *r)
-{
-	return sqlite3_column_int64(r->st, r->at++);
-}
-
-static const char *get_text(struct row *r)
-{
-	const unsigned char *text = sqlite3_column_text(r->st, r->at++);
-
-	return text ? (const char *)text : "";
-}
-
-static void get_id(struct row *r, char id[static IKE_ID_TEXT])
-{
-	snprintf(id, IKE_ID_TEXT, "%s", get_text(r));
-}
-
-static struct cs_addr get_addr(struct row *r)
-{
-	struct cs_addr a = {0};
-	const char *text = get_text(r);
-
-	if (*text && cs_addr_parse(text, &a, NULL) < 0)
-		r->bad = true;
-	return a;
-}
-
-static struct cs_range get_range(struct row *r)
-{
-	struct cs_range range = {{0}, {0}};
-	const char *text = get_text(r);
-
-	if (*text && cs_range_parse(text, &range, NULL) < 0)
-		r->bad = true;
-	return range;
-}
-
-static void get_cookie(struct row *r, uint8_t cookie[static ISA_COOKIE_LEN])
-{
-	const void *blob = sqlite3_column_blob(r->st, r->at);
-
-	if (sqlite3_column_bytes(r->st, r->at) == ISA_COOKIE_LEN && blob)
-		memcpy(cookie, blob, ISA_COOKIE_LEN);
-	else
-		r->bad = true;
-	r->at++;
-}
-
-static void get_p1(struct row *r, struct ike_p1_info *i)
-{
-	unsigned cipher;
-
-	i->state = IKE_P1_DONE;
-	i->tunnel = (uint32_t)get_int(r);
-	i->generation = (uint32_t)get_int(r);
-	i->initiator = get_int(r) != 0;
-	i->mode = get_int(r) == POL_MODE_AGGRESSIVE ? POL_MODE_AGGRESSIVE : POL_MODE_MAIN;
-	i->rule = get_text(r);
-	i->action = get_text(r);
-	i->instance = (uint32_t)get_int(r);
-	i->local.addr = get_addr(r);
-	i->local.port = (uint16_t)get_int(r);
-	i->remote.addr = get_addr(r);
-	i->remote.port = (uint16_t)get_int(r);
-	i->local_id_type = (uint8_t)get_int(r);
-	get_id(r, i->local_id);
-	i->remote_id_type = (uint8_t)get_int(r);
-	get_id(r, i->remote_id);
-	cipher = (unsigned)get_int(r);
-	i->suite.cipher = cs_cipher_by_ike(cipher, (unsigned)get_int(r));
-	i->suite.hash = cs_hash_by_ike((unsigned)get_int(r));
-	i->suite.group = cs_group_by_number((unsigned)get_int(r));
-	i->suite.auth = (uint16_t)get_int(r);
-	get_cookie(r, i->icookie);
-	get_cookie(r, i->rcookie);
-	i->established = get_int(r);
-	i->refresh = get_int(r);
-	i->expires = get_int(r);
-	i->lifetime = (uint32_t)get_int(r);
-	i->lifesize = (uint32_t)get_int(r);
-	i->allow_nat = get_int(r) != 0;
-}
-
-static void get_p2(struct row *r, struct ike_p2_info *i, uint64_t *intent)
-{
-	unsigned cipher;
-
-	i->tunnel = (uint32_t)get_int(r);
-	i->generation = (uint32_t)get_int(r);
-	i->parent = (uint32_t)get_int(r);
-	i->state = get_int(r) ? IKE_P2_DONE : IKE_P2_KEP;
-	*intent = (uint64_t)get_int(r);
-	i->initiator = get_int(r) != 0;
-	i->activation = (enum ike_activation)get_int(r);
-	i->rule = get_text(r);
-	i->action = get_text(r);
-	i->local_rule = get_text(r);
-	i->rule_id = (uint16_t)get_int(r);
-	i->reqid = (uint32_t)get_int(r);
-	i->instance = (uint32_t)get_int(r);
-	i->suite.protocol = get_int(r) == POL_AH ? POL_AH : POL_ESP;
-	cipher = (unsigned)get_int(r);
-	i->suite.cipher = cs_cipher_by_esp(cipher, (unsigned)get_int(r));
-	i->suite.integ = cs_integ_by_esp((unsigned)get_int(r));
-	i->suite.encap = get_int(r) == POL_TUNNEL ? POL_TUNNEL : POL_TRANSPORT;
-	i->pfs_group = (uint16_t)get_int(r);
-	i->suite.group = i->pfs_group;
-	i->local = get_addr(r);
-	i->remote = get_addr(r);
-	i->selector.local = get_range(r);
-	i->selector.remote = get_range(r);
-	i->selector.proto = (uint8_t)get_int(r);
-	i->selector.local_port = (uint16_t)get_int(r);
-	i->selector.remote_port = (uint16_t)get_int(r);
-	i->spi_in = (uint32_t)get_int(r);
-	i->spi_out = (uint32_t)get_int(r);
-	i->installed = get_int(r);
-	i->refresh = get_int(r);
-	i->expires = get_int(r);
-	i->vpn_expires = get_int(r);
-	i->lifetime = (uint32_t)get_int(r);
-	i->lifesize = (uint32_t)get_int(r);
-	i->passthrough_df = get_int(r) != 0;
-	i->passthrough_dscp = get_int(r) != 0;
-}
-
-static int end(struct ike_db *db, sqlite3_stmt *st, int rc, unsigned bad, struct cs_err *err)
-{
-	int status = 0;
-
-	if (rc != SQLITE_DONE)
-		status = cs_fail(err, CS_ESTORE, "%s: %s", db->path, sqlite3_errmsg(db->handle));
-	else if (bad)
-		status = cs_fail(err, CS_ESTORE, "%s: %u rows of the SA cache cannot be understood",
-				 db->path, bad);
-	sqlite3_finalize(st);
-	return status;
-}
-
-int ike_db_each_p1(struct ike_db *db, ike_cached_p1_fn *fn, void *arg, struct cs_err *err)
-{
-	sqlite3_stmt *st = query(db, "SELECT * FROM p1", err);
-	unsigned bad = 0;
-	int rc;
-
-	if (!st)
-		return CS_ESTORE;
-	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
-		struct ike_p1_info info = {0};
-		struct row row = {st, 0, false};
-
-		get_p1(&row, &info);
-		if (row.bad)
-			bad++;
-		else
-			fn(arg, &info);
-	}
-	return end(db, st, rc, bad, err);
-}
-
-int ike_db_each_p2(struct ike_db *db, ike_cached_fn *fn, void *arg, struct cs_err *err)
-{
-	sqlite3_stmt *st = query(db, "SELECT * FROM p2", err);
-	unsigned bad = 0;
-	int rc;
-
-	if (!st)
-		return CS_ESTORE;
-	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
-		struct ike_p2_info info = {0};
-		struct row row = {st, 0, false};
-		uint64_t intent = 0;
-
-		get_p2(&row, &info, &intent);
-		if (row.bad)
-			bad++;
-		else
-			fn(arg, &info, intent != 0, intent);
-	}
-	return end(db, st, rc, bad, err);
 }

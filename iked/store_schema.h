@@ -5,9 +5,32 @@
 #ifndef IKE_STORE_SCHEMA_H
 #define IKE_STORE_SCHEMA_H
 
+#include <sqlite3.h>
+#include <sys/types.h>
+
 #include "iked/store.h"
 
-struct ike_db;
+enum ike_db_statement {
+	PUT_P1,
+	DROP_P1,
+	PUT_P2,
+	DROP_P2,
+	PUT_INTENT,
+	DROP_INTENT,
+	PUT_OUTBOX,
+	PUT_COUNTERS,
+	N_STATEMENTS
+};
+
+struct ike_db {
+	sqlite3 *handle;
+	sqlite3_stmt *statements[N_STATEMENTS];
+	char path[256];
+	dev_t device; /* of the file that is open, and what it was at least */
+	ino_t inode;
+	off_t size;
+	uint32_t last_tunnel; /* of the transaction under way */
+};
 
 /* What went wrong decides who is at fault: the record, or the database as a whole. */
 enum ike_db_fault { IKE_DB_OK, IKE_DB_RECORD, IKE_DB_STUCK };

@@ -18,7 +18,8 @@
 
 #define ARENA_BYTES    (192u << 20) /* secrets; it grows as far as this */
 #define POLICY_POLL_MS 1000
-#define STOP_DELAY_MS  50 /* so that who asked for the end gets the answer */
+#define RESYNC_MS      1000 /* until a dump that failed is tried again */
+#define STOP_DELAY_MS  50   /* so that who asked for the end gets the answer */
 
 struct worker {
 	const struct iked_options *o;
@@ -33,7 +34,7 @@ struct worker {
 	struct iked_udp *udp[2];
 	struct iked_nmi *nmi;
 	uv_poll_t events_poll, parent_poll;
-	uv_timer_t deadline, policy_poll, stop_delay;
+	uv_timer_t deadline, policy_poll, stop_delay, resync;
 	uv_prepare_t prepare;
 	uv_signal_t term, hup;
 	uint64_t armed; /* the deadline that the timer stands for */
@@ -236,29 +237,33 @@ static int on_resync_sa(void *arg, const struct xf_sa *sa, const struct xf_count
 	return 0;
 }
 
+static void on_resync(uv_timer_t *timer);
+
 /*
- * The kernel had no room for its events.  A dump that fails must not end in "gone": the engine would
- * take every SA that was not shown for lost.
+ * The kernel had no room for its events.  A dump that fails must not end in "gone": the engine
+ * would take every SA that was not shown for lost.
  */
 static void on_overrun(void *arg)
 {
 	struct worker *w = arg;
 	struct resync r = {w->engine, 0};
 	struct cs_err err;
-	int status = 0;
 
+	if (w->stopping)
+		return;
 	ike_engine_resync_begin(w->engine);
-	for (unsigned try = 0; try < 3; try++) {
-		status = xf_sa_dump(w->kernel, on_resync_sa, &r, &err);
-		if (status == 0)
-			break;
-	}
-	if (status < 0) {
+	if (xf_sa_dump(w->kernel, on_resync_sa, &r, &err) < 0) {
 		cs_log(CS_NOCTX, CSM_RESYNC_FAILED, err.text);
+		uv_timer_start(&w->resync, on_resync, RESYNC_MS, 0);
 		return;
 	}
 	ike_engine_resync_end(w->engine, iked_now());
 	cs_log(CS_NOCTX, CSM_RESYNC, r.n);
+}
+
+static void on_resync(uv_timer_t *timer)
+{
+	on_overrun(timer->data);
 }
 
 static void on_kernel_event(uv_poll_t *poll, int status, int events)
@@ -313,7 +318,7 @@ static int load_policy(struct worker *w, struct cs_err *err)
 	struct pol_store *store = NULL;
 	struct pol_policy *policy;
 	char dir[CS_PATH_MAX];
-	uint64_t generation;
+	uint64_t generation = 0;
 	int status;
 
 	status = cs_state_path(w->o->stack, NULL, dir, err);
@@ -414,6 +419,7 @@ static void close_handles(struct worker *w)
 		(uv_handle_t *)&w->deadline,    (uv_handle_t *)&w->policy_poll,
 		(uv_handle_t *)&w->stop_delay,  (uv_handle_t *)&w->prepare,
 		(uv_handle_t *)&w->term,        (uv_handle_t *)&w->hup,
+		(uv_handle_t *)&w->resync,
 	};
 
 	for (unsigned i = 0; i < sizeof(handles) / sizeof(*handles); i++)
@@ -492,7 +498,7 @@ static void set_log_level(unsigned level)
 static int prepare_process(struct worker *w, struct cs_err *err)
 {
 	const struct iked_options *o = w->o;
-	char threads[12];
+	char threads[12], path[CS_PATH_MAX];
 	int status;
 
 	signal(SIGPIPE, SIG_IGN);
@@ -510,9 +516,18 @@ static int prepare_process(struct worker *w, struct cs_err *err)
 	}
 	status = ike_arena_init(ARENA_BYTES, err);
 	if (status == 0)
+		status = cs_run_path(o->stack, "iked.sock", path, err);
+	if (status == 0)
+		status = iked_nmi_open(&w->loop, path, &w->nmi, err);
+	if (status == 0)
 		status = iked_identity_find(o->user, &w->id, err);
 	if (status == 0)
 		status = iked_privilege_drop(&w->id, err);
+	if (status == CS_EUNSUPPORTED) {
+		cs_log(CS_NOCTX, CSM_NO_DROP, err->text);
+		strcpy(w->id.name, "root");
+		status = 0;
+	}
 	/* Read by libuv with the first job. */
 	snprintf(threads, sizeof(threads), "%u", uv_available_parallelism());
 	setenv("UV_THREADPOOL_SIZE", threads, 0);
@@ -587,11 +602,12 @@ static int start_handles(struct worker *w, struct cs_err *err)
 	uv_timer_init(&w->loop, &w->deadline);
 	uv_timer_init(&w->loop, &w->policy_poll);
 	uv_timer_init(&w->loop, &w->stop_delay);
+	uv_timer_init(&w->loop, &w->resync);
 	uv_prepare_init(&w->loop, &w->prepare);
 	uv_signal_init(&w->loop, &w->term);
 	uv_signal_init(&w->loop, &w->hup);
 	w->events_poll.data = w->parent_poll.data = w->deadline.data = w->policy_poll.data = w;
-	w->stop_delay.data = w->prepare.data = w->term.data = w->hup.data = w;
+	w->resync.data = w->stop_delay.data = w->prepare.data = w->term.data = w->hup.data = w;
 	w->armed = UINT64_MAX;
 	uv_poll_start(&w->events_poll, UV_READABLE, on_kernel_event);
 	uv_poll_start(&w->parent_poll, UV_READABLE | UV_DISCONNECT, on_parent);
@@ -601,7 +617,7 @@ static int start_handles(struct worker *w, struct cs_err *err)
 	return 0;
 }
 
-static int open_nmi(struct worker *w, struct cs_err *err)
+static void attach_nmi(struct worker *w)
 {
 	const struct iked_nmi_env env = {
 		.loop = &w->loop,
@@ -616,10 +632,8 @@ static int open_nmi(struct worker *w, struct cs_err *err)
 		.policy = policy_in_force,
 		.arg = w,
 	};
-	char path[CS_PATH_MAX];
-	int status = cs_run_path(w->o->stack, "iked.sock", path, err);
 
-	return status < 0 ? status : iked_nmi_start(&env, path, &w->nmi, err);
+	iked_nmi_attach(w->nmi, &env);
 }
 
 static int start(struct worker *w, struct cs_err *err)
@@ -637,10 +651,9 @@ static int start(struct worker *w, struct cs_err *err)
 		status = start_handles(w, err);
 	if (status == 0)
 		status = open_ports(w, err);
-	if (status == 0)
-		status = open_nmi(w, err);
 	if (status < 0)
 		return status;
+	attach_nmi(w);
 	if (iked_filter_calls(&filter) < 0)
 		cs_log(CS_NOCTX, CSM_NO_FILTER, filter.text);
 	first_policy(w);

@@ -10,3 +10,8 @@ policy_pagent_SOURCES = \
 policy_pagent_CFLAGS = $(AM_CFLAGS) $(UV_CFLAGS) $(JANSSON_CFLAGS) $(DAEMON_CFLAGS) $(SQLITE_CFLAGS)
 policy_pagent_LDADD = $(XFRM_LIBS) $(POLICY_LIBS)
 dist_man_MANS += man/pagent.8
+
+check_PROGRAMS += tests/unit/test_pagent
+tests_unit_test_pagent_SOURCES = tests/unit/test_pagent.c
+tests_unit_test_pagent_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(UV_CFLAGS) $(JANSSON_CFLAGS)
+tests_unit_test_pagent_LDADD = $(XFRM_LIBS) $(POLICY_LIBS) $(CHECK_LIBS)

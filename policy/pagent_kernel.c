@@ -158,7 +158,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 	uv_poll_stop(poll);
 }
 
-/* ---- time conditions ---- */
+/* ---- every minute: time conditions, and a look at what is there ---- */
 
 static void on_minute(uv_timer_t *timer)
 {
@@ -170,8 +170,8 @@ static void on_minute(uv_timer_t *timer)
 	uv_timer_start(timer, on_minute, (uint64_t)(MINUTE - time(NULL) % MINUTE) * 1000, 0);
 	if (!p->policy || !p->in_kernel)
 		return;
-	if (!uv_is_active((uv_handle_t *)&p->poll))
-		on_ruleset(p);
+	/* Nobody tells of SPD entries that another tool removed. */
+	on_ruleset(p);
 	now = calloc(p->policy->n_rules + 1u, sizeof(*now));
 	if (now && times_changed(p, now)) {
 		cs_log(CS_NOCTX, CSM_PA_TIMES, gen(p));

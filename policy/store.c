@@ -171,7 +171,7 @@ static int is_in_force(const struct pol_store *store, const struct pol_policy *p
 		       const uint8_t *digest, uint64_t *generation, uint16_t *ids, bool *same,
 		       struct cs_err *err)
 {
-	uint8_t stored[POL_HASH_LEN];
+	uint8_t stored[POL_HASH_LEN] = {0};
 	bool found = false;
 	int rc = in_force(store, generation, &found, err);
 

@@ -132,7 +132,11 @@ int pol_db_number(const struct pol_db *db, const char *sql, int64_t *number, boo
 
 /* ---- opening ---- */
 
-/* The files belong to the directory's group: so the administrator says who reads them. */
+/*
+ * The files belong to the directory's group: so the administrator says who reads them.  Where that
+ * group may make files in the directory, its sticky bit keeps it from replacing ours; and because
+ * the journal is always there, nobody can put one of his own, which sqlite would play back.
+ */
 static int make_file(const char *dir, const char *path, struct cs_err *err)
 {
 	struct stat st, parent;
@@ -146,8 +150,10 @@ static int make_file(const char *dir, const char *path, struct cs_err *err)
 		close(fd);
 	if (lstat(path, &st) < 0 || stat(dir, &parent) < 0)
 		return cs_fail_errno(err, "cannot look at %s", path);
-	if (!S_ISREG(st.st_mode))
+	if (!S_ISREG(st.st_mode) || st.st_nlink != 1)
 		return cs_fail(err, CS_ESTORE, "%s is not a plain file", path);
+	if (st.st_uid != geteuid())
+		return cs_fail(err, CS_ESTORE, "%s belongs to user %u", path, (unsigned)st.st_uid);
 	if (made && st.st_gid != parent.st_gid && lchown(path, (uid_t)-1, parent.st_gid) < 0)
 		return cs_fail_errno(err, "cannot give %s to the group of its directory", path);
 	if ((st.st_mode & 07777) != MODE && chmod(path, MODE) < 0)
@@ -246,7 +252,7 @@ static int connect_db(const char *path, bool write, struct pol_db *db, struct cs
 	/* EXTRA: a commit stays a commit after a power cut, so the two stay in their order. */
 	return pol_db_exec(db,
 			   write ? "PRAGMA temp_store = MEMORY; PRAGMA secure_delete = ON;"
-				   "PRAGMA journal_mode = DELETE; PRAGMA synchronous = EXTRA"
+				   "PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = EXTRA"
 				 : "PRAGMA temp_store = MEMORY",
 			   err);
 }
@@ -255,14 +261,17 @@ int pol_db_open(const char *statedir, bool secrets, bool write, struct pol_db *d
 		struct cs_err *err)
 {
 	const struct kind *kind = &kinds[secrets];
-	char path[CS_PATH_MAX];
-	int n = snprintf(path, sizeof(path), "%s/%s", statedir, kind->leaf), rc;
+	char path[CS_PATH_MAX], journal[CS_PATH_MAX];
+	int n = snprintf(journal, sizeof(journal), "%s/%s-journal", statedir, kind->leaf), rc;
 
 	db->name = kind->leaf;
-	if (n < 0 || n >= (int)sizeof(path))
+	if (n < 0 || n >= (int)sizeof(journal))
 		return cs_fail(err, CS_EINVAL, "the path of %s is too long", kind->leaf);
+	snprintf(path, sizeof(path), "%s/%s", statedir, kind->leaf);
 	if (write) {
 		rc = make_file(statedir, path, err);
+		if (rc == 0)
+			rc = make_file(statedir, journal, err);
 		if (rc < 0)
 			return rc;
 	} else if (access(path, R_OK) < 0) {

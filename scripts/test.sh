@@ -42,11 +42,12 @@ run_units() {
 	# shellcheck disable=SC2016 # $(TESTS) is make's
 	mapfile -t tests < <(make -s -C "$build/asan" --no-print-directory \
 		--eval 'list-tests: ; @printf "%s\n" $(TESTS)' list-tests)
-	make_in "$build/asan" "Building the tests" make-tests "${tests[@]}" \
+	make_in "$build/asan" "Building the tests" make-tests "${tests[@]/%*.sh/}" \
 		"$KAT_PROGRAM" "$SIM_PROGRAM" "$FUZZ_PROGRAM"
 	for t in "${tests[@]}"; do
 		case $t in
 		"$KAT_PROGRAM" | "$SIM_PROGRAM" | "$FUZZ_PROGRAM") ;; # have sections of their own
+		*.sh) check "${t#tests/}" in_dir "$build/asan" env srcdir="$top" "$top/$t" ;;
 		*) check "${t#tests/}" "$build/asan/$t" ;;
 		esac
 	done
@@ -64,10 +65,10 @@ run_lab() {
 }
 
 run_tests() {
-	local full=() seed scenarios=10000 mutations=100000
+	local full=() seed scenarios=10000 mutations=1000000
 	case ${1:-} in
 	'') ;;
-	--full) full=(--full) scenarios=100000 mutations=1000000 ;;
+	--full) full=(--full) scenarios=100000 mutations=10000000 ;;
 	*) die "test takes --full or nothing" ;;
 	esac
 	need_packages "${BUILD_PACKAGES[@]}" "${LAB_PACKAGES[@]}" "${PEER_PACKAGES[@]}" \

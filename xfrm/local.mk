@@ -14,8 +14,16 @@ libxfrm_a_SOURCES = \
 	xfrm/spd.c \
 	xfrm/xfrm.h
 libxfrm_a_CFLAGS = $(AM_CFLAGS) $(MNL_CFLAGS) $(NFTABLES_CFLAGS) $(JANSSON_CFLAGS)
-XFRM_LIBS = libxfrm.a $(NFTABLES_LIBS) $(MNL_LIBS) $(JANSSON_LIBS)
+XFRM_LIBS = libxfrm.a libpolicy.a $(NFTABLES_LIBS) $(MNL_LIBS) $(JANSSON_LIBS)
 
 noinst_PROGRAMS += tests/lab/xfrm_lab
 tests_lab_xfrm_lab_SOURCES = tests/lab/xfrm_lab.c
-tests_lab_xfrm_lab_LDADD = $(XFRM_LIBS) $(POLICY_LIBS) $(COMMON_LIBS)
+tests_lab_xfrm_lab_LDADD = $(XFRM_LIBS) $(POLICY_LIBS)
+
+check_PROGRAMS += tests/unit/test_nft tests/unit/test_xfrm
+tests_unit_test_nft_SOURCES = tests/unit/test_nft.c
+tests_unit_test_nft_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(MNL_CFLAGS)
+tests_unit_test_nft_LDADD = $(XFRM_LIBS) $(POLICY_LIBS) $(CHECK_LIBS)
+tests_unit_test_xfrm_SOURCES = tests/unit/test_xfrm.c
+tests_unit_test_xfrm_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_xfrm_LDADD = $(XFRM_LIBS) $(POLICY_LIBS) $(CHECK_LIBS)

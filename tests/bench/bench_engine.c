@@ -391,8 +391,8 @@ static void memory(unsigned n, bool hub_initiates)
 
 int main(int argc, char **argv)
 {
-	unsigned n = argc > 1 ? (unsigned)atoi(argv[1]) : 200;
-	unsigned pairs = argc > 2 ? (unsigned)atoi(argv[2]) : 10000;
+	unsigned n = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 200;
+	unsigned pairs = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 10000;
 	struct cs_err err;
 
 	if (!n || pairs > 60000) {

@@ -4,6 +4,9 @@
  *
  *   permit TCP port 80, deny TCP port 23, protect everything else between LOCAL and REMOTE, and
  *   permit everything between LOCAL and any other address.
+ *
+ * For a gateway LOCAL is the network behind it. A filter list looks at a forwarded packet twice, so
+ * its clear side has rules of its own: in from LOCAL, out to LOCAL.
  */
 #include <inttypes.h>
 #include <netinet/in.h>
@@ -26,8 +29,8 @@ static int fail(const struct cs_err *err)
 
 struct lab_policy {
 	struct pol_policy policy;
-	struct pol_filter_rule rules[4];
-	struct pol_service tcp80, tcp23, everything;
+	struct pol_filter_rule rules[6];
+	struct pol_service tcp80, tcp23, everything, arrives, leaves;
 	struct cs_range local[2], remote[2], all[2];
 };
 
@@ -95,12 +98,17 @@ static int build(struct lab_policy *l, char **args, int n, struct cs_err *err)
 		turn(&l->tcp23);
 	}
 	l->everything = service(POL_PROTO_ANY, 0, routing);
+	l->arrives = l->leaves = service(POL_PROTO_ANY, 0, POL_ROUTED);
+	l->arrives.direction = POL_IN;
+	l->leaves.direction = POL_OUT;
 	l->rules[0] = rule("web", POL_PERMIT, &l->tcp80, l->local, l->remote, pairs);
 	l->rules[1] = rule("telnet", POL_DENY, &l->tcp23, l->local, l->remote, pairs);
 	l->rules[2] = rule("protected", POL_IPSEC, &l->everything, l->local, l->remote, pairs);
 	l->rules[3] = rule("rest", POL_PERMIT, &l->everything, l->local, l->all, pairs);
+	l->rules[4] = rule("lan-in", POL_PERMIT, &l->arrives, l->local, l->remote, pairs);
+	l->rules[5] = rule("lan-out", POL_PERMIT, &l->leaves, l->remote, l->local, pairs);
 	l->policy.rules = l->rules;
-	l->policy.n_rules = 4;
+	l->policy.n_rules = routing == POL_ROUTED ? 6 : 4;
 	l->policy.generation = 1;
 	return 0;
 }
@@ -156,8 +164,8 @@ static struct xf_policy tunnel_policy(const struct xf_marking *m, enum xf_mode m
 	return p;
 }
 
-/* sas|nosas MODE LOCAL REMOTE OUT-SPI IN-SPI */
-static int sas(struct xf_kernel *k, const struct xf_marking *m, char **args, bool add,
+/* sas|nosas MODE LOCAL REMOTE OUT-SPI IN-SPI [LOCAL-DATA REMOTE-DATA] */
+static int sas(struct xf_kernel *k, const struct xf_marking *m, char **args, int n, bool add,
 	       struct cs_err *err)
 {
 	enum xf_mode mode = strcmp(args[0], "tunnel") == 0 ? XF_TUNNEL : XF_TRANSPORT;
@@ -174,6 +182,13 @@ static int sas(struct xf_kernel *k, const struct xf_marking *m, char **args, boo
 	if (rc < 0)
 		return rc;
 	p = tunnel_policy(m, mode, &local, &remote);
+	if (n == 7) {
+		rc = cs_range_parse(args[5], &p.selector.local, err);
+		if (rc == 0)
+			rc = cs_range_parse(args[6], &p.selector.remote, err);
+		if (rc < 0)
+			return rc;
+	}
 	if (!add) {
 		in = (struct xf_said){local, IPPROTO_ESP, in_spi};
 		out = (struct xf_said){remote, IPPROTO_ESP, out_spi};
@@ -208,7 +223,7 @@ static void on_ruleset(void *arg)
 }
 
 /* Prints acquires (and ends them) and foreign changes of our table for some seconds. */
-static int watch(struct xf_kernel *k, const struct xf_marking *m, int seconds, struct cs_err *err)
+static int watch(struct xf_kernel *k, const struct xf_marking *m, long seconds, struct cs_err *err)
 {
 	const struct xf_event_ops ops = {.acquire = on_acquire, .ruleset = on_ruleset};
 	time_t end = time(NULL) + seconds;
@@ -261,11 +276,11 @@ static int run(struct xf_kernel *k, const struct xf_marking *m, int n, char **ar
 	if (strcmp(args[0], "counts") == 0)
 		return xf_filter_counts(k, on_count, NULL, err);
 	if (strcmp(args[0], "watch") == 0 && n == 2)
-		return watch(k, m, atoi(args[1]), err);
-	if (strcmp(args[0], "sas") == 0 && n == 6)
-		return sas(k, m, args + 1, true, err);
-	if (strcmp(args[0], "nosas") == 0 && n == 6)
-		return sas(k, m, args + 1, false, err);
+		return watch(k, m, strtol(args[1], NULL, 10), err);
+	if (strcmp(args[0], "sas") == 0 && (n == 6 || n == 8))
+		return sas(k, m, args + 1, n - 1, true, err);
+	if (strcmp(args[0], "nosas") == 0 && (n == 6 || n == 8))
+		return sas(k, m, args + 1, n - 1, false, err);
 	rc = build(&l, args + 1, n - 1, err);
 	if (rc < 0)
 		return rc;

@@ -626,3 +626,44 @@ bool pair_said(const struct side *s, const char *text)
 {
 	return strstr(s->log, text) != NULL;
 }
+
+/* ---- what tests expect ---- */
+
+const struct ike_stats *pair_stats(const struct pair *p, unsigned i)
+{
+	return ike_engine_stats(p->side[i].e);
+}
+
+/* One tunnel, up on both sides, the same on both sides. */
+void pair_expect_up(struct pair *p)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		ck_assert_msg(pair_stats(p, i)->p2_live == 1, "side %u:\n%s", i, p->side[i].log);
+		ck_assert_msg(pair_stats(p, i)->p2_up == 1, "side %u:\n%s", i, p->side[i].log);
+		ck_assert_uint_eq(pair_installed(&p->side[i]), 2);
+		ck_assert_uint_eq(p->side[i].n_policies, 1);
+		ck_assert_uint_eq(p->side[i].n_records[IKE_REC_P1_UP], 1);
+		ck_assert_uint_eq(p->side[i].n_records[IKE_REC_P2_INTENT], 1);
+		ck_assert_uint_eq(p->side[i].n_records[IKE_REC_P2_UP], 1);
+	}
+	ck_assert(pair_mirrored(p));
+}
+
+/* Nothing in the kernel, nothing under way. */
+void pair_expect_nothing(struct pair *p)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		ck_assert_msg(!p->side[i].n_sas, "side %u:\n%s", i, p->side[i].log);
+		ck_assert_uint_eq(p->side[i].n_policies, 0);
+		ck_assert_uint_eq(pair_stats(p, i)->p2_live, 0);
+	}
+}
+
+struct pair *pair_up(const struct pair_policy *o)
+{
+	struct pair *p = pair_new(o, o);
+
+	pair_acquire(p, 0);
+	pair_expect_up(p);
+	return p;
+}

@@ -109,4 +109,12 @@ unsigned pair_installed(const struct side *s); /* SAs that are no larval ones */
 bool pair_mirrored(const struct pair *p);
 bool pair_said(const struct side *s, const char *text);
 
+const struct ike_stats *pair_stats(const struct pair *p, unsigned i);
+/* One tunnel, up on both sides, the same on both sides. */
+void pair_expect_up(struct pair *p);
+/* Nothing in the kernel, no phase 2 under way. */
+void pair_expect_nothing(struct pair *p);
+/* Two engines of one policy with a tunnel between them. */
+struct pair *pair_up(const struct pair_policy *o);
+
 #endif

@@ -48,12 +48,35 @@ void *__wrap_ike_arena_get(size_t size)
 	return fails() ? NULL : __real_ike_arena_get(size);
 }
 
-/* ---- crafting ---- */
+/* ---- payloads that a message gets before it is sealed ---- */
 
-static const struct ike_stats *stats(const struct pair *p, unsigned i)
+static struct {
+	enum ike_seal kind; /* of the message; IKE_SEAL_PLAIN: none */
+	unsigned type;
+	uint8_t body[64];
+	size_t len;
+	bool flip; /* the last bit of the last payload */
+} extra;
+
+size_t __real_ike_seal_end(struct ike_engine *e, struct ike_p1 *p1, struct isa_builder *b,
+			   uint32_t mid, enum ike_seal kind, const struct ike_nonce *ni,
+			   const struct ike_nonce *nr, uint8_t *iv, struct cs_err *err);
+size_t __wrap_ike_seal_end(struct ike_engine *e, struct ike_p1 *p1, struct isa_builder *b,
+			   uint32_t mid, enum ike_seal kind, const struct ike_nonce *ni,
+			   const struct ike_nonce *nr, uint8_t *iv, struct cs_err *err);
+
+size_t __wrap_ike_seal_end(struct ike_engine *e, struct ike_p1 *p1, struct isa_builder *b,
+			   uint32_t mid, enum ike_seal kind, const struct ike_nonce *ni,
+			   const struct ike_nonce *nr, uint8_t *iv, struct cs_err *err)
 {
-	return ike_engine_stats(p->side[i].e);
+	if (extra.len && kind == extra.kind)
+		isa_put(b, extra.type, extra.body, extra.len);
+	if (extra.flip && kind == extra.kind)
+		b->w.base[b->w.len - 1] ^= 1;
+	return __real_ike_seal_end(e, p1, b, mid, kind, ni, nr, iv, err);
 }
+
+/* ---- crafting ---- */
 
 static struct ike_p1 *newest_p1(const struct side *s)
 {
@@ -112,7 +135,7 @@ static size_t put_notify(uint8_t *body, uint16_t type, const void *spi, uint8_t 
 	return w.len;
 }
 
-static struct pair *pair_up(const struct pair_policy *a, const struct pair_policy *b)
+static struct pair *pair_up2(const struct pair_policy *a, const struct pair_policy *b)
 {
 	struct pair *p = pair_new(a, b);
 
@@ -134,7 +157,7 @@ static const struct {
 
 START_TEST(test_bad_delete)
 {
-	struct pair *p = pair_up(NULL, NULL);
+	struct pair *p = pair_up(NULL);
 	uint8_t body[256], spis[64];
 	uint32_t spi = newest_p2(&p->side[0])->spi_in;
 	size_t len;
@@ -146,8 +169,8 @@ START_TEST(test_bad_delete)
 	len = put_delete(body, bad_deletes[_i].proto, bad_deletes[_i].size, bad_deletes[_i].count,
 			 spis, bad_deletes[_i].len);
 	inform(p, ISA_DELETE, body, len, 1);
-	ck_assert_uint_eq(stats(p, 1)->p2_live, 1);
-	ck_assert_uint_eq(stats(p, 1)->p1_live, 1);
+	ck_assert_uint_eq(pair_stats(p, 1)->p2_live, 1);
+	ck_assert_uint_eq(pair_stats(p, 1)->p1_live, 1);
 	pair_free(p);
 }
 END_TEST
@@ -155,7 +178,7 @@ END_TEST
 /* The same deletion 20 times in one message, and again in another: one end, one answer. */
 START_TEST(test_delete_many)
 {
-	struct pair *p = pair_up(NULL, NULL);
+	struct pair *p = pair_up(NULL);
 	uint8_t body[256], spi[4];
 	uint32_t value = newest_p2(&p->side[0])->spi_in;
 	unsigned sent = p->n_history;
@@ -166,8 +189,8 @@ START_TEST(test_delete_many)
 	len = put_delete(body, 3, 4, 1, spi, 4);
 	inform(p, ISA_DELETE, body, len, 20);
 	inform(p, ISA_DELETE, body, len, 20);
-	ck_assert_uint_eq(stats(p, 1)->p2_live, 0);
-	ck_assert_uint_eq(stats(p, 1)->p2_down, 1);
+	ck_assert_uint_eq(pair_stats(p, 1)->p2_live, 0);
+	ck_assert_uint_eq(pair_stats(p, 1)->p2_down, 1);
 	ck_assert_uint_eq(p->side[1].n_sas, 0);
 	ck_assert_uint_le(p->n_history - sent, 2);
 	pair_free(p);
@@ -177,7 +200,7 @@ END_TEST
 /* Deletes its own phase 1, and goes on in the same message. */
 START_TEST(test_delete_then_notify)
 {
-	struct pair *p = pair_up(NULL, NULL);
+	struct pair *p = pair_up(NULL);
 	struct ike_p1 *p1 = newest_p1(&p->side[0]);
 	uint8_t body[256], cookies[16];
 	size_t len;
@@ -186,15 +209,15 @@ START_TEST(test_delete_then_notify)
 	memcpy(cookies + 8, p1->sid.rcookie, 8);
 	len = put_delete(body, 1, 16, 1, cookies, 16);
 	inform(p, ISA_DELETE, body, len, 30);
-	ck_assert_uint_eq(stats(p, 1)->p1_live, 0);
-	ck_assert_uint_eq(stats(p, 1)->p2_live, 1);
+	ck_assert_uint_eq(pair_stats(p, 1)->p1_live, 0);
+	ck_assert_uint_eq(pair_stats(p, 1)->p2_live, 1);
 	pair_free(p);
 }
 END_TEST
 
 START_TEST(test_dpd)
 {
-	struct pair *p = pair_up(NULL, NULL);
+	struct pair *p = pair_up(NULL);
 	struct ike_p1 *p1 = newest_p1(&p->side[0]);
 	uint8_t body[256], cookies[16];
 	unsigned sent = p->n_history;
@@ -218,14 +241,14 @@ END_TEST
 /* Every notify type, in a message with as many payloads as fit: nothing falls over. */
 START_TEST(test_notifies)
 {
-	struct pair *p = pair_up(NULL, NULL);
+	struct pair *p = pair_up(NULL);
 	uint8_t body[256];
 
 	for (unsigned type = 0; type < 65536; type += type < 64 ? 1 : 257)
 		inform(p, ISA_NOTIFY, body, put_notify(body, (uint16_t)type, "abcd", 4, "data", 4),
 		       40);
-	ck_assert_uint_eq(stats(p, 1)->p2_live, 1);
-	ck_assert_uint_eq(stats(p, 1)->p1_live, 1);
+	ck_assert_uint_eq(pair_stats(p, 1)->p2_live, 1);
+	ck_assert_uint_eq(pair_stats(p, 1)->p1_live, 1);
 	pair_free(p);
 }
 END_TEST
@@ -233,12 +256,161 @@ END_TEST
 /* INITIAL-CONTACT under an old phase 1 deletes nothing that came up since. */
 START_TEST(test_late_initial_contact)
 {
-	struct pair *p = pair_up(NULL, NULL);
+	struct pair *p = pair_up(NULL);
 	uint8_t body[256];
 
 	inform(p, ISA_NOTIFY, body, put_notify(body, ISA_N_INITIAL_CONTACT, "", 0, "", 0), 3);
-	ck_assert_uint_eq(stats(p, 1)->p2_live, 1);
-	ck_assert_uint_eq(stats(p, 1)->p1_live, 1);
+	ck_assert_uint_eq(pair_stats(p, 1)->p2_live, 1);
+	ck_assert_uint_eq(pair_stats(p, 1)->p1_live, 1);
+	pair_free(p);
+}
+END_TEST
+
+/* A HASH that is not right: nothing in the message is looked at. */
+START_TEST(test_wrong_hash)
+{
+	static const struct ike_nonce wrong = {8, "notthere"};
+	struct pair *p = pair_up(NULL);
+	struct side *s = &p->side[0];
+	struct ike_p1 *p1 = newest_p1(s);
+	uint32_t mid = ike_new_mid(s->e, p1);
+	uint8_t iv[IKE_BLOCK_MAX], body[256], cookies[16];
+	struct isa_builder b;
+	size_t n;
+
+	memcpy(cookies, p1->sid.icookie, 8);
+	memcpy(cookies + 8, p1->sid.rcookie, 8);
+	ike_seal_begin(s->e, p1, &b, ISA_INFORMATIONAL, mid, IKE_SEAL_HASH1);
+	isa_put(&b, ISA_DELETE, body, put_delete(body, 1, 16, 1, cookies, 16));
+	ike_phase2_iv(p1->suite.hash, p1->suite.cipher, p1->iv, mid, iv, NULL);
+	n = ike_seal_end(s->e, p1, &b, mid, IKE_SEAL_HASH2, &wrong, NULL, iv, NULL);
+	ike_engine_receive(p->side[1].e, &p->side[1].addr, &s->addr, s->e->out, n, p->now);
+	ck_assert_uint_eq(pair_stats(p, 1)->auth_failures, 1);
+	ck_assert_uint_eq(pair_stats(p, 1)->p1_live, 1);
+	pair_free(p);
+}
+END_TEST
+
+static const struct {
+	const char *ci, *cr; /* hexadecimal ID payload bodies */
+	bool fits;
+} quick_ids[] = {
+	{"01000000c0000201", "01000000c6336402", true},
+	{"04000000c0000201ffffffff", "01000000c6336402", true},  /* a prefix of one */
+	{"07000000c0000201c0000201", "01000000c6336402", true},  /* a range of one */
+	{"01060050c0000201", "01060000c6336402", true},          /* tcp */
+	{"01060050c0000201", "01110000c6336402", false},         /* tcp and udp */
+	{"01000050c0000201", "01000000c6336402", false},         /* a port of no protocol */
+	{"04000000c0000200ff00ff00", "01000000c6336402", false}, /* holes */
+	{"04000000c0000200ffffff00", "01000000c6336402", false}, /* more than the rule */
+	{"07000000c0000202c0000201", "01000000c6336402", false}, /* ends before it begins */
+	{"01000000c00002", "01000000c6336402", false},           /* short */
+	{"01000000c000020101", "01000000c6336402", false},       /* long */
+	{"00000000c0000201", "01000000c6336402", false},
+	{"02000000c0000201", "01000000c6336402", false},
+	{"0b000000c0000201", "01000000c6336402", false},
+	{"ff000000c0000201", "01000000c6336402", false},
+	{"0500000020010db8000000000000000000000001", "01000000c6336402", false},
+	{"01000000c6336402", "01000000c0000201", false}, /* the wrong way round */
+};
+
+START_TEST(test_quick_ids)
+{
+	struct pair *p = pair_up(NULL);
+	struct side *s = &p->side[0];
+	struct ike_p1 *p1 = newest_p1(s);
+	uint32_t mid = ike_new_mid(s->e, p1);
+	uint8_t iv[IKE_BLOCK_MAX], id[64];
+	struct isa_builder b;
+	unsigned sent = p->n_history;
+	size_t n;
+
+	ike_seal_begin(s->e, p1, &b, ISA_QUICK, mid, IKE_SEAL_HASH1);
+	isa_payload_begin(&b, ISA_SA);
+	ike_p2_offer(s->policy->rules[0].vpn, 0, true, -1, 0x4711, &b.w, NULL);
+	isa_payload_end(&b);
+	isa_put(&b, ISA_NONCE, "0123456789", 10);
+	isa_put(&b, ISA_ID, id, (size_t)cs_unhex(quick_ids[_i].ci, id, sizeof(id)));
+	isa_put(&b, ISA_ID, id, (size_t)cs_unhex(quick_ids[_i].cr, id, sizeof(id)));
+	ike_phase2_iv(p1->suite.hash, p1->suite.cipher, p1->iv, mid, iv, NULL);
+	n = ike_seal_end(s->e, p1, &b, mid, IKE_SEAL_HASH1, NULL, NULL, iv, NULL);
+	ike_engine_receive(p->side[1].e, &p->side[1].addr, &s->addr, s->e->out, n, p->now);
+	ck_assert_msg(pair_stats(p, 1)->p2_live == (quick_ids[_i].fits ? 2 : 1), "%s",
+		      p->side[1].log);
+	ck_assert_uint_eq(p->n_history, sent + 1); /* message 2, or why not */
+	pair_free(p);
+}
+END_TEST
+
+/* A peer that negotiates the same tunnel again and again: four generations live, the newest. */
+START_TEST(test_generations)
+{
+	struct pair *p = pair_up(NULL);
+	struct side *s = &p->side[0];
+	struct ike_p1 *p1 = newest_p1(s);
+	struct ike_tunnel *t = newest_p2(s)->tunnel;
+
+	for (unsigned n = 0; n < 10; n++) {
+		struct ike_p2 *p2 = ike_p2_new(s->e, p1, s->policy, &s->policy->rules[0], t, true);
+
+		ck_assert_ptr_nonnull(p2);
+		ike_quick_start(s->e, p2);
+		pair_run(p);
+		pair_wait(p, 1);
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		ck_assert_uint_eq(pair_stats(p, i)->p2_live, 4);
+		ck_assert_uint_eq(newest_p2(&p->side[i])->generation, 11);
+		ck_assert_uint_eq(p->side[i].n_policies, 1);
+	}
+	ck_assert(pair_mirrored(p));
+	pair_free(p);
+}
+END_TEST
+
+static const struct {
+	const char *attributes;
+	unsigned life;
+} lifetimes[] = {
+	{"80010001800203e8", 1000},         /* seconds, basic */
+	{"8001000100020004000003e8", 1000}, /* variable */
+	{"800100010002000400000e11", 3600}, /* longer than agreed */
+	{"8001000180020001", 3600},         /* one second would be no lifetime */
+	{"8001000180020000", 3600},
+	{"800100028002ffff", 3600}, /* kilobytes */
+	{"80020064", 3600},         /* no unit */
+	{"80010001000200ff", 3600}, /* cut short */
+	{"800100010002000a00000000000000000001", 3600},
+	{"8001", 3600},
+};
+
+START_TEST(test_responder_lifetime)
+{
+	struct pair *p = pair_new(NULL, NULL);
+	uint8_t data[32];
+	int n = cs_unhex(lifetimes[_i].attributes, data, sizeof(data));
+
+	extra.kind = IKE_SEAL_HASH2;
+	extra.type = ISA_NOTIFY;
+	extra.len = put_notify(extra.body, ISA_N_RESPONDER_LIFETIME, "spi!", 4, data, (size_t)n);
+	pair_acquire(p, 0);
+	ck_assert(pair_mirrored(p));
+	ck_assert_uint_eq(newest_p2(&p->side[0])->life_seconds, lifetimes[_i].life);
+	pair_free(p);
+}
+END_TEST
+
+/* A responder that answers with other selectors than it was asked for. */
+START_TEST(test_other_selectors)
+{
+	struct pair *p = pair_new(NULL, NULL);
+
+	extra.kind = IKE_SEAL_HASH2;
+	extra.flip = true;
+	pair_acquire(p, 0);
+	ck_assert_uint_eq(pair_stats(p, 0)->p2_live, 0);
+	ck_assert_uint_eq(pair_stats(p, 1)->p2_live, 0); /* it is told */
+	ck_assert_msg(pair_said(&p->side[0], "not those we sent"), "%s", p->side[0].log);
 	pair_free(p);
 }
 END_TEST
@@ -247,7 +419,7 @@ END_TEST
 
 START_TEST(test_clear_informational)
 {
-	struct pair *p = pair_up(NULL, NULL);
+	struct pair *p = pair_up(NULL);
 	struct ike_p1 *p1 = newest_p1(&p->side[0]);
 	struct isa_header h = {.version = 0x10, .exchange = ISA_INFORMATIONAL, .message_id = 7};
 	uint8_t buf[300], body[256], spi[4];
@@ -265,8 +437,8 @@ START_TEST(test_clear_informational)
 	isa_put(&b, ISA_NOTIFY, body, put_notify(body, ISA_N_INVALID_COOKIE, "", 0, "", 0));
 	len = isa_end(&b, 0);
 	ike_engine_receive(p->side[1].e, &p->side[1].addr, &p->side[0].addr, buf, len, p->now);
-	ck_assert_uint_eq(stats(p, 1)->p2_live, 1);
-	ck_assert_uint_eq(stats(p, 1)->p1_live, 1);
+	ck_assert_uint_eq(pair_stats(p, 1)->p2_live, 1);
+	ck_assert_uint_eq(pair_stats(p, 1)->p1_live, 1);
 	pair_free(p);
 }
 END_TEST
@@ -289,7 +461,7 @@ START_TEST(test_reflected)
 	pair_wait(p, 20000);
 	ck_assert(pair_mirrored(p));
 	for (unsigned i = 0; i < 2; i++)
-		ck_assert_uint_eq(stats(p, i)->p1_live, 1);
+		ck_assert_uint_eq(pair_stats(p, i)->p1_live, 1);
 	pair_free(p);
 }
 END_TEST
@@ -318,7 +490,7 @@ START_TEST(test_early_quick)
 			ike_engine_receive(p->side[1].e, &p->side[1].addr, &p->side[0].addr,
 					   d->data, d->len, p->now);
 	}
-	ck_assert_uint_eq(stats(p, 1)->p2_live, 0);
+	ck_assert_uint_eq(pair_stats(p, 1)->p2_live, 0);
 	ck_assert_uint_eq(p->side[1].n_sas, 0);
 	p->filter = NULL;
 	pair_wait(p, 3000);
@@ -334,7 +506,7 @@ START_TEST(test_other_identity)
 	static const struct pair_policy left = {.local_id = "Fqdn a.example.com"};
 	static const struct pair_policy twin = {.local_id = "Fqdn b.example.com"};
 	static const struct pair_policy right = {.remote_id = "Fqdn *.example.com"};
-	struct pair *p = pair_up(&left, &right);
+	struct pair *p = pair_up2(&left, &right);
 	struct ike_settings set = {.retries = 6, .last_tunnel = 100, .marking = {16}};
 	struct side *s = &p->side[0];
 	uint8_t body[256], spi[4];
@@ -354,13 +526,13 @@ START_TEST(test_other_identity)
 	ike_engine_policy(s->e, s->policy, p->now);
 	pair_acquire(p, 0);
 	/* Its INITIAL-CONTACT is not for what the other identity has. */
-	ck_assert_uint_eq(stats(p, 1)->p1_live, 2);
-	ck_assert_uint_eq(stats(p, 1)->p2_live, 2);
+	ck_assert_uint_eq(pair_stats(p, 1)->p1_live, 2);
+	ck_assert_uint_eq(pair_stats(p, 1)->p2_live, 2);
 	for (unsigned i = 0; i < 4; i++)
 		spi[i] = (uint8_t)(old >> (24 - 8 * i));
 	len = put_delete(body, 3, 4, 1, spi, 4);
 	inform(p, ISA_DELETE, body, len, 1);
-	ck_assert_uint_eq(stats(p, 1)->p2_live, 2);
+	ck_assert_uint_eq(pair_stats(p, 1)->p2_live, 2);
 	pair_free(p);
 }
 END_TEST
@@ -412,6 +584,12 @@ int main(void)
 	tcase_add_test(t, test_dpd);
 	tcase_add_test(t, test_notifies);
 	tcase_add_test(t, test_late_initial_contact);
+	tcase_add_test(t, test_generations);
+	tcase_add_test(t, test_wrong_hash);
+	tcase_add_test(t, test_other_selectors);
+	tcase_add_loop_test(t, test_quick_ids, 0, sizeof(quick_ids) / sizeof(quick_ids[0]));
+	tcase_add_loop_test(t, test_responder_lifetime, 0,
+			    sizeof(lifetimes) / sizeof(lifetimes[0]));
 	tcase_add_test(t, test_clear_informational);
 	tcase_add_test(t, test_reflected);
 	tcase_add_test(t, test_early_quick);

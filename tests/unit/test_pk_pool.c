@@ -197,8 +197,8 @@ START_TEST(made_ahead_and_used_once)
 	ck_assert_uint_eq(f.back, 1);
 	for (unsigned i = 0; i <= IKE_PK_AHEAD; i++)
 		for (unsigned k = 0; k < i; k++)
-			ck_assert_mem_ne(ike_dh_public(jobs[i]->dh).p,
-					 ike_dh_public(jobs[k]->dh).p, 64);
+			ck_assert_mem_ne(ike_dh_public(jobs[i]->dh).p, ike_dh_public(jobs[k]->dh).p,
+					 64);
 	ike_pk_pool_stats(f.pool, &stats);
 	ck_assert_uint_eq(stats.ahead_used, IKE_PK_AHEAD);
 	ck_assert_uint_eq(stats.ahead_ready, 2 * IKE_PK_AHEAD); /* made anew meanwhile */

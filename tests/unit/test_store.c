@@ -714,9 +714,8 @@ static void expect_refusal(const char *word)
 
 	memset(&f, 0, sizeof(f));
 	ck_assert_int_eq(uv_loop_init(&f.loop), 0);
-	ck_assert_int_eq(
-		ike_store_open(&f.loop, path, IKE_STUCK_WAIT, committed, &f, &store, &err),
-		CS_ESTORE);
+	ck_assert_int_eq(ike_store_open(&f.loop, path, IKE_STUCK_WAIT, committed, &f, &store, &err),
+			 CS_ESTORE);
 	ck_assert_msg(strstr(err.text, path) != NULL, "'%s' does not name the file", err.text);
 	ck_assert_msg(strstr(err.text, word) != NULL, "'%s' lacks '%s'", err.text, word);
 	ck_assert_int_eq(uv_loop_close(&f.loop), 0);

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 
 from .host import Failure, Host
-from .wire import Capture
+from .wire import Wire
 
 # The ends of the wire; documentation addresses (RFC 5737, RFC 3849).
 ADDRESSES = {"left": ("192.0.2.1", "2001:db8::1"), "right": ("192.0.2.2", "2001:db8::2")}
@@ -19,11 +19,11 @@ def say(text):
 
 
 class Lab:
-    """Hosts left and right joined by a veth, captured on the left."""
+    """Hosts left and right joined by a veth, and what they send."""
 
     def __init__(self, directory, build, keep):
         self.dir, self.build, self.keep = directory, build, keep
-        self.captures, self.hosts = [], []
+        self.wire, self.hosts = None, []
         shutil.rmtree(directory, ignore_errors=True)
         os.makedirs(directory)
 
@@ -45,12 +45,8 @@ class Lab:
                                f"addr add {host.v6}/64 dev eth0 nodad\nlink set eth0 up\n")
             self.ip("-n", host.name, "-batch", batch)
         if capture:
-            self.captures.append(Capture(left))
+            self.wire = Wire(self.hosts)
         return left, right
-
-    @property
-    def wire(self):
-        return self.captures[0]
 
     def check_clean(self):
         """No state, no policy and no table of ours may outlive the daemons of a case."""
@@ -74,8 +70,8 @@ class Lab:
                 host.write(leaf + ".txt", done.stdout)
 
     def destroy(self):
-        for capture in self.captures:
-            capture.stop()
+        if self.wire:
+            self.wire.stop()
         for host in self.hosts:
             host.destroy()
         if self.keep:

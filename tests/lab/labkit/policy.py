@@ -57,6 +57,8 @@ IpDynVpnAction Gold
     HowToEncap   {mode}
     HowToEncrypt {esp_encrypt}
     HowToAuth    {esp_auth}
+    RefreshLifetimeProposed 240
+    RefreshLifetimeAccepted 60 480
   }}
 }}
 KeyExchangePolicy

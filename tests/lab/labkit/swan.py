@@ -1,5 +1,7 @@
 """strongSwan from Debian's packages (charon-systemd and swanctl), one instance a host."""
 
+import json
+
 from .host import wait_until
 from .suites import SWAN_GROUP
 
@@ -85,8 +87,17 @@ class Swan:
             remote_id=peer.addr(family), ike=ike or suite.name, esp=esp, mode=mode, key=key,
             start="trap" if trap else "none"))
         self.env = {"STRONGSWAN_CONF": conf, "SWANCTL_DIR": host.dir}
+        if family == 6:
+            self._know_neighbours()
         self.process = host.start("charon-out", "charon-systemd", env=self.env)
         self.swanctl("--load-all", "--noprompt", "--file", host.path("swanctl.conf"))
+
+    def _know_neighbours(self):
+        """strongSwan's policy for all that two neighbours say would catch neighbour discovery too."""
+        for host, other in ((self.host, self.peer), (self.peer, self.host)):
+            link = json.loads(other.run("ip", "-json", "link", "show", "eth0").stdout)[0]
+            host.run("ip", "neigh", "replace", other.v6, "lladdr", link["address"],
+                     "dev", "eth0", "nud", "permanent")
 
     def swanctl(self, *argv, ok=(0,)):
         return self.host.run("swanctl", *argv, "--uri", self.uri, env=self.env, ok=ok).stdout

@@ -7,12 +7,16 @@ from .host import Failure
 
 
 class Capture:
-    """A capture on one host's interface, running until stop()."""
+    """
+    What one host sends, until stop().  What it receives is left to the sender's capture: the kernel
+    shows a packet that came out of a tunnel on the interface as if it had been on the wire.
+    """
 
-    def __init__(self, host, name="wire"):
-        self.path = f"{host.lab.dir}/{name}.pcap"
+    def __init__(self, host):
+        self.path = host.path("sent.pcap")
         self.popen = subprocess.Popen(
-            ["tcpdump", "-n", "-U", "--immediate-mode", "-Z", "root", "-i", "eth0", "-w", self.path],
+            ["tcpdump", "-n", "-U", "--immediate-mode", "-Z", "root", "-Q", "out", "-i", "eth0",
+             "-w", self.path],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
             text=True, preexec_fn=host.enter)
         for line in self.popen.stderr:
@@ -33,6 +37,20 @@ class Capture:
         if done.returncode != 0:
             raise Failure(f"tcpdump -r with '{expression}': {done.stderr.strip()}")
         return done.stdout.splitlines()
+
+
+class Wire:
+    """What all hosts of a lab sent each other, in the order of time."""
+
+    def __init__(self, hosts):
+        self.captures = [Capture(host) for host in hosts]
+
+    def stop(self):
+        for capture in self.captures:
+            capture.stop()
+
+    def lines(self, expression):
+        return sorted(line for capture in self.captures for line in capture.lines(expression))
 
     def count(self, expression):
         return len(self.lines(expression))

@@ -1,0 +1,462 @@
+/* The ruleset that a policy compiles to, and the kernel's policies that go with it. */
+#include <check.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "policy/policy.h"
+#include "xfrm/closed.h"
+#include "xfrm/kernel.h"
+
+static const struct xf_marking marking = {.shift = XF_MARK_SHIFT_DEFAULT};
+
+struct fixture {
+	struct pol_policy policy;
+	struct pol_filter_rule rule;
+	struct pol_service service;
+	struct cs_range src[4], dst[4];
+};
+
+static struct cs_range range(const char *text)
+{
+	struct cs_range r;
+
+	ck_assert_int_eq(cs_range_parse(text, &r, NULL), 0);
+	return r;
+}
+
+/* One rule with one service: everything between two addresses. */
+static void setup(struct fixture *f, enum pol_verdict verdict)
+{
+	memset(f, 0, sizeof(*f));
+	f->src[0] = range("192.0.2.1");
+	f->dst[0] = range("198.51.100.0/24");
+	f->service.proto = POL_PROTO_ANY;
+	f->service.type[0] = f->service.type[1] = -1;
+	f->service.code[0] = f->service.code[1] = -1;
+	f->rule.verdict = verdict;
+	f->rule.id = verdict == POL_IPSEC ? 17 : 0;
+	f->rule.src = f->src;
+	f->rule.dst = f->dst;
+	f->rule.n_src = f->rule.n_dst = 1;
+	f->rule.services = &f->service;
+	f->rule.n_services = 1;
+	f->policy.rules = &f->rule;
+	f->policy.n_rules = 1;
+	f->policy.generation = 7;
+}
+
+/* The rules of one chain, as one text; the caller frees. */
+static char *chain_of(const struct fixture *f, const char *name)
+{
+	char *text = xf_ruleset(&marking, &f->policy), head[64], *from, *to, *chain;
+	struct cs_err err;
+
+	ck_assert_ptr_nonnull(text);
+	/* The kernel's own check, where we may ask it. */
+	if (geteuid() == 0)
+		ck_assert_msg(xf_nft_run(text, true, &err) == 0, "%s", err.text);
+	snprintf(head, sizeof(head), "\tchain %s {\n", name);
+	from = strstr(text, head);
+	ck_assert_msg(from != NULL, "no chain %s", name);
+	from += strlen(head);
+	to = strstr(from, "\t}\n");
+	ck_assert_ptr_nonnull(to);
+	chain = strndup(from, (size_t)(to - from));
+	free(text);
+	return chain;
+}
+
+static void expect(const struct fixture *f, const char *name, const char *wanted)
+{
+	char *chain = chain_of(f, name);
+
+	ck_assert_str_eq(chain, wanted);
+	free(chain);
+}
+
+static void expect_line(const struct fixture *f, const char *name, const char *wanted)
+{
+	char *chain = chain_of(f, name);
+
+	ck_assert_msg(strstr(chain, wanted) != NULL, "chain %s has not '%s':\n%s", name, wanted,
+		      chain);
+	free(chain);
+}
+
+static void expect_none(const struct fixture *f, const char *name)
+{
+	char *chain = chain_of(f, name);
+
+	ck_assert_msg(strstr(chain, "\"0:0:") == NULL, "chain %s matches:\n%s", name, chain);
+	free(chain);
+}
+
+START_TEST(test_permit)
+{
+	struct fixture f;
+
+	setup(&f, POL_PERMIT);
+	expect(&f, "out_local",
+	       "\t\tmeta nfproto ipv4 ip saddr 192.0.2.1 ip daddr 198.51.100.0/24 counter meta "
+	       "mark "
+	       "set meta mark & 0xc000ffff | 0x00010000 accept comment \"0:0:o\"\n"
+	       "\t\tcounter drop comment \"1:0:o\"\n");
+	expect(&f, "in_local",
+	       "\t\tmeta nfproto ipv4 ip saddr 198.51.100.0/24 ip daddr 192.0.2.1 counter goto "
+	       "clear_local comment \"0:0:i\"\n"
+	       "\t\tcounter drop comment \"1:0:i\"\n");
+	/* A local service says nothing about forwarded packets. */
+	expect(&f, "in_routed", "\t\tcounter drop comment \"1:0:i\"\n");
+	expect(&f, "generation_7", "");
+}
+END_TEST
+
+START_TEST(test_ipsec)
+{
+	struct fixture f;
+
+	setup(&f, POL_IPSEC);
+	expect_line(&f, "out_local",
+		    "counter meta mark set meta mark & 0xc000ffff | 0x00110000 accept");
+	expect_line(&f, "in_local", "counter goto ipsec_local_0 comment \"0:0:i\"");
+	expect(&f, "ipsec_local_0",
+	       "\t\tipsec in reqid & 0xfffc0000 == 0x00440000 meta mark set meta mark & 0xc000ffff "
+	       "| "
+	       "0x00030000 accept\n"
+	       "\t\tcounter drop comment \"unprotected\"\n");
+	/* A later fragment in clear could be mixed into a protected packet. */
+	expect_line(&f, "fragments", "ip saddr 198.51.100.0/24 ip daddr 192.0.2.1 counter drop\n");
+}
+END_TEST
+
+START_TEST(test_deny)
+{
+	struct fixture f;
+
+	setup(&f, POL_DENY);
+	expect_line(&f, "out_local", "counter drop comment \"0:0:o\"");
+	f.rule.discard_icmp = true;
+	expect_line(&f, "out_local", "reject with icmpx admin-prohibited comment \"0:0:o\"");
+	expect_line(&f, "in_local", "reject with icmpx admin-prohibited comment \"0:0:i\"");
+	f.policy.implicit_discard_icmp = true;
+	expect_line(&f, "in_routed", "reject with icmpx admin-prohibited comment \"1:0:i\"");
+}
+END_TEST
+
+/* Ports are the local side's first; inbound they change places. */
+START_TEST(test_ports)
+{
+	struct fixture f;
+
+	setup(&f, POL_PERMIT);
+	f.service.proto = IPPROTO_TCP;
+	f.service.src_port[0] = 1024;
+	f.service.src_port[1] = 65535;
+	f.service.dst_port[0] = f.service.dst_port[1] = 23;
+	expect_line(&f, "out_local", "meta l4proto 6 th sport 1024-65535 th dport 23 counter");
+	expect_line(&f, "in_local", "meta l4proto 6 th sport 23 th dport 1024-65535 counter");
+	/* Later fragments have none. */
+	expect_line(&f, "fragments", "ip daddr 192.0.2.1 meta l4proto 6 accept\n");
+	f.service.src_port[0] = 0;
+	expect_line(&f, "out_local", "meta l4proto 6 th dport 23 counter");
+	f.service.connect = POL_CONNECT_OUT;
+	expect_line(&f, "in_local", "tcp flags & (syn | ack) != syn counter");
+	f.service.connect = POL_CONNECT_IN;
+	expect_line(&f, "out_local", "tcp flags & (syn | ack) != syn counter");
+}
+END_TEST
+
+START_TEST(test_directions)
+{
+	struct fixture f;
+
+	setup(&f, POL_PERMIT);
+	f.service.direction = POL_OUT;
+	expect_line(&f, "out_local", "\"0:0:o\"");
+	expect_none(&f, "in_local");
+	/* One direction: source and destination are the packet's. */
+	f.service.direction = POL_IN;
+	expect_none(&f, "out_local");
+	expect_line(&f, "in_local", "ip saddr 192.0.2.1 ip daddr 198.51.100.0/24 counter");
+}
+END_TEST
+
+START_TEST(test_routing)
+{
+	struct fixture f;
+
+	setup(&f, POL_IPSEC);
+	f.service.routing = POL_ROUTED;
+	expect_none(&f, "out_local");
+	expect_none(&f, "in_local");
+	expect_line(&f, "out_routed",
+		    "ip saddr 192.0.2.1 ip daddr 198.51.100.0/24 counter meta mark set meta mark & "
+		    "0xc000ffff | 0x00110000 accept");
+	expect_line(&f, "in_routed", "counter goto ipsec_routed_0 comment \"0:0:i\"");
+	expect_line(&f, "ipsec_routed_0", "== 0x00440000 goto out_routed\n");
+	f.service.routing = POL_EITHER;
+	expect_line(&f, "out_local", "\"0:0:o\"");
+	expect_line(&f, "out_routed", "\"0:0:o\"");
+}
+END_TEST
+
+START_TEST(test_icmp)
+{
+	struct fixture f;
+
+	setup(&f, POL_PERMIT);
+	f.service.proto = IPPROTO_ICMP;
+	f.service.type[0] = f.service.type[1] = 3;
+	f.service.code[0] = 0;
+	f.service.code[1] = 4;
+	expect_line(&f, "out_local", "meta l4proto 1 @th,0,8 3 @th,8,8 0-4 counter");
+	/* ICMP is IPv4's. */
+	f.src[0] = range("2001:db8::1");
+	f.dst[0] = range("2001:db8:1::/48");
+	expect_none(&f, "out_local");
+	f.service.proto = IPPROTO_ICMPV6;
+	expect_line(&f, "out_local",
+		    "ip6 saddr 2001:db8::1 ip6 daddr 2001:db8:1::/48 meta l4proto "
+		    "58 @th,0,8 3");
+}
+END_TEST
+
+START_TEST(test_addresses)
+{
+	struct fixture f;
+
+	setup(&f, POL_PERMIT);
+	f.src[1] = range("192.0.2.10-192.0.2.20");
+	f.src[2] = range("2001:db8::1");
+	f.dst[1] = range("2001:db8:1::/48");
+	f.rule.n_src = 3;
+	f.rule.n_dst = 2;
+	expect_line(&f, "out_local",
+		    "ip saddr { 192.0.2.1, 192.0.2.10-192.0.2.20 } ip daddr "
+		    "198.51.100.0/24 counter");
+	expect_line(&f, "out_local", "ip6 saddr 2001:db8::1 ip6 daddr 2001:db8:1::/48 counter");
+	/* Overlapping members are one set. */
+	f.src[1] = range("192.0.2.0/24");
+	expect_line(&f, "out_local", "ip saddr { 192.0.2.1, 192.0.2.0/24 } ");
+	f.dst[0] = range("0.0.0.0/0");
+	expect_line(&f, "out_local", "ip saddr { 192.0.2.1, 192.0.2.0/24 } counter");
+	/* No pair of one family, no rule. */
+	f.rule.n_src = 1;
+	f.rule.dst = f.dst + 1;
+	f.rule.n_dst = 1;
+	expect_none(&f, "out_local");
+}
+END_TEST
+
+START_TEST(test_fragments)
+{
+	struct fixture f;
+
+	setup(&f, POL_DENY);
+	f.service.fragments_only = true;
+	expect_line(&f, "in_local", "ip frag-off & 0x3fff != 0 counter drop");
+	expect_none(&f, "out_local");
+	f.service.routing = POL_ROUTED;
+	expect_line(&f, "out_routed", "ip frag-off & 0x3fff != 0 counter drop");
+	f.src[0] = range("2001:db8::1");
+	f.dst[0] = range("2001:db8:1::/48");
+	expect_line(&f, "out_routed", "exthdr frag exists counter drop");
+	f.service.fragments_only = false;
+	f.service.proto = POL_PROTO_OPAQUE;
+	expect_line(&f, "out_routed", "frag frag-off != 0 counter drop");
+}
+END_TEST
+
+START_TEST(test_times)
+{
+	struct pol_time past = {.from = 1, .to = 2};
+	struct fixture f;
+
+	setup(&f, POL_PERMIT);
+	f.rule.times = &past;
+	f.rule.n_times = 1;
+	expect_none(&f, "out_local");
+	past.from = past.to = 0;
+	past.months = 0xfff;
+	past.days = 0x7fffffff;
+	past.weekdays = 0x7f;
+	expect_line(&f, "out_local", "\"0:0:o\"");
+}
+END_TEST
+
+START_TEST(test_predecap)
+{
+	struct fixture f;
+
+	setup(&f, POL_PERMIT);
+	expect_line(&f, "to_local", "meta l4proto { 50, 51 } accept\n");
+	f.policy.predecap = true;
+	expect_line(&f, "to_local", "udp dport 4500 @th,64,32 0 meta mark set");
+}
+END_TEST
+
+/* Only our field of the mark is touched, wherever it lies. */
+START_TEST(test_marking)
+{
+	const unsigned shifts[] = {0, 1, 16, 18};
+
+	for (size_t i = 0; i < sizeof(shifts) / sizeof(shifts[0]); i++) {
+		struct xf_marking m = {.shift = shifts[i]};
+		uint32_t mask = xf_mark_mask(&m);
+
+		ck_assert_uint_eq((unsigned)__builtin_popcount(mask), 14);
+		ck_assert_uint_eq(xf_mark_value(&m, XF_MARK_RULE_MAX), mask);
+		ck_assert_uint_eq(xf_mark_value(&m, 1) & ~mask, 0);
+	}
+	ck_assert_uint_eq(xf_reqid(16, 1), 0x00400001);
+	ck_assert_uint_eq(xf_reqid(XF_MARK_RULE_MAX, XF_REQID_TUNNEL_MAX), 0xffffffff);
+	ck_assert_uint_eq(xf_reqid_rule(xf_reqid(4711, 99)), 4711);
+}
+END_TEST
+
+/* ---- the kernel's policies ---- */
+
+static unsigned count(const struct xf_policy_list *l, enum xf_dir dir, uint32_t priority)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < l->n; i++)
+		n += l->v[i].dir == dir && l->v[i].priority == priority;
+	return n;
+}
+
+static void wanted(const struct fixture *f, struct xf_policy_list *l, bool *v4, bool *v6)
+{
+	struct cs_err err = {.text = ""};
+
+	*l = (struct xf_policy_list){0};
+	ck_assert_msg(xf_wanted(&marking, &f->policy, l, v4, v6, &err) == 0, "%s", err.text);
+}
+
+START_TEST(test_wanted)
+{
+	struct xf_policy_list l;
+	struct fixture f;
+	bool v4, v6;
+
+	setup(&f, POL_PERMIT);
+	wanted(&f, &l, &v4, &v6);
+	ck_assert_uint_eq(l.n, 0);
+	ck_assert(!v4 && !v6);
+
+	setup(&f, POL_IPSEC);
+	wanted(&f, &l, &v4, &v6);
+	ck_assert(v4 && !v6);
+	ck_assert_uint_eq(count(&l, XF_OUT, XF_PRIO_ANCHOR), 1);
+	ck_assert_uint_eq(count(&l, XF_IN, XF_PRIO_ANCHOR), 1);
+	ck_assert_uint_eq(count(&l, XF_OUT, XF_PRIO_CLOSED), 1);
+	ck_assert_uint_eq(count(&l, XF_IN, XF_PRIO_CLOSED), 1);
+	ck_assert_uint_eq(count(&l, XF_FWD, XF_PRIO_CLOSED), 0);
+	xf_list_free(&l);
+
+	f.service.routing = POL_ROUTED;
+	wanted(&f, &l, &v4, &v6);
+	ck_assert_uint_eq(count(&l, XF_FWD, XF_PRIO_CLOSED), 2);
+	ck_assert_uint_eq(count(&l, XF_FWD, XF_PRIO_ANCHOR), 2);
+	xf_list_free(&l);
+
+	f.src[0] = range("2001:db8::1");
+	f.dst[0] = range("::/0");
+	wanted(&f, &l, &v4, &v6);
+	ck_assert(!v4 && v6);
+	ck_assert_uint_eq(count(&l, XF_OUT, XF_PRIO_NEIGHBOR), 9);
+	xf_list_free(&l);
+
+	f.rule.id = 0;
+	l = (struct xf_policy_list){0};
+	ck_assert_int_eq(xf_wanted(&marking, &f.policy, &l, &v4, &v6, NULL), CS_EINVAL);
+	xf_list_free(&l);
+}
+END_TEST
+
+/* A range becomes the fewest prefixes that are it exactly. */
+START_TEST(test_prefixes)
+{
+	static const struct {
+		const char *range;
+		unsigned prefixes;
+	} cases[] = {
+		{"10.0.0.0-10.0.0.255", 1},      {"10.0.0.1-10.0.0.254", 14},
+		{"0.0.0.0-255.255.255.255", 1},  {"255.255.255.254-255.255.255.255", 1},
+		{"0.0.0.1-255.255.255.255", 32}, {"2001:db8::-2001:db8::2", 2},
+	};
+	struct xf_policy_list l;
+	struct fixture f;
+	bool v4, v6;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		setup(&f, POL_IPSEC);
+		f.src[0] = range(cases[i].range);
+		f.dst[0] = cs_range_all(f.src[0].lo.family);
+		wanted(&f, &l, &v4, &v6);
+		ck_assert_uint_eq(count(&l, XF_OUT, XF_PRIO_CLOSED), cases[i].prefixes);
+		xf_list_free(&l);
+	}
+}
+END_TEST
+
+/* Products that nobody wants in the SPD get wider instead. */
+START_TEST(test_many)
+{
+	enum { N = 100 };
+	static struct cs_range src[N], dst[N];
+	struct xf_policy_list l;
+	char text[32];
+	struct fixture f;
+	bool v4, v6;
+
+	setup(&f, POL_IPSEC);
+	for (unsigned i = 0; i < N; i++) {
+		snprintf(text, sizeof(text), "10.0.%u.0/24", i);
+		src[i] = range(text);
+		snprintf(text, sizeof(text), "10.1.%u.0/24", i);
+		dst[i] = range(text);
+	}
+	f.rule.src = src;
+	f.rule.dst = dst;
+	f.rule.n_src = f.rule.n_dst = N;
+	wanted(&f, &l, &v4, &v6);
+	ck_assert_uint_eq(count(&l, XF_OUT, XF_PRIO_CLOSED), N);
+	xf_list_free(&l);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("nft");
+	TCase *t = tcase_create("ruleset");
+	SRunner *r;
+	int failed;
+
+	tcase_add_test(t, test_permit);
+	tcase_add_test(t, test_ipsec);
+	tcase_add_test(t, test_deny);
+	tcase_add_test(t, test_ports);
+	tcase_add_test(t, test_directions);
+	tcase_add_test(t, test_routing);
+	tcase_add_test(t, test_icmp);
+	tcase_add_test(t, test_addresses);
+	tcase_add_test(t, test_fragments);
+	tcase_add_test(t, test_times);
+	tcase_add_test(t, test_predecap);
+	tcase_add_test(t, test_marking);
+	suite_add_tcase(s, t);
+	t = tcase_create("policies");
+	tcase_add_test(t, test_wanted);
+	tcase_add_test(t, test_prefixes);
+	tcase_add_test(t, test_many);
+	suite_add_tcase(s, t);
+	r = srunner_create(s);
+	srunner_run_all(r, CK_ENV);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed != 0;
+}

@@ -1,0 +1,509 @@
+/*
+ * pagent as a program on the real kernel's nftables, in a user and network namespace of the test's
+ * own, so that it needs no root.  Where the kernel does not allow that, the test is skipped.
+ */
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/nmi.h"
+#include "xfrm/xfrm.h"
+
+#define SKIP 77
+
+static const struct xf_marking marking = {.shift = XF_MARK_SHIFT_DEFAULT};
+static char dir[64];
+static pid_t pagent;
+
+static const char *in_dir(const char *leaf)
+{
+	static char path[4][128];
+	static unsigned turn;
+	char *p = path[turn++ % 4];
+
+	snprintf(p, sizeof(path[0]), "%s/%s", dir, leaf);
+	return p;
+}
+
+static void write_text(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+
+	ck_assert_msg(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text), "%s: %s",
+		      path, strerror(errno));
+	close(fd);
+}
+
+/* A rule for mail, one for the rest of a network, and one for IPv6. */
+static void write_policy(const char *action)
+{
+	char text[2048];
+
+	snprintf(text, sizeof(text),
+		 "IpFilterPolicy\n{\n"
+		 "  IpFilterRule mail\n  {\n    IpSourceAddr 192.0.2.1\n"
+		 "    IpDestAddr 198.51.100.0/24\n    IpService\n    {\n      Protocol Tcp\n"
+		 "      DestinationPortRange 25\n    }\n    IpGenericFilterActionRef %s\n  }\n"
+		 "  IpFilterRule six\n  {\n    IpSourceAddr 2001:db8::1\n"
+		 "    IpDestAddr 2001:db8::3-2001:db8::9\n    IpService\n    {\n"
+		 "      Protocol Udp\n      Direction Outbound\n    }\n"
+		 "    IpGenericFilterActionRef permit\n  }\n"
+		 "}\n"
+		 "IpGenericFilterAction permit\n{\n  IpFilterAction Permit\n}\n"
+		 "IpGenericFilterAction deny\n{\n  IpFilterAction Deny\n}\n",
+		 action);
+	write_text(in_dir("policy"), text);
+}
+
+/* ---- the program ---- */
+
+static pid_t run(const char *const *argv)
+{
+	const char *all[8] = {"pagent"};
+	pid_t pid;
+	int fd;
+
+	for (int i = 0; argv[i]; i++)
+		all[i + 1] = argv[i];
+	pid = fork();
+	ck_assert_int_ge(pid, 0);
+	if (pid > 0)
+		return pid;
+	fd = open(in_dir("log"), O_WRONLY | O_CREAT | O_APPEND, 0644);
+	dup2(fd, STDERR_FILENO);
+	dup2(fd, STDOUT_FILENO);
+	execv("policy/pagent", (char *const *)(uintptr_t)all);
+	_exit(126);
+}
+
+static int status_of(pid_t pid)
+{
+	int status = 0;
+
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+}
+
+#define STATUS(...) status_of(run((const char *const[]){__VA_ARGS__, NULL}))
+
+static unsigned log_count(const char *text)
+{
+	static char log[1 << 16];
+	FILE *f = fopen(in_dir("log"), "r");
+	unsigned found = 0;
+	size_t n;
+
+	if (!f)
+		return 0;
+	n = fread(log, 1, sizeof(log) - 1, f);
+	log[n] = '\0';
+	fclose(f);
+	for (const char *at = log; (at = strstr(at, text)); at++)
+		found++;
+	return found;
+}
+
+static void wait_for_log(const char *text, unsigned times)
+{
+	for (int i = 0; i < 500 && log_count(text) < times; i++)
+		usleep(20000);
+	ck_assert_msg(log_count(text) >= times, "not %u times '%s' in the log", times, text);
+}
+
+/* Starts pagent and waits until it says READY=1. */
+static void start(void)
+{
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	struct pollfd pfd = {.events = POLLIN};
+	char text[64] = "";
+
+	pfd.fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s", in_dir("notify"));
+	unlink(sun.sun_path);
+	ck_assert_int_eq(bind(pfd.fd, (struct sockaddr *)&sun, sizeof(sun)), 0);
+	setenv("NOTIFY_SOCKET", sun.sun_path, 1);
+	pagent = run((const char *const[]){"-f", "-i", "0", "-c", in_dir("policy"), NULL});
+	ck_assert_int_eq(poll(&pfd, 1, 20000), 1);
+	ck_assert_int_gt(recv(pfd.fd, text, sizeof(text) - 1, 0), 0);
+	ck_assert_ptr_nonnull(strstr(text, "READY=1"));
+	close(pfd.fd);
+	unsetenv("NOTIFY_SOCKET");
+}
+
+static void stop(void)
+{
+	ck_assert_int_eq(kill(pagent, SIGTERM), 0);
+	ck_assert_int_eq(status_of(pagent), 0);
+	pagent = 0;
+}
+
+/* ---- its socket ---- */
+
+static int keep_entry(void *arg, const json_t *entry)
+{
+	return json_array_append_new(arg, json_deep_copy(entry));
+}
+
+/* The entries (caller's reference) and the last frame; a code when it is an error. */
+static int ask(const char *request, json_t **entries, json_t **done, struct cs_err *err)
+{
+	json_t *json = json_pack("{s:s}", "request", request);
+	struct cs_nmi *nmi = NULL;
+	int rc = cs_nmi_connect(in_dir("run/TCPIP/pagent.sock"), &nmi, err);
+
+	*entries = json_array();
+	*done = NULL;
+	ck_assert_msg(rc == 0, "%s", err->text);
+	rc = cs_nmi_call(nmi, json, 20000, keep_entry, *entries, done, err);
+	cs_nmi_close(nmi);
+	json_decref(json);
+	return rc;
+}
+
+static json_int_t generation(void)
+{
+	json_t *entries, *done;
+	struct cs_err err = {0};
+	json_int_t n;
+
+	ck_assert_msg(ask("policy", &entries, &done, &err) == 0, "%s", err.text);
+	n = json_integer_value(json_object_get(done, "generation"));
+	json_decref(entries);
+	json_decref(done);
+	return n;
+}
+
+static void no_count(void *arg, const struct xf_filter_count *c)
+{
+	(void)arg;
+	(void)c;
+}
+
+static bool table_is_there(void)
+{
+	struct xf_kernel *k = NULL;
+	struct cs_err err;
+	bool there;
+
+	ck_assert_int_eq(xf_open(&marking, &k, &err), 0);
+	there = xf_filter_counts(k, no_count, NULL, &err) == 0;
+	xf_close(k);
+	return there;
+}
+
+static void remove_table(void)
+{
+	struct xf_kernel *k = NULL;
+	struct cs_err err;
+
+	ck_assert_int_eq(xf_open(&marking, &k, &err), 0);
+	ck_assert_msg(xf_uninstall(k, &err) == 0, "%s", err.text);
+	xf_close(k);
+}
+
+/* ---- tests ---- */
+
+static void setup(void)
+{
+	strcpy(dir, "/tmp/test_pagent.XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	setenv("CSIPSEC_RUNDIR", in_dir("run"), 1);
+	setenv("CSIPSEC_STATEDIR", in_dir("state"), 1);
+	setenv("CSIPSEC_CONFDIR", dir, 1);
+	write_policy("permit");
+}
+
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw)
+{
+	(void)st;
+	(void)kind;
+	(void)ftw;
+	return remove(path);
+}
+
+static void teardown(void)
+{
+	if (pagent > 0)
+		kill(pagent, SIGKILL);
+	remove_table();
+	nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+static const char *text_of(const json_t *entries, size_t i, const char *key)
+{
+	const char *text = json_string_value(json_object_get(json_array_get(entries, i), key));
+
+	return text ? text : "";
+}
+
+static json_int_t number_of(const json_t *entries, size_t i, const char *key)
+{
+	const json_t *n = json_object_get(json_array_get(entries, i), key);
+
+	return json_is_integer(n) ? json_integer_value(n) : -1;
+}
+
+START_TEST(test_filters)
+{
+	static const struct {
+		const char *name, *direction, *source, *dest;
+		json_int_t extension, source_port, dest_port;
+	} wanted[] = {
+		{"mail", "Outbound", "192.0.2.1", "198.51.100.0", 1, 0, 25},
+		{"mail", "Inbound", "198.51.100.0", "192.0.2.1", 2, 25, 0},
+		{"DenyAllRule_Generated___________Inbnd", "Inbound", "0.0.0.0", "0.0.0.0", 1, 0, 0},
+		{"DenyAllRule_Generated___________Outbnd", "Outbound", "0.0.0.0", "0.0.0.0", 1, 0,
+		 0},
+		{"six", "Outbound", "2001:db8::1", "2001:db8::3", 1, 0, 0},
+		{"DenyAllRule_Generated___________Inbnd", "Inbound", "::", "::", 1, 0, 0},
+		{"DenyAllRule_Generated___________Outbnd", "Outbound", "::", "::", 1, 0, 0},
+	};
+	json_t *entries, *done;
+	struct cs_err err = {0};
+
+	start();
+	ck_assert_msg(ask("filters", &entries, &done, &err) == 0, "%s", err.text);
+	ck_assert_uint_eq(json_array_size(entries), sizeof(wanted) / sizeof(wanted[0]));
+	for (size_t i = 0; i < json_array_size(entries); i++) {
+		ck_assert_uint_eq(json_object_size(json_array_get(entries, i)), 54);
+		ck_assert_str_eq(text_of(entries, i, "FilterName"), wanted[i].name);
+		ck_assert_str_eq(text_of(entries, i, "Direction"), wanted[i].direction);
+		ck_assert_str_eq(text_of(entries, i, "SourceAddress"), wanted[i].source);
+		ck_assert_str_eq(text_of(entries, i, "DestAddress"), wanted[i].dest);
+		ck_assert_int_eq(number_of(entries, i, "FilterNameExtension"), wanted[i].extension);
+		ck_assert_int_eq(number_of(entries, i, "SourcePort"), wanted[i].source_port);
+		ck_assert_int_eq(number_of(entries, i, "DestPort"), wanted[i].dest_port);
+		ck_assert_int_eq(number_of(entries, i, "FilterMatches"), 0);
+	}
+	ck_assert_int_eq(number_of(entries, 0, "DestAddressPrefix"), 24);
+	ck_assert_int_eq(number_of(entries, 1, "SourceAddressPrefix"), 24);
+	ck_assert_int_eq(number_of(entries, 0, "Protocol"), 6);
+	ck_assert_str_eq(text_of(entries, 4, "DestAddressRange"), "2001:db8::9");
+	ck_assert_str_eq(text_of(entries, 2, "Protocol"), "All");
+	ck_assert_str_eq(json_string_value(json_object_get(done, "Source")), "Stack Policy");
+	json_decref(entries);
+	json_decref(done);
+	stop();
+}
+END_TEST
+
+START_TEST(test_refresh)
+{
+	json_t *entries, *done;
+	struct cs_err err = {0};
+
+	start();
+	ck_assert_int_eq(generation(), 1);
+	/* a policy with errors: each is told, nothing changes */
+	write_policy("nowhere");
+	ck_assert_int_eq(ask("refresh", &entries, &done, &err), CS_EPOLICY);
+	ck_assert_uint_ge(json_array_size(entries), 1);
+	ck_assert_str_eq(text_of(entries, 0, "File"), in_dir("policy"));
+	ck_assert_int_gt(number_of(entries, 0, "Line"), 0);
+	ck_assert_str_ne(text_of(entries, 0, "Reason"), "");
+	json_decref(entries);
+	ck_assert_int_eq(generation(), 1);
+	ck_assert_uint_ge(log_count("CSI3004E"), 1);
+	/* a good one */
+	write_policy("deny");
+	ck_assert_msg(ask("refresh", &entries, &done, &err) == 0, "%s", err.text);
+	ck_assert(json_is_true(json_object_get(done, "changed")));
+	ck_assert_int_eq(json_integer_value(json_object_get(done, "generation")), 2);
+	json_decref(entries);
+	json_decref(done);
+	/* an editor puts another file in its place, and nobody says a word */
+	ck_assert_int_eq(rename(in_dir("policy"), in_dir("policy~")), 0);
+	write_policy("permit");
+	wait_for_log("generation 3:", 1);
+	ck_assert_int_eq(generation(), 3);
+	/* SIGHUP */
+	ck_assert_int_eq(kill(pagent, SIGHUP), 0);
+	wait_for_log("is as it was, generation 3", 1);
+	stop();
+}
+END_TEST
+
+START_TEST(test_table_removed)
+{
+	start();
+	for (unsigned i = 1; i <= 3; i++) {
+		remove_table();
+		wait_for_log("CSI3012I", i);
+		ck_assert(table_is_there());
+	}
+	ck_assert_uint_eq(log_count("CSI3011W"), 3);
+	stop();
+}
+END_TEST
+
+START_TEST(test_stays_in_force)
+{
+	pid_t killer;
+	json_t *entries, *done;
+	struct cs_err err = {0};
+
+	ck_assert(!table_is_there());
+	start();
+	ck_assert_int_eq(STATUS("-f", "-c", in_dir("policy")), 3);
+	ck_assert_int_eq(STATUS("-u"), 3);
+	ck_assert_int_eq(STATUS("-r", "refresh"), 0);
+	ck_assert_int_eq(ask("stop", &entries, &done, &err), 0);
+	json_decref(entries);
+	json_decref(done);
+	ck_assert_int_eq(status_of(pagent), 0);
+	ck_assert(table_is_there());
+	/* the stored policy counts although the file is gone */
+	unlink(in_dir("policy"));
+	remove_table();
+	start();
+	ck_assert_uint_eq(log_count("CSI3006I"), 1);
+	ck_assert(table_is_there());
+	ck_assert_int_eq(generation(), 1);
+	/* it waits for the end, and a child that nobody waits for does not end */
+	killer = run((const char *const[]){"-k", "stop", NULL});
+	ck_assert_int_eq(status_of(pagent), 0);
+	pagent = 0;
+	ck_assert_int_eq(status_of(killer), 0);
+	ck_assert(table_is_there());
+	ck_assert_int_eq(STATUS("-u"), 0);
+	ck_assert(!table_is_there());
+}
+END_TEST
+
+START_TEST(test_killed)
+{
+	start();
+	ck_assert_int_eq(kill(pagent, SIGKILL), 0);
+	ck_assert_int_eq(status_of(pagent), 1000 + SIGKILL);
+	ck_assert(table_is_there());
+	/* its pid file and socket are no hindrance */
+	start();
+	ck_assert_int_eq(generation(), 1);
+	stop();
+}
+END_TEST
+
+START_TEST(test_no_policy)
+{
+	json_t *entries, *done;
+	struct cs_err err = {0};
+
+	unlink(in_dir("policy"));
+	start();
+	ck_assert_uint_eq(log_count("CSI3008W"), 1);
+	ck_assert(!table_is_there());
+	ck_assert_int_eq(ask("filters", &entries, &done, &err), 0);
+	ck_assert_uint_eq(json_array_size(entries), 0);
+	ck_assert_str_eq(json_string_value(json_object_get(done, "Source")), "Stack Profile");
+	json_decref(entries);
+	json_decref(done);
+	ck_assert_int_eq(ask("nonsense", &entries, &done, &err), CS_EINVAL);
+	json_decref(entries);
+	/* it comes later */
+	write_policy("permit");
+	wait_for_log("EZZ8771I", 1);
+	ck_assert(table_is_there());
+	stop();
+}
+END_TEST
+
+START_TEST(test_options)
+{
+	ck_assert_int_eq(STATUS("-n", in_dir("policy")), 0);
+	write_policy("nowhere");
+	ck_assert_int_eq(STATUS("-n", in_dir("policy")), 1);
+	ck_assert_int_eq(STATUS("-n", in_dir("absent")), 1);
+	ck_assert_int_eq(STATUS("--help"), 0);
+	ck_assert_int_eq(STATUS("--version"), 0);
+	ck_assert_int_eq(STATUS("-k", "stop"), 4);
+	ck_assert_int_eq(STATUS("-r", "refresh"), 4);
+	ck_assert_int_eq(STATUS("-k", "now"), 2);
+	ck_assert_int_eq(STATUS("-i", "-5"), 2);
+	ck_assert_int_eq(STATUS("-p", "../x"), 2);
+	ck_assert_int_eq(STATUS("-u", "-k", "stop"), 2);
+	ck_assert_int_eq(STATUS("word"), 2);
+}
+END_TEST
+
+/* ---- namespaces ---- */
+
+static bool write_map(const char *path, unsigned id)
+{
+	char text[32];
+	int fd = open(path, O_WRONLY | O_CLOEXEC), n = snprintf(text, sizeof(text), "0 %u 1", id);
+	bool ok = fd >= 0 && write(fd, text, (size_t)n) == n;
+
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
+static bool own_network(void)
+{
+	unsigned uid = geteuid(), gid = getegid();
+	int fd;
+
+	if (uid == 0)
+		return unshare(CLONE_NEWNET) == 0;
+	if (unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0)
+		return false;
+	fd = open("/proc/self/setgroups", O_WRONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		(void)!write(fd, "deny", 4);
+		close(fd);
+	}
+	return write_map("/proc/self/uid_map", uid) && write_map("/proc/self/gid_map", gid);
+}
+
+static bool can_filter(void)
+{
+	struct xf_kernel *k = NULL;
+	struct xf_abilities abilities;
+	struct cs_err err;
+
+	if (xf_open(&marking, &k, &err) < 0)
+		return false;
+	xf_probe(k, &abilities);
+	xf_close(k);
+	return abilities.nft_inet;
+}
+
+int main(void)
+{
+	Suite *s = suite_create("pagent");
+	TCase *tc = tcase_create("all");
+	SRunner *sr;
+	int failed;
+
+	if (!own_network() || !can_filter()) {
+		fputs("no network namespace with nftables can be had here: skipped\n", stderr);
+		return SKIP;
+	}
+	tcase_set_timeout(tc, 120);
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, test_filters);
+	tcase_add_test(tc, test_refresh);
+	tcase_add_test(tc, test_table_removed);
+	tcase_add_test(tc, test_stays_in_force);
+	tcase_add_test(tc, test_killed);
+	tcase_add_test(tc, test_no_policy);
+	tcase_add_test(tc, test_options);
+	suite_add_tcase(s, tc);
+	sr = srunner_create(s);
+	srunner_run_all(sr, CK_ENV);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? 1 : 0;
+}

@@ -1,0 +1,584 @@
+/*
+ * The XFRM calls against the running kernel, in a network namespace of the test's own.  Without
+ * root, or ESP in the kernel, it tests what it can and says what it left out; with CSIPSEC_NEED_ESP
+ * in the environment (the lab sets it) leaving something out is a failure.
+ */
+#include <check.h>
+#include <errno.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "policy/policy.h"
+#include "xfrm/xfrm.h"
+
+static const struct xf_marking marking = {.shift = XF_MARK_SHIFT_DEFAULT};
+static struct xf_kernel *kernel;
+static struct xf_abilities abilities;
+
+static void left_out(const char *what)
+{
+	ck_assert_msg(!getenv("CSIPSEC_NEED_ESP"), "not tested: %s", what);
+	printf("not tested here: %s\n", what);
+}
+
+/* ---- a namespace with lo up and documentation addresses ---- */
+
+static void lo_up(void)
+{
+	struct ifreq ifr = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_LOOPBACK};
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	ck_assert_int_eq(ioctl(fd, SIOCSIFFLAGS, &ifr), 0);
+	close(fd);
+}
+
+static void enter(void)
+{
+	struct cs_err err;
+
+	if (geteuid() != 0 || unshare(CLONE_NEWNET) < 0)
+		return;
+	ck_assert_msg(xf_open(&marking, &kernel, &err) == 0, "%s", err.text);
+	xf_probe(kernel, &abilities);
+	lo_up();
+}
+
+static void leave(void)
+{
+	xf_close(kernel);
+	kernel = NULL;
+}
+
+static bool have_kernel(void)
+{
+	if (!kernel || !abilities.xfrm)
+		left_out("the kernel's policies (needs root and CONFIG_XFRM_USER)");
+	return kernel && abilities.xfrm;
+}
+
+static bool have_esp(void)
+{
+	if (kernel && (!abilities.esp4 || !abilities.esp6))
+		left_out(abilities.missing);
+	return have_kernel() && abilities.esp4 && abilities.esp6;
+}
+
+static struct cs_addr addr(const char *text)
+{
+	struct cs_addr a;
+
+	ck_assert_int_eq(cs_addr_parse(text, &a, NULL), 0);
+	return a;
+}
+
+static struct cs_range range(const char *text)
+{
+	struct cs_range r;
+
+	ck_assert_int_eq(cs_range_parse(text, &r, NULL), 0);
+	return r;
+}
+
+#define OK(call)                                                                                   \
+	do {                                                                                       \
+		struct cs_err err_ = {.text = ""};                                                 \
+		ck_assert_msg((call) == 0, "%s", err_.text);                                       \
+	} while (0)
+
+/* ---- policies ---- */
+
+static struct xf_policy tunnel(const char *local, const char *remote, bool any)
+{
+	struct xf_policy p = {.dir = XF_OUT,
+			      .family = strchr(local, ':') ? AF_INET6 : AF_INET,
+			      .priority = XF_PRIO_TUNNEL,
+			      .mark = xf_mark_value(&marking, 20),
+			      .mark_mask = xf_mark_mask(&marking),
+			      .has_template = true,
+			      .mode = XF_TUNNEL,
+			      .proto = IPPROTO_ESP,
+			      .reqid = xf_reqid(20, 5),
+			      .local = addr(local),
+			      .remote = addr(remote)};
+
+	if (!any) {
+		p.selector.local = range(local);
+		p.selector.remote = range(remote);
+		p.selector.proto = IPPROTO_TCP;
+		p.selector.local_port = 1000;
+		p.selector.remote_port = 2000;
+	}
+	return p;
+}
+
+struct seen {
+	struct xf_policy v[8];
+	unsigned n;
+};
+
+static int see(void *arg, const struct xf_policy *p)
+{
+	struct seen *s = arg;
+
+	ck_assert_uint_lt(s->n, 8);
+	s->v[s->n++] = *p;
+	return 0;
+}
+
+static struct seen dump(void)
+{
+	struct seen s = {.n = 0};
+
+	OK(xf_policy_dump(kernel, see, &s, &err_));
+	return s;
+}
+
+static void round_trip(enum xf_dir dir, const char *local, const char *remote)
+{
+	struct xf_policy p = tunnel(local, remote, false);
+	struct seen s;
+
+	p.dir = dir;
+	OK(xf_policy_add(kernel, &p, &err_));
+	OK(xf_policy_add(kernel, &p, &err_)); /* replaces */
+	s = dump();
+	ck_assert_uint_eq(s.n, 1);
+	ck_assert_int_eq(s.v[0].dir, dir);
+	ck_assert(cs_selector_equal(&s.v[0].selector, &p.selector));
+	ck_assert_uint_eq(s.v[0].priority, p.priority);
+	ck_assert_uint_eq(s.v[0].mark, p.mark);
+	ck_assert_uint_eq(s.v[0].mark_mask, p.mark_mask);
+	ck_assert_uint_eq(s.v[0].reqid, p.reqid);
+	ck_assert_int_eq(s.v[0].mode, XF_TUNNEL);
+	ck_assert(cs_addr_equal(&s.v[0].local, &p.local));
+	ck_assert(cs_addr_equal(&s.v[0].remote, &p.remote));
+	OK(xf_policy_delete(kernel, &p, &err_));
+	ck_assert_uint_eq(dump().n, 0);
+}
+
+START_TEST(test_policies)
+{
+	struct xf_policy p;
+	struct cs_err err;
+
+	if (!have_kernel())
+		return;
+	round_trip(XF_OUT, "192.0.2.1", "198.51.100.7");
+	round_trip(XF_IN, "192.0.2.1", "198.51.100.7");
+	round_trip(XF_FWD, "2001:db8::1", "2001:db8::2");
+	p = tunnel("192.0.2.1", "198.51.100.7", false);
+	ck_assert_int_eq(xf_policy_delete(kernel, &p, &err), CS_ENOTFOUND);
+	ck_assert_ptr_nonnull(strstr(err.text, "policy out 192.0.2.1[6/1000] - 198.51.100.7"));
+	p.selector.remote = range("198.51.100.7-198.51.100.9");
+	ck_assert_int_eq(xf_policy_add(kernel, &p, &err), CS_EINVAL);
+	ck_assert_ptr_nonnull(strstr(err.text, "not a prefix"));
+}
+END_TEST
+
+/* A tunnel for everything does not take its rule's anchor away. */
+START_TEST(test_anchor)
+{
+	struct xf_policy p, anchor;
+	struct seen s;
+
+	if (!have_kernel())
+		return;
+	p = tunnel("192.0.2.1", "198.51.100.7", true);
+	anchor = p;
+	anchor.priority = XF_PRIO_ANCHOR;
+	anchor.mode = XF_TRANSPORT;
+	anchor.reqid = xf_reqid(20, 0);
+	anchor.local = anchor.remote = (struct cs_addr){0};
+	OK(xf_policy_add(kernel, &anchor, &err_));
+	OK(xf_policy_add(kernel, &p, &err_));
+	ck_assert_uint_eq(dump().n, 3);
+	OK(xf_policy_delete(kernel, &p, &err_));
+	s = dump();
+	ck_assert_uint_eq(s.n, 1);
+	ck_assert_uint_eq(s.v[0].priority, XF_PRIO_ANCHOR);
+	ck_assert_uint_eq(s.v[0].selector.local.lo.family, 0);
+	ck_assert_uint_eq(s.v[0].family, AF_INET);
+	OK(xf_policy_delete(kernel, &anchor, &err_));
+}
+END_TEST
+
+/* ---- SAs ---- */
+
+struct suite {
+	const char *cipher;
+	unsigned bits;
+	const char *integ;
+};
+
+static const struct suite suites[] = {
+	{"AES_CBC", 128, "HMAC_SHA1"},
+	{"AES_CBC", 256, "HMAC_SHA2_256_128"},
+	{"AES_CBC", 192, "HMAC_SHA2_384_192"},
+	{"3DES", 0, "HMAC_MD5"},
+	{"AES_GCM_16", 128, NULL},
+	{"AES_GCM_16", 256, NULL},
+	{"DoNot", 0, "HMAC_SHA2_512_256"},
+	{NULL, 0, "HMAC_SHA1"}, /* AH */
+};
+
+static uint8_t key_bytes[2][128];
+
+static struct xf_sa sa_of(const struct suite *suite, const char *src, const char *dst, uint32_t spi)
+{
+	struct xf_sa sa = {.src = addr(src), .reqid = xf_reqid(20, 5), .outbound = true};
+
+	for (unsigned i = 0; i < sizeof(key_bytes); i++)
+		key_bytes[i / 128][i % 128] = (uint8_t)(i * 7 + 1);
+	sa.id.dst = addr(dst);
+	sa.id.proto = suite->cipher ? IPPROTO_ESP : IPPROTO_AH;
+	sa.id.spi = spi;
+	if (suite->cipher) {
+		sa.cipher = cs_cipher_by_keyword(suite->cipher, suite->bits);
+		ck_assert_msg(sa.cipher != NULL, "%s", suite->cipher);
+		sa.cipher_key =
+			(struct cs_bytes){key_bytes[0], sa.cipher->key_bits / 8u + sa.cipher->salt};
+	}
+	if (suite->integ) {
+		sa.integ = cs_integ_by_keyword(suite->integ);
+		ck_assert_msg(sa.integ != NULL, "%s", suite->integ);
+		sa.integ_key = (struct cs_bytes){key_bytes[1], sa.integ->key_bits / 8u};
+	}
+	sa.selector.local = range(src);
+	sa.selector.remote = range(dst);
+	return sa;
+}
+
+struct seen_sa {
+	struct xf_sa sa;
+	unsigned n;
+};
+
+static int see_sa(void *arg, const struct xf_sa *sa, const struct xf_counters *c)
+{
+	struct seen_sa *s = arg;
+
+	ck_assert_uint_eq(c->packets, 0);
+	s->sa = *sa;
+	s->n++;
+	return 0;
+}
+
+static void check_dumped(const struct xf_sa *want)
+{
+	struct seen_sa s = {.n = 0};
+
+	OK(xf_sa_dump(kernel, see_sa, &s, &err_));
+	ck_assert_uint_eq(s.n, 1);
+	ck_assert(cs_addr_equal(&s.sa.id.dst, &want->id.dst));
+	ck_assert(cs_addr_equal(&s.sa.src, &want->src));
+	ck_assert_uint_eq(s.sa.id.spi, want->id.spi);
+	ck_assert_uint_eq(s.sa.id.proto, want->id.proto);
+	ck_assert_uint_eq(s.sa.reqid, want->reqid);
+	ck_assert_int_eq(s.sa.mode, want->mode);
+	ck_assert_int_eq(s.sa.outbound, want->outbound);
+	ck_assert_ptr_eq(s.sa.cipher, want->cipher);
+	ck_assert_ptr_eq(s.sa.integ, want->integ);
+	ck_assert_uint_eq(s.sa.soft_seconds, want->soft_seconds);
+	ck_assert_uint_eq(s.sa.hard_bytes, want->hard_bytes);
+	ck_assert_uint_eq(s.sa.replay_window, want->replay_window);
+	ck_assert_int_eq(s.sa.tell_first_packet, want->tell_first_packet);
+	ck_assert_uint_eq(s.sa.encap_dport, want->encap_dport);
+	if (want->mode == XF_TRANSPORT)
+		ck_assert(cs_selector_equal(&s.sa.selector, &want->selector));
+}
+
+START_TEST(test_suites)
+{
+	struct xf_counters c;
+	struct xf_sa sa;
+
+	if (!have_esp())
+		return;
+	for (int mode = 0; mode < 2; mode++) {
+		sa = sa_of(&suites[_i], "192.0.2.1", "198.51.100.7", 0x1234);
+		sa.mode = mode ? XF_TUNNEL : XF_TRANSPORT;
+		sa.soft_seconds = 100;
+		sa.hard_seconds = 200;
+		sa.hard_bytes = 1 << 20;
+		OK(xf_sa_add(kernel, &sa, &err_));
+		check_dumped(&sa);
+		ck_assert_int_eq(xf_sa_add(kernel, &sa, NULL), CS_EEXIST);
+		OK(xf_sa_counters(kernel, &sa.id, &c, &err_));
+		ck_assert_uint_eq(c.packets, 0);
+		ck_assert_uint_eq(c.used, 0);
+		ck_assert_uint_gt(c.added, 0);
+		OK(xf_sa_delete(kernel, &sa.id, &err_));
+		ck_assert_int_eq(xf_sa_delete(kernel, &sa.id, NULL), CS_ENOTFOUND);
+	}
+}
+END_TEST
+
+START_TEST(test_inbound)
+{
+	static const uint32_t windows[] = {0, 1, 32, 33, 64, 1024, 4096};
+	struct cs_addr local, remote;
+	struct xf_sa sa;
+	uint32_t spi;
+
+	if (!have_esp())
+		return;
+	local = addr("2001:db8::1");
+	remote = addr("2001:db8::2");
+	for (size_t i = 0; i < sizeof(windows) / sizeof(windows[0]); i++) {
+		OK(xf_sa_spi(kernel, &remote, &local, IPPROTO_ESP, xf_reqid(20, 5), XF_TUNNEL, &spi,
+			     &err_));
+		ck_assert_uint_ge(spi, 256);
+		sa = sa_of(&suites[1], "2001:db8::2", "2001:db8::1", spi);
+		sa.outbound = false;
+		sa.mode = XF_TUNNEL;
+		sa.replay_window = windows[i];
+		sa.tell_first_packet = true;
+		OK(xf_sa_update(kernel, &sa, &err_));
+		check_dumped(&sa);
+		OK(xf_sa_delete(kernel, &sa.id, &err_));
+		/* The larval state may be gone when keys are agreed at last. */
+		OK(xf_sa_update(kernel, &sa, &err_));
+		OK(xf_sa_delete(kernel, &sa.id, &err_));
+	}
+	sa = sa_of(&suites[1], "192.0.2.1", "198.51.100.7", 0x1234);
+	sa.encap_sport = sa.encap_dport = 4500;
+	OK(xf_sa_add(kernel, &sa, &err_));
+	check_dumped(&sa);
+	OK(xf_sa_delete(kernel, &sa.id, &err_));
+}
+END_TEST
+
+START_TEST(test_refusals)
+{
+	struct cs_err err;
+	struct xf_sa sa;
+
+	if (!have_kernel())
+		return;
+	sa = sa_of(&suites[1], "192.0.2.1", "198.51.100.7", 0x1234);
+	sa.cipher_key.len--;
+	ck_assert_int_eq(xf_sa_add(kernel, &sa, &err), CS_EINVAL);
+	ck_assert_str_eq(err.text, "ESP SA 0x00001234 to 198.51.100.7: AES-CBC needs a key of 32 "
+				   "bytes, not 31");
+	sa = sa_of(&suites[1], "2001:db8::1", "2001:db8::2", 0x1234);
+	sa.src = addr("192.0.2.1");
+	ck_assert_int_eq(xf_sa_add(kernel, &sa, &err), CS_EINVAL);
+	sa = sa_of(&suites[1], "192.0.2.1", "198.51.100.7", 0x1234);
+	sa.integ = NULL;
+	ck_assert_int_eq(xf_sa_add(kernel, &sa, &err), CS_EINVAL);
+	ck_assert_int_eq(xf_sa_delete(kernel, &sa.id, &err), CS_ENOTFOUND);
+	ck_assert_str_eq(err.text,
+			 "ESP SA 0x00001234 to 198.51.100.7: the kernel refused: No such process");
+}
+END_TEST
+
+/* ---- events ---- */
+
+struct told {
+	unsigned acquires, soft, hard, rulesets;
+	struct xf_acquire last;
+};
+
+static void on_acquire(void *arg, const struct xf_acquire *a)
+{
+	struct told *t = arg;
+
+	t->acquires++;
+	t->last = *a;
+}
+
+static void on_expire(void *arg, const struct xf_expire *e)
+{
+	struct told *t = arg;
+
+	ck_assert_uint_eq(e->id.spi, 0x1234);
+	if (e->hard)
+		t->hard++;
+	else
+		t->soft++;
+}
+
+static void on_ruleset(void *arg)
+{
+	((struct told *)arg)->rulesets++;
+}
+
+static const struct xf_event_ops ops = {
+	.acquire = on_acquire, .expire = on_expire, .ruleset = on_ruleset};
+
+static void listen_for(struct xf_events *ev, struct told *t, int ms)
+{
+	struct pollfd p = {.fd = xf_events_fd(ev), .events = POLLIN};
+
+	while (poll(&p, 1, ms) > 0)
+		OK(xf_events_read(ev, &ops, t, &err_));
+}
+
+/* A datagram under a mark, out of the test's own interface; nobody has to be there. */
+static void send_marked(uint32_t mark, uint16_t port)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port)};
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	to.sin_addr.s_addr = htonl(0xc0000207); /* 192.0.2.7 */
+	ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)), 0);
+	sendto(fd, "x", 1, 0, (struct sockaddr *)&to, sizeof(to));
+	close(fd);
+}
+
+static bool make_dummy(void)
+{
+	return system("ip link add dmy type dummy && ip link set dmy up && "
+		      "ip addr add 192.0.2.1/24 dev dmy") == 0;
+}
+
+START_TEST(test_acquire)
+{
+	struct xf_policy p;
+	struct xf_events *ev;
+	struct told t = {0};
+
+	if (!have_esp())
+		return;
+	ck_assert(make_dummy());
+	p = tunnel("192.0.2.1", "198.51.100.7", true);
+	p.priority = XF_PRIO_ANCHOR;
+	p.mode = XF_TRANSPORT;
+	p.reqid = xf_reqid(20, 0);
+	p.local = p.remote = (struct cs_addr){0};
+	OK(xf_policy_add(kernel, &p, &err_));
+	OK(xf_events_open(&marking, false, &ev, &err_));
+	send_marked(0, 4711);
+	listen_for(ev, &t, 100);
+	ck_assert_uint_eq(t.acquires, 0);
+	send_marked(p.mark, 4711);
+	listen_for(ev, &t, 100);
+	ck_assert_uint_eq(t.acquires, 1);
+	ck_assert_uint_eq(t.last.rule_id, 20);
+	ck_assert_uint_eq(t.last.selector.proto, IPPROTO_UDP);
+	ck_assert_uint_eq(t.last.selector.remote_port, 4711);
+	ck_assert_uint_eq(t.last.selector.local.lo.b[3], 1);
+	ck_assert_uint_ne(t.last.seq, 0);
+	/* The larval state answers for everything between the two, until it is cleared. */
+	send_marked(p.mark, 4712);
+	listen_for(ev, &t, 100);
+	ck_assert_uint_eq(t.acquires, 1);
+	OK(xf_larval_clear(kernel, &t.last, &err_));
+	send_marked(p.mark, 4712);
+	listen_for(ev, &t, 100);
+	ck_assert_uint_eq(t.acquires, 2);
+	OK(xf_larval_clear(kernel, &t.last, &err_));
+	OK(xf_larval_clear(kernel, &t.last, &err_)); /* gone already */
+	OK(xf_policy_delete(kernel, &p, &err_));
+	xf_events_close(ev);
+}
+END_TEST
+
+START_TEST(test_expire)
+{
+	struct xf_events *ev;
+	struct told t = {0};
+	struct xf_sa sa;
+
+	if (!have_esp())
+		return;
+	OK(xf_events_open(&marking, false, &ev, &err_));
+	sa = sa_of(&suites[1], "192.0.2.1", "198.51.100.7", 0x1234);
+	sa.soft_seconds = 1;
+	sa.hard_seconds = 2;
+	OK(xf_sa_add(kernel, &sa, &err_));
+	listen_for(ev, &t, 2500);
+	ck_assert_uint_eq(t.soft, 1);
+	ck_assert_uint_eq(t.hard, 1);
+	ck_assert_int_eq(xf_sa_delete(kernel, &sa.id, NULL), CS_ENOTFOUND);
+	xf_events_close(ev);
+}
+END_TEST
+
+/* ---- the whole policy ---- */
+
+START_TEST(test_install)
+{
+	struct pol_service any = {.proto = POL_PROTO_ANY, .type = {-1, -1}, .code = {-1, -1}};
+	struct cs_range src = range("192.0.2.1"), dst = range("198.51.100.0/24");
+	struct pol_filter_rule rules[2] = {
+		{.verdict = POL_PERMIT, .src = &src, .dst = &src, .services = &any},
+		{.verdict = POL_IPSEC, .id = 20, .src = &src, .dst = &dst, .services = &any}};
+	struct pol_policy policy = {.generation = 3, .rules = rules};
+	struct xf_events *ev;
+	struct told t = {0};
+	unsigned before;
+
+	if (!have_kernel() || !abilities.nft_inet || !abilities.nft_xfrm)
+		return;
+	for (int i = 0; i < 2; i++)
+		rules[i].n_src = rules[i].n_dst = rules[i].n_services = 1;
+	policy.n_rules = abilities.esp4 ? 2 : 1;
+	if (!abilities.esp4)
+		left_out("installing an ipsec rule (needs ESP)");
+	OK(xf_events_open(&marking, true, &ev, &err_));
+	ck_assert(!xf_installed(kernel, &policy));
+	OK(xf_install(kernel, &policy, &err_));
+	ck_assert(xf_installed(kernel, &policy));
+	before = dump().n;
+	OK(xf_install(kernel, &policy, &err_));
+	ck_assert_uint_eq(dump().n, before);
+	/* Our own work is not a foreign change. */
+	listen_for(ev, &t, 50);
+	ck_assert_uint_eq(t.rulesets, 0);
+	ck_assert_int_eq(system("nft add rule inet csipsec out_local counter"), 0);
+	listen_for(ev, &t, 50);
+	ck_assert_uint_eq(t.rulesets, 1);
+	ck_assert(!xf_installed(kernel, &policy));
+	ck_assert_int_eq(system("nft add table inet other"), 0);
+	listen_for(ev, &t, 50);
+	ck_assert_uint_eq(t.rulesets, 1);
+	ck_assert_int_eq(system("nft flush ruleset"), 0);
+	listen_for(ev, &t, 50);
+	ck_assert_uint_eq(t.rulesets, 2);
+	OK(xf_install(kernel, &policy, &err_));
+	ck_assert(xf_installed(kernel, &policy));
+	/* A policy without ipsec rules needs nothing of XFRM. */
+	policy.generation = 4;
+	policy.n_rules = 1;
+	OK(xf_install(kernel, &policy, &err_));
+	ck_assert_uint_eq(dump().n, 0);
+	OK(xf_uninstall(kernel, &err_));
+	ck_assert(!xf_installed(kernel, &policy));
+	OK(xf_uninstall(kernel, &err_));
+	xf_events_close(ev);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("xfrm");
+	TCase *t = tcase_create("kernel");
+	SRunner *r;
+	int failed;
+
+	tcase_add_checked_fixture(t, enter, leave);
+	tcase_set_timeout(t, 30);
+	tcase_add_test(t, test_policies);
+	tcase_add_test(t, test_anchor);
+	tcase_add_loop_test(t, test_suites, 0, sizeof(suites) / sizeof(suites[0]));
+	tcase_add_test(t, test_inbound);
+	tcase_add_test(t, test_refusals);
+	tcase_add_test(t, test_acquire);
+	tcase_add_test(t, test_expire);
+	tcase_add_test(t, test_install);
+	suite_add_tcase(s, t);
+	r = srunner_create(s);
+	srunner_run_all(r, CK_ENV);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed != 0;
+}
