@@ -41,14 +41,12 @@ fuzz_for() {
 		"${dict[@]}" "corpus/$target" "seeds/$target"
 }
 
-run_libfuzzer() {
-	local seconds=${1:-60} target
-	[[ $seconds =~ ^[1-9][0-9]*$ ]] || die "fuzz libfuzzer takes a number of seconds"
+run_fuzzers() {
+	local seconds=$1 target
 	build_fuzzers
 	make_seeds
 	for target in "${FUZZERS[@]}"; do
 		check "$target" fuzz_for "$target" "$seconds"
-		grep -E '^stat::number_of_executed_units|^Done' "$build/logs/$target.log" | sed 's/^/       /'
+		sed -n 's/^Done/       &/p' "$build/logs/$target.log"
 	done
-	finish
 }

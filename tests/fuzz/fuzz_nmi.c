@@ -14,6 +14,7 @@
 
 #include "common/log.h"
 #include "common/nmi.h"
+#include "tests/fuzz/holds.h"
 
 #define SERVER_PATH "fuzz_nmi-server.sock"
 #define CLIENT_PATH "fuzz_nmi-client.sock"
@@ -28,15 +29,6 @@ enum {
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define HOLDS(condition)                                                                           \
-	do {                                                                                       \
-		if (!(condition)) {                                                                \
-			fprintf(stderr, "%s:%d: %s does not hold\n", __FILE__, __LINE__,           \
-				#condition);                                                       \
-			abort();                                                                   \
-		}                                                                                  \
-	} while (0)
 
 static uv_loop_t loop;
 static struct cs_nmi_server *server;

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/fuzz/holds.h"
+
 /* ---- policies that offers are matched with ---- */
 
 static struct pol_ke_offer ke_offers[3];
@@ -44,15 +46,6 @@ void wire_policies(void)
 }
 
 /* ---- what must hold ---- */
-
-#define HOLDS(condition)                                                                           \
-	do {                                                                                       \
-		if (!(condition)) {                                                                \
-			fprintf(stderr, "%s:%d: %s does not hold\n", __FILE__, __LINE__,           \
-				#condition);                                                       \
-			abort();                                                                   \
-		}                                                                                  \
-	} while (0)
 
 static void check_p1(struct cs_bytes body, struct wire_count *count)
 {
