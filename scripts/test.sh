@@ -38,11 +38,14 @@ finish() {
 }
 
 run_units() {
-	local tests t
+	local tests programs=() t
 	# shellcheck disable=SC2016 # $(TESTS) is make's
 	mapfile -t tests < <(make -s -C "$build/asan" --no-print-directory \
 		--eval 'list-tests: ; @printf "%s\n" $(TESTS)' list-tests)
-	make_in "$build/asan" "Building the tests" make-tests "${tests[@]/%*.sh/}" \
+	for t in "${tests[@]}"; do
+		[[ $t == *.sh ]] || programs+=("$t")
+	done
+	make_in "$build/asan" "Building the tests" make-tests "${programs[@]}" \
 		"$KAT_PROGRAM" "$SIM_PROGRAM" "$FUZZ_PROGRAM"
 	for t in "${tests[@]}"; do
 		case $t in
