@@ -102,7 +102,7 @@ static enum cs_exit run(cs_serve_fn *serve, void *arg)
 		status = serve(arg);
 		daemon_pid_file_remove();
 	}
-	tell_starter(status);
+	tell_starter((int)status);
 	return status;
 }
 

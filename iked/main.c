@@ -141,10 +141,10 @@ int main(int argc, char **argv)
 	if (!o.config_given && cs_conf_path("iked.conf", o.config, &err) < 0)
 		return usage(err.text, NULL);
 	if (worker)
-		return iked_worker(&o);
+		return (int)iked_worker(&o);
 	if (cs_daemon_for("iked", o.stack, &err) < 0)
 		return usage(err.text, NULL);
 	if (sig)
-		return cs_daemon_signal(sig, STOP_SECONDS);
-	return iked_parent(&o);
+		return (int)cs_daemon_signal(sig, STOP_SECONDS);
+	return (int)iked_parent(&o);
 }

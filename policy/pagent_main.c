@@ -184,8 +184,8 @@ int main(int argc, char **argv)
 		return usage(err.text, NULL);
 	cs_log_open("pagent", true);
 	if (sig)
-		return cs_daemon_signal(sig, STOP_SECONDS);
+		return (int)cs_daemon_signal(sig, STOP_SECONDS);
 	if (do_undo)
 		return undo();
-	return cs_daemon_start(o.foreground, serve, &o);
+	return (int)cs_daemon_start(o.foreground, serve, &o);
 }

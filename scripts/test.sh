@@ -76,6 +76,7 @@ run_tests() {
 	esac
 	need_packages "${BUILD_PACKAGES[@]}" "${LAB_PACKAGES[@]}" "${PEER_PACKAGES[@]}" \
 		"${LINT_PACKAGES[@]}"
+	[ "${#full[@]}" -eq 0 ] || need_packages "${FUZZ_PACKAGES[@]}"
 	build_release
 	build_asan
 	export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1
@@ -97,6 +98,13 @@ run_tests() {
 
 	title "Lint"
 	run_lint
+
+	if [ "${#full[@]}" -gt 0 ]; then
+		title "Fuzzing with libFuzzer"
+		run_fuzzers 60
+		title "Builds: without optional libraries, with clang, from a tarball"
+		run_variants
+	fi
 
 	pick_kernel
 	title "Lab: real kernel, real peers"

@@ -149,10 +149,10 @@ static void put_algorithms(struct xf_msg *m, const struct xf_sa *sa)
 
 static void put_replay(struct xf_msg *m, struct xfrm_usersa_info *info, uint32_t window)
 {
-	struct {
+	union { /* the bitmap follows */
 		struct xfrm_replay_state_esn esn;
-		uint32_t bitmap[XFRMA_REPLAY_ESN_MAX / 32];
-	} r = {{0}, {0}};
+		uint8_t bytes[sizeof(struct xfrm_replay_state_esn) + XFRMA_REPLAY_ESN_MAX / 8];
+	} r = {.bytes = {0}};
 	uint32_t words;
 
 	if (window <= OLD_WINDOW_MAX) {
