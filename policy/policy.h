@@ -252,8 +252,8 @@ int pol_store_open(const char *statedir, bool write, struct pol_store **store, s
 void pol_store_close(struct pol_store *store);
 /*
  * Stores policy as the next generation and makes it the one in force, in one transaction; assigns
- * rule ids (the policy given is updated).  What is in force already keeps its number.  Secrets go to
- * a database of their own (mode 0640).
+ * rule ids (the policy given is updated).  What is in force already keeps its number.  Secrets go
+ * to a database of their own (mode 0640).
  */
 int pol_store_put(struct pol_store *store, struct pol_policy *policy, struct cs_err *err);
 /* The generation in force; CS_ENOTFOUND when there is none yet. */
