@@ -117,12 +117,13 @@ static int on_route_attr(const struct nlattr *a, void *arg)
 	return MNL_CB_OK;
 }
 
+/* Not by its table: IPv4 looks in the local and the main one at once and may call it main. */
 static int on_route(const struct nlmsghdr *h, void *arg)
 {
 	struct rtmsg r;
 
 	if (h->nlmsg_type == RTM_NEWROUTE && xf_body(h, &r, sizeof(r)) && r.rtm_type == RTN_LOCAL &&
-	    r.rtm_table == RT_TABLE_LOCAL && r.rtm_dst_len == (r.rtm_family == AF_INET ? 32 : 128))
+	    r.rtm_dst_len == (r.rtm_family == AF_INET ? 32 : 128))
 		mnl_attr_parse(h, sizeof(r), on_route_attr, arg);
 	return MNL_CB_OK;
 }

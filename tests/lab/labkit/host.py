@@ -166,6 +166,13 @@ class Host:
     def policies_text(self):
         return self.run("ip", "xfrm", "policy").stdout.strip()
 
+    def spent_routes(self):
+        """The routes that pagent makes for its spent SAs, to these two addresses."""
+        text = "".join(self.run("ip", family, "route", "show", "table", "local").stdout
+                       for family in ("-4", "-6"))
+        return [line for line in text.splitlines()
+                if re.match(r"local (127\.0\.0\.8|100::8) ", line)]
+
     def tables(self):
         """Names of the nftables tables, ours among them if it is there."""
         return self.run("nft", "list", "tables").stdout.split("\n")[:-1]
