@@ -9,7 +9,7 @@
  * Outbound, XFRM looks before nftables can mark, so a block there would stop everything.  The
  * closed outbound policies lead to a spent SA instead (its sequence numbers are used up): with our
  * table there the packet is marked and routed again before it gets to that SA, without it the SA
- * refuses the packet.
+ * refuses the packet (spent.c).
  */
 #include "xfrm/closed.h"
 

@@ -181,7 +181,7 @@ void xf_events_close(struct xf_events *ev);
  * of what the new policy no longer needs. Repeating it is harmless and repairs what is missing.
  */
 int xf_install(struct xf_kernel *k, const struct pol_policy *policy, struct cs_err *err);
-/* Removes our table and pagent's own policies; iked's tunnels are iked's. */
+/* Removes our table, pagent's own policies and what they lead to; iked's tunnels are iked's. */
 int xf_uninstall(struct xf_kernel *k, struct cs_err *err);
 /* The ruleset that xf_install would load; malloc'ed text, for tests and `pagent -n --nft`. */
 char *xf_ruleset(const struct xf_marking *marking, const struct pol_policy *policy);

@@ -146,7 +146,7 @@ class Host:
 
     def sas(self):
         """
-        ESP states that carry keys: {(destination, spi): (packets, bytes)}.  pagent's spent SA on the
+        ESP states that carry keys: {(destination, spi): (packets, bytes)}.  pagent's spent SA from the
         loopback address is not one: it cannot send (docs/architecture.md).
         """
         out = self.run("ip", "-s", "xfrm", "state").stdout
