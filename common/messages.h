@@ -159,6 +159,7 @@
 #define CSM_PA_DENIED	      "CSI3021W", CS_WARNING, "request %s of uid %u refused: not authorized"
 #define CSM_PA_STOPPING	      "CSI3022I", CS_INFO, "pagent stops; the policy stays in force in the kernel"
 #define CSM_PA_UNDONE	      "CSI3023I", CS_NOTICE, "filters and SPD entries are removed from the kernel"
+#define CSM_PA_MTU	      "CSI3024W", CS_WARNING, "the MTU of protected traffic does not follow the interfaces: %s"
 
 /* ---- the kernel ---- */
 

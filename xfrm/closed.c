@@ -9,13 +9,15 @@
  * Outbound, XFRM looks before nftables can mark, so a block there would stop everything.  The
  * closed outbound policies lead to a spent SA instead (its sequence numbers are used up): with our
  * table there the packet is marked and routed again before it gets to that SA, without it the SA
- * refuses the packet.
+ * refuses the packet (spent.c).
  */
 #include "xfrm/closed.h"
 
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "xfrm/spent.h"
 
 /* Beyond this many products of one rule the closed selectors get wider, which is the safe side. */
 #define PRODUCTS_MAX 1024u
@@ -208,19 +210,6 @@ static bool put_anchor(struct want *w, const struct pol_filter_rule *r, uint8_t 
 	return xf_list_put(w->out, &p);
 }
 
-static struct cs_addr loopback(uint8_t family)
-{
-	struct cs_addr a = {.family = family};
-
-	if (family == AF_INET) {
-		a.b[0] = 127;
-		a.b[3] = 1;
-	} else {
-		a.b[15] = 1;
-	}
-	return a;
-}
-
 static bool put_closed_dir(struct want *w, enum xf_dir dir, const struct cs_selector *s)
 {
 	uint8_t family = s->local.lo.family;
@@ -238,7 +227,8 @@ static bool put_closed_dir(struct want *w, enum xf_dir dir, const struct cs_sele
 	p.mode = XF_TUNNEL;
 	p.proto = IPPROTO_ESP;
 	p.reqid = XF_REQID_SPENT;
-	p.local = p.remote = loopback(family);
+	p.local = xf_spent_src(family);
+	p.remote = xf_spent_dst(family);
 	return xf_list_put(w->out, &p);
 }
 

@@ -7,9 +7,6 @@
 #include "policy/policy.h"
 #include "xfrm/xfrm.h"
 
-/* The reqid of the spent SAs, in the range of a rule id that no rule has. */
-#define XF_REQID_SPENT 1u
-
 struct xf_policy_list {
 	struct xf_policy *v;
 	size_t n, cap;

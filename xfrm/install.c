@@ -9,15 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "xfrm/closed.h"
 #include "xfrm/kernel.h"
-
-#define SPENT_SPI     0x100u
-#define SPENT_OSEQ    0xffffffffu
-#define SPENT_KEY_LEN 20 /* AES-128 and the salt */
+#include "xfrm/spent.h"
 
 static int check_loopback(struct cs_err *err)
 {
@@ -35,100 +31,18 @@ static int check_loopback(struct cs_err *err)
 	return rc;
 }
 
-static int on_spent(const struct nlmsghdr *h, void *arg)
+static int add_spent(struct xf_kernel *k, bool v4, bool v6, struct cs_err *err)
 {
-	const struct xfrm_replay_state *replay;
-	struct xfrm_usersa_info info;
+	int rc = v4 ? xf_spent_add(k, AF_INET, err) : 0;
 
-	if (!xf_body(h, &info, sizeof(info)))
-		return MNL_CB_OK;
-	replay = xf_attr(h, sizeof(info), XFRMA_REPLAY_VAL, sizeof(*replay));
-	if (replay && replay->oseq == SPENT_OSEQ && info.reqid == XF_REQID_SPENT)
-		*(bool *)arg = true;
-	return MNL_CB_OK;
+	return rc == 0 && v6 ? xf_spent_add(k, AF_INET6, err) : rc;
 }
 
-static bool is_spent(struct xf_kernel *k, const struct cs_addr *loopback)
+static int delete_spent(struct xf_kernel *k, bool v4, bool v6, struct cs_err *err)
 {
-	struct xfrm_usersa_id *id;
-	bool spent = false;
-	struct xf_msg m;
+	int rc = v4 ? xf_spent_delete(k, AF_INET, err) : 0;
 
-	id = xf_msg_start(&m, XFRM_MSG_GETSA, 0, sizeof(*id));
-	xf_to_kernel_addr(loopback, &id->daddr);
-	id->family = loopback->family;
-	id->proto = IPPROTO_ESP;
-	id->spi = htonl(SPENT_SPI);
-	return xf_ask(k, &m, on_spent, &spent, "spent SA", NULL) == 0 && spent;
-}
-
-/* An SA that has used up its sequence numbers: whatever is routed into it is refused. */
-static int add_spent(struct xf_kernel *k, const struct cs_addr *loopback, struct cs_err *err)
-{
-	struct xfrm_replay_state replay = {.oseq = SPENT_OSEQ};
-	union { /* the key follows the head */
-		struct xfrm_algo_aead head;
-		uint8_t raw[sizeof(struct xfrm_algo_aead) + SPENT_KEY_LEN];
-	} aead = {.head = {.alg_name = "rfc4106(gcm(aes))",
-			   .alg_key_len = SPENT_KEY_LEN * 8,
-			   .alg_icv_len = 128}};
-	struct xf_said id = {.dst = *loopback, .proto = IPPROTO_ESP, .spi = SPENT_SPI};
-	struct xfrm_usersa_info *info;
-	struct xf_msg m;
-	int rc;
-
-	if (is_spent(k, loopback))
-		return 0;
-	/* Something else has its place, or nothing. */
-	xf_sa_delete(k, &id, NULL);
-	if (getrandom(aead.raw + sizeof(aead.head), SPENT_KEY_LEN, 0) != SPENT_KEY_LEN)
-		return cs_fail_errno(err, "random numbers");
-	info = xf_msg_start(&m, XFRM_MSG_NEWSA, NLM_F_CREATE | NLM_F_EXCL, sizeof(*info));
-	info->family = loopback->family;
-	info->mode = XFRM_MODE_TUNNEL;
-	info->reqid = XF_REQID_SPENT;
-	info->id.proto = IPPROTO_ESP;
-	info->id.spi = htonl(SPENT_SPI);
-	xf_to_kernel_addr(loopback, &info->id.daddr);
-	xf_to_kernel_addr(loopback, &info->saddr);
-	info->lft.soft_byte_limit = info->lft.hard_byte_limit = XFRM_INF;
-	info->lft.soft_packet_limit = info->lft.hard_packet_limit = XFRM_INF;
-	xf_msg_put(&m, XFRMA_ALG_AEAD, &aead, sizeof(aead.raw));
-	xf_msg_put(&m, XFRMA_REPLAY_VAL, &replay, sizeof(replay));
-	rc = xf_ask(k, &m, NULL, NULL, "the SA that keeps unmarked traffic in", err);
-	cs_wipe(&aead, sizeof(aead));
-	cs_wipe(&m, sizeof(m));
-	return rc;
-}
-
-static struct cs_addr loopback(uint8_t family)
-{
-	static const uint8_t v4[4] = {127, 0, 0, 1}, v6[16] = {[15] = 1};
-
-	return cs_addr_from_bytes(family, family == AF_INET ? v4 : v6);
-}
-
-static int add_all_spent(struct xf_kernel *k, bool v4, bool v6, struct cs_err *err)
-{
-	struct cs_addr lo4 = loopback(AF_INET), lo6 = loopback(AF_INET6);
-	int rc = 0;
-
-	if (v4)
-		rc = add_spent(k, &lo4, err);
-	if (rc == 0 && v6)
-		rc = add_spent(k, &lo6, err);
-	return rc;
-}
-
-static void delete_spent(struct xf_kernel *k, bool v4, bool v6)
-{
-	struct xf_said id4 = {loopback(AF_INET), IPPROTO_ESP, SPENT_SPI};
-	struct xf_said id6 = {loopback(AF_INET6), IPPROTO_ESP, SPENT_SPI};
-
-	if (v4)
-		xf_sa_delete(k, &id4, NULL);
-	if (v6)
-		xf_sa_delete(k, &id6, NULL);
+	return rc == 0 && v6 ? xf_spent_delete(k, AF_INET6, err) : rc;
 }
 
 /* ---- what is there ---- */
@@ -238,7 +152,7 @@ int xf_install(struct xf_kernel *k, const struct pol_policy *policy, struct cs_e
 	 * yet. */
 	rc = xf_nft_run(text, true, err);
 	if (rc == 0)
-		rc = add_all_spent(k, v4, v6, err);
+		rc = add_spent(k, v4, v6, err);
 	if (rc == 0)
 		rc = add_missing(k, &wanted, &have.list, err);
 	if (rc == 0)
@@ -246,7 +160,7 @@ int xf_install(struct xf_kernel *k, const struct pol_policy *policy, struct cs_e
 	if (rc == 0)
 		rc = delete_unwanted(k, &wanted, &have.list, err);
 	if (rc == 0)
-		delete_spent(k, !v4, !v6);
+		rc = delete_spent(k, !v4, !v6, err);
 out:
 	free(text);
 	xf_list_free(&wanted);
@@ -266,18 +180,18 @@ int xf_uninstall(struct xf_kernel *k, struct cs_err *err)
 	if (rc == 0)
 		rc = xf_nft_delete(err);
 	if (rc == 0)
-		delete_spent(k, true, true);
+		rc = delete_spent(k, true, true, err);
 	xf_list_free(&have.list);
 	return rc;
 }
 
-/* Every policy is there, too: somebody may have flushed the SPD. */
+/* Every policy is there, too, and what they lead to: somebody may have flushed the SPD. */
 bool xf_installed(struct xf_kernel *k, const struct pol_policy *policy)
 {
 	struct xf_policy_list wanted = {0};
 	struct present have = {0};
 	unsigned n_rules;
-	bool v4, v6, all;
+	bool v4 = false, v6 = false, all;
 	char *text;
 
 	text = xf_nft_compile(&k->marking, policy, &n_rules);
@@ -289,6 +203,7 @@ bool xf_installed(struct xf_kernel *k, const struct pol_policy *policy)
 
 		all = p && xf_policy_same(p, &wanted.v[i]);
 	}
+	all = all && (!v4 || xf_spent_there(k, AF_INET)) && (!v6 || xf_spent_there(k, AF_INET6));
 	free(text);
 	xf_list_free(&wanted);
 	xf_list_free(&have.list);

@@ -70,6 +70,19 @@ void xf_counters_of(const struct xfrm_usersa_info *info, struct xf_counters *c);
 /* A dump that others' changes disturb is read again, so often. */
 #define XF_DUMP_TRIES 8
 
+/* ---- routes: route.c ---- */
+
+/* A socket for the calls below, closed by xf_close. */
+int xf_open_routes(struct xf_kernel **routes, struct cs_err *err);
+/* The smallest MTU of the interfaces that are up, lo and what is below floor aside. */
+int xf_link_mtu(struct xf_kernel *routes, unsigned floor, unsigned *mtu, struct cs_err *err);
+/* The local route to one address, with an MTU; _mtu is CS_ENOTFOUND without one. */
+int xf_route_put(struct xf_kernel *routes, const struct cs_addr *to, unsigned mtu,
+		 struct cs_err *err);
+int xf_route_mtu(struct xf_kernel *routes, const struct cs_addr *to, unsigned *mtu,
+		 struct cs_err *err);
+int xf_route_delete(struct xf_kernel *routes, const struct cs_addr *to, struct cs_err *err);
+
 /* ---- policy into the kernel: nft_compile.c and nft_install.c ---- */
 
 /* The text of one nftables transaction that replaces our table, and the number of its rules. */

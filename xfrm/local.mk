@@ -10,8 +10,10 @@ libxfrm_a_SOURCES = \
 	xfrm/nft_compile.c \
 	xfrm/nft_install.c \
 	xfrm/probe.c \
+	xfrm/route.c \
 	xfrm/sa.c \
 	xfrm/spd.c \
+	xfrm/spent.c xfrm/spent.h \
 	xfrm/xfrm.h
 libxfrm_a_CFLAGS = $(AM_CFLAGS) $(MNL_CFLAGS) $(NFTABLES_CFLAGS) $(JANSSON_CFLAGS)
 XFRM_LIBS = libxfrm.a libpolicy.a $(NFTABLES_LIBS) $(MNL_LIBS) $(JANSSON_LIBS)

@@ -1,5 +1,5 @@
 /*
- * One synchronous XFRM netlink socket: request, answers, acknowledgement with the kernel's own
+ * One synchronous netlink socket: request, answers, acknowledgement with the kernel's own
  * words about a refusal (extended ack); and the translation of addresses and selectors.
  */
 #include "xfrm/kernel.h"
@@ -14,22 +14,19 @@
 /* An acknowledgement of a healthy kernel comes at once; a lost one must not hang a daemon. */
 #define ANSWER_SECONDS 10
 
-int xf_open(const struct xf_marking *marking, struct xf_kernel **out, struct cs_err *err)
+static int open_socket(int protocol, const char *what, struct xf_kernel **out, struct cs_err *err)
 {
 	struct timeval patience = {.tv_sec = ANSWER_SECONDS};
 	struct xf_kernel *k;
 	int on = 1;
 
-	if (marking->shift > 18)
-		return cs_fail(err, CS_EINVAL, "mark shift %u is more than 18", marking->shift);
 	k = calloc(1, sizeof(*k));
 	if (!k)
-		return cs_fail(err, CS_ENOMEM, "no memory for the XFRM socket");
-	k->marking = *marking;
+		return cs_fail(err, CS_ENOMEM, "no memory for the %s socket", what);
 	k->reply = malloc(XF_REPLY_MAX);
-	k->nl = mnl_socket_open2(NETLINK_XFRM, SOCK_CLOEXEC);
+	k->nl = mnl_socket_open2(protocol, SOCK_CLOEXEC);
 	if (!k->reply || !k->nl || mnl_socket_bind(k->nl, 0, MNL_SOCKET_AUTOPID) < 0) {
-		cs_fail_errno(err, "XFRM netlink socket");
+		cs_fail_errno(err, "%s socket", what);
 		xf_close(k);
 		return CS_ESYS;
 	}
@@ -41,6 +38,23 @@ int xf_open(const struct xf_marking *marking, struct xf_kernel **out, struct cs_
 	setsockopt(mnl_socket_get_fd(k->nl), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	*out = k;
 	return 0;
+}
+
+int xf_open(const struct xf_marking *marking, struct xf_kernel **out, struct cs_err *err)
+{
+	int rc;
+
+	if (marking->shift > 18)
+		return cs_fail(err, CS_EINVAL, "mark shift %u is more than 18", marking->shift);
+	rc = open_socket(NETLINK_XFRM, "XFRM netlink", out, err);
+	if (rc == 0)
+		(*out)->marking = *marking;
+	return rc;
+}
+
+int xf_open_routes(struct xf_kernel **out, struct cs_err *err)
+{
+	return open_socket(NETLINK_ROUTE, "rtnetlink", out, err);
 }
 
 void xf_close(struct xf_kernel *k)

@@ -386,7 +386,10 @@ static void postrouting_chain(struct compile *c)
 	     "meta mark & 0x%08" PRIx32 " >= 0x%08" PRIx32
 	     " rt ipsec missing counter drop comment \"unprotected\"",
 	     c->mask, c->rule_min);
-	/* The socket measured another route than the one that the packet takes now. */
+	/*
+	 * Whose MTU ends elsewhere, behind this gateway or at the other end, is to hear of it by
+	 * ICMP, which many filter; the size of its segments can be said without.
+	 */
 	line(c,
 	     "meta mark & 0x%08" PRIx32
 	     " != 0 tcp flags & (syn | rst) == syn tcp option maxseg size set rt mtu",

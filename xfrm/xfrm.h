@@ -181,11 +181,16 @@ void xf_events_close(struct xf_events *ev);
  * of what the new policy no longer needs. Repeating it is harmless and repairs what is missing.
  */
 int xf_install(struct xf_kernel *k, const struct pol_policy *policy, struct cs_err *err);
-/* Removes our table and pagent's own policies; iked's tunnels are iked's. */
+/* Removes our table, pagent's own policies and what they lead to; iked's tunnels are iked's. */
 int xf_uninstall(struct xf_kernel *k, struct cs_err *err);
 /* The ruleset that xf_install would load; malloc'ed text, for tests and `pagent -n --nft`. */
 char *xf_ruleset(const struct xf_marking *marking, const struct pol_policy *policy);
-/* Is our table there, with the generation of this policy? */
+/*
+ * Interfaces come, go and change their MTU, and what xf_install told senders of it follows. Call it
+ * each minute; nothing installed is no error.
+ */
+int xf_mtu_follow(struct cs_err *err);
+/* Is our table there, with the generation of this policy, and all else that xf_install makes? */
 bool xf_installed(struct xf_kernel *k, const struct pol_policy *policy);
 
 /* Counters of one installed filter: rule by its position, service, and direction. */

@@ -6,7 +6,8 @@
  *   permit everything between LOCAL and any other address.
  *
  * For a gateway LOCAL is the network behind it. A filter list looks at a forwarded packet twice, so
- * its clear side has rules of its own: in from LOCAL, out to LOCAL.
+ * its clear side has rules of its own: in from LOCAL, out to LOCAL; and what it says itself to
+ * LOCAL is permitted, or nobody there would hear that a packet was too big.
  */
 #include <inttypes.h>
 #include <netinet/in.h>
@@ -29,8 +30,8 @@ static int fail(const struct cs_err *err)
 
 struct lab_policy {
 	struct pol_policy policy;
-	struct pol_filter_rule rules[6];
-	struct pol_service tcp80, tcp23, everything, arrives, leaves;
+	struct pol_filter_rule rules[7];
+	struct pol_service tcp80, tcp23, everything, arrives, leaves, own;
 	struct cs_range local[2], remote[2], all[2];
 };
 
@@ -101,14 +102,16 @@ static int build(struct lab_policy *l, char **args, int n, struct cs_err *err)
 	l->arrives = l->leaves = service(POL_PROTO_ANY, 0, POL_ROUTED);
 	l->arrives.direction = POL_IN;
 	l->leaves.direction = POL_OUT;
+	l->own = service(POL_PROTO_ANY, 0, POL_LOCAL);
 	l->rules[0] = rule("web", POL_PERMIT, &l->tcp80, l->local, l->remote, pairs);
 	l->rules[1] = rule("telnet", POL_DENY, &l->tcp23, l->local, l->remote, pairs);
 	l->rules[2] = rule("protected", POL_IPSEC, &l->everything, l->local, l->remote, pairs);
 	l->rules[3] = rule("rest", POL_PERMIT, &l->everything, l->local, l->all, pairs);
 	l->rules[4] = rule("lan-in", POL_PERMIT, &l->arrives, l->local, l->remote, pairs);
 	l->rules[5] = rule("lan-out", POL_PERMIT, &l->leaves, l->remote, l->local, pairs);
+	l->rules[6] = rule("own", POL_PERMIT, &l->own, l->all, l->local, pairs);
 	l->policy.rules = l->rules;
-	l->policy.n_rules = routing == POL_ROUTED ? 6 : 4;
+	l->policy.n_rules = routing == POL_ROUTED ? 7 : 4;
 	l->policy.generation = 1;
 	return 0;
 }

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "policy/policy.h"
+#include "xfrm/spent.h"
 #include "xfrm/xfrm.h"
 
 static const struct xf_marking marking = {.shift = XF_MARK_SHIFT_DEFAULT};
@@ -503,7 +504,140 @@ START_TEST(test_expire)
 }
 END_TEST
 
+/* ---- the spent SAs' MTU ---- */
+
+/* The largest packet that an ESP tunnel takes, as Linux reckons (xfrm_state_mtu). */
+static unsigned fits(unsigned mtu, unsigned outer, unsigned iv, unsigned icv, unsigned block)
+{
+	unsigned overhead = outer + 8 + iv + icv;
+
+	return mtu > overhead ? (mtu - overhead) / block * block - 2 : 0;
+}
+
+/* The smallest of what the SAs that we can make take: UDP encapsulation in IPv6, every suite. */
+static unsigned fits_all(unsigned link)
+{
+	unsigned n_ciphers, n_integs, least = link, one;
+	const struct cs_cipher *c = cs_ciphers(&n_ciphers);
+	const struct cs_integ *in = cs_integs(&n_integs);
+
+	for (unsigned i = 0; i < n_ciphers; i++) {
+		for (unsigned j = 0; j < n_integs; j++) {
+			unsigned icv = c[i].icv_bits ? c[i].icv_bits : in[j].icv_bits;
+			unsigned iv = c[i].icv_bits ? 8 : c[i].block;
+
+			one = fits(link - 8, 40, iv, icv / 8, c[i].block < 4 ? 4 : c[i].block);
+			least = one < least ? one : least;
+		}
+	}
+	return least;
+}
+
+/* What a sender hears of the spent SA fits every SA that we can make, and is not absurd. */
+START_TEST(test_spent_mtu)
+{
+	uint8_t family = _i == 0 ? AF_INET : AF_INET6;
+	unsigned least = _i == 0 ? 576 : 1280, outer = _i == 0 ? 20 : 40, told, most, wrong = 0;
+
+	for (unsigned link = least; link <= 9216 && !wrong; link++) {
+		told = fits(xf_spent_mtu(family, link), outer, XF_SPENT_IV, XF_SPENT_ICV,
+			    XF_SPENT_BLOCK);
+		/* On the smallest links the outer packet is cut; less than its least no sender
+		 * takes. */
+		most = fits_all(link);
+		if (told < least || (told > most && told >= least + 16) || told + 140 < link)
+			wrong = link;
+	}
+	ck_assert_msg(!wrong, "on a link of %u", wrong);
+}
+END_TEST
+
 /* ---- the whole policy ---- */
+
+/* The MTU of a spent SA's route, 0 without one. */
+static unsigned route_mtu(const char *family, const char *to)
+{
+	char command[128], line[256] = "";
+	const char *mtu;
+	FILE *f;
+
+	snprintf(command, sizeof(command), "ip -%s route show table local %s", family, to);
+	f = popen(command, "r");
+	ck_assert_ptr_nonnull(f);
+	if (!fgets(line, sizeof(line), f))
+		line[0] = '\0';
+	pclose(f);
+	mtu = strstr(line, " mtu ");
+	return mtu ? (unsigned)strtoul(mtu + 5, NULL, 10) : 0;
+}
+
+static void check_routes(unsigned link)
+{
+	ck_assert_uint_eq(route_mtu("4", "127.0.0.8"), link ? xf_spent_mtu(AF_INET, link) : 0);
+	ck_assert_uint_eq(route_mtu("6", "100::8"), link ? xf_spent_mtu(AF_INET6, link) : 0);
+}
+
+START_TEST(test_routes)
+{
+	struct pol_service any = {.proto = POL_PROTO_ANY, .type = {-1, -1}, .code = {-1, -1}};
+	struct cs_range all[2] = {range("0.0.0.0/0"), range("::/0")};
+	struct pol_filter_rule rule = {.verdict = POL_IPSEC,
+				       .id = 20,
+				       .src = all,
+				       .n_src = 2,
+				       .dst = all,
+				       .n_dst = 2,
+				       .services = &any,
+				       .n_services = 1};
+	struct pol_policy policy = {.generation = 3, .rules = &rule, .n_rules = 1};
+
+	if (!have_esp() || !abilities.nft_inet || !abilities.nft_xfrm)
+		return;
+	/* Nothing to follow is no error and makes nothing. */
+	OK(xf_mtu_follow(&err_));
+	check_routes(0);
+	OK(xf_install(kernel, &policy, &err_));
+	check_routes(1500);
+	ck_assert_int_eq(system("ip link add v0 mtu 1400 type veth peer name v1 mtu 9000"), 0);
+	OK(xf_mtu_follow(&err_));
+	check_routes(1500); /* neither is up */
+	ck_assert_int_eq(system("ip link set v1 up"), 0);
+	OK(xf_mtu_follow(&err_));
+	check_routes(9000);
+	ck_assert_int_eq(system("ip link set v0 up"), 0);
+	OK(xf_install(kernel, &policy, &err_));
+	check_routes(1400);
+	/* Less than IPv6 can do counts for IPv4 alone. */
+	ck_assert_int_eq(system("ip link set v0 mtu 1000"), 0);
+	OK(xf_mtu_follow(&err_));
+	ck_assert_uint_eq(route_mtu("4", "127.0.0.8"), xf_spent_mtu(AF_INET, 1000));
+	ck_assert_uint_eq(route_mtu("6", "100::8"), xf_spent_mtu(AF_INET6, 9000));
+	/* Somebody removes one: noticed, and made again. */
+	ck_assert(xf_installed(kernel, &policy));
+	ck_assert_int_eq(system("ip route del local 127.0.0.8 table local"), 0);
+	ck_assert(!xf_installed(kernel, &policy));
+	OK(xf_install(kernel, &policy, &err_));
+	ck_assert(xf_installed(kernel, &policy));
+	ck_assert_int_eq(system("ip -6 route del local 100::8 table local"), 0);
+	ck_assert(!xf_installed(kernel, &policy));
+	OK(xf_install(kernel, &policy, &err_));
+	ck_assert(xf_installed(kernel, &policy));
+	/* The family that no rule is of any more has none. */
+	rule.n_src = rule.n_dst = 1;
+	OK(xf_install(kernel, &policy, &err_));
+	ck_assert_uint_eq(route_mtu("6", "100::8"), 0);
+	OK(xf_uninstall(kernel, &err_));
+	check_routes(0);
+	/* Where IPv6 is off, its rules are no obstacle. */
+	ck_assert_int_eq(system("sysctl -qw net.ipv6.conf.all.disable_ipv6=1 "
+				"net.ipv6.conf.lo.disable_ipv6=1"),
+			 0);
+	rule.n_src = rule.n_dst = 2;
+	OK(xf_install(kernel, &policy, &err_));
+	ck_assert(xf_installed(kernel, &policy));
+	OK(xf_uninstall(kernel, &err_));
+}
+END_TEST
 
 START_TEST(test_install)
 {
@@ -574,6 +708,8 @@ int main(void)
 	tcase_add_test(t, test_refusals);
 	tcase_add_test(t, test_acquire);
 	tcase_add_test(t, test_expire);
+	tcase_add_loop_test(t, test_spent_mtu, 0, 2);
+	tcase_add_test(t, test_routes);
 	tcase_add_test(t, test_install);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);

@@ -1,5 +1,8 @@
-"""TCP streams of a megabyte through ESP: path MTU and segment sizes, not only pings."""
+"""
+Streams of a megabyte and packets that may not be cut, through ESP: what senders learn of the MTU.
+"""
 
+import re
 import subprocess
 import sys
 
@@ -13,7 +16,7 @@ PORT = 7007
 
 SERVER = """
 import socket, sys
-s = socket.create_server(("0.0.0.0", {port}))
+s = socket.create_server(("{addr}", {port}), family=socket.{af})
 s.settimeout(20)
 print("ready", flush=True)
 c, _ = s.accept()
@@ -44,9 +47,10 @@ else:
 """
 
 
-def stream(server, client, way):
+def stream(server, client, way, family):
     """A stream from client to server ("up") or back ("down") arrives whole."""
-    text = {"port": PORT, "size": SIZE, "way": way, "addr": server.v4}
+    text = {"port": PORT, "size": SIZE, "way": way, "addr": server.addr(family),
+            "af": "AF_INET" if family == 4 else "AF_INET6"}
     listening = subprocess.Popen([sys.executable, "-c", SERVER.format(**text)], text=True,
                                  stdout=subprocess.PIPE, preexec_fn=server.enter)
     try:
@@ -62,16 +66,46 @@ def stream(server, client, way):
                       f" of {SIZE} bytes; {done.stdout.strip()[-200:]}")
 
 
-def streams(lab, answer, mode):
+def uncut(host, other, family, size):
+    """A ping whose packet of size bytes may not be cut; what ping says."""
+    headers = 28 if family == 4 else 48
+    return host.run("ping", "-n", "-c1", "-W3", "-M", "do", "-s", str(size - headers),
+                    other.addr(family), ok=None)
+
+
+def check_limit(host, other, family, link):
+    """
+    A packet as large as the link is refused where it is sent, with the MTU; one of that size passes,
+    and one byte more is refused again: no size is neither.
+    """
+    said = uncut(host, other, family, link).stdout
+    found = re.search(r"message too long.* mtu[=:] ?(\d+)", said)
+    if not found:
+        raise Failure(f"{link} bytes from {host.name}: no error with an MTU: {said}")
+    mtu = int(found[1])
+    if not link - 140 < mtu < link - 50:
+        raise Failure(f"{host.name}: an MTU of {mtu} on a link of {link}")
+    if uncut(host, other, family, mtu).returncode != 0:
+        raise Failure(f"{mtu} bytes from {host.name}: they should pass and vanished")
+    if "message too long" not in uncut(host, other, family, mtu + 1).stdout:
+        raise Failure(f"{mtu + 1} bytes from {host.name}: no error")
+
+
+def streams(lab, answer, mode, family=4, link=1500):
     left, right = lab.pair()
+    for host in lab.hosts:
+        host.run("ip", "link", "set", "eth0", "mtu", str(link))
     suite = SUITES["aes256-sha256-modp2048"]
     pfs = Pfs("none", suite)
-    b = answer(right, left, suite, mode, pfs, 4, False)
-    a = ours(left, right, suite, mode, pfs, 4, True)
-    left.ping(right)
+    b = answer(right, left, suite, mode, pfs, family, False)
+    a = ours(left, right, suite, mode, pfs, family, True)
+    left.ping(right, family)
+    check_limit(left, right, family, link)
+    if answer is ours:
+        check_limit(right, left, family, link)
     for server, client in ((right, left), (left, right)):
         for way in ("up", "down"):
-            stream(server, client, way)
+            stream(server, client, way, family)
     a.terminate()
     for end in (a, b):
         end.wait_gone()
@@ -84,3 +118,23 @@ for _name, _answer in (("own", ours), ("strongswan", swan)):
         @case(f"bulk-{_name}-{_mode}")
         def run(lab, answer=_answer, mode=_mode):
             streams(lab, answer, mode)
+
+
+@case("bulk-own-tunnel-ipv6")
+def own_tunnel_ipv6(lab):
+    streams(lab, ours, "tunnel", 6)
+
+
+@case("bulk-strongswan-transport-ipv6")
+def strongswan_transport_ipv6(lab):
+    streams(lab, swan, "transport", 6)
+
+
+@case("bulk-own-transport-mtu-1400")
+def own_small_link(lab):
+    streams(lab, ours, "transport", link=1400)
+
+
+@case("bulk-strongswan-tunnel-mtu-1400")
+def strongswan_small_link(lab):
+    streams(lab, swan, "tunnel", link=1400)

@@ -146,7 +146,7 @@ class Host:
 
     def sas(self):
         """
-        ESP states that carry keys: {(destination, spi): (packets, bytes)}.  pagent's spent SA on the
+        ESP states that carry keys: {(destination, spi): (packets, bytes)}.  pagent's spent SA from the
         loopback address is not one: it cannot send (docs/architecture.md).
         """
         out = self.run("ip", "-s", "xfrm", "state").stdout
@@ -165,6 +165,13 @@ class Host:
 
     def policies_text(self):
         return self.run("ip", "xfrm", "policy").stdout.strip()
+
+    def spent_routes(self):
+        """The routes that pagent makes for its spent SAs, to these two addresses."""
+        text = "".join(self.run("ip", family, "route", "show", "table", "local").stdout
+                       for family in ("-4", "-6"))
+        return [line for line in text.splitlines()
+                if re.match(r"local (127\.0\.0\.8|100::8) ", line)]
 
     def tables(self):
         """Names of the nftables tables, ours among them if it is there."""

@@ -49,12 +49,15 @@ class Lab:
         return left, right
 
     def check_clean(self):
-        """No state, no policy and no table of ours may outlive the daemons of a case."""
+        """No state, policy, route and table of ours may outlive the daemons of a case."""
         for host in self.hosts:
             for what, text in (("SAD", host.states_text()), ("SPD", host.policies_text())):
                 if text:
                     raise Failure(f"{host.name}: {what} is not empty at the end: "
                                   + " ".join(text.split())[:200])
+            routes = host.spent_routes()
+            if routes:
+                raise Failure(f"{host.name}: routes to the spent SAs are still there: {routes}")
             ours = [t for t in host.tables() if "csipsec" in t]
             if ours:
                 raise Failure(f"{host.name}: our nftables table is still there: {ours}")
