@@ -36,11 +36,13 @@ static int check_loopback(struct cs_err *err)
 
 static int on_spent(const struct nlmsghdr *h, void *arg)
 {
-	const struct xfrm_usersa_info *info = mnl_nlmsg_get_payload(h);
+	struct xfrm_usersa_info info;
 	const struct xfrm_replay_state *replay;
 
-	replay = xf_attr(h, sizeof(*info), XFRMA_REPLAY_VAL, sizeof(*replay));
-	if (replay && replay->oseq == SPENT_OSEQ && info->reqid == XF_REQID_SPENT)
+	if (!xf_body(h, &info, sizeof(info)))
+		return MNL_CB_OK;
+	replay = xf_attr(h, sizeof(info), XFRMA_REPLAY_VAL, sizeof(*replay));
+	if (replay && replay->oseq == SPENT_OSEQ && info.reqid == XF_REQID_SPENT)
 		*(bool *)arg = true;
 	return MNL_CB_OK;
 }

@@ -27,7 +27,7 @@ struct xf_kernel {
 struct xf_msg {
 	union {
 		uint8_t bytes[XF_MSG_MAX];
-		struct nlmsghdr align;
+		uint64_t align; /* the bodies behind the header hold 64-bit counters */
 	} u;
 	struct nlmsghdr *h;
 	bool overflow;
@@ -45,6 +45,12 @@ void xf_msg_put_mark(struct xf_msg *m, uint32_t value, uint32_t mask);
  */
 int xf_ask(struct xf_kernel *k, struct xf_msg *m, mnl_cb_t fn, void *arg, const char *what,
 	   struct cs_err *err);
+
+/*
+ * Copies an answer's fixed part: netlink aligns to 4 bytes, and XFRM's structs want 8. False when
+ * the message is shorter.
+ */
+bool xf_body(const struct nlmsghdr *h, void *to, size_t size);
 
 /* XFRM's structs and ours. */
 void xf_to_kernel_addr(const struct cs_addr *a, xfrm_address_t *to);
