@@ -237,7 +237,7 @@ struct ike_engine {
 	struct ike_table spis_in, spis_out, mids, txs; /* phase 2 */
 	struct ike_list p1s, p2s, jobs, dead_p1s, dead_p2s, dead_peers, dead_tunnels;
 	struct ike_list half[IKE_N_CLASSES][IKE_N_STAGES]; /* oldest first */
-	unsigned n_half[IKE_N_CLASSES];
+	unsigned n_half[IKE_N_CLASSES], n_jobs;
 	uint32_t last_tunnel, last_instance;
 	uint64_t serial;
 	struct ike_bucket notify_bucket; /* answers in clear */
