@@ -68,14 +68,6 @@ static int find_rule(struct ike_engine *e, struct request *q, struct cs_err *err
 	return 0;
 }
 
-static bool pfs_accepted(const struct pol_dynvpn_action *vpn, unsigned group)
-{
-	for (unsigned i = 0; i < vpn->n_accept_pfs; i++)
-		if (vpn->accept_pfs[i] == group)
-			return true;
-	return false;
-}
-
 static int choose_offer(struct ike_engine *e, struct request *q, bool transport_ok,
 			struct cs_err *err)
 {
@@ -88,19 +80,11 @@ static int choose_offer(struct ike_engine *e, struct request *q, bool transport_
 	q->notify = ISA_N_NO_PROPOSAL_CHOSEN;
 	rc = ike_p2_choose(isa_find(q->m, ISA_SA, 0)->body, vpn, transport_ok, &q->suite, &offer,
 			   &why, err);
-	if (rc == CS_EPOLICY) {
+	if (rc == CS_EPOLICY)
 		ike_logf(e, ike_p1_ctx(q->p1), CSM_P2_NO_PROPOSAL,
 			 cs_endpoint_text(&q->p1->sid.remote, peer), q->rule->name, vpn->name,
 			 why.text);
-		return rc;
-	}
-	if (rc)
-		return rc;
-	if (!pfs_accepted(vpn, q->suite.group))
-		return cs_fail(err, CS_EPOLICY,
-			       "PFS group %u is not among the AcceptablePfs of action %s",
-			       q->suite.group, vpn->name);
-	return ike_quick_check_spi(q->suite.spi, err);
+	return rc;
 }
 
 /* ---- the exchange ---- */
