@@ -130,6 +130,8 @@ static void apply_settings(struct ike_engine *e, const struct ike_settings *s)
 		e->set.max_p1 = 200000;
 	if (!e->set.max_p2)
 		e->set.max_p2 = 200000;
+	if (!e->set.max_jobs)
+		e->set.max_jobs = 512;
 	if (!e->set.replay_window)
 		e->set.replay_window = 128;
 	e->last_tunnel = e->set.last_tunnel;

@@ -253,7 +253,7 @@ struct ike_engine {
 	struct ike_list all_backoffs;
 	struct ike_list p1s, p2s, jobs, dead_p1s, dead_p2s, dead_peers, dead_tunnels;
 	struct ike_list half[IKE_N_CLASSES][IKE_N_STAGES]; /* oldest first */
-	unsigned n_half[IKE_N_CLASSES];
+	unsigned n_half[IKE_N_CLASSES], n_jobs;
 	uint32_t last_tunnel, last_instance;
 	uint64_t serial;
 	struct ike_bucket notify_bucket;               /* answers in clear */
@@ -443,7 +443,6 @@ int ike_quick_take_ke(struct ike_p2 *p2, const struct isa_message *m, const stru
 		      struct ike_nonce *nonce, struct cs_err *err);
 void ike_quick_put_ids(struct isa_builder *b, const struct ike_p2 *p2);
 /* The peer's SPI: not zero and none of IANA's reserved ones. */
-int ike_quick_check_spi(uint32_t spi, struct cs_err *err);
 int ike_quick_send(struct ike_engine *e, struct ike_p2 *p2, size_t len, struct cs_err *err);
 void ike_quick_receive(struct ike_engine *e, struct ike_p1 *p1, const struct isa_header *h,
 		       const uint8_t *data, size_t len);

@@ -216,7 +216,9 @@ static void choose(struct ike_engine *e, const struct first *f, const struct isa
 
 	rule = e->policy ? pol_ke_rule_find(e->policy, &f->local->addr, &f->remote->addr, NULL)
 			 : NULL;
-	if (!rule) {
+	if (!e->policy) {
+		refuse(e, f, "no policy is in force yet");
+	} else if (!rule) {
 		refuse(e, f, "no KeyExchangeRule is for these addresses");
 	} else if (rule->action->respond == POL_MODE_AGGRESSIVE) {
 		refuse(e, f, "the KeyExchangeAction does not respond to Main Mode (HowToRespond)");

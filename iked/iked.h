@@ -89,8 +89,6 @@ void iked_udp_stop(struct iked_udp *u); /* memory goes with the loop's next turn
  */
 int iked_reconcile(struct xf_kernel *kernel, struct ike_store *store, struct ike_now now,
 		   struct cs_err *err);
-/* Reqids of tunnels that iked made, told by their rule field. */
-bool iked_reqid_is_ours(uint32_t reqid);
 
 /* ---- nmi.c ---- */
 

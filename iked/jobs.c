@@ -44,6 +44,7 @@ static void job_finish(struct ike_engine *e, struct ike_pk *pk)
 		ike_dh_free(made);
 		ike_dh_free(pk->orphan);
 	}
+	e->n_jobs--;
 	ike_list_remove(&pk->all);
 	ike_arena_put(pk, sizeof(*pk));
 }
@@ -73,6 +74,7 @@ int ike_job_start(struct ike_engine *e, struct ike_p1 *p1, struct ike_p2 *p2,
 	else
 		p2->qm->job = pk;
 	ike_list_add_tail(&e->jobs, &pk->all);
+	e->n_jobs++;
 	if (e->ops.pk(e->ctx, &pk->job) == IKE_DONE)
 		job_finish(e, pk);
 	return 0;

@@ -299,8 +299,9 @@ void ike_main_hint(struct ike_engine *e, struct ike_p1 *p1, unsigned type)
 		return;
 	ike_main_note(p1, cause);
 	ike_rt_hurry(&p1->mm->rt);
-	ike_logf(e, ike_p1_ctx(p1), CSM_HINT, ike_main_peer(p1, peer), isa_notify_name(type),
-		 p1->rule->name);
+	if (ike_take_token(e, &e->log_bucket))
+		ike_logf(e, ike_p1_ctx(p1), CSM_HINT, ike_main_peer(p1, peer),
+			 isa_notify_name(type), p1->rule->name);
 }
 
 static unsigned message_sent(const struct ike_p1 *p1)

@@ -6,6 +6,15 @@
 
 #include "iked/main_mode.h"
 
+/*
+ * Jobs run to their end even when their exchange was evicted, so a flood of message 3 could queue
+ * more of them than the threads ever get done, before everybody else's.
+ */
+static bool may_compute(const struct ike_engine *e, const struct ike_half *half)
+{
+	return e->n_jobs < (half->sid.named ? 2 * e->set.max_jobs : e->set.max_jobs);
+}
+
 void ike_main_accept(struct ike_engine *e, struct ike_half *half, const struct isa_header *h,
 		     const uint8_t *data, size_t len)
 {
@@ -19,6 +28,10 @@ void ike_main_accept(struct ike_engine *e, struct ike_half *half, const struct i
 	    isa_step_check(&m, ISA_STEP_MAIN_3, NULL) ||
 	    isa_find(&m, ISA_KE, 0)->body.len != half->suite.group->public_len) {
 		e->stats.dropped_malformed++;
+		return;
+	}
+	if (!may_compute(e, half)) {
+		e->stats.dropped_limit++;
 		return;
 	}
 	p1 = ike_p1_new(e, false, &half->sid.local, &half->sid.remote, half->sid.icookie,

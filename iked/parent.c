@@ -163,7 +163,13 @@ static void worker_ended(struct parent *p, pid_t pid, int status)
 	if (p->stopping)
 		return;
 	if (!p->was_ready) {
-		/* It has logged why. Trying again would find the same. */
+		/* An exit it has explained itself. Trying again would find the same. */
+		if (WIFSIGNALED(status)) {
+			struct cs_err err;
+
+			cs_fail(&err, CS_ESYS, "signal %d ended it", WTERMSIG(status));
+			cs_log(CS_NOCTX, CSM_NO_START, "the worker", err.text);
+		}
 		p->exit = CS_EXIT_FAILED;
 		p->worker_stopped = true;
 		return;

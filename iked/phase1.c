@@ -177,11 +177,16 @@ void ike_p1_down(struct ike_engine *e, struct ike_p1 *p1, bool tell, const char 
 
 /* ---- lifetimes ---- */
 
+static bool size_used_up(const struct ike_p1 *p1)
+{
+	return p1->life_kbytes && p1->bytes / 1024 >= p1->life_kbytes;
+}
+
 /* Over its life size it ends as by its lifetime: by the timer, when this message is done with. */
 void ike_p1_count(struct ike_engine *e, struct ike_p1 *p1, size_t len)
 {
 	p1->bytes += len;
-	if (p1->up && p1->life_kbytes && p1->bytes / 1024 >= p1->life_kbytes)
+	if (p1->up && size_used_up(p1))
 		ike_timer_set(&e->timers, &p1->timer, e->now.mono);
 }
 
@@ -191,8 +196,7 @@ void ike_p1_timer(struct ike_engine *e, struct ike_timer *t)
 
 	if (p1->up)
 		ike_p1_down(e, p1, true,
-			    p1->expires > e->now.wall ? "its life size is used up"
-						      : "its lifetime is over");
+			    size_used_up(p1) ? "its life size is used up" : "its lifetime is over");
 	else
 		ike_main_timeout(e, p1);
 }

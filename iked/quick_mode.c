@@ -5,8 +5,6 @@
 
 #include "iked/engine_private.h"
 
-#define SPI_RESERVED 255u /* RFC 4303 section 2.1 */
-
 void ike_quick_note(struct ike_p2 *p2, const char *cause)
 {
 	size_t len = strnlen(cause, sizeof(p2->qm->cause) - 1);
@@ -59,13 +57,6 @@ void ike_quick_put_ids(struct isa_builder *b, const struct ike_p2 *p2)
 	isa_payload_begin(b, ISA_ID);
 	ike_ident_put_selector(&b->w, cr, s->proto, p2->initiator ? s->remote_port : s->local_port);
 	isa_payload_end(b);
-}
-
-int ike_quick_check_spi(uint32_t spi, struct cs_err *err)
-{
-	if (spi <= SPI_RESERVED)
-		return cs_fail(err, CS_EPARSE, "SPI %08x is reserved", spi);
-	return 0;
 }
 
 int ike_quick_send(struct ike_engine *e, struct ike_p2 *p2, size_t len, struct cs_err *err)

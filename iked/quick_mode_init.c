@@ -131,8 +131,6 @@ static int check_answer(struct ike_p2 *p2, const struct isa_message *m, struct c
 			   group ? group->number : POL_PFS_NONE, ike_p2_transport_ok(p2->tunnel),
 			   &p2->suite, &offer, err);
 	if (!rc)
-		rc = ike_quick_check_spi(p2->suite.spi, err);
-	if (!rc)
 		rc = check_ids(p2, m, err);
 	if (!rc)
 		rc = ike_quick_take_ke(p2, m, group, &p2->qm->nr, err);

@@ -70,14 +70,6 @@ static int find_rule(struct ike_engine *e, struct request *q, struct cs_err *err
 	return 0;
 }
 
-static bool pfs_accepted(const struct pol_dynvpn_action *vpn, unsigned group)
-{
-	for (unsigned i = 0; i < vpn->n_accept_pfs; i++)
-		if (vpn->accept_pfs[i] == group)
-			return true;
-	return false;
-}
-
 static int choose_offer(struct ike_engine *e, struct request *q, bool transport_ok,
 			struct cs_err *err)
 {
@@ -95,15 +87,8 @@ static int choose_offer(struct ike_engine *e, struct request *q, bool transport_
 			 cs_endpoint_text(&q->p1->sid.remote, peer), q->rule->name, vpn->name,
 			 why.text);
 		q->told = true;
-		return rc;
 	}
-	if (rc)
-		return rc;
-	if (!pfs_accepted(vpn, q->suite.group))
-		return cs_fail(err, CS_EPOLICY,
-			       "PFS group %u is not among the AcceptablePfs of action %s",
-			       q->suite.group, vpn->name);
-	return ike_quick_check_spi(q->suite.spi, err);
+	return rc;
 }
 
 /* ---- the exchange ---- */

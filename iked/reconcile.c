@@ -60,15 +60,6 @@ static const char *copy_name(char to[static POL_NAME_MAX + 1], const char *from)
 	return to;
 }
 
-bool iked_reqid_is_ours(uint32_t reqid)
-{
-	unsigned rule = xf_reqid_rule(reqid);
-
-	/* Tunnel 0 is a rule's anchor, which is pagent's. */
-	return rule >= XF_MARK_RULE_MIN && rule <= XF_MARK_RULE_MAX &&
-	       (reqid & XF_REQID_TUNNEL_MAX) != 0;
-}
-
 /* ---- what is there ---- */
 
 static int see_sa(void *arg, const struct xf_sa *sa, const struct xf_counters *c)
@@ -76,7 +67,7 @@ static int see_sa(void *arg, const struct xf_sa *sa, const struct xf_counters *c
 	struct leftovers *l = arg;
 	struct kernel_sa *k;
 
-	if (!iked_reqid_is_ours(sa->reqid))
+	if (!xf_reqid_is_tunnel(sa->reqid))
 		return 0;
 	k = array_add(&l->sas);
 	if (!k)
@@ -90,7 +81,7 @@ static int see_policy(void *arg, const struct xf_policy *p)
 	struct leftovers *l = arg;
 	struct xf_policy *copy;
 
-	if (p->priority != XF_PRIO_TUNNEL || !iked_reqid_is_ours(p->reqid))
+	if (p->priority != XF_PRIO_TUNNEL || !xf_reqid_is_tunnel(p->reqid))
 		return 0;
 	copy = array_add(&l->policies);
 	if (!copy)

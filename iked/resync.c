@@ -40,11 +40,6 @@ static void add_stray(struct ike_engine *e, const struct xf_said *id)
 	e->strays[e->n_strays++] = *id;
 }
 
-static bool ours(uint32_t reqid)
-{
-	return xf_reqid_rule(reqid) >= XF_MARK_RULE_MIN && reqid % (XF_REQID_TUNNEL_MAX + 1u);
-}
-
 void ike_resync_sa(struct ike_engine *e, const struct xf_sa *sa)
 {
 	struct ike_p2 *in = ike_p2_by_spi(e, true, &sa->id.dst, sa->id.proto, sa->id.spi);
@@ -55,7 +50,7 @@ void ike_resync_sa(struct ike_engine *e, const struct xf_sa *sa)
 		in->seen_in = true;
 	else if (out)
 		out->seen_out = true;
-	else if (sa->id.spi && ours(sa->reqid))
+	else if (sa->id.spi && xf_reqid_is_tunnel(sa->reqid))
 		add_stray(e, &sa->id);
 }
 

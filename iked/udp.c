@@ -93,7 +93,10 @@ static void readable(uv_poll_t *poll, int status, int events)
 	struct iked_udp *u = poll->data;
 
 	(void)events;
-	for (unsigned turn = 0; status == 0 && turn < BATCHES_MAX; turn++) {
+	/* libuv gives up a descriptor that has an error pending; receiving clears it. */
+	if (status < 0)
+		uv_poll_start(poll, UV_READABLE, readable);
+	for (unsigned turn = 0; turn < BATCHES_MAX; turn++) {
 		int n;
 
 		for (unsigned i = 0; i < BATCH; i++) {

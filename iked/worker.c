@@ -471,11 +471,13 @@ static void on_term(uv_signal_t *handle, int signum)
 /* The parent is gone, or it never speaks. */
 static void on_parent(uv_poll_t *poll, int status, int events)
 {
+	ssize_t n;
 	char c;
 
 	(void)status;
 	(void)events;
-	if (recv(IKED_FD_PARENT, &c, 1, MSG_DONTWAIT) > 0)
+	n = recv(IKED_FD_PARENT, &c, 1, MSG_DONTWAIT);
+	if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)))
 		return;
 	uv_poll_stop(poll);
 	stop(poll->data, true);

@@ -46,6 +46,12 @@ void xf_msg_put_mark(struct xf_msg *m, uint32_t value, uint32_t mask);
 int xf_ask(struct xf_kernel *k, struct xf_msg *m, mnl_cb_t fn, void *arg, const char *what,
 	   struct cs_err *err);
 
+/*
+ * Copies an answer's fixed part: netlink aligns to 4 bytes, and XFRM's structs want 8. False when
+ * the message is shorter.
+ */
+bool xf_body(const struct nlmsghdr *h, void *to, size_t size);
+
 /* XFRM's structs and ours. */
 void xf_to_kernel_addr(const struct cs_addr *a, xfrm_address_t *to);
 struct cs_addr xf_from_kernel_addr(uint16_t family, const xfrm_address_t *from);

@@ -25,3 +25,11 @@ unsigned xf_reqid_rule(uint32_t reqid)
 {
 	return reqid >> XF_REQID_TUNNEL_BITS;
 }
+
+bool xf_reqid_is_tunnel(uint32_t reqid)
+{
+	unsigned rule = xf_reqid_rule(reqid);
+
+	return rule >= XF_MARK_RULE_MIN && rule <= XF_MARK_RULE_MAX &&
+	       (reqid & XF_REQID_TUNNEL_MAX) != 0;
+}

@@ -37,6 +37,7 @@ uint32_t xf_mark_mask(const struct xf_marking *m);
 #define XF_REQID_TUNNEL_MAX  ((1u << XF_REQID_TUNNEL_BITS) - 1)
 uint32_t xf_reqid(unsigned rule_id, unsigned tunnel);
 unsigned xf_reqid_rule(uint32_t reqid);
+bool xf_reqid_is_tunnel(uint32_t reqid); /* of a tunnel that iked made */
 
 /* ---- security associations ---- */
 

@@ -430,6 +430,7 @@ static void start(struct pair *p, unsigned i, const struct pair_policy *o)
 				   .port = 500,
 				   .max_half_open = 8,
 				   .reserved_half_open = 2,
+				   .max_jobs = 4,
 				   .marking = {XF_MARK_SHIFT_DEFAULT}};
 	struct side *s = &p->side[i];
 	struct cs_err err;

@@ -282,6 +282,50 @@ START_TEST(test_half_open_bound)
 }
 END_TEST
 
+/* A message 3 of a proven address costs a public-key job; too many of them wait outside. */
+START_TEST(test_job_bound)
+{
+	struct pair_policy b = {.remote_location = "192.0.2.0/24"};
+	struct pair *p = pair_new(NULL, &b);
+	uint8_t m3[ISA_HEADER_LEN + 4 + 64 + 4 + 32] = {0};
+	struct side *s = &p->side[1];
+	struct datagram *d;
+
+	m3[16] = ISA_KE;
+	m3[17] = 0x10;
+	m3[18] = ISA_MAIN;
+	m3[26] = sizeof(m3) >> 8;
+	m3[27] = sizeof(m3) & 0xff;
+	m3[ISA_HEADER_LEN] = ISA_NONCE;
+	m3[ISA_HEADER_LEN + 3] = 4 + 64;
+	m3[ISA_HEADER_LEN + 4 + 63] = 2;
+	m3[ISA_HEADER_LEN + 4 + 64 + 3] = 4 + 32;
+	p->filter = drop_all;
+	pair_acquire(p, 0);
+	s->jobs_later = true;
+	d = &p->history[0];
+	for (unsigned n = 0; n < 6; n++) {
+		struct cs_endpoint from = d->local;
+
+		d->data[1] = (uint8_t)n;
+		from.port = (uint16_t)(1000 + n);
+		ike_engine_receive(s->e, &s->addr, &from, d->data, d->len, p->now);
+		memcpy(m3, p->history[p->n_history - 1].data, 2 * ISA_COOKIE_LEN);
+		ike_engine_receive(s->e, &s->addr, &from, m3, sizeof(m3), p->now);
+		pair_run(p);
+	}
+	ck_assert_uint_eq(s->n_jobs, 4);
+	ck_assert_uint_eq(pair_stats(p, 1)->p1_responded, 4);
+	ck_assert_uint_eq(pair_stats(p, 1)->dropped_limit, 2);
+	/* The last one comes again when there is room. */
+	s->jobs_later = false;
+	pair_jobs(p);
+	ike_engine_receive(s->e, &s->addr, &d->local, m3, sizeof(m3), p->now);
+	ck_assert_uint_eq(pair_stats(p, 1)->p1_responded, 5);
+	pair_free(p);
+}
+END_TEST
+
 /* Before the address is proven no answer is longer than its question. */
 START_TEST(test_no_amplification)
 {
@@ -563,6 +607,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, test_damaged, 4, 9);
 	tcase_add_test(t, test_forged_datagrams);
 	tcase_add_test(t, test_half_open_bound);
+	tcase_add_test(t, test_job_bound);
 	tcase_add_test(t, test_no_amplification);
 	tcase_add_test(t, test_exchanges_refused);
 	suite_add_tcase(s, t);
