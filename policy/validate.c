@@ -138,6 +138,22 @@ static void check_value(struct pol_build *b, struct pol_node *node, const struct
 	}
 }
 
+/*
+ * A value that is right in the original and not honoured here: nobody shall rely on it. Told once a
+ * parameter, because files repeat such lines.
+ */
+static void check_honoured(struct pol_build *b, const struct pol_node *node,
+			   const struct pol_item *item)
+{
+	const struct pol_param *param = item->param;
+	const char *text = item->value;
+
+	if (param->except && pol_choice(param->except, text, NULL) >= 0 &&
+	    pol_first_note(b->diags, param))
+		pol_warn(b, node, item, NULL, "'%s' is not honoured: %s (told once)", text,
+			 param->note);
+}
+
 static void check_item(struct pol_build *b, struct pol_node *node, const struct pol_item *item)
 {
 	const struct pol_param *param = item->param;
@@ -163,6 +179,7 @@ static void check_item(struct pol_build *b, struct pol_node *node, const struct 
 			node->failed = true;
 	} else {
 		check_value(b, node, item);
+		check_honoured(b, node, item);
 	}
 }
 
