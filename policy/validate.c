@@ -258,6 +258,10 @@ static void check_name(struct pol_build *b, struct pol_node *node, bool global)
 	if (strlen(node->name) > POL_NAME_MAX)
 		pol_wrong(b, node, NULL, NULL, "the name is longer than %d characters",
 			  POL_NAME_MAX);
+	/* Names go to logs, databases and JSON, where other bytes would be missing or do harm. */
+	if (!pol_is_printable(node->name))
+		pol_wrong(b, node, NULL, NULL,
+			  "the name has bytes that are no printable UTF-8; convert the file");
 	if (s->selector_name && node->name[0] == '-')
 		pol_wrong(b, node, NULL, NULL, "the name must not begin with '-'");
 	if (s->selector_name && strchr(node->name, ','))
