@@ -73,7 +73,8 @@ struct pagent {
 int pagent_run(const struct pagent_options *o, void (*ready)(void));
 /*
  * Reads the files and puts what they say in force. Every finding is logged and, when diag is not
- * NULL, told.  Failed: what was in force is in force.
+ * NULL, told.  Failed: what was in force is in force, unless it was the kernel that refused; then
+ * the new policy is the stored one and is tried again.
  */
 int pagent_refresh(struct pagent *p, pol_diag_fn *diag, void *arg, bool *changed,
 		   struct cs_err *err);

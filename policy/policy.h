@@ -229,6 +229,10 @@ typedef void pol_diag_fn(void *arg, const struct pol_diag *diag);
  */
 int pol_compile(const char *main_file, const char *stack, pol_diag_fn *diag, void *arg,
 		struct pol_policy **policy, struct cs_err *err);
+typedef void pol_file_fn(void *arg, const char *file);
+/* The same, and tells of each file that was read or could not be, with errors too. */
+int pol_compile_files(const char *main_file, const char *stack, pol_diag_fn *diag,
+		      pol_file_fn *file, void *arg, struct pol_policy **policy, struct cs_err *err);
 struct pol_policy *pol_ref(struct pol_policy *policy);
 void pol_unref(struct pol_policy *policy); /* NULL is allowed; wipes keys with the last one */
 
@@ -252,8 +256,8 @@ int pol_store_open(const char *statedir, bool write, struct pol_store **store, s
 void pol_store_close(struct pol_store *store);
 /*
  * Stores policy as the next generation and makes it the one in force, in one transaction; assigns
- * rule ids (the policy given is updated).  What is in force already keeps its number.  Secrets go to
- * a database of their own (mode 0640).
+ * rule ids (the policy given is updated).  What is in force already keeps its number.  Secrets go
+ * to a database of their own (mode 0640).
  */
 int pol_store_put(struct pol_store *store, struct pol_policy *policy, struct cs_err *err);
 /* The generation in force; CS_ENOTFOUND when there is none yet. */

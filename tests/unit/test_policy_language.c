@@ -363,6 +363,36 @@ START_TEST(test_files)
 }
 END_TEST
 
+static void count_file(void *arg, const char *file)
+{
+	unsigned *n = arg;
+
+	if (strstr(file, "/pagent.conf") || strstr(file, "/nowhere.conf"))
+		(*n)++;
+}
+
+/* A file that is missing has to be known all the same: it will be watched for. */
+START_TEST(test_missing_file)
+{
+	char dir[] = "/tmp/csipsec-test-XXXXXX", path[64];
+	struct pol_policy *policy = NULL;
+	struct cs_err err;
+	unsigned n = 0;
+	FILE *file;
+
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/pagent.conf", dir);
+	file = fopen(path, "w");
+	ck_assert_ptr_nonnull(file);
+	fputs("TcpImage TCPIP nowhere.conf\n", file);
+	fclose(file);
+	ck_assert_int_lt(pol_compile_files(path, "TCPIP", NULL, count_file, &n, &policy, &err), 0);
+	ck_assert_uint_eq(n, 2);
+	unlink(path);
+	rmdir(dir);
+}
+END_TEST
+
 /* What stands in the wrong file is warned of and has no effect. */
 START_TEST(test_misplaced)
 {
@@ -728,6 +758,7 @@ int main(void)
 	tcase_add_test(tc, test_branch_keys);
 	tcase_add_test(tc, test_branch_tunnels);
 	tcase_add_test(tc, test_files);
+	tcase_add_test(tc, test_missing_file);
 	tcase_add_test(tc, test_misplaced);
 	tcase_add_test(tc, test_file_naming_itself);
 	tcase_add_test(tc, test_distinguished_names);
