@@ -35,10 +35,13 @@
 	"CSI1006W", CS_WARNING, "Phase 1 from %s refused: %s"
 #define CSM_WRONG_KEY                                                                              \
 	"CSI1007E", CS_ERROR,                                                                      \
-		"Message %u from %s does not verify with the preshared key of rule %s (fingerprint "    \
-		"%s): the usual cause is a different key at the peer"
+		"Message 5 from %s does not verify with the preshared key of rule %s (fingerprint %s): "   \
+		"the usual cause is a different key at the peer"
 #define CSM_HINT                                                                                   \
-	"CSI1008W", CS_WARNING, "Peer %s answered %s (not authenticated) for rule %s"
+	"CSI1008I", CS_DEBUG, "Peer %s answered %s (not authenticated) for rule %s"
+#define CSM_P1_ENDED                                                                               \
+	"CSI1009I", CS_DEBUG,                                                                      \
+		"IKE version 1.0 phase 1 negotiation for tunnel K%u with %s ended (rule %s): %s"
 #define CSM_INITIAL_CONTACT                                                                        \
 	"CSI1010I", CS_INFO, "Peer %s has no other SAs with us any more: %u deleted here"
 #define CSM_P2_START                                                                               \
@@ -56,9 +59,9 @@
 	"CSI1014I", CS_INFO,                                                                       \
 		"IKE version 1.0 Security Association %u for tunnel Y%u with %s deleted: %s"
 #define CSM_P2_REFUSED                                                                             \
-	"CSI1015W", CS_WARNING, "Phase 2 from %s (K%u) refused: %s"
+	"CSI1015W", CS_WARNING, "Phase 2 from %s (K%u, rule %s) refused: %s"
 #define CSM_NOTIFIED                                                                               \
-	"CSI1016W", CS_WARNING, "Peer %s notifies %s (K%u)"
+	"CSI1016W", CS_WARNING, "Peer %s notifies %s for tunnel K%u (rule %s)%s"
 #define CSM_ACQUIRE_REFUSED                                                                        \
 	"CSI1017W", CS_WARNING, "On-demand activation for %s refused: %s"
 #define CSM_KERNEL_REFUSED                                                                         \
@@ -69,6 +72,9 @@
 	"CSI1020I", CS_DEBUG, "No answer from %s: message %u sent again (%u of %u)"
 #define CSM_DROPPED                                                                                \
 	"CSI1021I", CS_DEBUG, "%s message from %s dropped: %s"
+#define CSM_P2_ENDED                                                                               \
+	"CSI1022I", CS_DEBUG,                                                                      \
+		"IKE version 1.0 phase 2 negotiation for tunnel Y%u with %s ended (rule %s): %s"
 #define CSM_P1_NO_PROPOSAL                                                                         \
 	"EZD1021I", CS_WARNING, "Phase 1 from %s: no proposal chosen (rule %s, action %s): %s"
 #define CSM_P2_NO_PROPOSAL                                                                         \

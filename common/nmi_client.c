@@ -147,6 +147,8 @@ static int fail_as_told(const json_t *frame, struct cs_err *err)
 
 	if (!text)
 		return cs_fail(err, CS_EPARSE, "the daemon sent a frame of no known kind");
+	if (!*text)
+		text = "the daemon failed and gave no reason";
 	for (int code = CS_EINVAL; name && code >= CS_EPERM; code--)
 		if (strcmp(name, cs_code_name(code)) == 0)
 			return cs_fail(err, code, "%s", text);

@@ -267,6 +267,9 @@ static void acquire(struct ike_engine *e, const struct xf_acquire *a)
 	t = ike_tunnel_find(e, rule->id, &selector, local, remote);
 	if (t)
 		drop_vanished(e, t);
+	else if (ike_backoff_holds(e, &(struct ike_tunnel_key){rule->id, &selector, local, remote},
+				   a))
+		return;
 	rc = ike_p2_initiate(e, rule, &selector, local, remote, IKE_ACT_ONDEMAND, NULL, a, &number,
 			     &err);
 	if (rc == CS_EEXIST)

@@ -209,6 +209,7 @@ void ike_apply_policy(struct ike_engine *e, struct pol_policy *policy)
 		l = l->next;
 		apply_to_p1(e, p1, policy);
 	}
+	ike_backoff_forget_all(e); /* it may be what was wrong */
 	pol_unref(old);
 }
 
@@ -235,4 +236,5 @@ void ike_end_all(struct ike_engine *e, bool tell, bool keep)
 		ike_p1_down(e, p1, tell, reason);
 	}
 	ike_unlink_all(e);
+	ike_backoff_forget_all(e);
 }

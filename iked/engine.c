@@ -89,12 +89,13 @@ static void make_lists(struct ike_engine *e)
 	ike_list_init(&e->dead_p2s);
 	ike_list_init(&e->dead_peers);
 	ike_list_init(&e->dead_tunnels);
+	ike_list_init(&e->all_backoffs);
 	for (unsigned tier = 0; tier < IKE_N_CLASSES; tier++)
 		for (unsigned stage = 0; stage < IKE_N_STAGES; stage++)
 			ike_list_init(&e->half[tier][stage]);
 }
 
-static struct ike_table *const *tables_of(struct ike_engine *e, struct ike_table *list[12])
+static struct ike_table *const *tables_of(struct ike_engine *e, struct ike_table *list[13])
 {
 	unsigned n = 0;
 
@@ -109,6 +110,7 @@ static struct ike_table *const *tables_of(struct ike_engine *e, struct ike_table
 	list[n++] = &e->spis_out;
 	list[n++] = &e->mids;
 	list[n++] = &e->txs;
+	list[n++] = &e->backoffs;
 	list[n] = NULL;
 	return list;
 }
@@ -137,7 +139,7 @@ int ike_engine_new(const struct ike_settings *settings, const struct ike_ops *op
 		   struct ike_engine **engine, struct cs_err *err)
 {
 	struct ike_engine *e = calloc(1, sizeof(*e));
-	struct ike_table *tables[12];
+	struct ike_table *tables[13];
 	int rc = 0;
 
 	if (!e)
@@ -173,11 +175,12 @@ void ike_engine_shutdown(struct ike_engine *e, bool tell, bool keep, struct ike_
 
 void ike_engine_free(struct ike_engine *e)
 {
-	struct ike_table *tables[12];
+	struct ike_table *tables[13];
 
 	if (!e)
 		return;
 	ike_unlink_all(e);
+	ike_backoff_forget_all(e);
 	ike_bury(e);
 	ike_jobs_drop(e);
 	ike_strays_clear(e);
@@ -268,7 +271,7 @@ static void receive_unsupported(struct ike_engine *e, const struct arrival *a)
 	char peer[CS_ENDPOINT_STRLEN];
 
 	e->stats.refused_exchange++;
-	if (ike_take_token(e, &e->log_bucket))
+	if (ike_refusal_is_news(e, a->local, a->remote, ike_digest(e, a->data, a->len)))
 		ike_logf(e, CS_NOCTX, CSM_EXCHANGE_UNSUPPORTED, isa_exchange_name(a->h->exchange),
 			 a->h->exchange, cs_endpoint_text(a->remote, peer));
 	ike_notify_clear(e, a->local, a->remote, a->h->icookie, a->h->rcookie,

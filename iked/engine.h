@@ -252,9 +252,9 @@ int ike_engine_each_p2(const struct ike_engine *e, ike_p2_fn *fn, void *arg);
 
 struct ike_stats {
 	uint64_t received, sent, dropped_malformed, dropped_unknown, dropped_limit, retransmitted;
-	uint64_t repeats_answered, auth_failures, decrypt_failures;
+	uint64_t repeats_answered, repeats_refused, auth_failures, decrypt_failures;
 	uint64_t p1_initiated, p1_responded, p1_up, p1_failed, p2_up, p2_failed, p2_down;
-	uint64_t acquires, acquires_merged, kernel_refusals;
+	uint64_t acquires, acquires_merged, acquires_delayed, kernel_refusals;
 	uint64_t refused_exchange, unknown_expires;
 	unsigned p1_live, p2_live, half_open;
 };

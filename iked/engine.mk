@@ -1,6 +1,7 @@
 # engine: the negotiation engine, compiled into libike.a (iked/wire.mk).
 IKE_ENGINE_SOURCES = \
 	iked/acquire.c \
+	iked/backoff.c \
 	iked/commands.c \
 	iked/engine.c iked/engine.h iked/engine_private.h \
 	iked/engine_log.c \
@@ -24,6 +25,7 @@ ENGINE_TEST_LIBS = $(IKE_LIBS) $(POLICY_LIBS) $(XFRM_LIBS) $(COMMON_LIBS) $(CHEC
 
 check_PROGRAMS += \
 	tests/unit/test_engine tests/unit/test_engine_hostile tests/unit/test_engine_life \
+	tests/unit/test_engine_refusals \
 	tests/unit/test_table
 tests_unit_test_engine_SOURCES = \
 	tests/unit/test_engine.c tests/unit/engine_pair.c tests/unit/engine_pair.h
@@ -36,6 +38,10 @@ tests_unit_test_engine_life_LDADD = $(ENGINE_TEST_LIBS)
 tests_unit_test_table_SOURCES = tests/unit/test_table.c
 tests_unit_test_table_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_table_LDADD = $(ENGINE_TEST_LIBS)
+tests_unit_test_engine_refusals_SOURCES = \
+	tests/unit/test_engine_refusals.c tests/unit/engine_pair.c tests/unit/engine_pair.h
+tests_unit_test_engine_refusals_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
+tests_unit_test_engine_refusals_LDADD = $(ENGINE_TEST_LIBS)
 # Its allocations go through the test, which lets the nth one fail, and so do messages to be sealed.
 tests_unit_test_engine_hostile_SOURCES = \
 	tests/unit/test_engine_hostile.c tests/unit/engine_pair.c tests/unit/engine_pair.h

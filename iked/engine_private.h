@@ -29,6 +29,8 @@
 #define IKE_MESSAGE_IDS_MAX 1024u  /* remembered for each phase 1 */
 #define IKE_LIFE_DEFAULT    28800u /* RFC 2407 section 4.5, when nobody says */
 #define IKE_CAUSE_MAX       160
+#define IKE_EVENT_MAX       512u /* an event's reason: peer, rule and cause */
+#define IKE_REFUSALS_MAX    64u
 
 /* The message that answered a request: repeated when exactly that request comes again. */
 struct ike_answer {
@@ -42,6 +44,11 @@ struct ike_retransmit {
 	uint8_t *data;
 	size_t len;
 	unsigned sent, limit; /* limit: transmissions in all */
+};
+
+/* A message that was refused and left no other trace. */
+struct ike_refusal {
+	uint64_t key, until; /* message and sender; mono */
 };
 
 /* A public-key job with the exchange it belongs to; both NULL when that is gone. */
@@ -109,7 +116,7 @@ struct ike_main {
 	uint8_t *id;
 	uint64_t request;          /* digest of the message being worked on */
 	char cause[IKE_CAUSE_MAX]; /* the last thing that went wrong, for the final message */
-	bool complained;           /* about message 5 or 6, once */
+	bool told;                 /* the log says already why it will fail */
 };
 
 struct ike_p1 {
@@ -159,6 +166,13 @@ struct ike_tunnel {
 	enum xf_mode mode;
 	uint8_t proto;
 	int64_t vpn_expires; /* wall clock, 0: never */
+};
+
+/* What makes a tunnel this one; pointers to what the caller has. */
+struct ike_tunnel_key {
+	uint16_t rule_id;
+	const struct cs_selector *selector;
+	const struct cs_addr *local, *remote;
 };
 
 enum ike_quick_state {
@@ -235,15 +249,19 @@ struct ike_engine {
 	struct ike_table cookies, icookies, targets, k_numbers; /* phase 1 */
 	struct ike_table peers, tunnels, y_numbers;
 	struct ike_table spis_in, spis_out, mids, txs; /* phase 2 */
+	struct ike_table backoffs;
+	struct ike_list all_backoffs;
 	struct ike_list p1s, p2s, jobs, dead_p1s, dead_p2s, dead_peers, dead_tunnels;
 	struct ike_list half[IKE_N_CLASSES][IKE_N_STAGES]; /* oldest first */
 	unsigned n_half[IKE_N_CLASSES];
 	uint32_t last_tunnel, last_instance;
 	uint64_t serial;
-	struct ike_bucket notify_bucket; /* answers in clear */
-	struct ike_bucket log_bucket;    /* lines that anybody can cause */
-	struct ike_bucket cookie_bucket; /* lines that take a proven address */
-	struct xf_said *strays;          /* of a resynchronisation */
+	struct ike_bucket notify_bucket;               /* answers in clear */
+	struct ike_bucket log_bucket;                  /* lines that anybody can cause */
+	struct ike_bucket cookie_bucket;               /* lines that take a proven address */
+	struct ike_refusal refusals[IKE_REFUSALS_MAX]; /* a ring */
+	unsigned next_refusal;
+	struct xf_said *strays; /* of a resynchronisation */
 	unsigned n_strays, cap_strays;
 	struct ike_stats stats;
 	uint8_t *plain, *out; /* IKE_DATAGRAM_MAX each: decrypted message, message being built */
@@ -292,6 +310,9 @@ void ike_rt_clear(struct ike_retransmit *rt);
 uint64_t ike_rt_total(const struct ike_engine *e); /* milliseconds until an initiator gives up */
 int ike_answer_keep(struct ike_answer *a, uint64_t digest, const uint8_t *data, size_t len);
 void ike_answer_clear(struct ike_answer *a);
+/* False when this sender's message is a repeat of one refused before, or the log is busy. */
+bool ike_refusal_is_news(struct ike_engine *e, const struct cs_endpoint *local,
+			 const struct cs_endpoint *remote, uint64_t digest);
 
 /* sa.c, sa_p2.c: objects in their tables; none of these talks to anybody */
 uint64_t ike_hash_addrs(const struct ike_engine *e, const struct cs_addr *local,
@@ -332,6 +353,8 @@ struct ike_p2 *ike_p2_by_tx(const struct ike_engine *e, uint64_t tx);
 /* proto: IPPROTO_ESP or IPPROTO_AH; addr: ours for inbound, the peer's for outbound. */
 struct ike_p2 *ike_p2_by_spi(const struct ike_engine *e, bool inbound, const struct cs_addr *addr,
 			     uint8_t proto, uint32_t spi);
+uint64_t ike_tunnel_hash(const struct ike_engine *e, const struct ike_tunnel_key *k);
+struct ike_tunnel_key ike_tunnel_key_of(const struct ike_tunnel *t);
 struct ike_tunnel *ike_tunnel_find(const struct ike_engine *e, uint16_t rule_id,
 				   const struct cs_selector *selector, const struct cs_addr *local,
 				   const struct cs_addr *remote);
@@ -452,6 +475,8 @@ int ike_p2_install_out(struct ike_engine *e, struct ike_p2 *p2, struct cs_err *e
 void ike_p2_up(struct ike_engine *e, struct ike_p2 *p2);
 void ike_p2_fail(struct ike_engine *e, struct ike_p2 *p2, bool tell, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
+/* The same when its phase 1 failed: the log says so there, once. */
+void ike_p2_fail_with_p1(struct ike_engine *e, struct ike_p2 *p2, const char *reason);
 void ike_p2_down(struct ike_engine *e, struct ike_p2 *p2, bool tell, const struct xf_expire *x,
 		 const char *reason);
 /* One of the two, whatever its state. */
@@ -475,6 +500,16 @@ int ike_p2_initiate(struct ike_engine *e, const struct pol_filter_rule *rule,
 		    const struct cs_addr *remote, enum ike_activation activation,
 		    const struct pol_local_dynvpn *local_rule, const struct xf_acquire *acquire,
 		    uint32_t *tunnel, struct cs_err *err);
+
+/* backoff.c */
+/* A packet's tunnel could not be had: its larval state is cleared after a while. */
+void ike_backoff_failed(struct ike_engine *e, const struct ike_tunnel_key *k,
+			const struct xf_acquire *a);
+/* Has it to wait? */
+bool ike_backoff_holds(struct ike_engine *e, const struct ike_tunnel_key *k,
+		       const struct xf_acquire *a);
+void ike_backoff_forget(struct ike_engine *e, const struct ike_tunnel_key *k);
+void ike_backoff_forget_all(struct ike_engine *e);
 
 /* commands.c */
 void ike_apply_policy(struct ike_engine *e, struct pol_policy *policy);

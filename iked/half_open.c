@@ -184,7 +184,7 @@ static void refuse(struct ike_engine *e, const struct first *f, const char *why)
 	char peer[CS_ENDPOINT_STRLEN];
 
 	e->stats.p1_failed++;
-	if (ike_take_token(e, &e->log_bucket))
+	if (ike_refusal_is_news(e, f->local, f->remote, f->digest))
 		ike_logf(e, lc, CSM_P1_REFUSED, cs_endpoint_text(f->remote, peer), why);
 	ike_notify_clear(e, f->local, f->remote, f->h->icookie, no_cookie, ISA_N_NO_PROPOSAL_CHOSEN,
 			 f->len);
@@ -198,7 +198,7 @@ static void no_proposal(struct ike_engine *e, const struct first *f, const struc
 	char peer[CS_ENDPOINT_STRLEN];
 
 	e->stats.p1_failed++;
-	if (ike_take_token(e, &e->log_bucket))
+	if (ike_refusal_is_news(e, f->local, f->remote, f->digest))
 		ike_logf(e, lc, CSM_P1_NO_PROPOSAL, cs_endpoint_text(f->remote, peer), rule->name,
 			 rule->action->name, why);
 	ike_notify_clear(e, f->local, f->remote, f->h->icookie, no_cookie, ISA_N_NO_PROPOSAL_CHOSEN,

@@ -10,6 +10,7 @@
 #include <sys/types.h>
 #include <uv.h>
 
+#include "common/daemon.h"
 #include "common/err.h"
 #include "common/nmi.h"
 #include "common/paths.h"
@@ -20,14 +21,6 @@
 #define IKED_USER          "csipsec-iked"
 #define IKED_USER_FALLBACK "nobody"
 #define IKED_PORT          500
-
-enum iked_exit {
-	IKED_EXIT_OK = 0,
-	IKED_EXIT_FAILED = 1,      /* cannot start; the log says why */
-	IKED_EXIT_USAGE = 2,       /* wrong options */
-	IKED_EXIT_RUNNING = 3,     /* one runs for this stack already */
-	IKED_EXIT_NOT_RUNNING = 4, /* -k or -r, and none runs */
-};
 
 /* Descriptors that a worker finds open. */
 enum iked_fd { IKED_FD_IPV4 = 3, IKED_FD_IPV6 = 4, IKED_FD_PARENT = 5, IKED_FD_FIRST_FREE = 6 };
@@ -43,11 +36,10 @@ struct iked_options {
 	enum ike_stuck stuck;
 };
 
-/* ---- parent.c, worker.c: both return an exit status ---- */
+/* ---- parent.c, worker.c ---- */
 
-int iked_parent(const struct iked_options *o);
-int iked_signal_running(const struct iked_options *o, int signal); /* -k and -r */
-int iked_worker(const struct iked_options *o);
+enum cs_exit iked_parent(struct iked_options *o);
+enum cs_exit iked_worker(const struct iked_options *o);
 
 /* ---- ports.c: the parent's sockets ---- */
 

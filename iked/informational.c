@@ -126,21 +126,38 @@ static void answer_dpd(struct ike_engine *e, struct ike_p1 *p1, const struct ike
 	ike_notify_p1(e, p1, ISA_N_R_U_THERE_ACK, PROTO_ISAKMP, n->spi, n->data);
 }
 
+/* The keys agree, or the peer could not say so: what it does not take is our identity. */
+static bool about_identity(const struct ike_notice *n)
+{
+	return n->proto == PROTO_ISAKMP &&
+	       (n->type == ISA_N_INVALID_ID_INFORMATION || n->type == ISA_N_AUTHENTICATION_FAILED);
+}
+
+static void refused_by_peer(struct ike_engine *e, struct ike_p1 *p1, const struct ike_notice *n)
+{
+	struct cs_bytes own = {p1->mm->id, p1->mm->id_len};
+	char id[IKE_ID_TEXT];
+
+	if (about_identity(n))
+		ike_p1_fail(e, p1, "the peer answered %s: it does not accept our identity %s",
+			    isa_notify_name(n->type), ike_ident_text(own, id, sizeof(id)));
+	else
+		ike_p1_fail(e, p1, "the peer answered %s", isa_notify_name(n->type));
+}
+
 static void handle_error(struct ike_engine *e, struct ike_p1 *p1, const struct ike_notice *n)
 {
+	struct ike_p2 *p2 = p1->up ? concerned(p1, n) : NULL;
 	char peer[CS_ENDPOINT_STRLEN];
-	struct ike_p2 *p2;
 
-	if (!p1->up) {
-		ike_p1_fail(e, p1, "peer answered %s", isa_notify_name(n->type));
-		return;
-	}
-	p2 = concerned(p1, n);
-	if (p2)
-		ike_p2_fail(e, p2, false, "peer answered %s", isa_notify_name(n->type));
+	if (!p1->up)
+		refused_by_peer(e, p1, n);
+	else if (p2)
+		ike_p2_fail(e, p2, false, "the peer answered %s", isa_notify_name(n->type));
 	else if (ike_take_token(e, &e->log_bucket))
 		ike_logf(e, ike_p1_ctx(p1), CSM_NOTIFIED, cs_endpoint_text(&p1->sid.remote, peer),
-			 isa_notify_name(n->type), p1->tunnel);
+			 isa_notify_name(n->type), p1->tunnel, p1->rule ? p1->rule->name : "",
+			 about_identity(n) ? ": it does not accept our identity" : "");
 }
 
 static void handle_notice(struct ike_engine *e, struct ike_p1 *p1, const struct isa_payload *p)

@@ -8,6 +8,8 @@
 
 #include "iked/iked.h"
 
+#define STOP_SECONDS 12 /* the parent gives its worker 8 */
+
 static const char help[] =
 	"Usage: iked [-p STACK] [-c FILE] [-f] [options]\n"
 	"       iked [-p STACK] -k stop | -r refresh\n"
@@ -45,7 +47,7 @@ static int usage(const char *what, const char *value)
 {
 	fprintf(stderr, "iked: %s%s%s\nTry 'iked --help'.\n", what, value ? ": " : "",
 		value ? value : "");
-	return IKED_EXIT_USAGE;
+	return CS_EXIT_USAGE;
 }
 
 static bool parse_port(const char *text, uint16_t *port)
@@ -123,13 +125,13 @@ int main(int argc, char **argv)
 			break;
 		case 'h':
 			fputs(help, stdout);
-			return IKED_EXIT_OK;
+			return CS_EXIT_OK;
 		case OPT_VERSION:
 			printf("iked (csipsec) %s\n", PACKAGE_VERSION);
-			return IKED_EXIT_OK;
+			return CS_EXIT_OK;
 		default:
 			fputs("Try 'iked --help'.\n", stderr);
-			return IKED_EXIT_USAGE;
+			return CS_EXIT_USAGE;
 		}
 	}
 	if (optind < argc)
@@ -139,8 +141,10 @@ int main(int argc, char **argv)
 	if (!o.config_given && cs_conf_path("iked.conf", o.config, &err) < 0)
 		return usage(err.text, NULL);
 	if (worker)
-		return iked_worker(&o);
+		return (int)iked_worker(&o);
+	if (cs_daemon_for("iked", o.stack, &err) < 0)
+		return usage(err.text, NULL);
 	if (sig)
-		return iked_signal_running(&o, sig);
-	return iked_parent(&o);
+		return (int)cs_daemon_signal(sig, STOP_SECONDS);
+	return (int)iked_parent(&o);
 }

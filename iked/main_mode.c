@@ -199,21 +199,25 @@ static const struct main_step *step_of(enum ike_main_state state)
 	return NULL;
 }
 
-/* Said once an exchange: repeats of the same message are no news. */
-static void complain(struct ike_engine *e, struct ike_p1 *p1, enum isa_step step, size_t len,
-		     const struct cs_err *err)
+/*
+ * Message 5 or 6 does not decrypt or verify.  The responder says so at once and once an exchange;
+ * the initiator's message is the one that ends the exchange.
+ */
+static void complain(struct ike_engine *e, struct ike_p1 *p1, size_t len, const struct cs_err *err)
 {
+	bool first = !p1->mm->cause[0];
 	char peer[CS_ENDPOINT_STRLEN];
 
 	ike_main_note(p1, err->text);
-	if (p1->mm->complained)
+	if (p1->initiator)
 		return;
-	p1->mm->complained = true;
-	if (p1->initiator || ike_take_token(e, &e->cookie_bucket))
-		ike_logf(e, ike_p1_ctx(p1), CSM_WRONG_KEY, step == ISA_STEP_MAIN_5_PSK ? 5u : 6u,
-			 ike_main_peer(p1, peer), p1->rule->name, p1->rule->key_fingerprint);
+	if (!p1->mm->told && ike_take_token(e, &e->cookie_bucket)) {
+		ike_logf(e, ike_p1_ctx(p1), CSM_WRONG_KEY, ike_main_peer(p1, peer), p1->rule->name,
+			 p1->rule->key_fingerprint);
+		p1->mm->told = true;
+	}
 	/* In clear, because the peer cannot read what our key protects. */
-	if (step == ISA_STEP_MAIN_5_PSK)
+	if (first)
 		ike_notify_clear(e, &p1->sid.local, &p1->sid.remote, p1->sid.icookie,
 				 p1->sid.rcookie, ISA_N_AUTHENTICATION_FAILED, len);
 }
@@ -241,7 +245,7 @@ void ike_main_receive(struct ike_engine *e, struct ike_p1 *p1, const struct isa_
 	if (s->encrypted) {
 		rc = ike_open(e, p1, h, data, s->step, p1->iv, NULL, NULL, &m, &err);
 		if (rc) {
-			complain(e, p1, s->step, len, &err);
+			complain(e, p1, len, &err);
 			return;
 		}
 	} else {
@@ -257,6 +261,7 @@ void ike_main_receive(struct ike_engine *e, struct ike_p1 *p1, const struct isa_
 	}
 	ike_p1_count(e, p1, len);
 	p1->mm->request = digest;
+	p1->mm->told = false;
 	s->handle(e, p1, &m);
 }
 
@@ -288,7 +293,7 @@ void ike_main_hint(struct ike_engine *e, struct ike_p1 *p1, unsigned type)
 
 	if (!p1->mm || !p1->initiator)
 		return;
-	snprintf(cause, sizeof(cause), "peer answered %s (not authenticated)",
+	snprintf(cause, sizeof(cause), "the peer answered %s (not authenticated)",
 		 isa_notify_name(type));
 	if (!strcmp(cause, p1->mm->cause))
 		return;
@@ -303,11 +308,26 @@ static unsigned message_sent(const struct ike_p1 *p1)
 	return p1->state == IKE_MM_SENT_1 ? 1 : p1->state == IKE_MM_SENT_3 ? 3 : 5;
 }
 
+/* A responder with another key cannot read message 5, and many say nothing then. */
+static void no_answer(struct ike_engine *e, struct ike_p1 *p1)
+{
+	const char *cause = p1->mm->cause;
+	char about_key[160] = "";
+
+	if (p1->state == IKE_MM_SENT_5)
+		snprintf(about_key, sizeof(about_key),
+			 "; the usual cause is a different preshared key at the peer (ours has "
+			 "fingerprint %s)",
+			 p1->rule->key_fingerprint);
+	ike_p1_fail(e, p1, "no %sanswer to message %u after %u transmissions%s%s%s",
+		    cause[0] ? "usable " : "", message_sent(p1), p1->mm->rt.sent,
+		    cause[0] ? ": " : "", cause, about_key);
+}
+
 void ike_main_timeout(struct ike_engine *e, struct ike_p1 *p1)
 {
 	char peer[CS_ENDPOINT_STRLEN];
 	struct ike_main *mm = p1->mm;
-	const char *cause = mm->cause;
 
 	if (p1->initiator) {
 		if (ike_rt_again(e, &mm->rt, &p1->timer, &p1->sid.local, &p1->sid.remote)) {
@@ -315,9 +335,14 @@ void ike_main_timeout(struct ike_engine *e, struct ike_p1 *p1)
 				 message_sent(p1), mm->rt.sent, mm->rt.limit);
 			return;
 		}
-		ike_p1_fail(e, p1, "no usable answer to message %u after %u transmissions%s%s",
-			    message_sent(p1), mm->rt.sent, cause[0] ? ": " : "", cause);
-		return;
+		no_answer(e, p1);
+	} else if (mm->cause[0]) {
+		ike_p1_fail(
+			e, p1,
+			"message 5 does not verify with the preshared key (fingerprint %s; %s): "
+			"the usual cause is a different key at the peer",
+			p1->rule->key_fingerprint, mm->cause);
+	} else {
+		ike_p1_fail(e, p1, "message 5 did not come");
 	}
-	ike_p1_fail(e, p1, "no usable message 5 came%s%s", cause[0] ? ": " : "", cause);
 }

@@ -11,7 +11,7 @@
 #include "iked/json.h"
 
 #define WAIT_MAX_SECONDS 86400
-#define REASON_MAX       256
+#define REASON_MAX       512
 
 /* Somebody who asked for a tunnel and waits for it. */
 struct waiter {
@@ -502,6 +502,7 @@ static json_t *engine_numbers(const struct ike_stats *s)
 			 "dropped_limit", (json_int_t)s->dropped_limit,
 			 "retransmitted", (json_int_t)s->retransmitted,
 			 "repeats_answered", (json_int_t)s->repeats_answered,
+			 "repeats_refused", (json_int_t)s->repeats_refused,
 			 "auth_failures", (json_int_t)s->auth_failures,
 			 "decrypt_failures", (json_int_t)s->decrypt_failures,
 			 "p1_initiated", (json_int_t)s->p1_initiated,
@@ -511,6 +512,7 @@ static json_t *engine_numbers(const struct ike_stats *s)
 			 "p2_down", (json_int_t)s->p2_down,
 			 "acquires", (json_int_t)s->acquires,
 			 "acquires_merged", (json_int_t)s->acquires_merged,
+			 "acquires_delayed", (json_int_t)s->acquires_delayed,
 			 "kernel_refusals", (json_int_t)s->kernel_refusals,
 			 "p1_live", (json_int_t)s->p1_live, "p2_live", (json_int_t)s->p2_live,
 			 "half_open", (json_int_t)s->half_open);

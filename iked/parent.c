@@ -4,29 +4,24 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <libdaemon/daemon.h>
 #include <poll.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "iked/iked.h"
 
-#define START_SECONDS  60    /* the starter waits so long for readiness */
 #define STABLE_MS      10000 /* a worker that lived so long is no reason to wait */
 #define BACKOFF_MIN_MS 250
 #define BACKOFF_MAX_MS 30000
 #define STOP_MS        8000
-#define KILL_WAIT_S    12
 #define LOCKED_MEMORY  (256u << 20) /* the worker's secrets are locked into memory */
 
 struct parent {
@@ -35,10 +30,10 @@ struct parent {
 	int signals, link;
 	sigset_t old_mask;
 	pid_t worker; /* 0: none now */
-	bool has_pid_file, was_ready, stopping, worker_stopped;
+	bool was_ready, stopping, worker_stopped;
 	uint64_t started, restart_at, kill_at;
 	unsigned backoff_ms;
-	int exit;
+	enum cs_exit exit;
 };
 
 static uint64_t mono_ms(void)
@@ -49,54 +44,10 @@ static uint64_t mono_ms(void)
 	return (uint64_t)ts.tv_sec * 1000u + (uint64_t)ts.tv_nsec / 1000000u;
 }
 
-/* ---- pid file and readiness ---- */
-
-static char pid_path[CS_PATH_MAX]; /* libdaemon asks for it by a function without argument */
-
-static const char *pid_file(void)
+static void mark_ready(struct parent *p)
 {
-	return pid_path;
-}
-
-static int set_pid_file(const char *stack, struct cs_err *err)
-{
-	daemon_pid_file_proc = pid_file;
-	return cs_run_path(stack, "iked.pid", pid_path, err);
-}
-
-/* systemd's readiness protocol: one datagram to the socket that the environment names. */
-static void notify(const char *text)
-{
-	const char *path = getenv("NOTIFY_SOCKET");
-	struct sockaddr_un sun = {.sun_family = AF_UNIX};
-	size_t n = path ? strlen(path) : 0;
-	int fd;
-
-	if (n < 2 || n >= sizeof(sun.sun_path) || (path[0] != '/' && path[0] != '@'))
-		return;
-	memcpy(sun.sun_path, path, n);
-	if (path[0] == '@')
-		sun.sun_path[0] = '\0';
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return;
-	/* Nobody there to hear it is no reason not to serve. */
-	(void)!sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&sun,
-		      (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n));
-	close(fd);
-}
-
-static void ready(struct parent *p)
-{
-	char text[48];
-
-	if (!p->was_ready) {
-		snprintf(text, sizeof(text), "READY=1\nMAINPID=%d", (int)getpid());
-		notify(text);
-		if (!p->o->foreground)
-			daemon_retval_send(IKED_EXIT_OK);
-	}
 	p->was_ready = true;
+	cs_daemon_ready();
 }
 
 /* ---- the worker ---- */
@@ -128,10 +79,10 @@ static void become_worker(const struct parent *p, int link)
 	for (int i = 0; i < 3; i++) {
 		close(to[i]);
 		if (from[i] >= 0 && (high[i] < 0 || dup2(high[i], to[i]) < 0))
-			_exit(IKED_EXIT_FAILED);
+			_exit(CS_EXIT_FAILED);
 	}
 	if (close_range(IKED_FD_FIRST_FREE, ~0u, 0) < 0)
-		_exit(IKED_EXIT_FAILED);
+		_exit(CS_EXIT_FAILED);
 	sigprocmask(SIG_SETMASK, &p->old_mask, NULL);
 	allow_locked_memory();
 	unsetenv("NOTIFY_SOCKET");
@@ -157,7 +108,7 @@ static void become_worker(const struct parent *p, int link)
 	argv[n] = NULL;
 	/* Our own file even when another version was installed over it meanwhile. */
 	execv("/proc/self/exe", argv);
-	_exit(IKED_EXIT_FAILED);
+	_exit(CS_EXIT_FAILED);
 }
 
 static int start_worker(struct parent *p, struct cs_err *err)
@@ -187,7 +138,7 @@ static int start_worker(struct parent *p, struct cs_err *err)
 static void stop_worker(struct parent *p)
 {
 	if (!p->stopping)
-		notify("STOPPING=1");
+		cs_daemon_stopping();
 	p->stopping = true;
 	if (p->worker) {
 		kill(p->worker, SIGTERM);
@@ -205,7 +156,7 @@ static void worker_ended(struct parent *p, pid_t pid, int status)
 	p->link = -1;
 	p->worker = 0;
 	p->kill_at = 0;
-	if (WIFEXITED(status) && WEXITSTATUS(status) == IKED_EXIT_OK) {
+	if (WIFEXITED(status) && WEXITSTATUS(status) == CS_EXIT_OK) {
 		p->worker_stopped = true; /* on request of an operator */
 		return;
 	}
@@ -213,7 +164,7 @@ static void worker_ended(struct parent *p, pid_t pid, int status)
 		return;
 	if (!p->was_ready) {
 		/* It has logged why. Trying again would find the same. */
-		p->exit = IKED_EXIT_FAILED;
+		p->exit = CS_EXIT_FAILED;
 		p->worker_stopped = true;
 		return;
 	}
@@ -269,7 +220,7 @@ static void hear_worker(struct parent *p)
 	ssize_t n = recv(p->link, &what, 1, MSG_DONTWAIT);
 
 	if (n == 1 && what == IKED_SAYS_READY) {
-		ready(p);
+		mark_ready(p);
 	} else if (n == 0) {
 		close(p->link); /* it is ending; SIGCHLD tells how */
 		p->link = -1;
@@ -343,11 +294,8 @@ static int prepare(struct parent *p, struct cs_err *err)
 
 	if (status == 0)
 		status = iked_prepare_state(o->stack, &id, err);
-	if (status == 0 && daemon_pid_file_create() < 0)
-		status = cs_fail_errno(err, "cannot write %s", pid_path);
 	if (status < 0)
 		return status;
-	p->has_pid_file = true;
 	status = iked_port_open(AF_INET, o->port, &p->ports[0], err);
 	if (status == 0)
 		status = iked_port_open(AF_INET6, o->port, &p->ports[1], err);
@@ -371,99 +319,29 @@ static void remove_socket(const char *stack)
 }
 
 /* In the daemon's own process, whether in the foreground or not. */
-static int serve(const struct iked_options *o)
+static enum cs_exit serve(void *arg)
 {
+	const struct iked_options *o = arg;
 	struct parent p = {.o = o, .ports = {-1, -1}, .signals = -1, .link = -1};
 	struct cs_err err;
 
 	cs_log(CS_NOCTX, CSM_STARTED, "iked", PACKAGE_VERSION, o->stack);
 	if (prepare(&p, &err) < 0) {
 		cs_log(CS_NOCTX, CSM_IKE_NO_START, err.text);
-		p.exit = IKED_EXIT_FAILED;
+		p.exit = CS_EXIT_FAILED;
 	} else {
 		loop(&p);
 		cs_log(CS_NOCTX, CSM_STOPPED, "iked");
 	}
-	if (!p.was_ready && !o->foreground)
-		daemon_retval_send(p.exit);
-	if (p.has_pid_file) {
-		remove_socket(o->stack);
-		daemon_pid_file_remove();
-	}
+	remove_socket(o->stack);
 	return p.exit;
 }
 
-/* In the process that was started: waits for the daemon's word. */
-static int wait_for_daemon(void)
+enum cs_exit iked_parent(struct iked_options *o)
 {
-	int status = daemon_retval_wait(START_SECONDS);
-
-	if (status == IKED_EXIT_OK)
-		return IKED_EXIT_OK;
-	fprintf(stderr, "iked: cannot start; the system log says why\n");
-	return IKED_EXIT_FAILED;
-}
-
-int iked_parent(const struct iked_options *o)
-{
-	char dir[CS_PATH_MAX];
-	struct cs_err err;
-	pid_t pid;
-
-	if (cs_run_path(o->stack, NULL, dir, &err) < 0 || set_pid_file(o->stack, &err) < 0 ||
-	    cs_make_dir(dir, 0755, &err) < 0) {
-		fprintf(stderr, "iked: %s\n", err.text);
-		return IKED_EXIT_FAILED;
-	}
 	if (geteuid() != 0) {
 		fprintf(stderr, "iked: root must start it\n");
-		return IKED_EXIT_FAILED;
+		return CS_EXIT_FAILED;
 	}
-	pid = daemon_pid_file_is_running();
-	if (pid >= 0) {
-		fprintf(stderr, "iked: process %d serves stack %s already\n", (int)pid, o->stack);
-		return IKED_EXIT_RUNNING;
-	}
-	cs_log_open("iked", o->foreground);
-	if (o->foreground)
-		return serve(o);
-	daemon_reset_sigs(-1);
-	daemon_unblock_sigs(-1);
-	if (daemon_retval_init() < 0) {
-		fprintf(stderr, "iked: cannot make a pipe: %s\n", strerror(errno));
-		return IKED_EXIT_FAILED;
-	}
-	pid = daemon_fork();
-	if (pid < 0) {
-		fprintf(stderr, "iked: cannot fork: %s\n", strerror(errno));
-		daemon_retval_done();
-		return IKED_EXIT_FAILED;
-	}
-	if (pid > 0)
-		return wait_for_daemon();
-	daemon_close_all(-1);
-	cs_log_open("iked", false);
-	return serve(o);
-}
-
-int iked_signal_running(const struct iked_options *o, int sig)
-{
-	struct cs_err err;
-	int rc;
-
-	if (set_pid_file(o->stack, &err) < 0) {
-		fprintf(stderr, "iked: %s\n", err.text);
-		return IKED_EXIT_FAILED;
-	}
-	if (daemon_pid_file_is_running() < 0) {
-		fprintf(stderr, "iked: none serves stack %s\n", o->stack);
-		return IKED_EXIT_NOT_RUNNING;
-	}
-	rc = sig == SIGTERM ? daemon_pid_file_kill_wait(sig, KILL_WAIT_S)
-			    : daemon_pid_file_kill(sig);
-	if (rc < 0) {
-		fprintf(stderr, "iked: cannot signal it: %s\n", strerror(errno));
-		return IKED_EXIT_FAILED;
-	}
-	return IKED_EXIT_OK;
+	return cs_daemon_start(o->foreground, serve, o);
 }

@@ -103,7 +103,10 @@ void ike_p1_start_waiting(struct ike_engine *e, struct ike_p1 *p1)
 
 /* ---- down ---- */
 
-/* The exchanges under it end with it; pairs that are up live on without it. */
+/*
+ * The exchanges under it end with it; pairs that are up live on without it.  Those that only waited
+ * for it have no failure of their own to tell.
+ */
 static void end_exchanges(struct ike_engine *e, struct ike_p1 *p1, const char *reason)
 {
 	struct ike_list *l = p1->p2s.next;
@@ -112,14 +115,29 @@ static void end_exchanges(struct ike_engine *e, struct ike_p1 *p1, const char *r
 		struct ike_p2 *p2 = IKE_OF(l, struct ike_p2, in_p1);
 
 		l = l->next;
-		if (p2->state != IKE_QM_DONE)
+		if (p2->state == IKE_QM_PENDING)
+			ike_p2_fail_with_p1(e, p2, reason);
+		else if (p2->state != IKE_QM_DONE)
 			ike_p2_fail(e, p2, false, "%s", reason);
 	}
 }
 
+/* What was told already, or is one of a flood, is no news. */
+static void log_failure(struct ike_engine *e, const struct ike_p1 *p1, const char *peer,
+			const char *reason)
+{
+	bool told = p1->mm && p1->mm->told;
+
+	if (!told && (p1->initiator || ike_take_token(e, &e->cookie_bucket)))
+		ike_logf(e, ike_p1_ctx(p1), CSM_P1_FAILED, p1->tunnel, peer, rule_name(p1), reason);
+	else
+		ike_logf(e, ike_p1_ctx(p1), CSM_P1_ENDED, p1->tunnel, peer, rule_name(p1), reason);
+}
+
 void ike_p1_fail(struct ike_engine *e, struct ike_p1 *p1, const char *format, ...)
 {
-	char reason[sizeof(((struct cs_err *)0)->text)], peer[CS_ENDPOINT_STRLEN];
+	char reason[sizeof(((struct cs_err *)0)->text)], told[IKE_EVENT_MAX];
+	char peer[CS_ENDPOINT_STRLEN];
 	va_list ap;
 
 	if (p1->dead)
@@ -128,11 +146,12 @@ void ike_p1_fail(struct ike_engine *e, struct ike_p1 *p1, const char *format, ..
 	vsnprintf(reason, sizeof(reason), format, ap);
 	va_end(ap);
 	e->stats.p1_failed++;
-	if (p1->initiator || ike_take_token(e, &e->cookie_bucket))
-		ike_logf(e, ike_p1_ctx(p1), CSM_P1_FAILED, p1->tunnel,
-			 cs_endpoint_text(&p1->sid.remote, peer), rule_name(p1), reason);
-	ike_tell(e, IKE_EV_FAILED, p1->instance, p1->tunnel, 0, rule_name(p1), reason);
-	end_exchanges(e, p1, reason);
+	cs_endpoint_text(&p1->sid.remote, peer);
+	log_failure(e, p1, peer, reason);
+	snprintf(told, sizeof(told), "phase 1 with %s failed (rule %s): %s", peer, rule_name(p1),
+		 reason);
+	ike_tell(e, IKE_EV_FAILED, p1->instance, p1->tunnel, 0, rule_name(p1), told);
+	end_exchanges(e, p1, told);
 	ike_p1_unlink(e, p1);
 }
 

@@ -326,6 +326,7 @@ static void bound_generations(struct ike_engine *e, struct ike_tunnel *t)
 
 void ike_p2_up(struct ike_engine *e, struct ike_p2 *p2)
 {
+	struct ike_tunnel_key key = ike_tunnel_key_of(p2->tunnel);
 	char suite[100], selector[CS_SELECTOR_STRLEN];
 	uint64_t tx;
 
@@ -334,6 +335,7 @@ void ike_p2_up(struct ike_engine *e, struct ike_p2 *p2)
 	p2->installed = e->now.wall;
 	p2->expires = e->now.wall + p2->life_seconds;
 	ike_p2_end_quick(p2);
+	ike_backoff_forget(e, &key);
 	ike_timer_set(&e->timers, &p2->timer, e->now.mono + (uint64_t)p2->life_seconds * 1000);
 	ike_timer_set(&e->timers, &p2->linger, e->now.mono + IKE_REPEAT_MS);
 	e->stats.p2_up++;
@@ -348,30 +350,52 @@ void ike_p2_up(struct ike_engine *e, struct ike_p2 *p2)
 
 /* ---- down ---- */
 
-void ike_p2_fail(struct ike_engine *e, struct ike_p2 *p2, bool tell, const char *format, ...)
+static void end_failed(struct ike_engine *e, struct ike_p2 *p2, bool tell, const char *reason,
+		       const char *told)
 {
-	char reason[sizeof(((struct cs_err *)0)->text)], peer[CS_ADDR_STRLEN];
-	va_list ap;
+	struct ike_tunnel_key key = ike_tunnel_key_of(p2->tunnel);
 	uint64_t tx;
 
-	if (p2->dead)
-		return;
-	va_start(ap, format);
-	vsnprintf(reason, sizeof(reason), format, ap);
-	va_end(ap);
 	e->stats.p2_failed++;
-	ike_logf(e, ike_p2_ctx(p2), CSM_P2_FAILED, p2->tunnel->number, peer_text(p2, peer),
-		 p2->rule->name, reason);
 	uninstall(e, p2);
 	if (tell)
 		ike_delete_p2(e, p2);
 	if (p2->qm->intended)
 		record(e, p2, IKE_REC_P2_FAILED, NULL, NULL, reason, &tx);
 	if (p2->qm->has_acquire)
-		e->ops.larval_clear(e->ctx, &p2->qm->acquire);
+		ike_backoff_failed(e, &key, &p2->qm->acquire);
 	ike_tell(e, IKE_EV_FAILED, p2->instance, p2->parent, p2->tunnel->number, p2->rule->name,
-		 reason);
+		 told);
 	ike_p2_unlink(e, p2);
+}
+
+void ike_p2_fail(struct ike_engine *e, struct ike_p2 *p2, bool tell, const char *format, ...)
+{
+	char reason[sizeof(((struct cs_err *)0)->text)], told[IKE_EVENT_MAX];
+	char peer[CS_ADDR_STRLEN];
+	va_list ap;
+
+	if (p2->dead)
+		return;
+	va_start(ap, format);
+	vsnprintf(reason, sizeof(reason), format, ap);
+	va_end(ap);
+	ike_logf(e, ike_p2_ctx(p2), CSM_P2_FAILED, p2->tunnel->number, peer_text(p2, peer),
+		 p2->rule->name, reason);
+	snprintf(told, sizeof(told), "phase 2 with %s failed (rule %s): %s", peer, p2->rule->name,
+		 reason);
+	end_failed(e, p2, tell, reason, told);
+}
+
+void ike_p2_fail_with_p1(struct ike_engine *e, struct ike_p2 *p2, const char *reason)
+{
+	char peer[CS_ADDR_STRLEN];
+
+	if (p2->dead)
+		return;
+	ike_logf(e, ike_p2_ctx(p2), CSM_P2_ENDED, p2->tunnel->number, peer_text(p2, peer),
+		 p2->rule->name, reason);
+	end_failed(e, p2, false, reason, reason);
 }
 
 static bool last_counters(struct ike_engine *e, const struct xf_said *id, const struct xf_expire *x,
@@ -440,10 +464,9 @@ static void give_up(struct ike_engine *e, struct ike_p2 *p2)
 	struct ike_p1 *p1 = p2->p1;
 	bool silent = p2->initiator && !p2->qm->cause[0];
 
-	ike_p2_fail(e, p2, true,
-		    "no usable answer to Quick Mode message %u after %u transmissions%s%s",
-		    p2->initiator ? 1u : 2u, p2->qm->rt.sent, p2->qm->cause[0] ? ": " : "",
-		    p2->qm->cause);
+	ike_p2_fail(e, p2, true, "no %sanswer to Quick Mode message %u after %u transmissions%s%s",
+		    p2->qm->cause[0] ? "usable " : "", p2->initiator ? 1u : 2u, p2->qm->rt.sent,
+		    p2->qm->cause[0] ? ": " : "", p2->qm->cause);
 	if (silent && p1)
 		ike_p1_down(e, p1, true, "the peer does not answer");
 }

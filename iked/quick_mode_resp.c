@@ -16,6 +16,7 @@ struct request {
 	const struct pol_filter_rule *rule;
 	struct ike_p2_suite suite;
 	uint16_t notify; /* what to answer when it is refused */
+	bool told;       /* a line of its own says why */
 };
 
 /* ---- judging ---- */
@@ -62,6 +63,7 @@ static int find_rule(struct ike_engine *e, struct request *q, struct cs_err *err
 	if (q->rule->vpn->initiation == POL_INIT_LOCAL) {
 		ike_logf(e, ike_p1_ctx(q->p1), CSM_NOT_P2_RESPONDER, q->rule->name,
 			 q->rule->vpn->name, cs_endpoint_text(&q->p1->sid.remote, peer));
+		q->told = true;
 		return cs_fail(err, CS_EPOLICY, "rule %s allows only this host to initiate",
 			       q->rule->name);
 	}
@@ -92,6 +94,7 @@ static int choose_offer(struct ike_engine *e, struct request *q, bool transport_
 		ike_logf(e, ike_p1_ctx(q->p1), CSM_P2_NO_PROPOSAL,
 			 cs_endpoint_text(&q->p1->sid.remote, peer), q->rule->name, vpn->name,
 			 why.text);
+		q->told = true;
 		return rc;
 	}
 	if (rc)
@@ -209,8 +212,9 @@ void ike_quick_receive1(struct ike_engine *e, struct ike_p1 *p1, const struct is
 		return;
 	}
 	e->stats.p2_failed++;
-	ike_logf(e, ike_p1_ctx(p1), CSM_P2_REFUSED, cs_endpoint_text(&p1->sid.remote, peer),
-		 p1->tunnel, err.text);
+	if (!q.told)
+		ike_logf(e, ike_p1_ctx(p1), CSM_P2_REFUSED, cs_endpoint_text(&p1->sid.remote, peer),
+			 p1->tunnel, p1->rule->name, err.text);
 	ike_notify_p1(e, p1, q.notify, POL_ESP, none, none);
 }
 

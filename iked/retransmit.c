@@ -1,6 +1,6 @@
 /*
- * Messages that wait for an answer and are sent again, and answers that are kept for the same
- * question.  IkeInitWait doubles with each of IkeRetries.
+ * Messages that wait for an answer and are sent again, answers that are kept for the same question,
+ * and refusals that are remembered for it.  IkeInitWait doubles with each of IkeRetries.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -84,4 +84,26 @@ void ike_answer_clear(struct ike_answer *a)
 {
 	free(a->data);
 	memset(a, 0, sizeof(*a));
+}
+
+/*
+ * What is refused leaves no state, so its repeats look new.  Enough of the last ones are remembered
+ * to say each but once; a flood of others makes the log repeat itself, as often as its bucket lets.
+ */
+bool ike_refusal_is_news(struct ike_engine *e, const struct cs_endpoint *local,
+			 const struct cs_endpoint *remote, uint64_t digest)
+{
+	uint64_t key = digest ^ ike_hash_addrs(e, &local->addr, &remote->addr);
+
+	for (unsigned i = 0; i < IKE_REFUSALS_MAX; i++) {
+		if (e->refusals[i].key == key && e->refusals[i].until > e->now.mono) {
+			e->stats.repeats_refused++;
+			return false;
+		}
+	}
+	if (!ike_take_token(e, &e->log_bucket))
+		return false;
+	e->refusals[e->next_refusal] = (struct ike_refusal){key, e->now.mono + IKE_REPEAT_MS};
+	e->next_refusal = (e->next_refusal + 1) % IKE_REFUSALS_MAX;
+	return true;
 }

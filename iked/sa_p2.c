@@ -207,13 +207,12 @@ struct ike_p2 *ike_p2_by_spi(const struct ike_engine *e, bool inbound, const str
 
 /* ---- tunnels ---- */
 
-struct tunnel_key {
-	uint16_t rule_id;
-	const struct cs_selector *selector;
-	const struct cs_addr *local, *remote;
-};
+struct ike_tunnel_key ike_tunnel_key_of(const struct ike_tunnel *t)
+{
+	return (struct ike_tunnel_key){t->rule_id, &t->selector, &t->local, &t->remote};
+}
 
-static uint64_t hash_tunnel(const struct ike_engine *e, const struct tunnel_key *k)
+uint64_t ike_tunnel_hash(const struct ike_engine *e, const struct ike_tunnel_key *k)
 {
 	const struct cs_selector *s = k->selector;
 	uint8_t ports[8] = {(uint8_t)(k->rule_id >> 8),
@@ -232,7 +231,7 @@ static uint64_t hash_tunnel(const struct ike_engine *e, const struct tunnel_key 
 static bool match_tunnel(const struct ike_node *node, const void *key)
 {
 	const struct ike_tunnel *t = IKE_OF(node, struct ike_tunnel, by_key);
-	const struct tunnel_key *k = key;
+	const struct ike_tunnel_key *k = key;
 
 	return t->rule_id == k->rule_id && cs_selector_equal(&t->selector, k->selector) &&
 	       cs_addr_equal(&t->local, k->local) && cs_addr_equal(&t->remote, k->remote);
@@ -242,9 +241,9 @@ struct ike_tunnel *ike_tunnel_find(const struct ike_engine *e, uint16_t rule_id,
 				   const struct cs_selector *selector, const struct cs_addr *local,
 				   const struct cs_addr *remote)
 {
-	struct tunnel_key key = {rule_id, selector, local, remote};
+	struct ike_tunnel_key key = {rule_id, selector, local, remote};
 	struct ike_node *node =
-		ike_table_find(&e->tunnels, hash_tunnel(e, &key), match_tunnel, &key);
+		ike_table_find(&e->tunnels, ike_tunnel_hash(e, &key), match_tunnel, &key);
 
 	return node ? IKE_OF(node, struct ike_tunnel, by_key) : NULL;
 }
@@ -266,7 +265,7 @@ struct ike_tunnel *ike_tunnel_get(struct ike_engine *e, const struct pol_filter_
 				  const struct cs_selector *selector, const struct cs_addr *local,
 				  const struct cs_addr *remote)
 {
-	struct tunnel_key key = {rule->id, selector, local, remote};
+	struct ike_tunnel_key key = {rule->id, selector, local, remote};
 	struct ike_tunnel *t = ike_tunnel_find(e, rule->id, selector, local, remote);
 
 	if (t)
@@ -281,7 +280,7 @@ struct ike_tunnel *ike_tunnel_get(struct ike_engine *e, const struct pol_filter_
 	t->selector = *selector;
 	t->local = *local;
 	t->remote = *remote;
-	ike_table_add(&e->tunnels, &t->by_key, hash_tunnel(e, &key));
+	ike_table_add(&e->tunnels, &t->by_key, ike_tunnel_hash(e, &key));
 	ike_table_add(&e->y_numbers, &t->by_number, ike_hash_number(e, t->number));
 	return t;
 }

@@ -55,5 +55,7 @@ tests_unit_test_isakmp_LDADD = $(IKE_LIBS) $(COMMON_LIBS) $(CHECK_LIBS)
 tests_unit_test_proposal_SOURCES = tests/unit/test_proposal.c
 tests_unit_test_proposal_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_proposal_LDADD = $(IKE_LIBS) $(COMMON_LIBS) $(CHECK_LIBS)
-tests_unit_test_wire_mutation_SOURCES = tests/unit/test_wire_mutation.c
+tests_unit_test_wire_mutation_SOURCES = tests/unit/test_wire_mutation.c \
+	tests/fuzz/holds.h tests/fuzz/wire_check.c tests/fuzz/wire_check.h \
+	tests/fuzz/wire_messages.c
 tests_unit_test_wire_mutation_LDADD = $(IKE_LIBS) $(COMMON_LIBS)

@@ -669,7 +669,7 @@ static void say_ready(const struct worker *w)
 		cs_log(CS_NOCTX, CSM_IKE_NO_START, strerror(errno));
 }
 
-int iked_worker(const struct iked_options *o)
+enum cs_exit iked_worker(const struct iked_options *o)
 {
 	struct worker w = {.o = o};
 	struct cs_err err;
@@ -679,7 +679,7 @@ int iked_worker(const struct iked_options *o)
 	if (getsockopt(IKED_FD_PARENT, SOL_SOCKET, SO_TYPE, &type, &len) < 0 ||
 	    type != SOCK_SEQPACKET) {
 		fprintf(stderr, "iked: --worker is how iked starts itself, not for people\n");
-		return IKED_EXIT_USAGE;
+		return CS_EXIT_USAGE;
 	}
 	for (int fd = IKED_FD_IPV4; fd < IKED_FD_FIRST_FREE; fd++)
 		fcntl(fd, F_SETFD, FD_CLOEXEC);
@@ -687,7 +687,7 @@ int iked_worker(const struct iked_options *o)
 	rc = uv_loop_init(&w.loop);
 	if (rc < 0) {
 		cs_log(CS_NOCTX, CSM_IKE_NO_START, uv_strerror(rc));
-		return IKED_EXIT_FAILED;
+		return CS_EXIT_FAILED;
 	}
 	if (start(&w, &err) < 0) {
 		/* The process ends here, and with it all that was opened. Records that are queued
@@ -695,7 +695,7 @@ int iked_worker(const struct iked_options *o)
 		cs_log(CS_NOCTX, CSM_IKE_NO_START, err.text);
 		if (w.store)
 			ike_store_close(w.store);
-		return IKED_EXIT_FAILED;
+		return CS_EXIT_FAILED;
 	}
 	say_ready(&w);
 	uv_run(&w.loop, UV_RUN_DEFAULT);
@@ -704,5 +704,5 @@ int iked_worker(const struct iked_options *o)
 	xf_events_close(w.events);
 	xf_close(w.kernel);
 	uv_loop_close(&w.loop);
-	return IKED_EXIT_OK;
+	return CS_EXIT_OK;
 }

@@ -11,7 +11,7 @@ ipsec_cli_ipsec_SOURCES = \
 ipsec_cli_ipsec_CFLAGS = $(AM_CFLAGS) $(UV_CFLAGS) $(JANSSON_CFLAGS)
 ipsec_cli_ipsec_LDADD = $(COMMON_LIBS)
 dist_man_MANS += man/ipsec.1
-EXTRA_DIST += docs/nmi.md tests/data/cli
+EXTRA_DIST += tests/data/cli
 
 check_PROGRAMS += tests/unit/test_nmi
 tests_unit_test_nmi_SOURCES = tests/unit/test_nmi.c

@@ -13,7 +13,7 @@ libpolicy_a_SOURCES = \
 	policy/compile_time.c \
 	policy/compile_vpn.c \
 	policy/diag.c policy/diag.h \
-	policy/grammar.c policy/grammar.h \
+	policy/grammar.c policy/grammar.h policy/grammar_rows.h \
 	policy/grammar_table.c \
 	policy/ikeconfig.c \
 	policy/lex.c policy/lex.h \

@@ -319,7 +319,7 @@ static void close_all(struct pagent *p)
 	pol_store_close(p->store);
 }
 
-int pagent_run(const struct pagent_options *o, void (*ready)(void))
+enum cs_exit pagent_run(const struct pagent_options *o)
 {
 	struct pagent p = {.o = o};
 	struct cs_err err;
@@ -327,7 +327,7 @@ int pagent_run(const struct pagent_options *o, void (*ready)(void))
 
 	if (rc < 0) {
 		cs_log(CS_NOCTX, CSM_NO_START, "pagent", uv_strerror(rc));
-		return PAGENT_EXIT_FAILED;
+		return CS_EXIT_FAILED;
 	}
 	rc = open_all(&p, &err);
 	if (rc == 0) {
@@ -339,12 +339,13 @@ int pagent_run(const struct pagent_options *o, void (*ready)(void))
 
 		if (ms)
 			uv_timer_start(&p.interval, on_interval, ms, ms);
-		ready();
+		cs_daemon_ready();
 		uv_run(&p.loop, UV_RUN_DEFAULT);
+		cs_daemon_stopping();
 		cs_log(CS_NOCTX, CSM_PA_STOPPING);
 	} else {
 		cs_log(CS_NOCTX, CSM_NO_START, "pagent", err.text);
-		p.status = PAGENT_EXIT_FAILED;
+		p.status = CS_EXIT_FAILED;
 	}
 	close_all(&p);
 	uv_loop_close(&p.loop);

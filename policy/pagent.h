@@ -8,18 +8,11 @@
 #include <limits.h>
 #include <uv.h>
 
+#include "common/daemon.h"
 #include "common/err.h"
 #include "common/nmi.h"
 #include "policy/policy.h"
 #include "xfrm/xfrm.h"
-
-enum pagent_exit {
-	PAGENT_EXIT_OK = 0,
-	PAGENT_EXIT_FAILED = 1,
-	PAGENT_EXIT_USAGE = 2,
-	PAGENT_EXIT_RUNS = 3,
-	PAGENT_EXIT_ABSENT = 4,
-};
 
 #define PAGENT_INTERVAL 1800 /* seconds between readings that nobody asked for; IBM's default */
 
@@ -38,7 +31,7 @@ struct pagent {
 	uv_signal_t on_term, on_int, on_hup;
 	uv_timer_t interval;
 	bool stopping;
-	int status; /* exit status */
+	enum cs_exit status;
 
 	struct pol_store *store;
 	struct pol_policy *policy; /* in force; NULL: none yet */
@@ -69,8 +62,8 @@ struct pagent {
 
 /* ---- pagent.c: the daemon ---- */
 
-/* Runs until it is told to stop; ready is called once, after the first policy was tried. */
-int pagent_run(const struct pagent_options *o, void (*ready)(void));
+/* Runs until it is told to stop; it is ready once the first policy was tried. */
+enum cs_exit pagent_run(const struct pagent_options *o);
 /*
  * Reads the files and puts what they say in force. Every finding is logged and, when diag is not
  * NULL, told.  Failed: what was in force is in force, unless it was the kernel that refused; then

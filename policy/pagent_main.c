@@ -1,23 +1,18 @@
 /* pagent: options, becoming a daemon, and the short commands that need none. */
-#include <errno.h>
 #include <getopt.h>
-#include <libdaemon/daemon.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
+#include "common/daemon.h"
 #include "common/log.h"
 #include "common/paths.h"
 #include "policy/check.h"
 #include "policy/pagent.h"
 
-#define START_SECONDS 60
-#define STOP_SECONDS  10
+#define STOP_SECONDS 10
 
 static const char help[] =
 	"Usage: pagent [-p STACK] [-c FILE] [-f] [-i SECONDS]\n"
@@ -48,40 +43,10 @@ static const struct option long_options[] = {
 	{NULL, 0, NULL, 0},
 };
 
-/* ---- pid file ---- */
-
-/* libdaemon asks a function without arguments. */
-static char pid_path[CS_PATH_MAX];
-static bool foreground;
-
-static const char *pid_file(void)
-{
-	return pid_path;
-}
-
 static int failed(const struct cs_err *err)
 {
 	fprintf(stderr, "pagent: %s\n", err->text);
-	return PAGENT_EXIT_FAILED;
-}
-
-/* Sends sig to the pagent of the stack; for SIGTERM waits for its end. */
-static int signal_running(int sig)
-{
-	pid_t pid = daemon_pid_file_is_running();
-	int rc;
-
-	if (pid < 0) {
-		fputs("pagent: no pagent runs for this stack\n", stderr);
-		return PAGENT_EXIT_ABSENT;
-	}
-	rc = sig == SIGTERM ? daemon_pid_file_kill_wait(sig, STOP_SECONDS)
-			    : daemon_pid_file_kill(sig);
-	if (rc < 0) {
-		fprintf(stderr, "pagent: process %d: %s\n", (int)pid, strerror(errno));
-		return PAGENT_EXIT_FAILED;
-	}
-	return PAGENT_EXIT_OK;
+	return CS_EXIT_FAILED;
 }
 
 /* ---- undo ---- */
@@ -93,9 +58,9 @@ static int undo(void)
 	struct cs_err err;
 	int rc;
 
-	if (daemon_pid_file_is_running() >= 0) {
+	if (cs_daemon_runs()) {
 		fputs("pagent: a pagent runs for this stack; stop it first (-k stop)\n", stderr);
-		return PAGENT_EXIT_RUNS;
+		return CS_EXIT_RUNS;
 	}
 	rc = xf_open(&marking, &kernel, &err);
 	if (rc == 0)
@@ -104,100 +69,14 @@ static int undo(void)
 	if (rc < 0)
 		return failed(&err);
 	cs_log(CS_NOCTX, CSM_PA_UNDONE);
-	return PAGENT_EXIT_OK;
+	return CS_EXIT_OK;
 }
 
 /* ---- serving ---- */
 
-/* systemd's readiness protocol: one datagram to the socket that the environment names. */
-static void notify(const char *text)
+static enum cs_exit serve(void *arg)
 {
-	const char *path = getenv("NOTIFY_SOCKET");
-	struct sockaddr_un sun = {.sun_family = AF_UNIX};
-	size_t n = path ? strlen(path) : 0;
-	int fd;
-
-	if (n < 2 || n >= sizeof(sun.sun_path) || (path[0] != '/' && path[0] != '@'))
-		return;
-	memcpy(sun.sun_path, path, n);
-	if (path[0] == '@')
-		sun.sun_path[0] = '\0';
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return;
-	/* Nobody there to hear it is no reason not to serve. */
-	(void)!sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&sun,
-		      (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n));
-	close(fd);
-}
-
-static void ready(void)
-{
-	char text[48];
-
-	snprintf(text, sizeof(text), "READY=1\nMAINPID=%d", (int)getpid());
-	notify(text);
-	if (!foreground)
-		daemon_retval_send(PAGENT_EXIT_OK);
-}
-
-static int serve(const struct pagent_options *o)
-{
-	int status = PAGENT_EXIT_FAILED;
-
-	cs_log_open("pagent", o->foreground);
-	if (daemon_pid_file_create() < 0)
-		cs_log(CS_NOCTX, CSM_NO_START, "pagent", strerror(errno));
-	else
-		status = pagent_run(o, ready);
-	notify("STOPPING=1");
-	if (!o->foreground && status != PAGENT_EXIT_OK)
-		daemon_retval_send(status);
-	daemon_pid_file_remove();
-	return status;
-}
-
-static int wait_for_daemon(void)
-{
-	int status = daemon_retval_wait(START_SECONDS);
-
-	if (status < 0) {
-		fputs("pagent: no answer from the daemon; its log tells why\n", stderr);
-		return PAGENT_EXIT_FAILED;
-	}
-	if (status != PAGENT_EXIT_OK)
-		fputs("pagent: cannot start; the log tells why\n", stderr);
-	return status;
-}
-
-static int start(const struct pagent_options *o)
-{
-	char run[CS_PATH_MAX];
-	struct cs_err err;
-	pid_t pid;
-
-	if (daemon_pid_file_is_running() >= 0) {
-		fputs("pagent: a pagent runs for this stack already\n", stderr);
-		return PAGENT_EXIT_RUNS;
-	}
-	if (cs_run_path(o->stack, NULL, run, &err) < 0 || cs_make_dir(run, 0755, &err) < 0)
-		return failed(&err);
-	if (o->foreground)
-		return serve(o);
-	if (daemon_retval_init() < 0) {
-		fprintf(stderr, "pagent: cannot make a pipe: %s\n", strerror(errno));
-		return PAGENT_EXIT_FAILED;
-	}
-	pid = daemon_fork();
-	if (pid < 0) {
-		fprintf(stderr, "pagent: cannot fork: %s\n", strerror(errno));
-		daemon_retval_done();
-		return PAGENT_EXIT_FAILED;
-	}
-	if (pid > 0)
-		return wait_for_daemon();
-	daemon_close_all(-1);
-	return serve(o);
+	return pagent_run(arg);
 }
 
 /* ---- options ---- */
@@ -206,7 +85,7 @@ static int usage(const char *what, const char *value)
 {
 	fprintf(stderr, "pagent: %s%s%s\nTry 'pagent --help'.\n", what, value ? ": " : "",
 		value ? value : "");
-	return PAGENT_EXIT_USAGE;
+	return CS_EXIT_USAGE;
 }
 
 static bool parse_seconds(const char *text, unsigned *seconds)
@@ -277,13 +156,13 @@ int main(int argc, char **argv)
 			break;
 		case 'h':
 			fputs(help, stdout);
-			return PAGENT_EXIT_OK;
+			return CS_EXIT_OK;
 		case OPT_VERSION:
 			printf("pagent (csipsec) %s\n", PACKAGE_VERSION);
-			return PAGENT_EXIT_OK;
+			return CS_EXIT_OK;
 		default:
 			fputs("Try 'pagent --help'.\n", stderr);
-			return PAGENT_EXIT_USAGE;
+			return CS_EXIT_USAGE;
 		}
 	}
 	if (optind < argc)
@@ -293,7 +172,7 @@ int main(int argc, char **argv)
 	if ((check != NULL) + (sig != 0) + do_undo > 1)
 		return usage("only one of -n, -k, -r and -u at a time", NULL);
 	if (check)
-		return pol_check_file(check, o.stack, stdout) ? PAGENT_EXIT_FAILED : PAGENT_EXIT_OK;
+		return pol_check_file(check, o.stack, stdout) ? CS_EXIT_FAILED : CS_EXIT_OK;
 	if (!config) {
 		if (cs_conf_path("pagent.conf", conf_path, &err) < 0)
 			return usage(err.text, NULL);
@@ -301,14 +180,12 @@ int main(int argc, char **argv)
 	}
 	if (!absolute(config, o.config))
 		return usage("the file's name is too long", config);
-	if (cs_run_path(o.stack, "pagent.pid", pid_path, &err) < 0)
+	if (cs_daemon_for("pagent", o.stack, &err) < 0)
 		return usage(err.text, NULL);
-	daemon_pid_file_proc = pid_file;
-	foreground = o.foreground;
 	cs_log_open("pagent", true);
 	if (sig)
-		return signal_running(sig);
+		return (int)cs_daemon_signal(sig, STOP_SECONDS);
 	if (do_undo)
 		return undo();
-	return start(&o);
+	return (int)cs_daemon_start(o.foreground, serve, &o);
 }

@@ -50,10 +50,39 @@ for path in sys.argv[1:]:
     ast.parse(open(path).read(), path)'
 }
 
+# The page that the grammar's rows make.
+make_docs() {
+	"$build/policy/compatibility" >"$build/compatibility.md"
+	cmp -s "$build/compatibility.md" docs/compatibility.md ||
+		cp "$build/compatibility.md" docs/compatibility.md
+}
+
+lint_docs() {
+	"$build/policy/compatibility" | diff -u docs/compatibility.md - && return 0
+	echo "docs/compatibility.md is not what the grammar says; ./dev docs makes it anew"
+	return 1
+}
+
+# What is in the tree is in the tarball.
+lint_dist() {
+	local missing
+	make -C "$build" distdir distdir="$build/dist" >/dev/null || return 1
+	missing=$(files \( -name '*.[ch]' -o -name '*.py' -o -name '*.sh' -o -name '*.mk' -o -name '*.md' \
+		-o -path './tests/data/*' -o -path './tests/captures/*' -o -path './dist/*' -o -path './man/*' \
+		-o -path './examples/*' \) |
+		while read -r f; do [ -e "$build/dist/$f" ] || printf '%s\n' "$f"; done)
+	chmod -R u+w "$build/dist"
+	rm -rf "$build/dist"
+	[ -z "$missing" ] || printf 'not named in a build fragment, so not distributed:\n%s\n' "$missing"
+	[ -z "$missing" ]
+}
+
 run_lint() {
 	check lint-clang-format lint_format
 	check lint-cppcheck lint_cppcheck
 	check lint-clang-tidy lint_tidy
 	check lint-shellcheck lint_shell
 	check lint-python lint_python
+	check lint-docs lint_docs
+	check lint-dist lint_dist
 }

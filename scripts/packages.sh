@@ -9,6 +9,7 @@
 	)
 	LAB_PACKAGES=(python3 iproute2 nftables iputils-ping tcpdump util-linux)
 	PEER_PACKAGES=(charon-systemd strongswan-swanctl libstrongswan-standard-plugins)
+	FUZZ_PACKAGES=(clang libclang-rt-14-dev)
 	LINT_PACKAGES=(clang-format clang-tidy cppcheck shellcheck python3)
 	KERNEL_PACKAGES=(
 		linux-source-6.1 gcc make libc6-dev flex bison bc libelf-dev libssl-dev xz-utils

@@ -38,11 +38,14 @@ finish() {
 }
 
 run_units() {
-	local tests t
+	local tests programs=() t
 	# shellcheck disable=SC2016 # $(TESTS) is make's
 	mapfile -t tests < <(make -s -C "$build/asan" --no-print-directory \
 		--eval 'list-tests: ; @printf "%s\n" $(TESTS)' list-tests)
-	make_in "$build/asan" "Building the tests" make-tests "${tests[@]/%*.sh/}" \
+	for t in "${tests[@]}"; do
+		[[ $t == *.sh ]] || programs+=("$t")
+	done
+	make_in "$build/asan" "Building the tests" make-tests "${programs[@]}" \
 		"$KAT_PROGRAM" "$SIM_PROGRAM" "$FUZZ_PROGRAM"
 	for t in "${tests[@]}"; do
 		case $t in
@@ -73,6 +76,7 @@ run_tests() {
 	esac
 	need_packages "${BUILD_PACKAGES[@]}" "${LAB_PACKAGES[@]}" "${PEER_PACKAGES[@]}" \
 		"${LINT_PACKAGES[@]}"
+	[ "${#full[@]}" -eq 0 ] || need_packages "${FUZZ_PACKAGES[@]}"
 	build_release
 	build_asan
 	export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1
@@ -94,6 +98,13 @@ run_tests() {
 
 	title "Lint"
 	run_lint
+
+	if [ "${#full[@]}" -gt 0 ]; then
+		title "Fuzzing with libFuzzer"
+		run_fuzzers 60
+		title "Builds: without optional libraries, with clang, from a tarball"
+		run_variants
+	fi
 
 	pick_kernel
 	title "Lab: real kernel, real peers"

@@ -101,40 +101,40 @@ int xf_events_fd(const struct xf_events *ev)
 static void on_acquire(struct xf_events *ev, const struct nlmsghdr *h,
 		       const struct xf_event_ops *ops, void *arg)
 {
-	const struct xfrm_user_acquire *ua = mnl_nlmsg_get_payload(h);
+	struct xfrm_user_acquire ua;
 	const struct xfrm_mark *mark;
 	struct xf_acquire a = {0};
 	unsigned value;
 
-	if (!ops->acquire || mnl_nlmsg_get_payload_len(h) < sizeof(*ua))
+	if (!ops->acquire || !xf_body(h, &ua, sizeof(ua)))
 		return;
-	mark = xf_attr(h, sizeof(*ua), XFRMA_MARK, sizeof(*mark));
+	mark = xf_attr(h, sizeof(ua), XFRMA_MARK, sizeof(*mark));
 	if (mark && mark->m == xf_mark_mask(&ev->marking)) {
 		value = mark->v >> ev->marking.shift;
 		if (value >= XF_MARK_RULE_MIN && value <= XF_MARK_RULE_MAX)
 			a.rule_id = value;
 	}
-	xf_from_kernel_selector(&ua->sel, false, &a.selector);
-	a.src = xf_from_kernel_addr(ua->sel.family, &ua->saddr);
-	a.dst = xf_from_kernel_addr(ua->sel.family, &ua->id.daddr);
-	a.proto = ua->id.proto;
-	a.seq = ua->seq;
+	xf_from_kernel_selector(&ua.sel, false, &a.selector);
+	a.src = xf_from_kernel_addr(ua.sel.family, &ua.saddr);
+	a.dst = xf_from_kernel_addr(ua.sel.family, &ua.id.daddr);
+	a.proto = ua.id.proto;
+	a.seq = ua.seq;
 	ops->acquire(arg, &a);
 }
 
 static void on_expire(const struct nlmsghdr *h, const struct xf_event_ops *ops, void *arg)
 {
-	const struct xfrm_user_expire *ue = mnl_nlmsg_get_payload(h);
+	struct xfrm_user_expire ue;
 	struct xf_expire x = {0};
 
 	/* Without an SPI it is the larval state of an acquire, which is nobody's SA. */
-	if (!ops->expire || mnl_nlmsg_get_payload_len(h) < sizeof(*ue) || !ue->state.id.spi)
+	if (!ops->expire || !xf_body(h, &ue, sizeof(ue)) || !ue.state.id.spi)
 		return;
-	x.id.dst = xf_from_kernel_addr(ue->state.family, &ue->state.id.daddr);
-	x.id.proto = ue->state.id.proto;
-	x.id.spi = ntohl(ue->state.id.spi);
-	x.hard = ue->hard != 0;
-	xf_counters_of(&ue->state, &x.counters);
+	x.id.dst = xf_from_kernel_addr(ue.state.family, &ue.state.id.daddr);
+	x.id.proto = ue.state.id.proto;
+	x.id.spi = ntohl(ue.state.id.spi);
+	x.hard = ue.hard != 0;
+	xf_counters_of(&ue.state, &x.counters);
 	ops->expire(arg, &x);
 }
 

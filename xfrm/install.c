@@ -15,8 +15,9 @@
 #include "xfrm/closed.h"
 #include "xfrm/kernel.h"
 
-#define SPENT_SPI  0x100u
-#define SPENT_OSEQ 0xffffffffu
+#define SPENT_SPI     0x100u
+#define SPENT_OSEQ    0xffffffffu
+#define SPENT_KEY_LEN 20 /* AES-128 and the salt */
 
 static int check_loopback(struct cs_err *err)
 {
@@ -36,11 +37,13 @@ static int check_loopback(struct cs_err *err)
 
 static int on_spent(const struct nlmsghdr *h, void *arg)
 {
-	const struct xfrm_usersa_info *info = mnl_nlmsg_get_payload(h);
 	const struct xfrm_replay_state *replay;
+	struct xfrm_usersa_info info;
 
-	replay = xf_attr(h, sizeof(*info), XFRMA_REPLAY_VAL, sizeof(*replay));
-	if (replay && replay->oseq == SPENT_OSEQ && info->reqid == XF_REQID_SPENT)
+	if (!xf_body(h, &info, sizeof(info)))
+		return MNL_CB_OK;
+	replay = xf_attr(h, sizeof(info), XFRMA_REPLAY_VAL, sizeof(*replay));
+	if (replay && replay->oseq == SPENT_OSEQ && info.reqid == XF_REQID_SPENT)
 		*(bool *)arg = true;
 	return MNL_CB_OK;
 }
@@ -63,11 +66,12 @@ static bool is_spent(struct xf_kernel *k, const struct cs_addr *loopback)
 static int add_spent(struct xf_kernel *k, const struct cs_addr *loopback, struct cs_err *err)
 {
 	struct xfrm_replay_state replay = {.oseq = SPENT_OSEQ};
-	struct {
+	union { /* the key follows the head */
 		struct xfrm_algo_aead head;
-		uint8_t key[20];
-	} aead = {
-		.head = {.alg_name = "rfc4106(gcm(aes))", .alg_key_len = 160, .alg_icv_len = 128}};
+		uint8_t raw[sizeof(struct xfrm_algo_aead) + SPENT_KEY_LEN];
+	} aead = {.head = {.alg_name = "rfc4106(gcm(aes))",
+			   .alg_key_len = SPENT_KEY_LEN * 8,
+			   .alg_icv_len = 128}};
 	struct xf_said id = {.dst = *loopback, .proto = IPPROTO_ESP, .spi = SPENT_SPI};
 	struct xfrm_usersa_info *info;
 	struct xf_msg m;
@@ -77,7 +81,7 @@ static int add_spent(struct xf_kernel *k, const struct cs_addr *loopback, struct
 		return 0;
 	/* Something else has its place, or nothing. */
 	xf_sa_delete(k, &id, NULL);
-	if (getrandom(aead.key, sizeof(aead.key), 0) != (ssize_t)sizeof(aead.key))
+	if (getrandom(aead.raw + sizeof(aead.head), SPENT_KEY_LEN, 0) != SPENT_KEY_LEN)
 		return cs_fail_errno(err, "random numbers");
 	info = xf_msg_start(&m, XFRM_MSG_NEWSA, NLM_F_CREATE | NLM_F_EXCL, sizeof(*info));
 	info->family = loopback->family;
@@ -89,7 +93,7 @@ static int add_spent(struct xf_kernel *k, const struct cs_addr *loopback, struct
 	xf_to_kernel_addr(loopback, &info->saddr);
 	info->lft.soft_byte_limit = info->lft.hard_byte_limit = XFRM_INF;
 	info->lft.soft_packet_limit = info->lft.hard_packet_limit = XFRM_INF;
-	xf_msg_put(&m, XFRMA_ALG_AEAD, &aead, sizeof(aead.head) + sizeof(aead.key));
+	xf_msg_put(&m, XFRMA_ALG_AEAD, &aead, sizeof(aead.raw));
 	xf_msg_put(&m, XFRMA_REPLAY_VAL, &replay, sizeof(replay));
 	rc = xf_ask(k, &m, NULL, NULL, "the SA that keeps unmarked traffic in", err);
 	cs_wipe(&aead, sizeof(aead));

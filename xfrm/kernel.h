@@ -27,7 +27,7 @@ struct xf_kernel {
 struct xf_msg {
 	union {
 		uint8_t bytes[XF_MSG_MAX];
-		struct nlmsghdr align;
+		uint64_t align; /* XFRM's structs have 64-bit members */
 	} u;
 	struct nlmsghdr *h;
 	bool overflow;
@@ -56,6 +56,11 @@ struct cs_addr xf_from_kernel_addr(uint16_t family, const xfrm_address_t *from);
 int xf_to_kernel_selector(const struct cs_selector *s, uint8_t family, bool turned,
 			  struct xfrm_selector *to, struct cs_err *err);
 void xf_from_kernel_selector(const struct xfrm_selector *from, bool turned, struct cs_selector *s);
+/*
+ * Copies the message's body; false when it is shorter than size. Netlink aligns to 4 bytes, which
+ * is too little for XFRM's structs to be looked at in place.
+ */
+bool xf_body(const struct nlmsghdr *h, void *to, size_t size);
 /* The attribute's payload when it is at least len bytes, else NULL. */
 const void *xf_attr(const struct nlmsghdr *h, size_t body, uint16_t type, size_t len);
 

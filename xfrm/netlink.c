@@ -202,6 +202,14 @@ int xf_ask(struct xf_kernel *k, struct xf_msg *m, mnl_cb_t fn, void *arg, const 
 	return 0;
 }
 
+bool xf_body(const struct nlmsghdr *h, void *to, size_t size)
+{
+	if (mnl_nlmsg_get_payload_len(h) < size)
+		return false;
+	memcpy(to, mnl_nlmsg_get_payload(h), size);
+	return true;
+}
+
 struct wanted {
 	uint16_t type;
 	size_t len;

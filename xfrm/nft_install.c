@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <limits.h>
 #include <nftables/libnftables.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -106,17 +107,30 @@ struct count_list {
 	size_t n, cap;
 };
 
+/* A number with a colon behind it. */
+static bool read_index(const char **text, unsigned *value)
+{
+	unsigned long n;
+	char *end;
+
+	if (**text < '0' || **text > '9')
+		return false;
+	errno = 0;
+	n = strtoul(*text, &end, 10);
+	if (errno || n > UINT_MAX || *end != ':')
+		return false;
+	*text = end + 1;
+	*value = (unsigned)n;
+	return true;
+}
+
 /* "rule:service:direction", nothing else. */
 static bool read_key(const char *comment, struct xf_filter_count *c)
 {
-	char direction, rest;
-
-	if (!comment ||
-	    sscanf(comment, "%u:%u:%c%c", &c->rule, &c->service, &direction, &rest) != 3 ||
-	    (direction != 'o' && direction != 'i'))
+	if (!comment || !read_index(&comment, &c->rule) || !read_index(&comment, &c->service))
 		return false;
-	c->outbound = direction == 'o';
-	return true;
+	c->outbound = strcmp(comment, "o") == 0;
+	return c->outbound || strcmp(comment, "i") == 0;
 }
 
 static bool read_rule(const json_t *rule, struct xf_filter_count *c)

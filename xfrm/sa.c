@@ -26,10 +26,10 @@ static const char *said_text(const struct xf_said *id, char buf[static XF_WHAT_M
 
 static int on_new_sa_spi(const struct nlmsghdr *h, void *arg)
 {
-	const struct xfrm_usersa_info *info = mnl_nlmsg_get_payload(h);
+	struct xfrm_usersa_info info;
 
-	if (h->nlmsg_type == XFRM_MSG_NEWSA && mnl_nlmsg_get_payload_len(h) >= sizeof(*info))
-		*(uint32_t *)arg = ntohl(info->id.spi);
+	if (h->nlmsg_type == XFRM_MSG_NEWSA && xf_body(h, &info, sizeof(info)))
+		*(uint32_t *)arg = ntohl(info.id.spi);
 	return MNL_CB_OK;
 }
 
@@ -149,10 +149,10 @@ static void put_algorithms(struct xf_msg *m, const struct xf_sa *sa)
 
 static void put_replay(struct xf_msg *m, struct xfrm_usersa_info *info, uint32_t window)
 {
-	struct {
+	union { /* the bitmap follows */
 		struct xfrm_replay_state_esn esn;
-		uint32_t bitmap[XFRMA_REPLAY_ESN_MAX / 32];
-	} r = {{0}, {0}};
+		uint8_t bytes[sizeof(struct xfrm_replay_state_esn) + XFRMA_REPLAY_ESN_MAX / 8];
+	} r = {.bytes = {0}};
 	uint32_t words;
 
 	if (window <= OLD_WINDOW_MAX) {
@@ -373,38 +373,38 @@ void xf_counters_of(const struct xfrm_usersa_info *info, struct xf_counters *c)
 
 static bool read_sa(const struct nlmsghdr *h, struct found *f)
 {
-	const struct xfrm_usersa_info *info = mnl_nlmsg_get_payload(h);
 	const struct xfrm_replay_state_esn *esn;
 	const struct xfrm_encap_tmpl *encap;
+	struct xfrm_usersa_info info;
 	struct xf_sa *sa = &f->sa;
 
-	if (h->nlmsg_type != XFRM_MSG_NEWSA || mnl_nlmsg_get_payload_len(h) < sizeof(*info) ||
-	    (info->id.proto != IPPROTO_ESP && info->id.proto != IPPROTO_AH))
+	if (h->nlmsg_type != XFRM_MSG_NEWSA || !xf_body(h, &info, sizeof(info)) ||
+	    (info.id.proto != IPPROTO_ESP && info.id.proto != IPPROTO_AH))
 		return false;
 	memset(f, 0, sizeof(*f));
-	sa->id.dst = xf_from_kernel_addr(info->family, &info->id.daddr);
-	sa->id.proto = info->id.proto;
-	sa->id.spi = ntohl(info->id.spi);
-	sa->src = xf_from_kernel_addr(info->family, &info->saddr);
-	sa->reqid = info->reqid;
-	sa->mode = info->mode == XFRM_MODE_TUNNEL ? XF_TUNNEL : XF_TRANSPORT;
-	sa->outbound = xf_attr(h, sizeof(*info), XFRMA_SET_MARK, 4) != NULL;
-	read_algorithms(h, sizeof(*info), sa);
-	xf_from_kernel_selector(&info->sel, !sa->outbound, &sa->selector);
-	sa->soft_seconds = (uint32_t)info->lft.soft_add_expires_seconds;
-	sa->hard_seconds = (uint32_t)info->lft.hard_add_expires_seconds;
-	sa->soft_bytes = limit(info->lft.soft_byte_limit);
-	sa->hard_bytes = limit(info->lft.hard_byte_limit);
-	sa->tell_first_packet = info->lft.soft_packet_limit == 1;
-	esn = xf_attr(h, sizeof(*info), XFRMA_REPLAY_ESN_VAL, sizeof(*esn));
-	sa->replay_window = esn ? esn->replay_window : info->replay_window;
-	encap = xf_attr(h, sizeof(*info), XFRMA_ENCAP, sizeof(*encap));
+	sa->id.dst = xf_from_kernel_addr(info.family, &info.id.daddr);
+	sa->id.proto = info.id.proto;
+	sa->id.spi = ntohl(info.id.spi);
+	sa->src = xf_from_kernel_addr(info.family, &info.saddr);
+	sa->reqid = info.reqid;
+	sa->mode = info.mode == XFRM_MODE_TUNNEL ? XF_TUNNEL : XF_TRANSPORT;
+	sa->outbound = xf_attr(h, sizeof(info), XFRMA_SET_MARK, 4) != NULL;
+	read_algorithms(h, sizeof(info), sa);
+	xf_from_kernel_selector(&info.sel, !sa->outbound, &sa->selector);
+	sa->soft_seconds = (uint32_t)info.lft.soft_add_expires_seconds;
+	sa->hard_seconds = (uint32_t)info.lft.hard_add_expires_seconds;
+	sa->soft_bytes = limit(info.lft.soft_byte_limit);
+	sa->hard_bytes = limit(info.lft.hard_byte_limit);
+	sa->tell_first_packet = info.lft.soft_packet_limit == 1;
+	esn = xf_attr(h, sizeof(info), XFRMA_REPLAY_ESN_VAL, sizeof(*esn));
+	sa->replay_window = esn ? esn->replay_window : info.replay_window;
+	encap = xf_attr(h, sizeof(info), XFRMA_ENCAP, sizeof(*encap));
 	if (encap) {
 		sa->encap_sport = ntohs(encap->encap_sport);
 		sa->encap_dport = ntohs(encap->encap_dport);
 	}
-	sa->acquire_seq = info->seq;
-	xf_counters_of(info, &f->counters);
+	sa->acquire_seq = info.seq;
+	xf_counters_of(&info, &f->counters);
 	return true;
 }
 

@@ -172,30 +172,30 @@ static bool is_everything(const struct xfrm_selector *s)
 
 static bool read_policy(const struct nlmsghdr *h, struct xf_policy *p)
 {
-	const struct xfrm_userpolicy_info *info = mnl_nlmsg_get_payload(h);
+	struct xfrm_userpolicy_info info;
 	const struct xfrm_user_tmpl *t;
 	const struct xfrm_mark *mark;
 	bool turned;
 
-	if (h->nlmsg_type != XFRM_MSG_NEWPOLICY || mnl_nlmsg_get_payload_len(h) < sizeof(*info) ||
-	    info->dir > XFRM_POLICY_FWD)
+	if (h->nlmsg_type != XFRM_MSG_NEWPOLICY || !xf_body(h, &info, sizeof(info)) ||
+	    info.dir > XFRM_POLICY_FWD)
 		return false;
 	memset(p, 0, sizeof(*p));
-	p->dir = info->dir == XFRM_POLICY_IN ? XF_IN : XF_OUT;
-	if (info->dir == XFRM_POLICY_FWD)
+	p->dir = info.dir == XFRM_POLICY_IN ? XF_IN : XF_OUT;
+	if (info.dir == XFRM_POLICY_FWD)
 		p->dir = XF_FWD;
 	turned = p->dir != XF_OUT;
-	p->family = (uint8_t)info->sel.family;
-	if (!is_everything(&info->sel))
-		xf_from_kernel_selector(&info->sel, turned, &p->selector);
-	p->priority = info->priority;
-	p->action = info->action == XFRM_POLICY_BLOCK ? XF_BLOCK : XF_ALLOW;
-	mark = xf_attr(h, sizeof(*info), XFRMA_MARK, sizeof(*mark));
+	p->family = (uint8_t)info.sel.family;
+	if (!is_everything(&info.sel))
+		xf_from_kernel_selector(&info.sel, turned, &p->selector);
+	p->priority = info.priority;
+	p->action = info.action == XFRM_POLICY_BLOCK ? XF_BLOCK : XF_ALLOW;
+	mark = xf_attr(h, sizeof(info), XFRMA_MARK, sizeof(*mark));
 	if (mark) {
 		p->mark = mark->v;
 		p->mark_mask = mark->m;
 	}
-	t = xf_attr(h, sizeof(*info), XFRMA_TMPL, sizeof(*t));
+	t = xf_attr(h, sizeof(info), XFRMA_TMPL, sizeof(*t));
 	if (t) {
 		p->has_template = true;
 		p->optional = t->optional != 0;

@@ -8,3 +8,29 @@ tests_fuzz_fuzz_engine_SOURCES = \
 	tests/sim/vkernel.c
 tests_fuzz_fuzz_engine_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=ike_seal_end
 tests_fuzz_fuzz_engine_LDADD = $(IKE_LIBS) $(POLICY_LIBS) $(XFRM_LIBS) $(COMMON_LIBS)
+
+# libFuzzer's, with --enable-fuzzing; run by `./dev fuzz libfuzzer`.
+if FUZZING
+noinst_PROGRAMS += tests/fuzz/seeds $(FUZZERS)
+endif
+FUZZERS = tests/fuzz/fuzz_isakmp tests/fuzz/fuzz_policy tests/fuzz/fuzz_nmi
+EXTRA_PROGRAMS = tests/fuzz/seeds $(FUZZERS)
+FUZZER_LINK = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_seeds_SOURCES = \
+	tests/fuzz/seeds.c \
+	tests/fuzz/holds.h tests/fuzz/wire_check.c tests/fuzz/wire_check.h tests/fuzz/wire_messages.c \
+	tests/kat/kat.h tests/kat/kat_pcap.c
+tests_fuzz_seeds_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+tests_fuzz_seeds_LDADD = $(IKE_LIBS) $(POLICY_LIBS)
+tests_fuzz_fuzz_isakmp_SOURCES = \
+	tests/fuzz/fuzz_isakmp.c \
+	tests/fuzz/holds.h tests/fuzz/wire_check.c tests/fuzz/wire_check.h
+tests_fuzz_fuzz_isakmp_LDFLAGS = $(FUZZER_LINK)
+tests_fuzz_fuzz_isakmp_LDADD = $(IKE_LIBS) $(COMMON_LIBS)
+tests_fuzz_fuzz_policy_SOURCES = tests/fuzz/fuzz_policy.c tests/fuzz/holds.h
+tests_fuzz_fuzz_policy_LDFLAGS = $(FUZZER_LINK)
+tests_fuzz_fuzz_policy_LDADD = $(POLICY_LIBS)
+tests_fuzz_fuzz_nmi_SOURCES = tests/fuzz/fuzz_nmi.c tests/fuzz/holds.h
+tests_fuzz_fuzz_nmi_CFLAGS = $(AM_CFLAGS) $(UV_CFLAGS) $(JANSSON_CFLAGS)
+tests_fuzz_fuzz_nmi_LDFLAGS = $(FUZZER_LINK)
+tests_fuzz_fuzz_nmi_LDADD = $(COMMON_LIBS)

@@ -16,7 +16,7 @@ must_fail() {
 }
 
 for key in psk g_xy SKEYID SKEYID_d SKEYID_a SKEYID_e Ka iv auth_key enc_key; do
-	cp "$captures/$name.pcap" "$dir/"
+	cp -f "$captures/$name.pcap" "$dir/"
 	# The first hex digit after an optional 0x becomes another one.
 	sed -e "/\"$key\": \"\(0x\)\{0,1\}7/{s/\(\"$key\": \"\(0x\)\{0,1\}\)./\18/;b
 }" -e "s/\(\"$key\": \"\(0x\)\{0,1\}\)[^\"]/\17/" "$captures/$name.json" >"$dir/$name.json"
@@ -28,8 +28,8 @@ for key in psk g_xy SKEYID SKEYID_d SKEYID_a SKEYID_e Ka iv auth_key enc_key; do
 done
 
 # One byte of the first key exchange value; it stands in the third packet.
-cp "$captures/$name.json" "$dir/"
-cp "$captures/$name.pcap" "$dir/"
+cp -f "$captures/$name.json" "$dir/"
+cp -f "$captures/$name.pcap" "$dir/"
 chmod u+w "$dir/$name.pcap"
 printf '\125\125\125' | dd of="$dir/$name.pcap" bs=1 seek=600 conv=notrunc 2>/dev/null
 must_fail "packet"

@@ -6,6 +6,7 @@ for its tunnel, with a few open at a time.
 
 import ipaddress
 import os
+import select
 import socket
 import subprocess
 import time
@@ -210,19 +211,23 @@ class Monitor:
 
     def __init__(self, host):
         self.popen = subprocess.Popen(["ip", "xfrm", "monitor", "SA"], stdin=subprocess.DEVNULL,
-                                      stdout=subprocess.PIPE, text=True, bufsize=1,
-                                      preexec_fn=host.enter)
-        self.up = set()
+                                      stdout=subprocess.PIPE, preexec_fn=host.enter)
+        self.up, self._rest = set(), b""
         time.sleep(0.2)
 
-    def wait_for(self, n, seconds):
+    def wait_for(self, n, seconds, again):
+        """Until n tunnels are up; again() is called when nothing has come for a second."""
         end = time.monotonic() + seconds
         while len(self.up) < n:
-            line = self.popen.stdout.readline()
-            if line.startswith(f"src {RIGHT} dst "):
-                self.up.add(line.split()[3])
-            if not line or time.monotonic() > end:
-                raise Failure(f"{len(self.up)} of {n} tunnels are up")
+            if time.monotonic() > end:
+                raise Failure(f"{len(self.up)} tunnels are up, not {n} within {seconds} s")
+            if not select.select([self.popen.stdout], [], [], 1)[0]:
+                again()
+                continue
+            *lines, self._rest = (self._rest + os.read(self.popen.stdout.fileno(), 65536)) \
+                .split(b"\n")
+            self.up.update(line.split()[3].decode() for line in lines
+                           if line.startswith(f"src {RIGHT} dst ".encode()))
 
     def stop(self):
         self.popen.kill()
@@ -254,13 +259,24 @@ def ask(sock):
 
 
 def bring_up(monitor, socks, begin, end):
-    """Tunnels begin to end, with at most OPEN under way; returns seconds."""
-    began = time.monotonic()
-    for n in range(begin, end):
-        monitor.wait_for(n - OPEN + 1, 60)
-        ask(socks[n])
-    monitor.wait_for(end, 60)
-    return time.monotonic() - began
+    """
+    Tunnels begin to end, with at most OPEN under way; returns seconds and how many packets had to be
+    sent again because nothing came of the first.
+    """
+    began, repeats = time.monotonic(), 0
+
+    def again():
+        nonlocal repeats
+        for s in socks[begin:asked]:
+            if s.getsockname()[0] not in monitor.up:
+                ask(s)
+                repeats += 1
+    for asked in range(begin, end):
+        monitor.wait_for(asked - OPEN + 1, 30, again)
+        ask(socks[asked])
+    asked = end
+    monitor.wait_for(end, 30, again)
+    return time.monotonic() - began, repeats
 
 
 def measure(build, out, name, side):
@@ -276,9 +292,10 @@ def measure(build, out, name, side):
         socks = packets(left, sources())
         rss = [[rss_mb(p) for p in ends]]
         cpu = [cpu_ms(p) for p in ends]
-        seconds = bring_up(monitor, socks, 0, FIRST)
+        seconds, repeats = bring_up(monitor, socks, 0, FIRST)
         rss.append([rss_mb(p) for p in ends])
-        seconds += bring_up(monitor, socks, FIRST, TUNNELS)
+        more = bring_up(monitor, socks, FIRST, TUNNELS)
+        seconds, repeats = seconds + more[0], repeats + more[1]
         rss.append([rss_mb(p) for p in ends])
         cpu = [(cpu_ms(p) - c) / TUNNELS for p, c in zip(ends, cpu)]
         monitor.stop()
@@ -287,8 +304,12 @@ def measure(build, out, name, side):
         initiator.stop()
         responder.stop()
         say(f"{name:<12} {TUNNELS / seconds:8.1f}  {cpu[0]:9.2f} {cpu[1]:9.2f}  "
-            + "  ".join(f"{i:6.1f}/{r:<6.1f}" for i, r in rss))
+            + "  ".join(f"{i:6.1f}/{r:<6.1f}" for i, r in rss)
+            + (f"  ({repeats} packets asked twice)" if repeats else ""))
         lab.keep = None
+    except Failure:
+        lab.snapshot()
+        raise
     finally:
         lab.destroy()
 

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 
@@ -11,6 +12,8 @@ from labkit.ours import Ours
 from labkit.wire import ESP, between, clear_between
 
 EXAMPLES = pathlib.Path(__file__).resolve().parents[2] / "examples"
+
+FILTER_LINES = "^(CS|Primary|Source:|FilterName:|TunnelID|Type:|Action|Direction|Protocol:|FilterM|.* sel|$)"
 
 NEXT = """\
 Read and change   examples/left.policy, examples/right.policy; run ./dev demo again
@@ -63,11 +66,15 @@ def demonstrate(lab):
         say("  " + line)
 
     tools = {"ipsec": a.program("ipsec")}
-    for letter, what in (("-k", "The IKE tunnel (phase 1)"), ("-y", "The dynamic tunnel (phase 2)"),
-                         ("-f", "The filters in force, in search order")):
+    for what, letter in (("The IKE tunnel (phase 1)", "-k"), ("The dynamic tunnel (phase 2)", "-y")):
         caption(what)
         show(left, tools["ipsec"], "-p", "left", letter, "display",
              label=f"ipsec -p left {letter} display")
+    caption("The filters in force, in search order; of some 50 lines a filter those that tell them apart")
+    say(f"left$ ipsec -p left -f display | grep -E '{FILTER_LINES}'")
+    for line in left.run(tools["ipsec"], "-p", "left", "-f", "display").stdout.splitlines():
+        if re.search(FILTER_LINES, line):
+            say(line)
 
     caption("The kernel's own view: two SAs, the same on both hosts, and what they have carried")
     for host in (left, right):

@@ -223,7 +223,7 @@ static void on_ruleset(void *arg)
 }
 
 /* Prints acquires (and ends them) and foreign changes of our table for some seconds. */
-static int watch(struct xf_kernel *k, const struct xf_marking *m, int seconds, struct cs_err *err)
+static int watch(struct xf_kernel *k, const struct xf_marking *m, long seconds, struct cs_err *err)
 {
 	const struct xf_event_ops ops = {.acquire = on_acquire, .ruleset = on_ruleset};
 	time_t end = time(NULL) + seconds;
@@ -276,7 +276,7 @@ static int run(struct xf_kernel *k, const struct xf_marking *m, int n, char **ar
 	if (strcmp(args[0], "counts") == 0)
 		return xf_filter_counts(k, on_count, NULL, err);
 	if (strcmp(args[0], "watch") == 0 && n == 2)
-		return watch(k, m, atoi(args[1]), err);
+		return watch(k, m, strtol(args[1], NULL, 10), err);
 	if (strcmp(args[0], "sas") == 0 && (n == 6 || n == 8))
 		return sas(k, m, args + 1, n - 1, true, err);
 	if (strcmp(args[0], "nosas") == 0 && (n == 6 || n == 8))

@@ -1,11 +1,12 @@
 #!/bin/bash
 # The kernel scheme (docs/architecture.md, "The kernel") held against a real kernel: two network
 # namespaces, a small policy, SAs keyed by hand.  Each claim is one line, "ok" or "FAILED"; the exit
-# status is the number of failures.  Needs root, ESP and nftables; takes about 40 seconds.
+# status is the number of failures.  Needs root, ESP and nftables; takes about 80 seconds.
 # usage: xfrm_scheme.sh PATH-OF-xfrm_lab
+# shellcheck disable=SC2317,SC2016 # claim and the trap call functions; $ is awk's
 set -u
 lab=$1
-work=$(mktemp -d)
+work=$(mktemp -d) || exit 1
 failures=0
 pids=()
 
@@ -21,6 +22,16 @@ trap cleanup EXIT
 A() { ip netns exec xsA "$@"; }
 B() { ip netns exec xsB "$@"; }
 C() { ip netns exec xsC "$@"; }
+
+# Waits until a program that runs in the background has said that it listens.
+ready() { # word file
+	for _ in {1..100}; do
+		grep -q "$1" "$2" && return
+		sleep 0.05
+	done
+	echo "nobody said '$1'"
+	exit 1
+}
 
 claim() { # text, command...
 	local text=$1
@@ -46,7 +57,7 @@ wire() { # esp|clear command...
 	ip netns exec xsA tcpdump -lni "${link:-va}" -Q out 'ip proto 50 or ip6 proto 50 or icmp or tcp or
 		(icmp6 and (ip6[40] == 128 or ip6[40] == 129)) or udp' 2>"$work/tcpdump" >"$work/seen" &
 	pid=$!
-	until grep -q listening "$work/tcpdump"; do sleep 0.05; done
+	ready listening "$work/tcpdump"
 	"$@" >/dev/null 2>&1
 	sleep 0.3
 	kill "$pid"
@@ -99,7 +110,7 @@ acquires() { # command...; the acquires it raises, in $work/acq
 	local pid
 	ip netns exec xsA "$lab" watch 2 >"$work/acq" &
 	pid=$!
-	until grep -q watching "$work/acq"; do sleep 0.05; done
+	ready watching "$work/acq"
 	"$@" >/dev/null 2>&1
 	wait "$pid"
 	sed -i /watching/d "$work/acq"

@@ -371,19 +371,24 @@ static enum ike_done op_record(void *ctx, const struct ike_record *rec, uint64_t
 	return IKE_DONE;
 }
 
+static void append(char *log, size_t size, size_t *len, const char *line)
+{
+	int n = snprintf(log + *len, size - *len, "%s\n", line);
+
+	if (n > 0 && (size_t)n < size - *len)
+		*len += (size_t)n;
+}
+
 static void op_log(void *ctx, struct cs_logctx lc, const char *id, enum cs_severity severity,
 		   const char *text)
 {
 	struct side *s = ctx;
 	char line[CS_LOG_LINE];
-	size_t left = sizeof(s->log) - s->log_len;
-	int n;
 
-	(void)severity;
 	cs_log_line(line, sizeof(line), lc, id, text);
-	n = snprintf(s->log + s->log_len, left, "%s\n", line);
-	if (n > 0 && (size_t)n < left)
-		s->log_len += (size_t)n;
+	append(s->log, sizeof(s->log), &s->log_len, line);
+	if (severity >= CS_WARNING)
+		append(s->bad, sizeof(s->bad), &s->bad_len, line);
 }
 
 static void op_event(void *ctx, const struct ike_event *ev)
@@ -625,6 +630,15 @@ bool pair_mirrored(const struct pair *p)
 bool pair_said(const struct side *s, const char *text)
 {
 	return strstr(s->log, text) != NULL;
+}
+
+unsigned pair_complaints(const struct side *s, const char *text)
+{
+	unsigned n = 0;
+
+	for (const char *line = s->bad, *end; (end = strchr(line, '\n')); line = end + 1)
+		n += !text || memmem(line, (size_t)(end - line), text, strlen(text));
+	return n;
 }
 
 /* ---- what tests expect ---- */

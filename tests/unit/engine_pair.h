@@ -56,11 +56,11 @@ struct side {
 	bool later; /* commits only with pair_commit() */
 	uint64_t last_tx, open_intent;
 	unsigned n_records[IKE_REC_P2_DOWN + 1];
-	char reason[256]; /* of the last record or event */
+	char reason[512]; /* of the last record or event */
 	/* events and log */
 	unsigned n_events[IKE_EV_FAILED + 1];
-	char log[65536];
-	size_t log_len;
+	char log[65536], bad[65536]; /* all lines; those of warnings and errors */
+	size_t log_len, bad_len;
 	/* public-key jobs that wait for pair_jobs() */
 	bool jobs_later;
 	struct ike_pk_job *jobs[64];
@@ -108,6 +108,8 @@ unsigned pair_installed(const struct side *s); /* SAs that are no larval ones */
 /* Do the SAs of both sides mirror each other, keys included? */
 bool pair_mirrored(const struct pair *p);
 bool pair_said(const struct side *s, const char *text);
+/* Lines of warnings and errors; with text NULL all of them, else those that contain it. */
+unsigned pair_complaints(const struct side *s, const char *text);
 
 const struct ike_stats *pair_stats(const struct pair *p, unsigned i);
 /* One tunnel, up on both sides, the same on both sides. */

@@ -128,118 +128,13 @@ START_TEST(test_death_during_job)
 	ck_assert_uint_eq(pair_stats(p, 0)->p1_live, 0);
 	pair_jobs(p);
 	pair_expect_nothing(p);
-	ck_assert_uint_ge(p->side[0].larval_clears, 1);
+	pair_wait(p, 1000);
+	ck_assert_uint_eq(p->side[0].larval_clears, 1);
 	pair_free(p);
 }
 END_TEST
 
 /* ---- what is refused ---- */
-
-START_TEST(test_wrong_key)
-{
-	struct pair_policy a = {.key = "the-right-secret"}, b = {.key = "another-secret"};
-	struct pair *p = pair_new(&a, &b);
-
-	pair_acquire(p, 0);
-	ck_assert_msg(pair_said(&p->side[1], "CSI1007E"), "%s", p->side[1].log);
-	ck_assert(pair_said(&p->side[1], "rule First"));
-	ck_assert(pair_said(&p->side[1], p->side[1].policy->ke_rules[0].key_fingerprint));
-	ck_assert_uint_eq(pair_stats(p, 1)->p1_live, 1); /* a good repeat could still come */
-	pair_wait(p, 300000);
-	ck_assert_msg(pair_said(&p->side[0], "AUTHENTICATION-FAILED (not authenticated)"), "%s",
-		      p->side[0].log);
-	ck_assert(pair_said(&p->side[0], "198.51.100.2"));
-	for (unsigned i = 0; i < 2; i++) {
-		ck_assert_uint_eq(pair_stats(p, i)->p1_live, 0);
-		ck_assert_uint_ge(p->side[i].n_events[IKE_EV_FAILED], 1);
-		ck_assert_uint_eq(p->side[i].n_records[IKE_REC_P1_UP], 0);
-	}
-	pair_expect_nothing(p);
-	pair_free(p);
-}
-END_TEST
-
-START_TEST(test_no_common_ke_offer)
-{
-	struct pair_policy a = {.ke_offers = "3DES|MD5|Group2"};
-	struct pair *p = pair_new(&a, NULL);
-
-	pair_acquire(p, 0);
-	ck_assert_msg(pair_said(&p->side[1], "EZD1021I"), "%s", p->side[1].log);
-	ck_assert_uint_eq(pair_stats(p, 1)->half_open, 0);
-	/* No is an answer: two more tries, not all six. */
-	pair_wait(p, 20000);
-	ck_assert_uint_eq(pair_stats(p, 0)->retransmitted, 2);
-	ck_assert_uint_eq(pair_stats(p, 0)->p1_live, 0);
-	ck_assert_msg(pair_said(&p->side[0], "NO-PROPOSAL-CHOSEN (not authenticated)"), "%s",
-		      p->side[0].log);
-	for (unsigned n = 0; n < p->n_history; n++)
-		if (p->history[n].from == 1)
-			ck_assert_uint_le(p->history[n].len, p->history[0].len);
-	pair_expect_nothing(p);
-	pair_free(p);
-}
-END_TEST
-
-START_TEST(test_no_common_data_offer)
-{
-	struct pair_policy a = {.data_offers = "Transport|3DES|ESP HMAC_MD5"};
-	struct pair *p = pair_new(&a, NULL);
-
-	pair_acquire(p, 0);
-	ck_assert_msg(pair_said(&p->side[1], "EZD1022I"), "%s", p->side[1].log);
-	ck_assert_msg(pair_said(&p->side[0], "peer answered NO-PROPOSAL-CHOSEN"), "%s",
-		      p->side[0].log);
-	ck_assert_uint_eq(pair_stats(p, 0)->p1_live, 1);
-	pair_expect_nothing(p);
-	pair_free(p);
-}
-END_TEST
-
-START_TEST(test_pfs_refused)
-{
-	struct pair_policy a = {.pfs = "Group14"}, b = {.pfs = "Group19"};
-	struct pair *p = pair_new(&a, &b);
-
-	pair_acquire(p, 0);
-	ck_assert_msg(pair_said(&p->side[1], "AcceptablePfs"), "%s", p->side[1].log);
-	pair_expect_nothing(p);
-	pair_free(p);
-}
-END_TEST
-
-START_TEST(test_wrong_identity_of_initiator)
-{
-	struct pair_policy a = {.local_id = "Fqdn mallory.example.com"},
-			   b = {.remote_id = "Fqdn alice.example.com"};
-	struct pair *p = pair_new(&a, &b);
-
-	pair_acquire(p, 0);
-	ck_assert_msg(pair_said(&p->side[1], "mallory.example.com"), "%s", p->side[1].log);
-	ck_assert(pair_said(&p->side[1], "alice.example.com"));
-	ck_assert_msg(pair_said(&p->side[0], "peer answered INVALID-ID-INFORMATION"), "%s",
-		      p->side[0].log);
-	ck_assert_uint_eq(pair_stats(p, 0)->p1_live, 0);
-	ck_assert_uint_eq(pair_stats(p, 1)->p1_live, 0);
-	pair_expect_nothing(p);
-	pair_free(p);
-}
-END_TEST
-
-START_TEST(test_wrong_identity_of_responder)
-{
-	struct pair_policy a = {.remote_id = "Fqdn bob.example.com"},
-			   b = {.local_id = "Fqdn mallory.example.com"};
-	struct pair *p = pair_new(&a, &b);
-
-	pair_acquire(p, 0);
-	ck_assert_msg(pair_said(&p->side[0], "mallory.example.com"), "%s", p->side[0].log);
-	ck_assert_uint_eq(pair_stats(p, 0)->p1_live, 0);
-	ck_assert_uint_eq(pair_stats(p, 1)->p1_live, 0); /* it is told */
-	pair_expect_nothing(p);
-	pair_free(p);
-}
-END_TEST
 
 static const char second_rule[] =
 	"  KeyExchangeRule Second\n  {\n    LocalSecurityEndpoint\n    {\n"
@@ -316,26 +211,6 @@ static bool drop_all(struct pair *p, unsigned from, uint8_t *data, size_t *len)
 	return false;
 }
 
-START_TEST(test_unreachable)
-{
-	struct pair *p = pair_new(NULL, NULL);
-
-	p->filter = drop_all;
-	pair_acquire(p, 0);
-	pair_wait(p, 253999);
-	ck_assert_uint_eq(pair_stats(p, 0)->p1_live, 1);
-	ck_assert_uint_eq(pair_stats(p, 0)->retransmitted, 6);
-	pair_wait(p, 2);
-	ck_assert_uint_eq(pair_stats(p, 0)->p1_live, 0);
-	ck_assert_msg(pair_said(&p->side[0], "CSI1003E"), "%s", p->side[0].log);
-	ck_assert(pair_said(&p->side[0], "198.51.100.2:500"));
-	ck_assert(pair_said(&p->side[0], "rule First"));
-	ck_assert_uint_eq(p->side[0].larval_clears, 1);
-	pair_expect_nothing(p);
-	pair_free(p);
-}
-END_TEST
-
 static const struct {
 	struct pair_policy o;
 	const char *said;
@@ -370,18 +245,6 @@ START_TEST(test_acquire_for_ike)
 	ike_engine_acquire(p->side[0].e, &a, p->now);
 	ck_assert(pair_said(&p->side[0], "EZD1920I"));
 	ck_assert_uint_eq(p->n_history, 0);
-	pair_free(p);
-}
-END_TEST
-
-START_TEST(test_responder_may_not)
-{
-	struct pair_policy b = {.initiation = "LocalOnly"};
-	struct pair *p = pair_new(NULL, &b);
-
-	pair_acquire(p, 0);
-	ck_assert_msg(pair_said(&p->side[1], "EZD1026I"), "%s", p->side[1].log);
-	pair_expect_nothing(p);
 	pair_free(p);
 }
 END_TEST
@@ -522,19 +385,11 @@ static Suite *suite(void)
 
 	t = tcase_create("refused");
 	tcase_set_timeout(t, 60);
-	tcase_add_test(t, test_wrong_key);
-	tcase_add_test(t, test_no_common_ke_offer);
-	tcase_add_test(t, test_no_common_data_offer);
-	tcase_add_test(t, test_pfs_refused);
-	tcase_add_test(t, test_wrong_identity_of_initiator);
-	tcase_add_test(t, test_wrong_identity_of_responder);
 	tcase_add_loop_test(t, test_final_rule, 0, 2);
 	tcase_add_test(t, test_address_identity);
 	tcase_add_loop_test(t, test_responder_refuses, 0, COUNT(no_answer));
-	tcase_add_test(t, test_unreachable);
 	tcase_add_loop_test(t, test_acquire_refused, 0, COUNT(no_start));
 	tcase_add_test(t, test_acquire_for_ike);
-	tcase_add_test(t, test_responder_may_not);
 	tcase_add_test(t, test_acquires_merge);
 	tcase_add_test(t, test_flushed_behind_us);
 	suite_add_tcase(s, t);

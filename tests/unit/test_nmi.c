@@ -730,6 +730,8 @@ START_TEST(test_bad_daemons)
 		{BYTES(GREETING "\0\0\0\x0d{\"done\":true}W"), 0, 0, NULL},
 		{BYTES(GREETING "\0\0\0\x1a{\"error\":\"a\",\"code\":\"new\"}W"), 0, CS_ESYS, "a"},
 		{BYTES(GREETING "\0\0\0\x0d{\"error\":\"b\"}W"), 0, CS_ESYS, "b"},
+		{BYTES(GREETING "\0\0\0\x0c{\"error\":\"\"}W"), 0, CS_ESYS,
+		 "the daemon failed and gave no reason"},
 	};
 	struct sockaddr_un sun = {.sun_family = AF_UNIX};
 	int listener = socket(AF_UNIX, SOCK_STREAM, 0);

@@ -69,10 +69,10 @@ def wrong_key_swan(lab):
     a = Ours(left, text(left, right))
     b = Swan(right, left, SUITE, "transport", Pfs("none", SUITE), WRONG)
     # charon cannot read message 5 and says nothing, as every wrong key looks to an initiator.
-    fails(a, "no usable answer to message 5")
-    one_message(a, "ToPeer", "no usable answer to message 5")
+    fails(a, "no answer to message 5.*shared key")
+    one_message(a, "ToPeer", "no answer to message 5.*shared key")
     nothing_left(lab, a)
-    b.stop()
+    b.stop()  # it keeps its half-open state for 30 s
 
 
 @case("refuse-wrong-key-strongswan-begins")
@@ -157,8 +157,8 @@ def unreachable(lab):
     """Nobody answers: the initiator gives up after its retries and says so once."""
     left, right = lab.pair()
     a = Ours(left, text(left, right))
-    fails(a, "no usable answer to message 1")
-    one_message(a, "ToPeer", "no usable answer to message 1")
+    fails(a, "no answer to message 1 after 3")
+    one_message(a, "ToPeer", "no answer to message 1 after 3")
     nothing_left(lab, a)
 
 
@@ -168,7 +168,7 @@ def unreachable_on_demand(lab):
     left, right = lab.pair()
     a = Ours(left, host_to_host(left, right, SUITE, "transport", Pfs("none", SUITE), KEY))
     left.ping(right, seconds=1, expect=False)
-    one_message(a, "ToPeer", "no usable answer to message 1")
+    one_message(a, "ToPeer", "no answer to message 1 after 3")
     b = Ours(right, host_to_host(right, left, SUITE, "transport", Pfs("none", SUITE), KEY))
     left.ping(right)
     a.terminate()

@@ -204,6 +204,6 @@ class Host:
                     pass
             time.sleep(0.02)
         for process in self.processes:
-            process.popen.wait()
+            process.popen.wait(10)
         os.close(self._fd)
         self.lab.ip("netns", "del", self.name)

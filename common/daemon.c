@@ -1,0 +1,173 @@
+/* What every daemon of ours does around its work. */
+#include "common/daemon.h"
+
+#include <errno.h>
+#include <libdaemon/daemon.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/paths.h"
+
+#define START_SECONDS 60 /* the starter waits so long for readiness */
+
+/* libdaemon knows one daemon a process and asks for its pid file by a function without argument. */
+static struct {
+	const char *program, *stack;
+	char pid_path[CS_PATH_MAX];
+	bool foreground, told;
+} self;
+
+static const char *pid_file(void)
+{
+	return self.pid_path;
+}
+
+int cs_daemon_for(const char *program, const char *stack, struct cs_err *err)
+{
+	char leaf[64];
+
+	self.program = program;
+	self.stack = stack;
+	daemon_pid_file_proc = pid_file;
+	snprintf(leaf, sizeof(leaf), "%s.pid", program);
+	return cs_run_path(stack, leaf, self.pid_path, err);
+}
+
+bool cs_daemon_runs(void)
+{
+	return daemon_pid_file_is_running() >= 0;
+}
+
+/* systemd's readiness protocol: one datagram to the socket that the environment names. */
+static void notify(const char *text)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	size_t n = path ? strlen(path) : 0;
+	int fd;
+
+	if (n < 2 || n >= sizeof(sun.sun_path) || (path[0] != '/' && path[0] != '@'))
+		return;
+	memcpy(sun.sun_path, path, n);
+	if (path[0] == '@')
+		sun.sun_path[0] = '\0';
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return;
+	/* Nobody there to hear it is no reason not to serve. */
+	(void)!sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&sun,
+		      (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n));
+	close(fd);
+}
+
+static void tell_starter(int status)
+{
+	if (!self.told && !self.foreground)
+		daemon_retval_send(status);
+	self.told = true;
+}
+
+void cs_daemon_ready(void)
+{
+	char text[48];
+
+	if (self.told)
+		return;
+	snprintf(text, sizeof(text), "READY=1\nMAINPID=%d", (int)getpid());
+	notify(text);
+	tell_starter(CS_EXIT_OK);
+}
+
+void cs_daemon_stopping(void)
+{
+	notify("STOPPING=1");
+}
+
+/* In the daemon's own process. */
+static enum cs_exit run(cs_serve_fn *serve, void *arg)
+{
+	enum cs_exit status = CS_EXIT_FAILED;
+
+	cs_log_open(self.program, self.foreground);
+	if (daemon_pid_file_create() < 0) {
+		cs_log(CS_NOCTX, CSM_NO_START, self.program, strerror(errno));
+	} else {
+		status = serve(arg);
+		daemon_pid_file_remove();
+	}
+	tell_starter((int)status);
+	return status;
+}
+
+/* In the process that was started. */
+static enum cs_exit wait_for_daemon(void)
+{
+	int status = daemon_retval_wait(START_SECONDS);
+
+	if (status == CS_EXIT_OK)
+		return CS_EXIT_OK;
+	fprintf(stderr, "%s: %s; the system log says why\n", self.program,
+		status < 0 ? "no answer from the daemon" : "cannot start");
+	return status < 0 ? CS_EXIT_FAILED : (enum cs_exit)status;
+}
+
+enum cs_exit cs_daemon_start(bool foreground, cs_serve_fn *serve, void *arg)
+{
+	char dir[CS_PATH_MAX];
+	struct cs_err err;
+	pid_t pid = daemon_pid_file_is_running();
+
+	self.foreground = foreground;
+	if (pid >= 0) {
+		fprintf(stderr, "%s: process %d serves stack %s already\n", self.program, (int)pid,
+			self.stack);
+		return CS_EXIT_RUNS;
+	}
+	if (cs_run_path(self.stack, NULL, dir, &err) < 0 || cs_make_dir(dir, 0755, &err) < 0) {
+		fprintf(stderr, "%s: %s\n", self.program, err.text);
+		return CS_EXIT_FAILED;
+	}
+	if (foreground)
+		return run(serve, arg);
+	daemon_reset_sigs(-1);
+	daemon_unblock_sigs(-1);
+	if (daemon_retval_init() < 0) {
+		fprintf(stderr, "%s: cannot make a pipe: %s\n", self.program, strerror(errno));
+		return CS_EXIT_FAILED;
+	}
+	pid = daemon_fork();
+	if (pid < 0) {
+		fprintf(stderr, "%s: cannot fork: %s\n", self.program, strerror(errno));
+		daemon_retval_done();
+		return CS_EXIT_FAILED;
+	}
+	if (pid > 0)
+		return wait_for_daemon();
+	daemon_close_all(-1);
+	return run(serve, arg);
+}
+
+enum cs_exit cs_daemon_signal(int signal, unsigned wait_seconds)
+{
+	pid_t pid = daemon_pid_file_is_running();
+	int rc;
+
+	if (pid < 0) {
+		fprintf(stderr, "%s: none serves stack %s\n", self.program, self.stack);
+		return CS_EXIT_ABSENT;
+	}
+	rc = signal == SIGTERM ? daemon_pid_file_kill_wait(signal, (int)wait_seconds)
+			       : daemon_pid_file_kill(signal);
+	if (rc < 0) {
+		fprintf(stderr, "%s: process %d: %s\n", self.program, (int)pid, strerror(errno));
+		return CS_EXIT_FAILED;
+	}
+	return CS_EXIT_OK;
+}

@@ -1,0 +1,39 @@
+/*
+ * What every daemon of ours does around its work, on libdaemon: one process a stack by a pid file,
+ * the background, readiness told to the starter and to systemd, and signals to the running one.
+ */
+#ifndef CS_DAEMON_H
+#define CS_DAEMON_H
+
+#include <stdbool.h>
+
+#include "common/err.h"
+
+enum cs_exit {
+	CS_EXIT_OK = 0,
+	CS_EXIT_FAILED = 1, /* cannot start or go on; the log says why */
+	CS_EXIT_USAGE = 2,  /* wrong options */
+	CS_EXIT_RUNS = 3,   /* one runs for this stack already */
+	CS_EXIT_ABSENT = 4, /* none runs for this stack */
+};
+
+/* First of all: whose pid file it is ("$CSIPSEC_RUNDIR/STACK/PROGRAM.pid"). Both texts stay the
+ * caller's. */
+int cs_daemon_for(const char *program, const char *stack, struct cs_err *err);
+bool cs_daemon_runs(void);
+
+/*
+ * Calls serve, in the background unless foreground; the starter waits until cs_daemon_ready() or
+ * the end.  Opens the log, holds the pid file while serve runs.  Returns the exit status.
+ */
+typedef enum cs_exit cs_serve_fn(void *arg);
+enum cs_exit cs_daemon_start(bool foreground, cs_serve_fn *serve, void *arg);
+/* From within serve; again is harmless. */
+void cs_daemon_ready(void);
+/* Tells systemd. */
+void cs_daemon_stopping(void);
+
+/* Signals the running one; for SIGTERM waits so long for its end. Complains on stderr. */
+enum cs_exit cs_daemon_signal(int signal, unsigned wait_seconds);
+
+#endif

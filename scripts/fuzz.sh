@@ -1,0 +1,52 @@
+# shellcheck shell=bash
+# libFuzzer: targets built with clang in build/fuzz; what they found stays there in TARGET-*.
+
+FUZZERS=(fuzz_isakmp fuzz_policy fuzz_nmi)
+
+build_fuzzers() {
+	configured "$build/fuzz" CC=clang --enable-fuzzing --enable-sanitizers CFLAGS="-O2 -g"
+	make_in "$build/fuzz" "Building for libFuzzer" make-fuzz tests/fuzz/seeds "${FUZZERS[@]/#/tests/fuzz/}"
+}
+
+# Small texts and messages that are right, from which the fuzzers go on.
+make_seeds() {
+	local corpus=$build/fuzz/seeds n=0 line
+	rm -rf "$corpus"
+	mkdir -p "${FUZZERS[@]/#/$corpus/}"
+	"$build/fuzz/tests/fuzz/seeds" "$corpus" tests/captures
+	cp tests/data/policy/* examples/*.policy "$corpus/fuzz_policy/"
+	# The first byte says to whom and how, see fuzz_nmi.c.
+	while read -r line; do
+		n=$((n + 1))
+		printf '%b' "$line" >"$corpus/fuzz_nmi/$n"
+	done <<-'END'
+		\x02{"request":"echo","a":[1,{"b":null}]}
+		\x06{"request":"stream"}
+		\x06{"request":"other"}\x00{"request":"echo"}
+		\x00\x00\x00\x00\x12{"request":"echo"}
+		\x03{"nmi":1}\x00{"entry":{"TunnelID":"K1"}}\x00{"done":true}
+		\x0b{"entry":{}}\x00{"done":true,"total":1}\x00{"done":true}
+		\x0b{"error":"no such tunnel","code":"not found"}
+		\x03{"nmi":2}
+	END
+}
+
+# fuzz_for TARGET SECONDS: in build/fuzz, where the corpus grows from run to run.
+fuzz_for() {
+	local target=$1 seconds=$2 dict=()
+	[ "$target" != fuzz_policy ] || dict=(-dict=seeds/policy.dict)
+	mkdir -p "$build/fuzz/corpus/$target"
+	in_dir "$build/fuzz" "tests/fuzz/$target" -max_total_time="$seconds" -max_len=4096 -timeout=5 \
+		-rss_limit_mb=1024 -artifact_prefix="$target-" -print_final_stats=1 -verbosity=1 \
+		"${dict[@]}" "corpus/$target" "seeds/$target"
+}
+
+run_fuzzers() {
+	local seconds=$1 target
+	build_fuzzers
+	make_seeds
+	for target in "${FUZZERS[@]}"; do
+		check "$target" fuzz_for "$target" "$seconds"
+		sed -n 's/^Done/       &/p' "$build/logs/$target.log"
+	done
+}

@@ -1,0 +1,331 @@
+/*
+ * Negotiations that must fail: one line a side that names the peer, the rule and the cause, the
+ * same for who waits for the tunnel, and no state left.
+ */
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/unit/engine_pair.h"
+
+#define COUNT(a)    (sizeof(a) / sizeof((a)[0]))
+#define INFORMATION 5 /* exchange type, at byte 18 */
+
+/* ---- the filters ---- */
+
+static bool drop_all(struct pair *p, unsigned from, uint8_t *data, size_t *len)
+{
+	(void)p;
+	(void)from;
+	(void)data;
+	(void)len;
+	return false;
+}
+
+static bool drop_notices(struct pair *p, unsigned from, uint8_t *data, size_t *len)
+{
+	(void)p;
+	(void)from;
+	return *len < ISA_HEADER_LEN || data[18] != INFORMATION;
+}
+
+/* ---- what is said ---- */
+
+static const struct refusal {
+	struct pair_policy a, b;
+	pair_filter_fn *filter;
+	const char *says[2][4]; /* in the one line of each side; a silent side has none */
+	const char *reason;     /* for who asked on side 0 */
+	unsigned sent;          /* by side 0 */
+	bool key, p1_stays;     /* key: side 1 names its key's fingerprint */
+} refusals[] = {
+	{.a = {.key = "the-right-secret"},
+	 .b = {.key = "another-secret"},
+	 .says = {{"rule First", "no usable answer to message 5 after 3 transmissions",
+		   "AUTHENTICATION-FAILED (not authenticated)", "a different preshared key"},
+		  {"rule First", "does not verify with the preshared key", "CSI1007E"}},
+	 .reason = "phase 1 with 198.51.100.2:500 failed (rule First): no usable answer to message "
+		   "5 after 3 transmissions: the peer answered AUTHENTICATION-FAILED",
+	 .sent = 5,
+	 .key = true},
+	{.a = {.key = "the-right-secret"},
+	 .b = {.key = "another-secret"},
+	 .filter = drop_notices,
+	 .says = {{"rule First", "no answer to message 5 after 7 transmissions",
+		   "a different preshared key"},
+		  {"rule First", "does not verify with the preshared key"}},
+	 .reason = "phase 1 with 198.51.100.2:500 failed (rule First): no answer to message 5 "
+		   "after 7 transmissions; the usual cause is a different preshared key",
+	 .sent = 9,
+	 .key = true},
+	{.a = {.ke_offers = "3DES|MD5|Group2"},
+	 .says = {{"rule First", "no usable answer to message 1 after 3 transmissions",
+		   "NO-PROPOSAL-CHOSEN (not authenticated)"},
+		  {"rule First", "no proposal chosen", "3des-md5-modp1024", "EZD1021I"}},
+	 .reason = "phase 1 with 198.51.100.2:500 failed (rule First): no usable answer to message "
+		   "1 after 3 transmissions: the peer answered NO-PROPOSAL-CHOSEN",
+	 .sent = 3},
+	{.a = {.data_offers = "Transport|3DES|ESP HMAC_MD5"},
+	 .says = {{"rule Both", "the peer answered NO-PROPOSAL-CHOSEN"},
+		  {"rule Both", "no proposal chosen", "EZD1022I"}},
+	 .reason = "phase 2 with 198.51.100.2 failed (rule Both): the peer answered "
+		   "NO-PROPOSAL-CHOSEN",
+	 .sent = 4,
+	 .p1_stays = true},
+	{.a = {.pfs = "Group14"},
+	 .b = {.pfs = "Group19"},
+	 .says = {{"rule Both", "the peer answered NO-PROPOSAL-CHOSEN"},
+		  {"rule Both", "AcceptablePfs", "EZD1022I"}},
+	 .reason = "phase 2 with 198.51.100.2 failed (rule Both): ",
+	 .sent = 4,
+	 .p1_stays = true},
+	{.b = {.initiation = "LocalOnly"},
+	 .says = {{"rule Both", "the peer answered INVALID-ID-INFORMATION"},
+		  {"Rule Both", "EZD1026I"}},
+	 .reason = "phase 2 with 198.51.100.2 failed (rule Both): ",
+	 .sent = 4,
+	 .p1_stays = true},
+	{.a = {.local_id = "Fqdn mallory.example.com"},
+	 .b = {.remote_id = "Fqdn alice.example.com"},
+	 .says = {{"rule First", "INVALID-ID-INFORMATION", "does not accept our identity",
+		   "mallory.example.com"},
+		  {"rule First", "identity", "mallory.example.com", "alice.example.com"}},
+	 .reason = "phase 1 with 198.51.100.2:500 failed (rule First): the peer answered "
+		   "INVALID-ID-INFORMATION: it does not accept our identity",
+	 .sent = 3},
+	{.a = {.remote_id = "Fqdn bob.example.com"},
+	 .b = {.local_id = "Fqdn mallory.example.com"},
+	 .says = {{"rule First", "wrong identity", "mallory.example.com", "bob.example.com"},
+		  {"rule First", "INVALID-ID-INFORMATION", "does not accept our identity"}},
+	 .reason = "phase 1 with 198.51.100.2:500 failed (rule First): wrong identity: ",
+	 .sent = 5},
+	{.filter = drop_all,
+	 .says = {{"rule First", "no answer to message 1 after 7 transmissions", "CSI1003E"}},
+	 .reason = "phase 1 with 198.51.100.2:500 failed (rule First): no answer to message 1 "
+		   "after 7 transmissions",
+	 .sent = 7},
+};
+
+static void expect_line(struct pair *p, unsigned i, const char *text)
+{
+	ck_assert_msg(pair_complaints(&p->side[i], text) == 1, "side %u, %s:\n%s", i,
+		      text ? text : "one line", p->side[i].bad);
+}
+
+static void expect_lines(struct pair *p, const struct refusal *r)
+{
+	static const char *const peer[] = {"198.51.100.2", "192.0.2.1"};
+
+	for (unsigned i = 0; i < 2; i++) {
+		unsigned n = r->says[i][0] ? 1 : 0;
+
+		ck_assert_msg(pair_complaints(&p->side[i], NULL) == n, "side %u:\n%s", i,
+			      p->side[i].bad);
+		if (n)
+			expect_line(p, i, peer[i]);
+		for (unsigned k = 0; k < COUNT(r->says[i]) && r->says[i][k]; k++)
+			expect_line(p, i, r->says[i][k]);
+	}
+	if (r->key)
+		expect_line(p, 1, p->side[1].policy->ke_rules[0].key_fingerprint);
+}
+
+START_TEST(test_refusal)
+{
+	const struct refusal *r = &refusals[_i];
+	struct pair *p = pair_new(&r->a, &r->b);
+	unsigned sent = 0;
+
+	p->filter = r->filter;
+	pair_acquire(p, 0);
+	pair_wait(p, 600000);
+	expect_lines(p, r);
+	ck_assert_msg(!strncmp(p->side[0].reason, r->reason, strlen(r->reason)), "%s",
+		      p->side[0].reason);
+	for (unsigned n = 0; n < p->n_history; n++)
+		sent += !p->history[n].from;
+	ck_assert_uint_eq(sent, r->sent);
+	for (unsigned i = 0; i < 2; i++) {
+		ck_assert_uint_eq(pair_stats(p, i)->p1_live, r->p1_stays);
+		ck_assert_uint_eq(pair_stats(p, i)->half_open, 0);
+		ck_assert_uint_eq(p->side[i].n_records[IKE_REC_P2_UP], 0);
+	}
+	pair_expect_nothing(p);
+	ck_assert_uint_eq(p->side[0].larval_clears, 1);
+	pair_free(p);
+}
+END_TEST
+
+/* ---- repeats ---- */
+
+/* A wrong key is told by the first message 5, and a good one may still come. */
+START_TEST(test_wrong_key_at_once)
+{
+	struct pair_policy a = {.key = "the-right-secret"}, b = {.key = "another-secret"};
+	struct pair *p = pair_new(&a, &b);
+
+	pair_acquire(p, 0);
+	expect_line(p, 1, "CSI1007E");
+	ck_assert_uint_eq(pair_stats(p, 1)->p1_live, 1);
+	ck_assert_uint_eq(pair_stats(p, 0)->p1_live, 1);
+	pair_free(p);
+}
+END_TEST
+
+/* The answer in clear is never longer than what asked for it. */
+START_TEST(test_refusal_is_small)
+{
+	struct pair_policy a = {.ke_offers = "3DES|MD5|Group2"};
+	struct pair *p = pair_new(&a, NULL);
+
+	pair_acquire(p, 0);
+	pair_wait(p, 20000);
+	for (unsigned n = 0; n < p->n_history; n++)
+		if (p->history[n].from == 1)
+			ck_assert_uint_le(p->history[n].len, p->history[0].len);
+	pair_free(p);
+}
+END_TEST
+
+/*
+ * A refused message 1 is told once a while; another initiator's, and the same from elsewhere, are
+ * told each.
+ */
+START_TEST(test_refused_repeats)
+{
+	struct pair_policy a = {.ke_offers = "3DES|MD5|Group2"},
+			   b = {.remote_location = "0.0.0.0/0"};
+	struct pair *p = pair_new(&a, &b);
+	struct side *s = &p->side[1];
+	struct datagram *first;
+	struct cs_endpoint from;
+
+	p->filter = drop_all;
+	pair_acquire(p, 0);
+	first = &p->history[0];
+	for (unsigned n = 0; n < 5; n++)
+		pair_replay(p, 0);
+	expect_line(p, 1, NULL);
+	ck_assert_uint_eq(pair_stats(p, 1)->repeats_refused, 4);
+	from = first->local;
+	from.addr.b[3]++;
+	ike_engine_receive(s->e, &s->addr, &from, first->data, first->len, p->now);
+	ck_assert_uint_eq(pair_complaints(s, NULL), 2);
+	first->data[0] ^= 0x55;
+	pair_replay(p, 0);
+	ck_assert_uint_eq(pair_complaints(s, NULL), 3);
+	pair_wait(p, 255000);
+	pair_replay(p, 0);
+	ck_assert_uint_eq(pair_complaints(s, NULL), 4);
+	pair_free(p);
+}
+END_TEST
+
+/* More of them than are remembered: the log's bucket is the bound. */
+START_TEST(test_refused_flood)
+{
+	struct pair_policy a = {.ke_offers = "3DES|MD5|Group2"};
+	struct pair *p = pair_new(&a, NULL);
+	struct datagram *first;
+
+	p->filter = drop_all;
+	pair_acquire(p, 0);
+	first = &p->history[0];
+	for (unsigned n = 0; n < 1000; n++) {
+		first->data[1] = (uint8_t)(n >> 8);
+		first->data[2] = (uint8_t)n;
+		pair_replay(p, 0);
+		pair_run(p);
+		p->now.mono += 10;
+	}
+	ck_assert_uint_ge(pair_complaints(&p->side[1], NULL), 20);
+	ck_assert_uint_le(pair_complaints(&p->side[1], NULL), 121);
+	pair_free(p);
+}
+END_TEST
+
+/* ---- packets that ask again ---- */
+
+/* The next packet may ask when the wait is over, which doubles to a minute. */
+START_TEST(test_backoff)
+{
+	static const unsigned waits[] = {1, 2, 4, 8, 16, 32, 60, 60};
+	struct pair_policy a = {.data_offers = "Transport|3DES|ESP HMAC_MD5"};
+	struct pair *p = pair_new(&a, NULL);
+	struct side *s = &p->side[0];
+	unsigned sent;
+
+	for (unsigned n = 0; n < COUNT(waits); n++) {
+		pair_acquire(p, 0);
+		ck_assert_uint_eq(pair_stats(p, 0)->p2_failed, n + 1);
+		ck_assert_uint_eq(s->larval_clears, n);
+		sent = p->n_history;
+		pair_wait(p, waits[n] * 1000 - 1);
+		ck_assert_uint_eq(s->larval_clears, n);
+		/* What asks all the same, waits too. */
+		pair_acquire(p, 0);
+		ck_assert_uint_eq(pair_stats(p, 0)->acquires_delayed, n + 1);
+		pair_wait(p, 1);
+		ck_assert_uint_eq(s->larval_clears, n + 1);
+		ck_assert_uint_eq(p->n_history, sent);
+	}
+	/* Nothing for ten minutes: as if it were the first time. */
+	pair_wait(p, 600000);
+	pair_acquire(p, 0);
+	pair_wait(p, 1000);
+	ck_assert_uint_eq(s->larval_clears, COUNT(waits) + 1);
+	pair_free(p);
+}
+END_TEST
+
+/* A tunnel that comes up, and a new policy, end the wait. */
+START_TEST(test_backoff_ends)
+{
+	struct pair_policy bad = {.data_offers = "Transport|3DES|ESP HMAC_MD5"};
+	struct pair *p = pair_new(_i ? &bad : NULL, _i ? NULL : &bad);
+	struct side *s = &p->side[_i ? 0 : 1];
+	struct pol_policy *good = pair_make_policy(NULL, s->index);
+
+	pair_acquire(p, 0);
+	pair_wait(p, 1000);
+	pair_acquire(p, 0);
+	ck_assert_uint_eq(p->side[0].larval_clears, 1);
+	ike_engine_policy(s->e, good, p->now);
+	pol_unref(good);
+	if (_i) {
+		ck_assert_uint_eq(p->side[0].larval_clears, 2);
+		pair_acquire(p, 0);
+	} else {
+		pair_acquire(p, 1);
+		ck_assert_uint_eq(p->side[0].larval_clears, 2);
+	}
+	ck_assert_msg(pair_mirrored(p), "%s\n%s", p->side[0].log, p->side[1].log);
+	ck_assert_uint_eq(pair_stats(p, 0)->acquires_delayed, 0);
+	pair_free(p);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("engine, refusals");
+	TCase *t = tcase_create("all");
+	SRunner *r;
+	int failed;
+
+	if (!pair_crypto())
+		return EXIT_FAILURE;
+	tcase_set_timeout(t, 60);
+	tcase_add_loop_test(t, test_refusal, 0, (int)COUNT(refusals));
+	tcase_add_test(t, test_wrong_key_at_once);
+	tcase_add_test(t, test_refusal_is_small);
+	tcase_add_test(t, test_refused_repeats);
+	tcase_add_test(t, test_refused_flood);
+	tcase_add_test(t, test_backoff);
+	tcase_add_loop_test(t, test_backoff_ends, 0, 2);
+	suite_add_tcase(s, t);
+	r = srunner_create(s);
+	srunner_run_all(r, CK_NORMAL);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
