@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "common/log.h"
 #include "common/paths.h"
@@ -285,8 +286,10 @@ static int add_signal(struct pagent *p, uv_signal_t *handle, int sig, struct cs_
 static int open_all(struct pagent *p, struct cs_err *err)
 {
 	char state[CS_PATH_MAX];
-	int rc = add_signal(p, &p->on_term, SIGTERM, err);
+	int rc = pagent_lock(p, err);
 
+	if (rc == 0)
+		rc = add_signal(p, &p->on_term, SIGTERM, err);
 	if (rc == 0)
 		rc = add_signal(p, &p->on_int, SIGINT, err);
 	if (rc == 0)
@@ -317,11 +320,13 @@ static void close_all(struct pagent *p)
 	pagent_kernel_close(p);
 	pol_unref(p->policy);
 	pol_store_close(p->store);
+	if (p->lock >= 0)
+		close(p->lock);
 }
 
 enum cs_exit pagent_run(const struct pagent_options *o)
 {
-	struct pagent p = {.o = o};
+	struct pagent p = {.lock = -1, .o = o};
 	struct cs_err err;
 	int rc = uv_loop_init(&p.loop);
 

@@ -32,6 +32,7 @@ struct pagent {
 	uv_timer_t interval;
 	bool stopping;
 	enum cs_exit status;
+	int lock; /* -1: none */
 
 	struct pol_store *store;
 	struct pol_policy *policy; /* in force; NULL: none yet */
@@ -72,6 +73,10 @@ enum cs_exit pagent_run(const struct pagent_options *o);
 int pagent_refresh(struct pagent *p, pol_diag_fn *diag, void *arg, bool *changed,
 		   struct cs_err *err);
 void pagent_stop(struct pagent *p);
+
+/* ---- pagent_lock.c: one pagent a network namespace ---- */
+
+int pagent_lock(struct pagent *p, struct cs_err *err); /* until p->lock is closed */
 
 /* ---- pagent_kernel.c: the policy in the kernel ---- */
 
