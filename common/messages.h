@@ -13,6 +13,9 @@
 #ifndef CS_MESSAGES_H
 #define CS_MESSAGES_H
 
+/* A new message must not move its neighbours about. */
+/* clang-format off */
+
 /* ---- common ---- */
 #define CSM_STARTED  "CSI0001I", CS_INFO, "%s %s started for stack %s"
 #define CSM_STOPPED  "CSI0002I", CS_INFO, "%s stopped"
@@ -164,5 +167,7 @@
 #define CSM_NMI_MALFORMED "CSI5002W", CS_WARNING, "connection of uid %u closed: %s"
 #define CSM_NMI_SLOW	  "CSI5003W", CS_WARNING, "connection of uid %u closed: %s"
 #define CSM_NMI_ACCEPT	  "CSI5004W", CS_WARNING, "a connection could not be accepted: %s"
+
+/* clang-format on */
 
 #endif
