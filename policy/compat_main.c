@@ -88,11 +88,16 @@ static void put_statement(const struct pol_statement *s)
 	for (const struct pol_param *p = s->params; p->keyword; p++) {
 		printf("| %s%s | ", p->keyword, p->repeatable ? " (repeatable)" : "");
 		put_values(p);
-		printf(" | %s | %s | %s | %s |\n",
+		printf(" | %s | %s",
 		       p->preset     ? p->preset
 		       : p->required ? "required"
 				     : "",
-		       support_text(p->support), evidence_text(p->evidence), or_nothing(p->note));
+		       support_text(p->support));
+		if (p->except) {
+			fputs(", not honoured: ", stdout);
+			put_words(p->except);
+		}
+		printf(" | %s | %s |\n", evidence_text(p->evidence), or_nothing(p->note));
 	}
 }
 
@@ -110,9 +115,10 @@ static void put_place(const char *title, enum pol_place place)
 int main(void)
 {
 	fputs("# Compatibility: the policy language\n\n"
-	      "Every z/OS statement and parameter that csipsec knows, made from the grammar itself "
-	      "by\n"
-	      "`./dev docs`; do not edit. What stands nowhere here is refused by name.\n\n"
+	      "Every z/OS statement and parameter that csipsec knows, made from the grammar "
+	      "itself: "
+	      "after\n`./dev build`, `build/policy/compatibility > docs/compatibility.md`. What "
+	      "stands nowhere here\nis refused by name.\n\n"
 	      "Evidence says how sure we are of the original's behaviour: *documented* by IBM, "
 	      "*from\n"
 	      "memory* (believed right, not confirmed), or *ours* where the original is not "

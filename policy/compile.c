@@ -217,6 +217,12 @@ int pol_compile_tree(struct pol_tree *tree, pol_diag_fn *diag, void *arg,
 int pol_compile(const char *main_file, const char *stack, pol_diag_fn *diag, void *arg,
 		struct pol_policy **policy, struct cs_err *err)
 {
+	return pol_compile_files(main_file, stack, diag, NULL, arg, policy, err);
+}
+
+int pol_compile_files(const char *main_file, const char *stack, pol_diag_fn *diag,
+		      pol_file_fn *file, void *arg, struct pol_policy **policy, struct cs_err *err)
+{
 	struct pol_diags diags = {0};
 	struct pol_tree *tree = pol_tree_new();
 	int rc;
@@ -228,6 +234,8 @@ int pol_compile(const char *main_file, const char *stack, pol_diag_fn *diag, voi
 		rc = compile(tree, &diags, policy, err);
 	pol_diags_tell(&diags, tree, diag, arg);
 	pol_diags_free(&diags);
+	for (unsigned i = 0; file && i < tree->n_files; i++)
+		file(arg, tree->files[i]);
 	if (rc)
 		pol_tree_free(tree);
 	return rc;

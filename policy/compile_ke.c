@@ -54,6 +54,9 @@ const void *pol_make_ke_offer(struct pol_build *b, struct pol_node *node)
 	snprintf(o->name, sizeof(o->name), "%s", node->name ? node->name : "");
 	make_algorithms(b, node, o);
 	o->auth = pol_choice_of(node, "HowToAuthPeers") == 0 ? POL_AUTH_PSK : POL_AUTH_RSA;
+	if (!pol_item_of(node, "HowToAuthPeers"))
+		pol_warn(b, node, NULL, "HowToAuthPeers",
+			 "it is not coded and means RsaSignature, which this release never uses");
 	pol_make_lives(b, node, &o->life_seconds, &o->life_kbytes);
 	return pol_done(b, node, o);
 }

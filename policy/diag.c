@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "policy/lex.h"
+
 struct pol_finding {
 	enum pol_severity severity;
 	const char *file;
@@ -14,13 +16,17 @@ struct pol_finding {
 	char *statement, *attribute, *text;
 };
 
-/* A copy without control characters, which would play tricks on a terminal or a log. */
+/*
+ * A copy without control characters, which would play tricks on a terminal or a log; in ASCII where
+ * the file is not UTF-8 or a character was cut.
+ */
 static char *plain(const char *text)
 {
 	char *copy = strdup(text);
+	bool ascii = !pol_is_utf8(text);
 
 	for (char *p = copy; p && *p; p++)
-		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f || (ascii && (unsigned char)*p >= 0x80))
 			*p = '?';
 	return copy;
 }

@@ -47,6 +47,8 @@ struct pol_param {
 	bool required, repeatable, secret;
 	enum pol_support support;
 	enum pol_evidence evidence;
+	/* Supported, except these of its words (as in `values`); the note says why. */
+	const char *except;
 	const char *note; /* for the compatibility page and for diagnostics of noted ones */
 };
 

@@ -142,7 +142,8 @@ static const struct pol_param ip_filter_rule[] = {
 
 static const struct pol_param ip_generic_filter_action[] = {
 	{"IpFilterAction", POL_K_KEYWORD, .values = "Permit|Deny|IpSec", .required = true},
-	{"IpFilterLogging", POL_K_KEYWORD, .values = "No|Yes|LogPermit|LogDeny", .preset = "No"},
+	{"IpFilterLogging", POL_K_KEYWORD, .values = "No|Yes|LogPermit|LogDeny", .preset = "No",
+	 .except = "Yes|LogPermit|LogDeny", .note = "this release counts packets, it logs none"},
 	{"DiscardAction", POL_K_KEYWORD, .values = "Silent|ICMP", .preset = "Silent"},
 	{0},
 };
@@ -158,8 +159,10 @@ static const struct pol_param ip_dyn_vpn_action[] = {
 	{"AcceptablePfs", POL_K_KEYWORD, .values = PFS_VALUES, .repeatable = true},
 	{"HowToEncapIKEv2", POL_K_KEYWORD, .values = "Either|Tunnel|Transport", .preset = "Either",
 	 .support = POL_NOTED, .evidence = POL_FROM_MEMORY, .note = IKEV2_ONLY},
-	{"PassthroughDF", POL_K_KEYWORD, .values = "Yes|No|No Clear|No Set", .preset = "Yes"},
-	{"PassthroughDSCP", POL_K_YESNO, .preset = "Yes"},
+	{"PassthroughDF", POL_K_KEYWORD, .values = "Yes|No|No Clear|No Set", .preset = "Yes",
+	 .except = "No|No Clear|No Set", .note = "DF is always copied by this release"},
+	{"PassthroughDSCP", POL_K_YESNO, .preset = "Yes", .except = "No",
+	 .note = "DSCP is always copied by this release"},
 	{"IpDataOffer", POL_K_BLOCK, .of = "IpDataOffer", .group = "offers", .required = true,
 	 .repeatable = true},
 	{"IpDataOfferRef", POL_K_REF, .of = "IpDataOffer", .group = "offers", .required = true,
@@ -247,14 +250,19 @@ static const struct pol_param ip_local_start_action[] = {
 
 /* ---- phase 1 ---- */
 
-#define NO_REVOCATION "certificates are not checked against revocation lists by this release"
+#define NO_CERTIFICATES "certificates are not supported by this release"
+#define NO_REVOCATION   "certificates are not checked against revocation lists by this release"
+
+#define NO_NAT        "NAT traversal is not supported by this release"
+#define NO_AGGRESSIVE "Aggressive Mode is not supported by this release"
+#define NO_RSA        NO_CERTIFICATES ", such an offer is never used"
 
 static const struct pol_param key_exchange_policy[] = {
-	{"AllowNat", POL_K_YESNO, .preset = "No"},
-	{"NatKeepAliveInterval", POL_K_NUMBER, .max = 3600, .preset = "20",
-	 .evidence = POL_FROM_MEMORY},
+	{"AllowNat", POL_K_YESNO, .preset = "No", .except = "Yes", .note = NO_NAT},
+	{"NatKeepAliveInterval", POL_K_NUMBER, .max = 3600, .preset = "20", .support = POL_NOTED,
+	 .evidence = POL_FROM_MEMORY, .note = NO_NAT},
 	{"HowToInitiate", POL_K_KEYWORD, .values = "Main|Aggressive|DoNot|IKEv2", .preset = "Main",
-	 .evidence = POL_FROM_MEMORY},
+	 .evidence = POL_FROM_MEMORY, .except = "Aggressive", .note = NO_AGGRESSIVE},
 	{"BypassIpValidation", POL_K_YESNO, .preset = "No", .evidence = POL_FROM_MEMORY},
 	{"LivenessInterval", POL_K_NUMBER, .max = 4294967295, .preset = "30", .support = POL_NOTED,
 	 .evidence = POL_FROM_MEMORY, .note = IKEV2_ONLY},
@@ -295,12 +303,13 @@ static const struct pol_param key_exchange_rule[] = {
 };
 
 static const struct pol_param key_exchange_action[] = {
-	{"HowToInitiate", POL_K_KEYWORD, .values = "Main|Aggressive|DoNot|IKEv2"},
+	{"HowToInitiate", POL_K_KEYWORD, .values = "Main|Aggressive|DoNot|IKEv2",
+	 .except = "Aggressive", .note = NO_AGGRESSIVE},
 	{"HowToRespond", POL_K_KEYWORD, .values = "Main|Aggressive|Either",
 	 .support = POL_DEPRECATED, .note = "code HowToRespondIKEv1"},
-	{"HowToRespondIKEv1", POL_K_KEYWORD, .values = "Main|Aggressive|Either",
-	 .preset = "Either"},
-	{"AllowNat", POL_K_YESNO, .repeatable = false},
+	{"HowToRespondIKEv1", POL_K_KEYWORD, .values = "Main|Aggressive|Either", .preset = "Either",
+	 .except = "Aggressive", .note = NO_AGGRESSIVE},
+	{"AllowNat", POL_K_YESNO, .except = "Yes", .note = NO_NAT},
 	{"HowToAuthMe", POL_K_KEYWORD,
 	 .values = "PresharedKey|RsaSignature|ECDSA-256|ECDSA-384|ECDSA-521|DigitalSignature",
 	 .preset = "DigitalSignature", .support = POL_NOTED, .note = IKEV2_ONLY},
@@ -310,7 +319,8 @@ static const struct pol_param key_exchange_action[] = {
 	 .required = true, .repeatable = true},
 	{"ReauthInterval", POL_K_NUMBER, .max = 4294967295, .preset = "0", .support = POL_NOTED,
 	 .note = IKEV2_ONLY},
-	{"FilterByIdentity", POL_K_YESNO, .preset = "No", .evidence = POL_FROM_MEMORY},
+	{"FilterByIdentity", POL_K_YESNO, .preset = "No", .evidence = POL_FROM_MEMORY,
+	 .except = "Yes", .note = "filters do not see the peer's identity in this release"},
 	{"BypassIpValidation", POL_K_YESNO, .evidence = POL_FROM_MEMORY},
 	{"LivenessInterval", POL_K_NUMBER, .max = 4294967295, .support = POL_NOTED,
 	 .evidence = POL_FROM_MEMORY, .note = IKEV2_ONLY},
@@ -336,7 +346,8 @@ static const struct pol_param key_exchange_offer[] = {
 	 .preset = "HMAC_SHA1", .support = POL_NOTED, .evidence = POL_FROM_MEMORY,
 	 .note = IKEV2_ONLY},
 	{"HowToAuthPeers", POL_K_KEYWORD, .values = "PresharedKey|RsaSignature",
-	 .preset = "RsaSignature", .evidence = POL_FROM_MEMORY},
+	 .preset = "RsaSignature", .evidence = POL_FROM_MEMORY, .except = "RsaSignature",
+	 .note = NO_RSA},
 	{"DHGroup", POL_K_KEYWORD, .values = DH_VALUES, .preset = "Group2",
 	 .evidence = POL_FROM_MEMORY},
 	{"RefreshLifetimeProposed", POL_K_NUMBER, .min = 1, .max = 9999, .preset = "480",
@@ -370,7 +381,8 @@ static const struct pol_param remote_security_endpoint[] = {
 	{"LocationRef", POL_K_REF, .of = "IpAddr", .group = "location"},
 	{"LocationSetRef", POL_K_REF, .of = "IpAddrSet", .group = "location"},
 	{"LocationGroupRef", POL_K_REF, .of = "IpAddrGroup", .group = "location"},
-	{"CaLabel", POL_K_TEXT, .repeatable = true, .evidence = POL_FROM_MEMORY},
+	{"CaLabel", POL_K_TEXT, .repeatable = true, .support = POL_NOTED,
+	 .evidence = POL_FROM_MEMORY, .note = NO_CERTIFICATES},
 	{0},
 };
 
@@ -418,14 +430,15 @@ static const struct pol_param local_dyn_vpn_rule[] = {
 	 .evidence = POL_FROM_MEMORY},
 	{"Code", POL_K_NUMBER, .values = "Any", .max = 255, .preset = "Any",
 	 .evidence = POL_FROM_MEMORY},
-	{"AutoActivate", POL_K_YESNO, .preset = "No", .evidence = POL_FROM_MEMORY},
+	{"AutoActivate", POL_K_YESNO, .preset = "No", .evidence = POL_FROM_MEMORY, .except = "Yes",
+	 .note = "this release activates by traffic, peer and command alone"},
 	{0},
 };
 
 /* ---- iked's configuration file ---- */
 
 #define OLD_RETRY  "IkeRetries and IkeInitWait govern retransmission"
-#define NO_KEYRING "certificates are not supported by this release"
+#define NO_KEYRING NO_CERTIFICATES
 #define NO_NSS     "there is no network security server here"
 
 static const struct pol_param ike_config[] = {
@@ -447,10 +460,12 @@ static const struct pol_param ike_config[] = {
 	{"DataWait", POL_K_NUMBER, .max = 4294967295, .preset = "15", .support = POL_NOTED,
 	 .evidence = POL_FROM_MEMORY, .note = OLD_RETRY},
 	{"FIPS140", POL_K_YESNO, .preset = "No", .evidence = POL_FROM_MEMORY},
-	{"Echo", POL_K_YESNO, .preset = "No", .evidence = POL_FROM_MEMORY},
+	{"Echo", POL_K_YESNO, .preset = "No", .evidence = POL_FROM_MEMORY, .except = "Yes",
+	 .note = "iked logs to standard error with its option -f"},
 	{"PagentWait", POL_K_NUMBER, .max = 9999, .preset = "0", .evidence = POL_FROM_MEMORY},
 	{"SMF119", POL_K_KEYWORD, .values = "None|IKEALL|IKETunnel|DynTunnel", .preset = "None",
-	 .repeatable = true},
+	 .repeatable = true, .except = "IKEALL|IKETunnel|DynTunnel",
+	 .note = "records are kept in iked's database, and nothing writes SMF files yet"},
 	{"SupportedCertAuth", POL_K_TEXT, .repeatable = true, .support = POL_NOTED,
 	 .note = NO_KEYRING},
 	{"NetworkSecurityServer", POL_K_TEXT, .support = POL_NOTED, .note = NO_NSS},

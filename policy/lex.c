@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -191,5 +192,53 @@ bool pol_word_copy(struct pol_word word, char *buf, size_t size)
 		return false;
 	memcpy(buf, word.p, word.len);
 	buf[word.len] = '\0';
+	return true;
+}
+
+/* The length of the character at p and its code; 0: no UTF-8 (RFC 3629). p ends with a NUL. */
+static unsigned character(const unsigned char *p, uint32_t *code)
+{
+	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+	unsigned len = *p < 0x80   ? 1
+		       : *p < 0xc0 ? 0
+		       : *p < 0xe0 ? 2
+		       : *p < 0xf0 ? 3
+		       : *p < 0xf8 ? 4
+				   : 0;
+
+	*code = len > 1 ? *p & (0x7fu >> len) : *p;
+	for (unsigned i = 1; i < len; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+		*code = *code << 6 | (p[i] & 0x3fu);
+	}
+	if (len == 0 || *code < least[len] || *code > 0x10ffff || (*code >> 11) == 0x1b)
+		return 0;
+	return len;
+}
+
+bool pol_is_utf8(const char *text)
+{
+	const unsigned char *p = (const unsigned char *)text;
+	uint32_t code;
+
+	while (*p) {
+		unsigned len = character(p, &code);
+
+		if (!len)
+			return false;
+		p += len;
+	}
+	return true;
+}
+
+bool pol_is_printable(const char *text)
+{
+	const unsigned char *p = (const unsigned char *)text;
+	uint32_t code;
+
+	for (; *p; p += character(p, &code))
+		if (!character(p, &code) || code < 0x20 || (code >= 0x7f && code < 0xa0))
+			return false;
 	return true;
 }

@@ -46,4 +46,8 @@ bool pol_word_is(struct pol_word word, const char *text);
 /* Copies; false when it does not fit. */
 bool pol_word_copy(struct pol_word word, char *buf, size_t size);
 
+bool pol_is_utf8(const char *text);
+/* UTF-8 without control characters. */
+bool pol_is_printable(const char *text);
+
 #endif

@@ -8,10 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "common/log.h"
 #include "common/paths.h"
-#include "policy/tree.h"
 
 #define TELL_TIMEOUT_MS 5000
 
@@ -84,7 +84,7 @@ static void tell_iked(struct pagent *p)
 
 /* ---- reading ---- */
 
-/* What a reading found: logged, told to who asked, and the files it was about. */
+/* What a reading found: logged, told to who asked, and the files that it read or missed. */
 struct findings {
 	pol_diag_fn *tell;
 	void *arg;
@@ -92,15 +92,11 @@ struct findings {
 	unsigned n_files;
 };
 
-static void note_file(struct findings *f, const char *file)
+static void on_file(void *arg, const char *file)
 {
+	struct findings *f = arg;
 	char **more;
 
-	if (!file || !*file)
-		return;
-	for (unsigned i = 0; i < f->n_files; i++)
-		if (strcmp(f->files[i], file) == 0)
-			return;
 	more = realloc(f->files, (f->n_files + 1) * sizeof(*more));
 	if (!more)
 		return;
@@ -131,22 +127,8 @@ static void on_finding(void *arg, const struct pol_diag *d)
 		LOG_FINDING(CSM_PA_NOTE, d);
 		break;
 	}
-	note_file(f, d->file);
 	if (f->tell)
 		f->tell(f->arg, d);
-}
-
-/* With errors the files of the last reading are watched further: one of them will be mended. */
-static void watch(struct pagent *p, struct findings *f, const struct pol_policy *policy)
-{
-	const struct pol_tree *tree = policy ? pol_policy_tree(policy) : NULL;
-
-	note_file(f, p->o->config);
-	for (unsigned i = 0; tree && i < tree->n_files; i++)
-		note_file(f, tree->files[i]);
-	for (unsigned i = 0; !tree && i < p->n_files; i++)
-		note_file(f, p->files[i]);
-	pagent_watch_files(p, f->files, f->n_files);
 }
 
 /* Takes policy's reference. What was in force goes only when the new one is in the store. */
@@ -179,20 +161,23 @@ int pagent_refresh(struct pagent *p, pol_diag_fn *diag, void *arg, bool *changed
 		   struct cs_err *err)
 {
 	struct findings f = {.tell = diag, .arg = arg};
+	const struct pol_policy *before = p->policy;
 	struct pol_policy *policy = NULL;
-	int rc = pol_compile(p->o->config, p->o->stack, on_finding, &f, &policy, err);
+	int rc =
+		pol_compile_files(p->o->config, p->o->stack, on_finding, on_file, &f, &policy, err);
 
 	*changed = false;
-	watch(p, &f, policy);
+	pagent_watch_files(p, f.files, f.n_files);
 	if (rc == 0)
 		rc = put_in_force(p, policy, changed, err);
-	if (rc < 0)
+	/* When only the kernel refused, its message is out, and it is asked again. */
+	if (rc < 0 && p->policy == before)
 		cs_log(CS_NOCTX, CSM_PA_REFUSED, p->o->config, err->text);
-	else if (*changed)
+	else if (rc == 0 && *changed)
 		cs_log(CS_NOCTX, CSM_PA_DONE, p->o->stack,
 		       (unsigned long long)p->policy->generation, p->policy->n_rules,
 		       p->policy->n_ke_rules, p->policy->n_local_rules);
-	else
+	else if (rc == 0)
 		cs_log(CS_NOCTX, CSM_PA_UNCHANGED, p->o->config,
 		       (unsigned long long)p->policy->generation);
 	for (unsigned i = 0; i < f.n_files; i++)
@@ -301,8 +286,10 @@ static int add_signal(struct pagent *p, uv_signal_t *handle, int sig, struct cs_
 static int open_all(struct pagent *p, struct cs_err *err)
 {
 	char state[CS_PATH_MAX];
-	int rc = add_signal(p, &p->on_term, SIGTERM, err);
+	int rc = pagent_lock(p, err);
 
+	if (rc == 0)
+		rc = add_signal(p, &p->on_term, SIGTERM, err);
 	if (rc == 0)
 		rc = add_signal(p, &p->on_int, SIGINT, err);
 	if (rc == 0)
@@ -333,11 +320,13 @@ static void close_all(struct pagent *p)
 	pagent_kernel_close(p);
 	pol_unref(p->policy);
 	pol_store_close(p->store);
+	if (p->lock >= 0)
+		close(p->lock);
 }
 
 enum cs_exit pagent_run(const struct pagent_options *o)
 {
-	struct pagent p = {.o = o};
+	struct pagent p = {.lock = -1, .o = o};
 	struct cs_err err;
 	int rc = uv_loop_init(&p.loop);
 

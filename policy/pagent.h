@@ -32,6 +32,7 @@ struct pagent {
 	uv_timer_t interval;
 	bool stopping;
 	enum cs_exit status;
+	int lock; /* -1: none */
 
 	struct pol_store *store;
 	struct pol_policy *policy; /* in force; NULL: none yet */
@@ -66,11 +67,16 @@ struct pagent {
 enum cs_exit pagent_run(const struct pagent_options *o);
 /*
  * Reads the files and puts what they say in force. Every finding is logged and, when diag is not
- * NULL, told.  Failed: what was in force is in force.
+ * NULL, told.  Failed: what was in force is in force, unless it was the kernel that refused; then
+ * the new policy is the stored one and is tried again.
  */
 int pagent_refresh(struct pagent *p, pol_diag_fn *diag, void *arg, bool *changed,
 		   struct cs_err *err);
 void pagent_stop(struct pagent *p);
+
+/* ---- pagent_lock.c: one pagent a network namespace ---- */
+
+int pagent_lock(struct pagent *p, struct cs_err *err); /* until p->lock is closed */
 
 /* ---- pagent_kernel.c: the policy in the kernel ---- */
 

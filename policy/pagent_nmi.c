@@ -31,9 +31,12 @@ struct refresh {
 	uint64_t ticket;
 };
 
+/* A file's name need not be UTF-8, and then JSON cannot carry it. */
 static json_t *text_or_null(const char *text)
 {
-	return text && *text ? json_string(text) : json_null();
+	json_t *json = text && *text ? json_string(text) : NULL;
+
+	return json ? json : json_null();
 }
 
 static void on_finding(void *arg, const struct pol_diag *d)

@@ -100,14 +100,30 @@ static void skip_block(struct parse *p, unsigned begin, const struct pol_node *n
 		 "the file ends inside the block that begins on line %u", begin);
 }
 
+/* Where the block of a statement is: behind its line, as it should be, or in it, whole or begun. */
+enum block { BEHIND, BEGUN, WHOLE };
+
+static enum block block_of(const char *value)
+{
+	struct pol_word word = {"", 0};
+	const char *rest = value;
+
+	do
+		word = pol_word_next(&rest);
+	while (word.len && !pol_word_is(word, "{"));
+	if (!word.len)
+		return BEHIND;
+	return ends_with(value, '}') ? WHOLE : BEGUN;
+}
+
 /* True with '{' read. Without it, true when what follows belongs into the block all the same. */
-static bool open_block(struct parse *p, const struct pol_node *node, bool opened)
+static bool open_block(struct parse *p, const struct pol_node *node, enum block block)
 {
 	const struct pol_line *line = peek(p);
 	char keyword[KEYWORD_MAX];
 
-	if (opened)
-		return true;
+	if (block != BEHIND)
+		return block == BEGUN;
 	if (begins_with(line, '{')) {
 		if (!is_brace(line, '{'))
 			pol_find(p->diags, POL_ERROR, at(p, line->number), node, NULL,
@@ -123,19 +139,16 @@ static bool open_block(struct parse *p, const struct pol_node *node, bool opened
 	return pol_param_find(node->statement, keyword) != NULL;
 }
 
-/*
- * Makes the node of a statement whose line says keyword and value; *opened: that line has the '{'
- * too, which is an error.
- */
+/* Makes the node of a statement whose line says keyword and value. */
 static struct pol_node *begin_statement(struct parse *p, const struct pol_statement *s,
-					const char *value, unsigned line, bool *opened)
+					const char *value, unsigned line, enum block *block)
 {
 	char name[POL_LINE_MAX + 1] = "";
 	struct pol_word word = pol_word_next(&value);
 	struct pol_node *node;
 
-	*opened = ends_with(word.p, '{');
-	if (word.len && !(word.len == 1 && word.p[0] == '{'))
+	*block = block_of(word.p);
+	if (word.len && word.p[0] != '{')
 		pol_word_copy(word, name, sizeof(name));
 	node = pol_node_new(s, name[0] && s->naming != POL_NAME_NONE ? name : NULL, p->file, line);
 	if (!node) {
@@ -146,7 +159,7 @@ static struct pol_node *begin_statement(struct parse *p, const struct pol_statem
 	if (name[0] && s->naming == POL_NAME_NONE)
 		pol_find(p->diags, POL_WARNING, at(p, line), node, NULL,
 			 "the statement has no name; '%.60s' is ignored", name);
-	if (*opened)
+	if (*block != BEHIND)
 		pol_find(p->diags, POL_ERROR, at(p, line), node, NULL,
 			 "'{' does not stand alone on its line");
 	return node;
@@ -187,18 +200,18 @@ static bool unknown_attribute(struct parse *p, const struct pol_node *node,
 	return false;
 }
 
-static void parse_block(struct parse *p, struct pol_node *node, bool opened);
+static void parse_block(struct parse *p, struct pol_node *node, enum block block);
 
 static void parse_inline(struct parse *p, struct pol_node *node, const struct pol_param *param,
 			 const char *value, unsigned line)
 {
-	bool opened;
+	enum block block;
 	struct pol_node *child =
-		begin_statement(p, pol_statement_find(param->of), value, line, &opened);
+		begin_statement(p, pol_statement_find(param->of), value, line, &block);
 
 	if (!child)
 		return;
-	parse_block(p, child, opened);
+	parse_block(p, child, block);
 	if (!pol_node_add(node, param, NULL, child, line)) {
 		p->diags->no_memory = true;
 		pol_node_free(child);
@@ -238,11 +251,11 @@ static bool parse_attribute(struct parse *p, struct pol_node *node, const struct
 }
 
 /* Reads the block of node up to its '}'. */
-static void parse_block(struct parse *p, struct pol_node *node, bool opened)
+static void parse_block(struct parse *p, struct pol_node *node, enum block block)
 {
 	const struct pol_line *line;
 
-	if (!open_block(p, node, opened))
+	if (!open_block(p, node, block))
 		return;
 	while ((line = peek(p)) != NULL) {
 		char keyword[KEYWORD_MAX];
@@ -341,12 +354,12 @@ static void unknown_statement(struct parse *p, const char *keyword, const struct
 static void parse_statement(struct parse *p, const struct pol_statement *s, const char *value,
 			    unsigned line)
 {
-	bool opened;
-	struct pol_node *node = begin_statement(p, s, value, line, &opened);
+	enum block block;
+	struct pol_node *node = begin_statement(p, s, value, line, &block);
 
 	if (!node)
 		return;
-	parse_block(p, node, opened);
+	parse_block(p, node, block);
 	if (!pol_tree_add(p->tree, node)) {
 		p->diags->no_memory = true;
 		pol_node_free(node);

@@ -229,6 +229,10 @@ typedef void pol_diag_fn(void *arg, const struct pol_diag *diag);
  */
 int pol_compile(const char *main_file, const char *stack, pol_diag_fn *diag, void *arg,
 		struct pol_policy **policy, struct cs_err *err);
+typedef void pol_file_fn(void *arg, const char *file);
+/* The same, and tells of each file that was read or could not be, with errors too. */
+int pol_compile_files(const char *main_file, const char *stack, pol_diag_fn *diag,
+		      pol_file_fn *file, void *arg, struct pol_policy **policy, struct cs_err *err);
 struct pol_policy *pol_ref(struct pol_policy *policy);
 void pol_unref(struct pol_policy *policy); /* NULL is allowed; wipes keys with the last one */
 

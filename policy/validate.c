@@ -138,6 +138,22 @@ static void check_value(struct pol_build *b, struct pol_node *node, const struct
 	}
 }
 
+/*
+ * A value that is right in the original and not honoured here: nobody shall rely on it. Told once a
+ * parameter, because files repeat such lines.
+ */
+static void check_honoured(struct pol_build *b, const struct pol_node *node,
+			   const struct pol_item *item)
+{
+	const struct pol_param *param = item->param;
+	const char *text = item->value;
+
+	if (param->except && pol_choice(param->except, text, NULL) >= 0 &&
+	    pol_first_note(b->diags, param))
+		pol_warn(b, node, item, NULL, "'%s' is not honoured: %s (told once)", text,
+			 param->note);
+}
+
 static void check_item(struct pol_build *b, struct pol_node *node, const struct pol_item *item)
 {
 	const struct pol_param *param = item->param;
@@ -163,6 +179,7 @@ static void check_item(struct pol_build *b, struct pol_node *node, const struct 
 			node->failed = true;
 	} else {
 		check_value(b, node, item);
+		check_honoured(b, node, item);
 	}
 }
 
@@ -241,6 +258,10 @@ static void check_name(struct pol_build *b, struct pol_node *node, bool global)
 	if (strlen(node->name) > POL_NAME_MAX)
 		pol_wrong(b, node, NULL, NULL, "the name is longer than %d characters",
 			  POL_NAME_MAX);
+	/* Names go to logs, databases and JSON, where other bytes would be missing or do harm. */
+	if (!pol_is_printable(node->name))
+		pol_wrong(b, node, NULL, NULL,
+			  "the name has bytes that are no printable UTF-8; convert the file");
 	if (s->selector_name && node->name[0] == '-')
 		pol_wrong(b, node, NULL, NULL, "the name must not begin with '-'");
 	if (s->selector_name && strchr(node->name, ','))

@@ -3,7 +3,6 @@
 import os
 import pathlib
 import re
-import shutil
 import subprocess
 
 from labkit.host import Failure, wait_until
@@ -47,7 +46,6 @@ def demonstrate(lab):
     ends = []
     for host in (left, right):
         ends.append(Ours(host, (EXAMPLES / f"{host.name}.policy").read_text(), start=False))
-        shutil.copy(EXAMPLES / f"{host.name}.policy", host.path(f"conf/{host.name}.policy"))
         say(f"{host.name}: pagent loads examples/{host.name}.policy, iked waits for work")
         ends[-1].start_pagent()
         ends[-1].start_iked()

@@ -419,6 +419,17 @@ START_TEST(test_no_policy)
 }
 END_TEST
 
+/* Two stacks in one namespace would put their tables in each other's place. */
+START_TEST(test_two_stacks)
+{
+	write_policy("permit");
+	start();
+	ck_assert_int_eq(STATUS("-p", "OTHER", "-f", "-c", in_dir("policy")), 1);
+	wait_for_log("of stack TCPIP serves this network namespace", 1);
+	stop();
+}
+END_TEST
+
 START_TEST(test_options)
 {
 	ck_assert_int_eq(STATUS("-n", in_dir("policy")), 0);
@@ -499,6 +510,7 @@ int main(void)
 	tcase_add_test(tc, test_stays_in_force);
 	tcase_add_test(tc, test_killed);
 	tcase_add_test(tc, test_no_policy);
+	tcase_add_test(tc, test_two_stacks);
 	tcase_add_test(tc, test_options);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
