@@ -15,6 +15,8 @@
 
 #define SPENT_SPI  0x100u
 #define SPENT_OSEQ 0xffffffffu
+#define CIPHER_KEY 16 /* bytes */
+#define INTEG_KEY  32
 
 #define UDP_HEADER  8u
 #define IPV4_HEADER 20u
@@ -98,20 +100,20 @@ static bool is_spent(struct xf_kernel *k, uint8_t family)
  */
 static int put_algorithms(struct xf_msg *m, struct cs_err *err)
 {
-	struct {
+	union { /* the key follows the head */
 		struct xfrm_algo head;
-		uint8_t key[16];
-	} cipher = {.head = {.alg_name = "cbc(aes)", .alg_key_len = 8 * sizeof(cipher.key)}};
-	struct {
+		uint8_t raw[sizeof(struct xfrm_algo) + CIPHER_KEY];
+	} cipher = {.head = {.alg_name = "cbc(aes)", .alg_key_len = 8 * CIPHER_KEY}};
+	union {
 		struct xfrm_algo_auth head;
-		uint8_t key[32];
+		uint8_t raw[sizeof(struct xfrm_algo_auth) + INTEG_KEY];
 	} integ = {.head = {.alg_name = "hmac(sha256)",
-			    .alg_key_len = 8 * sizeof(integ.key),
+			    .alg_key_len = 8 * INTEG_KEY,
 			    .alg_trunc_len = 8 * XF_SPENT_ICV}};
 	int rc = 0;
 
-	if (getrandom(cipher.key, sizeof(cipher.key), 0) != (ssize_t)sizeof(cipher.key) ||
-	    getrandom(integ.key, sizeof(integ.key), 0) != (ssize_t)sizeof(integ.key))
+	if (getrandom(cipher.raw + sizeof(cipher.head), CIPHER_KEY, 0) != CIPHER_KEY ||
+	    getrandom(integ.raw + sizeof(integ.head), INTEG_KEY, 0) != INTEG_KEY)
 		rc = cs_fail_errno(err, "random numbers");
 	xf_msg_put(m, XFRMA_ALG_CRYPT, &cipher, sizeof(cipher));
 	xf_msg_put(m, XFRMA_ALG_AUTH_TRUNC, &integ, sizeof(integ));
