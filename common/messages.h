@@ -108,7 +108,6 @@
 #define CSM_WORKER_DIED	   "CSI2001E", CS_ERROR, "worker %d ended by signal %d, a new one starts in %u ms"
 #define CSM_WORKER_EXITED  "CSI2002E", CS_ERROR, "worker %d ended with status %d, a new one starts in %u ms"
 #define CSM_WORKER_SLOW	   "CSI2003W", CS_WARNING, "worker %d did not end in time and is killed"
-#define CSM_USER_FALLBACK  "CSI2004W", CS_WARNING, "there is no user %s, the worker runs as %s"
 #define CSM_NO_IPV6	   "CSI2005W", CS_WARNING, "no IPv6: %s"
 #define CSM_NO_FILTER	   "CSI2006W", CS_WARNING, "the worker runs without system call filter: %s"
 #define CSM_KERNEL_LACKS   "CSI2007E", CS_ERROR, "this kernel lacks %s"

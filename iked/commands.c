@@ -39,6 +39,19 @@ static int endpoint(const struct cs_addr *coded, const struct cs_range *data, co
 	return 0;
 }
 
+/* A tunnel that packets or the peer began is the rule's, too, once somebody activates the rule. */
+static void adopt(struct ike_engine *e, uint32_t number, const struct pol_local_dynvpn *local)
+{
+	struct ike_tunnel *t = ike_tunnel_by_number(e, number);
+
+	for (struct ike_list *l = t ? t->p2s.next : NULL; t && l != &t->p2s; l = l->next) {
+		struct ike_p2 *p2 = IKE_OF(l, struct ike_p2, in_tunnel);
+
+		if (!p2->local_rule)
+			p2->local_rule = local;
+	}
+}
+
 int ike_activate(struct ike_engine *e, const char *name, uint32_t *tunnel, struct cs_err *err)
 {
 	const struct pol_local_dynvpn *local =
@@ -63,9 +76,12 @@ int ike_activate(struct ike_engine *e, const char *name, uint32_t *tunnel, struc
 			      "remote", &to, err);
 	if (rc)
 		return rc;
-	return ike_p2_initiate(e, rule, &local->selector, &from, &to,
-			       local->auto_activate ? IKE_ACT_AUTO : IKE_ACT_USER, local, NULL,
-			       tunnel, err);
+	rc = ike_p2_initiate(e, rule, &local->selector, &from, &to,
+			     local->auto_activate ? IKE_ACT_AUTO : IKE_ACT_USER, local, NULL,
+			     tunnel, err);
+	if (rc == CS_EEXIST)
+		adopt(e, *tunnel, local);
+	return rc;
 }
 
 /* ---- deactivate ---- */

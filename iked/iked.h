@@ -18,9 +18,8 @@
 #include "iked/pk_pool.h"
 #include "iked/store.h"
 
-#define IKED_USER          "csipsec-iked"
-#define IKED_USER_FALLBACK "nobody"
-#define IKED_PORT          500
+#define IKED_USER "csipsec-iked"
+#define IKED_PORT 500
 
 /* Descriptors that a worker finds open. */
 enum iked_fd { IKED_FD_IPV4 = 3, IKED_FD_IPV6 = 4, IKED_FD_PARENT = 5, IKED_FD_FIRST_FREE = 6 };
@@ -29,7 +28,7 @@ enum iked_fd { IKED_FD_IPV4 = 3, IKED_FD_IPV6 = 4, IKED_FD_PARENT = 5, IKED_FD_F
 #define IKED_SAYS_READY 'R'
 
 struct iked_options {
-	const char *stack, *user, *store_stuck; /* user NULL: the default with its fallback */
+	const char *stack, *user, *store_stuck; /* user NULL: the default */
 	char config[CS_PATH_MAX];
 	bool config_given, foreground;
 	uint16_t port;
@@ -52,7 +51,6 @@ struct iked_identity {
 	uid_t uid;
 	gid_t gid;
 	char name[33];
-	bool fallback;
 };
 int iked_identity_find(const char *user, struct iked_identity *id, struct cs_err *err);
 /* The stack's state directory, where the worker writes, and what it must read there. */

@@ -307,8 +307,6 @@ static int prepare(struct parent *p, struct cs_err *err)
 		status = iked_port_open(AF_INET6, o->port, &p->ports[1], err);
 	if (status < 0)
 		return status;
-	if (id.fallback)
-		cs_log(CS_NOCTX, CSM_USER_FALLBACK, IKED_USER, id.name);
 	if (p->ports[1] < 0)
 		cs_log(CS_NOCTX, CSM_NO_IPV6, "this stack has none");
 	status = take_over_signals(p, err);

@@ -22,13 +22,16 @@
 
 int iked_identity_find(const char *user, struct iked_identity *id, struct cs_err *err)
 {
-	const struct passwd *pw = getpwnam(user ? user : IKED_USER);
+	const char *name = user ? user : IKED_USER;
+	const struct passwd *pw = getpwnam(name);
 
-	id->fallback = !user && !pw;
-	if (id->fallback)
-		pw = getpwnam(IKED_USER_FALLBACK);
+	/* Not another user in its place: what else runs as that one could read the keys. */
 	if (!pw)
-		return cs_fail(err, CS_ENOTFOUND, "there is no user %s", user ? user : IKED_USER);
+		return cs_fail(
+			err, CS_ENOTFOUND,
+			"there is no user %s for the worker; make it (useradd --system %s) or name "
+			"another with --user",
+			name, name);
 	if (pw->pw_uid == 0)
 		return cs_fail(err, CS_EINVAL, "the worker must not run as %s", pw->pw_name);
 	id->uid = pw->pw_uid;

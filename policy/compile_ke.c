@@ -148,16 +148,15 @@ const void *pol_make_ke_action(struct pol_build *b, struct pol_node *node)
 
 /* ---- rules ---- */
 
-/* The first four bytes of SHA-256 in hex. */
-static bool fingerprint(const struct cs_bytes *key, char text[12])
+static void fingerprint(const struct cs_bytes *key, char text[static 5])
 {
 	uint8_t digest[32];
 
 	if (!gcry_control(GCRYCTL_INITIALIZATION_FINISHED_P))
 		gcry_check_version(NULL);
 	gcry_md_hash_buffer(GCRY_MD_SHA256, digest, key->p, key->len);
-	cs_hex(digest, 4, text);
-	return true;
+	cs_hex(digest, 2, text);
+	cs_wipe(digest, sizeof(digest));
 }
 
 static void make_key(struct pol_build *b, struct pol_node *node, struct pol_ke_rule *r)

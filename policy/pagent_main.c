@@ -51,10 +51,12 @@ static int failed(const struct cs_err *err)
 
 /* ---- undo ---- */
 
-static int undo(void)
+static int undo(const struct pagent_options *o)
 {
 	const struct xf_marking marking = {.shift = XF_MARK_SHIFT_DEFAULT};
+	struct pagent p = {.o = o, .lock = -1};
 	struct xf_kernel *kernel = NULL;
+	char run[CS_PATH_MAX];
 	struct cs_err err;
 	int rc;
 
@@ -62,7 +64,17 @@ static int undo(void)
 		fputs("pagent: a pagent runs for this stack; stop it first (-k stop)\n", stderr);
 		return CS_EXIT_RUNS;
 	}
-	rc = xf_open(&marking, &kernel, &err);
+	rc = cs_run_path(o->stack, NULL, run, &err);
+	if (rc == 0)
+		rc = cs_make_dir(run, 0755, &err);
+	if (rc == 0)
+		rc = pagent_lock(&p, &err);
+	if (rc == CS_EEXIST) {
+		failed(&err);
+		return CS_EXIT_RUNS;
+	}
+	if (rc == 0)
+		rc = xf_open(&marking, &kernel, &err);
 	if (rc == 0)
 		rc = xf_uninstall(kernel, &err);
 	xf_close(kernel);
@@ -186,6 +198,6 @@ int main(int argc, char **argv)
 	if (sig)
 		return (int)cs_daemon_signal(sig, STOP_SECONDS);
 	if (do_undo)
-		return undo();
+		return undo(&o);
 	return (int)cs_daemon_start(o.foreground, serve, &o);
 }

@@ -89,7 +89,8 @@ struct pol_ke_rule {
 	struct pol_sec_endpoint local, remote;
 	const struct pol_ke_action *action;
 	struct cs_bytes shared_key; /* p NULL when none; in memory of its own, wiped at the end */
-	char key_fingerprint[12]; /* first 4 bytes of SHA-256 in hex; names a key, never shows it */
+	/* First 2 bytes of SHA-256 in hex: tells keys apart, is too short to confirm a guess. */
+	char key_fingerprint[5];
 };
 
 /* ---- phase 2 ---- */

@@ -38,7 +38,7 @@ class Ours:
 
     def start_iked(self):
         self.iked = self.host.start("iked", self.program("iked"), "-f", "-p", self.stack,
-                                    "-c", self.host.path("conf/iked.conf"))
+                                    "-c", self.host.path("conf/iked.conf"), "--user", "nobody")
 
     def ipsec(self, *argv, ok=(0,), timeout=60):
         return self.host.run(self.program("ipsec"), "-p", self.stack, *argv, ok=ok,
