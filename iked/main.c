@@ -61,6 +61,17 @@ static bool parse_port(const char *text, uint16_t *port)
 	return true;
 }
 
+/* The daemon goes to the root directory, and a worker started next year must find it, too. */
+static int take_config(const char *name, struct iked_options *o)
+{
+	char *whole = realpath(name, NULL);
+	int n = snprintf(o->config, sizeof(o->config), "%s", whole ? whole : name);
+
+	free(whole);
+	o->config_given = true;
+	return n < 0 || (size_t)n >= sizeof(o->config) ? -1 : 0;
+}
+
 static bool parse_stuck(const char *text, enum ike_stuck *stuck)
 {
 	if (strcmp(text, "wait") == 0)
@@ -90,10 +101,8 @@ int main(int argc, char **argv)
 			o.stack = optarg;
 			break;
 		case 'c':
-			if (strlen(optarg) >= sizeof(o.config))
+			if (take_config(optarg, &o) < 0)
 				return usage("the name is too long", optarg);
-			strcpy(o.config, optarg);
-			o.config_given = true;
 			break;
 		case 'f':
 			o.foreground = true;

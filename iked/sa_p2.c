@@ -261,6 +261,28 @@ struct ike_tunnel *ike_tunnel_by_number(const struct ike_engine *e, uint32_t num
 	return node ? IKE_OF(node, struct ike_tunnel, by_number) : NULL;
 }
 
+/*
+ * A number whose reqid no other tunnel of the rule has: reqids come round again after 2^18 numbers,
+ * and two tunnels with one would send to the newer one's peer.
+ */
+static uint32_t free_number(struct ike_engine *e, uint16_t rule_id)
+{
+	for (;;) {
+		uint32_t number = ike_new_tunnel(e), same = number;
+		bool taken = false;
+
+		while (same > XF_REQID_TUNNEL_MAX && !taken) {
+			const struct ike_tunnel *t;
+
+			same -= XF_REQID_TUNNEL_MAX;
+			t = ike_tunnel_by_number(e, same);
+			taken = t && t->rule_id == rule_id;
+		}
+		if (!taken)
+			return number;
+	}
+}
+
 struct ike_tunnel *ike_tunnel_get(struct ike_engine *e, const struct pol_filter_rule *rule,
 				  const struct cs_selector *selector, const struct cs_addr *local,
 				  const struct cs_addr *remote)
@@ -274,7 +296,7 @@ struct ike_tunnel *ike_tunnel_get(struct ike_engine *e, const struct pol_filter_
 	if (!t)
 		return NULL;
 	ike_list_init(&t->p2s);
-	t->number = ike_new_tunnel(e);
+	t->number = free_number(e, rule->id);
 	t->rule_id = rule->id;
 	t->reqid = xf_reqid(rule->id, (t->number - 1) % XF_REQID_TUNNEL_MAX + 1);
 	t->selector = *selector;

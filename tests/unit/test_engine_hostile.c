@@ -4,6 +4,7 @@
  */
 #include <check.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -400,6 +401,29 @@ START_TEST(test_responder_lifetime)
 }
 END_TEST
 
+/* Numbers go on for ever, reqids come round: one that lives is not given again. */
+START_TEST(test_reqid_again)
+{
+	struct pair *p = pair_new(NULL, NULL);
+	struct ike_engine *e = p->side[0].e;
+	struct cs_selector other;
+	struct ike_tunnel *t;
+	struct ike_p2 *p2;
+
+	pair_acquire(p, 0);
+	p2 = newest_p2(&p->side[0]);
+	other = p2->tunnel->selector;
+	other.proto = IPPROTO_TCP;
+	e->last_tunnel = p2->tunnel->number + 3 * XF_REQID_TUNNEL_MAX - 1;
+	t = ike_tunnel_get(e, p2->rule, &other, &p2->tunnel->local, &p2->tunnel->remote);
+	ck_assert_ptr_nonnull(t);
+	ck_assert_uint_eq(t->number, p2->tunnel->number + 3 * XF_REQID_TUNNEL_MAX + 1);
+	ck_assert_uint_ne(t->reqid, p2->tunnel->reqid);
+	ike_tunnel_put(e, t);
+	pair_free(p);
+}
+END_TEST
+
 /* A responder that answers with other selectors than it was asked for. */
 START_TEST(test_other_selectors)
 {
@@ -586,6 +610,7 @@ int main(void)
 	tcase_add_test(t, test_late_initial_contact);
 	tcase_add_test(t, test_generations);
 	tcase_add_test(t, test_wrong_hash);
+	tcase_add_test(t, test_reqid_again);
 	tcase_add_test(t, test_other_selectors);
 	tcase_add_loop_test(t, test_quick_ids, 0, sizeof(quick_ids) / sizeof(quick_ids[0]));
 	tcase_add_loop_test(t, test_responder_lifetime, 0,
