@@ -51,7 +51,7 @@ run_units() {
 		case $t in
 		"$KAT_PROGRAM" | "$SIM_PROGRAM" | "$FUZZ_PROGRAM") ;; # have sections of their own
 		*.sh) check "${t#tests/}" in_dir "$build/asan" env srcdir="$top" "$top/$t" ;;
-		*) check "${t#tests/}" "$build/asan/$t" ;;
+		*) check "${t#tests/}" in_dir "$build/asan" "./$t" ;;
 		esac
 	done
 }
@@ -107,6 +107,7 @@ run_tests() {
 	fi
 
 	pick_kernel
+	make_in "$build" "Building the lab's own programs" make-lab "${LAB_PROGRAMS[@]}"
 	title "Lab: real kernel, real peers"
 	run_lab "${full[@]}"
 	finish
