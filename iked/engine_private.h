@@ -26,6 +26,7 @@
 #define IKE_ID_BODY_MAX     2048u   /* an ID payload body with its four fixed bytes */
 #define IKE_REPEAT_MS       254000u /* how long a finished exchange's message is answered again */
 #define IKE_GENERATIONS_MAX 4u
+#define IKE_QUICKS_MAX      32u    /* that a peer has under way with one phase 1 */
 #define IKE_MESSAGE_IDS_MAX 1024u  /* remembered for each phase 1 */
 #define IKE_LIFE_DEFAULT    28800u /* RFC 2407 section 4.5, when nobody says */
 #define IKE_CAUSE_MAX       160
@@ -142,6 +143,7 @@ struct ike_p1 {
 	uint64_t life_kbytes, bytes;
 	uint32_t *mids; /* message ids that either side has used */
 	uint16_t n_mids, cap_mids, next_mid;
+	uint16_t n_quick; /* Quick Modes that the peer has begun and not ended */
 };
 
 /* An identity pair between two addresses. Lives as long as an SA of it does. */

@@ -298,6 +298,8 @@ void ike_p2_end_quick(struct ike_p2 *p2)
 
 	if (!qm)
 		return;
+	if (!p2->dead && p2->p1 && !p2->initiator)
+		p2->p1->n_quick--;
 	p2->qm = NULL;
 	ike_job_orphan(qm->job, qm->dh);
 	ike_rt_clear(&qm->rt);

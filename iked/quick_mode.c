@@ -87,6 +87,10 @@ static void receive_first(struct ike_engine *e, struct ike_p1 *p1, const struct 
 		e->stats.dropped_unknown++;
 		return;
 	}
+	if (p1->n_quick >= IKE_QUICKS_MAX) { /* the peer repeats it, and then there is room */
+		e->stats.dropped_limit++;
+		return;
+	}
 	rc = ike_phase2_iv(p1->suite.hash, p1->suite.cipher, p1->iv, h->message_id, iv, &err);
 	if (!rc)
 		rc = ike_open(e, p1, h, data, ISA_STEP_QUICK_1, iv, NULL, NULL, &m, &err);

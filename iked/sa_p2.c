@@ -50,6 +50,8 @@ struct ike_p2 *ike_p2_new(struct ike_engine *e, struct ike_p1 *p1, struct pol_po
 	p2->generation = ++tunnel->generations;
 	p2->instance = ike_new_instance(e);
 	p2->initiator = initiator;
+	if (!initiator)
+		p1->n_quick++;
 	ike_list_init(&p2->in_peer);
 	ike_list_add_tail(&p1->p2s, &p2->in_p1);
 	ike_list_add_head(&tunnel->p2s, &p2->in_tunnel);
@@ -66,6 +68,8 @@ void ike_p2_unlink(struct ike_engine *e, struct ike_p2 *p2)
 {
 	if (p2->dead)
 		return;
+	if (p2->qm && p2->p1 && !p2->initiator)
+		p2->p1->n_quick--;
 	p2->dead = true;
 	e->stats.p2_live--;
 	ike_table_remove(&e->spis_in, &p2->by_spi_in);

@@ -83,9 +83,10 @@ static void write_filter(FILE *f, const struct pair_policy *o, unsigned me)
 	if (o->local_net)
 		fprintf(f,
 			"IpLocalStartAction Start\n{\n  LocalSecurityEndpointAddr %s\n"
-			"  RemoteSecurityEndpointAddr %s\n  LocalIpGranularity Rule\n"
-			"  RemoteIpGranularity Rule\n}\n",
-			local, remote);
+			"  RemoteSecurityEndpointAddr %s\n  LocalIpGranularity %s\n"
+			"  RemoteIpGranularity %s\n}\n",
+			local, remote, o->a_tunnel_a_host ? "Packet" : "Rule",
+			o->a_tunnel_a_host ? "Packet" : "Rule");
 	fprintf(f, "IpDynVpnAction Vpn\n{\n  Initiation %s\n  VpnLife %u\n  InitiateWithPfs %s\n",
 		or_default(o->initiation, "Either"), o->vpn_life, or_default(o->pfs, "None"));
 	snprintf(copy, sizeof(copy), "%s", or_default(o->accept_pfs, or_default(o->pfs, "None")));

@@ -8,8 +8,8 @@
 
 #include "iked/engine.h"
 
-#define PAIR_SAS       64
-#define PAIR_POLICIES  16
+#define PAIR_SAS       160
+#define PAIR_POLICIES  64
 #define PAIR_DATAGRAMS 512
 
 /* One side's policy; NULL or 0 stands for the default in engine_pair.c. */
@@ -27,7 +27,8 @@ struct pair_policy {
 	const char *service;                /* body of IpService */
 	const char *rule_name;
 	bool no_on_demand, no_ke_rule, local_rule;
-	unsigned vpn_life; /* minutes */
+	bool a_tunnel_a_host; /* with nets: granularity Packet in place of Rule */
+	unsigned vpn_life;    /* minutes */
 };
 
 struct pair_sa {

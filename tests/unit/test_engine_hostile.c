@@ -425,6 +425,52 @@ START_TEST(test_reqid_again)
 END_TEST
 
 /* A responder that answers with other selectors than it was asked for. */
+#define MANY_QUICKS 40
+
+static bool lose_quick_answers(struct pair *p, unsigned from, uint8_t *data, size_t *len)
+{
+	(void)p;
+	return !(from == 1 && *len > ISA_HEADER_LEN && data[18] == ISA_QUICK);
+}
+
+/* A peer may not have any number of Quick Modes under way; what was too many comes up later. */
+START_TEST(test_many_quick_modes)
+{
+	const struct pair_policy o[2] = {
+		{.data_offers = "Tunnel|AES_CBC KeyLength 128|ESP HMAC_SHA1",
+		 .local_net = "10.1.0.0/16",
+		 .remote_net = "10.2.0.0/16",
+		 .a_tunnel_a_host = true},
+		{.data_offers = "Tunnel|AES_CBC KeyLength 128|ESP HMAC_SHA1",
+		 .local_net = "10.2.0.0/16",
+		 .remote_net = "10.1.0.0/16"},
+	};
+	struct pair *p = pair_new(&o[0], &o[1]);
+
+	p->filter = lose_quick_answers;
+	for (unsigned i = 0; i < MANY_QUICKS; i++) {
+		struct xf_acquire a = {
+			.rule_id = XF_MARK_RULE_MIN, .proto = IPPROTO_ESP, .seq = i + 1};
+		uint8_t from[4] = {10, 1, 0, 1}, to[4] = {10, 2, 1, (uint8_t)i};
+
+		a.src = cs_addr_from_bytes(AF_INET, from);
+		a.dst = cs_addr_from_bytes(AF_INET, to);
+		a.selector.local = cs_range_single(&a.src);
+		a.selector.remote = cs_range_single(&a.dst);
+		ike_engine_acquire(p->side[0].e, &a, p->now);
+		pair_run(p);
+	}
+	ck_assert_uint_eq(pair_stats(p, 1)->p2_live, 32);
+	ck_assert_uint_ge(pair_stats(p, 1)->dropped_limit, MANY_QUICKS - 32);
+	p->filter = NULL;
+	pair_wait(p, 20000);
+	ck_assert_uint_eq(pair_installed(&p->side[0]), 2 * MANY_QUICKS);
+	ck_assert_uint_eq(pair_installed(&p->side[1]), 2 * MANY_QUICKS);
+	ck_assert(pair_mirrored(p));
+	pair_free(p);
+}
+END_TEST
+
 START_TEST(test_other_selectors)
 {
 	struct pair *p = pair_new(NULL, NULL);
@@ -611,6 +657,7 @@ int main(void)
 	tcase_add_test(t, test_generations);
 	tcase_add_test(t, test_wrong_hash);
 	tcase_add_test(t, test_reqid_again);
+	tcase_add_test(t, test_many_quick_modes);
 	tcase_add_test(t, test_other_selectors);
 	tcase_add_loop_test(t, test_quick_ids, 0, sizeof(quick_ids) / sizeof(quick_ids[0]));
 	tcase_add_loop_test(t, test_responder_lifetime, 0,
