@@ -52,6 +52,16 @@ static int read_selector(struct request *q, struct cs_err *err)
 	return rc;
 }
 
+/*
+ * Where the rule says behind which endpoint its traffic lies, no other peer may draw that traffic
+ * to itself.  The original lets whoever is authenticated; this is stricter.
+ */
+static bool is_security_endpoint(const struct pol_filter_rule *rule, const struct cs_addr *peer)
+{
+	return !rule->start || !rule->start->remote.family ||
+	       cs_addr_equal(&rule->start->remote, peer);
+}
+
 static int find_rule(struct ike_engine *e, struct request *q, struct cs_err *err)
 {
 	char selector[CS_SELECTOR_STRLEN], peer[CS_ENDPOINT_STRLEN];
@@ -60,6 +70,10 @@ static int find_rule(struct ike_engine *e, struct request *q, struct cs_err *err
 	if (!q->rule)
 		return cs_fail(err, CS_EPOLICY, "no IpFilterRule with an IpDynVpnAction covers %s",
 			       cs_selector_text(&q->selector, selector));
+	if (!is_security_endpoint(q->rule, &q->p1->sid.remote.addr))
+		return cs_fail(err, CS_EPOLICY,
+			       "rule %s names another RemoteSecurityEndpointAddr for %s",
+			       q->rule->name, cs_selector_text(&q->selector, selector));
 	if (q->rule->vpn->initiation == POL_INIT_LOCAL) {
 		ike_logf(e, ike_p1_ctx(q->p1), CSM_NOT_P2_RESPONDER, q->rule->name,
 			 q->rule->vpn->name, cs_endpoint_text(&q->p1->sid.remote, peer));

@@ -215,6 +215,8 @@ static const struct pol_param ip_man_vpn_action[] = {
 	{0},
 };
 
+#define ONLY_THIS_PEER                                                                             \
+	"stricter than the original: no other peer may begin a tunnel for the rule either"
 #define NO_ICMP_SELECTOR "IKEv1 negotiates no ICMP type or code"
 
 static const struct pol_param ip_local_start_action[] = {
@@ -222,9 +224,10 @@ static const struct pol_param ip_local_start_action[] = {
 	{"LocalSecurityEndpointAddr", POL_K_ADDR, .group = "local", .evidence = POL_FROM_MEMORY},
 	{"LocalSecurityEndpointAddrRef", POL_K_REF, .of = "IpAddr", .group = "local",
 	 .evidence = POL_FROM_MEMORY},
-	{"RemoteSecurityEndpointAddr", POL_K_ADDR, .group = "remote", .evidence = POL_FROM_MEMORY},
+	{"RemoteSecurityEndpointAddr", POL_K_ADDR, .group = "remote", .evidence = POL_FROM_MEMORY,
+	 .note = ONLY_THIS_PEER},
 	{"RemoteSecurityEndpointAddrRef", POL_K_REF, .of = "IpAddr", .group = "remote",
-	 .evidence = POL_FROM_MEMORY},
+	 .evidence = POL_FROM_MEMORY, .note = ONLY_THIS_PEER},
 	{"LocalIpGranularity", POL_K_KEYWORD, .values = "Packet|Rule", .preset = "Packet",
 	 .evidence = POL_FROM_MEMORY},
 	{"RemoteIpGranularity", POL_K_KEYWORD, .values = "Packet|Rule", .preset = "Packet",

@@ -425,6 +425,32 @@ START_TEST(test_reqid_again)
 END_TEST
 
 /* A responder that answers with other selectors than it was asked for. */
+/* Traffic that lies behind another endpoint is not this peer's to draw to itself. */
+START_TEST(test_other_endpoint)
+{
+	const struct pair_policy o[2] = {
+		{.data_offers = "Tunnel|AES_CBC KeyLength 128|ESP HMAC_SHA1",
+		 .local_net = "10.1.0.0/16",
+		 .remote_net = "10.2.0.0/16"},
+		{.data_offers = "Tunnel|AES_CBC KeyLength 128|ESP HMAC_SHA1",
+		 .local_net = "10.2.0.0/16",
+		 .remote_net = "10.1.0.0/16"},
+	};
+	struct pair *p = pair_new(&o[0], &o[1]);
+	struct pol_start_action *start =
+		(struct pol_start_action *)(uintptr_t)p->side[1].policy->rules[0].start;
+	uint8_t another[4] = {203, 0, 113, 99};
+
+	start->remote = cs_addr_from_bytes(AF_INET, another);
+	pair_acquire(p, 0);
+	pair_run(p);
+	ck_assert_uint_eq(pair_installed(&p->side[1]), 0);
+	ck_assert(pair_said(&p->side[1], "names another RemoteSecurityEndpointAddr"));
+	ck_assert(pair_said(&p->side[0], "INVALID-ID-INFORMATION"));
+	pair_free(p);
+}
+END_TEST
+
 #define MANY_QUICKS 40
 
 static bool lose_quick_answers(struct pair *p, unsigned from, uint8_t *data, size_t *len)
@@ -657,6 +683,7 @@ int main(void)
 	tcase_add_test(t, test_generations);
 	tcase_add_test(t, test_wrong_hash);
 	tcase_add_test(t, test_reqid_again);
+	tcase_add_test(t, test_other_endpoint);
 	tcase_add_test(t, test_many_quick_modes);
 	tcase_add_test(t, test_other_selectors);
 	tcase_add_loop_test(t, test_quick_ids, 0, sizeof(quick_ids) / sizeof(quick_ids[0]));
