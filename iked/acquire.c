@@ -237,6 +237,31 @@ static void drop_vanished(struct ike_engine *e, struct ike_tunnel *t)
 	}
 }
 
+/*
+ * The tunnel is there or on its way.  A packet can be quicker than the outbound SA that answers it:
+ * its larval state goes with the negotiation that is under way, or at once when none is.
+ */
+static void merge(struct ike_engine *e, const struct ike_tunnel *t, const struct xf_acquire *a)
+{
+	bool under_way = false;
+
+	e->stats.acquires_merged++;
+	for (struct ike_list *l = t->p2s.next; l != &t->p2s; l = l->next) {
+		struct ike_p2 *p2 = IKE_OF(l, struct ike_p2, in_tunnel);
+
+		if (!p2->qm)
+			continue;
+		under_way = true;
+		if (!p2->qm->has_acquire) {
+			p2->qm->has_acquire = true;
+			p2->qm->acquire = *a;
+			return;
+		}
+	}
+	if (!under_way)
+		e->ops.larval_clear(e->ctx, a);
+}
+
 static void acquire(struct ike_engine *e, const struct xf_acquire *a)
 {
 	const struct pol_filter_rule *rule =
@@ -273,7 +298,7 @@ static void acquire(struct ike_engine *e, const struct xf_acquire *a)
 	rc = ike_p2_initiate(e, rule, &selector, local, remote, IKE_ACT_ONDEMAND, NULL, a, &number,
 			     &err);
 	if (rc == CS_EEXIST)
-		e->stats.acquires_merged++;
+		merge(e, ike_tunnel_find(e, rule->id, &selector, local, remote), a);
 	else if (rc)
 		refuse(e, a, err.text);
 }

@@ -20,6 +20,8 @@
 
 #define IKED_USER "csipsec-iked"
 #define IKED_PORT 500
+/* In the state directory, the worker's own. */
+#define IKED_STATE "iked"
 
 /* Descriptors that a worker finds open. */
 enum iked_fd { IKED_FD_IPV4 = 3, IKED_FD_IPV6 = 4, IKED_FD_PARENT = 5, IKED_FD_FIRST_FREE = 6 };

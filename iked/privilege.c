@@ -81,11 +81,9 @@ static int give_database(int dir, const char *name, uid_t uid, gid_t gid, uid_t 
 	return status;
 }
 
-/*
- * The directory is root's; the worker's group may make files in it, what root makes there is
- * readable for that group (setgid), and nobody removes what another made (sticky).
- */
-static int open_dir(const char *path, mode_t mode, gid_t gid, int *result, struct cs_err *err)
+/* Makes a directory, or takes the one that is there, for this user and group. */
+static int open_dir(const char *path, uid_t uid, gid_t gid, mode_t mode, int *result,
+		    struct cs_err *err)
 {
 	int fd, status = cs_make_dir(path, 0755, err);
 
@@ -94,7 +92,7 @@ static int open_dir(const char *path, mode_t mode, gid_t gid, int *result, struc
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return cs_fail_errno(err, "cannot open %s", path);
-	if (fchown(fd, 0, gid) < 0 || fchmod(fd, mode | S_ISGID | S_ISVTX) < 0) {
+	if (fchown(fd, uid, gid) < 0 || fchmod(fd, mode) < 0) {
 		status = cs_fail_errno(err, "cannot prepare %s", path);
 		close(fd);
 		return status;
@@ -103,22 +101,45 @@ static int open_dir(const char *path, mode_t mode, gid_t gid, int *result, struc
 	return 0;
 }
 
-int iked_prepare_state(const char *stack, const struct iked_identity *id, struct cs_err *err)
+/*
+ * The worker reads pagent's databases and may not make a file beside them: sqlite, as root, would
+ * play back a journal that it found there.  setgid: what pagent makes is readable for the group.
+ */
+static int prepare_shared(const char *stack, const struct iked_identity *id, struct cs_err *err)
 {
 	char path[CS_PATH_MAX];
 	int fd = -1, status = cs_state_path(stack, NULL, path, err);
 
 	if (status == 0)
-		status = open_dir(path, 0770, id->gid, &fd, err);
+		status = open_dir(path, 0, id->gid, 0750 | S_ISGID, &fd, err);
+	if (status < 0)
+		return status;
+	status = give_database(fd, "policy.db", 0, id->gid, 0, err);
+	if (status == 0)
+		status = give_database(fd, "secrets.db", 0, id->gid, 0, err);
+	close(fd);
+	return status < 0 ? cs_err_prefix(err, "%s", path) : 0;
+}
+
+static int prepare_own(const char *stack, const struct iked_identity *id, struct cs_err *err)
+{
+	char path[CS_PATH_MAX];
+	int fd = -1, status = cs_state_path(stack, IKED_STATE, path, err);
+
+	if (status == 0)
+		status = open_dir(path, id->uid, id->gid, 0700, &fd, err);
 	if (status < 0)
 		return status;
 	status = give_database(fd, "iked.db", id->uid, id->gid, id->uid, err);
-	if (status == 0)
-		status = give_database(fd, "policy.db", 0, id->gid, id->uid, err);
-	if (status == 0)
-		status = give_database(fd, "secrets.db", 0, id->gid, id->uid, err);
 	close(fd);
 	return status < 0 ? cs_err_prefix(err, "%s", path) : 0;
+}
+
+int iked_prepare_state(const char *stack, const struct iked_identity *id, struct cs_err *err)
+{
+	int status = prepare_shared(stack, id, err);
+
+	return status == 0 ? prepare_own(stack, id, err) : status;
 }
 
 /* ---- privilege ---- */

@@ -1,7 +1,7 @@
 /*
- * iked's database ($CSIPSEC_STATEDIR/STACK/iked.db): the SA cache, the audit outbox and the commit
- * gate.  A writer thread owns the sqlite handle and commits what has come in since the last commit
- * as one transaction; completions come back on the loop's thread.
+ * iked's database ($CSIPSEC_STATEDIR/STACK/iked/iked.db): the SA cache, the audit outbox and the
+ * commit gate.  A writer thread owns the sqlite handle and commits what has come in since the last
+ * commit as one transaction; completions come back on the loop's thread.
  */
 #ifndef IKE_STORE_H
 #define IKE_STORE_H

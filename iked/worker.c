@@ -559,7 +559,7 @@ static int open_engine(struct worker *w, struct cs_err *err)
 		.marking = {XF_MARK_SHIFT_DEFAULT},
 	};
 	char path[CS_PATH_MAX];
-	int status = cs_state_path(w->o->stack, "iked.db", path, err);
+	int status = cs_state_path(w->o->stack, IKED_STATE "/iked.db", path, err);
 
 	if (status == 0)
 		status = ike_store_open(&w->loop, path, w->o->stuck, on_committed, w, &w->store,

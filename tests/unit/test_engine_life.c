@@ -22,6 +22,21 @@ static bool drop_all(struct pair *p, unsigned from, uint8_t *data, size_t *len)
 
 /* ---- deletion and lifetimes ---- */
 
+/* A packet that asks for a tunnel that is up leaves no larval state behind. */
+START_TEST(test_acquire_when_up)
+{
+	struct pair *p = pair_up(NULL);
+
+	ck_assert_uint_eq(p->side[1].larval_clears, 0);
+	pair_acquire(p, 1);
+	pair_run(p);
+	ck_assert_uint_eq(pair_stats(p, 1)->acquires_merged, 1);
+	ck_assert_uint_eq(p->side[1].larval_clears, 1);
+	pair_expect_up(p);
+	pair_free(p);
+}
+END_TEST
+
 START_TEST(test_delete_p2)
 {
 	struct pair *p = pair_up(NULL);
@@ -584,6 +599,7 @@ static Suite *suite(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, test_delete_p2, 0, 2);
 	tcase_add_loop_test(t, test_delete_p1, 0, 2);
+	tcase_add_test(t, test_acquire_when_up);
 	tcase_add_test(t, test_p2_outlives_p1);
 	tcase_add_loop_test(t, test_p2_lifetime, 0, 2);
 	tcase_add_test(t, test_vpn_life);
