@@ -26,9 +26,8 @@
 #define IKE_ID_BODY_MAX     2048u   /* an ID payload body with its four fixed bytes */
 #define IKE_REPEAT_MS       254000u /* how long a finished exchange's message is answered again */
 #define IKE_GENERATIONS_MAX 4u
-#define IKE_QUICKS_MAX      32u    /* that a peer has under way with one phase 1 */
-#define IKE_MESSAGE_IDS_MAX 1024u  /* remembered for each phase 1 */
-#define IKE_LIFE_DEFAULT    28800u /* RFC 2407 section 4.5, when nobody says */
+#define IKE_QUICKS_MAX      32u   /* that a peer has under way with one phase 1 */
+#define IKE_MESSAGE_IDS_MAX 1024u /* remembered for each phase 1 */
 #define IKE_CAUSE_MAX       160
 #define IKE_EVENT_MAX       512u /* an event's reason: peer, rule and cause */
 #define IKE_REFUSALS_MAX    64u

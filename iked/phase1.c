@@ -60,7 +60,7 @@ int ike_p1_up(struct ike_engine *e, struct ike_p1 *p1, struct cs_bytes remote_id
 	      struct cs_err *err)
 {
 	struct cs_bytes own = {p1->mm->id, p1->mm->id_len};
-	uint64_t life = p1->suite.life_seconds ? p1->suite.life_seconds : IKE_LIFE_DEFAULT;
+	uint64_t life = p1->suite.life_seconds ? p1->suite.life_seconds : IKE_DEFAULT_LIFE;
 	struct ike_peer *peer =
 		ike_peer_get(e, &p1->sid.local.addr, &p1->sid.remote.addr, own, remote_id);
 

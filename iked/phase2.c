@@ -56,7 +56,7 @@ static enum xf_mode mode_of(const struct ike_p2 *p2)
 void ike_p2_settle_life(struct ike_engine *e, struct ike_p2 *p2)
 {
 	struct ike_tunnel *t = p2->tunnel;
-	uint64_t life = p2->suite.life_seconds ? p2->suite.life_seconds : IKE_LIFE_DEFAULT;
+	uint64_t life = p2->suite.life_seconds ? p2->suite.life_seconds : IKE_DEFAULT_LIFE;
 
 	if (life > UINT32_MAX / 1000)
 		life = UINT32_MAX / 1000;

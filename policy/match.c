@@ -12,8 +12,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "policy/match.h"
-
 #define IPPROTO_OSPF_IGP 89 /* <netinet/in.h> has no name for it */
 
 /* What is compared, in this order; the first that does not fit is the reason. */

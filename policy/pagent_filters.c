@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "policy/match.h"
-
 #define PROTO_OSPF 89
 
 static const uint8_t families[] = {AF_INET, AF_INET6};

@@ -288,6 +288,7 @@ typedef void pol_trace_fn(void *arg, const struct pol_filter_rule *rule, bool ma
 const struct pol_filter_rule *pol_filter_match(const struct pol_policy *policy,
 					       const struct pol_packet *packet, time_t now,
 					       pol_trace_fn *trace, void *arg);
+bool pol_ports_any(const uint16_t ports[2]); /* 0 and 0, or 0 and 65535 */
 bool pol_time_active(const struct pol_time *times, unsigned n, time_t now);
 
 const struct pol_filter_rule *pol_rule_by_id(const struct pol_policy *policy, unsigned id);

@@ -3,7 +3,7 @@ POLICY_STORE_SOURCES = \
 	policy/dn.c policy/dn.h \
 	policy/hash.c policy/hash.h \
 	policy/ident.c \
-	policy/match.c policy/match.h \
+	policy/match.c \
 	policy/store.c policy/store.h \
 	policy/store_db.c \
 	policy/store_rules.c \

@@ -136,11 +136,6 @@ static void match_interval(struct compile *c, const char *what, unsigned from, u
 		fprintf(c->f, "%s %u-%u ", what, from, to);
 }
 
-static bool any_port(const uint16_t port[2])
-{
-	return port[0] == 0 && (port[1] == 0 || port[1] == 65535);
-}
-
 /* Ports, types, codes and the direction of a connection: what only a first fragment has. */
 static void match_upper(struct compile *c, const struct pol_service *s, bool inbound)
 {
@@ -148,9 +143,9 @@ static void match_upper(struct compile *c, const struct pol_service *s, bool inb
 	const uint16_t *sport = turned ? s->dst_port : s->src_port;
 	const uint16_t *dport = turned ? s->src_port : s->dst_port;
 
-	if (!any_port(sport))
+	if (!pol_ports_any(sport))
 		match_interval(c, "th sport", sport[0], sport[1]);
-	if (!any_port(dport))
+	if (!pol_ports_any(dport))
 		match_interval(c, "th dport", dport[0], dport[1]);
 	/* Type and code are the first two bytes, except Mobile IPv6's type (third) and OSPF's. */
 	if (s->type[0] >= 0)

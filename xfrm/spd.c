@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "xfrm/closed.h"
 #include "xfrm/kernel.h"
 
 static uint8_t kernel_dir(enum xf_dir dir)
@@ -212,34 +213,17 @@ static bool read_policy(const struct nlmsghdr *h, struct xf_policy *p)
 	return true;
 }
 
-struct policy_list {
-	struct xf_policy *v;
-	size_t n, cap;
-};
-
 static int on_policy(const struct nlmsghdr *h, void *arg)
 {
-	struct policy_list *l = arg;
-	struct xf_policy *v;
-	size_t cap;
+	struct xf_policy p;
 
-	if (l->n == l->cap) {
-		cap = l->cap ? 2 * l->cap : 64;
-		v = reallocarray(l->v, cap, sizeof(*v));
-		if (!v)
-			return MNL_CB_ERROR;
-		l->v = v;
-		l->cap = cap;
-	}
-	if (read_policy(h, &l->v[l->n]))
-		l->n++;
-	return MNL_CB_OK;
+	return !read_policy(h, &p) || xf_list_put(arg, &p) ? MNL_CB_OK : MNL_CB_ERROR;
 }
 
 /* Everything is read before fn is called, so that fn may use the socket itself. */
 int xf_policy_dump(struct xf_kernel *k, xf_policy_fn *fn, void *arg, struct cs_err *err)
 {
-	struct policy_list l = {0};
+	struct xf_policy_list l = {0};
 	struct xf_msg m;
 	int rc = 0;
 
@@ -252,6 +236,6 @@ int xf_policy_dump(struct xf_kernel *k, xf_policy_fn *fn, void *arg, struct cs_e
 	}
 	for (size_t i = 0; rc == 0 && i < l.n; i++)
 		rc = fn(arg, &l.v[i]);
-	free(l.v);
+	xf_list_free(&l);
 	return rc;
 }
