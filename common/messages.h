@@ -121,7 +121,7 @@
 #define CSM_STORE_RECORD   "CSI2015E", CS_ERROR, "record %llu cannot be stored: %s"
 #define CSM_STORE_LOST	   "CSI2016E", CS_ERROR, "%llu records are lost for good: %s"
 #define CSM_STORE_CACHE	   "CSI2017E", CS_ERROR, "the SA cache cannot be read: %s"
-#define CSM_SETTLED	   "CSI2018I", CS_NOTICE, "SAs of the time before: %u removed from the kernel, %u were gone, %u intents settled"
+#define CSM_SETTLED	   "CSI2018I", CS_NOTICE, "what the time before left: %u phase 1 and %u phase 2 tunnels live on, %u SAs removed from the kernel, %u pairs were gone, %u intents settled"
 #define CSM_SETTLE_FAILED  "CSI2019E", CS_ERROR, "what was left in the kernel cannot be settled: %s"
 #define CSM_KERNEL_EVENTS  "CSI2020E", CS_ERROR, "kernel events cannot be read: %s"
 #define CSM_RESYNC	   "CSI2021W", CS_WARNING, "the kernel dropped events; compared with %u SAs"
@@ -131,6 +131,8 @@
 #define CSM_KEYPAIR	   "CSI2025W", CS_WARNING, "no key pair for group %u: %s"
 #define CSM_STOPPING	   "CSI2026I", CS_INFO, "IKE daemon stops; %s"
 #define CSM_CONFIG	   "CSI2027W", CS_WARNING, "%s:%u: %s %s: %s"
+#define CSM_NOT_KEPT	   "CSI2040W", CS_WARNING, "phase 1 SAs will not live on over a restart of the worker: %s"
+#define CSM_NOT_ADOPTED	   "CSI2041W", CS_WARNING, "tunnel %c%u of the time before does not live on: %s"
 #define CSM_NO_DROP        "CSI2028W", CS_WARNING, "the worker keeps root's privileges: %s"
 
 /* ---- pagent ---- */

@@ -128,54 +128,17 @@ int ike_deactivate_p2(struct ike_engine *e, uint32_t tunnel, struct cs_err *err)
 
 /* ---- a new policy ---- */
 
-static bool same_identity(const struct pol_identity *a, const struct pol_identity *b)
-{
-	return a->type == b->type && cs_range_equal(&a->addr, &b->addr) && !a->text == !b->text &&
-	       (!a->text || !strcmp(a->text, b->text)) && a->data.len == b->data.len &&
-	       (!a->data.len || !memcmp(a->data.p, b->data.p, a->data.len));
-}
-
-static bool same_life(const struct pol_life *a, const struct pol_life *b)
-{
-	return a->proposed == b->proposed && a->accepted_min == b->accepted_min &&
-	       a->accepted_max == b->accepted_max;
-}
-
-static bool same_action(const struct pol_ke_action *a, const struct pol_ke_action *b)
-{
-	if (strcmp(a->name, b->name) || a->initiate != b->initiate || a->respond != b->respond ||
-	    a->bypass_ip_validation != b->bypass_ip_validation || a->n_offers != b->n_offers)
-		return false;
-	for (unsigned i = 0; i < a->n_offers; i++) {
-		const struct pol_ke_offer *x = &a->offers[i], *y = &b->offers[i];
-
-		if (x->cipher != y->cipher || x->hash != y->hash || x->group != y->group ||
-		    x->auth != y->auth || !same_life(&x->life_seconds, &y->life_seconds) ||
-		    !same_life(&x->life_kbytes, &y->life_kbytes))
-			return false;
-	}
-	return true;
-}
-
 /* The rule that stands for the same agreement, or NULL. */
 static const struct pol_ke_rule *same_ke_rule(const struct pol_policy *policy,
 					      const struct ike_p1 *p1)
 {
-	const struct pol_ke_rule *old = p1->rule;
+	uint8_t content[POL_CONTENT_LEN];
 
-	for (unsigned i = 0; i < policy->n_ke_rules; i++) {
-		const struct pol_ke_rule *rule = &policy->ke_rules[i];
-
-		if (!strcmp(rule->name, old->name) &&
-		    same_identity(&rule->local.identity, &old->local.identity) &&
-		    same_identity(&rule->remote.identity, &old->remote.identity) &&
-		    same_action(rule->action, old->action) &&
-		    rule->shared_key.len == old->shared_key.len &&
-		    (!rule->shared_key.len ||
-		     cs_equal_secret(rule->shared_key.p, old->shared_key.p, rule->shared_key.len)))
-			return rule;
-	}
-	return NULL;
+	if (p1->up)
+		memcpy(content, p1->content, sizeof(content));
+	else if (pol_ke_rule_content(p1->rule, content, NULL))
+		return NULL;
+	return pol_ke_rule_same(policy, p1->rule->name, content);
 }
 
 static void apply_to_p2(struct ike_engine *e, struct ike_p2 *p2, struct pol_policy *policy)

@@ -8,6 +8,7 @@ noinst_LIBRARIES += libiked.a
 libiked_a_SOURCES = \
 	iked/json.c iked/json.h \
 	iked/pk_pool.c iked/pk_pool.h \
+	iked/sealed.c iked/sealed.h \
 	iked/store.c iked/store.h iked/store_cache.c iked/store_schema.c iked/store_schema.h
 libiked_a_CFLAGS = $(IKED_CFLAGS)
 IKED_LIBS = libiked.a $(IKE_LIBS) $(POLICY_LIBS) $(XFRM_LIBS) $(COMMON_LIBS) $(SQLITE_LIBS) \
@@ -20,7 +21,10 @@ iked_iked_CFLAGS = $(IKED_CFLAGS)
 iked_iked_LDADD = $(IKED_LIBS) $(CAPNG_LIBS) $(SECCOMP_LIBS)
 dist_man_MANS += man/iked.8
 
-check_PROGRAMS += tests/unit/test_store tests/unit/test_pk_pool
+check_PROGRAMS += tests/unit/test_store tests/unit/test_pk_pool tests/unit/test_sealed
+tests_unit_test_sealed_SOURCES = tests/unit/test_sealed.c
+tests_unit_test_sealed_CFLAGS = $(IKED_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_sealed_LDADD = $(IKED_LIBS) $(CHECK_LIBS)
 tests_unit_test_store_SOURCES = tests/unit/test_store.c
 tests_unit_test_store_CFLAGS = $(IKED_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_store_LDADD = $(IKED_LIBS) $(CHECK_LIBS)

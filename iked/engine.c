@@ -77,6 +77,7 @@ static void enter(struct ike_engine *e, struct ike_now now)
 
 static void leave(struct ike_engine *e)
 {
+	ike_keep_now(e);
 	ike_bury(e);
 }
 
@@ -90,6 +91,7 @@ static void make_lists(struct ike_engine *e)
 	ike_list_init(&e->dead_peers);
 	ike_list_init(&e->dead_tunnels);
 	ike_list_init(&e->all_backoffs);
+	ike_list_init(&e->changed);
 	for (unsigned tier = 0; tier < IKE_N_CLASSES; tier++)
 		for (unsigned stage = 0; stage < IKE_N_STAGES; stage++)
 			ike_list_init(&e->half[tier][stage]);
@@ -326,6 +328,17 @@ void ike_engine_receive(struct ike_engine *e, const struct cs_endpoint *local,
 
 /* ---- the other doors ---- */
 
+int ike_engine_restore(struct ike_engine *e, const struct ike_leftovers *left, struct ike_now now,
+		       struct ike_restored *restored, struct cs_err *err)
+{
+	int rc;
+
+	enter(e, now);
+	rc = ike_restore(e, left, restored, err);
+	leave(e);
+	return rc;
+}
+
 void ike_engine_policy(struct ike_engine *e, struct pol_policy *policy, struct ike_now now)
 {
 	enter(e, now);
@@ -372,6 +385,8 @@ void ike_engine_committed(struct ike_engine *e, uint64_t tx, int status, struct 
 	p2 = ike_p2_by_tx(e, tx);
 	if (p2)
 		ike_p2_committed(e, p2, status);
+	else
+		ike_restore_committed(e, tx, status);
 	leave(e);
 }
 

@@ -92,6 +92,7 @@ struct ike_p2_info {
 	int64_t installed, refresh, expires, vpn_expires;
 	uint32_t lifetime, lifesize;
 	bool passthrough_df, passthrough_dscp;
+	struct cs_bytes local_id, remote_id; /* ID payload bodies, empty before they are known */
 };
 
 /* ---- records: the audit trail and the SA cache, one transaction each ---- */
@@ -114,6 +115,31 @@ struct ike_record {
 	const struct xf_counters *in,
 		*out;       /* P2_DOWN: last counters, NULL when not known any more */
 	const char *reason; /* "" for UP */
+};
+
+/* ---- what a phase 1 SA needs to live on in another process ---- */
+
+#define IKE_KEPT_IDS  512u /* bytes of both identities; an SA with longer ones is not kept */
+#define IKE_KEPT_MIDS 32u  /* the newest message ids */
+
+/* Secret. Without pointers, so that it can lie in memory that outlives the process. */
+struct ike_p1_kept {
+	uint32_t tunnel, generation, instance;
+	bool initiator;
+	enum pol_mode mode;
+	char rule[POL_NAME_MAX + 1];
+	uint8_t content[POL_CONTENT_LEN]; /* of the rule */
+	struct cs_endpoint local, remote;
+	uint8_t icookie[ISA_COOKIE_LEN], rcookie[ISA_COOKIE_LEN];
+	uint16_t cipher, key_bits, hash, group, auth; /* RFC 2409 appendix A */
+	struct ike_keys keys;
+	uint8_t iv[IKE_BLOCK_MAX];
+	int64_t established, expires; /* wall clock */
+	uint32_t life_seconds;
+	uint64_t life_kbytes, bytes;
+	uint16_t local_id_len, remote_id_len, n_mids;
+	uint8_t ids[IKE_KEPT_IDS]; /* two ID payload bodies */
+	uint32_t mids[IKE_KEPT_MIDS];
 };
 
 /* ---- public-key jobs ---- */
@@ -176,6 +202,13 @@ struct ike_ops {
 	 */
 	enum ike_done (*record)(void *ctx, const struct ike_record *rec, uint64_t *tx);
 
+	/*
+	 * Keeps a phase 1 SA that is up, over what was kept of it before; forgets it before its end
+	 * is recorded. Both NULL: nothing is kept.
+	 */
+	void (*p1_keep)(void *ctx, const struct ike_p1_kept *kept);
+	void (*p1_forget)(void *ctx, uint32_t tunnel, uint32_t generation);
+
 	void (*log)(void *ctx, struct cs_logctx lc, const char *id, enum cs_severity severity,
 		    const char *text);
 	void (*event)(void *ctx, const struct ike_event *ev);
@@ -206,6 +239,39 @@ int ike_engine_new(const struct ike_settings *settings, const struct ike_ops *op
  * Jobs under way must have been given back before. */
 void ike_engine_shutdown(struct ike_engine *e, bool tell, bool keep, struct ike_now now);
 void ike_engine_free(struct ike_engine *e);
+
+/*
+ * What an engine before this one left: phase 1 SAs that it kept, what the SA cache has as up or
+ * intended, and what the kernel has with a reqid of ours. Read during the call only.
+ */
+struct ike_cached_p2 {
+	struct ike_p2_info info;
+	uint64_t intent; /* transaction of an intent without result, 0: it is up */
+};
+struct ike_left_sa {
+	struct xf_said id;
+	uint32_t reqid;
+	struct xf_counters counters;
+};
+struct ike_leftovers {
+	const struct ike_p1_kept *const *kept;
+	const struct ike_p1_info *p1;
+	const struct ike_cached_p2 *p2;
+	const struct ike_left_sa *sas;
+	const struct xf_policy *policies;
+	size_t n_kept, n_p1, n_p2, n_sas, n_policies;
+};
+struct ike_restored {
+	unsigned p1, p2;                 /* tunnels that live on */
+	unsigned removed, gone, intents; /* SAs taken out of the kernel; pairs not there; settled */
+};
+/*
+ * At start, with the policy in force and before anything else. Phase 1 SAs live on as they were
+ * kept, SA pairs whose both SAs are in the kernel, too. The rest gets the records that it lacks,
+ * is removed from the kernel when these are durable, and a peer that can be told is told.
+ */
+int ike_engine_restore(struct ike_engine *e, const struct ike_leftovers *left, struct ike_now now,
+		       struct ike_restored *restored, struct cs_err *err);
 
 /* Takes a reference. Tunnels whose rule is gone (by rule id) are deleted, peers are told. */
 void ike_engine_policy(struct ike_engine *e, struct pol_policy *policy, struct ike_now now);

@@ -1,6 +1,7 @@
 # engine: the negotiation engine, compiled into libike.a (iked/wire.mk).
 IKE_ENGINE_SOURCES = \
 	iked/acquire.c \
+	iked/adopt.c \
 	iked/backoff.c \
 	iked/commands.c \
 	iked/engine.c iked/engine.h iked/engine_private.h \
@@ -9,12 +10,14 @@ IKE_ENGINE_SOURCES = \
 	iked/ident.c \
 	iked/informational.c \
 	iked/jobs.c \
+	iked/keep.c \
 	iked/main_mode.c iked/main_mode.h iked/main_mode_init.c iked/main_mode_resp.c \
 	iked/notify.c \
 	iked/phase1.c \
 	iked/phase2.c \
 	iked/protect.c \
 	iked/quick_mode.c iked/quick_mode_init.c iked/quick_mode_resp.c \
+	iked/restore.c \
 	iked/resync.c \
 	iked/retransmit.c \
 	iked/sa.c iked/sa_p2.c \
@@ -25,7 +28,7 @@ ENGINE_TEST_LIBS = $(IKE_LIBS) $(POLICY_LIBS) $(XFRM_LIBS) $(COMMON_LIBS) $(CHEC
 
 check_PROGRAMS += \
 	tests/unit/test_engine tests/unit/test_engine_hostile tests/unit/test_engine_life \
-	tests/unit/test_engine_refusals \
+	tests/unit/test_engine_refusals tests/unit/test_engine_restart \
 	tests/unit/test_table
 tests_unit_test_engine_SOURCES = \
 	tests/unit/test_engine.c tests/unit/engine_pair.c tests/unit/engine_pair.h
@@ -35,6 +38,10 @@ tests_unit_test_engine_life_SOURCES = \
 	tests/unit/test_engine_life.c tests/unit/engine_pair.c tests/unit/engine_pair.h
 tests_unit_test_engine_life_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
 tests_unit_test_engine_life_LDADD = $(ENGINE_TEST_LIBS)
+tests_unit_test_engine_restart_SOURCES = \
+	tests/unit/test_engine_restart.c tests/unit/engine_pair.c tests/unit/engine_pair.h
+tests_unit_test_engine_restart_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
+tests_unit_test_engine_restart_LDADD = $(ENGINE_TEST_LIBS)
 tests_unit_test_table_SOURCES = tests/unit/test_table.c
 tests_unit_test_table_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_table_LDADD = $(ENGINE_TEST_LIBS)

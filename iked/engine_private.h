@@ -142,7 +142,9 @@ struct ike_p1 {
 	uint64_t life_kbytes, bytes;
 	uint32_t *mids; /* message ids that either side has used */
 	uint16_t n_mids, cap_mids, next_mid;
-	uint16_t n_quick; /* Quick Modes that the peer has begun and not ended */
+	uint16_t n_quick;                 /* Quick Modes that the peer has begun and not ended */
+	struct ike_list changed;          /* among those to be kept anew */
+	uint8_t content[POL_CONTENT_LEN]; /* of its rule, once it is up */
 };
 
 /* An identity pair between two addresses. Lives as long as an SA of it does. */
@@ -253,6 +255,7 @@ struct ike_engine {
 	struct ike_table backoffs;
 	struct ike_list all_backoffs;
 	struct ike_list p1s, p2s, jobs, dead_p1s, dead_p2s, dead_peers, dead_tunnels;
+	struct ike_list changed;                           /* phase 1 SAs, see keep.c */
 	struct ike_list half[IKE_N_CLASSES][IKE_N_STAGES]; /* oldest first */
 	unsigned n_half[IKE_N_CLASSES], n_jobs;
 	uint32_t last_tunnel, last_instance;
@@ -262,8 +265,9 @@ struct ike_engine {
 	struct ike_bucket cookie_bucket;               /* lines that take a proven address */
 	struct ike_refusal refusals[IKE_REFUSALS_MAX]; /* a ring */
 	unsigned next_refusal;
-	struct xf_said *strays; /* of a resynchronisation */
+	struct xf_said *strays; /* of a resynchronisation or of an engine before this one */
 	unsigned n_strays, cap_strays;
+	uint64_t restore_tx; /* when this is durable the strays of the engine before go; 0: none */
 	struct ike_stats stats;
 	uint8_t *plain, *out; /* IKE_DATAGRAM_MAX each: decrypted message, message being built */
 };
@@ -322,6 +326,8 @@ uint64_t ike_hash_number(const struct ike_engine *e, uint64_t number);
 struct ike_p1 *ike_p1_new(struct ike_engine *e, bool initiator, const struct cs_endpoint *local,
 			  const struct cs_endpoint *remote, const uint8_t *icookie,
 			  const uint8_t *rcookie);
+/* The number that it had in an engine before this one. */
+void ike_p1_renumber(struct ike_engine *e, struct ike_p1 *p1, uint32_t tunnel);
 void ike_p1_set_rcookie(struct ike_engine *e, struct ike_p1 *p1, const uint8_t *rcookie);
 void ike_p1_unlink(struct ike_engine *e, struct ike_p1 *p1); /* freed when the engine is left */
 void ike_sid_link(struct ike_engine *e, struct ike_sid *sid);
@@ -341,6 +347,7 @@ struct ike_peer *ike_peer_get(struct ike_engine *e, const struct cs_addr *local,
 			      const struct cs_addr *remote, struct cs_bytes local_id,
 			      struct cs_bytes remote_id);
 void ike_peer_put(struct ike_engine *e, struct ike_peer *peer);
+/* p1 may be NULL for a pair that is up. */
 struct ike_p2 *ike_p2_new(struct ike_engine *e, struct ike_p1 *p1, struct pol_policy *policy,
 			  const struct pol_filter_rule *rule, struct ike_tunnel *tunnel,
 			  bool initiator);
@@ -363,6 +370,8 @@ struct ike_tunnel *ike_tunnel_find(const struct ike_engine *e, uint16_t rule_id,
 struct ike_tunnel *ike_tunnel_get(struct ike_engine *e, const struct pol_filter_rule *rule,
 				  const struct cs_selector *selector, const struct cs_addr *local,
 				  const struct cs_addr *remote);
+/* One that an engine before this one had; NULL without memory or when another has its number. */
+struct ike_tunnel *ike_tunnel_restore(struct ike_engine *e, const struct ike_p2_info *info);
 void ike_tunnel_put(struct ike_engine *e, struct ike_tunnel *t);
 struct ike_tunnel *ike_tunnel_by_number(const struct ike_engine *e, uint32_t number);
 void ike_bury(struct ike_engine *e); /* frees what was unlinked */
@@ -425,6 +434,8 @@ void ike_main_timeout(struct ike_engine *e, struct ike_p1 *p1);
 void ike_main_hint(struct ike_engine *e, struct ike_p1 *p1, unsigned type);
 
 /* phase1.c: the life of a phase 1 SA */
+void ike_p1_record(struct ike_engine *e, const struct ike_p1 *p1, enum ike_record_kind kind,
+		   const char *reason);
 /* The one place that makes a phase 1 authenticated; remote_id is the peer's ID payload body. */
 int ike_p1_up(struct ike_engine *e, struct ike_p1 *p1, struct cs_bytes remote_id,
 	      struct cs_err *err);
@@ -437,6 +448,22 @@ void ike_p1_count(struct ike_engine *e, struct ike_p1 *p1, size_t len); /* bytes
 void ike_p1_timer(struct ike_engine *e, struct ike_timer *t);
 void ike_p1_linger(struct ike_engine *e, struct ike_timer *t);
 void ike_p1_initial_contact(struct ike_engine *e, struct ike_p1 *p1);
+
+/* keep.c: what outlives the process */
+void ike_keep_later(struct ike_engine *e, struct ike_p1 *p1); /* when the engine is left */
+void ike_keep_now(struct ike_engine *e);
+void ike_forget(struct ike_engine *e, const struct ike_p1 *p1);
+
+/* adopt.c: what an engine before this one had */
+int ike_adopt_p1(struct ike_engine *e, const struct ike_p1_kept *k, struct cs_err *err);
+int ike_adopt_p2(struct ike_engine *e, const struct ike_p2_info *info, struct cs_err *err);
+/* Tells the peer that this pair is gone, if its phase 1 lives on. */
+void ike_adopt_not(struct ike_engine *e, const struct ike_p2_info *info);
+
+/* restore.c: which of it lives on, and what becomes of the rest */
+int ike_restore(struct ike_engine *e, const struct ike_leftovers *left,
+		struct ike_restored *restored, struct cs_err *err);
+void ike_restore_committed(struct ike_engine *e, uint64_t tx, int status);
 
 /* quick_mode.c: what both roles of Quick Mode do */
 void ike_quick_make_nonce(struct ike_engine *e, const struct ike_p1 *p1, struct ike_nonce *n);
@@ -472,6 +499,8 @@ void ike_p2_intend(struct ike_engine *e, struct ike_p2 *p2);
 void ike_p2_committed(struct ike_engine *e, struct ike_p2 *p2, int status);
 int ike_p2_install_in(struct ike_engine *e, struct ike_p2 *p2, bool tell_first, struct cs_err *err);
 int ike_p2_install_out(struct ike_engine *e, struct ike_p2 *p2, struct cs_err *err);
+/* The tunnel's one outbound policy, made to fit this pair. */
+int ike_p2_install_policy(struct ike_engine *e, struct ike_p2 *p2, struct cs_err *err);
 void ike_p2_up(struct ike_engine *e, struct ike_p2 *p2);
 void ike_p2_fail(struct ike_engine *e, struct ike_p2 *p2, bool tell, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
@@ -524,6 +553,8 @@ int ike_deactivate_p2(struct ike_engine *e, uint32_t tunnel, struct cs_err *err)
 void ike_resync_begin(struct ike_engine *e);
 void ike_resync_sa(struct ike_engine *e, const struct xf_sa *sa);
 void ike_resync_end(struct ike_engine *e);
+int ike_strays_add(struct ike_engine *e, const struct xf_said *id);
+void ike_strays_delete(struct ike_engine *e);
 void ike_strays_clear(struct ike_engine *e);
 
 /* notify.c */
@@ -537,6 +568,7 @@ void ike_notify_clear(struct ike_engine *e, const struct cs_endpoint *local,
 void ike_put_initial_contact(const struct ike_p1 *p1, struct isa_builder *b);
 void ike_delete_p1(struct ike_engine *e, struct ike_p1 *p1);
 void ike_delete_p2(struct ike_engine *e, struct ike_p2 *p2); /* our inbound SPI */
+void ike_delete_spi(struct ike_engine *e, struct ike_p1 *p1, enum pol_proto proto, uint32_t spi);
 
 /* informational.c */
 struct ike_notice { /* a NOTIFY payload; views into the message */

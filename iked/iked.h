@@ -16,6 +16,7 @@
 #include "common/paths.h"
 #include "iked/engine.h"
 #include "iked/pk_pool.h"
+#include "iked/sealed.h"
 #include "iked/store.h"
 
 #define IKED_USER "csipsec-iked"
@@ -24,7 +25,13 @@
 #define IKED_STATE "iked"
 
 /* Descriptors that a worker finds open. */
-enum iked_fd { IKED_FD_IPV4 = 3, IKED_FD_IPV6 = 4, IKED_FD_PARENT = 5, IKED_FD_FIRST_FREE = 6 };
+enum iked_fd {
+	IKED_FD_IPV4 = 3,
+	IKED_FD_IPV6 = 4,
+	IKED_FD_PARENT = 5,
+	IKED_FD_SEALED = 6,
+	IKED_FD_FIRST_FREE = 7
+};
 
 /* What the worker tells its parent, one byte a packet. */
 #define IKED_SAYS_READY 'R'
@@ -84,11 +91,12 @@ void iked_udp_stop(struct iked_udp *u); /* memory goes with the loop's next turn
 /* ---- reconcile.c ---- */
 
 /*
- * At start, before the engine: what an iked before us left. Its SAs and tunnel policies are taken
- * out of the kernel, and each intent and each SA of the cache gets the record that it lacks.
+ * At start, with the policy in force: what an iked before us left.  The engine adopts what can live
+ * on; other SAs and tunnel policies of ours are taken out of the kernel, and each intent and each
+ * SA of the cache gets the record that it lacks.  sealed may be NULL: no phase 1 SA lives on.
  */
-int iked_reconcile(struct xf_kernel *kernel, struct ike_store *store, struct ike_now now,
-		   struct cs_err *err);
+int iked_reconcile(struct xf_kernel *kernel, struct ike_store *store, struct ike_sealed *sealed,
+		   struct ike_engine *engine, struct ike_now now, struct cs_err *err);
 
 /* ---- nmi.c ---- */
 

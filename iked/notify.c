@@ -119,21 +119,27 @@ static struct ike_p1 *messenger(const struct ike_p2 *p2)
 	return IKE_OF(p2->peer->p1s.next, struct ike_p1, in_peer);
 }
 
-void ike_delete_p2(struct ike_engine *e, struct ike_p2 *p2)
+void ike_delete_spi(struct ike_engine *e, struct ike_p1 *p1, enum pol_proto proto, uint32_t spi)
 {
-	struct ike_p1 *p1 = messenger(p2);
 	struct isa_builder b;
 	uint32_t mid;
 
-	if (!p1 || !p2->spi_in)
-		return;
 	begin(e, p1, &b, &mid);
 	isa_payload_begin(&b, ISA_DELETE);
 	cs_put_u32(&b.w, DOI_IPSEC);
-	cs_put_u8(&b.w, ike_p2_ipproto(p2) == IPPROTO_AH ? POL_AH : POL_ESP);
-	cs_put_u8(&b.w, sizeof(p2->spi_in));
+	cs_put_u8(&b.w, (uint8_t)proto);
+	cs_put_u8(&b.w, sizeof(spi));
 	cs_put_u16(&b.w, 1);
-	cs_put_u32(&b.w, p2->spi_in);
+	cs_put_u32(&b.w, spi);
 	isa_payload_end(&b);
 	finish(e, p1, &b, mid);
+}
+
+void ike_delete_p2(struct ike_engine *e, struct ike_p2 *p2)
+{
+	struct ike_p1 *p1 = messenger(p2);
+
+	if (p1 && p2->spi_in)
+		ike_delete_spi(e, p1, ike_p2_ipproto(p2) == IPPROTO_AH ? POL_AH : POL_ESP,
+			       p2->spi_in);
 }

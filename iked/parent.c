@@ -1,6 +1,7 @@
 /*
- * The privileged parent.  It holds the ports and the pid file, starts the worker and starts it
- * again when it dies; it reads nothing that comes from outside.
+ * The privileged parent.  It holds the ports, the pid file and the memory in which the worker keeps
+ * its phase 1 SAs, starts the worker and starts it again when it dies; it reads nothing that comes
+ * from outside.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -22,11 +23,12 @@
 #define BACKOFF_MIN_MS 250
 #define BACKOFF_MAX_MS 30000
 #define STOP_MS        8000
-#define LOCKED_MEMORY  (256u << 20) /* the worker's secrets are locked into memory */
+#define LOCKED_MEMORY  (768u << 20) /* the worker's secrets are locked into memory */
 
 struct parent {
 	const struct iked_options *o;
 	int ports[2]; /* IPv4, IPv6 or -1 */
+	int sealed;   /* the worker's phase 1 SAs, for the next worker; never mapped here */
 	int signals, link;
 	sigset_t old_mask;
 	pid_t worker; /* 0: none now */
@@ -68,15 +70,15 @@ static void allow_locked_memory(void)
 static void become_worker(const struct parent *p, int link)
 {
 	const struct iked_options *o = p->o;
-	const int from[] = {p->ports[0], p->ports[1], link};
-	const int to[] = {IKED_FD_IPV4, IKED_FD_IPV6, IKED_FD_PARENT};
+	const int from[] = {p->ports[0], p->ports[1], link, p->sealed};
+	const int to[] = {IKED_FD_IPV4, IKED_FD_IPV6, IKED_FD_PARENT, IKED_FD_SEALED};
 	char port[8], *argv[16];
-	int high[3], n = 0;
+	int high[4], n = 0;
 
 	/* First out of the way of the fixed numbers, then onto them. */
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 4; i++)
 		high[i] = from[i] < 0 ? -1 : fcntl(from[i], F_DUPFD_CLOEXEC, 64);
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < 4; i++) {
 		close(to[i]);
 		if (from[i] >= 0 && (high[i] < 0 || dup2(high[i], to[i]) < 0))
 			_exit(CS_EXIT_FAILED);
@@ -305,6 +307,8 @@ static int prepare(struct parent *p, struct cs_err *err)
 	status = iked_port_open(AF_INET, o->port, &p->ports[0], err);
 	if (status == 0)
 		status = iked_port_open(AF_INET6, o->port, &p->ports[1], err);
+	if (status == 0)
+		status = ike_sealed_create(&p->sealed, err);
 	if (status < 0)
 		return status;
 	if (p->ports[1] < 0)
@@ -326,7 +330,7 @@ static void remove_socket(const char *stack)
 static enum cs_exit serve(void *arg)
 {
 	const struct iked_options *o = arg;
-	struct parent p = {.o = o, .ports = {-1, -1}, .signals = -1, .link = -1};
+	struct parent p = {.o = o, .ports = {-1, -1}, .sealed = -1, .signals = -1, .link = -1};
 	struct cs_err err;
 
 	cs_log(CS_NOCTX, CSM_STARTED, "iked", PACKAGE_VERSION, o->stack);

@@ -29,7 +29,7 @@ void ike_p1_end_main(struct ike_p1 *p1)
 
 /* ---- up ---- */
 
-static void record(struct ike_engine *e, struct ike_p1 *p1, enum ike_record_kind kind,
+void ike_p1_record(struct ike_engine *e, const struct ike_p1 *p1, enum ike_record_kind kind,
 		   const char *reason)
 {
 	struct ike_p1_info info;
@@ -61,9 +61,12 @@ int ike_p1_up(struct ike_engine *e, struct ike_p1 *p1, struct cs_bytes remote_id
 {
 	struct cs_bytes own = {p1->mm->id, p1->mm->id_len};
 	uint64_t life = p1->suite.life_seconds ? p1->suite.life_seconds : IKE_DEFAULT_LIFE;
-	struct ike_peer *peer =
-		ike_peer_get(e, &p1->sid.local.addr, &p1->sid.remote.addr, own, remote_id);
+	struct ike_peer *peer;
+	int rc = pol_ke_rule_content(p1->rule, p1->content, err);
 
+	if (rc)
+		return rc;
+	peer = ike_peer_get(e, &p1->sid.local.addr, &p1->sid.remote.addr, own, remote_id);
 	if (!peer)
 		return cs_fail(err, CS_ENOMEM, "no memory for the peer");
 	p1->peer = peer;
@@ -82,7 +85,8 @@ int ike_p1_up(struct ike_engine *e, struct ike_p1 *p1, struct cs_bytes remote_id
 	ike_timer_set(&e->timers, &p1->linger, e->now.mono + IKE_REPEAT_MS);
 	e->stats.p1_up++;
 	log_up(e, p1);
-	record(e, p1, IKE_REC_P1_UP, "");
+	ike_p1_record(e, p1, IKE_REC_P1_UP, "");
+	ike_keep_later(e, p1);
 	ike_tell(e, IKE_EV_P1_UP, p1->instance, p1->tunnel, 0, rule_name(p1), "");
 	return 0;
 }
@@ -170,7 +174,8 @@ void ike_p1_down(struct ike_engine *e, struct ike_p1 *p1, bool tell, const char 
 		ike_delete_p1(e, p1);
 	ike_logf(e, ike_p1_ctx(p1), CSM_P1_DOWN, p1->generation, p1->tunnel,
 		 cs_endpoint_text(&p1->sid.remote, peer), reason);
-	record(e, p1, IKE_REC_P1_DOWN, reason);
+	ike_forget(e, p1);
+	ike_p1_record(e, p1, IKE_REC_P1_DOWN, reason);
 	ike_tell(e, IKE_EV_P1_DOWN, p1->instance, p1->tunnel, 0, rule_name(p1), reason);
 	ike_p1_unlink(e, p1);
 }
@@ -186,6 +191,8 @@ static bool size_used_up(const struct ike_p1 *p1)
 void ike_p1_count(struct ike_engine *e, struct ike_p1 *p1, size_t len)
 {
 	p1->bytes += len;
+	if (p1->up)
+		ike_keep_later(e, p1);
 	if (p1->up && size_used_up(p1))
 		ike_timer_set(&e->timers, &p1->timer, e->now.mono);
 }

@@ -219,8 +219,7 @@ static void fill_policy(const struct ike_engine *e, const struct ike_tunnel *t, 
 	}
 }
 
-/* The tunnel's one outbound policy, made to fit this pair. */
-static int install_policy(struct ike_engine *e, struct ike_p2 *p2, struct cs_err *err)
+int ike_p2_install_policy(struct ike_engine *e, struct ike_p2 *p2, struct cs_err *err)
 {
 	struct ike_tunnel *t = p2->tunnel, wanted = *t;
 	struct xf_policy policy;
@@ -254,7 +253,7 @@ int ike_p2_install_out(struct ike_engine *e, struct ike_p2 *p2, struct cs_err *e
 		return rc;
 	}
 	p2->out_kernel = true;
-	return install_policy(e, p2, err);
+	return ike_p2_install_policy(e, p2, err);
 }
 
 static bool another_outbound(const struct ike_p2 *p2)

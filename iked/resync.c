@@ -26,18 +26,28 @@ void ike_resync_begin(struct ike_engine *e)
 }
 
 /* Deleted when the dump is over, because it runs on the same socket. */
-static void add_stray(struct ike_engine *e, const struct xf_said *id)
+int ike_strays_add(struct ike_engine *e, const struct xf_said *id)
 {
 	if (e->n_strays == e->cap_strays) {
 		unsigned cap = e->cap_strays ? e->cap_strays * 2 : 16;
 		struct xf_said *more = reallocarray(e->strays, cap, sizeof(*more));
 
 		if (!more)
-			return;
+			return CS_ENOMEM;
 		e->strays = more;
 		e->cap_strays = cap;
 	}
 	e->strays[e->n_strays++] = *id;
+	return 0;
+}
+
+void ike_strays_delete(struct ike_engine *e)
+{
+	struct cs_err err;
+
+	for (unsigned i = 0; i < e->n_strays; i++)
+		e->ops.sa_delete(e->ctx, &e->strays[i], &err);
+	ike_strays_clear(e);
 }
 
 void ike_resync_sa(struct ike_engine *e, const struct xf_sa *sa)
@@ -51,17 +61,14 @@ void ike_resync_sa(struct ike_engine *e, const struct xf_sa *sa)
 	else if (out)
 		out->seen_out = true;
 	else if (sa->id.spi && xf_reqid_is_tunnel(sa->reqid))
-		add_stray(e, &sa->id);
+		ike_strays_add(e, &sa->id);
 }
 
 void ike_resync_end(struct ike_engine *e)
 {
 	struct ike_list *l = e->p2s.next;
-	struct cs_err err;
 
-	for (unsigned i = 0; i < e->n_strays; i++)
-		e->ops.sa_delete(e->ctx, &e->strays[i], &err);
-	ike_strays_clear(e);
+	ike_strays_delete(e);
 	while (l != &e->p2s) {
 		struct ike_p2 *p2 = IKE_OF(l, struct ike_p2, all);
 

@@ -147,6 +147,7 @@ struct ike_p1 *ike_p1_new(struct ike_engine *e, bool initiator, const struct cs_
 	ike_list_init(&p1->sid.half);
 	ike_list_init(&p1->in_peer);
 	ike_list_init(&p1->p2s);
+	ike_list_init(&p1->changed);
 	ike_list_add_head(&e->p1s, &p1->all);
 	p1->initiator = initiator;
 	p1->tunnel = ike_new_tunnel(e);
@@ -162,6 +163,13 @@ fail:
 	ike_arena_put(p1->keys, sizeof(*p1->keys));
 	free(p1);
 	return NULL;
+}
+
+void ike_p1_renumber(struct ike_engine *e, struct ike_p1 *p1, uint32_t tunnel)
+{
+	ike_table_remove(&e->k_numbers, &p1->by_number);
+	p1->tunnel = tunnel;
+	ike_table_add(&e->k_numbers, &p1->by_number, ike_hash_number(e, tunnel));
 }
 
 void ike_p1_set_rcookie(struct ike_engine *e, struct ike_p1 *p1, const uint8_t *rcookie)
@@ -181,6 +189,7 @@ void ike_p1_unlink(struct ike_engine *e, struct ike_p1 *p1)
 	ike_sid_unlink(e, &p1->sid);
 	ike_table_remove(&e->k_numbers, &p1->by_number);
 	ike_table_remove(&e->targets, &p1->by_target);
+	ike_list_remove(&p1->changed);
 	ike_list_remove(&p1->in_peer);
 	if (p1->peer)
 		ike_peer_put(e, p1->peer);

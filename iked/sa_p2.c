@@ -42,18 +42,21 @@ struct ike_p2 *ike_p2_new(struct ike_engine *e, struct ike_p1 *p1, struct pol_po
 		ike_timer_unmake(&e->timers, &p2->timer);
 		goto fail;
 	}
-	p2->p1 = p1;
-	p2->parent = p1->tunnel;
+	ike_list_init(&p2->in_p1);
+	if (p1) {
+		p2->p1 = p1;
+		p2->parent = p1->tunnel;
+		ike_list_add_tail(&p1->p2s, &p2->in_p1);
+		if (!initiator)
+			p1->n_quick++;
+	}
 	p2->policy = pol_ref(policy);
 	p2->rule = rule;
 	p2->tunnel = tunnel;
 	p2->generation = ++tunnel->generations;
 	p2->instance = ike_new_instance(e);
 	p2->initiator = initiator;
-	if (!initiator)
-		p1->n_quick++;
 	ike_list_init(&p2->in_peer);
-	ike_list_add_tail(&p1->p2s, &p2->in_p1);
 	ike_list_add_head(&tunnel->p2s, &p2->in_tunnel);
 	ike_list_add_head(&e->p2s, &p2->all);
 	e->stats.p2_live++;
@@ -287,6 +290,25 @@ static uint32_t free_number(struct ike_engine *e, uint16_t rule_id)
 	}
 }
 
+static struct ike_tunnel *make_tunnel(struct ike_engine *e, const struct ike_tunnel_key *key,
+				      uint32_t number)
+{
+	struct ike_tunnel *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return NULL;
+	ike_list_init(&t->p2s);
+	t->number = number;
+	t->rule_id = key->rule_id;
+	t->reqid = xf_reqid(t->rule_id, (number - 1) % XF_REQID_TUNNEL_MAX + 1);
+	t->selector = *key->selector;
+	t->local = *key->local;
+	t->remote = *key->remote;
+	ike_table_add(&e->tunnels, &t->by_key, ike_tunnel_hash(e, key));
+	ike_table_add(&e->y_numbers, &t->by_number, ike_hash_number(e, number));
+	return t;
+}
+
 struct ike_tunnel *ike_tunnel_get(struct ike_engine *e, const struct pol_filter_rule *rule,
 				  const struct cs_selector *selector, const struct cs_addr *local,
 				  const struct cs_addr *remote)
@@ -294,21 +316,19 @@ struct ike_tunnel *ike_tunnel_get(struct ike_engine *e, const struct pol_filter_
 	struct ike_tunnel_key key = {rule->id, selector, local, remote};
 	struct ike_tunnel *t = ike_tunnel_find(e, rule->id, selector, local, remote);
 
-	if (t)
-		return t;
-	t = calloc(1, sizeof(*t));
-	if (!t)
-		return NULL;
-	ike_list_init(&t->p2s);
-	t->number = free_number(e, rule->id);
-	t->rule_id = rule->id;
-	t->reqid = xf_reqid(rule->id, (t->number - 1) % XF_REQID_TUNNEL_MAX + 1);
-	t->selector = *selector;
-	t->local = *local;
-	t->remote = *remote;
-	ike_table_add(&e->tunnels, &t->by_key, ike_tunnel_hash(e, &key));
-	ike_table_add(&e->y_numbers, &t->by_number, ike_hash_number(e, t->number));
-	return t;
+	return t ? t : make_tunnel(e, &key, free_number(e, rule->id));
+}
+
+struct ike_tunnel *ike_tunnel_restore(struct ike_engine *e, const struct ike_p2_info *i)
+{
+	struct ike_tunnel_key key = {i->rule_id, &i->selector, &i->local, &i->remote};
+	struct ike_tunnel *t = ike_tunnel_find(e, i->rule_id, &i->selector, &i->local, &i->remote);
+
+	if (t || ike_tunnel_by_number(e, i->tunnel))
+		return t && t->number == i->tunnel ? t : NULL;
+	if (i->tunnel > e->last_tunnel)
+		e->last_tunnel = i->tunnel;
+	return make_tunnel(e, &key, i->tunnel);
 }
 
 /* Stays readable until the engine is left, as its last pair does. */

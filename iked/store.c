@@ -109,6 +109,16 @@ static const char *keep(char **at, const char *s)
 	return copy;
 }
 
+static struct cs_bytes keep_bytes(char **at, struct cs_bytes b)
+{
+	char *copy = *at;
+
+	if (b.len)
+		memcpy(copy, b.p, b.len);
+	*at += b.len;
+	return (struct cs_bytes){(const uint8_t *)copy, b.len};
+}
+
 static struct item *item_new(const struct ike_record *r)
 {
 	size_t size = sizeof(struct item) + text_size(r->reason);
@@ -119,7 +129,7 @@ static struct item *item_new(const struct ike_record *r)
 		size += text_size(r->p1->rule) + text_size(r->p1->action);
 	if (r->p2)
 		size += text_size(r->p2->rule) + text_size(r->p2->action) +
-			text_size(r->p2->local_rule);
+			text_size(r->p2->local_rule) + r->p2->local_id.len + r->p2->remote_id.len;
 	it = malloc(size);
 	if (!it)
 		return NULL;
@@ -138,6 +148,8 @@ static struct item *item_new(const struct ike_record *r)
 		it->p2.rule = keep(&at, r->p2->rule);
 		it->p2.action = keep(&at, r->p2->action);
 		it->p2.local_rule = keep(&at, r->p2->local_rule);
+		it->p2.local_id = keep_bytes(&at, r->p2->local_id);
+		it->p2.remote_id = keep_bytes(&at, r->p2->remote_id);
 		it->rec.p2 = &it->p2;
 	}
 	if (r->in) {

@@ -44,12 +44,11 @@ struct ike_store_stats {
 void ike_store_stats(struct ike_store *s, struct ike_store_stats *stats);
 
 /*
- * At start, before the first record: SAs that the cache has as up or intended. The daemon compares
- * them with the kernel and settles each: gone or not to be kept (P2_DOWN), or an intent without
- * result (P2_UP or P2_FAILED by what the kernel shows). What info points to lives only during the
- * call.
+ * At start, before the first record: SAs that the cache has as up or intended; intent is the
+ * transaction of one without result, else 0. What info points to lives only during the call.
+ * ike_engine_restore() says what becomes of them.
  */
-typedef void ike_cached_fn(void *arg, const struct ike_p2_info *info, bool intent, uint64_t tx);
+typedef void ike_cached_fn(void *arg, const struct ike_p2_info *info, uint64_t intent);
 int ike_store_cached(struct ike_store *s, ike_cached_fn *fn, void *arg, struct cs_err *err);
 /* The same for phase 1, which has no intents. */
 typedef void ike_cached_p1_fn(void *arg, const struct ike_p1_info *info);

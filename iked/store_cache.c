@@ -89,6 +89,13 @@ static void get_cookie(struct row *r, uint8_t cookie[static ISA_COOKIE_LEN])
 	r->at++;
 }
 
+static struct cs_bytes get_bytes(struct row *r)
+{
+	const void *blob = sqlite3_column_blob(r->st, r->at);
+
+	return (struct cs_bytes){blob, (size_t)sqlite3_column_bytes(r->st, r->at++)};
+}
+
 static void get_p1(struct row *r, struct ike_p1_info *i)
 {
 	unsigned cipher;
@@ -165,6 +172,8 @@ static void get_p2(struct row *r, struct ike_p2_info *i, uint64_t *intent)
 	i->lifesize = (uint32_t)get_int(r);
 	i->passthrough_df = get_int(r) != 0;
 	i->passthrough_dscp = get_int(r) != 0;
+	i->local_id = get_bytes(r);
+	i->remote_id = get_bytes(r);
 }
 
 static int end(struct ike_db *db, sqlite3_stmt *st, int rc, unsigned bad, struct cs_err *err)
@@ -218,7 +227,7 @@ int ike_db_each_p2(struct ike_db *db, ike_cached_fn *fn, void *arg, struct cs_er
 		if (row.bad)
 			bad++;
 		else
-			fn(arg, &info, intent != 0, intent);
+			fn(arg, &info, intent);
 	}
 	return end(db, st, rc, bad, err);
 }

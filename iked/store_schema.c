@@ -13,7 +13,7 @@
 #include "iked/json.h"
 
 #define APPLICATION_ID 0x43534944 /* "CSID", shown by file(1) */
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 #define BUSY_MS        250
 
 static const char schema[] =
@@ -54,6 +54,7 @@ static const char schema[] =
 	" vpn_expires INTEGER NOT NULL,"
 	" lifetime INTEGER NOT NULL, lifesize INTEGER NOT NULL,"
 	" passthrough_df INTEGER NOT NULL, passthrough_dscp INTEGER NOT NULL,"
+	" local_id BLOB NOT NULL DEFAULT x'', remote_id BLOB NOT NULL DEFAULT x'',"
 	" PRIMARY KEY (tunnel, generation)) STRICT, WITHOUT ROWID;"
 
 	"CREATE TABLE intents ("
@@ -70,12 +71,18 @@ static const char schema[] =
 	" acknowledged INTEGER NOT NULL DEFAULT 0) STRICT;"
 	"CREATE UNIQUE INDEX outbox_intent ON outbox (intent) WHERE intent IS NOT NULL;";
 
+/* From each older version to the next one. */
+static const char *const migrations[SCHEMA_VERSION] = {
+	[1] = "ALTER TABLE p2 ADD COLUMN local_id BLOB NOT NULL DEFAULT x'';"
+	      "ALTER TABLE p2 ADD COLUMN remote_id BLOB NOT NULL DEFAULT x'';",
+};
+
 static const char *const sql[N_STATEMENTS] = {
 	[PUT_P1] = "INSERT OR REPLACE INTO p1 VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,"
 		   "?,?,?,?,?,?)",
 	[DROP_P1] = "DELETE FROM p1 WHERE tunnel=? AND generation=?",
 	[PUT_P2] = "INSERT OR REPLACE INTO p2 VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,"
-		   "?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+		   "?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 	[DROP_P2] = "DELETE FROM p2 WHERE tunnel=? AND generation=?",
 	[PUT_INTENT] = "INSERT OR REPLACE INTO intents VALUES (?,?,?,?)",
 	[DROP_INTENT] = "DELETE FROM intents WHERE tx=?",
@@ -146,6 +153,22 @@ static int pragma(struct ike_db *db, const char *text, sqlite3_int64 *value, str
 	return status;
 }
 
+/* All steps in one transaction: a database is of one version or of another, never between. */
+static int migrate(struct ike_db *db, sqlite3_int64 version, struct cs_err *err)
+{
+	char text[64];
+	int status = exec(db, "BEGIN IMMEDIATE", "cannot begin", err);
+
+	for (; status == 0 && version < SCHEMA_VERSION; version++)
+		status = exec(db, migrations[version], "cannot bring the tables up to date", err);
+	snprintf(text, sizeof(text), "PRAGMA user_version=%d; COMMIT", SCHEMA_VERSION);
+	if (status == 0)
+		status = exec(db, text, "cannot bring the tables up to date", err);
+	if (status < 0)
+		ike_db_rollback(db);
+	return status;
+}
+
 /* An empty database gets its tables; another program's, or a later version's, is left alone. */
 static int check_schema(struct ike_db *db, bool read_only, struct cs_err *err)
 {
@@ -169,6 +192,8 @@ static int check_schema(struct ike_db *db, bool read_only, struct cs_err *err)
 	}
 	if (id != APPLICATION_ID)
 		return cs_fail(err, CS_ESTORE, "%s is not a database of iked", db->path);
+	if (version >= 1 && version < SCHEMA_VERSION && !read_only)
+		return migrate(db, version, err);
 	if (version != SCHEMA_VERSION)
 		return cs_fail(err, CS_ESTORE, "%s has schema %d, this iked knows %d", db->path,
 			       (int)version, SCHEMA_VERSION);
@@ -255,9 +280,10 @@ static void put_text(struct binder *b, const char *v)
 		b->rc = rc;
 }
 
-static void put_blob(struct binder *b, const void *v, int len)
+/* Nothing is a blob without bytes, not NULL. */
+static void put_blob(struct binder *b, const void *v, size_t len)
 {
-	int rc = sqlite3_bind_blob(b->st, ++b->at, v, len, SQLITE_TRANSIENT);
+	int rc = sqlite3_bind_blob64(b->st, ++b->at, v ? v : "", len, SQLITE_TRANSIENT);
 
 	if (b->rc == SQLITE_OK)
 		b->rc = rc;
@@ -371,6 +397,8 @@ static enum ike_db_fault put_p2(struct ike_db *db, const struct ike_p2_info *i, 
 	put_int(&b, i->lifesize);
 	put_int(&b, i->passthrough_df);
 	put_int(&b, i->passthrough_dscp);
+	put_blob(&b, i->local_id.p, i->local_id.len);
+	put_blob(&b, i->remote_id.p, i->remote_id.len);
 	return step(db, &b, "cannot store phase 2", err);
 }
 

@@ -97,6 +97,11 @@ void ike_p2_view(const struct ike_p2 *p2, struct ike_p2_info *info)
 	info->lifesize = p2->life_kbytes > UINT32_MAX ? UINT32_MAX : (uint32_t)p2->life_kbytes;
 	info->passthrough_df = p2->rule->vpn->passthrough_df;
 	info->passthrough_dscp = p2->rule->vpn->passthrough_dscp;
+	if (p2->peer) {
+		info->local_id = (struct cs_bytes){p2->peer->ids, p2->peer->local_id_len};
+		info->remote_id = (struct cs_bytes){p2->peer->ids + p2->peer->local_id_len,
+						    p2->peer->remote_id_len};
+	}
 }
 
 int ike_engine_each_p1(const struct ike_engine *e, ike_p1_fn *fn, void *arg)

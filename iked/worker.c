@@ -29,6 +29,7 @@ struct worker {
 	struct xf_kernel *kernel;
 	struct xf_events *events;
 	struct ike_store *store;
+	struct ike_sealed *sealed; /* NULL: nothing is kept */
 	struct ike_pk_pool *pk;
 	struct ike_engine *engine;
 	struct iked_udp *udp[2];
@@ -150,6 +151,22 @@ static enum ike_done op_record(void *ctx, const struct ike_record *rec, uint64_t
 	return IKE_LATER;
 }
 
+static void op_p1_keep(void *ctx, const struct ike_p1_kept *kept)
+{
+	struct worker *w = ctx;
+
+	if (w->sealed)
+		ike_sealed_keep(w->sealed, kept);
+}
+
+static void op_p1_forget(void *ctx, uint32_t tunnel, uint32_t generation)
+{
+	struct worker *w = ctx;
+
+	if (w->sealed)
+		ike_sealed_forget(w->sealed, tunnel, generation);
+}
+
 static void op_log(void *ctx, struct cs_logctx lc, const char *id, enum cs_severity severity,
 		   const char *text)
 {
@@ -178,6 +195,8 @@ static const struct ike_ops ops = {
 	.policy_delete = op_policy_delete,
 	.larval_clear = op_larval_clear,
 	.record = op_record,
+	.p1_keep = op_p1_keep,
+	.p1_forget = op_p1_forget,
 	.log = op_log,
 	.event = op_event,
 };
@@ -647,18 +666,20 @@ static int start(struct worker *w, struct cs_err *err)
 		status = open_kernel(w, err);
 	if (status == 0)
 		status = open_engine(w, err);
-	if (status == 0 && iked_reconcile(w->kernel, w->store, iked_now(), err) < 0)
-		cs_log(CS_NOCTX, CSM_SETTLE_FAILED, err->text);
 	if (status == 0)
 		status = start_handles(w, err);
 	if (status == 0)
 		status = open_ports(w, err);
 	if (status < 0)
 		return status;
+	if (ike_sealed_map(IKED_FD_SEALED, &w->sealed, err) < 0)
+		cs_log(CS_NOCTX, CSM_NOT_KEPT, err->text);
+	first_policy(w);
+	if (iked_reconcile(w->kernel, w->store, w->sealed, w->engine, iked_now(), err) < 0)
+		cs_log(CS_NOCTX, CSM_SETTLE_FAILED, err->text);
 	attach_nmi(w);
 	if (iked_filter_calls(&filter) < 0)
 		cs_log(CS_NOCTX, CSM_NO_FILTER, filter.text);
-	first_policy(w);
 	return 0;
 }
 
@@ -702,6 +723,7 @@ enum cs_exit iked_worker(const struct iked_options *o)
 	say_ready(&w);
 	uv_run(&w.loop, UV_RUN_DEFAULT);
 	ike_engine_free(w.engine);
+	ike_sealed_unmap(w.sealed);
 	ike_pk_pool_free(w.pk);
 	xf_events_close(w.events);
 	xf_close(w.kernel);

@@ -311,6 +311,15 @@ const struct pol_ke_rule *pol_ke_rule_find(const struct pol_policy *policy,
 					   const struct cs_addr *local,
 					   const struct cs_addr *remote,
 					   const struct pol_peer_id *remote_id);
+/*
+ * What the two hosts of the rule agree on, key included, as a hash (a secret itself): a phase 1 SA
+ * lives on over a new policy while its rule's name and content stay the same.
+ */
+#define POL_CONTENT_LEN 32
+int pol_ke_rule_content(const struct pol_ke_rule *rule, uint8_t hash[static POL_CONTENT_LEN],
+			struct cs_err *err);
+const struct pol_ke_rule *pol_ke_rule_same(const struct pol_policy *policy, const char *name,
+					   const uint8_t content[static POL_CONTENT_LEN]);
 bool pol_identity_matches(const struct pol_identity *pattern, const struct pol_peer_id *id);
 /* Text of an identity for logs and displays: value only; never fails, marks what it cannot show. */
 const char *pol_peer_id_text(const struct pol_peer_id *id, char *buf, size_t size);

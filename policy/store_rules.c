@@ -4,6 +4,7 @@
  * and SAs with the old meaning are about.  Hence: same name and same content keep the id, all else
  * takes one that was never used, and when there is none left, the one unused for longest.
  */
+#include "policy/content.h"
 #include "policy/store.h"
 
 #include <stdlib.h>
@@ -11,114 +12,6 @@
 
 #define ID_MIN 16 /* policy.h, struct pol_filter_rule */
 #define ID_MAX 16383
-
-/* ---- content: what decides how the rule's packets are protected ---- */
-
-static void add_addr(struct pol_hash *h, const struct cs_addr *a)
-{
-	pol_hash_number(h, a->family);
-	pol_hash_bytes(h, a->b, sizeof(a->b));
-}
-
-static void add_ranges(struct pol_hash *h, const struct cs_range *ranges, unsigned n)
-{
-	pol_hash_number(h, n);
-	for (unsigned i = 0; i < n; i++) {
-		add_addr(h, &ranges[i].lo);
-		add_addr(h, &ranges[i].hi);
-	}
-}
-
-static void add_service(struct pol_hash *h, const struct pol_service *s)
-{
-	pol_hash_number(h, s->proto);
-	for (int i = 0; i < 2; i++) {
-		pol_hash_number(h, s->src_port[i]);
-		pol_hash_number(h, s->dst_port[i]);
-		pol_hash_number(h, s->type[i]);
-		pol_hash_number(h, s->code[i]);
-	}
-	pol_hash_number(h, s->direction);
-	pol_hash_number(h, s->connect);
-	pol_hash_number(h, s->routing);
-	pol_hash_number(h, s->security_class);
-	pol_hash_number(h, s->fragments_only);
-}
-
-static void add_life(struct pol_hash *h, const struct pol_life *l)
-{
-	pol_hash_number(h, l->proposed);
-	pol_hash_number(h, l->accepted_min);
-	pol_hash_number(h, l->accepted_max);
-}
-
-static void add_offer(struct pol_hash *h, const struct pol_data_offer *o)
-{
-	pol_hash_number(h, o->encap);
-	pol_hash_number(h, o->auth_proto);
-	pol_hash_text(h, o->cipher ? o->cipher->keyword : "");
-	pol_hash_number(h, o->cipher ? o->cipher->key_bits : 0);
-	pol_hash_text(h, o->integ ? o->integ->keyword : "");
-	add_life(h, &o->life_seconds);
-	add_life(h, &o->life_kbytes);
-}
-
-static void add_vpn(struct pol_hash *h, const struct pol_dynvpn_action *v)
-{
-	pol_hash_number(h, v != NULL);
-	if (!v)
-		return;
-	pol_hash_number(h, v->initiation);
-	pol_hash_number(h, v->vpn_life);
-	pol_hash_number(h, v->initiate_pfs);
-	pol_hash_number(h, v->n_accept_pfs);
-	for (unsigned i = 0; i < v->n_accept_pfs; i++)
-		pol_hash_number(h, v->accept_pfs[i]);
-	pol_hash_number(h, v->passthrough_df);
-	pol_hash_number(h, v->df_set);
-	pol_hash_number(h, v->passthrough_dscp);
-	pol_hash_number(h, v->n_offers);
-	for (unsigned i = 0; i < v->n_offers; i++)
-		add_offer(h, &v->offers[i]);
-}
-
-static void add_start(struct pol_hash *h, const struct pol_start_action *s)
-{
-	pol_hash_number(h, s != NULL);
-	if (!s)
-		return;
-	add_addr(h, &s->local);
-	add_addr(h, &s->remote);
-	pol_hash_number(h, s->local_ip);
-	pol_hash_number(h, s->remote_ip);
-	pol_hash_number(h, s->local_port);
-	pol_hash_number(h, s->remote_port);
-	pol_hash_number(h, s->protocol);
-}
-
-/*
- * Names of actions, services and offers do not count (unnamed ones have none that lasts), nor do
- * times, logging and what is done with discarded packets: SAs need not end because of those.
- */
-static int hash_rule(const struct pol_filter_rule *r, uint8_t hash[static POL_HASH_LEN],
-		     struct cs_err *err)
-{
-	struct pol_hash h;
-	int rc = pol_hash_begin(&h, err);
-
-	if (rc < 0)
-		return rc;
-	add_ranges(&h, r->src, r->n_src);
-	add_ranges(&h, r->dst, r->n_dst);
-	pol_hash_number(&h, r->n_services);
-	for (unsigned i = 0; i < r->n_services; i++)
-		add_service(&h, &r->services[i]);
-	add_vpn(&h, r->vpn);
-	add_start(&h, r->start);
-	pol_hash_number(&h, r->on_demand);
-	pol_hash_end(&h, hash);
-	return 0;
-}
 
 /* ---- assigning ---- */
 
@@ -206,7 +99,7 @@ static int assign(struct assigner *a, const struct pol_policy *policy,
 			if (r->verdict != POL_IPSEC || ids[i])
 				continue;
 			if (pass == 0) {
-				rc = hash_rule(r, hashes[i], a->err);
+				rc = pol_filter_rule_content(r, hashes[i], a->err);
 				if (rc == 0)
 					rc = keep_same(a, r, hashes[i], &id);
 			} else {

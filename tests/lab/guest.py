@@ -99,14 +99,26 @@ def run_job(out, shard):
         run_script(job, out)
         return
     names = job["cases"][shard::job["shards"]]
-    with open(f"{out}/results.{shard}", "w", buffering=1) as results:
+    with open(f"{out}/results.{shard}", "a+", buffering=1) as results:
+        results.seek(0)
+        before = [line.split() for line in results]
+        begun = [line[1] for line in before if line[0] == "begin"]
+        done = [line[1] for line in before if line[0] in ("pass", "fail")]
         for name in names:
+            if name in done:
+                continue
+            if begun.count(name) > 1:
+                say(f"  FAIL {name}: two guests were lost in it")
+                results.write(f"fail {name}\n")
+                continue
+            results.write(f"begin {name}\n")
             began = time.monotonic()
             why = run_case(CASES[name], job["build"], out)
             seconds = time.monotonic() - began
             say(f"  {'ok  ' if why is None else 'FAIL'} {name} ({seconds:.1f} s)"
                 + ("" if why is None else f": {why}"))
             results.write(f"{'pass' if why is None else 'fail'} {name}\n")
+        results.write("end\n")
 
 
 def main():

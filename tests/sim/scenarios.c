@@ -108,7 +108,7 @@ unsigned sim_random_scenarios(uint64_t first_seed, unsigned n, bool verbose)
 {
 	static struct sim sim;
 	unsigned failed = 0;
-	unsigned long datagrams = 0;
+	unsigned long datagrams = 0, adopted = 0;
 
 	for (unsigned i = 0; i < n; i++) {
 		uint64_t seed = first_seed + i;
@@ -118,9 +118,12 @@ unsigned sim_random_scenarios(uint64_t first_seed, unsigned n, bool verbose)
 			printf("FAIL seed %llu %s\n", (unsigned long long)seed, sim.failure);
 		}
 		datagrams += sim.datagrams;
+		for (unsigned h = 0; h < sim.n_hosts; h++)
+			adopted += sim.hosts[h].adopted;
 	}
 	drop_policies();
-	printf("sim: %u random scenarios from seed %llu, %lu datagrams, %u failed\n", n,
-	       (unsigned long long)first_seed, datagrams, failed);
+	printf("sim: %u random scenarios from seed %llu, %lu datagrams, "
+	       "%lu SAs lived on over a restart, %u failed\n",
+	       n, (unsigned long long)first_seed, datagrams, adopted, failed);
 	return failed;
 }

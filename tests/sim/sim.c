@@ -369,27 +369,38 @@ static enum ike_done op_record(void *ctx, const struct ike_record *rec, uint64_t
 		     sim_chance(&sim->rng, sim->commit_fail_permille);
 
 	*tx = ++l->next_tx;
+	if (rec->p1 && rec->p1->tunnel > h->last_tunnel)
+		h->last_tunnel = rec->p1->tunnel;
+	if (rec->p2 && rec->p2->tunnel > h->last_tunnel)
+		h->last_tunnel = rec->p2->tunnel;
 	switch (rec->kind) {
 	case IKE_REC_P1_UP:
 		l->p1_up++;
+		sim_row_put(h, rec, 0);
 		break;
 	case IKE_REC_P1_DOWN:
 		l->p1_up--;
+		sim_row_drop(h, true, rec->p1->tunnel, rec->p1->generation);
 		break;
 	case IKE_REC_P2_INTENT:
-		if (!fails)
+		if (!fails) {
 			keep_intent(h, rec, *tx);
+			sim_row_put(h, rec, *tx);
+		}
 		break;
 	case IKE_REC_P2_UP:
 		settle(h, rec);
 		l->p2_up++;
 		l->p2_ups++;
+		sim_row_put(h, rec, 0);
 		break;
 	case IKE_REC_P2_FAILED:
 		settle(h, rec);
+		sim_row_drop(h, false, rec->p2->tunnel, rec->p2->generation);
 		break;
 	case IKE_REC_P2_DOWN:
 		l->p2_up--;
+		sim_row_drop(h, false, rec->p2->tunnel, rec->p2->generation);
 		break;
 	}
 	if (l->p1_up < 0 || l->p2_up < 0)
@@ -434,6 +445,8 @@ const struct ike_ops sim_ops = {
 	.policy_delete = op_policy_delete,
 	.larval_clear = op_larval_clear,
 	.record = op_record,
+	.p1_keep = sim_keep,
+	.p1_forget = sim_forget,
 	.log = op_log,
 	.event = op_event,
 };
@@ -454,6 +467,7 @@ int sim_start_engine(struct sim_host *h)
 	struct ike_settings settings = {.retries = 6,
 					.init_wait_ms = 2000,
 					.port = 500,
+					.last_tunnel = h->last_tunnel,
 					.marking = {XF_MARK_SHIFT_DEFAULT}};
 	struct cs_err err;
 
@@ -462,6 +476,7 @@ int sim_start_engine(struct sim_host *h)
 		return -1;
 	}
 	ike_engine_policy(h->engine, h->policy, sim_now(h->sim));
+	sim_restore(h);
 	return 0;
 }
 
@@ -494,28 +509,17 @@ static void drain_jobs(struct sim_host *h)
 	}
 }
 
-/* What the daemon's start-up reconciliation does: nothing of the old engine's stays. */
-static void reconcile(struct sim_host *h)
-{
-	struct sim_ledger *l = &h->ledger;
-
-	h->kernel.deleted += h->kernel.n_sas;
-	for (unsigned i = 0; i < h->kernel.n_sas; i++)
-		free(h->kernel.sas[i]);
-	h->kernel.n_sas = h->kernel.n_policies = 0;
-	for (unsigned i = 0; i < l->n_intents; i++)
-		l->intents[i].settled = true;
-	l->p1_up = l->p2_up = 0;
-}
-
 void sim_kill_engine(struct sim_host *h)
 {
-	drain_jobs(h);
-	ike_engine_shutdown(h->engine, false, true, sim_now(h->sim));
+	struct sim *sim = h->sim;
+
+	for (unsigned i = 0; i < sim->n_queue; i++)
+		if (sim->queue[i]->kind == EV_PK && sim->queue[i]->host == h->index)
+			sim->queue[i]->job = NULL; /* the engine frees it */
+	h->jobs = 0;
 	ike_engine_free(h->engine);
 	h->engine = NULL;
 	h->epoch++;
-	reconcile(h);
 }
 
 /* ---- running ---- */
@@ -757,6 +761,7 @@ void sim_end(struct sim *sim)
 	for (unsigned i = 0; i < sim->n_hosts; i++) {
 		vk_clear(&sim->hosts[i]);
 		free(sim->hosts[i].ledger.intents);
+		sim_forget_all(&sim->hosts[i]);
 		pol_unref(sim->hosts[i].policy);
 	}
 	if (ike_arena_used())

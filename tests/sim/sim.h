@@ -55,10 +55,22 @@ struct sim_intent {
 	uint32_t tunnel, generation;
 	bool settled;
 };
+/* The SA cache: what is up or intended, with the texts and identities that its info points to. */
+struct sim_row {
+	bool phase1;
+	struct ike_p1_info p1;
+	struct ike_cached_p2 p2;
+	char rule[POL_NAME_MAX + 1], action[POL_NAME_MAX + 1], local_rule[POL_NAME_MAX + 1];
+	uint8_t ids[256];
+};
 struct sim_ledger {
 	struct sim_intent *intents;
 	unsigned n_intents;
 	uint64_t next_tx;
+	struct sim_row **rows;
+	unsigned n_rows;
+	struct ike_p1_kept **kept;
+	unsigned n_kept;
 	int p1_up, p2_up; /* ups without their down; never negative, zero at the end */
 	unsigned long p2_ups;
 };
@@ -74,6 +86,8 @@ struct sim_host {
 	unsigned received; /* packets that came through ESP */
 	unsigned jobs;     /* public-key jobs under way */
 	uint64_t epoch;    /* counts the engines that this host had */
+	uint32_t last_tunnel;
+	unsigned long adopted; /* SAs that lived on over a restart */
 };
 
 /* ---- the network ---- */
@@ -113,7 +127,7 @@ void sim_init(struct sim *sim, uint64_t seed, bool verbose);
 /* Adds a host with the policy (a reference is taken); rule ids are set by the caller. */
 int sim_add_host(struct sim *sim, const char *addr, struct pol_policy *policy);
 int sim_start_engine(struct sim_host *host);
-/* The engine dies without a word; its kernel objects stay until the new one has looked. */
+/* The engine dies without a word; what it kept, its cache and the kernel stay for the next one. */
 void sim_kill_engine(struct sim_host *host);
 /* Runs until the virtual time, or until a broken invariant. */
 void sim_run(struct sim *sim, uint64_t until);
@@ -152,6 +166,14 @@ void vk_input(struct sim_host *h, const struct xf_said *id, const uint8_t *ciphe
 void vk_clear(struct sim_host *h);
 /* Two hosts' SAs of one (destination, protocol, SPI) must have one key. */
 void vk_check_pairs(struct sim *sim);
+
+/* restart.c: what outlives an engine */
+void sim_row_put(struct sim_host *h, const struct ike_record *rec, uint64_t intent);
+void sim_row_drop(struct sim_host *h, bool phase1, uint32_t tunnel, uint32_t generation);
+void sim_keep(void *host, const struct ike_p1_kept *kept);
+void sim_forget(void *host, uint32_t tunnel, uint32_t generation);
+void sim_restore(struct sim_host *h);
+void sim_forget_all(struct sim_host *h);
 
 /* ---- policies and scenarios ---- */
 struct sim_variant {

@@ -372,6 +372,35 @@ static enum ike_done op_record(void *ctx, const struct ike_record *rec, uint64_t
 	return IKE_DONE;
 }
 
+static struct ike_p1_kept *find_kept(struct side *s, uint32_t tunnel, uint32_t generation)
+{
+	for (unsigned i = 0; i < s->n_kept; i++)
+		if (s->kept[i].tunnel == tunnel && s->kept[i].generation == generation)
+			return &s->kept[i];
+	return NULL;
+}
+
+/* As many as fit: tests with more do not look. */
+static void op_keep(void *ctx, const struct ike_p1_kept *kept)
+{
+	struct side *s = ctx;
+	struct ike_p1_kept *k = find_kept(s, kept->tunnel, kept->generation);
+
+	if (!k && s->n_kept < PAIR_KEPT)
+		k = &s->kept[s->n_kept++];
+	if (k)
+		*k = *kept;
+}
+
+static void op_forget(void *ctx, uint32_t tunnel, uint32_t generation)
+{
+	struct side *s = ctx;
+	struct ike_p1_kept *k = find_kept(s, tunnel, generation);
+
+	if (k)
+		*k = s->kept[--s->n_kept];
+}
+
 static void append(char *log, size_t size, size_t *len, const char *line)
 {
 	int n = snprintf(log + *len, size - *len, "%s\n", line);
@@ -413,6 +442,8 @@ static const struct ike_ops ops = {
 	.policy_delete = op_policy_delete,
 	.larval_clear = op_larval_clear,
 	.record = op_record,
+	.p1_keep = op_keep,
+	.p1_forget = op_forget,
 	.log = op_log,
 	.event = op_event,
 };
@@ -424,7 +455,7 @@ void pair_ops(struct ike_ops *copy)
 
 /* ---- the pair ---- */
 
-static void start(struct pair *p, unsigned i, const struct pair_policy *o)
+void pair_engine(struct side *s)
 {
 	struct ike_settings set = {.retries = 6,
 				   .init_wait_ms = 2000,
@@ -433,8 +464,15 @@ static void start(struct pair *p, unsigned i, const struct pair_policy *o)
 				   .reserved_half_open = 2,
 				   .max_jobs = 4,
 				   .marking = {XF_MARK_SHIFT_DEFAULT}};
-	struct side *s = &p->side[i];
 	struct cs_err err;
+
+	ck_assert_msg(!ike_engine_new(&set, &ops, s, &s->e, &err), "%s", err.text);
+	ike_engine_policy(s->e, s->policy, s->pair->now);
+}
+
+static void start(struct pair *p, unsigned i, const struct pair_policy *o)
+{
+	struct side *s = &p->side[i];
 
 	s->pair = p;
 	s->index = i;
@@ -442,8 +480,7 @@ static void start(struct pair *p, unsigned i, const struct pair_policy *o)
 	s->policy = pair_make_policy(o, i);
 	cs_addr_parse(address(o && o->ipv6, i), &s->addr.addr, NULL);
 	s->addr.port = 500;
-	ck_assert_msg(!ike_engine_new(&set, &ops, s, &s->e, &err), "%s", err.text);
-	ike_engine_policy(s->e, s->policy, p->now);
+	pair_engine(s);
 }
 
 struct pair *pair_new(const struct pair_policy *left, const struct pair_policy *right)
@@ -461,6 +498,11 @@ static void drop_queue(struct datagram *d, unsigned *n)
 {
 	while (*n)
 		free(d[--*n].data);
+}
+
+void pair_forget_history(struct pair *p)
+{
+	drop_queue(p->history, &p->n_history);
 }
 
 void pair_free(struct pair *p)

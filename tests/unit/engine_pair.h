@@ -11,6 +11,7 @@
 #define PAIR_SAS       160
 #define PAIR_POLICIES  64
 #define PAIR_DATAGRAMS 512
+#define PAIR_KEPT      8
 
 /* One side's policy; NULL or 0 stands for the default in engine_pair.c. */
 struct pair_policy {
@@ -58,6 +59,8 @@ struct side {
 	uint64_t last_tx, open_intent;
 	unsigned n_records[IKE_REC_P2_DOWN + 1];
 	char reason[512]; /* of the last record or event */
+	struct ike_p1_kept kept[PAIR_KEPT];
+	unsigned n_kept;
 	/* events and log */
 	unsigned n_events[IKE_EV_FAILED + 1];
 	char log[65536], bad[65536]; /* all lines; those of warnings and errors */
@@ -92,6 +95,8 @@ struct pair *pair_new(const struct pair_policy *left, const struct pair_policy *
 /* Shuts both engines down and fails the test when an engine, kernel or store kept anything. */
 void pair_free(struct pair *p);
 void pair_ops(struct ike_ops *copy);
+/* A new engine for the side, over the one that it had, with the policy that it has. */
+void pair_engine(struct side *s);
 struct pol_policy *pair_make_policy(const struct pair_policy *o, unsigned index);
 /* Delivers, commits nothing, runs no clock. */
 void pair_run(struct pair *p);
@@ -103,6 +108,7 @@ void pair_commit(struct side *s, int status);
 void pair_jobs(struct pair *p);
 /* A hard or soft expire of the side's newest inbound SA. */
 void pair_expire(struct pair *p, unsigned i, bool hard);
+void pair_forget_history(struct pair *p);
 /* Sends a recorded datagram once more to whom it was for. */
 void pair_replay(struct pair *p, unsigned nth);
 unsigned pair_installed(const struct side *s); /* SAs that are no larval ones */

@@ -168,6 +168,8 @@ static struct ike_record *sample(struct sample *s, enum ike_record_kind kind, ui
 		.lifetime = 900,
 		.lifesize = 512,
 		.passthrough_df = true,
+		.local_id = {(const uint8_t *)"\1\0\0\0\xc0\0\2\1", 8},
+		.remote_id = {(const uint8_t *)"\2\0\0\0branch.example", 18},
 	};
 	cs_range_parse("10.1.0.0/16", &s->p2.selector.local, NULL);
 	cs_range_parse("2001:db8::1-2001:db8::9", &s->p2.selector.remote, NULL);
@@ -331,6 +333,7 @@ struct found {
 	struct ike_p1_info info1;
 	struct ike_p2_info info2;
 	char text[4][64];
+	uint8_t ids[2][64];
 	uint64_t tx;
 };
 
@@ -343,16 +346,22 @@ static void found_p1(void *arg, const struct ike_p1_info *info)
 	snprintf(f->text[0], sizeof(f->text[0]), "%s/%s", info->rule, info->action);
 }
 
-static void found_p2(void *arg, const struct ike_p2_info *info, bool intent, uint64_t tx)
+static void found_p2(void *arg, const struct ike_p2_info *info, uint64_t intent)
 {
 	struct found *f = arg;
 
 	f->p2++;
-	f->intents += intent;
-	f->tx = tx;
+	f->intents += intent != 0;
+	f->tx = intent;
 	f->info2 = *info;
 	snprintf(f->text[1], sizeof(f->text[1]), "%s/%s/%s", info->rule, info->action,
 		 info->local_rule);
+	ck_assert_uint_le(info->local_id.len, sizeof(f->ids[0]));
+	ck_assert_uint_le(info->remote_id.len, sizeof(f->ids[1]));
+	if (info->local_id.len)
+		memcpy(f->ids[0], info->local_id.p, info->local_id.len);
+	if (info->remote_id.len)
+		memcpy(f->ids[1], info->remote_id.p, info->remote_id.len);
 }
 
 START_TEST(cache_gives_back_what_was_stored)
@@ -398,6 +407,10 @@ START_TEST(cache_gives_back_what_was_stored)
 	ck_assert_uint_eq(found.info2.reqid, s.p2.reqid);
 	ck_assert_uint_eq(found.info2.pfs_group, 19);
 	ck_assert_int_eq(found.info2.vpn_expires, 9000);
+	ck_assert_uint_eq(found.info2.local_id.len, s.p2.local_id.len);
+	ck_assert_uint_eq(found.info2.remote_id.len, s.p2.remote_id.len);
+	ck_assert_mem_eq(found.ids[0], s.p2.local_id.p, s.p2.local_id.len);
+	ck_assert_mem_eq(found.ids[1], s.p2.remote_id.p, s.p2.remote_id.len);
 	ck_assert(found.info2.passthrough_df && !found.info2.passthrough_dscp);
 	ck_assert_int_eq(ike_store_last_tunnel(f.store, &tunnel, &err), 0);
 	ck_assert_uint_eq(tunnel, 77);
@@ -550,12 +563,12 @@ struct settle {
 	unsigned n;
 };
 
-static void settle(void *arg, const struct ike_p2_info *info, bool intent, uint64_t tx)
+static void settle(void *arg, const struct ike_p2_info *info, uint64_t intent)
 {
 	struct settle *s = arg;
 	struct ike_record rec = {.kind = intent ? IKE_REC_P2_FAILED : IKE_REC_P2_DOWN,
 				 .when = {1, 1700000001},
-				 .intent = intent ? tx : 0,
+				 .intent = intent,
 				 .p2 = info,
 				 .reason = "restart"};
 
@@ -783,6 +796,38 @@ START_TEST(other_things_than_our_database)
 }
 END_TEST
 
+/* What a release before this one wrote is brought up to date, and its rows stay. */
+START_TEST(older_schema)
+{
+	struct found found = {0};
+	struct fixture f;
+	struct cs_err err;
+	sqlite3 *db;
+
+	open_store(&f, IKE_STUCK_WAIT);
+	put(&f, IKE_REC_P2_INTENT, 77, 0);
+	close_store(&f);
+	ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_exec(db,
+				      "ALTER TABLE p2 DROP COLUMN remote_id;"
+				      "ALTER TABLE p2 DROP COLUMN local_id;"
+				      "PRAGMA user_version=1",
+				      NULL, NULL, NULL),
+			 SQLITE_OK);
+	sqlite3_close(db);
+	open_store(&f, IKE_STUCK_WAIT);
+	ck_assert_int_eq(ike_store_cached(f.store, found_p2, &found, &err), 0);
+	ck_assert_uint_eq(found.p2, 1);
+	ck_assert_uint_eq(found.info2.local_id.len, 0);
+	put(&f, IKE_REC_P2_INTENT, 78, 0);
+	close_store(&f);
+	open_store(&f, IKE_STUCK_WAIT);
+	ck_assert_int_eq(ike_store_cached(f.store, found_p2, &found, &err), 0);
+	ck_assert_uint_eq(found.p2, 3);
+	close_store(&f);
+}
+END_TEST
+
 START_TEST(truncated_under_way_and_replaced)
 {
 	char wal[128], shm[128];
@@ -883,6 +928,7 @@ int main(void)
 	tcase_add_test(stuck, read_only);
 	tcase_add_test(stuck, truncated);
 	tcase_add_test(stuck, other_things_than_our_database);
+	tcase_add_test(stuck, older_schema);
 	tcase_add_test(stuck, truncated_under_way_and_replaced);
 	tcase_add_test(stuck, removed_under_way);
 	tcase_add_test(stuck, disk_full);

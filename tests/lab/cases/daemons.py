@@ -1,13 +1,17 @@
 """The daemons' own conduct: the commands' exit status, a killed worker, a checked file."""
 
 import os
+import re
 import signal
+import subprocess
+import time
 
 from labkit.host import Failure, wait_until
 from labkit.ours import Ours
 from labkit.policy import host_to_host
 from labkit.registry import case
 from labkit.suites import SUITES, Pfs
+from labkit.swan import Swan
 
 SUITE = SUITES["aes256-sha256-modp2048"]
 KEY = "correct-horse-battery"
@@ -104,35 +108,118 @@ def worker_of(iked):
     return int(children[0])
 
 
-@case("worker-killed")
-def worker_killed(lab):
-    """kill -9 of iked's worker: the parent starts another, traffic goes on, new tunnels come up."""
-    a, b = both(lab)
-    left, right = lab.hosts
-    left.ping(right)
-    old = worker_of(a.iked)
+class Stream:
+    """Pings in the background, many a second; none of them may get lost."""
+
+    def __init__(self, host, peer):
+        self.popen = subprocess.Popen(
+            ["ping", "-n", "-q", "-i", "0.02", peer.addr()], stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, text=True, preexec_fn=host.enter)
+
+    def stop(self):
+        time.sleep(0.5)
+        self.popen.send_signal(signal.SIGINT)
+        out = self.popen.communicate(timeout=10)[0]
+        sent, back = map(int, re.search(r"(\d+) packets transmitted, (\d+) received", out).groups())
+        if sent < 20 or back < sent - 1:  # the last one may be under way
+            raise Failure(f"of {sent} packets {back} came back: " + " ".join(out.split()))
+
+
+def kill_worker(ours):
+    """kill -9, and waits until another one answers."""
+    old = worker_of(ours.iked)
     os.kill(old, signal.SIGKILL)
-    left.ping(right, seconds=3)
 
     def back():
         try:
-            return worker_of(a.iked) != old
+            return worker_of(ours.iked) != old
         except Failure:
             return False
     wait_until(back, 10, "another worker")
-    wait_until(lambda: a.ipsec("-k", "display", ok=None).returncode == 0, 10,
+    wait_until(lambda: ours.ipsec("-k", "display", ok=None).returncode == 0, 10,
                "the new worker answers", step=0.1)
-    if not a.log_lines("worker"):
-        raise Failure("the log does not tell of the worker's end")
-    left.ping(right, seconds=3)
-    b.terminate()
-    wait_until(lambda: not right.sas(), 5, "the peer's SAs gone")
-    a.activate()
+
+
+def same(ours, before):
+    """Tunnels, SPIs and cookies are what they were."""
+    now = facts(ours)
+    if now != before:
+        raise Failure(f"{ours.host.name}: what lived on is not what was there: {before}, {now}")
+
+
+def facts(ours):
+    ike, = ours.ike_tunnels()
+    tunnel, = ours.entries("-y", "display", "-b")
+    return [(e["TunnelID"], e["Generation"], *(e[k] for k in keys))
+            for e, keys in ((ike, ("InitiatorCookie", "ResponderCookie")),
+                            (tunnel, ("ParentIKETunnelID", "EncryptInboundSpi", "EncryptOutboundSpi")))]
+
+
+@case("worker-killed")
+def worker_killed(lab):
+    """kill -9 of both workers, twice: no packet is lost, the same SAs go on, and their end is told."""
+    a, b = both(lab)
+    left, right = lab.hosts
     left.ping(right)
-    a.terminate()
-    wait_until(lambda: not left.sas() and not right.sas(), 10, "SAs gone on both sides")
+    before = facts(a), facts(b)
+    stream = Stream(left, right)
+    for _ in range(2):
+        for ours in (a, b):
+            kill_worker(ours)
+            if not ours.log_lines("1 phase 1 and 1 phase 2 tunnels live on"):
+                raise Failure(f"{ours.host.name}: the log does not tell what lives on")
+    same(a, before[0])
+    same(b, before[1])
+    stream.stop()
+    if not a.log_lines("worker", "signal 9"):
+        raise Failure("the log does not tell of the worker's end")
+    # Under the same phase 1: the end of a tunnel, and another one.
+    b.ipsec("-y", "deactivate", "-a", "all")
+    wait_until(lambda: not left.sas() and not right.sas(), 5, "SAs gone on both sides")
+    left.ping(right)
+    if facts(a)[0] != before[0][0]:
+        raise Failure("another tunnel took another phase 1")
+    finish(lab, a, b)
+
+
+@case("worker-killed-strongswan")
+def worker_killed_strongswan(lab):
+    """The same with strongSwan as the peer, which deletes the tunnel in the end."""
+    left, right = lab.pair()
+    a = Ours(left, text(left, right))
+    b = Swan(right, left, SUITE, "transport", Pfs("none", SUITE), KEY)
+    left.ping(right)
+    before = facts(a)
+    stream = Stream(left, right)
+    kill_worker(a)
+    stream.stop()
+    same(a, before)
+    b.terminate()
+    wait_until(lambda: not left.sas() and not right.sas(), 5, "SAs gone on both sides")
     a.stop()
     b.stop()
+
+
+@case("iked-restarted")
+def iked_restarted(lab):
+    """A full stop and start: phase 2 goes on without phase 1, then a new phase 1 ends it."""
+    a, b = both(lab)
+    left, right = lab.hosts
+    left.ping(right)
+    before = facts(a)[1]
+    stream = Stream(left, right)
+    a.iked.stop()
+    a.start_iked()
+    stream.stop()
+    if a.ike_tunnels():
+        raise Failure("phase 1 keys outlived the parent")
+    tunnel, = a.entries("-y", "display", "-b")
+    if (tunnel["TunnelID"], tunnel["EncryptInboundSpi"]) != (before[0], before[3]):
+        raise Failure(f"the tunnel is another: {before}, {tunnel}")
+    a.ipsec("-y", "deactivate", "-a", "all")
+    left.ping(right)  # a new phase 1 says INITIAL-CONTACT, which ends what the peer had
+    wait_until(lambda: len(right.sas()) == 2, 5, "the peer's old SAs gone")
+    finish(lab, a, b)
 
 
 @case("policy-refused")

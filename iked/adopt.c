@@ -1,0 +1,194 @@
+/*
+ * SAs that an engine before this one left: phase 1 from what it kept, phase 2 from the SA cache and
+ * the kernel.  They go on as if nothing had happened; answers to messages of before are gone.
+ */
+#include <string.h>
+
+#include "iked/engine_private.h"
+
+/* What is left of a life by the wall clock, which may have been set meanwhile. */
+static uint64_t life_left(const struct ike_engine *e, int64_t expires, uint32_t life)
+{
+	int64_t left = expires - e->now.wall;
+
+	if (left < 0)
+		left = 0;
+	return 1000u * (uint64_t)(left > life ? life : left);
+}
+
+/* ---- phase 1 ---- */
+
+static int restore_suite(const struct ike_p1_kept *k, struct ike_p1_suite *s, struct cs_err *err)
+{
+	memset(s, 0, sizeof(*s));
+	s->cipher = cs_cipher_by_ike(k->cipher, k->key_bits);
+	s->hash = cs_hash_by_ike(k->hash);
+	s->group = cs_group_by_number(k->group);
+	s->auth = k->auth;
+	s->life_seconds = k->life_seconds;
+	s->life_kbytes = k->life_kbytes;
+	if (!s->cipher || !s->hash || !s->group)
+		return cs_fail(err, CS_EPARSE, "K%u was kept with a suite that is not known",
+			       k->tunnel);
+	return 0;
+}
+
+static int check_kept(const struct ike_engine *e, const struct ike_p1_kept *k, struct cs_err *err)
+{
+	if (!k->tunnel || k->local_id_len < 1 || k->remote_id_len < 1 ||
+	    (size_t)k->local_id_len + k->remote_id_len > sizeof(k->ids) ||
+	    k->n_mids > IKE_KEPT_MIDS || !memchr(k->rule, 0, sizeof(k->rule)))
+		return cs_fail(err, CS_EPARSE, "K%u was not kept whole", k->tunnel);
+	if (ike_sid_by_cookies(e, k->icookie, k->rcookie))
+		return cs_fail(err, CS_EEXIST, "K%u is there already", k->tunnel);
+	return 0;
+}
+
+static void fill_p1(struct ike_engine *e, struct ike_p1 *p1, const struct ike_p1_kept *k)
+{
+	p1->policy = pol_ref(e->policy);
+	p1->rule = pol_ke_rule_same(e->policy, k->rule, k->content);
+	p1->authenticated = true;
+	p1->state = IKE_MM_DONE;
+	p1->generation = k->generation;
+	p1->instance = k->instance;
+	if (k->instance > e->last_instance)
+		e->last_instance = k->instance;
+	memcpy(p1->content, k->content, sizeof(p1->content));
+	*p1->keys = k->keys;
+	memcpy(p1->iv, k->iv, sizeof(p1->iv));
+	p1->established = k->established;
+	p1->expires = k->expires;
+	p1->life_seconds = k->life_seconds;
+	p1->life_kbytes = k->life_kbytes;
+	p1->bytes = k->bytes;
+	for (unsigned i = 0; i < k->n_mids; i++)
+		ike_mid_use(p1, k->mids[i]);
+}
+
+int ike_adopt_p1(struct ike_engine *e, const struct ike_p1_kept *k, struct cs_err *err)
+{
+	struct cs_bytes own = {k->ids, k->local_id_len},
+			other = {own.p + own.len, k->remote_id_len};
+	struct ike_p1_suite suite;
+	struct ike_p1 *p1;
+	int rc = check_kept(e, k, err);
+
+	if (!rc && !e->policy)
+		rc = cs_fail(err, CS_EPOLICY, "no policy is in force");
+	if (!rc)
+		rc = restore_suite(k, &suite, err);
+	if (rc)
+		return rc;
+	p1 = ike_p1_new(e, k->initiator, &k->local, &k->remote, k->icookie, k->rcookie);
+	if (!p1)
+		return cs_fail(err, CS_ELIMIT, "no room for another phase 1 SA");
+	if (k->tunnel > e->last_tunnel)
+		e->last_tunnel = k->tunnel;
+	ike_p1_renumber(e, p1, k->tunnel);
+	ike_p1_end_main(p1);
+	p1->suite = suite;
+	fill_p1(e, p1, k);
+	p1->peer = ike_peer_get(e, &k->local.addr, &k->remote.addr, own, other);
+	if (!p1->peer) {
+		ike_p1_unlink(e, p1);
+		return cs_fail(err, CS_ENOMEM, "no memory for the peer");
+	}
+	ike_list_add_head(&p1->peer->p1s, &p1->in_peer);
+	if (!p1->rule) {
+		ike_delete_p1(e, p1);
+		ike_p1_unlink(e, p1);
+		return cs_fail(err, CS_EPOLICY,
+			       "the policy no longer has its rule, or has changed it");
+	}
+	p1->up = ike_serial(e);
+	ike_timer_set(&e->timers, &p1->timer,
+		      e->now.mono + life_left(e, p1->expires, p1->life_seconds));
+	ike_keep_later(e, p1);
+	return 0;
+}
+
+/* ---- phase 2 ---- */
+
+/* The phase 1 that negotiated it, if it lives on. */
+static struct ike_p1 *parent_of(const struct ike_engine *e, const struct ike_p2_info *i)
+{
+	struct ike_p1 *p1 = ike_p1_by_number(e, i->parent);
+
+	return p1 && p1->up && cs_addr_equal(&p1->sid.local.addr, &i->local) &&
+			       cs_addr_equal(&p1->sid.remote.addr, &i->remote)
+		       ? p1
+		       : NULL;
+}
+
+static void fill_p2(struct ike_engine *e, struct ike_p2 *p2, const struct ike_p2_info *i)
+{
+	ike_p2_end_quick(p2);
+	p2->state = IKE_QM_DONE;
+	p2->activation = i->activation;
+	p2->local_rule = *i->local_rule ? pol_local_rule_by_name(e->policy, i->local_rule) : NULL;
+	p2->parent = i->parent;
+	p2->generation = i->generation;
+	if (i->generation > p2->tunnel->generations)
+		p2->tunnel->generations = i->generation;
+	p2->instance = i->instance;
+	if (i->instance > e->last_instance)
+		e->last_instance = i->instance;
+	p2->suite = i->suite;
+	p2->life_seconds = i->lifetime;
+	p2->life_kbytes = i->lifesize;
+	p2->installed = i->installed;
+	p2->expires = i->expires;
+	p2->tunnel->vpn_expires = i->vpn_expires;
+	ike_p2_set_spi_in(e, p2, i->spi_in);
+	ike_p2_set_spi_out(e, p2, i->spi_out);
+	p2->in_kernel = p2->out_kernel = true;
+	p2->up = ike_serial(e);
+}
+
+static int adopt_under(struct ike_engine *e, struct ike_p1 *p1, const struct pol_filter_rule *rule,
+		       const struct ike_p2_info *i, struct cs_err *err)
+{
+	struct ike_peer *peer = ike_peer_get(e, &i->local, &i->remote, i->local_id, i->remote_id);
+	struct ike_tunnel *t = peer ? ike_tunnel_restore(e, i) : NULL;
+	struct ike_p2 *p2 = t ? ike_p2_new(e, p1, e->policy, rule, t, i->initiator) : NULL;
+
+	if (!p2) {
+		if (t)
+			ike_tunnel_put(e, t);
+		if (peer)
+			ike_peer_put(e, peer);
+		return cs_fail(err, CS_ELIMIT, "no room for tunnel Y%u", i->tunnel);
+	}
+	p2->peer = peer;
+	ike_list_add_head(&peer->p2s, &p2->in_peer);
+	fill_p2(e, p2, i);
+	if (ike_p2_install_policy(e, p2, err)) {
+		ike_p2_unlink(e, p2);
+		return err->code;
+	}
+	ike_timer_set(&e->timers, &p2->timer,
+		      e->now.mono + life_left(e, p2->expires, p2->life_seconds));
+	return 0;
+}
+
+int ike_adopt_p2(struct ike_engine *e, const struct ike_p2_info *i, struct cs_err *err)
+{
+	const struct pol_filter_rule *rule =
+		e->policy ? pol_rule_by_id(e->policy, i->rule_id) : NULL;
+
+	if (!i->tunnel || !i->spi_in || !i->spi_out || !i->local_id.len || !i->remote_id.len ||
+	    (!i->suite.cipher && !i->suite.integ))
+		return cs_fail(err, CS_EPARSE, "what the cache has of it is not whole");
+	if (!rule || !rule->vpn || strcmp(rule->name, i->rule))
+		return cs_fail(err, CS_EPOLICY, "the policy no longer has its rule");
+	return adopt_under(e, parent_of(e, i), rule, i, err);
+}
+
+void ike_adopt_not(struct ike_engine *e, const struct ike_p2_info *i)
+{
+	struct ike_p1 *p1 = parent_of(e, i);
+
+	if (p1 && i->spi_in)
+		ike_delete_spi(e, p1, i->suite.protocol, i->spi_in);
+}

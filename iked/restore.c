@@ -1,0 +1,365 @@
+/*
+ * What an engine before this one left: which of its SAs live on, and what becomes of the rest.
+ * Nothing leaves the kernel before its end is on record with its last counters; a crash meanwhile
+ * leaves all of it to the next start.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "iked/engine_private.h"
+
+struct sa {
+	const struct ike_left_sa *left;
+	bool adopted;
+};
+
+struct row {
+	const struct ike_p1_info *info;
+	bool adopted;
+};
+
+/* Something that may live on, by the time when it came up. */
+struct candidate {
+	int64_t when;
+	const struct ike_p1_kept *p1; /* or */
+	const struct ike_cached_p2 *p2;
+};
+
+struct restore {
+	struct ike_engine *e;
+	const struct ike_leftovers *left;
+	struct ike_restored *done;
+	struct sa *sas;               /* by SPI */
+	struct row *rows;             /* phase 1 of the cache, by tunnel and generation */
+	struct candidate *candidates; /* by time */
+	size_t n_candidates;
+	uint32_t *reqids; /* of what was adopted, sorted */
+	size_t n_reqids;
+	uint64_t last_tx; /* of a record that is not durable yet */
+};
+
+/* ---- look-up ---- */
+
+static int by_spi(const void *a, const void *b)
+{
+	const struct sa *x = a, *y = b;
+
+	return (x->left->id.spi > y->left->id.spi) - (x->left->id.spi < y->left->id.spi);
+}
+
+/* SPIs are unique for one destination only, so all with that SPI are looked at. */
+static struct sa *find_sa(const struct restore *r, uint32_t spi, const struct cs_addr *dst,
+			  uint32_t reqid)
+{
+	size_t lo = 0, hi = r->left->n_sas;
+
+	while (spi && lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (r->sas[mid].left->id.spi < spi)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	for (; spi && lo < r->left->n_sas && r->sas[lo].left->id.spi == spi; lo++)
+		if (r->sas[lo].left->reqid == reqid && cs_addr_equal(&r->sas[lo].left->id.dst, dst))
+			return &r->sas[lo];
+	return NULL;
+}
+
+struct pair {
+	struct sa *in, *out;
+};
+
+static struct pair pair_of(const struct restore *r, const struct ike_p2_info *i)
+{
+	return (struct pair){find_sa(r, i->spi_in, &i->local, i->reqid),
+			     find_sa(r, i->spi_out, &i->remote, i->reqid)};
+}
+
+static int by_tunnel(const void *a, const void *b)
+{
+	const struct ike_p1_info *x = ((const struct row *)a)->info,
+				 *y = ((const struct row *)b)->info;
+
+	if (x->tunnel != y->tunnel)
+		return x->tunnel < y->tunnel ? -1 : 1;
+	return (x->generation > y->generation) - (x->generation < y->generation);
+}
+
+/* The newest generation up to this one. */
+static struct row *find_row(const struct restore *r, uint32_t tunnel, uint32_t generation)
+{
+	struct ike_p1_info info = {.tunnel = tunnel, .generation = generation};
+	struct row key = {.info = &info};
+	size_t lo = 0, hi = r->left->n_p1;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (by_tunnel(&r->rows[mid], &key) <= 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo && r->rows[lo - 1].info->tunnel == tunnel ? &r->rows[lo - 1] : NULL;
+}
+
+/* ---- records ---- */
+
+static void record(struct restore *r, const struct ike_record *rec)
+{
+	uint64_t tx;
+
+	if (r->e->ops.record(r->e->ctx, rec, &tx) == IKE_LATER)
+		r->last_tx = tx;
+}
+
+static void record_p2(struct restore *r, const struct ike_cached_p2 *p2, enum ike_record_kind kind,
+		      const struct pair *pair, const char *reason)
+{
+	const struct row *row = find_row(r, p2->info.parent, UINT32_MAX);
+	struct ike_p2_info info = p2->info;
+	struct ike_record rec = {.kind = kind,
+				 .when = r->e->now,
+				 .p1 = row ? row->info : NULL,
+				 .p2 = &info,
+				 .reason = reason};
+
+	if (kind == IKE_REC_P2_DOWN) {
+		info.state = IKE_P2_EXPIRED;
+		rec.in = pair->in ? &pair->in->left->counters : NULL;
+		rec.out = pair->out ? &pair->out->left->counters : NULL;
+	} else {
+		rec.intent = p2->intent;
+		r->done->intents++;
+	}
+	record(r, &rec);
+}
+
+/* ---- what lives on ---- */
+
+/*
+ * An intent without its result, but both SAs are there: as responder that means that the peer has
+ * them, too; as initiator only what has come through says so, since message 3 may never have left.
+ */
+static bool may_adopt(const struct restore *r, const struct ike_cached_p2 *p2)
+{
+	struct pair pair = pair_of(r, &p2->info);
+
+	if (!pair.in || !pair.out)
+		return false;
+	return !p2->intent || !p2->info.initiator || pair.in->left->counters.packets > 0;
+}
+
+static int by_time(const void *a, const void *b)
+{
+	const struct candidate *x = a, *y = b;
+
+	if (x->when != y->when)
+		return x->when < y->when ? -1 : 1;
+	if (!x->p1 != !y->p1)
+		return x->p1 ? -1 : 1;
+	if (x->p1)
+		return (x->p1->tunnel > y->p1->tunnel) - (x->p1->tunnel < y->p1->tunnel);
+	return (x->p2->info.generation > y->p2->info.generation) -
+	       (x->p2->info.generation < y->p2->info.generation);
+}
+
+static void not_adopted(struct ike_engine *e, char kind, uint32_t tunnel, const struct cs_err *err)
+{
+	ike_logf(e, CS_NOCTX, CSM_NOT_ADOPTED, kind, tunnel, err->text);
+}
+
+/* What was kept may be the engine's to overwrite as soon as it lives on. */
+static void adopt_p1(struct restore *r, const struct ike_p1_kept *k)
+{
+	uint32_t tunnel = k->tunnel, generation = k->generation;
+	struct row *row = find_row(r, tunnel, generation);
+	struct cs_err err = {0};
+
+	if (row && row->info->generation != generation)
+		row = NULL;
+	if (ike_adopt_p1(r->e, k, &err)) {
+		not_adopted(r->e, 'K', tunnel, &err);
+		if (r->e->ops.p1_forget)
+			r->e->ops.p1_forget(r->e->ctx, tunnel, generation);
+		return;
+	}
+	r->done->p1++;
+	if (row)
+		row->adopted = true;
+	else /* it came up so late that the store did not get its record */
+		ike_p1_record(r->e, ike_p1_by_number(r->e, tunnel), IKE_REC_P1_UP, "");
+}
+
+static void adopt_p2(struct restore *r, const struct ike_cached_p2 *p2)
+{
+	struct pair pair = pair_of(r, &p2->info);
+	struct cs_err err = {0};
+
+	if (pair.in->adopted || pair.out->adopted)
+		return;
+	if (ike_adopt_p2(r->e, &p2->info, &err)) {
+		not_adopted(r->e, 'Y', p2->info.tunnel, &err);
+		return;
+	}
+	if (p2->intent)
+		record_p2(r, p2, IKE_REC_P2_UP, &pair, "");
+	pair.in->adopted = pair.out->adopted = true;
+	r->reqids[r->n_reqids++] = p2->info.reqid;
+	r->done->p2++;
+}
+
+static void adopt(struct restore *r)
+{
+	for (size_t i = 0; i < r->n_candidates; i++) {
+		if (r->candidates[i].p1)
+			adopt_p1(r, r->candidates[i].p1);
+		else
+			adopt_p2(r, r->candidates[i].p2);
+	}
+}
+
+/* ---- the rest ---- */
+
+static void settle_p2(struct restore *r, const struct ike_cached_p2 *p2)
+{
+	struct pair pair = pair_of(r, &p2->info);
+	bool any = pair.in || pair.out;
+
+	if (pair.in && pair.out && pair.in->adopted)
+		return;
+	ike_adopt_not(r->e, &p2->info);
+	if (!any)
+		r->done->gone++;
+	if (p2->intent && !any) {
+		record_p2(r, p2, IKE_REC_P2_FAILED, &pair, "iked ended before the kernel had it");
+		return;
+	}
+	if (p2->intent)
+		record_p2(r, p2, IKE_REC_P2_UP, &pair, "");
+	record_p2(r, p2, IKE_REC_P2_DOWN, &pair,
+		  any ? "iked started anew and could not keep it"
+		      : "it was gone when iked started anew");
+}
+
+static void settle_p1(struct restore *r, const struct row *row)
+{
+	struct ike_p1_info info = *row->info;
+	struct ike_record rec = {.kind = IKE_REC_P1_DOWN,
+				 .when = r->e->now,
+				 .p1 = &info,
+				 .reason = "iked started anew without it"};
+
+	if (row->adopted)
+		return;
+	info.state = IKE_P1_EXPIRED;
+	record(r, &rec);
+}
+
+static int by_number(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* At once: a packet then raises an acquire instead of finding no SA. */
+static void clear_policies(struct restore *r)
+{
+	struct ike_engine *e = r->e;
+	struct cs_err err;
+
+	if (r->n_reqids)
+		qsort(r->reqids, r->n_reqids, sizeof(*r->reqids), by_number);
+	for (size_t i = 0; i < r->left->n_policies; i++) {
+		const struct xf_policy *p = &r->left->policies[i];
+
+		if (!r->n_reqids ||
+		    !bsearch(&p->reqid, r->reqids, r->n_reqids, sizeof(*r->reqids), by_number))
+			e->ops.policy_delete(e->ctx, p, &err);
+	}
+}
+
+static int clear_sas(struct restore *r, struct cs_err *err)
+{
+	for (size_t i = 0; i < r->left->n_sas; i++) {
+		if (r->sas[i].adopted)
+			continue;
+		if (ike_strays_add(r->e, &r->sas[i].left->id))
+			return cs_fail(err, CS_ENOMEM, "no memory for what is to be removed");
+		r->done->removed++;
+	}
+	r->e->restore_tx = r->last_tx;
+	if (!r->last_tx)
+		ike_strays_delete(r->e);
+	return 0;
+}
+
+/*
+ * A record that is refused leaves the SAs in the kernel, with nothing that leads to them, and the
+ * next start finds them again.
+ */
+void ike_restore_committed(struct ike_engine *e, uint64_t tx, int status)
+{
+	if (!e->restore_tx || tx != e->restore_tx)
+		return;
+	e->restore_tx = 0;
+	if (status)
+		ike_strays_clear(e);
+	else
+		ike_strays_delete(e);
+}
+
+/* ---- all of it ---- */
+
+static int prepare(struct restore *r, struct cs_err *err)
+{
+	const struct ike_leftovers *l = r->left;
+
+	r->sas = calloc(l->n_sas + 1, sizeof(*r->sas));
+	r->rows = calloc(l->n_p1 + 1, sizeof(*r->rows));
+	r->candidates = calloc(l->n_kept + l->n_p2 + 1, sizeof(*r->candidates));
+	r->reqids = calloc(l->n_p2 + 1, sizeof(*r->reqids));
+	if (!r->sas || !r->rows || !r->candidates || !r->reqids)
+		return cs_fail(err, CS_ENOMEM, "no memory for what was left");
+	for (size_t i = 0; i < l->n_sas; i++)
+		r->sas[i].left = &l->sas[i];
+	for (size_t i = 0; i < l->n_p1; i++)
+		r->rows[i].info = &l->p1[i];
+	qsort(r->sas, l->n_sas, sizeof(*r->sas), by_spi);
+	qsort(r->rows, l->n_p1, sizeof(*r->rows), by_tunnel);
+	for (size_t i = 0; i < l->n_kept; i++)
+		r->candidates[r->n_candidates++] =
+			(struct candidate){.when = l->kept[i]->established, .p1 = l->kept[i]};
+	for (size_t i = 0; i < l->n_p2; i++)
+		if (may_adopt(r, &l->p2[i]))
+			r->candidates[r->n_candidates++] = (struct candidate){
+				.when = l->p2[i].info.installed, .p2 = &l->p2[i]};
+	qsort(r->candidates, r->n_candidates, sizeof(*r->candidates), by_time);
+	return 0;
+}
+
+int ike_restore(struct ike_engine *e, const struct ike_leftovers *left,
+		struct ike_restored *restored, struct cs_err *err)
+{
+	struct restore r = {.e = e, .left = left, .done = restored};
+	int rc = prepare(&r, err);
+
+	memset(restored, 0, sizeof(*restored));
+	if (!rc) {
+		adopt(&r);
+		for (size_t i = 0; i < left->n_p2; i++)
+			settle_p2(&r, &left->p2[i]);
+		for (size_t i = 0; i < left->n_p1; i++)
+			settle_p1(&r, &r.rows[i]);
+		clear_policies(&r);
+		rc = clear_sas(&r, err);
+	}
+	free(r.sas);
+	free(r.rows);
+	free(r.candidates);
+	free(r.reqids);
+	return rc;
+}

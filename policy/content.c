@@ -1,0 +1,171 @@
+/*
+ * What a rule comes to, as one hash: SAs live on over a new policy while their rule's name and
+ * content stay the same.
+ */
+#include "policy/content.h"
+
+#include <string.h>
+
+/* ---- filter rules: what decides how the rule's packets are protected ---- */
+
+static void add_addr(struct pol_hash *h, const struct cs_addr *a)
+{
+	pol_hash_number(h, a->family);
+	pol_hash_bytes(h, a->b, sizeof(a->b));
+}
+
+static void add_ranges(struct pol_hash *h, const struct cs_range *ranges, unsigned n)
+{
+	pol_hash_number(h, n);
+	for (unsigned i = 0; i < n; i++) {
+		add_addr(h, &ranges[i].lo);
+		add_addr(h, &ranges[i].hi);
+	}
+}
+
+static void add_service(struct pol_hash *h, const struct pol_service *s)
+{
+	pol_hash_number(h, s->proto);
+	for (int i = 0; i < 2; i++) {
+		pol_hash_number(h, s->src_port[i]);
+		pol_hash_number(h, s->dst_port[i]);
+		pol_hash_number(h, s->type[i]);
+		pol_hash_number(h, s->code[i]);
+	}
+	pol_hash_number(h, s->direction);
+	pol_hash_number(h, s->connect);
+	pol_hash_number(h, s->routing);
+	pol_hash_number(h, s->security_class);
+	pol_hash_number(h, s->fragments_only);
+}
+
+static void add_life(struct pol_hash *h, const struct pol_life *l)
+{
+	pol_hash_number(h, l->proposed);
+	pol_hash_number(h, l->accepted_min);
+	pol_hash_number(h, l->accepted_max);
+}
+
+static void add_offer(struct pol_hash *h, const struct pol_data_offer *o)
+{
+	pol_hash_number(h, o->encap);
+	pol_hash_number(h, o->auth_proto);
+	pol_hash_text(h, o->cipher ? o->cipher->keyword : "");
+	pol_hash_number(h, o->cipher ? o->cipher->key_bits : 0);
+	pol_hash_text(h, o->integ ? o->integ->keyword : "");
+	add_life(h, &o->life_seconds);
+	add_life(h, &o->life_kbytes);
+}
+
+static void add_vpn(struct pol_hash *h, const struct pol_dynvpn_action *v)
+{
+	pol_hash_number(h, v != NULL);
+	if (!v)
+		return;
+	pol_hash_number(h, v->initiation);
+	pol_hash_number(h, v->vpn_life);
+	pol_hash_number(h, v->initiate_pfs);
+	pol_hash_number(h, v->n_accept_pfs);
+	for (unsigned i = 0; i < v->n_accept_pfs; i++)
+		pol_hash_number(h, v->accept_pfs[i]);
+	pol_hash_number(h, v->passthrough_df);
+	pol_hash_number(h, v->df_set);
+	pol_hash_number(h, v->passthrough_dscp);
+	pol_hash_number(h, v->n_offers);
+	for (unsigned i = 0; i < v->n_offers; i++)
+		add_offer(h, &v->offers[i]);
+}
+
+static void add_start(struct pol_hash *h, const struct pol_start_action *s)
+{
+	pol_hash_number(h, s != NULL);
+	if (!s)
+		return;
+	add_addr(h, &s->local);
+	add_addr(h, &s->remote);
+	pol_hash_number(h, s->local_ip);
+	pol_hash_number(h, s->remote_ip);
+	pol_hash_number(h, s->local_port);
+	pol_hash_number(h, s->remote_port);
+	pol_hash_number(h, s->protocol);
+}
+
+int pol_filter_rule_content(const struct pol_filter_rule *r, uint8_t hash[static POL_HASH_LEN],
+			    struct cs_err *err)
+{
+	struct pol_hash h;
+	int rc = pol_hash_begin(&h, err);
+
+	if (rc < 0)
+		return rc;
+	add_ranges(&h, r->src, r->n_src);
+	add_ranges(&h, r->dst, r->n_dst);
+	pol_hash_number(&h, r->n_services);
+	for (unsigned i = 0; i < r->n_services; i++)
+		add_service(&h, &r->services[i]);
+	add_vpn(&h, r->vpn);
+	add_start(&h, r->start);
+	pol_hash_number(&h, r->on_demand);
+	pol_hash_end(&h, hash);
+	return 0;
+}
+
+/* ---- key exchange rules: what the two hosts agree on ---- */
+
+static void add_identity(struct pol_hash *h, const struct pol_identity *id)
+{
+	pol_hash_number(h, id->type);
+	add_addr(h, &id->addr.lo);
+	add_addr(h, &id->addr.hi);
+	pol_hash_text(h, id->text);
+	pol_hash_bytes(h, id->data.p, id->data.len);
+}
+
+static void add_ke_offer(struct pol_hash *h, const struct pol_ke_offer *o)
+{
+	pol_hash_text(h, o->cipher->keyword);
+	pol_hash_number(h, o->cipher->key_bits);
+	pol_hash_text(h, o->hash->keyword);
+	pol_hash_number(h, o->group->number);
+	pol_hash_number(h, o->auth);
+	add_life(h, &o->life_seconds);
+	add_life(h, &o->life_kbytes);
+}
+
+int pol_ke_rule_content(const struct pol_ke_rule *r, uint8_t hash[static POL_CONTENT_LEN],
+			struct cs_err *err)
+{
+	const struct pol_ke_action *a = r->action;
+	struct pol_hash h;
+	int rc = pol_hash_begin(&h, err);
+
+	if (rc < 0)
+		return rc;
+	add_identity(&h, &r->local.identity);
+	add_identity(&h, &r->remote.identity);
+	pol_hash_bytes(&h, r->shared_key.p, r->shared_key.len);
+	pol_hash_text(&h, a->name);
+	pol_hash_number(&h, a->initiate);
+	pol_hash_number(&h, a->respond);
+	pol_hash_number(&h, a->bypass_ip_validation);
+	pol_hash_number(&h, a->n_offers);
+	for (unsigned i = 0; i < a->n_offers; i++)
+		add_ke_offer(&h, &a->offers[i]);
+	pol_hash_end(&h, hash);
+	return 0;
+}
+
+const struct pol_ke_rule *pol_ke_rule_same(const struct pol_policy *policy, const char *name,
+					   const uint8_t content[static POL_CONTENT_LEN])
+{
+	uint8_t hash[POL_CONTENT_LEN];
+
+	for (unsigned i = 0; i < policy->n_ke_rules; i++) {
+		const struct pol_ke_rule *rule = &policy->ke_rules[i];
+
+		if (!strcmp(rule->name, name) && !pol_ke_rule_content(rule, hash, NULL) &&
+		    !memcmp(hash, content, sizeof(hash)))
+			return rule;
+	}
+	return NULL;
+}

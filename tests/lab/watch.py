@@ -1,0 +1,35 @@
+#!/usr/bin/env python3
+"""Runs a command, passes its output on, and ends it when it says nothing for too long.
+
+  watch.py SILENCE COMMAND [ARGUMENT ...]
+
+SILENCE is in seconds. The status is the command's, or 124 when it was ended for its silence.
+"""
+
+import os
+import select
+import signal
+import subprocess
+import sys
+
+
+def main():
+    silence = float(sys.argv[1])
+    child = subprocess.Popen(sys.argv[2:], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT, start_new_session=True)
+    signal.signal(signal.SIGTERM, lambda *_: os.killpg(child.pid, signal.SIGKILL))
+    while True:
+        if not select.select([child.stdout], [], [], silence)[0]:
+            os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+            sys.exit(124)
+        data = os.read(child.stdout.fileno(), 65536)
+        if not data:
+            break
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    sys.exit(child.wait() % 256)
+
+
+if __name__ == "__main__":
+    main()

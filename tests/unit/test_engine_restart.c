@@ -1,0 +1,449 @@
+/*
+ * The negotiation engine: SAs live on when their engine is gone and another one takes over what it
+ * kept, what its SA cache has and what the kernel has.
+ */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/unit/engine_pair.h"
+
+#define ROWS 8
+
+/* The SA cache, as the engine's views show it before it dies. */
+struct cache {
+	struct ike_p1_info p1[ROWS];
+	struct ike_cached_p2 p2[ROWS];
+	uint8_t ids[ROWS][256];
+	size_t n_p1, n_p2;
+};
+
+static int see_p1(void *arg, const struct ike_p1_info *info)
+{
+	struct cache *c = arg;
+
+	if (info->state == IKE_P1_DONE)
+		c->p1[c->n_p1++] = *info;
+	return 0;
+}
+
+static int see_p2(void *arg, const struct ike_p2_info *info)
+{
+	struct cache *c = arg;
+	struct ike_p2_info *row = &c->p2[c->n_p2].info;
+	uint8_t *ids = c->ids[c->n_p2];
+
+	if (info->state != IKE_P2_DONE)
+		return 0;
+	c->n_p2++;
+	*row = *info;
+	memcpy(ids, info->local_id.p, info->local_id.len);
+	memcpy(ids + info->local_id.len, info->remote_id.p, info->remote_id.len);
+	row->local_id.p = ids;
+	row->remote_id.p = ids + info->local_id.len;
+	return 0;
+}
+
+/* As kill -9: no word to anybody. The names in the cache are the policy's, which stays. */
+static void crash(struct side *s, struct cache *c)
+{
+	memset(c, 0, sizeof(*c));
+	ike_engine_each_p1(s->e, see_p1, c);
+	ike_engine_each_p2(s->e, see_p2, c);
+	ike_engine_free(s->e);
+	pair_engine(s);
+}
+
+static struct ike_restored restore(struct side *s, const struct cache *c)
+{
+	static struct ike_left_sa sas[PAIR_SAS];
+	static struct xf_policy policies[PAIR_POLICIES];
+	static struct ike_p1_kept kept[PAIR_KEPT];
+	const struct ike_p1_kept *list[PAIR_KEPT];
+	struct ike_leftovers left = {.kept = list,
+				     .p1 = c->p1,
+				     .p2 = c->p2,
+				     .sas = sas,
+				     .policies = policies,
+				     .n_kept = s->n_kept,
+				     .n_p1 = c->n_p1,
+				     .n_p2 = c->n_p2,
+				     .n_sas = s->n_sas,
+				     .n_policies = s->n_policies};
+	struct ike_restored done;
+	struct cs_err err;
+
+	for (unsigned i = 0; i < s->n_kept; i++) {
+		kept[i] = s->kept[i];
+		list[i] = &kept[i];
+	}
+	for (unsigned i = 0; i < s->n_sas; i++)
+		sas[i] = (struct ike_left_sa){s->sas[i].sa.id, s->sas[i].sa.reqid, {.packets = 5}};
+	memcpy(policies, s->policies, sizeof(policies));
+	ck_assert_msg(!ike_engine_restore(s->e, &left, s->pair->now, &done, &err), "%s", err.text);
+	return done;
+}
+
+static struct ike_restored restart(struct side *s)
+{
+	struct cache c;
+
+	crash(s, &c);
+	return restore(s, &c);
+}
+
+static int first_p2(void *arg, const struct ike_p2_info *info)
+{
+	*(struct ike_p2_info *)arg = *info;
+	return 1;
+}
+
+static int first_p1(void *arg, const struct ike_p1_info *info)
+{
+	*(struct ike_p1_info *)arg = *info;
+	return 1;
+}
+
+/* ---- all lives on ---- */
+
+START_TEST(test_lives_on)
+{
+	struct pair *p = pair_up(NULL);
+	struct side *s = &p->side[_i % 2];
+	struct ike_p2_info before, after;
+	struct ike_restored done;
+
+	ck_assert_int_eq(ike_engine_each_p2(s->e, first_p2, &before), 1);
+	done = restart(s);
+	ck_assert_uint_eq(done.p1, 1);
+	ck_assert_uint_eq(done.p2, 1);
+	ck_assert_uint_eq(done.removed + done.gone + done.intents, 0);
+	ck_assert_int_eq(ike_engine_each_p2(s->e, first_p2, &after), 1);
+	ck_assert_uint_eq(after.tunnel, before.tunnel);
+	ck_assert_uint_eq(after.reqid, before.reqid);
+	ck_assert_uint_eq(after.parent, before.parent);
+	ck_assert_int_eq(after.expires, before.expires);
+	ck_assert_uint_eq(after.spi_in, before.spi_in);
+	ck_assert_uint_eq(after.local_id.len, before.local_id.len);
+	ck_assert(pair_mirrored(p));
+	ck_assert_uint_eq(s->n_records[IKE_REC_P1_UP], 1);
+	ck_assert_uint_eq(s->n_records[IKE_REC_P2_UP], 1);
+	ck_assert_uint_eq(s->n_policies, 1);
+
+	/* The next tunnel needs no phase 1: three messages, whoever begins. */
+	ck_assert_int_eq(ike_engine_deactivate_p2(p->side[_i / 2].e, before.tunnel, p->now, NULL),
+			 0);
+	pair_run(p);
+	pair_expect_nothing(p);
+	pair_forget_history(p);
+	pair_acquire(p, (unsigned)_i / 2);
+	ck_assert(pair_mirrored(p));
+	ck_assert_uint_eq(p->n_history, 3);
+	ck_assert_uint_eq(pair_stats(p, !(_i % 2))->p1_up, 1);
+	pair_free(p);
+}
+END_TEST
+
+/* Both ends at once, twice, and with the tunnel taken down by its phase 1. */
+START_TEST(test_both_restart)
+{
+	struct pair *p = pair_up(NULL);
+
+	for (unsigned round = 0; round < 2; round++)
+		for (unsigned i = 0; i < 2; i++)
+			ck_assert_uint_eq(restart(&p->side[i]).p2, 1);
+	ck_assert(pair_mirrored(p));
+	ck_assert_int_eq(ike_engine_deactivate_p1(p->side[_i].e, 1, p->now, NULL), 0);
+	pair_run(p);
+	pair_expect_nothing(p);
+	for (unsigned i = 0; i < 2; i++)
+		ck_assert_uint_eq(p->side[i].n_kept, 0);
+	pair_free(p);
+}
+END_TEST
+
+/* Lifetimes go on from when the SAs came up, not from the restart. */
+START_TEST(test_lifetimes_go_on)
+{
+	struct pair *p = pair_up(NULL);
+	struct side *s = &p->side[0];
+	struct ike_p2_info p2;
+
+	ike_engine_each_p2(s->e, first_p2, &p2);
+	pair_wait(p, 3000000);
+	ck_assert_uint_eq(restart(s).p2, 1);
+	pair_wait(p, (uint64_t)(p2.expires - p->now.wall - 2) * 1000);
+	ck_assert(pair_mirrored(p));
+	pair_wait(p, 4000);
+	pair_expect_nothing(p);
+	pair_free(p);
+}
+END_TEST
+
+/* Life that ended meanwhile ends at once, and the peer hears of it. */
+START_TEST(test_expired_meanwhile)
+{
+	struct pair *p = pair_up(NULL);
+	struct side *s = &p->side[0];
+	struct cache c;
+
+	crash(s, &c);
+	p->now.wall += 100000;
+	p->now.mono += 1000;
+	ck_assert_uint_eq(restore(s, &c).p1, 1);
+	pair_wait(p, 1000);
+	ck_assert_uint_eq(pair_stats(p, 0)->p1_live, 0);
+	ck_assert_uint_eq(s->n_sas, 0);
+	ck_assert_uint_eq(pair_stats(p, 1)->p1_live, 0);
+	pair_free(p);
+}
+END_TEST
+
+/* Messages of before are no news. */
+START_TEST(test_replay)
+{
+	struct pair *p = pair_up(NULL);
+
+	restart(&p->side[_i]);
+	for (unsigned n = p->n_history; n-- > 0;)
+		pair_replay(p, n);
+	pair_run(p);
+	ck_assert(pair_mirrored(p));
+	ck_assert_uint_eq(pair_stats(p, (unsigned)_i)->p2_live, 1);
+	pair_wait(p, 300000);
+	ck_assert(pair_mirrored(p));
+	pair_free(p);
+}
+END_TEST
+
+/* INITIAL-CONTACT of a phase 1 that lives on is older than what came up under it. */
+START_TEST(test_peer_starts_afresh)
+{
+	struct pair *p = pair_up(NULL);
+	struct cache c;
+
+	restart(&p->side[0]);
+	crash(&p->side[1], &c); /* which has nothing left this time */
+	p->side[1].n_kept = 0;
+	c.n_p1 = c.n_p2 = 0;
+	restore(&p->side[1], &c);
+	pair_acquire(p, 1);
+	ck_assert(pair_mirrored(p));
+	ck_assert_uint_eq(pair_installed(&p->side[0]), 2);
+	ck_assert_uint_eq(pair_stats(p, 0)->p1_live, 1);
+	p->side[1].n_records[IKE_REC_P1_UP] = p->side[1].n_records[IKE_REC_P1_DOWN] = 0;
+	p->side[1].n_records[IKE_REC_P2_UP] = p->side[1].n_records[IKE_REC_P2_DOWN] = 0;
+	ck_assert_int_eq(ike_engine_deactivate_p1(p->side[0].e, 3, p->now, NULL), 0);
+	pair_run(p);
+	p->side[1].n_records[IKE_REC_P1_UP] = p->side[1].n_records[IKE_REC_P1_DOWN];
+	p->side[1].n_records[IKE_REC_P2_UP] = p->side[1].n_records[IKE_REC_P2_DOWN];
+	pair_free(p);
+}
+END_TEST
+
+/* ---- the policy has changed meanwhile ---- */
+
+START_TEST(test_rule_changed)
+{
+	static const struct pair_policy others[] = {
+		{.key = "another-secret"},
+		{.ke_offers = "AES_CBC KeyLength 256|SHA2_256|Group19"},
+		{.rule_name = "Other"},
+	};
+	struct pair *p = pair_up(NULL);
+	struct side *s = &p->side[0];
+	struct pol_policy *old = s->policy;
+	struct cache c;
+
+	s->policy = pair_make_policy(&others[_i], 0);
+	crash(s, &c);
+	restore(s, &c);
+	pair_run(p);
+	pol_unref(old);
+	ck_assert(pair_said(s, "does not live on"));
+	if (_i == 2) { /* phase 1 does, and tells the peer of phase 2 */
+		ck_assert_uint_eq(pair_stats(p, 0)->p1_live, 1);
+		pair_expect_nothing(p);
+	} else { /* the peer knows that phase 1 is gone */
+		ck_assert_uint_eq(pair_stats(p, 1)->p1_live, 0);
+		ck_assert_uint_eq(pair_stats(p, 0)->p2_live, 1);
+		ck_assert_int_eq(ike_engine_deactivate_p2(p->side[1].e, 2, p->now, NULL), 0);
+	}
+	pair_free(p);
+}
+END_TEST
+
+START_TEST(test_no_policy)
+{
+	struct pair *p = pair_up(NULL);
+	struct side *s = &p->side[0];
+	struct ike_settings set = {.marking = {XF_MARK_SHIFT_DEFAULT}};
+	struct ike_restored done;
+	struct ike_ops ops;
+	struct cache c;
+	struct cs_err err;
+
+	crash(s, &c);
+	ike_engine_free(s->e);
+	pair_ops(&ops);
+	ck_assert(!ike_engine_new(&set, &ops, s, &s->e, &err));
+	done = restore(s, &c);
+	ck_assert_uint_eq(done.p1 + done.p2, 0);
+	ck_assert_uint_eq(done.removed, 2);
+	ck_assert_uint_eq(s->n_sas, 0);
+	ck_assert_uint_eq(s->n_policies, 0);
+	pair_free(p);
+}
+END_TEST
+
+/* ---- what is not whole ---- */
+
+/* One of the two SAs, or the policy, is gone. */
+START_TEST(test_kernel_lost_some)
+{
+	struct pair *p = pair_up(NULL);
+	struct side *s = &p->side[0];
+	struct ike_restored done;
+	struct cache c;
+
+	crash(s, &c);
+	if (_i < 2) {
+		ck_assert_uint_eq(s->n_sas, 2);
+		s->sas[_i] = s->sas[1];
+		s->sas[_i].sa.cipher_key.p = s->sas[_i].keys[0];
+		s->sas[_i].sa.integ_key.p = s->sas[_i].keys[1];
+		s->n_sas = 1;
+	} else {
+		s->n_policies = 0;
+	}
+	done = restore(s, &c);
+	pair_run(p);
+	ck_assert_uint_eq(done.p1, 1);
+	ck_assert_uint_eq(done.p2, _i == 2);
+	ck_assert_uint_eq(done.removed, _i == 2 ? 0 : 1);
+	ck_assert_uint_eq(s->n_policies, _i == 2);
+	ck_assert_uint_eq(pair_installed(&p->side[1]), _i == 2 ? 2u : 0u);
+	pair_free(p);
+}
+END_TEST
+
+/* An intent without result: 0 both SAs there, 1 one of them, 2 none. */
+START_TEST(test_intent)
+{
+	struct pair *p = pair_up(NULL);
+	struct side *s = &p->side[1]; /* the responder */
+	struct ike_restored done;
+	struct cache c;
+
+	crash(s, &c);
+	c.p2[0].intent = 4711;
+	s->n_records[IKE_REC_P2_UP] = 0;
+	s->n_sas = 2 - (unsigned)_i;
+	done = restore(s, &c);
+	ck_assert_uint_eq(done.intents, 1);
+	ck_assert_uint_eq(done.p2, _i == 0);
+	ck_assert_uint_eq(s->n_records[IKE_REC_P2_UP], _i < 2);
+	ck_assert_uint_eq(s->n_records[IKE_REC_P2_FAILED], _i == 2);
+	ck_assert_uint_eq(s->n_records[IKE_REC_P2_DOWN], _i == 1);
+	if (_i)
+		ck_assert_uint_eq(s->n_sas, 0);
+	pair_free(p);
+}
+END_TEST
+
+/* Phase 1 that the store had not heard of gets its record; one that was not kept, its end. */
+START_TEST(test_records_of_phase1)
+{
+	struct pair *p = pair_up(NULL);
+	struct side *s = &p->side[0];
+	struct cache c;
+
+	crash(s, &c);
+	if (_i == 0) {
+		c.n_p1 = 0;
+		s->n_records[IKE_REC_P1_UP] = 0;
+	} else {
+		s->n_kept = 0;
+	}
+	ck_assert_uint_eq(restore(s, &c).p1, _i == 0);
+	ck_assert_uint_eq(s->n_records[IKE_REC_P1_UP], 1);
+	ck_assert_uint_eq(s->n_records[IKE_REC_P1_DOWN], (unsigned)_i);
+	/* The pair lives on without it. */
+	ck_assert(pair_mirrored(p));
+	pair_free(p);
+}
+END_TEST
+
+/* Whatever bytes were kept: an error or an SA, never a crash, and the numbers stay in order. */
+START_TEST(test_kept_is_damaged)
+{
+	struct pair *p = pair_up(NULL);
+	struct side *s = &p->side[0];
+	struct ike_p1_kept good;
+	struct ike_p1_info info;
+
+	ck_assert_uint_eq(s->n_kept, 1);
+	good = s->kept[0];
+	for (unsigned round = 0; round < 4000; round++) {
+		uint8_t *bytes = (uint8_t *)&s->kept[0];
+		struct cache c;
+
+		crash(s, &c);
+		s->n_kept = 1;
+		s->kept[0] = good;
+		for (unsigned n = 0; n <= round % 3; n++)
+			bytes[(unsigned)random() % sizeof(good)] = (uint8_t)random();
+		/* Booleans and enumerations are whatever the memory holds. */
+		memset(&s->kept[0].initiator, round & 1, sizeof(s->kept[0].initiator));
+		c.n_p1 = 0;
+		c.n_p2 = 0;
+		s->n_sas = 0;
+		s->n_policies = 0;
+		restore(s, &c);
+		pair_run(p);
+		if (ike_engine_each_p1(s->e, first_p1, &info))
+			ck_assert_uint_ne(info.tunnel, 0);
+		pair_forget_history(p);
+	}
+	s->n_records[IKE_REC_P1_UP] = s->n_records[IKE_REC_P1_DOWN] + pair_stats(p, 0)->p1_live;
+	s->n_records[IKE_REC_P2_UP] = s->n_records[IKE_REC_P2_DOWN];
+	pair_free(p);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+	Suite *s = suite_create("engine_restart");
+	TCase *t = tcase_create("restart");
+
+	tcase_set_timeout(t, 120);
+	tcase_add_loop_test(t, test_lives_on, 0, 4);
+	tcase_add_loop_test(t, test_both_restart, 0, 2);
+	tcase_add_test(t, test_lifetimes_go_on);
+	tcase_add_test(t, test_expired_meanwhile);
+	tcase_add_loop_test(t, test_replay, 0, 2);
+	tcase_add_test(t, test_peer_starts_afresh);
+	tcase_add_loop_test(t, test_rule_changed, 0, 3);
+	tcase_add_test(t, test_no_policy);
+	tcase_add_loop_test(t, test_kernel_lost_some, 0, 3);
+	tcase_add_loop_test(t, test_intent, 0, 3);
+	tcase_add_loop_test(t, test_records_of_phase1, 0, 2);
+	tcase_add_test(t, test_kept_is_damaged);
+	suite_add_tcase(s, t);
+	return s;
+}
+
+int main(void)
+{
+	SRunner *r;
+	int failed;
+
+	if (!pair_crypto())
+		return EXIT_FAILURE;
+	r = srunner_create(suite());
+	srunner_run_all(r, CK_NORMAL);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
