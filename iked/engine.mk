@@ -1,10 +1,12 @@
 # engine: the negotiation engine, compiled into libike.a (iked/wire.mk).
 IKE_ENGINE_SOURCES = \
 	iked/acquire.c \
+	iked/auth.c \
 	iked/backoff.c \
 	iked/commands.c \
 	iked/engine.c iked/engine.h iked/engine_private.h \
 	iked/engine_log.c \
+	iked/exchange.c iked/exchange.h \
 	iked/half_open.c \
 	iked/ident.c \
 	iked/informational.c \
