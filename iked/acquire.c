@@ -108,7 +108,7 @@ static int find_p1(struct ike_engine *e, const struct cs_addr *local, const stru
 	*p1 = ike_p1_for(e, local, remote, rule);
 	if (*p1)
 		return 0;
-	return ike_main_initiate(e, local, remote, rule, p1, err);
+	return ike_exchange_initiate(e, local, remote, rule, p1, err);
 }
 
 static int check_request(const struct pol_filter_rule *rule, const struct cs_selector *selector,

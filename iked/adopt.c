@@ -86,7 +86,7 @@ int ike_adopt_p1(struct ike_engine *e, const struct ike_p1_kept *k, struct cs_er
 	if (k->tunnel > e->last_tunnel)
 		e->last_tunnel = k->tunnel;
 	ike_p1_renumber(e, p1, k->tunnel);
-	ike_p1_end_main(p1);
+	ike_p1_end_exchange(p1);
 	p1->suite = suite;
 	fill_p1(e, p1, k);
 	p1->peer = ike_peer_get(e, &k->local.addr, &k->remote.addr, own, other);

@@ -238,7 +238,7 @@ static void receive_main(struct ike_engine *e, const struct arrival *a)
 	else if (sid->kind == IKE_SID_HALF)
 		ike_main_accept(e, IKE_OF(sid, struct ike_half, sid), a->h, a->data, a->len);
 	else
-		ike_main_receive(e, IKE_OF(sid, struct ike_p1, sid), a->h, a->data, a->len);
+		ike_exchange_receive(e, IKE_OF(sid, struct ike_p1, sid), a->h, a->data, a->len);
 }
 
 static void receive_quick(struct ike_engine *e, const struct arrival *a)

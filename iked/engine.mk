@@ -2,10 +2,12 @@
 IKE_ENGINE_SOURCES = \
 	iked/acquire.c \
 	iked/adopt.c \
+	iked/auth.c \
 	iked/backoff.c \
 	iked/commands.c \
 	iked/engine.c iked/engine.h iked/engine_private.h \
 	iked/engine_log.c \
+	iked/exchange.c iked/exchange.h \
 	iked/half_open.c \
 	iked/ident.c \
 	iked/informational.c \

@@ -5,8 +5,8 @@
  * belongs to a peer (struct ike_peer: two addresses and two identities); so does every phase 2 SA
  * pair (struct ike_p2), which therefore outlives the phase 1 that negotiated it.  Pairs with one
  * rule, selector and pair of endpoints are generations of one tunnel (struct ike_tunnel).  What
- * only a running exchange needs hangs off the SA (struct ike_main, struct ike_quick) in the secret
- * arena and goes when the exchange ends.
+ * only a running exchange needs hangs off the SA (struct ike_exchange, struct ike_quick) in the
+ * secret arena and goes when the exchange ends.
  *
  * Objects that are removed while a message is handled are unlinked at once and freed when the
  * engine is left, so a handler may keep its pointers until it returns.
@@ -88,9 +88,12 @@ struct ike_half {
 	uint8_t sa[];
 };
 
-/* Main Mode, named by what has been sent; BUSY: a job runs and no message is expected. */
-enum ike_main_state {
-	IKE_MM_NEW,
+/*
+ * A phase 1 exchange, named by mode and by what has been sent; BUSY: a job runs and no message is
+ * expected.
+ */
+enum ike_exchange_state {
+	IKE_EX_NEW,
 	IKE_MM_SENT_1,
 	IKE_MM_BUSY_3, /* initiator: key pair */
 	IKE_MM_SENT_3,
@@ -98,11 +101,11 @@ enum ike_main_state {
 	IKE_MM_SENT_5,
 	IKE_MM_BUSY_4, /* responder: key pair and shared secret */
 	IKE_MM_SENT_4,
-	IKE_MM_DONE,
+	IKE_EX_DONE,
 };
 
-/* What Main Mode needs while it runs; in the arena. */
-struct ike_main {
+/* What a phase 1 exchange needs while it runs; in the arena. */
+struct ike_exchange {
 	struct ike_dh *dh;
 	struct ike_pk *job;
 	struct ike_retransmit rt;
@@ -125,7 +128,7 @@ struct ike_p1 {
 	struct ike_list all, in_peer;
 	struct ike_list p2s;            /* waiting for it or negotiated under it */
 	struct ike_timer timer, linger; /* exchange, then lifetime; stored answer */
-	enum ike_main_state state;
+	enum ike_exchange_state state;
 	bool initiator, authenticated, dead;
 	uint32_t tunnel, generation, instance;
 	uint64_t up; /* serial number when established, 0: not yet */
@@ -135,7 +138,7 @@ struct ike_p1 {
 	struct ike_keys *keys;     /* in the arena */
 	uint8_t iv[IKE_BLOCK_MAX]; /* chain of phase 1; its last value starts the others */
 	struct ike_peer *peer;
-	struct ike_main *mm;
+	struct ike_exchange *ex;
 	struct ike_answer answer;
 	int64_t established, expires;
 	uint32_t life_seconds;
@@ -394,8 +397,6 @@ void ike_half_leave_p1(struct ike_engine *e, struct ike_p1 *p1);
 int ike_open(struct ike_engine *e, struct ike_p1 *p1, const struct isa_header *h,
 	     const uint8_t *data, enum isa_step step, uint8_t *iv, const struct ike_nonce *ni,
 	     const struct ike_nonce *nr, struct isa_message *m, struct cs_err *err);
-int ike_main_hash(const struct ike_p1 *p1, bool of_initiator, struct cs_bytes id_body,
-		  uint8_t hash[static IKE_HASH_MAX], struct cs_err *err);
 enum ike_seal { IKE_SEAL_PLAIN, IKE_SEAL_HASH1, IKE_SEAL_HASH2, IKE_SEAL_HASH3 };
 void ike_seal_begin(struct ike_engine *e, struct ike_p1 *p1, struct isa_builder *b,
 		    unsigned exchange, uint32_t mid, enum ike_seal kind);
@@ -403,6 +404,18 @@ void ike_seal_begin(struct ike_engine *e, struct ike_p1 *p1, struct isa_builder 
 size_t ike_seal_end(struct ike_engine *e, struct ike_p1 *p1, struct isa_builder *b, uint32_t mid,
 		    enum ike_seal kind, const struct ike_nonce *ni, const struct ike_nonce *nr,
 		    uint8_t *iv, struct cs_err *err);
+
+/* auth.c: by the authentication method of the suite */
+/* Into the exchange, from nonces and keys. */
+int ike_auth_skeyid(struct ike_p1 *p1, struct cs_err *err);
+/* HASH_I or HASH_R, of the side that sent this ID payload. */
+int ike_auth_hash(const struct ike_p1 *p1, bool of_initiator, struct cs_bytes id_body,
+		  uint8_t hash[static IKE_HASH_MAX], struct cs_err *err);
+/* One sentence with both identities; CS_EAUTH. */
+int ike_auth_wrong_identity(const struct ike_p1 *p1, const struct pol_peer_id *id, const char *why,
+			    struct cs_err *err);
+/* The peer has proved the key but is not whom we want: both are told, the exchange ends. */
+void ike_auth_refuse_identity(struct ike_engine *e, struct ike_p1 *p1, const char *why);
 
 /* ident.c */
 /* Our ID payload body for a rule; *body is malloc'ed. */
@@ -419,19 +432,21 @@ int ike_ident_get_selector(struct cs_bytes body, uint8_t family, struct cs_range
 			   uint8_t *proto, uint16_t *port, struct cs_err *err);
 struct cs_bytes ike_vendor_id(void);
 
-/* main_mode.c */
-int ike_main_initiate(struct ike_engine *e, const struct cs_addr *local,
-		      const struct cs_addr *remote, const struct pol_ke_rule *rule,
-		      struct ike_p1 **p1, struct cs_err *err);
-void ike_main_receive(struct ike_engine *e, struct ike_p1 *p1, const struct isa_header *h,
-		      const uint8_t *data, size_t len);
+/* exchange.c: phase 1 exchanges */
+int ike_exchange_initiate(struct ike_engine *e, const struct cs_addr *local,
+			  const struct cs_addr *remote, const struct pol_ke_rule *rule,
+			  struct ike_p1 **p1, struct cs_err *err);
+void ike_exchange_receive(struct ike_engine *e, struct ike_p1 *p1, const struct isa_header *h,
+			  const uint8_t *data, size_t len);
+void ike_exchange_job_done(struct ike_engine *e, struct ike_p1 *p1, struct ike_pk_job *job);
+void ike_exchange_timeout(struct ike_engine *e, struct ike_p1 *p1);
+/* An unauthenticated error about this exchange. */
+void ike_exchange_hint(struct ike_engine *e, struct ike_p1 *p1, unsigned type);
+
+/* main_mode_resp.c */
 /* Message 3 answers the record's message 2. */
 void ike_main_accept(struct ike_engine *e, struct ike_half *half, const struct isa_header *h,
 		     const uint8_t *data, size_t len);
-void ike_main_job_done(struct ike_engine *e, struct ike_p1 *p1, struct ike_pk_job *job);
-void ike_main_timeout(struct ike_engine *e, struct ike_p1 *p1);
-/* An unauthenticated error about this exchange. */
-void ike_main_hint(struct ike_engine *e, struct ike_p1 *p1, unsigned type);
 
 /* phase1.c: the life of a phase 1 SA */
 void ike_p1_record(struct ike_engine *e, const struct ike_p1 *p1, enum ike_record_kind kind,
@@ -443,7 +458,7 @@ void ike_p1_start_waiting(struct ike_engine *e, struct ike_p1 *p1);
 void ike_p1_fail(struct ike_engine *e, struct ike_p1 *p1, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 void ike_p1_down(struct ike_engine *e, struct ike_p1 *p1, bool tell, const char *reason);
-void ike_p1_end_main(struct ike_p1 *p1); /* frees the exchange's scratch */
+void ike_p1_end_exchange(struct ike_p1 *p1); /* frees the exchange's scratch */
 void ike_p1_count(struct ike_engine *e, struct ike_p1 *p1, size_t len); /* bytes protected */
 void ike_p1_timer(struct ike_engine *e, struct ike_timer *t);
 void ike_p1_linger(struct ike_engine *e, struct ike_timer *t);

@@ -37,7 +37,7 @@ void ike_info_clear(struct ike_engine *e, struct ike_p1 *p1, const struct isa_he
 	}
 	for (unsigned i = 0; (p = isa_find(&m, ISA_NOTIFY, i)); i++)
 		if (ike_notice_read(p, &n) && n.type && n.type < ERRORS_END)
-			ike_main_hint(e, p1, n.type);
+			ike_exchange_hint(e, p1, n.type);
 }
 
 /* ---- deletion ---- */
@@ -135,7 +135,7 @@ static bool about_identity(const struct ike_notice *n)
 
 static void refused_by_peer(struct ike_engine *e, struct ike_p1 *p1, const struct ike_notice *n)
 {
-	struct cs_bytes own = {p1->mm->id, p1->mm->id_len};
+	struct cs_bytes own = {p1->ex->id, p1->ex->id_len};
 	char id[IKE_ID_TEXT];
 
 	if (about_identity(n))

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "iked/exchange.h"
 #include "iked/main_mode.h"
 
 static int build_offer(struct ike_engine *e, struct ike_p1 *p1, size_t *len, struct cs_err *err)
@@ -13,20 +14,20 @@ static int build_offer(struct ike_engine *e, struct ike_p1 *p1, size_t *len, str
 	size_t at;
 	int rc;
 
-	ike_main_begin(e, p1, &b);
+	ike_exchange_begin(e, p1, &b);
 	isa_payload_begin(&b, ISA_SA);
 	at = b.w.len;
 	rc = ike_p1_offer(p1->rule->action, &b.w, err);
 	if (rc)
 		return rc;
-	p1->mm->sai_len = b.w.len - at;
-	p1->mm->sai = malloc(p1->mm->sai_len);
-	if (!p1->mm->sai)
+	p1->ex->sai_len = b.w.len - at;
+	p1->ex->sai = malloc(p1->ex->sai_len);
+	if (!p1->ex->sai)
 		return cs_fail(err, CS_ENOMEM, "no memory for the SA payload");
-	memcpy(p1->mm->sai, e->out + at, p1->mm->sai_len);
+	memcpy(p1->ex->sai, e->out + at, p1->ex->sai_len);
 	isa_payload_end(&b);
 	isa_put(&b, ISA_VENDOR, vid.p, vid.len);
-	return ike_main_end(&b, len, err);
+	return ike_exchange_end(&b, len, err);
 }
 
 static int may_initiate(const struct pol_ke_rule *rule, struct cs_err *err)
@@ -49,9 +50,9 @@ static int may_initiate(const struct pol_ke_rule *rule, struct cs_err *err)
 	return 0;
 }
 
-int ike_main_initiate(struct ike_engine *e, const struct cs_addr *local,
-		      const struct cs_addr *remote, const struct pol_ke_rule *rule,
-		      struct ike_p1 **p1_out, struct cs_err *err)
+int ike_exchange_initiate(struct ike_engine *e, const struct cs_addr *local,
+			  const struct cs_addr *remote, const struct pol_ke_rule *rule,
+			  struct ike_p1 **p1_out, struct cs_err *err)
 {
 	static const uint8_t no_cookie[ISA_COOKIE_LEN];
 	struct cs_endpoint from = {*local, e->set.port}, to = {*remote, e->set.port};
@@ -70,18 +71,19 @@ int ike_main_initiate(struct ike_engine *e, const struct cs_addr *local,
 		return cs_fail(err, CS_ELIMIT, "no room for another phase 1 SA");
 	p1->policy = pol_ref(e->policy);
 	p1->rule = rule;
-	rc = ike_ident_own(rule, &p1->mm->id, &p1->mm->id_len, err);
+	rc = ike_ident_own(rule, &p1->ex->id, &p1->ex->id_len, err);
 	if (!rc)
 		rc = build_offer(e, p1, &len, err);
 	if (!rc)
-		rc = ike_main_send(e, p1, IKE_MM_SENT_1, len, err);
+		rc = ike_exchange_send(e, p1, IKE_MM_SENT_1, len, err);
 	if (rc) {
 		ike_p1_unlink(e, p1);
 		return rc;
 	}
 	ike_p1_targets_add(e, p1);
 	e->stats.p1_initiated++;
-	ike_logf(e, ike_p1_ctx(p1), CSM_P1_START, ike_main_peer(p1, peer), "initiator", rule->name);
+	ike_logf(e, ike_p1_ctx(p1), CSM_P1_START, ike_exchange_peer(p1, peer), "initiator",
+		 rule->name);
 	*p1_out = p1;
 	return 0;
 }
@@ -93,15 +95,15 @@ void ike_main_receive2(struct ike_engine *e, struct ike_p1 *p1, const struct isa
 
 	if (ike_p1_accept(isa_find(m, ISA_SA, 0)->body, p1->rule->action, &p1->suite, &offer,
 			  &err)) {
-		ike_main_note(p1, err.text);
-		ike_rt_hurry(&p1->mm->rt);
+		ike_exchange_note(p1, err.text);
+		ike_rt_hurry(&p1->ex->rt);
 		return;
 	}
 	ike_p1_set_rcookie(e, p1, m->header.rcookie);
-	ike_rt_clear(&p1->mm->rt);
+	ike_rt_clear(&p1->ex->rt);
 	ike_timer_stop(&e->timers, &p1->timer);
 	p1->state = IKE_MM_BUSY_3;
-	p1->mm->cause[0] = 0;
+	p1->ex->cause[0] = 0;
 	if (ike_job_start(e, p1, NULL, p1->suite.group, (struct cs_bytes){NULL, 0}, &err))
 		ike_p1_fail(e, p1, "%s", err.text);
 }
@@ -111,8 +113,9 @@ void ike_main_send3(struct ike_engine *e, struct ike_p1 *p1)
 	struct cs_err err = {0};
 	size_t len;
 
-	ike_main_nonce(e, p1, &p1->mm->ni);
-	if (ike_main_build_ke(e, p1, &len, &err) || ike_main_send(e, p1, IKE_MM_SENT_3, len, &err))
+	ike_exchange_nonce(e, p1, &p1->ex->ni);
+	if (ike_main_build_ke(e, p1, &len, &err) ||
+	    ike_exchange_send(e, p1, IKE_MM_SENT_3, len, &err))
 		ike_p1_fail(e, p1, "%s", err.text);
 }
 
@@ -120,16 +123,16 @@ void ike_main_receive4(struct ike_engine *e, struct ike_p1 *p1, const struct isa
 {
 	struct cs_err err = {0};
 
-	if (ike_main_take_ke(p1, m, &p1->mm->nr, &err)) {
-		ike_main_note(p1, err.text);
+	if (ike_exchange_take_ke(p1, m, &p1->ex->nr, &err)) {
+		ike_exchange_note(p1, err.text);
 		return;
 	}
-	ike_rt_clear(&p1->mm->rt);
+	ike_rt_clear(&p1->ex->rt);
 	ike_timer_stop(&e->timers, &p1->timer);
 	p1->state = IKE_MM_BUSY_5;
-	p1->mm->cause[0] = 0;
+	p1->ex->cause[0] = 0;
 	if (ike_job_start(e, p1, NULL, p1->suite.group,
-			  (struct cs_bytes){p1->mm->peer_ke, p1->mm->peer_ke_len}, &err))
+			  (struct cs_bytes){p1->ex->peer_ke, p1->ex->peer_ke_len}, &err))
 		ike_p1_fail(e, p1, "%s", err.text);
 }
 
@@ -138,9 +141,9 @@ void ike_main_send5(struct ike_engine *e, struct ike_p1 *p1, const struct ike_pk
 	struct cs_err err = {0};
 	size_t len;
 
-	if (ike_main_derive(p1, job, &err) ||
+	if (ike_exchange_derive(p1, job, &err) ||
 	    ike_main_build_auth(e, p1, !ike_contact_known(e, p1), &len, &err) ||
-	    ike_main_send(e, p1, IKE_MM_SENT_5, len, &err))
+	    ike_exchange_send(e, p1, IKE_MM_SENT_5, len, &err))
 		ike_p1_fail(e, p1, "%s", err.text);
 }
 
@@ -151,10 +154,10 @@ void ike_main_receive6(struct ike_engine *e, struct ike_p1 *p1, const struct isa
 	struct cs_err err = {0};
 
 	if (ike_ident_check(p1->rule, body, &p1->sid.remote.addr, &id, &err)) {
-		ike_main_refuse_identity(e, p1, err.text);
+		ike_auth_refuse_identity(e, p1, err.text);
 	} else if (!pol_identity_matches(&p1->rule->remote.identity, &id)) {
-		ike_main_wrong_identity(p1, &id, "wrong identity", &err);
-		ike_main_refuse_identity(e, p1, err.text);
+		ike_auth_wrong_identity(p1, &id, "wrong identity", &err);
+		ike_auth_refuse_identity(e, p1, err.text);
 	} else if (ike_p1_up(e, p1, body, &err)) {
 		ike_p1_fail(e, p1, "%s", err.text);
 	} else {

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "iked/exchange.h"
 #include "iked/main_mode.h"
 
 /*
@@ -46,23 +47,23 @@ void ike_main_accept(struct ike_engine *e, struct ike_half *half, const struct i
 	p1->rule = half->rule;
 	p1->suite = half->suite;
 	p1->state = IKE_MM_BUSY_4;
-	p1->mm->request = ike_digest(e, data, len);
-	p1->mm->sai = malloc(half->sa_len);
-	if (p1->mm->sai) {
-		memcpy(p1->mm->sai, half->sa, half->sa_len);
-		p1->mm->sai_len = half->sa_len;
+	p1->ex->request = ike_digest(e, data, len);
+	p1->ex->sai = malloc(half->sa_len);
+	if (p1->ex->sai) {
+		memcpy(p1->ex->sai, half->sa, half->sa_len);
+		p1->ex->sai_len = half->sa_len;
 	}
 	ike_half_free(e, half);
 	ike_half_enter_p1(e, p1);
 	ike_timer_set(&e->timers, &p1->timer, e->now.mono + ike_rt_total(e));
 	e->stats.p1_responded++;
 	if (ike_take_token(e, &e->cookie_bucket))
-		ike_logf(e, ike_p1_ctx(p1), CSM_P1_START, ike_main_peer(p1, peer), "responder",
+		ike_logf(e, ike_p1_ctx(p1), CSM_P1_START, ike_exchange_peer(p1, peer), "responder",
 			 p1->rule->name);
-	if (!p1->mm->sai)
+	if (!p1->ex->sai)
 		cs_fail(&err, CS_ENOMEM, "no memory for the SA payload");
-	else if (!ike_main_take_ke(p1, &m, &p1->mm->ni, &err) &&
-		 !ike_ident_own(p1->rule, &p1->mm->id, &p1->mm->id_len, &err) &&
+	else if (!ike_exchange_take_ke(p1, &m, &p1->ex->ni, &err) &&
+		 !ike_ident_own(p1->rule, &p1->ex->id, &p1->ex->id_len, &err) &&
 		 !ike_job_start(e, p1, NULL, p1->suite.group, (struct cs_bytes){NULL, 0}, &err))
 		return;
 	ike_p1_fail(e, p1, "%s", err.text);
@@ -73,7 +74,7 @@ void ike_main_compute_secret(struct ike_engine *e, struct ike_p1 *p1)
 	struct cs_err err = {0};
 
 	if (ike_job_start(e, p1, NULL, p1->suite.group,
-			  (struct cs_bytes){p1->mm->peer_ke, p1->mm->peer_ke_len}, &err))
+			  (struct cs_bytes){p1->ex->peer_ke, p1->ex->peer_ke_len}, &err))
 		ike_p1_fail(e, p1, "%s", err.text);
 }
 
@@ -82,9 +83,9 @@ void ike_main_send4(struct ike_engine *e, struct ike_p1 *p1, const struct ike_pk
 	struct cs_err err = {0};
 	size_t len;
 
-	ike_main_nonce(e, p1, &p1->mm->nr);
-	if (ike_main_derive(p1, job, &err) || ike_main_build_ke(e, p1, &len, &err) ||
-	    ike_main_answer(e, p1, len, &err)) {
+	ike_exchange_nonce(e, p1, &p1->ex->nr);
+	if (ike_exchange_derive(p1, job, &err) || ike_main_build_ke(e, p1, &len, &err) ||
+	    ike_exchange_answer(e, p1, len, &err)) {
 		ike_p1_fail(e, p1, "%s", err.text);
 		return;
 	}
@@ -123,7 +124,7 @@ static int final_rule(struct ike_engine *e, struct ike_p1 *p1, const struct pol_
 	int rc;
 
 	if (!rule)
-		return ike_main_wrong_identity(p1, id, "no KeyExchangeRule is for this identity",
+		return ike_auth_wrong_identity(p1, id, "no KeyExchangeRule is for this identity",
 					       err);
 	if (rule == p1->rule)
 		return 0;
@@ -141,9 +142,9 @@ static int final_rule(struct ike_engine *e, struct ike_p1 *p1, const struct pol_
 	rc = ike_ident_own(rule, &own, &own_len, err);
 	if (rc)
 		return rc;
-	free(p1->mm->id);
-	p1->mm->id = own;
-	p1->mm->id_len = own_len;
+	free(p1->ex->id);
+	p1->ex->id = own;
+	p1->ex->id_len = own_len;
 	ike_logf(e, ike_p1_ctx(p1), CSM_RULE_CHANGED, rule->name, p1->rule->name);
 	p1->rule = rule;
 	return 0;
@@ -175,11 +176,11 @@ void ike_main_receive5(struct ike_engine *e, struct ike_p1 *p1, const struct isa
 			rc = ike_ident_check(p1->rule, body, &p1->sid.remote.addr, &id, &err);
 	}
 	if (rc) {
-		ike_main_refuse_identity(e, p1, err.text);
+		ike_auth_refuse_identity(e, p1, err.text);
 		return;
 	}
-	if (ike_main_build_auth(e, p1, false, &len, &err) || ike_main_answer(e, p1, len, &err) ||
-	    ike_p1_up(e, p1, body, &err)) {
+	if (ike_main_build_auth(e, p1, false, &len, &err) ||
+	    ike_exchange_answer(e, p1, len, &err) || ike_p1_up(e, p1, body, &err)) {
 		ike_p1_fail(e, p1, "%s", err.text);
 		return;
 	}

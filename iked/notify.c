@@ -12,7 +12,7 @@
 
 static bool keyed(const struct ike_p1 *p1)
 {
-	return p1->state == IKE_MM_SENT_5 || p1->state == IKE_MM_SENT_4 || p1->state == IKE_MM_DONE;
+	return p1->state == IKE_MM_SENT_5 || p1->state == IKE_MM_SENT_4 || p1->state == IKE_EX_DONE;
 }
 
 static void begin(struct ike_engine *e, struct ike_p1 *p1, struct isa_builder *b, uint32_t *mid)

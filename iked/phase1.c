@@ -13,18 +13,18 @@ static const char *rule_name(const struct ike_p1 *p1)
 	return p1->rule ? p1->rule->name : "";
 }
 
-void ike_p1_end_main(struct ike_p1 *p1)
+void ike_p1_end_exchange(struct ike_p1 *p1)
 {
-	struct ike_main *mm = p1->mm;
+	struct ike_exchange *ex = p1->ex;
 
-	if (!mm)
+	if (!ex)
 		return;
-	p1->mm = NULL;
-	ike_job_orphan(mm->job, mm->dh);
-	ike_rt_clear(&mm->rt);
-	free(mm->sai);
-	free(mm->id);
-	ike_arena_put(mm, sizeof(*mm));
+	p1->ex = NULL;
+	ike_job_orphan(ex->job, ex->dh);
+	ike_rt_clear(&ex->rt);
+	free(ex->sai);
+	free(ex->id);
+	ike_arena_put(ex, sizeof(*ex));
 }
 
 /* ---- up ---- */
@@ -59,7 +59,7 @@ static void log_up(struct ike_engine *e, struct ike_p1 *p1)
 int ike_p1_up(struct ike_engine *e, struct ike_p1 *p1, struct cs_bytes remote_id,
 	      struct cs_err *err)
 {
-	struct cs_bytes own = {p1->mm->id, p1->mm->id_len};
+	struct cs_bytes own = {p1->ex->id, p1->ex->id_len};
 	uint64_t life = p1->suite.life_seconds ? p1->suite.life_seconds : IKE_DEFAULT_LIFE;
 	struct ike_peer *peer;
 	int rc = pol_ke_rule_content(p1->rule, p1->content, err);
@@ -72,7 +72,7 @@ int ike_p1_up(struct ike_engine *e, struct ike_p1 *p1, struct cs_bytes remote_id
 	p1->peer = peer;
 	ike_list_add_head(&peer->p1s, &p1->in_peer);
 	p1->authenticated = true;
-	p1->state = IKE_MM_DONE;
+	p1->state = IKE_EX_DONE;
 	p1->up = ike_serial(e);
 	p1->life_seconds = life > UINT32_MAX / 1000 ? UINT32_MAX / 1000 : (uint32_t)life;
 	p1->life_kbytes = p1->suite.life_kbytes;
@@ -80,7 +80,7 @@ int ike_p1_up(struct ike_engine *e, struct ike_p1 *p1, struct cs_bytes remote_id
 	p1->expires = e->now.wall + p1->life_seconds;
 	ike_half_leave_p1(e, p1);
 	ike_table_remove(&e->targets, &p1->by_target);
-	ike_p1_end_main(p1);
+	ike_p1_end_exchange(p1);
 	ike_timer_set(&e->timers, &p1->timer, e->now.mono + (uint64_t)p1->life_seconds * 1000);
 	ike_timer_set(&e->timers, &p1->linger, e->now.mono + IKE_REPEAT_MS);
 	e->stats.p1_up++;
@@ -130,7 +130,7 @@ static void end_exchanges(struct ike_engine *e, struct ike_p1 *p1, const char *r
 static void log_failure(struct ike_engine *e, const struct ike_p1 *p1, const char *peer,
 			const char *reason)
 {
-	bool told = p1->mm && p1->mm->told;
+	bool told = p1->ex && p1->ex->told;
 
 	if (!told && (p1->initiator || ike_take_token(e, &e->cookie_bucket)))
 		ike_logf(e, ike_p1_ctx(p1), CSM_P1_FAILED, p1->tunnel, peer, rule_name(p1), reason);
@@ -205,7 +205,7 @@ void ike_p1_timer(struct ike_engine *e, struct ike_timer *t)
 		ike_p1_down(e, p1, true,
 			    size_used_up(p1) ? "its life size is used up" : "its lifetime is over");
 	else
-		ike_main_timeout(e, p1);
+		ike_exchange_timeout(e, p1);
 }
 
 void ike_p1_linger(struct ike_engine *e, struct ike_timer *t)

@@ -14,20 +14,6 @@ static struct cs_bytes nonce_bytes(const struct ike_nonce *n)
 	return n ? (struct cs_bytes){n->data, n->len} : (struct cs_bytes){NULL, 0};
 }
 
-/* HASH_I or HASH_R, of the side that sent this ID payload. */
-int ike_main_hash(const struct ike_p1 *p1, bool of_initiator, struct cs_bytes id_body,
-		  uint8_t hash[static IKE_HASH_MAX], struct cs_err *err)
-{
-	const struct ike_main *mm = p1->mm;
-	struct cs_bytes own = ike_dh_public(mm->dh), peer = {mm->peer_ke, mm->peer_ke_len};
-	bool ours = of_initiator == p1->initiator;
-
-	return ike_hash_auth(p1->suite.hash, mm->skeyid, ours ? own : peer, ours ? peer : own,
-			     of_initiator ? p1->sid.icookie : p1->sid.rcookie,
-			     of_initiator ? p1->sid.rcookie : p1->sid.icookie,
-			     (struct cs_bytes){mm->sai, mm->sai_len}, id_body, hash, err);
-}
-
 /* What the HASH payload of this message must be. rest: what follows that payload in the chain. */
 static int expected_hash(const struct ike_p1 *p1, const struct isa_message *m, enum isa_step step,
 			 const struct ike_nonce *ni, const struct ike_nonce *nr,
@@ -40,9 +26,9 @@ static int expected_hash(const struct ike_p1 *p1, const struct isa_message *m, e
 
 	switch (step) {
 	case ISA_STEP_MAIN_5_PSK:
-		return ike_main_hash(p1, true, isa_find(m, ISA_ID, 0)->body, hash, err);
+		return ike_auth_hash(p1, true, isa_find(m, ISA_ID, 0)->body, hash, err);
 	case ISA_STEP_MAIN_6_PSK:
-		return ike_main_hash(p1, false, isa_find(m, ISA_ID, 0)->body, hash, err);
+		return ike_auth_hash(p1, false, isa_find(m, ISA_ID, 0)->body, hash, err);
 	case ISA_STEP_QUICK_1:
 	case ISA_STEP_INFO_ENCRYPTED:
 		return ike_hash_quick(h, p1->keys->a, mid, false, none, rest, hash, err);

@@ -131,9 +131,9 @@ struct ike_p1 *ike_p1_new(struct ike_engine *e, bool initiator, const struct cs_
 	p1 = calloc(1, sizeof(*p1));
 	if (!p1)
 		return NULL;
-	p1->mm = ike_arena_get(sizeof(*p1->mm));
+	p1->ex = ike_arena_get(sizeof(*p1->ex));
 	p1->keys = ike_arena_get(sizeof(*p1->keys));
-	if (!p1->mm || !p1->keys || ike_timer_make(&e->timers, &p1->timer, ike_p1_timer))
+	if (!p1->ex || !p1->keys || ike_timer_make(&e->timers, &p1->timer, ike_p1_timer))
 		goto fail;
 	if (ike_timer_make(&e->timers, &p1->linger, ike_p1_linger)) {
 		ike_timer_unmake(&e->timers, &p1->timer);
@@ -159,7 +159,7 @@ struct ike_p1 *ike_p1_new(struct ike_engine *e, bool initiator, const struct cs_
 	e->stats.p1_live++;
 	return p1;
 fail:
-	ike_arena_put(p1->mm, sizeof(*p1->mm));
+	ike_arena_put(p1->ex, sizeof(*p1->ex));
 	ike_arena_put(p1->keys, sizeof(*p1->keys));
 	free(p1);
 	return NULL;
@@ -208,7 +208,7 @@ void ike_p1_unlink(struct ike_engine *e, struct ike_p1 *p1)
 
 static void p1_free(struct ike_p1 *p1)
 {
-	ike_p1_end_main(p1);
+	ike_p1_end_exchange(p1);
 	ike_answer_clear(&p1->answer);
 	ike_arena_put(p1->keys, sizeof(*p1->keys));
 	pol_unref(p1->policy);

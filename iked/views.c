@@ -7,11 +7,11 @@
 #include "iked/engine_private.h"
 
 static const enum ike_p1_state p1_states[] = {
-	[IKE_MM_NEW] = IKE_P1_INIT,     [IKE_MM_SENT_1] = IKE_P1_WAIT_SA,
+	[IKE_EX_NEW] = IKE_P1_INIT,     [IKE_MM_SENT_1] = IKE_P1_WAIT_SA,
 	[IKE_MM_BUSY_3] = IKE_P1_IN_KE, [IKE_MM_SENT_3] = IKE_P1_WAIT_KE,
 	[IKE_MM_BUSY_5] = IKE_P1_IN_KE, [IKE_MM_SENT_5] = IKE_P1_WAIT_KE,
 	[IKE_MM_BUSY_4] = IKE_P1_IN_KE, [IKE_MM_SENT_4] = IKE_P1_WAIT_KE,
-	[IKE_MM_DONE] = IKE_P1_DONE,
+	[IKE_EX_DONE] = IKE_P1_DONE,
 };
 
 static const enum ike_p2_state p2_states[] = {
@@ -49,8 +49,8 @@ void ike_p1_view(const struct ike_p1 *p1, struct ike_p1_info *info)
 	if (peer) {
 		own = (struct cs_bytes){peer->ids, peer->local_id_len};
 		other = (struct cs_bytes){peer->ids + peer->local_id_len, peer->remote_id_len};
-	} else if (p1->mm) {
-		own = (struct cs_bytes){p1->mm->id, p1->mm->id_len};
+	} else if (p1->ex) {
+		own = (struct cs_bytes){p1->ex->id, p1->ex->id_len};
 	}
 	view_id(own, &info->local_id_type, info->local_id, sizeof(info->local_id));
 	view_id(other, &info->remote_id_type, info->remote_id, sizeof(info->remote_id));

@@ -55,7 +55,7 @@ static void rehash_main(struct ike_p1 *p1, uint8_t *out, size_t len)
 	id = isa_find(&m, ISA_ID, 0);
 	hash = isa_find(&m, ISA_HASH, 0);
 	if (id && hash && hash->body.len == p1->suite.hash->len &&
-	    ike_main_hash(p1, p1->initiator, id->body, value, NULL) == 0)
+	    ike_auth_hash(p1, p1->initiator, id->body, value, NULL) == 0)
 		memcpy(out + (hash->body.p - out), value, p1->suite.hash->len);
 }
 
@@ -74,7 +74,7 @@ static void seal_variant(struct ike_engine *e, struct ike_p1 *p1, struct isa_bui
 	if (len || kind == IKE_SEAL_PLAIN || sim_chance(&rng, 500))
 		fuzz_mutate_chain(&rng, first, e->out + start, &len, IKE_DATAGRAM_MAX - 64 - start);
 	b.w.len = start + len;
-	if (kind == IKE_SEAL_PLAIN && p1->mm && sim_chance(&rng, 800))
+	if (kind == IKE_SEAL_PLAIN && p1->ex && sim_chance(&rng, 800))
 		rehash_main(p1, e->out, b.w.len);
 	v->len = __real_ike_seal_end(e, p1, &b, mid, kind, ni, nr, iv_copy, NULL);
 	if (!v->len)
