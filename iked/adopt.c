@@ -49,7 +49,7 @@ static void fill_p1(struct ike_engine *e, struct ike_p1 *p1, const struct ike_p1
 	p1->policy = pol_ref(e->policy);
 	p1->rule = pol_ke_rule_same(e->policy, k->rule, k->content);
 	p1->authenticated = true;
-	p1->state = IKE_MM_DONE;
+	p1->state = IKE_EX_DONE;
 	p1->generation = k->generation;
 	p1->instance = k->instance;
 	if (k->instance > e->last_instance)

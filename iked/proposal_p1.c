@@ -214,7 +214,12 @@ int ike_p1_choose(struct cs_bytes sa_body, const struct pol_ke_action *action,
 	return cs_fail(err, CS_EPOLICY, "no phase 1 offer of the peer is accepted");
 }
 
-int ike_p1_accept(struct cs_bytes sa_body, const struct pol_ke_action *action,
+static bool made(unsigned i, int only)
+{
+	return only < 0 || i == (unsigned)only;
+}
+
+int ike_p1_accept(struct cs_bytes sa_body, const struct pol_ke_action *action, int only,
 		  struct ike_p1_suite *suite, unsigned *offer, struct cs_err *err)
 {
 	const struct ike_sa_proposal *p;
@@ -242,7 +247,7 @@ int ike_p1_accept(struct cs_bytes sa_body, const struct pol_ke_action *action,
 	for (unsigned i = 0; i < action->n_offers; i++) {
 		const struct pol_ke_offer *o = &action->offers[i];
 
-		if (!usable(o) || !same_algorithms(o, &t) ||
+		if (!made(i, only) || !usable(o) || !same_algorithms(o, &t) ||
 		    !ike_sa_life_answered(&o->life_seconds, t.scan.seconds) ||
 		    !ike_sa_life_answered(&o->life_kbytes, t.scan.kbytes))
 			continue;
@@ -283,7 +288,20 @@ static int built(const struct cs_writer *w, struct cs_err *err)
 	return 0;
 }
 
-int ike_p1_offer(const struct pol_ke_action *action, struct cs_writer *w, struct cs_err *err)
+int ike_p1_offer_of(const struct pol_ke_action *action, const struct ike_p1_suite *s)
+{
+	for (unsigned i = 0; i < action->n_offers; i++) {
+		const struct pol_ke_offer *o = &action->offers[i];
+
+		if (usable(o) && o->cipher == s->cipher && o->hash == s->hash &&
+		    o->group == s->group && (uint16_t)o->auth == s->auth)
+			return (int)i;
+	}
+	return -1;
+}
+
+int ike_p1_offer(const struct pol_ke_action *action, int only, struct cs_writer *w,
+		 struct cs_err *err)
 {
 	struct ike_sa_builder b;
 	uint8_t number = 0;
@@ -301,7 +319,7 @@ int ike_p1_offer(const struct pol_ke_action *action, struct cs_writer *w, struct
 					 0,
 					 0};
 
-		if (usable(o))
+		if (made(i, only) && usable(o))
 			put_transform(&b, ++number, &s);
 	}
 	ike_sa_proposal_end(&b);

@@ -107,11 +107,11 @@ static void check_answer(struct cs_bytes body)
 	struct ike_p2_suite p2;
 	struct cs_err err = {0};
 	unsigned offer;
-	int rc = ike_p1_accept(body, &wire_ke_action, &p1, &offer, &err);
+	int rc = ike_p1_accept(body, &wire_ke_action, -1, &p1, &offer, &err);
 
 	HOLDS(rc < 0 ? err.text[0] != 0 : offer < 3 && p1.cipher == ke_offers[offer].cipher);
 	err.text[0] = '\0';
-	rc = ike_p2_accept(body, &wire_vpn_action, 14, true, &p2, &offer, &err);
+	rc = ike_p2_accept(body, &wire_vpn_action, 14, true, -1, &p2, &offer, &err);
 	HOLDS(rc < 0 ? err.text[0] != 0 : offer < 4 && p2.cipher == data_offers[offer].cipher);
 }
 

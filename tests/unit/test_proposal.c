@@ -378,7 +378,7 @@ START_TEST(test_p1_signature_offers)
 	unsigned offer;
 
 	offers[0].auth = POL_AUTH_RSA;
-	ck_assert_int_eq(ike_p1_offer(&action, &w, &err), CS_EPOLICY);
+	ck_assert_int_eq(ike_p1_offer(&action, -1, &w, &err), CS_EPOLICY);
 	ck_assert_ptr_nonnull(strstr(err.text, "Gold"));
 	ck_assert_int_eq(
 		ike_p1_choose(one(1, NULL, 1, "80010007 800e0100 80020004 8004000e 80030003"),
@@ -430,7 +430,7 @@ START_TEST(test_p1_round)
 		struct cs_err err = {0};
 		unsigned offer;
 
-		ck_assert_int_eq(ike_p1_offer(&action, &w, &err), 0);
+		ck_assert_int_eq(ike_p1_offer(&action, -1, &w, &err), 0);
 		ck_assert_int_eq(ike_p1_choose((struct cs_bytes){sent, w.len}, &peer, &theirs,
 					       &offer, NULL, &err),
 				 0);
@@ -438,7 +438,7 @@ START_TEST(test_p1_round)
 		ck_assert_uint_eq(theirs.life_seconds, offers[i].life_seconds.proposed);
 		ck_assert_uint_eq(theirs.life_kbytes, offers[i].life_kbytes.proposed);
 		ck_assert_int_eq(ike_p1_answer(&theirs, &a, &err), 0);
-		ck_assert_int_eq(ike_p1_accept((struct cs_bytes){answer, a.len}, &action, &ours,
+		ck_assert_int_eq(ike_p1_accept((struct cs_bytes){answer, a.len}, &action, -1, &ours,
 					       &offer, &err),
 				 0);
 		ck_assert_uint_eq(offer, i);
@@ -477,27 +477,27 @@ START_TEST(test_p1_accept)
 
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		struct cs_err err = {0};
-		int rc = ike_p1_accept(one(1, NULL, 1, cases[i].attributes), &action, &suite,
+		int rc = ike_p1_accept(one(1, NULL, 1, cases[i].attributes), &action, -1, &suite,
 				       &offer, &err);
 
 		ck_assert_msg(rc == cases[i].rc, "%s: %d %s", cases[i].attributes, rc, err.text);
 		if (rc == 0)
 			ck_assert_uint_eq(suite.life_seconds, cases[i].seconds);
 	}
-	ck_assert_int_eq(ike_p1_accept(one(3, NULL, 1, P1_GOOD), &action, &suite, &offer, NULL),
+	ck_assert_int_eq(ike_p1_accept(one(3, NULL, 1, P1_GOOD), &action, -1, &suite, &offer, NULL),
 			 CS_EPARSE);
 	/* Two transforms, and two proposals. */
 	ike_sa_begin(&b, &w);
 	put_proposal(&b, 1, 1, NULL, two, 2);
 	ck_assert_int_eq(
-		ike_p1_accept((struct cs_bytes){buffer, w.len}, &action, &suite, &offer, NULL),
+		ike_p1_accept((struct cs_bytes){buffer, w.len}, &action, -1, &suite, &offer, NULL),
 		CS_EPARSE);
 	w = cs_writer_of(buffer, sizeof(buffer));
 	ike_sa_begin(&b, &w);
 	put_proposal(&b, 1, 1, NULL, two, 1);
 	put_proposal(&b, 2, 1, NULL, two, 1);
 	ck_assert_int_eq(
-		ike_p1_accept((struct cs_bytes){buffer, w.len}, &action, &suite, &offer, NULL),
+		ike_p1_accept((struct cs_bytes){buffer, w.len}, &action, -1, &suite, &offer, NULL),
 		CS_EPARSE);
 }
 END_TEST
@@ -627,8 +627,8 @@ START_TEST(test_p2_transport)
 	ck_assert_int_eq(ike_p2_choose(body, &action, false, &suite, &offer, &why, NULL),
 			 CS_EPOLICY);
 	ck_assert_ptr_nonnull(strstr(why.text, "transport mode needs"));
-	ck_assert_int_eq(ike_p2_accept(body, &action, 0, true, &suite, &offer, NULL), 0);
-	ck_assert_int_eq(ike_p2_accept(body, &action, 0, false, &suite, &offer, NULL), CS_EPOLICY);
+	ck_assert_int_eq(ike_p2_accept(body, &action, 0, true, -1, &suite, &offer, NULL), 0);
+	ck_assert_int_eq(ike_p2_accept(body, &action, 0, false, -1, &suite, &offer, NULL), CS_EPOLICY);
 	ck_assert_int_eq(ike_p2_offer(&action, 0, false, -1, 0x1000, &w, NULL), CS_EPOLICY);
 	action.n_offers = 2;
 	w = cs_writer_of(buffer, sizeof(buffer));
@@ -714,14 +714,14 @@ START_TEST(test_p2_round)
 			}
 			ck_assert_int_eq(ike_p2_answer(&theirs, 0x10203040, &a, &err), 0);
 			body = (struct cs_bytes){answer, a.len};
-			ck_assert_msg(ike_p2_accept(body, &action, 20, true, &ours, &offer, &err) ==
+			ck_assert_msg(ike_p2_accept(body, &action, 20, true, -1, &ours, &offer, &err) ==
 					      0,
 				      "%s", err.text);
 			ck_assert_uint_eq(offer, i);
 			ck_assert_uint_eq(ours.spi, 0x10203040);
 			ck_assert_uint_eq(ours.life_kbytes, offers[i].life_kbytes.proposed);
 			/* The group is the one that we sent, nothing else. */
-			ck_assert_int_eq(ike_p2_accept(body, &action, 0, true, &ours, &offer, NULL),
+			ck_assert_int_eq(ike_p2_accept(body, &action, 0, true, -1, &ours, &offer, NULL),
 					 CS_EPOLICY);
 		}
 	}
@@ -753,7 +753,7 @@ START_TEST(test_no_room)
 	for (size_t cap = 0; cap < 52; cap++) {
 		struct cs_writer w = cs_writer_of(buffer, cap);
 
-		ck_assert_int_eq(ike_p1_offer(&action, &w, NULL), CS_ELIMIT);
+		ck_assert_int_eq(ike_p1_offer(&action, -1, &w, NULL), CS_ELIMIT);
 	}
 }
 END_TEST
