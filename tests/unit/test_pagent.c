@@ -277,7 +277,7 @@ START_TEST(test_filters)
 	ck_assert_msg(ask("filters", &entries, &done, &err) == 0, "%s", err.text);
 	ck_assert_uint_eq(json_array_size(entries), sizeof(wanted) / sizeof(wanted[0]));
 	for (size_t i = 0; i < json_array_size(entries); i++) {
-		ck_assert_uint_eq(json_object_size(json_array_get(entries, i)), 54);
+		ck_assert_uint_eq(json_object_size(json_array_get(entries, i)), 55);
 		ck_assert_str_eq(text_of(entries, i, "FilterName"), wanted[i].name);
 		ck_assert_str_eq(text_of(entries, i, "Direction"), wanted[i].direction);
 		ck_assert_str_eq(text_of(entries, i, "SourceAddress"), wanted[i].source);
