@@ -47,7 +47,7 @@ static void write_text(const char *path, const char *text)
 }
 
 /* A rule for mail, one for the rest of a network, and one for IPv6. */
-static void write_policy(const char *action)
+static void write_policy_as(const char *leaf, const char *action)
 {
 	char text[2048];
 
@@ -64,7 +64,12 @@ static void write_policy(const char *action)
 		 "IpGenericFilterAction permit\n{\n  IpFilterAction Permit\n}\n"
 		 "IpGenericFilterAction deny\n{\n  IpFilterAction Deny\n}\n",
 		 action);
-	write_text(in_dir("policy"), text);
+	write_text(in_dir(leaf), text);
+}
+
+static void write_policy(const char *action)
+{
+	write_policy_as("policy", action);
 }
 
 /* ---- the program ---- */
@@ -335,6 +340,69 @@ START_TEST(test_refresh)
 }
 END_TEST
 
+static void link_to(const char *target, const char *leaf)
+{
+	unlink(in_dir("new-link"));
+	ck_assert_int_eq(symlink(target, in_dir("new-link")), 0);
+	ck_assert_int_eq(rename(in_dir("new-link"), in_dir(leaf)), 0);
+}
+
+static void wait_for_generation(unsigned n)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "generation %u:", n);
+	wait_for_log(text, 1);
+}
+
+/* As Kubernetes and other config managers do it: data are changed by swapping a link. */
+START_TEST(test_links)
+{
+	ck_assert_int_eq(unlink(in_dir("policy")), 0);
+	mkdir(in_dir("..1"), 0755);
+	mkdir(in_dir("..2"), 0755);
+	mkdir(in_dir("far"), 0755);
+	mkdir(in_dir("far/away"), 0755);
+	write_policy_as("..1/policy", "permit");
+	write_policy_as("..2/policy", "deny");
+	link_to("..1", "..data");
+	link_to("./..data/policy", "policy");
+	start();
+	ck_assert_int_eq(generation(), 1);
+	link_to("..2", "..data");
+	wait_for_generation(2);
+	/* the file itself, where the links lead now */
+	write_policy_as("..2/policy", "permit");
+	wait_for_generation(3);
+	/* where they led before nobody looks any more */
+	write_policy_as("..1/policy", "deny");
+	usleep(1500000);
+	ck_assert_int_eq(generation(), 3);
+	/* the link to the file; it leads to nowhere at first */
+	link_to(in_dir("far/away/../away/policy"), "policy");
+	wait_for_log("what was in force stays", 1);
+	write_policy_as("far/away/policy", "deny");
+	wait_for_generation(4);
+	/* a directory on the way, twice, because the second is another one than the first */
+	for (unsigned i = 5; i <= 6; i++) {
+		mkdir(in_dir("new"), 0755);
+		mkdir(in_dir("new/away"), 0755);
+		write_policy_as("new/away/policy", i == 5 ? "permit" : "deny");
+		ck_assert_int_eq(rename(in_dir("far"), in_dir(i == 5 ? "old1" : "old2")), 0);
+		ck_assert_int_eq(rename(in_dir("new"), in_dir("far")), 0);
+		wait_for_generation(i);
+	}
+	/* a link that leads to itself ends, and the right one is noticed */
+	link_to("policy", "policy");
+	wait_for_log("what was in force stays", 2);
+	link_to("..1/policy", "policy");
+	usleep(1500000);
+	write_policy_as("..1/policy", "permit");
+	wait_for_generation(7);
+	stop();
+}
+END_TEST
+
 START_TEST(test_table_removed)
 {
 	start();
@@ -506,6 +574,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_filters);
 	tcase_add_test(tc, test_refresh);
+	tcase_add_test(tc, test_links);
 	tcase_add_test(tc, test_table_removed);
 	tcase_add_test(tc, test_stays_in_force);
 	tcase_add_test(tc, test_killed);
