@@ -539,8 +539,9 @@ const struct pol_statement pol_statement_rows[] = {
 	{"IpSecConfig", POL_IN_MAIN, .global = true},
 	{"LogLevel", POL_IN_MAIN, .global = true, .support = POL_NOTED,
 	 .note = "what is logged is chosen by options"},
-	{"Codepage", POL_IN_MAIN, .global = true, .support = POL_NOTED,
-	 .note = "files are read as UTF-8"},
+	{"Codepage", POL_IN_MAIN, .global = true,
+	 .note = "the page of those files that are in EBCDIC, which is seen from their bytes; others "
+		 "are read as UTF-8"},
 	{"AutoMonitor*", POL_IN_MAIN, .global = true, .support = POL_NOTED, .note = AGENT_NOTE},
 	{"ServerConnection", POL_IN_MAIN, .global = true, .support = POL_NOTED,
 	 .note = SERVER_NOTE},
