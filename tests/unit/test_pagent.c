@@ -127,6 +127,14 @@ static void wait_for_log(const char *text, unsigned times)
 	ck_assert_msg(log_count(text) >= times, "not %u times '%s' in the log", times, text);
 }
 
+static void wait_for_generation(unsigned n)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "generation %u (", n);
+	wait_for_log(text, 1);
+}
+
 /* Starts pagent and waits until it says READY=1. */
 static void start(void)
 {
@@ -331,7 +339,7 @@ START_TEST(test_refresh)
 	/* an editor puts another file in its place, and nobody says a word */
 	ck_assert_int_eq(rename(in_dir("policy"), in_dir("policy~")), 0);
 	write_policy("permit");
-	wait_for_log("generation 3:", 1);
+	wait_for_generation(3);
 	ck_assert_int_eq(generation(), 3);
 	/* SIGHUP */
 	ck_assert_int_eq(kill(pagent, SIGHUP), 0);
@@ -345,14 +353,6 @@ static void link_to(const char *target, const char *leaf)
 	unlink(in_dir("new-link"));
 	ck_assert_int_eq(symlink(target, in_dir("new-link")), 0);
 	ck_assert_int_eq(rename(in_dir("new-link"), in_dir(leaf)), 0);
-}
-
-static void wait_for_generation(unsigned n)
-{
-	char text[32];
-
-	snprintf(text, sizeof(text), "generation %u:", n);
-	wait_for_log(text, 1);
 }
 
 /* As Kubernetes and other config managers do it: data are changed by swapping a link. */
