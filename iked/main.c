@@ -15,7 +15,7 @@ static const char help[] =
 	"Negotiates IPsec security associations by IKE version 1.\n"
 	"\n"
 	"  -p STACK             stack to serve (default " CS_STACK_DEFAULT ")\n"
-	"  -c FILE              IkeConfig file (default /etc/csipsec/iked.conf, which may be missing)\n"
+	"  -c FILE              IkeConfig file (default /etc/csipsec/iked.conf, if there)\n"
 	"  -f                   stay in the foreground, log to standard error\n"
 	"  -k stop              end the iked that serves the stack; SAs stay in the kernel\n"
 	"  -r refresh           let it look for a new policy\n"

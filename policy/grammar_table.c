@@ -540,8 +540,7 @@ const struct pol_statement pol_statement_rows[] = {
 	{"LogLevel", POL_IN_MAIN, .global = true, .support = POL_NOTED,
 	 .note = "what is logged is chosen by options"},
 	{"Codepage", POL_IN_MAIN, .global = true,
-	 .note = "the page of those files that are in EBCDIC, which is seen from their bytes; others "
-		 "are read as UTF-8"},
+	 .note = "of files in EBCDIC, which are told by their bytes; others are read as UTF-8"},
 	{"AutoMonitor*", POL_IN_MAIN, .global = true, .support = POL_NOTED, .note = AGENT_NOTE},
 	{"ServerConnection", POL_IN_MAIN, .global = true, .support = POL_NOTED,
 	 .note = SERVER_NOTE},
