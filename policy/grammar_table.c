@@ -539,7 +539,7 @@ const struct pol_statement pol_statement_rows[] = {
 	{"IpSecConfig", POL_IN_MAIN, .global = true},
 	{"LogLevel", POL_IN_MAIN, .global = true, .support = POL_NOTED,
 	 .note = "what is logged is chosen by options"},
-	{"Codepage", POL_IN_MAIN, .global = true,
+	{"Codepage", POL_IN_MAIN, .global = true, .evidence = POL_FROM_MEMORY,
 	 .note = "of files in EBCDIC, which are told by their bytes; others are read as UTF-8"},
 	{"AutoMonitor*", POL_IN_MAIN, .global = true, .support = POL_NOTED, .note = AGENT_NOTE},
 	{"ServerConnection", POL_IN_MAIN, .global = true, .support = POL_NOTED,
