@@ -8,6 +8,7 @@ libcommon_a_SOURCES = \
 	common/err.c common/err.h \
 	common/log.c common/log.h common/messages.h \
 	common/nmi_client.c common/nmi_server.c common/nmi.h \
+	common/options.c common/options.h \
 	common/paths.c common/paths.h
 libcommon_a_CFLAGS = $(AM_CFLAGS) $(UV_CFLAGS) $(JANSSON_CFLAGS) $(DAEMON_CFLAGS)
 COMMON_LIBS = libcommon.a $(DAEMON_LIBS) $(JANSSON_LIBS) $(UV_LIBS)

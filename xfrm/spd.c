@@ -190,6 +190,7 @@ static bool read_policy(const struct nlmsghdr *h, struct xf_policy *p)
 	if (!is_everything(&info.sel))
 		xf_from_kernel_selector(&info.sel, turned, &p->selector);
 	p->priority = info.priority;
+	p->added = (int64_t)info.curlft.add_time;
 	p->action = info.action == XFRM_POLICY_BLOCK ? XF_BLOCK : XF_ALLOW;
 	mark = xf_attr(h, sizeof(info), XFRMA_MARK, sizeof(*mark));
 	if (mark) {
@@ -238,4 +239,54 @@ int xf_policy_dump(struct xf_kernel *k, xf_policy_fn *fn, void *arg, struct cs_e
 		rc = fn(arg, &l.v[i]);
 	xf_list_free(&l);
 	return rc;
+}
+
+/* ---- tunnel policies ---- */
+
+static int on_tunnel(void *arg, const struct xf_policy *p)
+{
+	if (p->dir != XF_OUT || p->priority != XF_PRIO_TUNNEL || !xf_reqid_is_tunnel(p->reqid))
+		return 0;
+	return xf_list_put(arg, p) ? 0 : CS_ENOMEM;
+}
+
+static int by_reqid(const void *a, const void *b)
+{
+	const struct xf_policy *p = a, *q = b;
+
+	return p->reqid < q->reqid ? -1 : p->reqid > q->reqid;
+}
+
+/* A tunnel has one policy, or two that are the halves of one for everything. */
+static size_t join_halves(struct xf_policy *v, size_t n)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (kept > 0 && v[kept - 1].reqid == v[i].reqid)
+			v[kept - 1].selector.remote = cs_range_all(v[i].family);
+		else
+			v[kept++] = v[i];
+	}
+	return kept;
+}
+
+int xf_tunnel_policies(struct xf_kernel *k, struct xf_policy **policies, size_t *n,
+		       struct cs_err *err)
+{
+	struct xf_policy_list l = {0};
+	int rc = xf_policy_dump(k, on_tunnel, &l, err);
+
+	*policies = NULL;
+	*n = 0;
+	if (rc < 0) {
+		xf_list_free(&l);
+		return rc == CS_ENOMEM ? cs_fail(err, rc, "no memory for the kernel's policies")
+				       : rc;
+	}
+	if (l.n > 0)
+		qsort(l.v, l.n, sizeof(*l.v), by_reqid);
+	*policies = l.v;
+	*n = join_halves(l.v, l.n);
+	return 0;
 }

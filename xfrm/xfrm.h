@@ -37,6 +37,7 @@ uint32_t xf_mark_mask(const struct xf_marking *m);
 #define XF_REQID_TUNNEL_MAX  ((1u << XF_REQID_TUNNEL_BITS) - 1)
 uint32_t xf_reqid(unsigned rule_id, unsigned tunnel);
 unsigned xf_reqid_rule(uint32_t reqid);
+unsigned xf_reqid_tunnel(uint32_t reqid);
 bool xf_reqid_is_tunnel(uint32_t reqid); /* of a tunnel that iked made */
 
 /* ---- security associations ---- */
@@ -101,6 +102,7 @@ struct xf_policy {
 	uint8_t proto;
 	uint32_t reqid;
 	struct cs_addr local, remote; /* tunnel mode; none: any */
+	int64_t added;                /* set by reading: seconds since the epoch */
 };
 
 /* ---- the netlink socket ---- */
@@ -137,6 +139,12 @@ int xf_policy_add(struct xf_kernel *k, const struct xf_policy *p,
 int xf_policy_delete(struct xf_kernel *k, const struct xf_policy *p, struct cs_err *err);
 typedef int xf_policy_fn(void *arg, const struct xf_policy *p);
 int xf_policy_dump(struct xf_kernel *k, xf_policy_fn *fn, void *arg, struct cs_err *err);
+/*
+ * The tunnel policies that are there, each as it was given to xf_policy_add, ordered by reqid and
+ * so by rule; the caller frees them. With none *policies is NULL.
+ */
+int xf_tunnel_policies(struct xf_kernel *k, struct xf_policy **policies, size_t *n,
+		       struct cs_err *err);
 
 struct xf_acquire {
 	unsigned rule_id;            /* from the mark of the policy that asked; 0: not ours */

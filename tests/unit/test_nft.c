@@ -314,6 +314,7 @@ START_TEST(test_marking)
 	ck_assert_uint_eq(xf_reqid(16, 1), 0x00400001);
 	ck_assert_uint_eq(xf_reqid(XF_MARK_RULE_MAX, XF_REQID_TUNNEL_MAX), 0xffffffff);
 	ck_assert_uint_eq(xf_reqid_rule(xf_reqid(4711, 99)), 4711);
+	ck_assert_uint_eq(xf_reqid_tunnel(xf_reqid(4711, 99)), 99);
 }
 END_TEST
 

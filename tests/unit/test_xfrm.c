@@ -184,11 +184,50 @@ START_TEST(test_policies)
 }
 END_TEST
 
+START_TEST(test_tunnel_policies)
+{
+	static const struct {
+		unsigned rule, tunnel;
+		const char *remote;
+	} wanted[] = {{16, 7, "198.51.100.7"}, {20, 5, "198.51.100.8"}, {20, 9, "0.0.0.0/1"}};
+	struct xf_policy p[3], *found;
+	size_t n;
+
+	if (!have_kernel())
+		return;
+	for (int i = 2; i >= 0; i--) {
+		p[i] = tunnel("192.0.2.1", "198.51.100.7", false);
+		p[i].selector.remote = range(wanted[i].remote);
+		p[i].reqid = xf_reqid(wanted[i].rule, wanted[i].tunnel);
+		p[i].mark = xf_mark_value(&marking, wanted[i].rule);
+		OK(xf_policy_add(kernel, &p[i], &err_));
+	}
+	/* What is not a tunnel's is left out. */
+	p[0].priority = XF_PRIO_ANCHOR;
+	p[0].selector.proto = IPPROTO_UDP;
+	OK(xf_policy_add(kernel, &p[0], &err_));
+	OK(xf_tunnel_policies(kernel, &found, &n, &err_));
+	ck_assert_uint_eq(n, 3);
+	for (size_t i = 0; i < n; i++) {
+		struct cs_range remote = range(wanted[i].remote);
+
+		ck_assert_uint_eq(xf_reqid_rule(found[i].reqid), wanted[i].rule);
+		ck_assert_uint_eq(xf_reqid_tunnel(found[i].reqid), wanted[i].tunnel);
+		ck_assert(cs_range_equal(&found[i].selector.remote, &remote));
+		OK(xf_policy_delete(kernel, &found[i], &err_));
+	}
+	free(found);
+	OK(xf_policy_delete(kernel, &p[0], &err_));
+}
+END_TEST
+
 /* A tunnel for everything does not take its rule's anchor away. */
 START_TEST(test_anchor)
 {
-	struct xf_policy p, anchor;
+	struct cs_range all = cs_range_all(AF_INET);
+	struct xf_policy p, anchor, *tunnels;
 	struct seen s;
+	size_t n;
 
 	if (!have_kernel())
 		return;
@@ -201,7 +240,18 @@ START_TEST(test_anchor)
 	OK(xf_policy_add(kernel, &anchor, &err_));
 	OK(xf_policy_add(kernel, &p, &err_));
 	ck_assert_uint_eq(dump().n, 3);
+	/* One tunnel all the same. */
+	OK(xf_tunnel_policies(kernel, &tunnels, &n, &err_));
+	ck_assert_uint_eq(n, 1);
+	ck_assert_uint_eq(tunnels[0].reqid, p.reqid);
+	ck_assert(cs_range_equal(&tunnels[0].selector.local, &all));
+	ck_assert(cs_range_equal(&tunnels[0].selector.remote, &all));
+	ck_assert_int_le(llabs((long long)(tunnels[0].added - time(NULL))), 2);
+	free(tunnels);
 	OK(xf_policy_delete(kernel, &p, &err_));
+	OK(xf_tunnel_policies(kernel, &tunnels, &n, &err_));
+	ck_assert_uint_eq(n, 0);
+	free(tunnels);
 	s = dump();
 	ck_assert_uint_eq(s.n, 1);
 	ck_assert_uint_eq(s.v[0].priority, XF_PRIO_ANCHOR);
@@ -702,6 +752,7 @@ int main(void)
 	tcase_add_checked_fixture(t, enter, leave);
 	tcase_set_timeout(t, 30);
 	tcase_add_test(t, test_policies);
+	tcase_add_test(t, test_tunnel_policies);
 	tcase_add_test(t, test_anchor);
 	tcase_add_loop_test(t, test_suites, 0, sizeof(suites) / sizeof(suites[0]));
 	tcase_add_test(t, test_inbound);
