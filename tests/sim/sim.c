@@ -322,7 +322,7 @@ static int op_policy_delete(void *ctx, const struct xf_policy *p, struct cs_err 
 
 static void op_larval_clear(void *ctx, const struct xf_acquire *a)
 {
-	vk_larval_clear(ctx, a->seq);
+	vk_larval_clear(ctx, a);
 }
 
 static struct sim_intent *intent_of(struct sim_ledger *l, uint64_t tx)
