@@ -263,6 +263,8 @@ struct ike_engine {
 	unsigned next_refusal;
 	struct xf_said *strays; /* of a resynchronisation */
 	unsigned n_strays, cap_strays;
+	struct xf_acquire *lost; /* acquires of which only the larval state told */
+	unsigned n_lost, cap_lost;
 	struct ike_stats stats;
 	uint8_t *plain, *out; /* IKE_DATAGRAM_MAX each: decrypted message, message being built */
 };

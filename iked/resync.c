@@ -1,6 +1,6 @@
 /*
  * After the kernel dropped events, or at start: what the kernel holds and what we hold are made
- * one.
+ * one, and what packets asked for meanwhile is begun.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -10,8 +10,10 @@
 void ike_strays_clear(struct ike_engine *e)
 {
 	free(e->strays);
+	free(e->lost);
 	e->strays = NULL;
-	e->n_strays = e->cap_strays = 0;
+	e->lost = NULL;
+	e->n_strays = e->cap_strays = e->n_lost = e->cap_lost = 0;
 }
 
 void ike_resync_begin(struct ike_engine *e)
@@ -40,17 +42,35 @@ static void add_stray(struct ike_engine *e, const struct xf_said *id)
 	e->strays[e->n_strays++] = *id;
 }
 
+/* A larval state that nobody answers swallows its packets until it times out. */
+static void add_lost(struct ike_engine *e, const struct xf_acquire *a)
+{
+	if (e->n_lost == e->cap_lost) {
+		unsigned cap = e->cap_lost ? e->cap_lost * 2 : 16;
+		struct xf_acquire *more = reallocarray(e->lost, cap, sizeof(*more));
+
+		if (!more)
+			return;
+		e->lost = more;
+		e->cap_lost = cap;
+	}
+	e->lost[e->n_lost++] = *a;
+}
+
 void ike_resync_sa(struct ike_engine *e, const struct xf_sa *sa)
 {
+	struct xf_acquire a;
 	struct ike_p2 *in = ike_p2_by_spi(e, true, &sa->id.dst, sa->id.proto, sa->id.spi);
 	struct ike_p2 *out =
 		in ? NULL : ike_p2_by_spi(e, false, &sa->id.dst, sa->id.proto, sa->id.spi);
 
-	if (in)
+	if (xf_acquire_of(sa, &a))
+		add_lost(e, &a);
+	else if (in)
 		in->seen_in = true;
 	else if (out)
 		out->seen_out = true;
-	else if (sa->id.spi && xf_reqid_is_tunnel(sa->reqid))
+	else if (xf_reqid_is_tunnel(sa->reqid))
 		add_stray(e, &sa->id);
 }
 
@@ -61,7 +81,6 @@ void ike_resync_end(struct ike_engine *e)
 
 	for (unsigned i = 0; i < e->n_strays; i++)
 		e->ops.sa_delete(e->ctx, &e->strays[i], &err);
-	ike_strays_clear(e);
 	while (l != &e->p2s) {
 		struct ike_p2 *p2 = IKE_OF(l, struct ike_p2, all);
 
@@ -70,4 +89,7 @@ void ike_resync_end(struct ike_engine *e)
 			ike_p2_end(e, p2, true, "the kernel no longer has it");
 		p2->looked_for = false;
 	}
+	for (unsigned i = 0; i < e->n_lost; i++)
+		ike_acquire(e, &e->lost[i]);
+	ike_strays_clear(e);
 }
