@@ -78,6 +78,8 @@
 #define CSM_P2_ENDED                                                                               \
 	"CSI1022I", CS_DEBUG,                                                                      \
 		"IKE version 1.0 phase 2 negotiation for tunnel Y%u with %s ended (rule %s): %s"
+#define CSM_NOT_HELD                                                                               \
+	"CSI1023W", CS_WARNING, "The kernel refused to hold what %s sends before it has a tunnel: %s"
 #define CSM_P1_NO_PROPOSAL                                                                         \
 	"EZD1021I", CS_WARNING, "Phase 1 from %s: no proposal chosen (rule %s, action %s): %s"
 #define CSM_P2_NO_PROPOSAL                                                                         \

@@ -90,8 +90,8 @@ static void make_lists(struct ike_engine *e)
 	ike_list_init(&e->dead_p2s);
 	ike_list_init(&e->dead_peers);
 	ike_list_init(&e->dead_tunnels);
-	ike_list_init(&e->all_backoffs);
 	ike_list_init(&e->changed);
+	ike_list_init(&e->all_holds);
 	for (unsigned tier = 0; tier < IKE_N_CLASSES; tier++)
 		for (unsigned stage = 0; stage < IKE_N_STAGES; stage++)
 			ike_list_init(&e->half[tier][stage]);
@@ -112,7 +112,7 @@ static struct ike_table *const *tables_of(struct ike_engine *e, struct ike_table
 	list[n++] = &e->spis_out;
 	list[n++] = &e->mids;
 	list[n++] = &e->txs;
-	list[n++] = &e->backoffs;
+	list[n++] = &e->holds;
 	list[n] = NULL;
 	return list;
 }
@@ -184,10 +184,11 @@ void ike_engine_free(struct ike_engine *e)
 	if (!e)
 		return;
 	ike_unlink_all(e);
-	ike_backoff_forget_all(e);
+	ike_hold_forget_all(e);
 	ike_bury(e);
 	ike_jobs_drop(e);
 	ike_strays_clear(e);
+	free(e->lost);
 	tables_of(e, tables);
 	for (unsigned i = 0; tables[i]; i++)
 		ike_table_free(tables[i]);

@@ -2,11 +2,11 @@
 IKE_ENGINE_SOURCES = \
 	iked/acquire.c \
 	iked/adopt.c \
-	iked/backoff.c \
 	iked/commands.c \
 	iked/engine.c iked/engine.h iked/engine_private.h \
 	iked/engine_log.c \
 	iked/half_open.c \
+	iked/hold.c \
 	iked/ident.c \
 	iked/informational.c \
 	iked/jobs.c \

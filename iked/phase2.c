@@ -168,8 +168,6 @@ static void fill_sa(const struct ike_engine *e, const struct ike_p2 *p2, bool ou
 	sa->hard_seconds = p2->life_seconds;
 	sa->hard_bytes = p2->life_kbytes * 1024;
 	sa->replay_window = outbound ? 0 : e->set.replay_window;
-	if (outbound && p2->qm->has_acquire)
-		sa->acquire_seq = p2->qm->acquire.seq;
 }
 
 static void refused(struct ike_engine *e, const struct ike_p2 *p2, const char *what,
@@ -222,6 +220,7 @@ static void fill_policy(const struct ike_engine *e, const struct ike_tunnel *t, 
 int ike_p2_install_policy(struct ike_engine *e, struct ike_p2 *p2, struct cs_err *err)
 {
 	struct ike_tunnel *t = p2->tunnel, wanted = *t;
+	struct ike_tunnel_key key = ike_tunnel_key_of(t);
 	struct xf_policy policy;
 	int rc;
 
@@ -235,10 +234,22 @@ int ike_p2_install_policy(struct ike_engine *e, struct ike_p2 *p2, struct cs_err
 		refused(e, p2, "the outbound policy", err);
 		return rc;
 	}
+	ike_hold_replaced(e, &key);
 	t->policy_in = true;
 	t->mode = wanted.mode;
 	t->proto = wanted.proto;
 	return 0;
+}
+
+void ike_tunnel_policy_again(struct ike_engine *e, const struct ike_tunnel *t)
+{
+	struct xf_policy policy;
+	struct cs_err err;
+
+	if (!t->policy_in)
+		return;
+	fill_policy(e, t, &policy);
+	e->ops.policy_add(e->ctx, &policy, &err);
 }
 
 int ike_p2_install_out(struct ike_engine *e, struct ike_p2 *p2, struct cs_err *err)
@@ -327,7 +338,6 @@ static void bound_generations(struct ike_engine *e, struct ike_tunnel *t)
 
 void ike_p2_up(struct ike_engine *e, struct ike_p2 *p2)
 {
-	struct ike_tunnel_key key = ike_tunnel_key_of(p2->tunnel);
 	char suite[100], selector[CS_SELECTOR_STRLEN];
 	uint64_t tx;
 
@@ -336,7 +346,6 @@ void ike_p2_up(struct ike_engine *e, struct ike_p2 *p2)
 	p2->installed = e->now.wall;
 	p2->expires = e->now.wall + p2->life_seconds;
 	ike_p2_end_quick(p2);
-	ike_backoff_forget(e, &key);
 	ike_timer_set(&e->timers, &p2->timer, e->now.mono + (uint64_t)p2->life_seconds * 1000);
 	ike_timer_set(&e->timers, &p2->linger, e->now.mono + IKE_REPEAT_MS);
 	e->stats.p2_up++;
@@ -363,8 +372,9 @@ static void end_failed(struct ike_engine *e, struct ike_p2 *p2, bool tell, const
 		ike_delete_p2(e, p2);
 	if (p2->qm->intended)
 		record(e, p2, IKE_REC_P2_FAILED, NULL, NULL, reason, &tx);
-	if (p2->qm->has_acquire)
-		ike_backoff_failed(e, &key, &p2->qm->acquire);
+	/* Another pair of the tunnel may have come up. */
+	if (p2->qm->asked && !p2->tunnel->policy_in)
+		ike_hold_failed(e, &key);
 	ike_tell(e, IKE_EV_FAILED, p2->instance, p2->parent, p2->tunnel->number, p2->rule->name,
 		 told);
 	ike_p2_unlink(e, p2);

@@ -111,6 +111,7 @@ void pair_expire(struct pair *p, unsigned i, bool hard);
 void pair_forget_history(struct pair *p);
 /* Sends a recorded datagram once more to whom it was for. */
 void pair_replay(struct pair *p, unsigned nth);
+unsigned pair_holds(const struct side *s);     /* policies that hold packets */
 unsigned pair_installed(const struct side *s); /* SAs that are no larval ones */
 /* Do the SAs of both sides mirror each other, keys included? */
 bool pair_mirrored(const struct pair *p);

@@ -3,6 +3,7 @@
  * restarts, commands and new policies.
  */
 #include <check.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +33,10 @@ START_TEST(test_acquire_when_up)
 	pair_run(p);
 	ck_assert_uint_eq(pair_stats(p, 1)->acquires_merged, 1);
 	ck_assert_uint_eq(p->side[1].larval_clears, 1);
+	pair_expect_up(p);
+	/* Somebody flushed the policies. */
+	p->side[1].n_policies = 0;
+	pair_acquire(p, 1);
 	pair_expect_up(p);
 	pair_free(p);
 }
@@ -390,7 +395,8 @@ START_TEST(test_kernel_refuses)
 	unsigned side = (unsigned)_i % 2;
 	struct pair *p = pair_new(NULL, NULL);
 
-	p->side[side].refuse = _i / 2 + 1;
+	/* The initiator's first one holds packets, which is no condition (test_not_held). */
+	p->side[side].refuse = _i / 2 + (side == 0 ? 2 : 1);
 	pair_acquire(p, 0);
 	pair_wait(p, 300000);
 	pair_expect_nothing(p);
@@ -447,6 +453,32 @@ START_TEST(test_resync)
 	ike_engine_resync_end(s->e, p->now);
 	pair_run(p);
 	pair_expect_nothing(p);
+	pair_free(p);
+}
+END_TEST
+
+/* An acquire that was lost left its larval state in the kernel. */
+START_TEST(test_resync_larval)
+{
+	struct pair *p = pair_new(NULL, NULL);
+	struct side *s = &p->side[0];
+	struct xf_sa larval = {.reqid = xf_reqid(XF_MARK_RULE_MIN, 0)};
+
+	larval.src = s->addr.addr;
+	larval.id.dst = p->side[1].addr.addr;
+	larval.id.proto = IPPROTO_ESP;
+	larval.selector.local = cs_range_single(&larval.src);
+	larval.selector.remote = cs_range_single(&larval.id.dst);
+	larval.selector.proto = IPPROTO_ICMP;
+	ike_engine_resync_begin(s->e);
+	ike_engine_resync_sa(s->e, &larval, NULL);
+	larval.reqid = 7; /* somebody else's */
+	ike_engine_resync_sa(s->e, &larval, NULL);
+	ike_engine_resync_end(s->e, p->now);
+	ck_assert_uint_eq(pair_stats(p, 0)->acquires, 1);
+	ck_assert_uint_eq(s->larval_clears, 1);
+	pair_run(p);
+	pair_expect_up(p);
 	pair_free(p);
 }
 END_TEST
@@ -607,6 +639,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, test_kernel_refuses, 0, 8);
 	tcase_add_loop_test(t, test_commit_fails, 0, 2);
 	tcase_add_test(t, test_resync);
+	tcase_add_test(t, test_resync_larval);
 	tcase_add_test(t, test_simultaneous);
 	tcase_add_test(t, test_initial_contact);
 	tcase_add_test(t, test_silent_peer);
