@@ -83,6 +83,7 @@ def dynamic_filters(lab):
     a.iked.stop()
     expect("filters without iked", [row(e) for e in a.entries("-f", "display")], wanted)
     a.start_iked()
+    a.ipsec("-y", "deactivate", "-a", "all")  # it has no phase 1 any more to tell the peer by
     b.terminate()
     wait_until(lambda: not left.sas() and not right.sas(), 5, "SAs gone")
     expect("filters after all tunnels", [row(e) for e in a.entries("-f", "display")], bare)
