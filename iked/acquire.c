@@ -218,8 +218,8 @@ static bool may_start(struct ike_engine *e, const struct xf_acquire *a,
 }
 
 /*
- * The kernel asks although we hold a pair that is up: is it still there? A pair that somebody
- * flushed would swallow the tunnel's traffic until its lifetime is over.
+ * The kernel asks although a pair is up that should serve: is it still there? A pair that somebody
+ * flushed would swallow the tunnel's traffic, and hold off others, until its lifetime is over.
  */
 static void drop_vanished(struct ike_engine *e, struct ike_tunnel *t)
 {
@@ -270,7 +270,8 @@ static void acquire(struct ike_engine *e, const struct xf_acquire *a)
 	const struct cs_addr *local, *remote;
 	struct cs_selector selector;
 	struct cs_err err = {0};
-	struct ike_tunnel *t;
+	struct ike_tunnel *t, *holder;
+	struct ike_tunnel_key key;
 	uint32_t number;
 	int rc;
 
@@ -289,11 +290,14 @@ static void acquire(struct ike_engine *e, const struct xf_acquire *a)
 	start = rule->start;
 	local = start && start->local.family ? &start->local : &a->selector.local.lo;
 	remote = start && start->remote.family ? &start->remote : &a->selector.remote.lo;
+	key = (struct ike_tunnel_key){rule->id, &selector, local, remote};
+	holder = ike_claim_holder(e, &key);
+	if (holder)
+		drop_vanished(e, holder);
 	t = ike_tunnel_find(e, rule->id, &selector, local, remote);
 	if (t)
 		drop_vanished(e, t);
-	else if (ike_backoff_holds(e, &(struct ike_tunnel_key){rule->id, &selector, local, remote},
-				   a))
+	else if (ike_backoff_holds(e, &key, a))
 		return;
 	rc = ike_p2_initiate(e, rule, &selector, local, remote, IKE_ACT_ONDEMAND, NULL, a, &number,
 			     &err);

@@ -2,6 +2,7 @@
 IKE_ENGINE_SOURCES = \
 	iked/acquire.c \
 	iked/backoff.c \
+	iked/claim.c \
 	iked/commands.c \
 	iked/engine.c iked/engine.h iked/engine_private.h \
 	iked/engine_log.c \
@@ -25,7 +26,7 @@ ENGINE_TEST_LIBS = $(IKE_LIBS) $(POLICY_LIBS) $(XFRM_LIBS) $(COMMON_LIBS) $(CHEC
 
 check_PROGRAMS += \
 	tests/unit/test_engine tests/unit/test_engine_hostile tests/unit/test_engine_life \
-	tests/unit/test_engine_refusals \
+	tests/unit/test_engine_peers tests/unit/test_engine_refusals \
 	tests/unit/test_table
 tests_unit_test_engine_SOURCES = \
 	tests/unit/test_engine.c tests/unit/engine_pair.c tests/unit/engine_pair.h
@@ -35,6 +36,10 @@ tests_unit_test_engine_life_SOURCES = \
 	tests/unit/test_engine_life.c tests/unit/engine_pair.c tests/unit/engine_pair.h
 tests_unit_test_engine_life_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
 tests_unit_test_engine_life_LDADD = $(ENGINE_TEST_LIBS)
+tests_unit_test_engine_peers_SOURCES = \
+	tests/unit/test_engine_peers.c tests/unit/engine_pair.c tests/unit/engine_pair.h
+tests_unit_test_engine_peers_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
+tests_unit_test_engine_peers_LDADD = $(ENGINE_TEST_LIBS)
 tests_unit_test_table_SOURCES = tests/unit/test_table.c
 tests_unit_test_table_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_table_LDADD = $(ENGINE_TEST_LIBS)

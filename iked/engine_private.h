@@ -354,6 +354,7 @@ struct ike_p2 *ike_p2_by_tx(const struct ike_engine *e, uint64_t tx);
 /* proto: IPPROTO_ESP or IPPROTO_AH; addr: ours for inbound, the peer's for outbound. */
 struct ike_p2 *ike_p2_by_spi(const struct ike_engine *e, bool inbound, const struct cs_addr *addr,
 			     uint8_t proto, uint32_t spi);
+/* Of rule and selector alone: tunnels that differ in their endpoints are found together. */
 uint64_t ike_tunnel_hash(const struct ike_engine *e, const struct ike_tunnel_key *k);
 struct ike_tunnel_key ike_tunnel_key_of(const struct ike_tunnel *t);
 struct ike_tunnel *ike_tunnel_find(const struct ike_engine *e, uint16_t rule_id,
@@ -500,6 +501,15 @@ int ike_p2_initiate(struct ike_engine *e, const struct pol_filter_rule *rule,
 		    const struct cs_addr *remote, enum ike_activation activation,
 		    const struct pol_local_dynvpn *local_rule, const struct xf_acquire *acquire,
 		    uint32_t *tunnel, struct cs_err *err);
+
+/* claim.c: one tunnel for a rule's selector */
+/* The tunnel between other endpoints that has the outbound policy of this rule and selector. */
+struct ike_tunnel *ike_claim_holder(const struct ike_engine *e, const struct ike_tunnel_key *k);
+/* May this peer have the tunnel? CS_EPOLICY: another peer has one that is up. */
+int ike_claim_check(const struct ike_engine *e, const struct ike_tunnel_key *k,
+		    const struct ike_peer *peer, struct cs_err *err);
+/* The tunnel's policy is in the kernel, in the place of another's, which ends. */
+void ike_claim_take(struct ike_engine *e, struct ike_tunnel *t);
 
 /* backoff.c */
 /* A packet's tunnel could not be had: its larval state is cleared after a while. */

@@ -239,14 +239,20 @@ static int install_policy(struct ike_engine *e, struct ike_p2 *p2, struct cs_err
 	t->policy_in = true;
 	t->mode = wanted.mode;
 	t->proto = wanted.proto;
+	ike_claim_take(e, t);
 	return 0;
 }
 
 int ike_p2_install_out(struct ike_engine *e, struct ike_p2 *p2, struct cs_err *err)
 {
+	struct ike_tunnel_key key = ike_tunnel_key_of(p2->tunnel);
 	struct xf_sa sa;
 	int rc;
 
+	/* Another peer may have been quicker since this exchange began. */
+	rc = ike_claim_check(e, &key, p2->peer, err);
+	if (rc)
+		return rc;
 	fill_sa(e, p2, true, &sa);
 	rc = e->ops.sa_add(e->ctx, &sa, err);
 	if (rc) {

@@ -68,6 +68,7 @@ void ike_quick_start(struct ike_engine *e, struct ike_p2 *p2)
 		ike_p2_transport_ok(t) && p2->rule->vpn->offers[0].encap == POL_TRANSPORT
 			? XF_TRANSPORT
 			: XF_TUNNEL;
+	struct ike_tunnel_key key = ike_tunnel_key_of(t);
 	char selector[CS_SELECTOR_STRLEN];
 	struct cs_err err = {0};
 	uint32_t spi;
@@ -77,6 +78,10 @@ void ike_quick_start(struct ike_engine *e, struct ike_p2 *p2)
 	p2->state = IKE_QM_BUSY_1;
 	p2->peer = p2->p1->peer;
 	ike_list_add_head(&p2->peer->p2s, &p2->in_peer);
+	if (ike_claim_check(e, &key, p2->peer, &err)) {
+		fail_err(e, p2, &err);
+		return;
+	}
 	if (e->ops.sa_spi(e->ctx, &t->remote, &t->local, ike_p2_ipproto(p2), t->reqid, mode, &spi,
 			  &err)) {
 		e->stats.kernel_refusals++;

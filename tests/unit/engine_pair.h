@@ -1,13 +1,14 @@
 /*
- * Two engines wired back to back, each above a kernel and a store that only remember: what the
- * engine's unit tests stand on.  Datagrams wait in a queue until pair_run(); nothing is random but
- * what libgcrypt makes.
+ * Two engines wired back to back, or three, each above a kernel and a store that only remember:
+ * what the engine's unit tests stand on.  Datagrams wait in a queue until pair_run(); nothing is
+ * random but what libgcrypt makes.
  */
 #ifndef ENGINE_PAIR_H
 #define ENGINE_PAIR_H
 
 #include "iked/engine.h"
 
+#define PAIR_SIDES     3
 #define PAIR_SAS       160
 #define PAIR_POLICIES  64
 #define PAIR_DATAGRAMS 512
@@ -28,6 +29,7 @@ struct pair_policy {
 	const char *rule_name;
 	bool no_on_demand, no_ke_rule, local_rule;
 	bool a_tunnel_a_host; /* with nets: granularity Packet in place of Rule */
+	bool any_endpoint;    /* with nets: no RemoteSecurityEndpointAddr */
 	unsigned vpn_life;    /* minutes */
 };
 
@@ -79,7 +81,8 @@ struct datagram {
 typedef bool pair_filter_fn(struct pair *p, unsigned from, uint8_t *data, size_t *len);
 
 struct pair {
-	struct side side[2];
+	struct side side[PAIR_SIDES];
+	unsigned n_sides;
 	struct ike_now now;
 	struct datagram queue[PAIR_DATAGRAMS], history[PAIR_DATAGRAMS];
 	unsigned n_queue, n_history;
@@ -89,7 +92,9 @@ struct pair {
 
 bool pair_crypto(void); /* once a process, before the first test */
 struct pair *pair_new(const struct pair_policy *left, const struct pair_policy *right);
-/* Shuts both engines down and fails the test when an engine, kernel or store kept anything. */
+/* One more host, whose peer is side 0. */
+struct side *pair_third(struct pair *p, const struct pair_policy *o);
+/* Shuts the engines down and fails the test when an engine, kernel or store kept anything. */
 void pair_free(struct pair *p);
 void pair_ops(struct ike_ops *copy);
 struct pol_policy *pair_make_policy(const struct pair_policy *o, unsigned index);
