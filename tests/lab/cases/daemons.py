@@ -135,6 +135,23 @@ def worker_killed(lab):
     b.stop()
 
 
+@case("one-iked-a-namespace")
+def one_iked_a_namespace(lab):
+    """A second iked in the namespace, another stack's on another port, ends and takes no SA along."""
+    a, b = both(lab)
+    left, right = lab.hosts
+    left.ping(right)
+    before = left.sas().keys()
+    done = left.run(a.program("iked"), "-f", "-p", "OTHER", "--port", "4501", "-c",
+                    left.path("conf/iked.conf"), "--user", "nobody", ok=(1,))
+    if f"the iked of stack {a.stack} serves this network namespace" not in done.stdout:
+        raise Failure(f"the second iked does not name the first: {done.stdout.strip()}")
+    if left.sas().keys() != before:
+        raise Failure("the second iked removed the first one's SAs")
+    left.ping(right, seconds=3)
+    finish(lab, a, b)
+
+
 @case("policy-refused")
 def policy_refused(lab):
     """A wrong file: every fault with its place, and pagent -n ends with 1; a right one with 0."""
