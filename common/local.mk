@@ -9,7 +9,8 @@ libcommon_a_SOURCES = \
 	common/log.c common/log.h common/messages.h \
 	common/netns_lock.c common/netns_lock.h \
 	common/nmi_client.c common/nmi_server.c common/nmi.h \
-	common/paths.c common/paths.h
+	common/paths.c common/paths.h \
+	common/pid_file.c common/pid_file.h
 libcommon_a_CFLAGS = $(AM_CFLAGS) $(UV_CFLAGS) $(JANSSON_CFLAGS) $(DAEMON_CFLAGS)
 COMMON_LIBS = libcommon.a $(DAEMON_LIBS) $(JANSSON_LIBS) $(UV_LIBS)
 

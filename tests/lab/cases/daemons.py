@@ -135,6 +135,32 @@ def worker_killed(lab):
     b.stop()
 
 
+@case("command-stop")
+def command_stop(lab):
+    """-k stop and -r refresh reach the daemon that runs, and never a process that has its old number."""
+    left, right = lab.pair()
+    a = Ours(left, text(left, right))
+
+    def iked(*argv, ok=(0,)):
+        return left.run(a.program("iked"), "-p", a.stack, *argv, ok=ok).stdout
+
+    if f"process {a.iked.pid} serves" not in iked("-c", left.path("conf/iked.conf"), ok=(3,)):
+        raise Failure("a second start does not name the first's process")
+    iked("-r", "refresh")
+    iked("-k", "stop")
+    if a.iked.popen.poll() != 0:
+        raise Failure("-k stop ended before iked did")
+    with open(left.path(f"run/{a.stack}/iked.pid"), "w") as f:
+        f.write(f"{os.getpid()}\n")
+    iked("-k", "stop", ok=(4,))
+    iked("-r", "refresh", ok=(4,))
+    a.start_iked()
+    with open(left.path(f"run/{a.stack}/iked.pid")) as f:
+        if int(f.read()) != a.iked.pid:
+            raise Failure("the pid file does not name the parent")
+    a.stop()
+
+
 @case("one-iked-a-namespace")
 def one_iked_a_namespace(lab):
     """A second iked in the namespace, another stack's on another port, ends and takes no SA along."""
