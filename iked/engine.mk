@@ -21,6 +21,7 @@ IKE_ENGINE_SOURCES = \
 	iked/sa.c iked/sa_p2.c \
 	iked/table.c iked/table.h \
 	iked/timer.c iked/timer.h \
+	iked/unsettled.c \
 	iked/views.c
 ENGINE_TEST_LIBS = $(IKE_LIBS) $(POLICY_LIBS) $(XFRM_LIBS) $(COMMON_LIBS) $(CHECK_LIBS)
 

@@ -250,8 +250,8 @@ struct ike_engine {
 	struct ike_table cookies, icookies, targets, k_numbers; /* phase 1 */
 	struct ike_table peers, tunnels, y_numbers;
 	struct ike_table spis_in, spis_out, mids, txs; /* phase 2 */
-	struct ike_table backoffs;
-	struct ike_list all_backoffs;
+	struct ike_table backoffs, unsettled;
+	struct ike_list all_backoffs, all_unsettled;
 	struct ike_list p1s, p2s, jobs, dead_p1s, dead_p2s, dead_peers, dead_tunnels;
 	struct ike_list half[IKE_N_CLASSES][IKE_N_STAGES]; /* oldest first */
 	unsigned n_half[IKE_N_CLASSES], n_jobs;
@@ -449,6 +449,9 @@ int ike_quick_send(struct ike_engine *e, struct ike_p2 *p2, size_t len, struct c
 void ike_quick_receive(struct ike_engine *e, struct ike_p1 *p1, const struct isa_header *h,
 		       const uint8_t *data, size_t len);
 void ike_quick_note(struct ike_p2 *p2, const char *cause);
+/* It works by itself, for half of the time that a peer has for an answer at most. */
+uint64_t ike_quick_busy_ms(const struct ike_engine *e);
+void ike_quick_busy(struct ike_engine *e, struct ike_p2 *p2, enum ike_quick_state state);
 
 /* quick_mode_init.c */
 void ike_quick_start(struct ike_engine *e, struct ike_p2 *p2); /* its phase 1 is up */
@@ -510,6 +513,13 @@ int ike_claim_check(const struct ike_engine *e, const struct ike_tunnel_key *k,
 		    const struct ike_peer *peer, struct cs_err *err);
 /* The tunnel's policy is in the kernel, in the place of another's, which ends. */
 void ike_claim_take(struct ike_engine *e, struct ike_tunnel *t);
+
+/* unsettled.c */
+/* The pair ends while the store has its intent: FAILED follows when the store says that it has. */
+int ike_unsettled_keep(struct ike_engine *e, const struct ike_p2 *p2, const char *reason);
+void ike_unsettled_committed(struct ike_engine *e, uint64_t tx, int status);
+/* No answer comes any more.  The store, which keeps the order, is told the results all the same. */
+void ike_unsettled_end(struct ike_engine *e, bool tell_store);
 
 /* backoff.c */
 /* A packet's tunnel could not be had: its larval state is cleared after a while. */

@@ -144,7 +144,7 @@ static struct ike_p2 *make_pair(struct ike_engine *e, const struct request *q)
 		return NULL;
 	}
 	p2->activation = IKE_ACT_REMOTE;
-	p2->state = IKE_QM_BUSY_2;
+	ike_quick_busy(e, p2, IKE_QM_BUSY_2);
 	p2->suite = q->suite;
 	p2->qm->ids_sent = q->ids;
 	p2->peer = q->p1->peer;

@@ -368,8 +368,10 @@ static enum ike_done op_record(void *ctx, const struct ike_record *rec, uint64_t
 	*tx = ++s->last_tx;
 	s->n_records[rec->kind]++;
 	snprintf(s->reason, sizeof(s->reason), "%s", rec->reason);
-	if (rec->kind == IKE_REC_P2_UP || rec->kind == IKE_REC_P2_FAILED)
+	if (rec->kind == IKE_REC_P2_UP || rec->kind == IKE_REC_P2_FAILED) {
 		require(rec->intent != 0, "rec->intent is missing");
+		s->settled = rec->intent;
+	}
 	if (rec->kind == IKE_REC_P2_INTENT && s->later) {
 		s->open_intent = *tx;
 		return IKE_LATER;

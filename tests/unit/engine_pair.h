@@ -56,8 +56,8 @@ struct side {
 	int refuse; /* the nth addition from now is refused; 0: none */
 	unsigned larval_clears;
 	/* the store */
-	bool later; /* commits only with pair_commit() */
-	uint64_t last_tx, open_intent;
+	bool later;                             /* commits only with pair_commit() */
+	uint64_t last_tx, open_intent, settled; /* settled: the intent of the last result */
 	unsigned n_records[IKE_REC_P2_DOWN + 1];
 	char reason[512]; /* of the last record or event */
 	/* events and log */
