@@ -219,8 +219,8 @@ static bool may_start(struct ike_engine *e, const struct xf_acquire *a,
 }
 
 /*
- * The kernel asks although we hold a pair that is up: is it still there? A pair that somebody
- * flushed would swallow the tunnel's traffic until its lifetime is over.
+ * The kernel asks although a pair is up that should serve: is it still there? A pair that somebody
+ * flushed would swallow the tunnel's traffic, and hold off others, until its lifetime is over.
  */
 static void drop_vanished(struct ike_engine *e, struct ike_tunnel *t)
 {
@@ -290,7 +290,7 @@ static void acquire(struct ike_engine *e, const struct xf_acquire *a)
 	struct cs_selector selector;
 	struct ike_tunnel_key key;
 	struct cs_err err = {0};
-	struct ike_tunnel *t;
+	struct ike_tunnel *t, *holder;
 	int rc;
 
 	if (!may_start(e, a, rule))
@@ -312,6 +312,9 @@ static void acquire(struct ike_engine *e, const struct xf_acquire *a)
 		.local = start && start->local.family ? &start->local : &a->selector.local.lo,
 		.remote = start && start->remote.family ? &start->remote : &a->selector.remote.lo,
 	};
+	holder = ike_claim_holder(e, &key);
+	if (holder)
+		drop_vanished(e, holder);
 	t = ike_tunnel_find(e, key.rule_id, key.selector, key.local, key.remote);
 	if (t) {
 		drop_vanished(e, t);

@@ -251,8 +251,8 @@ struct ike_engine {
 	struct ike_table cookies, icookies, targets, k_numbers; /* phase 1 */
 	struct ike_table peers, tunnels, y_numbers;
 	struct ike_table spis_in, spis_out, mids, txs; /* phase 2 */
-	struct ike_table holds;
-	struct ike_list all_holds;
+	struct ike_table holds, unsettled;
+	struct ike_list all_holds, all_unsettled;
 	struct ike_list p1s, p2s, jobs, dead_p1s, dead_p2s, dead_peers, dead_tunnels;
 	struct ike_list changed;                           /* phase 1 SAs, see keep.c */
 	struct ike_list half[IKE_N_CLASSES][IKE_N_STAGES]; /* oldest first */
@@ -362,6 +362,7 @@ struct ike_p2 *ike_p2_by_tx(const struct ike_engine *e, uint64_t tx);
 /* proto: IPPROTO_ESP or IPPROTO_AH; addr: ours for inbound, the peer's for outbound. */
 struct ike_p2 *ike_p2_by_spi(const struct ike_engine *e, bool inbound, const struct cs_addr *addr,
 			     uint8_t proto, uint32_t spi);
+/* Of rule and selector alone: tunnels that differ in their endpoints are found together. */
 uint64_t ike_tunnel_hash(const struct ike_engine *e, const struct ike_tunnel_key *k);
 struct ike_tunnel_key ike_tunnel_key_of(const struct ike_tunnel *t);
 struct ike_tunnel *ike_tunnel_find(const struct ike_engine *e, uint16_t rule_id,
@@ -476,6 +477,9 @@ int ike_quick_send(struct ike_engine *e, struct ike_p2 *p2, size_t len, struct c
 void ike_quick_receive(struct ike_engine *e, struct ike_p1 *p1, const struct isa_header *h,
 		       const uint8_t *data, size_t len);
 void ike_quick_note(struct ike_p2 *p2, const char *cause);
+/* It works by itself, for half of the time that a peer has for an answer at most. */
+uint64_t ike_quick_busy_ms(const struct ike_engine *e);
+void ike_quick_busy(struct ike_engine *e, struct ike_p2 *p2, enum ike_quick_state state);
 
 /* quick_mode_init.c */
 void ike_quick_start(struct ike_engine *e, struct ike_p2 *p2); /* its phase 1 is up */
@@ -543,6 +547,22 @@ bool ike_hold_waits(const struct ike_engine *e, const struct ike_tunnel_key *k);
 /* The tunnel's own policy has just taken the place. */
 void ike_hold_replaced(struct ike_engine *e, const struct ike_tunnel_key *k);
 void ike_hold_forget_all(struct ike_engine *e);
+
+/* claim.c: one tunnel for a rule's selector */
+/* The tunnel between other endpoints that has the outbound policy of this rule and selector. */
+struct ike_tunnel *ike_claim_holder(const struct ike_engine *e, const struct ike_tunnel_key *k);
+/* May this peer have the tunnel? CS_EPOLICY: another peer has one that is up. */
+int ike_claim_check(const struct ike_engine *e, const struct ike_tunnel_key *k,
+		    const struct ike_peer *peer, struct cs_err *err);
+/* The tunnel's policy is in the kernel, in the place of another's, which ends. */
+void ike_claim_take(struct ike_engine *e, struct ike_tunnel *t);
+
+/* unsettled.c */
+/* The pair ends while the store has its intent: FAILED follows when the store says that it has. */
+int ike_unsettled_keep(struct ike_engine *e, const struct ike_p2 *p2, const char *reason);
+bool ike_unsettled_committed(struct ike_engine *e, uint64_t tx, int status); /* was it one? */
+/* No answer comes any more.  The store, which keeps the order, is told the results all the same. */
+void ike_unsettled_end(struct ike_engine *e, bool tell_store);
 
 /* commands.c */
 void ike_apply_policy(struct ike_engine *e, struct pol_policy *policy);

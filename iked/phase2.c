@@ -238,6 +238,7 @@ int ike_p2_install_policy(struct ike_engine *e, struct ike_p2 *p2, struct cs_err
 	t->policy_in = true;
 	t->mode = wanted.mode;
 	t->proto = wanted.proto;
+	ike_claim_take(e, t);
 	return 0;
 }
 
@@ -254,9 +255,14 @@ void ike_tunnel_policy_again(struct ike_engine *e, const struct ike_tunnel *t)
 
 int ike_p2_install_out(struct ike_engine *e, struct ike_p2 *p2, struct cs_err *err)
 {
+	struct ike_tunnel_key key = ike_tunnel_key_of(p2->tunnel);
 	struct xf_sa sa;
 	int rc;
 
+	/* Another peer may have been quicker since this exchange began. */
+	rc = ike_claim_check(e, &key, p2->peer, err);
+	if (rc)
+		return rc;
 	fill_sa(e, p2, true, &sa);
 	rc = e->ops.sa_add(e->ctx, &sa, err);
 	if (rc) {
@@ -370,7 +376,7 @@ static void end_failed(struct ike_engine *e, struct ike_p2 *p2, bool tell, const
 	uninstall(e, p2);
 	if (tell)
 		ike_delete_p2(e, p2);
-	if (p2->qm->intended)
+	if (p2->qm->intended && (!p2->by_tx.in || ike_unsettled_keep(e, p2, reason)))
 		record(e, p2, IKE_REC_P2_FAILED, NULL, NULL, reason, &tx);
 	/* Another pair of the tunnel may have come up. */
 	if (p2->qm->asked && !p2->tunnel->policy_in)
@@ -482,6 +488,15 @@ static void give_up(struct ike_engine *e, struct ike_p2 *p2)
 		ike_p1_down(e, p1, true, "the peer does not answer");
 }
 
+/* Our own part takes too long; the peer still waits, and its silence is not the cause. */
+static void overdue(struct ike_engine *e, struct ike_p2 *p2)
+{
+	ike_p2_fail(e, p2, p2->initiator, "%s within %u s, nothing is installed",
+		    p2->qm->intended ? "the database did not take its record"
+				     : "its keys were not computed",
+		    (unsigned)(ike_quick_busy_ms(e) / 1000));
+}
+
 void ike_p2_timer(struct ike_engine *e, struct ike_timer *t)
 {
 	struct ike_p2 *p2 = IKE_OF(t, struct ike_p2, timer);
@@ -490,6 +505,11 @@ void ike_p2_timer(struct ike_engine *e, struct ike_timer *t)
 
 	if (p2->up) {
 		ike_p2_down(e, p2, true, NULL, "its lifetime is over");
+		return;
+	}
+	if (p2->state == IKE_QM_BUSY_1 || p2->state == IKE_QM_BUSY_2 ||
+	    p2->state == IKE_QM_BUSY_3) {
+		overdue(e, p2);
 		return;
 	}
 	if (p1 && ike_rt_again(e, &p2->qm->rt, &p2->timer, &p1->sid.local, &p1->sid.remote)) {

@@ -11,7 +11,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "iked/iked.h"
@@ -45,18 +44,6 @@ struct worker {
 	unsigned rules;
 	unsigned policy_waited;
 };
-
-struct ike_now iked_now(void)
-{
-	struct timespec mono, wall;
-
-	clock_gettime(CLOCK_MONOTONIC, &mono);
-	clock_gettime(CLOCK_REALTIME, &wall);
-	return (struct ike_now){
-		.mono = (uint64_t)mono.tv_sec * 1000u + (uint64_t)mono.tv_nsec / 1000000u,
-		.wall = wall.tv_sec,
-	};
-}
 
 /* ---- what the engine asks for ---- */
 

@@ -216,7 +216,8 @@ static const struct pol_param ip_man_vpn_action[] = {
 };
 
 #define ONLY_THIS_PEER                                                                             \
-	"stricter than the original: no other peer may begin a tunnel for the rule either"
+	"stricter than the original: no other peer may begin a tunnel for the rule either; "       \
+	"without it, the peer that has a live tunnel for a selector keeps it"
 #define NO_ICMP_SELECTOR "IKEv1 negotiates no ICMP type or code"
 
 static const struct pol_param ip_local_start_action[] = {

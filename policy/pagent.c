@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/netns_lock.h"
 #include "common/paths.h"
 
 #define TELL_TIMEOUT_MS 5000
@@ -288,7 +289,7 @@ static int open_all(struct pagent *p, struct cs_err *err)
 {
 	char *config = (char *)(uintptr_t)p->o->config;
 	char state[CS_PATH_MAX];
-	int rc = pagent_lock(p, err);
+	int rc = cs_netns_lock("pagent", p->o->stack, &p->lock, err);
 
 	if (rc == 0)
 		rc = add_signal(p, &p->on_term, SIGTERM, err);

@@ -74,10 +74,6 @@ int pagent_refresh(struct pagent *p, pol_diag_fn *diag, void *arg, bool *changed
 		   struct cs_err *err);
 void pagent_stop(struct pagent *p);
 
-/* ---- pagent_lock.c: one pagent a network namespace ---- */
-
-int pagent_lock(struct pagent *p, struct cs_err *err); /* until p->lock is closed */
-
 /* ---- pagent_kernel.c: the policy in the kernel ---- */
 
 int pagent_kernel_open(struct pagent *p, struct cs_err *err);

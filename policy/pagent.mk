@@ -5,7 +5,6 @@ policy_pagent_SOURCES = \
 	policy/pagent_filter_json.c \
 	policy/pagent_filters.c policy/pagent_filters.h \
 	policy/pagent_kernel.c \
-	policy/pagent_lock.c \
 	policy/pagent_main.c \
 	policy/pagent_nmi.c \
 	policy/pagent_watch.c

@@ -5,6 +5,7 @@
 
 #include "common/daemon.h"
 #include "common/log.h"
+#include "common/netns_lock.h"
 #include "common/options.h"
 #include "common/paths.h"
 #include "policy/check.h"
@@ -52,11 +53,10 @@ static int failed(const struct cs_err *err)
 static int undo(const struct pagent_options *o)
 {
 	const struct xf_marking marking = {.shift = XF_MARK_SHIFT_DEFAULT};
-	struct pagent p = {.o = o, .lock = -1};
 	struct xf_kernel *kernel = NULL;
 	char run[CS_PATH_MAX];
 	struct cs_err err;
-	int rc;
+	int rc, lock;
 
 	if (cs_daemon_runs()) {
 		fputs("pagent: a pagent runs for this stack; stop it first (-k stop)\n", stderr);
@@ -66,7 +66,7 @@ static int undo(const struct pagent_options *o)
 	if (rc == 0)
 		rc = cs_make_dir(run, 0755, &err);
 	if (rc == 0)
-		rc = pagent_lock(&p, &err);
+		rc = cs_netns_lock("pagent", o->stack, &lock, &err);
 	if (rc == CS_EEXIST) {
 		failed(&err);
 		return CS_EXIT_RUNS;
