@@ -3,31 +3,29 @@
 
 #include <errno.h>
 #include <libdaemon/daemon.h>
+#include <poll.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "common/log.h"
 #include "common/paths.h"
+#include "common/pid_file.h"
 
 #define START_SECONDS 60 /* the starter waits so long for readiness */
 
-/* libdaemon knows one daemon a process and asks for its pid file by a function without argument. */
+/* One daemon a process. */
 static struct {
 	const char *program, *stack;
 	char pid_path[CS_PATH_MAX];
 	bool foreground, told;
 } self;
-
-static const char *pid_file(void)
-{
-	return self.pid_path;
-}
 
 int cs_daemon_for(const char *program, const char *stack, struct cs_err *err)
 {
@@ -35,14 +33,15 @@ int cs_daemon_for(const char *program, const char *stack, struct cs_err *err)
 
 	self.program = program;
 	self.stack = stack;
-	daemon_pid_file_proc = pid_file;
 	snprintf(leaf, sizeof(leaf), "%s.pid", program);
 	return cs_run_path(stack, leaf, self.pid_path, err);
 }
 
 bool cs_daemon_runs(void)
 {
-	return daemon_pid_file_is_running() >= 0;
+	pid_t owner;
+
+	return cs_pid_file_owner(self.pid_path, &owner, NULL) < 0 || owner;
 }
 
 /* systemd's readiness protocol: one datagram to the socket that the environment names. */
@@ -93,14 +92,18 @@ void cs_daemon_stopping(void)
 /* In the daemon's own process. */
 static enum cs_exit run(cs_serve_fn *serve, void *arg)
 {
-	enum cs_exit status = CS_EXIT_FAILED;
+	enum cs_exit status;
+	struct cs_err err;
+	int fd, rc;
 
 	cs_log_open(self.program, self.foreground);
-	if (daemon_pid_file_create() < 0) {
-		cs_log(CS_NOCTX, CSM_NO_START, self.program, strerror(errno));
+	rc = cs_pid_file_take(self.pid_path, &fd, &err);
+	if (rc < 0) {
+		cs_log(CS_NOCTX, CSM_NO_START, self.program, err.text);
+		status = rc == CS_EEXIST ? CS_EXIT_RUNS : CS_EXIT_FAILED;
 	} else {
 		status = serve(arg);
-		daemon_pid_file_remove();
+		cs_pid_file_remove(self.pid_path, fd);
 	}
 	tell_starter((int)status);
 	return status;
@@ -122,10 +125,14 @@ enum cs_exit cs_daemon_start(bool foreground, cs_serve_fn *serve, void *arg)
 {
 	char dir[CS_PATH_MAX];
 	struct cs_err err;
-	pid_t pid = daemon_pid_file_is_running();
+	pid_t pid;
 
 	self.foreground = foreground;
-	if (pid >= 0) {
+	if (cs_pid_file_owner(self.pid_path, &pid, &err) < 0) {
+		fprintf(stderr, "%s: %s\n", self.program, err.text);
+		return CS_EXIT_FAILED;
+	}
+	if (pid) {
 		fprintf(stderr, "%s: process %d serves stack %s already\n", self.program, (int)pid,
 			self.stack);
 		return CS_EXIT_RUNS;
@@ -154,19 +161,39 @@ enum cs_exit cs_daemon_start(bool foreground, cs_serve_fn *serve, void *arg)
 	return run(serve, arg);
 }
 
+/* Waits for the end of the process. */
+static int wait_for_end(int pidfd, unsigned seconds, struct cs_err *err)
+{
+	struct pollfd pfd = {.fd = pidfd, .events = POLLIN};
+	int rc = poll(&pfd, 1, (int)seconds * 1000);
+
+	if (rc < 0)
+		return cs_fail_errno(err, "cannot wait for its end");
+	return rc ? 0 : cs_fail(err, CS_EAGAIN, "it did not end within %u seconds", seconds);
+}
+
 enum cs_exit cs_daemon_signal(int signal, unsigned wait_seconds)
 {
-	pid_t pid = daemon_pid_file_is_running();
-	int rc;
+	struct cs_err err;
+	int pidfd, rc;
+	pid_t pid;
 
-	if (pid < 0) {
+	rc = cs_pid_file_open_owner(self.pid_path, &pid, &pidfd, &err);
+	if (rc == CS_ENOTFOUND) {
 		fprintf(stderr, "%s: none serves stack %s\n", self.program, self.stack);
 		return CS_EXIT_ABSENT;
 	}
-	rc = signal == SIGTERM ? daemon_pid_file_kill_wait(signal, (int)wait_seconds)
-			       : daemon_pid_file_kill(signal);
 	if (rc < 0) {
-		fprintf(stderr, "%s: process %d: %s\n", self.program, (int)pid, strerror(errno));
+		fprintf(stderr, "%s: %s\n", self.program, err.text);
+		return CS_EXIT_FAILED;
+	}
+	if (pidfd_send_signal(pidfd, signal, NULL, 0) < 0)
+		rc = cs_fail_errno(&err, "cannot signal it");
+	else if (signal == SIGTERM)
+		rc = wait_for_end(pidfd, wait_seconds, &err);
+	close(pidfd);
+	if (rc < 0) {
+		fprintf(stderr, "%s: process %d: %s\n", self.program, (int)pid, err.text);
 		return CS_EXIT_FAILED;
 	}
 	return CS_EXIT_OK;

@@ -1,6 +1,7 @@
 /*
- * What every daemon of ours does around its work, on libdaemon: one process a stack by a pid file,
- * the background, readiness told to the starter and to systemd, and signals to the running one.
+ * What every daemon of ours does around its work: one process a stack by a locked pid file, the
+ * background (libdaemon), readiness told to the starter and to systemd, and signals to the running
+ * one.
  */
 #ifndef CS_DAEMON_H
 #define CS_DAEMON_H

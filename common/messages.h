@@ -78,6 +78,8 @@
 #define CSM_P2_ENDED                                                                               \
 	"CSI1022I", CS_DEBUG,                                                                      \
 		"IKE version 1.0 phase 2 negotiation for tunnel Y%u with %s ended (rule %s): %s"
+#define CSM_NOT_HELD                                                                               \
+	"CSI1023W", CS_WARNING, "The kernel refused to hold what %s sends before it has a tunnel: %s"
 #define CSM_P1_NO_PROPOSAL                                                                         \
 	"EZD1021I", CS_WARNING, "Phase 1 from %s: no proposal chosen (rule %s, action %s): %s"
 #define CSM_P2_NO_PROPOSAL                                                                         \
@@ -113,7 +115,7 @@
 #define CSM_KERNEL_LACKS   "CSI2007E", CS_ERROR, "this kernel lacks %s"
 #define CSM_NO_POLICY	   "CSI2008I", CS_INFO, "no policy is in force yet, waiting for pagent"
 #define CSM_POLICY_LATE	   "CSI2009W", CS_WARNING, "no policy after %u seconds (PagentWait), waiting on"
-#define CSM_POLICY_LOADED  "CSI2010I", CS_INFO, "policy generation %llu is in force: %u filter rules, %u key exchange rules"
+#define CSM_POLICY_LOADED  "CSI2010I", CS_INFO, "policy generation %llu is in force (filter rules: %u, key exchange rules: %u)"
 #define CSM_POLICY_FAILED  "CSI2011E", CS_ERROR, "policy cannot be loaded, the one in force stays: %s"
 #define CSM_STORE_STUCK	   "CSI2012E", CS_ERROR, "the database cannot be written: %s; %s"
 #define CSM_STORE_WORKS	   "CSI2013I", CS_NOTICE, "%s can be written again; %llu records were lost"
@@ -136,7 +138,7 @@
 #define CSM_NO_DROP        "CSI2028W", CS_WARNING, "the worker keeps root's privileges: %s"
 
 /* ---- pagent ---- */
-#define CSM_PA_DONE	      "EZZ8771I", CS_INFO, "local policy processing complete for %s : IPSEC, generation %llu: %u filter rules, %u key exchange rules, %u local tunnel rules"
+#define CSM_PA_DONE	      "EZZ8771I", CS_INFO, "local policy processing complete for %s : IPSEC, generation %llu (filter rules: %u, key exchange rules: %u, local tunnel rules: %u)"
 #define CSM_PA_ERROR	      "CSI3001E", CS_ERROR, "%s:%u: %s%s%s%s%s"
 #define CSM_PA_WARNING	      "CSI3002W", CS_WARNING, "%s:%u: %s%s%s%s%s"
 #define CSM_PA_NOTE	      "CSI3003I", CS_INFO, "%s:%u: %s%s%s%s%s"

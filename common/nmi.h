@@ -62,6 +62,12 @@ void cs_nmi_entry(struct cs_nmi_server *s, uint64_t ticket, json_t *entry);
 void cs_nmi_done(struct cs_nmi_server *s, uint64_t ticket, json_t *fields);
 void cs_nmi_error(struct cs_nmi_server *s, uint64_t ticket, enum cs_code code, const char *text);
 /*
+ * For who answers later: gone is called once when the client goes before it has an answer, so that
+ * nothing is kept for nobody.  The first frame of an answer ends this.  gone may not answer.
+ */
+typedef void cs_nmi_gone_fn(void *arg);
+void cs_nmi_on_gone(struct cs_nmi_server *s, uint64_t ticket, cs_nmi_gone_fn *gone, void *arg);
+/*
  * For answers of any length: the server asks next for one entry after the other as the client takes
  * them, so that neither memory nor a turn of the loop grows with their number.  next returns 1 with
  * *json an entry, 0 at the end with *json the fields of the done frame or NULL, or a cs_code with

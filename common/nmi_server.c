@@ -34,6 +34,11 @@ struct stream {
 	void *state;
 };
 
+struct gone {
+	cs_nmi_gone_fn *fn;
+	void *arg;
+};
+
 struct client {
 	uv_pipe_t pipe;
 	struct cs_nmi_server *server;
@@ -41,6 +46,7 @@ struct client {
 	uid_t uid;
 	uint64_t ticket;      /* of the request under way, 0: none */
 	struct stream stream; /* next NULL: none */
+	struct gone gone;     /* who works on the answer; fn NULL: nobody */
 	uint8_t *in;          /* what has come of a request, header included */
 	size_t in_len, in_cap;
 	size_t queued;  /* bytes of output that libuv holds */
@@ -120,6 +126,15 @@ static void stream_end(struct client *c)
 		st.release(st.state);
 }
 
+static void tell_gone(struct client *c)
+{
+	struct gone gone = c->gone;
+
+	c->gone = (struct gone){0};
+	if (gone.fn)
+		gone.fn(gone.arg);
+}
+
 static void client_close(struct client *c)
 {
 	struct cs_nmi_server *s = c->server;
@@ -138,6 +153,7 @@ static void client_close(struct client *c)
 		uv_timer_stop(&s->sweep);
 	uv_close((uv_handle_t *)&c->pipe, on_client_closed);
 	stream_end(c);
+	tell_gone(c);
 }
 
 static void client_slow(struct client *c, const char *why)
@@ -228,6 +244,16 @@ static struct client *client_of(struct cs_nmi_server *s, uint64_t ticket)
 	return NULL;
 }
 
+/* The same for who answers now, and so need not be told when the client goes. */
+static struct client *to_answer(struct cs_nmi_server *s, uint64_t ticket)
+{
+	struct client *c = client_of(s, ticket);
+
+	if (c)
+		c->gone = (struct gone){0};
+	return c;
+}
+
 /* The answer is complete: the next request may come, unless the client said that none will. */
 static void answered(struct client *c)
 {
@@ -299,7 +325,7 @@ static void answer_done(struct client *c, json_t *fields)
 
 void cs_nmi_entry(struct cs_nmi_server *s, uint64_t ticket, json_t *entry)
 {
-	struct client *c = client_of(s, ticket);
+	struct client *c = to_answer(s, ticket);
 
 	if (c)
 		answer_entry(c, entry);
@@ -309,7 +335,7 @@ void cs_nmi_entry(struct cs_nmi_server *s, uint64_t ticket, json_t *entry)
 
 void cs_nmi_done(struct cs_nmi_server *s, uint64_t ticket, json_t *fields)
 {
-	struct client *c = client_of(s, ticket);
+	struct client *c = to_answer(s, ticket);
 
 	if (c) {
 		answer_done(c, fields);
@@ -321,7 +347,7 @@ void cs_nmi_done(struct cs_nmi_server *s, uint64_t ticket, json_t *fields)
 
 void cs_nmi_error(struct cs_nmi_server *s, uint64_t ticket, enum cs_code code, const char *text)
 {
-	struct client *c = client_of(s, ticket);
+	struct client *c = to_answer(s, ticket);
 
 	if (c)
 		answer_error(c, code, text);
@@ -351,7 +377,7 @@ static void pump(struct client *c)
 void cs_nmi_stream(struct cs_nmi_server *s, uint64_t ticket, cs_nmi_next_fn *next,
 		   void (*release)(void *state), void *state)
 {
-	struct client *c = client_of(s, ticket);
+	struct client *c = to_answer(s, ticket);
 
 	if (!c || c->stream.next) {
 		s->stats.orphans++;
@@ -363,6 +389,16 @@ void cs_nmi_stream(struct cs_nmi_server *s, uint64_t ticket, cs_nmi_next_fn *nex
 	pump(c);
 }
 
+void cs_nmi_on_gone(struct cs_nmi_server *s, uint64_t ticket, cs_nmi_gone_fn *gone, void *arg)
+{
+	struct client *c = client_of(s, ticket);
+
+	if (c)
+		c->gone = (struct gone){gone, arg};
+	else
+		gone(arg);
+}
+
 /* ---- input ---- */
 
 /* The client has broken the contract: it is told, and closed when it has the message. */
@@ -372,6 +408,7 @@ static void client_malformed(struct client *c, const char *why)
 	cs_log(CS_NOCTX, CSM_NMI_MALFORMED, (unsigned)c->uid, why);
 	uv_read_stop((uv_stream_t *)&c->pipe);
 	stream_end(c);
+	tell_gone(c);
 	c->in_len = 0;
 	c->last = true;
 	answer_error(c, CS_EPARSE, why);

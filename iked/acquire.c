@@ -133,8 +133,7 @@ static int check_request(const struct pol_filter_rule *rule, const struct cs_sel
 int ike_p2_initiate(struct ike_engine *e, const struct pol_filter_rule *rule,
 		    const struct cs_selector *selector, const struct cs_addr *local,
 		    const struct cs_addr *remote, enum ike_activation activation,
-		    const struct pol_local_dynvpn *local_rule, const struct xf_acquire *acquire,
-		    uint32_t *tunnel, struct cs_err *err)
+		    const struct pol_local_dynvpn *local_rule, uint32_t *tunnel, struct cs_err *err)
 {
 	struct ike_tunnel *t = ike_tunnel_find(e, rule->id, selector, local, remote);
 	struct ike_p1 *p1;
@@ -160,10 +159,7 @@ int ike_p2_initiate(struct ike_engine *e, const struct pol_filter_rule *rule,
 	*tunnel = t->number;
 	p2->activation = activation;
 	p2->local_rule = local_rule;
-	if (acquire) {
-		p2->qm->has_acquire = true;
-		p2->qm->acquire = *acquire;
-	}
+	p2->qm->asked = activation == IKE_ACT_ONDEMAND;
 	if (p1->up)
 		ike_quick_start(e, p2);
 	return 0;
@@ -171,13 +167,18 @@ int ike_p2_initiate(struct ike_engine *e, const struct pol_filter_rule *rule,
 
 /* ---- acquire ---- */
 
-static void refuse(struct ike_engine *e, const struct xf_acquire *a, const char *why)
+static void complain(struct ike_engine *e, const struct xf_acquire *a, const char *why)
 {
 	char packet[CS_SELECTOR_STRLEN];
 
 	if (ike_take_token(e, &e->log_bucket))
 		ike_logf(e, CS_NOCTX, CSM_ACQUIRE_REFUSED, cs_selector_text(&a->selector, packet),
 			 why);
+}
+
+static void refuse(struct ike_engine *e, const struct xf_acquire *a, const char *why)
+{
+	complain(e, a, why);
 	e->ops.larval_clear(e->ctx, a);
 }
 
@@ -218,8 +219,8 @@ static bool may_start(struct ike_engine *e, const struct xf_acquire *a,
 }
 
 /*
- * The kernel asks although we hold a pair that is up: is it still there? A pair that somebody
- * flushed would swallow the tunnel's traffic until its lifetime is over.
+ * The kernel asks although a pair is up that should serve: is it still there? A pair that somebody
+ * flushed would swallow the tunnel's traffic, and hold off others, until its lifetime is over.
  */
 static void drop_vanished(struct ike_engine *e, struct ike_tunnel *t)
 {
@@ -237,29 +238,48 @@ static void drop_vanished(struct ike_engine *e, struct ike_tunnel *t)
 	}
 }
 
-/*
- * The tunnel is there or on its way.  A packet can be quicker than the outbound SA that answers it:
- * its larval state goes with the negotiation that is under way, or at once when none is.
- */
-static void merge(struct ike_engine *e, const struct ike_tunnel *t, const struct xf_acquire *a)
+/* What is not held the kernel's larval state keeps from asking, until it times out. */
+static void hold_or_not(struct ike_engine *e, const struct ike_tunnel_key *key,
+			const struct xf_acquire *a)
 {
+	if (ike_hold(e, key))
+		e->ops.larval_clear(e->ctx, a);
+}
+
+/* The tunnel is there (packets can be quicker than the SA that answers) or on its way. */
+static void merge(struct ike_engine *e, struct ike_tunnel *t, const struct xf_acquire *a)
+{
+	struct ike_tunnel_key key = ike_tunnel_key_of(t);
 	bool under_way = false;
 
 	e->stats.acquires_merged++;
 	for (struct ike_list *l = t->p2s.next; l != &t->p2s; l = l->next) {
 		struct ike_p2 *p2 = IKE_OF(l, struct ike_p2, in_tunnel);
 
-		if (!p2->qm)
-			continue;
-		under_way = true;
-		if (!p2->qm->has_acquire) {
-			p2->qm->has_acquire = true;
-			p2->qm->acquire = *a;
-			return;
-		}
+		if (p2->qm)
+			p2->qm->asked = under_way = true;
 	}
-	if (!under_way)
-		e->ops.larval_clear(e->ctx, a);
+	if (under_way && !t->policy_in) {
+		hold_or_not(e, &key, a);
+		return;
+	}
+	ike_tunnel_policy_again(e, t);
+	e->ops.larval_clear(e->ctx, a);
+}
+
+/* Held first: what begins here may come to its end before it returns. */
+static void begin(struct ike_engine *e, const struct pol_filter_rule *rule,
+		  const struct ike_tunnel_key *key, const struct xf_acquire *a)
+{
+	struct cs_err err = {0};
+	uint32_t number;
+
+	hold_or_not(e, key, a);
+	if (!ike_p2_initiate(e, rule, key->selector, key->local, key->remote, IKE_ACT_ONDEMAND,
+			     NULL, &number, &err))
+		return;
+	complain(e, a, err.text);
+	ike_hold_failed(e, key);
 }
 
 static void acquire(struct ike_engine *e, const struct xf_acquire *a)
@@ -267,11 +287,10 @@ static void acquire(struct ike_engine *e, const struct xf_acquire *a)
 	const struct pol_filter_rule *rule =
 		e->policy ? pol_rule_by_id(e->policy, a->rule_id) : NULL;
 	const struct pol_start_action *start;
-	const struct cs_addr *local, *remote;
 	struct cs_selector selector;
+	struct ike_tunnel_key key;
 	struct cs_err err = {0};
-	struct ike_tunnel *t;
-	uint32_t number;
+	struct ike_tunnel *t, *holder;
 	int rc;
 
 	if (!may_start(e, a, rule))
@@ -287,20 +306,29 @@ static void acquire(struct ike_engine *e, const struct xf_acquire *a)
 		return;
 	}
 	start = rule->start;
-	local = start && start->local.family ? &start->local : &a->selector.local.lo;
-	remote = start && start->remote.family ? &start->remote : &a->selector.remote.lo;
-	t = ike_tunnel_find(e, rule->id, &selector, local, remote);
-	if (t)
+	key = (struct ike_tunnel_key){
+		.rule_id = rule->id,
+		.selector = &selector,
+		.local = start && start->local.family ? &start->local : &a->selector.local.lo,
+		.remote = start && start->remote.family ? &start->remote : &a->selector.remote.lo,
+	};
+	holder = ike_claim_holder(e, &key);
+	if (holder)
+		drop_vanished(e, holder);
+	t = ike_tunnel_find(e, key.rule_id, key.selector, key.local, key.remote);
+	if (t) {
 		drop_vanished(e, t);
-	else if (ike_backoff_holds(e, &(struct ike_tunnel_key){rule->id, &selector, local, remote},
-				   a))
-		return;
-	rc = ike_p2_initiate(e, rule, &selector, local, remote, IKE_ACT_ONDEMAND, NULL, a, &number,
-			     &err);
-	if (rc == CS_EEXIST)
-		merge(e, ike_tunnel_find(e, rule->id, &selector, local, remote), a);
-	else if (rc)
-		refuse(e, a, err.text);
+		t = ike_tunnel_find(e, key.rule_id, key.selector, key.local, key.remote);
+	}
+	if (t) {
+		merge(e, t, a);
+	} else if (ike_hold_waits(e, &key)) {
+		/* It was raised before the packets were held. */
+		e->stats.acquires_delayed++;
+		e->ops.larval_clear(e->ctx, a);
+	} else {
+		begin(e, rule, &key, a);
+	}
 }
 
 void ike_acquire(struct ike_engine *e, const struct xf_acquire *a)

@@ -77,8 +77,8 @@ int ike_activate(struct ike_engine *e, const char *name, uint32_t *tunnel, struc
 	if (rc)
 		return rc;
 	rc = ike_p2_initiate(e, rule, &local->selector, &from, &to,
-			     local->auto_activate ? IKE_ACT_AUTO : IKE_ACT_USER, local, NULL,
-			     tunnel, err);
+			     local->auto_activate ? IKE_ACT_AUTO : IKE_ACT_USER, local, tunnel,
+			     err);
 	if (rc == CS_EEXIST)
 		adopt(e, *tunnel, local);
 	return rc;
@@ -188,7 +188,7 @@ void ike_apply_policy(struct ike_engine *e, struct pol_policy *policy)
 		l = l->next;
 		apply_to_p1(e, p1, policy);
 	}
-	ike_backoff_forget_all(e); /* it may be what was wrong */
+	ike_hold_forget_all(e); /* it may be what was wrong */
 	pol_unref(old);
 }
 
@@ -215,5 +215,6 @@ void ike_end_all(struct ike_engine *e, bool tell, bool keep)
 		ike_p1_down(e, p1, tell, reason);
 	}
 	ike_unlink_all(e);
-	ike_backoff_forget_all(e);
+	ike_hold_forget_all(e);
+	ike_unsettled_end(e, true);
 }

@@ -6,25 +6,30 @@ IKED_CFLAGS = $(AM_CFLAGS) $(UV_CFLAGS) $(JANSSON_CFLAGS) $(SQLITE_CFLAGS) $(DAE
 # What the daemon and its tests share.
 noinst_LIBRARIES += libiked.a
 libiked_a_SOURCES = \
+	iked/clock.c \
 	iked/json.c iked/json.h \
+	iked/nmi.c iked/nmi_wait.c iked/nmi_wait.h \
 	iked/pk_pool.c iked/pk_pool.h \
 	iked/sealed.c iked/sealed.h \
-	iked/store.c iked/store.h iked/store_cache.c iked/store_schema.c iked/store_schema.h
+	iked/store.c iked/store.h iked/store_cache.c iked/store_schema.c iked/store_schema.h \
+	iked/udp.c
 libiked_a_CFLAGS = $(IKED_CFLAGS)
 IKED_LIBS = libiked.a $(IKE_LIBS) $(POLICY_LIBS) $(XFRM_LIBS) $(COMMON_LIBS) $(SQLITE_LIBS) \
 	$(JANSSON_LIBS) $(UV_LIBS)
 
 iked_iked_SOURCES = \
-	iked/iked.h iked/main.c iked/nmi.c iked/parent.c iked/ports.c iked/privilege.c \
-	iked/reconcile.c iked/udp.c iked/worker.c
+	iked/iked.h iked/main.c iked/parent.c iked/ports.c iked/privilege.c iked/reconcile.c \
+	iked/worker.c
 iked_iked_CFLAGS = $(IKED_CFLAGS)
 iked_iked_LDADD = $(IKED_LIBS) $(CAPNG_LIBS) $(SECCOMP_LIBS)
 dist_man_MANS += man/iked.8
 
-check_PROGRAMS += tests/unit/test_store tests/unit/test_pk_pool tests/unit/test_sealed
-tests_unit_test_sealed_SOURCES = tests/unit/test_sealed.c
-tests_unit_test_sealed_CFLAGS = $(IKED_CFLAGS) $(CHECK_CFLAGS)
-tests_unit_test_sealed_LDADD = $(IKED_LIBS) $(CHECK_LIBS)
+	iked/sealed.c iked/sealed.h \
+check_PROGRAMS += tests/unit/test_iked_nmi tests/unit/test_store tests/unit/test_pk_pool
+tests_unit_test_iked_nmi_SOURCES = \
+	tests/unit/test_iked_nmi.c tests/unit/engine_pair.c tests/unit/engine_pair.h
+tests_unit_test_iked_nmi_CFLAGS = $(IKED_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_iked_nmi_LDADD = $(IKED_LIBS) $(CHECK_LIBS)
 tests_unit_test_store_SOURCES = tests/unit/test_store.c
 tests_unit_test_store_CFLAGS = $(IKED_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_store_LDADD = $(IKED_LIBS) $(CHECK_LIBS)

@@ -90,14 +90,15 @@ static void make_lists(struct ike_engine *e)
 	ike_list_init(&e->dead_p2s);
 	ike_list_init(&e->dead_peers);
 	ike_list_init(&e->dead_tunnels);
-	ike_list_init(&e->all_backoffs);
 	ike_list_init(&e->changed);
+	ike_list_init(&e->all_holds);
+	ike_list_init(&e->all_unsettled);
 	for (unsigned tier = 0; tier < IKE_N_CLASSES; tier++)
 		for (unsigned stage = 0; stage < IKE_N_STAGES; stage++)
 			ike_list_init(&e->half[tier][stage]);
 }
 
-static struct ike_table *const *tables_of(struct ike_engine *e, struct ike_table *list[13])
+static struct ike_table *const *tables_of(struct ike_engine *e, struct ike_table *list[14])
 {
 	unsigned n = 0;
 
@@ -112,7 +113,8 @@ static struct ike_table *const *tables_of(struct ike_engine *e, struct ike_table
 	list[n++] = &e->spis_out;
 	list[n++] = &e->mids;
 	list[n++] = &e->txs;
-	list[n++] = &e->backoffs;
+	list[n++] = &e->holds;
+	list[n++] = &e->unsettled;
 	list[n] = NULL;
 	return list;
 }
@@ -143,7 +145,7 @@ int ike_engine_new(const struct ike_settings *settings, const struct ike_ops *op
 		   struct ike_engine **engine, struct cs_err *err)
 {
 	struct ike_engine *e = calloc(1, sizeof(*e));
-	struct ike_table *tables[13];
+	struct ike_table *tables[14];
 	int rc = 0;
 
 	if (!e)
@@ -179,15 +181,17 @@ void ike_engine_shutdown(struct ike_engine *e, bool tell, bool keep, struct ike_
 
 void ike_engine_free(struct ike_engine *e)
 {
-	struct ike_table *tables[13];
+	struct ike_table *tables[14];
 
 	if (!e)
 		return;
 	ike_unlink_all(e);
-	ike_backoff_forget_all(e);
+	ike_hold_forget_all(e);
+	ike_unsettled_end(e, false);
 	ike_bury(e);
 	ike_jobs_drop(e);
 	ike_strays_clear(e);
+	free(e->lost);
 	tables_of(e, tables);
 	for (unsigned i = 0; tables[i]; i++)
 		ike_table_free(tables[i]);
@@ -385,7 +389,7 @@ void ike_engine_committed(struct ike_engine *e, uint64_t tx, int status, struct 
 	p2 = ike_p2_by_tx(e, tx);
 	if (p2)
 		ike_p2_committed(e, p2, status);
-	else
+	else if (!ike_unsettled_committed(e, tx, status))
 		ike_restore_committed(e, tx, status);
 	leave(e);
 }

@@ -289,8 +289,9 @@ uint64_t ike_engine_next(const struct ike_engine *e);
 void ike_engine_tick(struct ike_engine *e, struct ike_now now);
 
 /*
- * After a kernel overrun: begin, then each SA found, then end. Ours that were not found are gone
- * (recorded, peer told); found ones with a reqid of ours that we do not know are deleted.
+ * At start, and after a kernel overrun: begin, then each SA found, then end. Ours that were not
+ * found are gone (recorded, peer told); found ones with a reqid of ours that we do not know are
+ * deleted; larval states are acquires that were lost, and treated as such.
  */
 void ike_engine_resync_begin(struct ike_engine *e);
 void ike_engine_resync_sa(struct ike_engine *e, const struct xf_sa *sa,

@@ -3,12 +3,13 @@ IKE_ENGINE_SOURCES = \
 	iked/acquire.c \
 	iked/adopt.c \
 	iked/auth.c \
-	iked/backoff.c \
+	iked/claim.c \
 	iked/commands.c \
 	iked/engine.c iked/engine.h iked/engine_private.h \
 	iked/engine_log.c \
 	iked/exchange.c iked/exchange.h \
 	iked/half_open.c \
+	iked/hold.c \
 	iked/ident.c \
 	iked/informational.c \
 	iked/jobs.c \
@@ -25,12 +26,14 @@ IKE_ENGINE_SOURCES = \
 	iked/sa.c iked/sa_p2.c \
 	iked/table.c iked/table.h \
 	iked/timer.c iked/timer.h \
+	iked/unsettled.c \
 	iked/views.c
 ENGINE_TEST_LIBS = $(IKE_LIBS) $(POLICY_LIBS) $(XFRM_LIBS) $(COMMON_LIBS) $(CHECK_LIBS)
 
 check_PROGRAMS += \
 	tests/unit/test_engine tests/unit/test_engine_hostile tests/unit/test_engine_life \
-	tests/unit/test_engine_refusals tests/unit/test_engine_restart \
+	tests/unit/test_engine_peers tests/unit/test_engine_refusals \
+	tests/unit/test_engine_restart \
 	tests/unit/test_table
 tests_unit_test_engine_SOURCES = \
 	tests/unit/test_engine.c tests/unit/engine_pair.c tests/unit/engine_pair.h
@@ -44,6 +47,10 @@ tests_unit_test_engine_restart_SOURCES = \
 	tests/unit/test_engine_restart.c tests/unit/engine_pair.c tests/unit/engine_pair.h
 tests_unit_test_engine_restart_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
 tests_unit_test_engine_restart_LDADD = $(ENGINE_TEST_LIBS)
+tests_unit_test_engine_peers_SOURCES = \
+	tests/unit/test_engine_peers.c tests/unit/engine_pair.c tests/unit/engine_pair.h
+tests_unit_test_engine_peers_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
+tests_unit_test_engine_peers_LDADD = $(ENGINE_TEST_LIBS)
 tests_unit_test_table_SOURCES = tests/unit/test_table.c
 tests_unit_test_table_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_table_LDADD = $(ENGINE_TEST_LIBS)

@@ -205,8 +205,7 @@ struct ike_quick {
 	uint64_t request; /* digest of the message being worked on */
 	bool ids_sent;    /* responder: the peer named its selectors */
 	bool intended;    /* an intent was recorded, it will get a result */
-	bool has_acquire;
-	struct xf_acquire acquire;
+	bool asked;       /* a packet wants it; it is held (hold.c) */
 	char cause[IKE_CAUSE_MAX];
 };
 
@@ -255,8 +254,8 @@ struct ike_engine {
 	struct ike_table cookies, icookies, targets, k_numbers; /* phase 1 */
 	struct ike_table peers, tunnels, y_numbers;
 	struct ike_table spis_in, spis_out, mids, txs; /* phase 2 */
-	struct ike_table backoffs;
-	struct ike_list all_backoffs;
+	struct ike_table holds, unsettled;
+	struct ike_list all_holds, all_unsettled;
 	struct ike_list p1s, p2s, jobs, dead_p1s, dead_p2s, dead_peers, dead_tunnels;
 	struct ike_list changed;                           /* phase 1 SAs, see keep.c */
 	struct ike_list half[IKE_N_CLASSES][IKE_N_STAGES]; /* oldest first */
@@ -271,6 +270,8 @@ struct ike_engine {
 	struct xf_said *strays; /* of a resynchronisation or of an engine before this one */
 	unsigned n_strays, cap_strays;
 	uint64_t restore_tx; /* when this is durable the strays of the engine before go; 0: none */
+	struct xf_acquire *lost; /* acquires of which only the larval state told */
+	unsigned n_lost, cap_lost;
 	struct ike_stats stats;
 	uint8_t *plain, *out; /* IKE_DATAGRAM_MAX each: decrypted message, message being built */
 };
@@ -364,6 +365,7 @@ struct ike_p2 *ike_p2_by_tx(const struct ike_engine *e, uint64_t tx);
 /* proto: IPPROTO_ESP or IPPROTO_AH; addr: ours for inbound, the peer's for outbound. */
 struct ike_p2 *ike_p2_by_spi(const struct ike_engine *e, bool inbound, const struct cs_addr *addr,
 			     uint8_t proto, uint32_t spi);
+/* Of rule and selector alone: tunnels that differ in their endpoints are found together. */
 uint64_t ike_tunnel_hash(const struct ike_engine *e, const struct ike_tunnel_key *k);
 struct ike_tunnel_key ike_tunnel_key_of(const struct ike_tunnel *t);
 struct ike_tunnel *ike_tunnel_find(const struct ike_engine *e, uint16_t rule_id,
@@ -490,6 +492,9 @@ int ike_quick_send(struct ike_engine *e, struct ike_p2 *p2, size_t len, struct c
 void ike_quick_receive(struct ike_engine *e, struct ike_p1 *p1, const struct isa_header *h,
 		       const uint8_t *data, size_t len);
 void ike_quick_note(struct ike_p2 *p2, const char *cause);
+/* It works by itself, for half of the time that a peer has for an answer at most. */
+uint64_t ike_quick_busy_ms(const struct ike_engine *e);
+void ike_quick_busy(struct ike_engine *e, struct ike_p2 *p2, enum ike_quick_state state);
 
 /* quick_mode_init.c */
 void ike_quick_start(struct ike_engine *e, struct ike_p2 *p2); /* its phase 1 is up */
@@ -516,6 +521,8 @@ int ike_p2_install_in(struct ike_engine *e, struct ike_p2 *p2, bool tell_first, 
 int ike_p2_install_out(struct ike_engine *e, struct ike_p2 *p2, struct cs_err *err);
 /* The tunnel's one outbound policy, made to fit this pair. */
 int ike_p2_install_policy(struct ike_engine *e, struct ike_p2 *p2, struct cs_err *err);
+/* A packet did not find the tunnel's policy: somebody may have flushed it. */
+void ike_tunnel_policy_again(struct ike_engine *e, const struct ike_tunnel *t);
 void ike_p2_up(struct ike_engine *e, struct ike_p2 *p2);
 void ike_p2_fail(struct ike_engine *e, struct ike_p2 *p2, bool tell, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
@@ -542,18 +549,35 @@ void ike_acquire(struct ike_engine *e, const struct xf_acquire *a);
 int ike_p2_initiate(struct ike_engine *e, const struct pol_filter_rule *rule,
 		    const struct cs_selector *selector, const struct cs_addr *local,
 		    const struct cs_addr *remote, enum ike_activation activation,
-		    const struct pol_local_dynvpn *local_rule, const struct xf_acquire *acquire,
-		    uint32_t *tunnel, struct cs_err *err);
+		    const struct pol_local_dynvpn *local_rule, uint32_t *tunnel,
+		    struct cs_err *err);
 
-/* backoff.c */
-/* A packet's tunnel could not be had: its larval state is cleared after a while. */
-void ike_backoff_failed(struct ike_engine *e, const struct ike_tunnel_key *k,
-			const struct xf_acquire *a);
-/* Has it to wait? */
-bool ike_backoff_holds(struct ike_engine *e, const struct ike_tunnel_key *k,
-		       const struct xf_acquire *a);
-void ike_backoff_forget(struct ike_engine *e, const struct ike_tunnel_key *k);
-void ike_backoff_forget_all(struct ike_engine *e);
+/* hold.c: packets of tunnels that are not there; of a key it takes the rule and the selector */
+/* From now until the attempt failed or the tunnel's policy is in. False: they are not held. */
+bool ike_hold(struct ike_engine *e, const struct ike_tunnel_key *k);
+/* The attempt that packets asked for failed: they are held for a while longer. */
+void ike_hold_failed(struct ike_engine *e, const struct ike_tunnel_key *k);
+/* Is it too early for another attempt? */
+bool ike_hold_waits(const struct ike_engine *e, const struct ike_tunnel_key *k);
+/* The tunnel's own policy has just taken the place. */
+void ike_hold_replaced(struct ike_engine *e, const struct ike_tunnel_key *k);
+void ike_hold_forget_all(struct ike_engine *e);
+
+/* claim.c: one tunnel for a rule's selector */
+/* The tunnel between other endpoints that has the outbound policy of this rule and selector. */
+struct ike_tunnel *ike_claim_holder(const struct ike_engine *e, const struct ike_tunnel_key *k);
+/* May this peer have the tunnel? CS_EPOLICY: another peer has one that is up. */
+int ike_claim_check(const struct ike_engine *e, const struct ike_tunnel_key *k,
+		    const struct ike_peer *peer, struct cs_err *err);
+/* The tunnel's policy is in the kernel, in the place of another's, which ends. */
+void ike_claim_take(struct ike_engine *e, struct ike_tunnel *t);
+
+/* unsettled.c */
+/* The pair ends while the store has its intent: FAILED follows when the store says that it has. */
+int ike_unsettled_keep(struct ike_engine *e, const struct ike_p2 *p2, const char *reason);
+bool ike_unsettled_committed(struct ike_engine *e, uint64_t tx, int status); /* was it one? */
+/* No answer comes any more.  The store, which keeps the order, is told the results all the same. */
+void ike_unsettled_end(struct ike_engine *e, bool tell_store);
 
 /* commands.c */
 void ike_apply_policy(struct ike_engine *e, struct pol_policy *policy);

@@ -127,7 +127,7 @@ void iked_nmi_attach(struct iked_nmi *n, const struct iked_nmi_env *env);
 void iked_nmi_event(struct iked_nmi *n, const struct ike_event *ev);
 void iked_nmi_stop(struct iked_nmi *n);
 
-/* ---- worker.c ---- */
+/* ---- clock.c ---- */
 
 struct ike_now iked_now(void);
 

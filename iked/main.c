@@ -1,11 +1,10 @@
 /* iked: options, and which of the two processes this is. */
 #include <getopt.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "common/options.h"
 #include "iked/iked.h"
 
 #define STOP_SECONDS 12 /* the parent gives its worker 8 */
@@ -16,7 +15,7 @@ static const char help[] =
 	"Negotiates IPsec security associations by IKE version 1.\n"
 	"\n"
 	"  -p STACK             stack to serve (default " CS_STACK_DEFAULT ")\n"
-	"  -c FILE              IkeConfig file (default iked.conf in $CSIPSEC_CONFDIR)\n"
+	"  -c FILE              IkeConfig file (default /etc/csipsec/iked.conf, if there)\n"
 	"  -f                   stay in the foreground, log to standard error\n"
 	"  -k stop              end the iked that serves the stack; SAs stay in the kernel\n"
 	"  -r refresh           let it look for a new policy\n"
@@ -45,9 +44,7 @@ static const struct option options[] = {
 
 static int usage(const char *what, const char *value)
 {
-	fprintf(stderr, "iked: %s%s%s\nTry 'iked --help'.\n", what, value ? ": " : "",
-		value ? value : "");
-	return CS_EXIT_USAGE;
+	return (int)cs_usage("iked", what, value);
 }
 
 static bool parse_port(const char *text, uint16_t *port)
@@ -59,17 +56,6 @@ static bool parse_port(const char *text, uint16_t *port)
 		return false;
 	*port = (uint16_t)n;
 	return true;
-}
-
-/* The daemon goes to the root directory, and a worker started next year must find it, too. */
-static int take_config(const char *name, struct iked_options *o)
-{
-	char *whole = realpath(name, NULL);
-	int n = snprintf(o->config, sizeof(o->config), "%s", whole ? whole : name);
-
-	free(whole);
-	o->config_given = true;
-	return n < 0 || (size_t)n >= sizeof(o->config) ? -1 : 0;
 }
 
 static bool parse_stuck(const char *text, enum ike_stuck *stuck)
@@ -101,21 +87,18 @@ int main(int argc, char **argv)
 			o.stack = optarg;
 			break;
 		case 'c':
-			if (take_config(optarg, &o) < 0)
-				return usage("the name is too long", optarg);
+			if (cs_absolute(optarg, o.config, sizeof(o.config), &err) < 0)
+				return usage(err.text, optarg);
+			o.config_given = true;
 			break;
 		case 'f':
 			o.foreground = true;
 			break;
 		case 'k':
-			if (strcmp(optarg, "stop") != 0)
-				return usage("-k takes stop, not", optarg);
-			sig = SIGTERM;
-			break;
 		case 'r':
-			if (strcmp(optarg, "refresh") != 0)
-				return usage("-r takes refresh, not", optarg);
-			sig = SIGHUP;
+			sig = cs_order("iked", c, optarg);
+			if (!sig)
+				return CS_EXIT_USAGE;
 			break;
 		case OPT_PORT:
 			if (!parse_port(optarg, &o.port))

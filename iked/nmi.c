@@ -9,24 +9,15 @@
 
 #include "iked/iked.h"
 #include "iked/json.h"
+#include "iked/nmi_wait.h"
 
 #define WAIT_MAX_SECONDS 86400
 #define REASON_MAX       512
 
-/* Somebody who asked for a tunnel and waits for it. */
-struct waiter {
-	struct waiter *next, **link;
-	struct iked_nmi *nmi;
-	uv_timer_t timer;
-	uint64_t ticket;
-	uint32_t tunnel;
-	char rule[POL_NAME_MAX + 1];
-};
-
 struct iked_nmi {
 	struct iked_nmi_env env;
 	struct cs_nmi_server *server;
-	struct waiter *waiters;
+	struct iked_waiters *waiters;
 	/* The last failure, so that one that comes before the wait begins is not missed. */
 	uint32_t failed_tunnel;
 	char failed_reason[REASON_MAX];
@@ -238,17 +229,6 @@ static void dynamic_tunnels(struct iked_nmi *n, uint64_t ticket, const json_t *r
 
 /* ---- actions ---- */
 
-static json_t *status_entry(char letter, uint32_t tunnel, const char *rule, const char *status)
-{
-	char id[16];
-
-	snprintf(id, sizeof(id), "%c%" PRIu32, letter, tunnel);
-	if (letter == 'K')
-		return json_pack("{s:s s:s}", "TunnelID", id, "Status", status);
-	return json_pack("{s:s s:s? s:s}", "TunnelID", id, "LocalDynVpnRule",
-			 rule && *rule ? rule : NULL, "Status", status);
-}
-
 /* "K12", "Y3". */
 static bool parse_tunnel(const char *text, char letter, uint32_t *tunnel)
 {
@@ -264,13 +244,6 @@ static bool parse_tunnel(const char *text, char letter, uint32_t *tunnel)
 	return true;
 }
 
-/* Answers with one entry and the end. */
-static void answer(struct iked_nmi *n, uint64_t ticket, json_t *entry)
-{
-	cs_nmi_entry(n->server, ticket, entry);
-	cs_nmi_done(n->server, ticket, NULL);
-}
-
 static void deactivate_ike(struct iked_nmi *n, uint64_t ticket, const json_t *request)
 {
 	const char *which = json_string_value(json_object_get(request, "tunnel"));
@@ -284,7 +257,8 @@ static void deactivate_ike(struct iked_nmi *n, uint64_t ticket, const json_t *re
 		if (status < 0)
 			cs_nmi_error(n->server, ticket, err.code, err.text);
 		else
-			answer(n, ticket, status_entry('K', tunnel, NULL, "Deactivating"));
+			iked_nmi_answer(n->server, ticket,
+					iked_nmi_status('K', tunnel, NULL, "Deactivating"));
 		return;
 	}
 	if (!which || strcmp(which, "all") != 0) {
@@ -305,7 +279,7 @@ static void deactivate_ike(struct iked_nmi *n, uint64_t ticket, const json_t *re
 			continue;
 		if (ike_engine_deactivate_p1(n->env.engine, tunnel, iked_now(), &err) == 0)
 			cs_nmi_entry(n->server, ticket,
-				     status_entry('K', tunnel, NULL, "Deactivating"));
+				     iked_nmi_status('K', tunnel, NULL, "Deactivating"));
 	}
 	free(s.p1);
 	cs_nmi_done(n->server, ticket, NULL);
@@ -343,7 +317,7 @@ static void deactivate_dynamic(struct iked_nmi *n, uint64_t ticket, const json_t
 			continue;
 		found = true;
 		cs_nmi_entry(n->server, ticket,
-			     status_entry('Y', id, p2->local_rule, "Deactivating"));
+			     iked_nmi_status('Y', id, p2->local_rule, "Deactivating"));
 	}
 	free(s.p2);
 	if (found || all) {
@@ -357,48 +331,8 @@ static void deactivate_dynamic(struct iked_nmi *n, uint64_t ticket, const json_t
 
 /* ---- activation, with and without wait ---- */
 
-static void waiter_freed(uv_handle_t *handle)
-{
-	free(handle->data);
-}
-
-static void waiter_end(struct waiter *w)
-{
-	*w->link = w->next;
-	if (w->next)
-		w->next->link = w->link;
-	uv_timer_stop(&w->timer);
-	uv_close((uv_handle_t *)&w->timer, waiter_freed);
-}
-
-static void waiter_timeout(uv_timer_t *timer)
-{
-	struct waiter *w = timer->data;
-	char text[96];
-
-	snprintf(text, sizeof(text), "Y%" PRIu32 " of rule %s is not up in time", w->tunnel,
-		 w->rule);
-	cs_nmi_error(w->nmi->server, w->ticket, CS_EAGAIN, text);
-	waiter_end(w);
-}
-
-static void waiter_up(struct waiter *w)
-{
-	answer(w->nmi, w->ticket, status_entry('Y', w->tunnel, w->rule, "Active"));
-	waiter_end(w);
-}
-
-static void waiter_failed(struct waiter *w, const char *reason)
-{
-	cs_nmi_error(w->nmi->server, w->ticket, CS_ESYS,
-		     reason && *reason ? reason : "the negotiation failed");
-	waiter_end(w);
-}
-
 void iked_nmi_event(struct iked_nmi *n, const struct ike_event *ev)
 {
-	struct waiter *next;
-
 	if (!ev->p2_tunnel)
 		return;
 	if (ev->kind == IKE_EV_FAILED) {
@@ -406,38 +340,7 @@ void iked_nmi_event(struct iked_nmi *n, const struct ike_event *ev)
 		snprintf(n->failed_reason, sizeof(n->failed_reason), "%s",
 			 ev->reason ? ev->reason : "");
 	}
-	for (struct waiter *w = n->waiters; w; w = next) {
-		next = w->next;
-		if (w->tunnel != ev->p2_tunnel)
-			continue;
-		if (ev->kind == IKE_EV_P2_UP)
-			waiter_up(w);
-		else if (ev->kind == IKE_EV_FAILED || ev->kind == IKE_EV_P2_DOWN)
-			waiter_failed(w, ev->reason);
-	}
-}
-
-static void wait_for(struct iked_nmi *n, uint64_t ticket, uint32_t tunnel, const char *rule,
-		     unsigned seconds)
-{
-	struct waiter *w = calloc(1, sizeof(*w));
-
-	if (!w || uv_timer_init(n->env.loop, &w->timer) < 0) {
-		free(w);
-		cs_nmi_error(n->server, ticket, CS_ENOMEM, "out of memory");
-		return;
-	}
-	w->nmi = n;
-	w->ticket = ticket;
-	w->tunnel = tunnel;
-	name(w->rule, rule);
-	w->timer.data = w;
-	w->link = &n->waiters;
-	w->next = n->waiters;
-	if (w->next)
-		w->next->link = &w->next;
-	n->waiters = w;
-	uv_timer_start(&w->timer, waiter_timeout, seconds * UINT64_C(1000), 0);
+	iked_waiters_event(n->waiters, ev);
 }
 
 struct up_query {
@@ -479,13 +382,15 @@ static void activate_dynamic(struct iked_nmi *n, uint64_t ticket, const json_t *
 	}
 	ike_engine_each_p2(n->env.engine, is_up, &q);
 	if (q.up) {
-		answer(n, ticket, status_entry('Y', q.tunnel, rule, "Already active"));
+		iked_nmi_answer(n->server, ticket,
+				iked_nmi_status('Y', q.tunnel, rule, "Already active"));
 	} else if (n->failed_tunnel && n->failed_tunnel == q.tunnel) {
 		cs_nmi_error(n->server, ticket, CS_ESYS, n->failed_reason);
 	} else if (!wait || json_is_null(wait)) {
-		answer(n, ticket, status_entry('Y', q.tunnel, rule, "Activating"));
+		iked_nmi_answer(n->server, ticket,
+				iked_nmi_status('Y', q.tunnel, rule, "Activating"));
 	} else {
-		wait_for(n, ticket, q.tunnel, rule, (unsigned)seconds);
+		iked_wait(n->waiters, ticket, q.tunnel, rule, (unsigned)seconds);
 	}
 }
 
@@ -564,23 +469,26 @@ static json_t *udp_numbers(const struct iked_nmi_env *env)
 			 "malformed", (json_int_t)sum.malformed);
 }
 
-static json_t *nmi_numbers(const struct cs_nmi_stats *s)
+static json_t *nmi_numbers(const struct iked_nmi *n)
 {
-	return json_pack("{s:I s:I s:I s:I s:I s:I s:I s:I s:I s:I}", "accepted",
+	const struct cs_nmi_stats *s = cs_nmi_stats(n->server);
+
+	return json_pack("{s:I s:I s:I s:I s:I s:I s:I s:I s:I s:I s:I}", "accepted",
 			 (json_int_t)s->accepted, "requests", (json_int_t)s->requests, "answers",
 			 (json_int_t)s->answers, "errors", (json_int_t)s->errors, "refused",
 			 (json_int_t)s->refused, "malformed", (json_int_t)s->malformed, "slow",
 			 (json_int_t)s->slow, "idle", (json_int_t)s->idle, "orphans",
-			 (json_int_t)s->orphans, "clients", (json_int_t)s->clients);
+			 (json_int_t)s->orphans, "clients", (json_int_t)s->clients, "waiting",
+			 (json_int_t)iked_waiting(n->waiters));
 }
 
 static void statistics(struct iked_nmi *n, uint64_t ticket, const json_t *request)
 {
-	json_t *fields = json_pack("{s:o s:o s:o s:o s:o}", "statistics",
-				   engine_numbers(ike_engine_stats(n->env.engine)), "nmi",
-				   nmi_numbers(cs_nmi_stats(n->server)), "store",
-				   store_numbers(n->env.store), "public_key", pk_numbers(n->env.pk),
-				   "udp", udp_numbers(&n->env));
+	json_t *fields =
+		json_pack("{s:o s:o s:o s:o s:o}", "statistics",
+			  engine_numbers(ike_engine_stats(n->env.engine)), "nmi", nmi_numbers(n),
+			  "store", store_numbers(n->env.store), "public_key", pk_numbers(n->env.pk),
+			  "udp", udp_numbers(&n->env));
 
 	(void)request;
 	if (fields)
@@ -671,6 +579,12 @@ int iked_nmi_open(uv_loop_t *loop, const char *path, struct iked_nmi **nmi, stru
 		free(n);
 		return status;
 	}
+	n->waiters = iked_waiters_new(loop, n->server);
+	if (!n->waiters) {
+		cs_nmi_stop(n->server);
+		free(n);
+		return cs_fail(err, CS_ENOMEM, "out of memory");
+	}
 	*nmi = n;
 	return 0;
 }
@@ -682,8 +596,7 @@ void iked_nmi_attach(struct iked_nmi *n, const struct iked_nmi_env *env)
 
 void iked_nmi_stop(struct iked_nmi *n)
 {
-	while (n->waiters)
-		waiter_failed(n->waiters, "iked stops");
+	iked_waiters_end(n->waiters, "iked stops");
 	cs_nmi_stop(n->server);
 	free(n);
 }

@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/netns_lock.h"
 #include "iked/iked.h"
 
 #define STABLE_MS      10000 /* a worker that lived so long is no reason to wait */
@@ -30,6 +31,7 @@ struct parent {
 	int ports[2]; /* IPv4, IPv6 or -1 */
 	int sealed;   /* the worker's phase 1 SAs, for the next worker; never mapped here */
 	int signals, link;
+	int lock; /* of the network namespace: a worker that starts removes all of iked's SAs */
 	sigset_t old_mask;
 	pid_t worker; /* 0: none now */
 	bool was_ready, stopping, worker_stopped;
@@ -300,6 +302,8 @@ static int prepare(struct parent *p, struct cs_err *err)
 	struct iked_identity id;
 	int status = iked_identity_find(o->user, &id, err);
 
+	if (status == 0)
+		status = cs_netns_lock("iked", o->stack, &p->lock, err);
 	if (status == 0)
 		status = iked_prepare_state(o->stack, &id, err);
 	if (status < 0)

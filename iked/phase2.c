@@ -168,8 +168,6 @@ static void fill_sa(const struct ike_engine *e, const struct ike_p2 *p2, bool ou
 	sa->hard_seconds = p2->life_seconds;
 	sa->hard_bytes = p2->life_kbytes * 1024;
 	sa->replay_window = outbound ? 0 : e->set.replay_window;
-	if (outbound && p2->qm->has_acquire)
-		sa->acquire_seq = p2->qm->acquire.seq;
 }
 
 static void refused(struct ike_engine *e, const struct ike_p2 *p2, const char *what,
@@ -222,6 +220,7 @@ static void fill_policy(const struct ike_engine *e, const struct ike_tunnel *t, 
 int ike_p2_install_policy(struct ike_engine *e, struct ike_p2 *p2, struct cs_err *err)
 {
 	struct ike_tunnel *t = p2->tunnel, wanted = *t;
+	struct ike_tunnel_key key = ike_tunnel_key_of(t);
 	struct xf_policy policy;
 	int rc;
 
@@ -235,17 +234,35 @@ int ike_p2_install_policy(struct ike_engine *e, struct ike_p2 *p2, struct cs_err
 		refused(e, p2, "the outbound policy", err);
 		return rc;
 	}
+	ike_hold_replaced(e, &key);
 	t->policy_in = true;
 	t->mode = wanted.mode;
 	t->proto = wanted.proto;
+	ike_claim_take(e, t);
 	return 0;
+}
+
+void ike_tunnel_policy_again(struct ike_engine *e, const struct ike_tunnel *t)
+{
+	struct xf_policy policy;
+	struct cs_err err;
+
+	if (!t->policy_in)
+		return;
+	fill_policy(e, t, &policy);
+	e->ops.policy_add(e->ctx, &policy, &err);
 }
 
 int ike_p2_install_out(struct ike_engine *e, struct ike_p2 *p2, struct cs_err *err)
 {
+	struct ike_tunnel_key key = ike_tunnel_key_of(p2->tunnel);
 	struct xf_sa sa;
 	int rc;
 
+	/* Another peer may have been quicker since this exchange began. */
+	rc = ike_claim_check(e, &key, p2->peer, err);
+	if (rc)
+		return rc;
 	fill_sa(e, p2, true, &sa);
 	rc = e->ops.sa_add(e->ctx, &sa, err);
 	if (rc) {
@@ -327,7 +344,6 @@ static void bound_generations(struct ike_engine *e, struct ike_tunnel *t)
 
 void ike_p2_up(struct ike_engine *e, struct ike_p2 *p2)
 {
-	struct ike_tunnel_key key = ike_tunnel_key_of(p2->tunnel);
 	char suite[100], selector[CS_SELECTOR_STRLEN];
 	uint64_t tx;
 
@@ -336,7 +352,6 @@ void ike_p2_up(struct ike_engine *e, struct ike_p2 *p2)
 	p2->installed = e->now.wall;
 	p2->expires = e->now.wall + p2->life_seconds;
 	ike_p2_end_quick(p2);
-	ike_backoff_forget(e, &key);
 	ike_timer_set(&e->timers, &p2->timer, e->now.mono + (uint64_t)p2->life_seconds * 1000);
 	ike_timer_set(&e->timers, &p2->linger, e->now.mono + IKE_REPEAT_MS);
 	e->stats.p2_up++;
@@ -361,10 +376,11 @@ static void end_failed(struct ike_engine *e, struct ike_p2 *p2, bool tell, const
 	uninstall(e, p2);
 	if (tell)
 		ike_delete_p2(e, p2);
-	if (p2->qm->intended)
+	if (p2->qm->intended && (!p2->by_tx.in || ike_unsettled_keep(e, p2, reason)))
 		record(e, p2, IKE_REC_P2_FAILED, NULL, NULL, reason, &tx);
-	if (p2->qm->has_acquire)
-		ike_backoff_failed(e, &key, &p2->qm->acquire);
+	/* Another pair of the tunnel may have come up. */
+	if (p2->qm->asked && !p2->tunnel->policy_in)
+		ike_hold_failed(e, &key);
 	ike_tell(e, IKE_EV_FAILED, p2->instance, p2->parent, p2->tunnel->number, p2->rule->name,
 		 told);
 	ike_p2_unlink(e, p2);
@@ -472,6 +488,15 @@ static void give_up(struct ike_engine *e, struct ike_p2 *p2)
 		ike_p1_down(e, p1, true, "the peer does not answer");
 }
 
+/* Our own part takes too long; the peer still waits, and its silence is not the cause. */
+static void overdue(struct ike_engine *e, struct ike_p2 *p2)
+{
+	ike_p2_fail(e, p2, p2->initiator, "%s within %u s, nothing is installed",
+		    p2->qm->intended ? "the database did not take its record"
+				     : "its keys were not computed",
+		    (unsigned)(ike_quick_busy_ms(e) / 1000));
+}
+
 void ike_p2_timer(struct ike_engine *e, struct ike_timer *t)
 {
 	struct ike_p2 *p2 = IKE_OF(t, struct ike_p2, timer);
@@ -480,6 +505,11 @@ void ike_p2_timer(struct ike_engine *e, struct ike_timer *t)
 
 	if (p2->up) {
 		ike_p2_down(e, p2, true, NULL, "its lifetime is over");
+		return;
+	}
+	if (p2->state == IKE_QM_BUSY_1 || p2->state == IKE_QM_BUSY_2 ||
+	    p2->state == IKE_QM_BUSY_3) {
+		overdue(e, p2);
 		return;
 	}
 	if (p1 && ike_rt_again(e, &p2->qm->rt, &p2->timer, &p1->sid.local, &p1->sid.remote)) {

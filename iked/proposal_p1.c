@@ -226,21 +226,14 @@ int ike_p1_accept(struct cs_bytes sa_body, const struct pol_ke_action *action, i
 	struct ike_sa_transform raw;
 	struct ike_sa_payload sa;
 	struct transform t;
-	struct cs_reader r;
 	char item[64];
-	int rc = ike_sa_parse(sa_body, &sa, err);
+	int rc = ike_sa_parse_answer(sa_body, &sa, &raw, err);
 
 	if (rc < 0)
 		return rc;
 	p = &sa.proposals[0];
-	if (sa.n != 1 || p->n_transforms != 1 || p->protocol != PROTO_ISAKMP)
-		return cs_fail(
-			err, CS_EPARSE,
-			"the peer's answer has %u proposals and %u transforms instead of one", sa.n,
-			p->n_transforms);
-	r = cs_reader_of(p->transforms.p, p->transforms.len);
-	if (!ike_sa_next_transform(&r, &raw))
-		return cs_fail(err, CS_EPARSE, "the peer's answer has no transform");
+	if (p->protocol != PROTO_ISAKMP)
+		return cs_fail(err, CS_EPARSE, "the peer's answer is for protocol %u", p->protocol);
 	parse_transform(&raw, &t);
 	if (t.scan.unfit[0])
 		return cs_fail(err, CS_EPOLICY, "the peer's answer: %s", t.scan.unfit);
@@ -281,13 +274,6 @@ static void put_transform(struct ike_sa_builder *b, uint8_t number, const struct
 	ike_sa_transform_end(b);
 }
 
-static int built(const struct cs_writer *w, struct cs_err *err)
-{
-	if (!cs_writer_ok(w))
-		return cs_fail(err, CS_ELIMIT, "the SA payload does not fit the message");
-	return 0;
-}
-
 int ike_p1_offer_of(const struct pol_ke_action *action, const struct ike_p1_suite *s)
 {
 	for (unsigned i = 0; i < action->n_offers; i++) {
@@ -326,7 +312,7 @@ int ike_p1_offer(const struct pol_ke_action *action, int only, struct cs_writer 
 	if (number == 0)
 		return cs_fail(err, CS_EPOLICY,
 			       "KeyExchangeAction %s has no offer that can be made", action->name);
-	return built(w, err);
+	return ike_sa_end(&b, err);
 }
 
 int ike_p1_answer(const struct ike_p1_suite *suite, struct cs_writer *w, struct cs_err *err)
@@ -337,5 +323,5 @@ int ike_p1_answer(const struct ike_p1_suite *suite, struct cs_writer *w, struct 
 	ike_sa_proposal_begin(&b, suite->proposal, PROTO_ISAKMP, NULL);
 	put_transform(&b, suite->transform, suite);
 	ike_sa_proposal_end(&b);
-	return built(w, err);
+	return ike_sa_end(&b, err);
 }

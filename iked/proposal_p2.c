@@ -357,21 +357,14 @@ int ike_p2_accept(struct cs_bytes sa_body, const struct pol_dynvpn_action *actio
 	struct ike_sa_transform raw;
 	struct ike_sa_payload sa;
 	struct transform t;
-	struct cs_reader r;
 	struct own own;
 	char item[64];
-	int rc = ike_sa_parse(sa_body, &sa, err);
+	int rc = ike_sa_parse_answer(sa_body, &sa, &raw, err);
 
 	if (rc < 0)
 		return rc;
 	p = &sa.proposals[0];
-	if (sa.n != 1 || p->n_transforms != 1)
-		return cs_fail(
-			err, CS_EPARSE,
-			"the peer's answer has %u proposals and %u transforms instead of one", sa.n,
-			p->n_transforms);
-	r = cs_reader_of(p->transforms.p, p->transforms.len);
-	if ((p->protocol != POL_ESP && p->protocol != POL_AH) || !ike_sa_next_transform(&r, &raw))
+	if (p->protocol != POL_ESP && p->protocol != POL_AH)
 		return cs_fail(err, CS_EPARSE, "the peer's answer is for protocol %u", p->protocol);
 	parse_transform(p, &raw, &t);
 	if (t.udp)
@@ -427,13 +420,6 @@ static void put_transform(struct ike_sa_builder *b, uint8_t number, const struct
 	if (s->cipher && s->cipher->key_attr)
 		ike_sa_basic(b, A_KEY_LENGTH, s->cipher->key_bits);
 	ike_sa_transform_end(b);
-}
-
-static int built(const struct cs_writer *w, struct cs_err *err)
-{
-	if (!cs_writer_ok(w))
-		return cs_fail(err, CS_ELIMIT, "the SA payload does not fit the message");
-	return 0;
 }
 
 int ike_p2_offer_of(const struct pol_dynvpn_action *action, bool transport_ok,
@@ -494,7 +480,7 @@ int ike_p2_offer(const struct pol_dynvpn_action *action, unsigned group, bool tr
 		return cs_fail(err, CS_EPOLICY, "IpDynVpnAction %s has no offer that can be made",
 			       action->name);
 	ike_sa_proposal_end(&b);
-	return built(w, err);
+	return ike_sa_end(&b, err);
 }
 
 int ike_p2_answer(const struct ike_p2_suite *suite, uint32_t spi, struct cs_writer *w,
@@ -506,5 +492,5 @@ int ike_p2_answer(const struct ike_p2_suite *suite, uint32_t spi, struct cs_writ
 	ike_sa_proposal_begin(&b, suite->proposal, (uint8_t)suite->protocol, &spi);
 	put_transform(&b, suite->transform, suite);
 	ike_sa_proposal_end(&b);
-	return built(w, err);
+	return ike_sa_end(&b, err);
 }

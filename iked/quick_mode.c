@@ -13,6 +13,17 @@ void ike_quick_note(struct ike_p2 *p2, const char *cause)
 	p2->qm->cause[len] = 0;
 }
 
+uint64_t ike_quick_busy_ms(const struct ike_engine *e)
+{
+	return ike_rt_total(e) / 2;
+}
+
+void ike_quick_busy(struct ike_engine *e, struct ike_p2 *p2, enum ike_quick_state state)
+{
+	p2->state = state;
+	ike_timer_set(&e->timers, &p2->timer, e->now.mono + ike_quick_busy_ms(e));
+}
+
 void ike_quick_make_nonce(struct ike_engine *e, const struct ike_p1 *p1, struct ike_nonce *n)
 {
 	n->len = p1->suite.hash->len > 32 ? 32 : p1->suite.hash->len;

@@ -68,15 +68,20 @@ void ike_quick_start(struct ike_engine *e, struct ike_p2 *p2)
 		ike_p2_transport_ok(t) && p2->rule->vpn->offers[0].encap == POL_TRANSPORT
 			? XF_TRANSPORT
 			: XF_TUNNEL;
+	struct ike_tunnel_key key = ike_tunnel_key_of(t);
 	char selector[CS_SELECTOR_STRLEN];
 	struct cs_err err = {0};
 	uint32_t spi;
 
 	ike_logf(e, ike_p2_ctx(p2), CSM_P2_START, t->number, "initiator", p2->rule->name,
 		 cs_selector_text(&t->selector, selector), p2->parent);
-	p2->state = IKE_QM_BUSY_1;
+	ike_quick_busy(e, p2, IKE_QM_BUSY_1);
 	p2->peer = p2->p1->peer;
 	ike_list_add_head(&p2->peer->p2s, &p2->in_peer);
+	if (ike_claim_check(e, &key, p2->peer, &err)) {
+		fail_err(e, p2, &err);
+		return;
+	}
 	if (e->ops.sa_spi(e->ctx, &t->remote, &t->local, ike_p2_ipproto(p2), t->reqid, mode, &spi,
 			  &err)) {
 		e->stats.kernel_refusals++;
@@ -216,8 +221,7 @@ void ike_quick_receive2(struct ike_engine *e, struct ike_p2 *p2, const struct is
 	struct cs_err err = {0};
 
 	ike_rt_clear(&p2->qm->rt);
-	ike_timer_stop(&e->timers, &p2->timer);
-	p2->state = IKE_QM_BUSY_3;
+	ike_quick_busy(e, p2, IKE_QM_BUSY_3);
 	if (check_answer(p2, m, &err)) {
 		fail_err(e, p2, &err);
 		return;

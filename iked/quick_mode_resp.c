@@ -65,6 +65,7 @@ static bool is_security_endpoint(const struct pol_filter_rule *rule, const struc
 static int find_rule(struct ike_engine *e, struct request *q, struct cs_err *err)
 {
 	char selector[CS_SELECTOR_STRLEN], peer[CS_ENDPOINT_STRLEN];
+	struct ike_tunnel_key key;
 
 	q->rule = e->policy ? pol_dynamic_rule(e->policy, &q->selector, (time_t)e->now.wall) : NULL;
 	if (!q->rule)
@@ -81,7 +82,9 @@ static int find_rule(struct ike_engine *e, struct request *q, struct cs_err *err
 		return cs_fail(err, CS_EPOLICY, "rule %s allows only this host to initiate",
 			       q->rule->name);
 	}
-	return 0;
+	key = (struct ike_tunnel_key){q->rule->id, &q->selector, &q->p1->sid.local.addr,
+				      &q->p1->sid.remote.addr};
+	return ike_claim_check(e, &key, q->p1->peer, err);
 }
 
 static int choose_offer(struct ike_engine *e, struct request *q, bool transport_ok,
@@ -141,7 +144,7 @@ static struct ike_p2 *make_pair(struct ike_engine *e, const struct request *q)
 		return NULL;
 	}
 	p2->activation = IKE_ACT_REMOTE;
-	p2->state = IKE_QM_BUSY_2;
+	ike_quick_busy(e, p2, IKE_QM_BUSY_2);
 	p2->suite = q->suite;
 	p2->qm->ids_sent = q->ids;
 	p2->peer = q->p1->peer;
@@ -285,16 +288,24 @@ void ike_quick_resp_commit(struct ike_engine *e, struct ike_p2 *p2)
 
 /* ---- the end ---- */
 
+/* Our SPI is deleted at the peer, which holds the SAs by now. */
 static void complete(struct ike_engine *e, struct ike_p2 *p2)
 {
+	struct cs_bytes none = {NULL, 0};
 	struct cs_err err = {0};
+	int rc;
 
 	ike_rt_clear(&p2->qm->rt);
 	ike_timer_stop(&e->timers, &p2->timer);
-	if (ike_p2_install_out(e, p2, &err))
-		ike_p2_fail(e, p2, true, "%s", err.text);
-	else
+	rc = ike_p2_install_out(e, p2, &err);
+	if (!rc) {
 		ike_p2_up(e, p2);
+		return;
+	}
+	if (rc == CS_EPOLICY && p2->p1) /* another peer has the selector by now */
+		ike_notify_p1(e, p2->p1, ISA_N_INVALID_ID_INFORMATION, (unsigned)p2->suite.protocol,
+			      none, none);
+	ike_p2_fail(e, p2, true, "%s", err.text);
 }
 
 void ike_quick_receive3(struct ike_engine *e, struct ike_p2 *p2, const struct isa_message *m)

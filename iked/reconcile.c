@@ -77,12 +77,18 @@ static int see_sa(void *arg, const struct xf_sa *sa, const struct xf_counters *c
 	return 0;
 }
 
+static bool is_own_policy(const struct xf_policy *p)
+{
+	return (p->priority == XF_PRIO_TUNNEL && xf_reqid_is_tunnel(p->reqid)) ||
+	       (p->priority == XF_PRIO_HOLD && p->hold);
+}
+
 static int see_policy(void *arg, const struct xf_policy *p)
 {
 	struct found *f = arg;
 	struct xf_policy *copy;
 
-	if (p->priority != XF_PRIO_TUNNEL || !xf_reqid_is_tunnel(p->reqid))
+	if (!is_own_policy(p))
 		return 0;
 	copy = array_add(&f->policies);
 	if (!copy)

@@ -1,6 +1,6 @@
 /*
  * After the kernel dropped events, or at start: what the kernel holds and what we hold are made
- * one.
+ * one, and what packets asked for meanwhile is begun.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -14,9 +14,19 @@ void ike_strays_clear(struct ike_engine *e)
 	e->n_strays = e->cap_strays = 0;
 }
 
+static void lost_clear(struct ike_engine *e)
+{
+	free(e->lost);
+	e->lost = NULL;
+	e->n_lost = e->cap_lost = 0;
+}
+
+/* Those of an engine before this one stay until their end is on record. */
 void ike_resync_begin(struct ike_engine *e)
 {
-	ike_strays_clear(e);
+	if (!e->restore_tx)
+		ike_strays_clear(e);
+	lost_clear(e);
 	for (struct ike_list *l = e->p2s.next; l != &e->p2s; l = l->next) {
 		struct ike_p2 *p2 = IKE_OF(l, struct ike_p2, all);
 
@@ -50,17 +60,35 @@ void ike_strays_delete(struct ike_engine *e)
 	ike_strays_clear(e);
 }
 
+/* A larval state that nobody answers swallows its packets until it times out. */
+static void add_lost(struct ike_engine *e, const struct xf_acquire *a)
+{
+	if (e->n_lost == e->cap_lost) {
+		unsigned cap = e->cap_lost ? e->cap_lost * 2 : 16;
+		struct xf_acquire *more = reallocarray(e->lost, cap, sizeof(*more));
+
+		if (!more)
+			return;
+		e->lost = more;
+		e->cap_lost = cap;
+	}
+	e->lost[e->n_lost++] = *a;
+}
+
 void ike_resync_sa(struct ike_engine *e, const struct xf_sa *sa)
 {
+	struct xf_acquire a;
 	struct ike_p2 *in = ike_p2_by_spi(e, true, &sa->id.dst, sa->id.proto, sa->id.spi);
 	struct ike_p2 *out =
 		in ? NULL : ike_p2_by_spi(e, false, &sa->id.dst, sa->id.proto, sa->id.spi);
 
-	if (in)
+	if (xf_acquire_of(sa, &a))
+		add_lost(e, &a);
+	else if (in)
 		in->seen_in = true;
 	else if (out)
 		out->seen_out = true;
-	else if (sa->id.spi && xf_reqid_is_tunnel(sa->reqid))
+	else if (xf_reqid_is_tunnel(sa->reqid) && !e->restore_tx)
 		ike_strays_add(e, &sa->id);
 }
 
@@ -68,7 +96,8 @@ void ike_resync_end(struct ike_engine *e)
 {
 	struct ike_list *l = e->p2s.next;
 
-	ike_strays_delete(e);
+	if (!e->restore_tx)
+		ike_strays_delete(e);
 	while (l != &e->p2s) {
 		struct ike_p2 *p2 = IKE_OF(l, struct ike_p2, all);
 
@@ -77,4 +106,7 @@ void ike_resync_end(struct ike_engine *e)
 			ike_p2_end(e, p2, true, "the kernel no longer has it");
 		p2->looked_for = false;
 	}
+	for (unsigned i = 0; i < e->n_lost; i++)
+		ike_acquire(e, &e->lost[i]);
+	lost_clear(e);
 }

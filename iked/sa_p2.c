@@ -231,7 +231,6 @@ uint64_t ike_tunnel_hash(const struct ike_engine *e, const struct ike_tunnel_key
 			    (uint8_t)s->remote_port};
 
 	return ike_hash_addrs(e, &s->local.lo, &s->remote.lo) ^
-	       ike_hash_addrs(e, k->local, k->remote) * 3 ^
 	       ike_siphash(e->table_key, ports, sizeof(ports));
 }
 

@@ -160,6 +160,26 @@ bool ike_sa_next_attribute(struct cs_reader *r, struct ike_sa_attribute *a)
 	return cs_get_bytes(r, a->value, &a->data);
 }
 
+int ike_sa_parse_answer(struct cs_bytes body, struct ike_sa_payload *sa, struct ike_sa_transform *t,
+			struct cs_err *err)
+{
+	const struct ike_sa_proposal *p = &sa->proposals[0];
+	struct cs_reader r;
+	int rc = ike_sa_parse(body, sa, err);
+
+	if (rc < 0)
+		return rc;
+	if (sa->n != 1 || p->n_transforms != 1)
+		return cs_fail(
+			err, CS_EPARSE,
+			"the peer's answer has %u proposals and %u transforms instead of one",
+			sa->n, p->n_transforms);
+	r = cs_reader_of(p->transforms.p, p->transforms.len);
+	if (!ike_sa_next_transform(&r, t))
+		return cs_fail(err, CS_EPARSE, "the peer's answer has no transform");
+	return 0;
+}
+
 /* ---- attributes of one transform ---- */
 
 void ike_sa_unfit(struct ike_sa_scan *s, const char *fmt, ...)
@@ -340,6 +360,13 @@ void ike_sa_life(struct ike_sa_builder *b, uint16_t type_attribute, enum ike_lif
 	if (value > UINT32_MAX)
 		cs_put_u32(b->w, (uint32_t)(value >> 32));
 	cs_put_u32(b->w, (uint32_t)value);
+}
+
+int ike_sa_end(const struct ike_sa_builder *b, struct cs_err *err)
+{
+	if (!cs_writer_ok(b->w))
+		return cs_fail(err, CS_ELIMIT, "the SA payload does not fit the message");
+	return 0;
 }
 
 /* ---- lists ---- */

@@ -42,6 +42,9 @@ struct ike_sa_attribute {
 
 /* Checks the whole frame down to the attributes, and the DOI and situation (CS_EUNSUPPORTED). */
 int ike_sa_parse(struct cs_bytes body, struct ike_sa_payload *sa, struct cs_err *err);
+/* The answer to an offer: sa has one proposal and it has one transform, *t; else CS_EPARSE. */
+int ike_sa_parse_answer(struct cs_bytes body, struct ike_sa_payload *sa, struct ike_sa_transform *t,
+			struct cs_err *err);
 /* Over the views of a parsed payload; false at the end. */
 bool ike_sa_next_transform(struct cs_reader *r, struct ike_sa_transform *t);
 bool ike_sa_next_attribute(struct cs_reader *r, struct ike_sa_attribute *a);
@@ -87,6 +90,9 @@ void ike_sa_basic(struct ike_sa_builder *b, uint16_t type, uint16_t value);
 /* Life type and duration; type_attribute is that of the life type, the duration's is the next. */
 void ike_sa_life(struct ike_sa_builder *b, uint16_t type_attribute, enum ike_life_type type,
 		 uint64_t value);
+
+/* CS_ELIMIT when it did not fit the message. */
+int ike_sa_end(const struct ike_sa_builder *b, struct cs_err *err);
 
 /* ---- lists for mismatch texts ---- */
 

@@ -11,7 +11,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "iked/iked.h"
@@ -45,18 +44,6 @@ struct worker {
 	unsigned rules;
 	unsigned policy_waited;
 };
-
-struct ike_now iked_now(void)
-{
-	struct timespec mono, wall;
-
-	clock_gettime(CLOCK_MONOTONIC, &mono);
-	clock_gettime(CLOCK_REALTIME, &wall);
-	return (struct ike_now){
-		.mono = (uint64_t)mono.tv_sec * 1000u + (uint64_t)mono.tv_nsec / 1000000u,
-		.wall = wall.tv_sec,
-	};
-}
 
 /* ---- what the engine asks for ---- */
 
@@ -259,25 +246,32 @@ static int on_resync_sa(void *arg, const struct xf_sa *sa, const struct xf_count
 static void on_resync(uv_timer_t *timer);
 
 /*
- * The kernel had no room for its events.  A dump that fails must not end in "gone": the engine
- * would take every SA that was not shown for lost.
+ * A dump that fails must not end in "gone": the engine would take every SA that was not shown for
+ * lost.  The number of SAs, or negative.
  */
-static void on_overrun(void *arg)
+static int resync(struct worker *w)
 {
-	struct worker *w = arg;
 	struct resync r = {w->engine, 0};
 	struct cs_err err;
 
-	if (w->stopping)
-		return;
 	ike_engine_resync_begin(w->engine);
 	if (xf_sa_dump(w->kernel, on_resync_sa, &r, &err) < 0) {
 		cs_log(CS_NOCTX, CSM_RESYNC_FAILED, err.text);
 		uv_timer_start(&w->resync, on_resync, RESYNC_MS, 0);
-		return;
+		return -1;
 	}
 	ike_engine_resync_end(w->engine, iked_now());
-	cs_log(CS_NOCTX, CSM_RESYNC, r.n);
+	return (int)r.n;
+}
+
+/* The kernel had no room for its events. */
+static void on_overrun(void *arg)
+{
+	struct worker *w = arg;
+	int n = w->stopping ? -1 : resync(w);
+
+	if (n >= 0)
+		cs_log(CS_NOCTX, CSM_RESYNC, (unsigned)n);
 }
 
 static void on_resync(uv_timer_t *timer)
@@ -677,6 +671,8 @@ static int start(struct worker *w, struct cs_err *err)
 	first_policy(w);
 	if (iked_reconcile(w->kernel, w->store, w->sealed, w->engine, iked_now(), err) < 0)
 		cs_log(CS_NOCTX, CSM_SETTLE_FAILED, err->text);
+	/* Packets may have asked a worker before us, which had no time to answer. */
+	resync(w);
 	attach_nmi(w);
 	if (iked_filter_calls(&filter) < 0)
 		cs_log(CS_NOCTX, CSM_NO_FILTER, filter.text);

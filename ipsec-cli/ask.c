@@ -113,6 +113,33 @@ int ask_failed(const struct command *cmd, const struct cs_err *err)
 	}
 }
 
+static int keep_tunnel_id(void *arg, const json_t *entry)
+{
+	const json_t *reqid = json_object_get(entry, "Reqid");
+	char key[VALUE_LEN];
+
+	json_object_set(arg, value_text(V_PLAIN, reqid, key), json_object_get(entry, "TunnelID"));
+	return 0;
+}
+
+json_t *ask_tunnel_ids(const struct command *cmd)
+{
+	json_t *ids = json_object();
+	json_t *request = json_pack("{s:s, s:s}", "request", "dynamic-tunnels", "source", "ike");
+	json_t *done = NULL;
+	struct cs_nmi *nmi = NULL;
+	char path[CS_PATH_MAX];
+	struct cs_err err;
+
+	if (ids && request && cs_run_path(cmd->stack, "iked.sock", path, &err) == 0 &&
+	    cs_nmi_connect(path, &nmi, &err) == 0)
+		cs_nmi_call(nmi, request, ANSWER_MS, keep_tunnel_id, ids, &done, &err);
+	cs_nmi_close(nmi);
+	json_decref(done);
+	json_decref(request);
+	return ids;
+}
+
 void print_heading(const struct command *cmd, const char *primary, const char *function, time_t now)
 {
 	char stamp[VALUE_LEN] = "";

@@ -34,6 +34,12 @@ int ask_open(struct command *cmd, struct cs_nmi **nmi);
 /* The exit code of a connection or a whole request that failed; tells the user. */
 int ask_failed(const struct command *cmd, const struct cs_err *err);
 
+/*
+ * The TunnelIDs that iked has, by reqid as decimal text. Empty when iked does not answer, which is
+ * no complaint: who asks has another answer. NULL without memory.
+ */
+json_t *ask_tunnel_ids(const struct command *cmd);
+
 /* Lines 1 and 2 of the heading; line 2 without the format for actions. */
 void print_heading(const struct command *cmd, const char *primary, const char *function,
 		   time_t now);

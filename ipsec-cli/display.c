@@ -15,6 +15,7 @@ struct display {
 	FILE *body;      /* the text of the selected entries, or NULL with --json */
 	json_t *entries; /* the same for --json, or NULL */
 	json_t *held;
+	json_t *tunnel_ids; /* of dynamic filters, asked for with the first one */
 	size_t total, selected;
 };
 
@@ -66,17 +67,50 @@ static bool selected(const struct command *cmd, const json_t *entry)
 	       selects(&cmd->rules, entry, "LocalDynVpnRule");
 }
 
-static int show(struct display *d, const json_t *entry)
+/*
+ * Who answers for filters reads a dynamic filter's tunnel from its reqid, where numbers come round
+ * after 2^18; iked knows the whole one.
+ */
+static const json_t *tunnel_id(struct display *d, const json_t *entry)
 {
-	if (!selected(d->cmd, entry))
-		return 0;
-	d->selected++;
+	const json_t *reqid = json_object_get(entry, "Reqid");
+	char key[VALUE_LEN];
+
+	if (d->cmd->primary != 'f' || !json_is_integer(reqid))
+		return NULL;
+	if (!d->tunnel_ids)
+		d->tunnel_ids = ask_tunnel_ids(d->cmd);
+	return json_object_get(d->tunnel_ids, value_text(V_PLAIN, reqid, key));
+}
+
+static int show_entry(struct display *d, const json_t *entry)
+{
 	if (d->entries)
 		return json_array_append_new(d->entries, report_json(d->report, entry)) < 0
 			       ? CS_ENOMEM
 			       : 0;
 	report_entry(d->body, d->report, d->cmd->layout, entry);
 	return 0;
+}
+
+static int show(struct display *d, const json_t *entry)
+{
+	const json_t *id;
+	json_t *named;
+	int rc;
+
+	if (!selected(d->cmd, entry))
+		return 0;
+	d->selected++;
+	id = tunnel_id(d, entry);
+	if (!id)
+		return show_entry(d, entry);
+	named = json_copy((json_t *)(uintptr_t)entry);
+	rc = !named || json_object_set(named, "TunnelID", (json_t *)(uintptr_t)id) < 0
+		     ? CS_ENOMEM
+		     : show_entry(d, named);
+	json_decref(named);
+	return rc;
 }
 
 static int show_held(struct display *d)
@@ -277,6 +311,7 @@ out:
 		fclose(d.body);
 	free(text);
 	json_decref(d.held);
+	json_decref(d.tunnel_ids);
 	json_decref(d.entries);
 	json_decref(done);
 	cs_nmi_close(nmi);

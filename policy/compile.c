@@ -4,6 +4,7 @@
  */
 #include "policy/compile.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -74,13 +75,16 @@ void *pol_get(struct pol_build *b, size_t n, size_t size)
 	return p;
 }
 
-void *pol_grow(struct pol_build *b, void *array, unsigned n, size_t size)
+void *pol_append(struct pol_build *b, void *array, unsigned *n, const void *item, size_t size)
 {
-	void *p = pol_pool_grow(b->pool, array, n, size);
+	char *more = pol_pool_grow(b->pool, array, *n, size);
 
-	if (!p)
+	if (!more) {
 		b->diags->no_memory = true;
-	return p;
+		return array;
+	}
+	memcpy(more + size * (*n)++, item, size);
+	return more;
 }
 
 const void *pol_done(const struct pol_build *b, struct pol_node *node, void *object)
@@ -142,6 +146,11 @@ static void each_member(struct pol_build *b, struct pol_node *node, const struct
 void pol_each_rule(struct pol_build *b, struct pol_node *policy, pol_rule_fn *fn)
 {
 	each_member(b, policy, NULL, fn);
+}
+
+void pol_set_group(char name[static POL_NAME_MAX + 1], const struct pol_node *group)
+{
+	snprintf(name, POL_NAME_MAX + 1, "%s", group ? group->name : "");
 }
 
 static void forget(struct pol_node *node)

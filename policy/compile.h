@@ -40,7 +40,8 @@ struct pol_node *pol_target(const struct pol_item *item);
 void pol_inherit(struct pol_build *b, struct pol_node *node, const struct pol_item *item);
 /* Pool memory; NULL marks the findings, so that no policy comes of it. */
 void *pol_get(struct pol_build *b, size_t n, size_t size);
-void *pol_grow(struct pol_build *b, void *array, unsigned n, size_t size);
+/* array with a copy of item behind its *n; without memory both stay as they are. */
+void *pol_append(struct pol_build *b, void *array, unsigned *n, const void *item, size_t size);
 /* Keeps object as what node became, if all went well. The value is node->made. */
 const void *pol_done(const struct pol_build *b, struct pol_node *node, void *object);
 
@@ -122,6 +123,8 @@ bool pol_make_bytes(struct pol_build *b, const char *text, size_t max, struct cs
 typedef void pol_rule_fn(struct pol_build *b, struct pol_node *rule, const struct pol_node *group,
 			 struct pol_node *holder, const struct pol_item *item);
 void pol_each_rule(struct pol_build *b, struct pol_node *policy, pol_rule_fn *fn);
+/* What a rule keeps of its group. */
+void pol_set_group(char name[static POL_NAME_MAX + 1], const struct pol_node *group);
 /* IpFilterPolicy's switches, which objects are checked against. */
 void pol_begin_filter_policy(struct pol_build *b);
 void pol_make_filter_policy(struct pol_build *b);

@@ -50,14 +50,8 @@ uint8_t pol_family_of(const struct cs_range *ranges, unsigned n)
 static void add_ranges(struct pol_build *b, struct pol_ranges *to, const struct cs_range *v,
 		       unsigned n)
 {
-	for (unsigned i = 0; i < n; i++) {
-		struct cs_range *more = pol_grow(b, to->v, to->n, sizeof(*more));
-
-		if (!more)
-			return;
-		to->v = more;
-		to->v[to->n++] = v[i];
-	}
+	for (unsigned i = 0; i < n; i++)
+		to->v = pol_append(b, to->v, &to->n, &v[i], sizeof(v[i]));
 }
 
 static void add_value(struct pol_build *b, struct pol_node *node, const struct pol_item *item,
@@ -246,16 +240,6 @@ static bool make_service(struct pol_build *b, struct pol_node *node, struct pol_
 	return !node->failed;
 }
 
-static void add_service(struct pol_build *b, struct pol_services *to, const struct pol_service *s)
-{
-	struct pol_service *more = pol_grow(b, to->v, to->n, sizeof(*more));
-
-	if (!more)
-		return;
-	to->v = more;
-	to->v[to->n++] = *s;
-}
-
 const void *pol_make_services(struct pol_build *b, struct pol_node *node)
 {
 	bool group = strcmp(node->statement->keyword, "IpServiceGroup") == 0;
@@ -269,14 +253,15 @@ const void *pol_make_services(struct pol_build *b, struct pol_node *node)
 	if (!services)
 		return NULL;
 	if (!group && make_service(b, node, &one))
-		add_service(b, services, &one);
+		services->v = pol_append(b, services->v, &services->n, &one, sizeof(*services->v));
 	for (unsigned i = 0; group && i < node->n_items; i++) {
 		const struct pol_item *item = &node->items[i];
 		struct pol_node *target = pol_target(item);
 		const struct pol_services *part = target ? pol_make_services(b, target) : NULL;
 
 		for (unsigned k = 0; part && k < part->n; k++)
-			add_service(b, services, &part->v[k]);
+			services->v = pol_append(b, services->v, &services->n, &part->v[k],
+						 sizeof(*services->v));
 		if (!part)
 			pol_inherit(b, node, item);
 	}

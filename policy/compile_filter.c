@@ -70,17 +70,6 @@ static void check_families(struct pol_build *b, struct pol_node *node,
 			  "source and destination are of different IP families");
 }
 
-static void add_service(struct pol_build *b, struct pol_filter_rule *rule,
-			const struct pol_service *s)
-{
-	struct pol_service *more = pol_grow(b, rule->services, rule->n_services, sizeof(*more));
-
-	if (!more)
-		return;
-	rule->services = more;
-	rule->services[rule->n_services++] = *s;
-}
-
 /* What a service allows only together with the rule around it. */
 static void check_service(struct pol_build *b, struct pol_node *node, const struct pol_item *item,
 			  const struct pol_filter_rule *rule, const struct pol_service *s)
@@ -117,11 +106,13 @@ static void add_services(struct pol_build *b, struct pol_node *node, struct pol_
 			pol_inherit(b, node, item);
 		for (unsigned k = 0; part && k < part->n; k++) {
 			check_service(b, node, item, rule, &part->v[k]);
-			add_service(b, rule, &part->v[k]);
+			rule->services = pol_append(b, rule->services, &rule->n_services,
+						    &part->v[k], sizeof(part->v[k]));
 		}
 	}
 	if (!last_of_group(node, "services"))
-		add_service(b, rule, &all);
+		rule->services =
+			pol_append(b, rule->services, &rule->n_services, &all, sizeof(all));
 }
 
 static void add_times(struct pol_build *b, struct pol_node *node, struct pol_filter_rule *rule)
@@ -130,20 +121,14 @@ static void add_times(struct pol_build *b, struct pol_node *node, struct pol_fil
 		const struct pol_item *item = &node->items[i];
 		struct pol_node *target = pol_target(item);
 		const struct pol_time *t;
-		struct pol_time *more;
 
 		if (!in_group(item, "times"))
 			continue;
 		t = target ? pol_make_time(b, target) : NULL;
-		if (!t) {
+		if (t)
+			rule->times = pol_append(b, rule->times, &rule->n_times, t, sizeof(*t));
+		else
 			pol_inherit(b, node, item);
-			continue;
-		}
-		more = pol_grow(b, rule->times, rule->n_times, sizeof(*more));
-		if (!more)
-			return;
-		rule->times = more;
-		rule->times[rule->n_times++] = *t;
 	}
 }
 
@@ -255,22 +240,17 @@ void pol_begin_filter_policy(struct pol_build *b)
 static void add_rule(struct pol_build *b, struct pol_node *node, const struct pol_node *group,
 		     struct pol_node *holder, const struct pol_item *item)
 {
-	const struct pol_filter_rule *r = pol_make_filter_rule(b, node);
+	const struct pol_filter_rule *made = pol_make_filter_rule(b, node);
 	struct pol_policy *p = b->policy;
-	struct pol_filter_rule *more;
+	struct pol_filter_rule r;
 
 	(void)holder;
 	(void)item;
-	if (!r)
+	if (!made)
 		return;
-	more = pol_grow(b, p->rules, p->n_rules, sizeof(*more));
-	if (!more)
-		return;
-	p->rules = more;
-	p->rules[p->n_rules] = *r;
-	if (group)
-		snprintf(p->rules[p->n_rules].group_name, POL_NAME_MAX + 1, "%s", group->name);
-	p->n_rules++;
+	r = *made;
+	pol_set_group(r.group_name, group);
+	p->rules = pol_append(b, p->rules, &p->n_rules, &r, sizeof(r));
 }
 
 static int by_name(const void *a, const void *b)

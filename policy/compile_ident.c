@@ -283,7 +283,7 @@ static void add_labels(struct pol_build *b, struct pol_node *node, struct pol_se
 {
 	for (unsigned i = 0; i < node->n_items; i++) {
 		const struct pol_item *item = &node->items[i];
-		char **more;
+		char *label;
 
 		if (strcmp(item->param->keyword, "CaLabel") != 0)
 			continue;
@@ -291,13 +291,10 @@ static void add_labels(struct pol_build *b, struct pol_node *node, struct pol_se
 			pol_wrong(b, node, item, NULL, "the label is longer than 32 characters");
 			continue;
 		}
-		more = pol_grow(b, e->ca_labels, e->n_ca_labels, sizeof(*more));
-		if (!more)
-			return;
-		e->ca_labels = more;
-		more[e->n_ca_labels] = pol_pool_text(b->pool, item->value, strlen(item->value));
-		if (more[e->n_ca_labels])
-			e->n_ca_labels++;
+		label = pol_pool_text(b->pool, item->value, strlen(item->value));
+		if (label)
+			e->ca_labels =
+				pol_append(b, e->ca_labels, &e->n_ca_labels, &label, sizeof(label));
 		else
 			b->diags->no_memory = true;
 	}

@@ -105,7 +105,6 @@ static void add_ke_offers(struct pol_build *b, struct pol_node *node, struct pol
 		const struct pol_item *item = &node->items[i];
 		struct pol_node *target = pol_target(item);
 		const struct pol_ke_offer *o;
-		struct pol_ke_offer *more;
 
 		if (!item->param->group || strcmp(item->param->group, "offers") != 0)
 			continue;
@@ -114,12 +113,9 @@ static void add_ke_offers(struct pol_build *b, struct pol_node *node, struct pol
 			pol_inherit(b, node, item);
 			continue;
 		}
-		more = pol_grow(b, a->offers, a->n_offers, sizeof(*more));
-		if (!more)
-			return;
-		a->offers = more;
-		a->offers[a->n_offers++] = *o;
-		if (a->initiate == POL_MODE_AGGRESSIVE && o->group != a->offers[0].group)
+		a->offers = pol_append(b, a->offers, &a->n_offers, o, sizeof(*o));
+		if (a->initiate == POL_MODE_AGGRESSIVE && a->n_offers > 0 &&
+		    o->group != a->offers[0].group)
 			pol_wrong(b, node, item, NULL,
 				  "its DHGroup differs from the first offer's, and Aggressive mode "
 				  "cannot negotiate the group");
@@ -265,23 +261,17 @@ const void *pol_make_ke_rule(struct pol_build *b, struct pol_node *node)
 static void add_ke_rule(struct pol_build *b, struct pol_node *node, const struct pol_node *group,
 			struct pol_node *holder, const struct pol_item *item)
 {
-	const struct pol_ke_rule *r = pol_make_ke_rule(b, node);
+	const struct pol_ke_rule *made = pol_make_ke_rule(b, node);
 	struct pol_policy *p = b->policy;
-	struct pol_ke_rule *more;
+	struct pol_ke_rule r;
 
 	(void)holder;
 	(void)item;
-	if (!r)
+	if (!made)
 		return;
-	more = pol_grow(b, p->ke_rules, p->n_ke_rules, sizeof(*more));
-	if (!more)
-		return;
-	p->ke_rules = more;
-	p->ke_rules[p->n_ke_rules] = *r;
-	if (group)
-		snprintf(p->ke_rules[p->n_ke_rules].group_name, POL_NAME_MAX + 1, "%s",
-			 group->name);
-	p->n_ke_rules++;
+	r = *made;
+	pol_set_group(r.group_name, group);
+	p->ke_rules = pol_append(b, p->ke_rules, &p->n_ke_rules, &r, sizeof(r));
 }
 
 void pol_make_ke_policy(struct pol_build *b)

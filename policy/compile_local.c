@@ -85,26 +85,21 @@ const void *pol_make_local_rule(struct pol_build *b, struct pol_node *node)
 static void add_local_rule(struct pol_build *b, struct pol_node *node, const struct pol_node *group,
 			   struct pol_node *holder, const struct pol_item *item)
 {
-	const struct pol_local_dynvpn *r = pol_make_local_rule(b, node);
+	const struct pol_local_dynvpn *made = pol_make_local_rule(b, node);
 	struct pol_policy *p = b->policy;
-	struct pol_local_dynvpn *more;
+	struct pol_local_dynvpn r;
 
-	if (!r)
+	if (!made)
 		return;
 	for (unsigned i = 0; i < p->n_local_rules; i++)
-		if (strcmp(p->local_rules[i].name, r->name) == 0) {
-			pol_wrong(b, holder, item, NULL, "the policy has rule %s already", r->name);
+		if (strcmp(p->local_rules[i].name, made->name) == 0) {
+			pol_wrong(b, holder, item, NULL, "the policy has rule %s already",
+				  made->name);
 			return;
 		}
-	more = pol_grow(b, p->local_rules, p->n_local_rules, sizeof(*more));
-	if (!more)
-		return;
-	p->local_rules = more;
-	p->local_rules[p->n_local_rules] = *r;
-	if (group)
-		snprintf(p->local_rules[p->n_local_rules].group_name, POL_NAME_MAX + 1, "%s",
-			 group->name);
-	p->n_local_rules++;
+	r = *made;
+	pol_set_group(r.group_name, group);
+	p->local_rules = pol_append(b, p->local_rules, &p->n_local_rules, &r, sizeof(r));
 }
 
 void pol_make_local_policy(struct pol_build *b)

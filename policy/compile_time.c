@@ -161,15 +161,9 @@ static bool parse_span(const char *text, const char *end, uint16_t span[2])
 	return span[0] <= DAY && span[1] <= DAY && span[0] != span[1];
 }
 
-static bool add_span(struct pol_build *b, struct pol_time *t, const uint16_t span[2])
+static void add_span(struct pol_build *b, struct pol_time *t, const uint16_t span[2])
 {
-	void *more = pol_grow(b, t->spans, t->n_spans, sizeof(t->spans[0]));
-
-	if (!more)
-		return false;
-	t->spans = more;
-	memcpy(t->spans[t->n_spans++], span, sizeof(t->spans[0]));
-	return true;
+	t->spans = pol_append(b, t->spans, &t->n_spans, span, sizeof(t->spans[0]));
 }
 
 static void make_spans(struct pol_build *b, struct pol_node *node, struct pol_time *t)
@@ -191,8 +185,7 @@ static void make_spans(struct pol_build *b, struct pol_node *node, struct pol_ti
 				  (int)(len > 40 ? 40 : len), text);
 			return;
 		}
-		if (!add_span(b, t, span))
-			return;
+		add_span(b, t, span);
 		text += len;
 		text += strspn(text, " \t");
 		if (*text != ',')

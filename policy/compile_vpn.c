@@ -207,16 +207,10 @@ static uint16_t pfs_number(struct pol_build *b, struct pol_node *node, const str
 
 static void accept_pfs(struct pol_build *b, struct pol_dynvpn_action *a, uint16_t number)
 {
-	uint16_t *more;
-
 	for (unsigned i = 0; i < a->n_accept_pfs; i++)
 		if (a->accept_pfs[i] == number)
 			return;
-	more = pol_grow(b, a->accept_pfs, a->n_accept_pfs, sizeof(*more));
-	if (!more)
-		return;
-	a->accept_pfs = more;
-	a->accept_pfs[a->n_accept_pfs++] = number;
+	a->accept_pfs = pol_append(b, a->accept_pfs, &a->n_accept_pfs, &number, sizeof(number));
 }
 
 static void make_pfs(struct pol_build *b, struct pol_node *node, struct pol_dynvpn_action *a)
@@ -251,7 +245,6 @@ static void add_data_offers(struct pol_build *b, struct pol_node *node, struct p
 		const struct pol_item *item = &node->items[i];
 		struct pol_node *target = pol_target(item);
 		const struct pol_data_offer *o;
-		struct pol_data_offer *more;
 
 		if (strcmp(item->param->of ? item->param->of : "", "IpDataOffer") != 0)
 			continue;
@@ -260,11 +253,7 @@ static void add_data_offers(struct pol_build *b, struct pol_node *node, struct p
 			pol_inherit(b, node, item);
 			continue;
 		}
-		more = pol_grow(b, a->offers, a->n_offers, sizeof(*more));
-		if (!more)
-			return;
-		a->offers = more;
-		a->offers[a->n_offers++] = *o;
+		a->offers = pol_append(b, a->offers, &a->n_offers, o, sizeof(*o));
 		if (a->vpn_life && a->vpn_life < o->life_seconds.proposed)
 			pol_warn(b, node, pol_item_of(node, "VpnLife"), "VpnLife",
 				 "it is shorter than RefreshLifetimeProposed of an offer: the "

@@ -216,7 +216,8 @@ static const struct pol_param ip_man_vpn_action[] = {
 };
 
 #define ONLY_THIS_PEER                                                                             \
-	"stricter than the original: no other peer may begin a tunnel for the rule either"
+	"stricter than the original: no other peer may begin a tunnel for the rule either; "       \
+	"without it, the peer that has a live tunnel for a selector keeps it"
 #define NO_ICMP_SELECTOR "IKEv1 negotiates no ICMP type or code"
 
 static const struct pol_param ip_local_start_action[] = {
@@ -539,8 +540,8 @@ const struct pol_statement pol_statement_rows[] = {
 	{"IpSecConfig", POL_IN_MAIN, .global = true},
 	{"LogLevel", POL_IN_MAIN, .global = true, .support = POL_NOTED,
 	 .note = "what is logged is chosen by options"},
-	{"Codepage", POL_IN_MAIN, .global = true, .support = POL_NOTED,
-	 .note = "files are read as UTF-8"},
+	{"Codepage", POL_IN_MAIN, .global = true, .evidence = POL_FROM_MEMORY,
+	 .note = "of files in EBCDIC, which are told by their bytes; others are read as UTF-8"},
 	{"AutoMonitor*", POL_IN_MAIN, .global = true, .support = POL_NOTED, .note = AGENT_NOTE},
 	{"ServerConnection", POL_IN_MAIN, .global = true, .support = POL_NOTED,
 	 .note = SERVER_NOTE},

@@ -1,6 +1,6 @@
 /*
  * Policy files as lines and words (IBM's lexical rules: '#' begins a comment, blanks separate
- * words, nothing is quoted or continued). Lines may end with CR LF.
+ * words, nothing is quoted or continued). Lines may end with CR LF. A file in EBCDIC is read, too.
  */
 #include "policy/lex.h"
 
@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/buf.h"
+#include "policy/codepage.h"
 
 static bool blank(char c)
 {
@@ -142,7 +143,7 @@ static int read_all(int fd, struct pol_lines *lines, struct cs_err *err)
 	}
 }
 
-int pol_lex_file(const char *path, struct pol_lines *lines, struct cs_err *err)
+int pol_lex_file(const char *path, const char *page, struct pol_lines *lines, struct cs_err *err)
 {
 	int fd, rc;
 
@@ -152,6 +153,9 @@ int pol_lex_file(const char *path, struct pol_lines *lines, struct cs_err *err)
 		return cs_fail_errno(err, "cannot open it");
 	rc = read_all(fd, lines, err);
 	close(fd);
+	lines->ebcdic = !rc && pol_is_ebcdic(lines->data, lines->size);
+	if (lines->ebcdic)
+		rc = pol_from_ebcdic(page, &lines->data, &lines->size, err);
 	if (!rc)
 		rc = split(lines, err);
 	if (rc)

@@ -26,10 +26,14 @@ struct pol_lines {
 	unsigned n, last; /* last: number of the file's last line */
 	char *data;
 	size_t size;
+	bool ebcdic; /* as the file was */
 };
 
-/* 0, CS_ESYS, CS_ELIMIT or CS_ENOMEM. The text is wiped when freed: it may hold keys. */
-int pol_lex_file(const char *path, struct pol_lines *lines, struct cs_err *err);
+/*
+ * 0, or CS_ESYS, CS_ELIMIT, CS_ENOMEM, and what pol_from_ebcdic has for a file in EBCDIC, which is
+ * taken to be in this code page. The text is wiped when freed: it may hold keys.
+ */
+int pol_lex_file(const char *path, const char *page, struct pol_lines *lines, struct cs_err *err);
 int pol_lex_text(const char *text, size_t size, struct pol_lines *lines, struct cs_err *err);
 void pol_lines_free(struct pol_lines *lines);
 

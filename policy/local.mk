@@ -4,6 +4,7 @@ include policy/store.mk
 noinst_LIBRARIES += libpolicy.a
 libpolicy_a_SOURCES = \
 	policy/check.c policy/check.h \
+	policy/codepage.c policy/codepage.h \
 	policy/compile.c policy/compile.h \
 	policy/compile_addr.c \
 	policy/compile_filter.c \
@@ -13,11 +14,12 @@ libpolicy_a_SOURCES = \
 	policy/compile_time.c \
 	policy/compile_vpn.c \
 	policy/diag.c policy/diag.h \
+	policy/files.c \
 	policy/grammar.c policy/grammar.h policy/grammar_rows.h \
 	policy/grammar_table.c \
 	policy/ikeconfig.c \
 	policy/lex.c policy/lex.h \
-	policy/parse.c policy/parse.h \
+	policy/parse.c policy/parse.h policy/parse_file.h \
 	policy/policy.c policy/policy.h \
 	policy/pool.c policy/pool.h \
 	policy/resolve.c \
@@ -33,8 +35,12 @@ noinst_PROGRAMS += policy/compatibility
 policy_compatibility_SOURCES = policy/compat_main.c
 policy_compatibility_LDADD = $(POLICY_LIBS)
 
-check_PROGRAMS += tests/unit/test_lex tests/unit/test_policy_errors \
+check_PROGRAMS += tests/unit/test_codepage tests/unit/test_lex tests/unit/test_policy_errors \
 	tests/unit/test_policy_language tests/unit/test_policy_memory
+tests_unit_test_codepage_SOURCES = tests/unit/test_codepage.c \
+	tests/unit/policy_text.c tests/unit/policy_text.h
+tests_unit_test_codepage_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_codepage_LDADD = $(POLICY_LIBS) $(CHECK_LIBS)
 tests_unit_test_lex_SOURCES = tests/unit/test_lex.c
 tests_unit_test_lex_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_lex_LDADD = $(POLICY_LIBS) $(CHECK_LIBS)

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/netns_lock.h"
 #include "common/paths.h"
 
 #define TELL_TIMEOUT_MS 5000
@@ -163,10 +164,11 @@ int pagent_refresh(struct pagent *p, pol_diag_fn *diag, void *arg, bool *changed
 	struct findings f = {.tell = diag, .arg = arg};
 	const struct pol_policy *before = p->policy;
 	struct pol_policy *policy = NULL;
-	int rc =
-		pol_compile_files(p->o->config, p->o->stack, on_finding, on_file, &f, &policy, err);
+	int rc;
 
 	*changed = false;
+	pagent_watch_again(p);
+	rc = pol_compile_files(p->o->config, p->o->stack, on_finding, on_file, &f, &policy, err);
 	pagent_watch_files(p, f.files, f.n_files);
 	if (rc == 0)
 		rc = put_in_force(p, policy, changed, err);
@@ -285,8 +287,9 @@ static int add_signal(struct pagent *p, uv_signal_t *handle, int sig, struct cs_
 
 static int open_all(struct pagent *p, struct cs_err *err)
 {
+	char *config = (char *)(uintptr_t)p->o->config;
 	char state[CS_PATH_MAX];
-	int rc = pagent_lock(p, err);
+	int rc = cs_netns_lock("pagent", p->o->stack, &p->lock, err);
 
 	if (rc == 0)
 		rc = add_signal(p, &p->on_term, SIGTERM, err);
@@ -298,6 +301,8 @@ static int open_all(struct pagent *p, struct cs_err *err)
 	p->interval.data = p;
 	if (rc == 0)
 		rc = pagent_watch_init(p, on_files_changed, err);
+	if (rc == 0)
+		pagent_watch_files(p, &config, 1);
 	if (rc == 0)
 		rc = cs_state_path(p->o->stack, NULL, state, err);
 	if (rc == 0)

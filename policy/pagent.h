@@ -52,7 +52,7 @@ struct pagent {
 
 	/* pagent_watch.c */
 	struct pagent_watch *watches;
-	char **files; /* read last time */
+	char **files; /* read last time, or to be read first */
 	unsigned n_files;
 	uv_timer_t settle;
 	void (*files_changed)(struct pagent *p);
@@ -74,10 +74,6 @@ int pagent_refresh(struct pagent *p, pol_diag_fn *diag, void *arg, bool *changed
 		   struct cs_err *err);
 void pagent_stop(struct pagent *p);
 
-/* ---- pagent_lock.c: one pagent a network namespace ---- */
-
-int pagent_lock(struct pagent *p, struct cs_err *err); /* until p->lock is closed */
-
 /* ---- pagent_kernel.c: the policy in the kernel ---- */
 
 int pagent_kernel_open(struct pagent *p, struct cs_err *err);
@@ -91,8 +87,10 @@ int pagent_kernel_install(struct pagent *p, struct cs_err *err);
 /* ---- pagent_watch.c: changes of the files ---- */
 
 int pagent_watch_init(struct pagent *p, void (*changed)(struct pagent *p), struct cs_err *err);
-/* Watches these files in place of those before; copies the names. */
+/* Watches these files, named by absolute paths, in place of those before; copies the names. */
 void pagent_watch_files(struct pagent *p, char *const *files, unsigned n);
+/* The same files where their paths lead now. Before they are read, so that no change is missed. */
+void pagent_watch_again(struct pagent *p);
 void pagent_watch_end(struct pagent *p);
 
 /* ---- pagent_nmi.c, pagent_filters.c: the management socket ---- */

@@ -2,9 +2,9 @@
 sbin_PROGRAMS += policy/pagent
 policy_pagent_SOURCES = \
 	policy/pagent.c policy/pagent.h \
-	policy/pagent_filters.c \
+	policy/pagent_filter_json.c \
+	policy/pagent_filters.c policy/pagent_filters.h \
 	policy/pagent_kernel.c \
-	policy/pagent_lock.c \
 	policy/pagent_main.c \
 	policy/pagent_nmi.c \
 	policy/pagent_watch.c

@@ -1,28 +1,17 @@
 /*
  * The filters of the policy in force as `ipsec -f display` shows them: every rule split into
  * one-way filters with one source, one destination and one service; IPv4 first, then IPv6, each
- * with its implicit deny at the end.  docs/nmi.md names the keys and their types.
+ * with its implicit deny at the end.  Before an anchor stand the dynamic filters of its tunnels,
+ * read from the kernel.
  */
-#include "policy/pagent.h"
+#include "policy/pagent_filters.h"
 
-#include <netinet/in.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
-#define PROTO_OSPF 89
+#include "policy/pagent.h"
 
 static const uint8_t families[] = {AF_INET, AF_INET6};
-
-/* One way of one rule: what an entry tells of. */
-struct filter {
-	const struct pol_filter_rule *rule;
-	const struct pol_service *service;
-	const struct cs_range *src, *dst; /* of the rule: local and remote when bidirectional */
-	bool outbound;
-	unsigned extension;
-	uint64_t packets;
-};
 
 /* An answer under way. The position counts through families, rules and what they are split into. */
 struct walk {
@@ -33,219 +22,10 @@ struct walk {
 	unsigned *first;     /* n_rules + 1: the last is the implicit deny */
 	unsigned *extension; /* given so far, by rule: the second family goes on counting */
 	unsigned family, rule, split;
+	struct xf_policy *tunnels; /* in the kernel, ordered by rule */
+	size_t n_tunnels, tunnel;  /* tunnel: the next that may stand before the split */
+	bool *shown;               /* by 2 * tunnel + outbound */
 };
-
-/* ---- values ---- */
-
-static json_t *name_or_null(const char *name)
-{
-	return name && *name ? json_string(name) : json_null();
-}
-
-static bool is_anchor(const struct filter *f)
-{
-	return f->rule->verdict == POL_IPSEC && f->rule->vpn;
-}
-
-/* The source of what we send is here, and of what we receive there; only then ends change. */
-static bool turned(const struct filter *f)
-{
-	return f->service->direction == POL_BOTH && !f->outbound;
-}
-
-static const char *logging(enum pol_log log)
-{
-	switch (log) {
-	case POL_LOG_NO:
-		return "None";
-	case POL_LOG_YES:
-		return "All";
-	case POL_LOG_PERMIT:
-		return "Permit";
-	case POL_LOG_DENY:
-		return "Deny";
-	}
-	return "None";
-}
-
-static const char *scope(enum pol_routing routing)
-{
-	switch (routing) {
-	case POL_LOCAL:
-		return "Local";
-	case POL_ROUTED:
-		return "Routed";
-	case POL_EITHER:
-		return "Both";
-	}
-	return "Both";
-}
-
-static json_t *protocol(int proto)
-{
-	if (proto == POL_PROTO_ANY)
-		return json_string("All");
-	if (proto == POL_PROTO_OPAQUE)
-		return json_string("Opaque");
-	return json_integer(proto);
-}
-
-static json_t *granularity(const struct filter *f, enum pol_granularity g)
-{
-	return is_anchor(f) ? json_string(g == POL_FROM_RULE ? "Rule" : "Packet") : json_null();
-}
-
-/* The first of a type or code range; "All" for any of a protocol that has them. */
-static json_t *kind(const int range[2], bool has)
-{
-	if (!has)
-		return json_null();
-	return range[0] < 0 ? json_string("All") : json_integer(range[0]);
-}
-
-static json_t *kind_end(const int range[2], bool has)
-{
-	return has && range[0] >= 0 && range[1] > range[0] ? json_integer(range[1]) : json_null();
-}
-
-/* ---- parts of an entry ---- */
-
-static void set_address(json_t *o, const char *end, const struct cs_range *r, json_t *gran)
-{
-	char key[40], text[CS_ADDR_STRLEN];
-	int len = cs_range_prefix_len(r);
-	bool single = cs_range_is_single(r);
-
-	snprintf(key, sizeof(key), "%sAddress", end);
-	json_object_set_new(o, key, json_string(cs_addr_text(&r->lo, text)));
-	snprintf(key, sizeof(key), "%sAddressPrefix", end);
-	json_object_set_new(o, key, !single && len >= 0 ? json_integer(len) : json_null());
-	snprintf(key, sizeof(key), "%sAddressRange", end);
-	json_object_set_new(
-		o, key, !single && len < 0 ? json_string(cs_addr_text(&r->hi, text)) : json_null());
-	snprintf(key, sizeof(key), "%sAddressGranularity", end);
-	json_object_set_new(o, key, gran);
-}
-
-static void set_port(json_t *o, const char *end, const struct pol_service *s,
-		     const uint16_t ports[2], json_t *gran)
-{
-	bool has = s->proto == IPPROTO_TCP || s->proto == IPPROTO_UDP || s->proto == POL_PROTO_ANY;
-	bool any = pol_ports_any(ports);
-	char key[40];
-
-	snprintf(key, sizeof(key), "%sPort", end);
-	json_object_set_new(o, key, has ? json_integer(any ? 0 : ports[0]) : json_null());
-	snprintf(key, sizeof(key), "%sPortRange", end);
-	json_object_set_new(
-		o, key, has && !any && ports[1] > ports[0] ? json_integer(ports[1]) : json_null());
-	snprintf(key, sizeof(key), "%sPortGranularity", end);
-	json_object_set_new(o, key, gran);
-}
-
-static void set_types(json_t *o, const struct filter *f)
-{
-	const struct pol_service *s = f->service;
-	bool icmp = s->proto == IPPROTO_ICMP || s->proto == IPPROTO_ICMPV6;
-	bool ospf = s->proto == PROTO_OSPF, mobile = s->proto == IPPROTO_MH;
-
-	json_object_set_new(o, "ICMPType", kind(s->type, icmp));
-	json_object_set_new(o, "ICMPTypeGranularity",
-			    icmp ? granularity(f, POL_FROM_RULE) : json_null());
-	json_object_set_new(o, "ICMPCode", kind(s->code, icmp));
-	json_object_set_new(o, "ICMPCodeGranularity",
-			    icmp ? granularity(f, POL_FROM_RULE) : json_null());
-	json_object_set_new(o, "OSPFType", kind(s->type, ospf));
-	json_object_set_new(o, "MIPv6Type",
-			    mobile && s->type[0] >= 0 ? json_integer(s->type[0]) : json_null());
-	json_object_set_new(o, "MIPv6TypeGranularity",
-			    mobile ? granularity(f, POL_FROM_RULE) : json_null());
-	json_object_set_new(o, "TypeRange", kind_end(s->type, icmp || ospf || mobile));
-	json_object_set_new(o, "CodeRange", kind_end(s->code, icmp));
-}
-
-static void set_qualifier(json_t *o, const struct pol_service *s)
-{
-	static const char *const texts[] = {
-		[POL_CONNECT_ANY] = "None",
-		[POL_CONNECT_IN] = "ConnectInbound",
-		[POL_CONNECT_OUT] = "ConnectOutbound",
-	};
-
-	json_object_set_new(o, "TCPQualifier",
-			    s->proto == IPPROTO_TCP ? json_string(texts[s->connect]) : json_null());
-}
-
-/* What never applies to a filter of a policy without NAT, manual tunnels and defensive filters. */
-static void set_nothing(json_t *o)
-{
-	static const char *const keys[] = {
-		"DefensiveType",  "LogLimit",        "OrigRmtConnPort",
-		"RmtIDPayload",   "RmtUdpEncapPort", "RemoteIdentityType",
-		"RemoteIdentity", "LifetimeExpires", "AssociatedStackCount",
-	};
-
-	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
-		json_object_set_new(o, keys[i], json_null());
-}
-
-static void set_names(json_t *o, const struct filter *f)
-{
-	const struct pol_filter_rule *r = f->rule;
-
-	json_object_set_new(o, "FilterName", json_string(r->name));
-	json_object_set_new(o, "FilterNameExtension", json_integer(f->extension));
-	json_object_set_new(o, "GroupName", name_or_null(r->group_name));
-	json_object_set_new(o, "LocalStartActionName",
-			    name_or_null(r->start ? r->start->name : NULL));
-	json_object_set_new(o, "VpnActionName", name_or_null(r->vpn ? r->vpn->name : NULL));
-	json_object_set_new(o, "TunnelID", json_string(is_anchor(f) ? "Y0" : "0x00"));
-	json_object_set_new(o, "Type", json_string(is_anchor(f) ? "Dynamic Anchor" : "Generic"));
-}
-
-static json_t *entry_of(const struct walk *w, const struct filter *f)
-{
-	static const struct pol_start_action none = {
-		.local_ip = POL_FROM_PACKET,
-		.remote_ip = POL_FROM_PACKET,
-		.local_port = POL_FROM_RULE,
-		.remote_port = POL_FROM_RULE,
-		.protocol = POL_FROM_RULE,
-	};
-	const struct pol_filter_rule *r = f->rule;
-	const struct pol_service *s = f->service;
-	const struct pol_start_action *start = r->start ? r->start : &none;
-	bool turn = turned(f);
-	json_t *o = json_object();
-
-	set_names(o, f);
-	set_nothing(o);
-	json_object_set_new(o, "State", json_string("Active"));
-	json_object_set_new(o, "Action", json_string(r->verdict == POL_DENY ? "Deny" : "Permit"));
-	json_object_set_new(o, "Scope", json_string(scope(s->routing)));
-	json_object_set_new(o, "Direction", json_string(f->outbound ? "Outbound" : "Inbound"));
-	json_object_set_new(o, "OnDemand", is_anchor(f) ? json_boolean(r->on_demand) : json_null());
-	json_object_set_new(o, "SecurityClass", json_integer(s->security_class));
-	json_object_set_new(o, "Logging", json_string(logging(r->log)));
-	json_object_set_new(o, "Protocol", protocol(s->proto));
-	set_types(o, f);
-	set_qualifier(o, s);
-	json_object_set_new(o, "ProtocolGranularity", granularity(f, start->protocol));
-	set_address(o, "Source", turn ? f->dst : f->src,
-		    granularity(f, turn ? start->remote_ip : start->local_ip));
-	set_port(o, "Source", s, turn ? s->dst_port : s->src_port,
-		 granularity(f, turn ? start->remote_port : start->local_port));
-	set_address(o, "Dest", turn ? f->src : f->dst,
-		    granularity(f, turn ? start->local_ip : start->remote_ip));
-	set_port(o, "Dest", s, turn ? s->src_port : s->dst_port,
-		 granularity(f, turn ? start->local_port : start->remote_port));
-	json_object_set_new(o, "CreateTime", json_integer(w->installed));
-	json_object_set_new(o, "UpdateTime", json_integer(w->installed));
-	json_object_set_new(o, "DiscardAction", json_string(r->discard_icmp ? "ICMP" : "Silent"));
-	json_object_set_new(o, "FragmentsOnly", json_boolean(s->fragments_only));
-	json_object_set_new(o, "FilterMatches", json_integer((json_int_t)f->packets));
-	return o;
-}
 
 /* ---- the walk ---- */
 
@@ -254,7 +34,7 @@ static json_t *entry_of(const struct walk *w, const struct filter *f)
  * the last; *fits is false for what is no filter (another family, or the other direction).
  */
 static bool split_rule(const struct pol_filter_rule *r, unsigned n, uint8_t family,
-		       struct filter *f, unsigned *service, bool *fits)
+		       struct pagent_filter *f, unsigned *service, bool *fits)
 {
 	unsigned dst, src;
 
@@ -274,20 +54,109 @@ static bool split_rule(const struct pol_filter_rule *r, unsigned n, uint8_t fami
 	return true;
 }
 
+/* ---- dynamic filters ---- */
+
+static bool ranges_meet(const struct cs_range *a, const struct cs_range *b)
+{
+	return a->lo.family == b->lo.family && cs_addr_compare(&a->lo, &b->hi) <= 0 &&
+	       cs_addr_compare(&b->lo, &a->hi) <= 0;
+}
+
+static bool port_meets(uint16_t port, const uint16_t ports[2])
+{
+	return port == 0 || pol_ports_any(ports) || (port >= ports[0] && port <= ports[1]);
+}
+
+/* Does the tunnel carry some of what the anchor stands for? Ipsec rules go both ways. */
+static bool meets(const struct xf_policy *tunnel, const struct pagent_filter *anchor)
+{
+	const struct cs_selector *t = &tunnel->selector;
+	const struct pol_service *s = anchor->service;
+
+	return ranges_meet(&t->local, anchor->src) && ranges_meet(&t->remote, anchor->dst) &&
+	       (t->proto == 0 || s->proto == POL_PROTO_ANY || s->proto == t->proto) &&
+	       port_meets(t->local_port, s->src_port) && port_meets(t->remote_port, s->dst_port);
+}
+
+static json_t *dynamic_entry(const struct pagent_filter *anchor, const struct xf_policy *tunnel)
+{
+	const struct cs_selector *t = &tunnel->selector;
+	struct pol_service service = *anchor->service;
+	struct pagent_filter f = *anchor;
+
+	service.proto = t->proto ? t->proto : POL_PROTO_ANY;
+	service.src_port[0] = service.src_port[1] = t->local_port;
+	service.dst_port[0] = service.dst_port[1] = t->remote_port;
+	/* IKEv1 negotiates neither of these. */
+	service.type[0] = service.code[0] = -1;
+	service.connect = POL_CONNECT_ANY;
+	f.service = &service;
+	f.src = &t->local;
+	f.dst = &t->remote;
+	f.tunnel = tunnel;
+	f.created = tunnel->added;
+	return pagent_filter_json(&f);
+}
+
+static size_t first_of_rule(const struct walk *w, unsigned id)
+{
+	size_t low = 0, high = w->n_tunnels;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (xf_reqid_rule(w->tunnels[mid].reqid) < id)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+/*
+ * The next tunnel that stands before this anchor: a packet of the rule finds its tunnel by the
+ * tunnel's own selector, so it belongs to the first anchor that it meets, and to no other.
+ */
+static json_t *next_dynamic(struct walk *w, const struct pagent_filter *anchor)
+{
+	if (!pagent_filter_is_anchor(anchor))
+		return NULL;
+	if (w->tunnel == 0)
+		w->tunnel = first_of_rule(w, anchor->rule->id);
+	for (; w->tunnel < w->n_tunnels; w->tunnel++) {
+		const struct xf_policy *t = &w->tunnels[w->tunnel];
+		bool *shown = &w->shown[2 * w->tunnel + anchor->outbound];
+
+		if (xf_reqid_rule(t->reqid) != anchor->rule->id)
+			break;
+		if (!*shown && meets(t, anchor)) {
+			*shown = true;
+			return dynamic_entry(anchor, t);
+		}
+	}
+	return NULL;
+}
+
 static json_t *rule_entry(struct walk *w, const struct pol_filter_rule *r)
 {
 	uint8_t family = families[w->family];
-	struct filter f = {0};
+	struct pagent_filter f = {.created = w->installed};
 	unsigned service;
 	bool fits;
+	json_t *o;
 
 	while (split_rule(r, w->split, family, &f, &service, &fits)) {
+		f.extension = w->extension[w->rule] + 1;
+		f.packets = w->packets[w->first[w->rule] + 2 * service + f.outbound];
+		o = fits ? next_dynamic(w, &f) : NULL;
+		if (o)
+			return o;
 		w->split++;
+		w->tunnel = 0;
 		if (!fits)
 			continue;
-		f.extension = ++w->extension[w->rule];
-		f.packets = w->packets[w->first[w->rule] + 2 * service + f.outbound];
-		return entry_of(w, &f);
+		w->extension[w->rule]++;
+		return pagent_filter_json(&f);
 	}
 	return NULL;
 }
@@ -303,19 +172,20 @@ static json_t *deny_entry(struct walk *w)
 		.log = w->policy->filter_logging ? POL_LOG_YES : POL_LOG_NO,
 		.discard_icmp = w->policy->implicit_discard_icmp,
 	};
-	struct filter f = {.rule = &rule,
-			   .service = &any,
-			   .src = &all,
-			   .dst = &all,
-			   .extension = 1,
-			   .outbound = w->split == 1};
+	struct pagent_filter f = {.rule = &rule,
+				  .service = &any,
+				  .src = &all,
+				  .dst = &all,
+				  .extension = 1,
+				  .created = w->installed,
+				  .outbound = w->split == 1};
 	json_t *o;
 
 	if (w->split > 1)
 		return NULL;
 	w->split++;
 	f.packets = w->packets[w->first[w->rule] + f.outbound];
-	o = entry_of(w, &f);
+	o = pagent_filter_json(&f);
 	json_object_set_new(o, "FilterName",
 			    json_string(f.outbound ? "DenyAllRule_Generated___________Outbnd"
 						   : "DenyAllRule_Generated___________Inbnd"));
@@ -367,10 +237,12 @@ static void release(void *state)
 	free(w->packets);
 	free(w->first);
 	free(w->extension);
+	free(w->tunnels);
+	free(w->shown);
 	free(w);
 }
 
-/* ---- counters ---- */
+/* ---- what is in the kernel ---- */
 
 static void on_count(void *arg, const struct xf_filter_count *c)
 {
@@ -409,6 +281,20 @@ static struct walk *walk_new(struct pagent *p)
 	return NULL;
 }
 
+static int read_kernel(struct pagent *p, struct walk *w, struct cs_err *err)
+{
+	int rc = xf_filter_counts(p->kernel, on_count, w, err);
+
+	/* Without XFRM nothing has put a tunnel there. */
+	if (rc < 0 || !p->abilities.xfrm)
+		return rc;
+	rc = xf_tunnel_policies(p->kernel, &w->tunnels, &w->n_tunnels, err);
+	if (rc < 0)
+		return rc;
+	w->shown = calloc(2 * w->n_tunnels + 1, sizeof(*w->shown));
+	return w->shown ? 0 : cs_fail(err, CS_ENOMEM, "no memory for the filters");
+}
+
 void pagent_filters(struct pagent *p, uint64_t ticket)
 {
 	struct cs_err err;
@@ -423,7 +309,7 @@ void pagent_filters(struct pagent *p, uint64_t ticket)
 		cs_nmi_error(p->nmi, ticket, CS_ENOMEM, "no memory for the filters");
 		return;
 	}
-	if (xf_filter_counts(p->kernel, on_count, w, &err) < 0) {
+	if (read_kernel(p, w, &err) < 0) {
 		release(w);
 		cs_nmi_error(p->nmi, ticket, err.code, err.text);
 		return;

@@ -1,13 +1,12 @@
 /* pagent: options, becoming a daemon, and the short commands that need none. */
 #include <getopt.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "common/daemon.h"
 #include "common/log.h"
+#include "common/netns_lock.h"
+#include "common/options.h"
 #include "common/paths.h"
 #include "policy/check.h"
 #include "policy/pagent.h"
@@ -21,11 +20,11 @@ static const char help[] =
 	"Reads policy files, and keeps what they say in force in the kernel.\n"
 	"\n"
 	"  -p STACK    stack to serve (default " CS_STACK_DEFAULT ")\n"
-	"  -c FILE     main, image or IPSec policy file (default pagent.conf in $CSIPSEC_CONFDIR)\n"
+	"  -c FILE     main, image or IPSec policy file (default /etc/csipsec/pagent.conf)\n"
 	"  -f          stay in the foreground, log to standard error\n"
 	"  -i SECONDS  read the files again after this time (default 1800, 0: never);\n"
 	"              a change of a file is noticed in any case\n"
-	"  -n FILE     only check FILE: FILE:LINE: for every finding\n"
+	"  -n FILE     only check FILE; each finding is a line that begins with FILE:LINE:\n"
 	"  -k stop     end the pagent that serves the stack; its policy stays in force\n"
 	"  -r refresh  let it read its files again\n"
 	"  -u          undo: remove the policy from the kernel (pagent must not run)\n"
@@ -54,11 +53,10 @@ static int failed(const struct cs_err *err)
 static int undo(const struct pagent_options *o)
 {
 	const struct xf_marking marking = {.shift = XF_MARK_SHIFT_DEFAULT};
-	struct pagent p = {.o = o, .lock = -1};
 	struct xf_kernel *kernel = NULL;
 	char run[CS_PATH_MAX];
 	struct cs_err err;
-	int rc;
+	int rc, lock;
 
 	if (cs_daemon_runs()) {
 		fputs("pagent: a pagent runs for this stack; stop it first (-k stop)\n", stderr);
@@ -68,7 +66,7 @@ static int undo(const struct pagent_options *o)
 	if (rc == 0)
 		rc = cs_make_dir(run, 0755, &err);
 	if (rc == 0)
-		rc = pagent_lock(&p, &err);
+		rc = cs_netns_lock("pagent", o->stack, &lock, &err);
 	if (rc == CS_EEXIST) {
 		failed(&err);
 		return CS_EXIT_RUNS;
@@ -95,9 +93,7 @@ static enum cs_exit serve(void *arg)
 
 static int usage(const char *what, const char *value)
 {
-	fprintf(stderr, "pagent: %s%s%s\nTry 'pagent --help'.\n", what, value ? ": " : "",
-		value ? value : "");
-	return CS_EXIT_USAGE;
+	return (int)cs_usage("pagent", what, value);
 }
 
 static bool parse_seconds(const char *text, unsigned *seconds)
@@ -109,21 +105,6 @@ static bool parse_seconds(const char *text, unsigned *seconds)
 		return false;
 	*seconds = (unsigned)n;
 	return true;
-}
-
-/* A daemon's directory is "/", so the name must not depend on it. */
-static bool absolute(const char *file, char path[static PATH_MAX])
-{
-	char here[PATH_MAX];
-	int n;
-
-	if (file[0] == '/')
-		n = snprintf(path, PATH_MAX, "%s", file);
-	else if (getcwd(here, sizeof(here)))
-		n = snprintf(path, PATH_MAX, "%s/%s", here, file);
-	else
-		return false;
-	return n > 0 && n < PATH_MAX;
 }
 
 int main(int argc, char **argv)
@@ -154,14 +135,10 @@ int main(int argc, char **argv)
 			check = optarg;
 			break;
 		case 'k':
-			if (strcmp(optarg, "stop") != 0)
-				return usage("-k takes stop, not", optarg);
-			sig = SIGTERM;
-			break;
 		case 'r':
-			if (strcmp(optarg, "refresh") != 0)
-				return usage("-r takes refresh, not", optarg);
-			sig = SIGHUP;
+			sig = cs_order("pagent", c, optarg);
+			if (!sig)
+				return CS_EXIT_USAGE;
 			break;
 		case 'u':
 			do_undo = true;
@@ -190,8 +167,8 @@ int main(int argc, char **argv)
 			return usage(err.text, NULL);
 		config = conf_path;
 	}
-	if (!absolute(config, o.config))
-		return usage("the file's name is too long", config);
+	if (cs_absolute(config, o.config, sizeof(o.config), &err) < 0)
+		return usage(err.text, config);
 	if (cs_daemon_for("pagent", o.stack, &err) < 0)
 		return usage(err.text, NULL);
 	cs_log_open("pagent", true);

@@ -1,51 +1,22 @@
 /*
- * Policy files to trees of statements: braces, keywords, which file names which. What values mean
- * is not decided here. After an error the parser goes on where an administrator would read on, so
+ * The lines of a policy file to trees of statements: braces and keywords. What values mean is not
+ * decided here. After an error the parser goes on where an administrator would read on, so
  * that one run shows all errors and few that follow from others.
  */
-#include "policy/parse.h"
-
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
 
-#include "policy/lex.h"
+#include "policy/parse_file.h"
 
 #define KEYWORD_MAX 64
 
-enum role { MAIN_FILE, IMAGE_FILE, STACK_FILE, COMMON_FILE, IKED_FILE };
-
-/* A line of a main or image file that names something. */
-struct config {
-	const struct pol_statement *statement;
-	char *value;
-	const char *file;
-	unsigned line;
-	struct config *next;
-};
-
-struct parse {
-	struct pol_tree *tree;
-	struct pol_diags *diags;
-	struct config *configs, **last_config;
-	/* the file being read */
-	enum role role;
-	struct pol_lines text;
-	unsigned pos; /* next line */
-	const char *file;
-	unsigned implied;      /* '}' that were missing and taken as read */
-	unsigned implied_line; /* where the last of them was */
-	bool after_secret;     /* the line before held a key: this one may be its rest */
-};
-
-static struct pol_place_in at(const struct parse *p, unsigned line)
+static struct pol_place_in at(const struct pol_parse *p, unsigned line)
 {
 	return (struct pol_place_in){p->file, line};
 }
 
-static const struct pol_line *peek(const struct parse *p)
+static const struct pol_line *peek(const struct pol_parse *p)
 {
 	return p->pos < p->text.n ? &p->text.lines[p->pos] : NULL;
 }
@@ -84,7 +55,7 @@ static bool ends_with(const char *value, char brace)
 }
 
 /* Skips a block whose '{' has been read. */
-static void skip_block(struct parse *p, unsigned begin, const struct pol_node *node)
+static void skip_block(struct pol_parse *p, unsigned begin, const struct pol_node *node)
 {
 	unsigned depth = 1;
 	const struct pol_line *line;
@@ -117,7 +88,7 @@ static enum block block_of(const char *value)
 }
 
 /* True with '{' read. Without it, true when what follows belongs into the block all the same. */
-static bool open_block(struct parse *p, const struct pol_node *node, enum block block)
+static bool open_block(struct pol_parse *p, const struct pol_node *node, enum block block)
 {
 	const struct pol_line *line = peek(p);
 	char keyword[KEYWORD_MAX];
@@ -140,7 +111,7 @@ static bool open_block(struct parse *p, const struct pol_node *node, enum block 
 }
 
 /* Makes the node of a statement whose line says keyword and value. */
-static struct pol_node *begin_statement(struct parse *p, const struct pol_statement *s,
+static struct pol_node *begin_statement(struct pol_parse *p, const struct pol_statement *s,
 					const char *value, unsigned line, enum block *block)
 {
 	char name[POL_LINE_MAX + 1] = "";
@@ -166,7 +137,7 @@ static struct pol_node *begin_statement(struct parse *p, const struct pol_statem
 }
 
 /* A keyword that the block does not know. True: the block ends here, its '}' is missing. */
-static bool unknown_attribute(struct parse *p, const struct pol_node *node,
+static bool unknown_attribute(struct pol_parse *p, const struct pol_node *node,
 			      const struct pol_line *line, const char *keyword, bool hidden)
 {
 	const struct pol_statement *s = pol_statement_find(keyword);
@@ -200,9 +171,9 @@ static bool unknown_attribute(struct parse *p, const struct pol_node *node,
 	return false;
 }
 
-static void parse_block(struct parse *p, struct pol_node *node, enum block block);
+static void parse_block(struct pol_parse *p, struct pol_node *node, enum block block);
 
-static void parse_inline(struct parse *p, struct pol_node *node, const struct pol_param *param,
+static void parse_inline(struct pol_parse *p, struct pol_node *node, const struct pol_param *param,
 			 const char *value, unsigned line)
 {
 	enum block block;
@@ -219,8 +190,9 @@ static void parse_inline(struct parse *p, struct pol_node *node, const struct po
 }
 
 /* An attribute with its value. True: a '}' at the end of its line closes the block. */
-static bool parse_attribute(struct parse *p, struct pol_node *node, const struct pol_param *param,
-			    const char *rest, const struct pol_line *line)
+static bool parse_attribute(struct pol_parse *p, struct pol_node *node,
+			    const struct pol_param *param, const char *rest,
+			    const struct pol_line *line)
 {
 	char value[POL_LINE_MAX + 1];
 	bool closes = ends_with(rest, '}'), opens = ends_with(rest, '{');
@@ -251,7 +223,7 @@ static bool parse_attribute(struct parse *p, struct pol_node *node, const struct
 }
 
 /* Reads the block of node up to its '}'. */
-static void parse_block(struct parse *p, struct pol_node *node, enum block block)
+static void parse_block(struct pol_parse *p, struct pol_node *node, enum block block)
 {
 	const struct pol_line *line;
 
@@ -300,10 +272,10 @@ static void parse_block(struct parse *p, struct pol_node *node, enum block block
 
 /* ---- top level ---- */
 
-static void keep_config(struct parse *p, const struct pol_statement *s, const char *value,
+static void keep_config(struct pol_parse *p, const struct pol_statement *s, const char *value,
 			unsigned line)
 {
-	struct config *c = calloc(1, sizeof(*c));
+	struct pol_config *c = calloc(1, sizeof(*c));
 
 	if (!c || !(c->value = strdup(value))) {
 		p->diags->no_memory = true;
@@ -318,7 +290,7 @@ static void keep_config(struct parse *p, const struct pol_statement *s, const ch
 }
 
 /* A statement that is known but not ours: its block is passed over. */
-static void pass_over(struct parse *p, const struct pol_statement *s, const char *keyword,
+static void pass_over(struct pol_parse *p, const struct pol_statement *s, const char *keyword,
 		      const struct pol_line *line)
 {
 	if (pol_first_note(p->diags, s))
@@ -332,7 +304,7 @@ static void pass_over(struct parse *p, const struct pol_statement *s, const char
 	}
 }
 
-static void unknown_statement(struct parse *p, const char *keyword, const struct pol_line *line)
+static void unknown_statement(struct pol_parse *p, const char *keyword, const struct pol_line *line)
 {
 	enum pol_place place = p->role == IKED_FILE ? POL_IN_IKED : POL_IN_POLICY;
 	const char *near = pol_nearest(NULL, place, keyword);
@@ -351,7 +323,7 @@ static void unknown_statement(struct parse *p, const char *keyword, const struct
 	}
 }
 
-static void parse_statement(struct parse *p, const struct pol_statement *s, const char *value,
+static void parse_statement(struct pol_parse *p, const struct pol_statement *s, const char *value,
 			    unsigned line)
 {
 	enum block block;
@@ -366,7 +338,7 @@ static void parse_statement(struct parse *p, const struct pol_statement *s, cons
 	}
 }
 
-static void parse_line(struct parse *p, const struct pol_line *line)
+static void parse_line(struct pol_parse *p, const struct pol_line *line)
 {
 	char keyword[KEYWORD_MAX];
 	const char *rest = keyword_of(line, keyword);
@@ -386,7 +358,7 @@ static void parse_line(struct parse *p, const struct pol_line *line)
 			 "ignored: it belongs in the main or image configuration file");
 }
 
-static void parse_lines(struct parse *p)
+void pol_parse_lines(struct pol_parse *p)
 {
 	const struct pol_line *line;
 
@@ -410,239 +382,4 @@ static void parse_lines(struct parse *p)
 			parse_line(p, line);
 		}
 	}
-}
-
-static int parse_file(struct parse *p, const char *path, enum role role, struct cs_err *err)
-{
-	int rc;
-
-	p->role = role;
-	p->file = pol_tree_file(p->tree, path);
-	if (!p->file)
-		return cs_fail(err, CS_ENOMEM, "out of memory");
-	p->pos = p->implied = p->implied_line = 0;
-	rc = pol_lex_file(path, &p->text, err);
-	if (rc)
-		return rc;
-	parse_lines(p);
-	pol_lines_free(&p->text);
-	return 0;
-}
-
-/* ---- which file names which ---- */
-
-/* The last line of a kind; of TcpImage and PEPInstance the last for stack. NULL: none. */
-static struct config *find_config(const struct parse *p, const char *keyword, const char *file)
-{
-	struct config *found = NULL;
-
-	for (struct config *c = p->configs; c; c = c->next)
-		if (strcmp(c->statement->keyword, keyword) == 0 && (!file || c->file == file))
-			found = c;
-	return found;
-}
-
-static bool is_image(const struct config *c)
-{
-	return strcmp(c->statement->keyword, "TcpImage") == 0 ||
-	       strcmp(c->statement->keyword, "PEPInstance") == 0;
-}
-
-/* Words of a TcpImage line that are not the name of its file. */
-static bool image_option(struct pol_word word)
-{
-	static const char *const options[] = {"FLUSH", "NOFLUSH", "PURGE", "NOPURGE"};
-	size_t digits = 0;
-
-	for (unsigned i = 0; i < sizeof(options) / sizeof(options[0]); i++)
-		if (pol_word_is(word, options[i]))
-			return true;
-	while (digits < word.len && word.p[digits] >= '0' && word.p[digits] <= '9')
-		digits++;
-	return digits == word.len;
-}
-
-/* The path that a line names, seen from the directory of the file with the line; NULL: none. */
-static char *named_path(struct parse *p, const struct config *c, struct pol_word word)
-{
-	const char *slash = strrchr(c->file, '/');
-	char *path = NULL;
-	int rc;
-
-	if (word.len >= 3 && strncmp(word.p, "//'", 3) == 0) {
-		pol_find(p->diags, POL_ERROR, (struct pol_place_in){c->file, c->line}, NULL,
-			 c->statement->keyword, "'%.*s' is an MVS data set; name a file",
-			 (int)word.len, word.p);
-		return NULL;
-	}
-	if (word.p[0] == '/' || !slash)
-		rc = asprintf(&path, "%.*s", (int)word.len, word.p);
-	else
-		rc = asprintf(&path, "%.*s/%.*s", (int)(slash - c->file), c->file, (int)word.len,
-			      word.p);
-	if (rc < 0) {
-		p->diags->no_memory = true;
-		return NULL;
-	}
-	return path;
-}
-
-static bool same_file(const char *a, const char *b)
-{
-	struct stat x, y;
-
-	return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
-}
-
-/* Reads the file that c names. Where an image file is asked for, it may be c's own. */
-static void parse_named(struct parse *p, const struct config *c, struct pol_word word,
-			enum role role, const char **file)
-{
-	char *path = named_path(p, c, word);
-	struct cs_err err;
-	int rc;
-
-	if (!path)
-		return;
-	if (role == IMAGE_FILE && same_file(path, c->file)) {
-		free(path);
-		return;
-	}
-	rc = parse_file(p, path, role, &err);
-	if (rc == CS_ENOMEM)
-		p->diags->no_memory = true;
-	else if (rc)
-		pol_find(p->diags, POL_ERROR, (struct pol_place_in){c->file, c->line}, NULL,
-			 c->statement->keyword, "%.160s: %s", path, err.text);
-	else if (file)
-		*file = p->file;
-	free(path);
-}
-
-/*
- * Chooses the image file of stack: *file changes to it, or stays the main file's name when the main
- * file is the image file too. False: the main file has images, but none for stack.
- */
-static bool parse_image(struct parse *p, const char *stack, const char **file)
-{
-	struct config *first = NULL, *mine = NULL;
-	const char *rest;
-	struct pol_word word;
-
-	for (struct config *c = p->configs; c; c = c->next) {
-		rest = c->value;
-		if (!is_image(c))
-			continue;
-		if (!first)
-			first = c;
-		if (pol_word_is(pol_word_next(&rest), stack))
-			mine = c;
-	}
-	if (first && !mine) {
-		pol_find(p->diags, POL_ERROR, (struct pol_place_in){first->file, first->line}, NULL,
-			 first->statement->keyword, "none of the images is stack %s", stack);
-		return false;
-	}
-	if (!mine)
-		return true;
-	rest = mine->value;
-	pol_word_next(&rest);
-	word = pol_word_next(&rest);
-	if (word.len && !image_option(word))
-		parse_named(p, mine, word, IMAGE_FILE, file);
-	return true;
-}
-
-/* Lines that have no effect: in the wrong one of main and image file, or followed by another. */
-static void warn_unused(struct parse *p, const char *main_file, const char *image_file)
-{
-	const struct config *common = find_config(p, "CommonIpSecConfig", main_file);
-	const struct config *own = find_config(p, "IpSecConfig", image_file);
-
-	for (struct config *c = p->configs; c; c = c->next) {
-		struct pol_place_in place = {c->file, c->line};
-		const char *keyword = c->statement->keyword;
-		bool image = strcmp(keyword, "IpSecConfig") == 0;
-
-		if (c->file != (image ? image_file : main_file))
-			pol_find(p->diags, POL_WARNING, place, NULL, keyword,
-				 "ignored: it belongs in the %s configuration file",
-				 image ? "image" : "main");
-		else if (!is_image(c) && c != common && c != own)
-			pol_find(p->diags, POL_WARNING, place, NULL, keyword,
-				 "ignored: another one follows");
-	}
-}
-
-static void parse_policies(struct parse *p, const char *main_file, const char *image_file)
-{
-	struct config *common = find_config(p, "CommonIpSecConfig", main_file);
-	struct config *own = find_config(p, "IpSecConfig", image_file);
-	const char *rest;
-	struct pol_word word;
-
-	if (common) {
-		rest = common->value;
-		word = pol_word_next(&rest);
-		if (word.len)
-			parse_named(p, common, word, COMMON_FILE, NULL);
-		else
-			pol_find(p->diags, POL_ERROR,
-				 (struct pol_place_in){common->file, common->line}, NULL,
-				 common->statement->keyword, "the value is missing");
-	}
-	if (own) {
-		rest = own->value;
-		word = pol_word_next(&rest);
-		if (word.len) /* without a file the common one is all there is */
-			parse_named(p, own, word, STACK_FILE, NULL);
-	}
-}
-
-static void parse_end(struct parse *p)
-{
-	while (p->configs) {
-		struct config *c = p->configs;
-
-		p->configs = c->next;
-		free(c->value);
-		free(c);
-	}
-}
-
-int pol_parse(const char *main_file, const char *stack, struct pol_tree *tree,
-	      struct pol_diags *diags, struct cs_err *err)
-{
-	struct parse p = {.tree = tree, .diags = diags};
-	const char *main_name, *image_name;
-	int rc;
-
-	p.last_config = &p.configs;
-	rc = parse_file(&p, main_file, MAIN_FILE, err);
-	if (rc) {
-		cs_err_prefix(err, "%s", main_file);
-		return rc;
-	}
-	main_name = image_name = p.file;
-	if (parse_image(&p, stack, &image_name)) {
-		warn_unused(&p, main_name, image_name);
-		parse_policies(&p, main_name, image_name);
-	}
-	parse_end(&p);
-	return diags->no_memory ? cs_fail(err, CS_ENOMEM, "out of memory") : 0;
-}
-
-int pol_parse_iked(const char *file, struct pol_tree *tree, struct pol_diags *diags,
-		   struct cs_err *err)
-{
-	struct parse p = {.tree = tree, .diags = diags};
-	int rc;
-
-	p.last_config = &p.configs;
-	rc = parse_file(&p, file, IKED_FILE, err);
-	if (rc) {
-		cs_err_prefix(err, "%s", file);
-		return rc;
-	}
-	return diags->no_memory ? cs_fail(err, CS_ENOMEM, "out of memory") : 0;
 }

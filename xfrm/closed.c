@@ -1,7 +1,8 @@
 /*
  * Which policies the kernel needs for a filter policy:
  *
- *   anchors   one an ipsec rule and family, under the rule's mark: they raise the acquires
+ *   anchors   one an ipsec rule and family, under the rule's mark: they raise the acquires, and
+ *             hold the packets
  *   arrivals  what nftables accepted, under the marks it gives: allowed, whatever SA it came by
  *   closed    each ipsec rule's selectors without a mark: what stays shut when our table is gone
  *   neighbor  neighbour discovery without a mark, so that a closed link still works for the rest
@@ -9,7 +10,7 @@
  * Outbound, XFRM looks before nftables can mark, so a block there would stop everything.  The
  * closed outbound policies lead to a spent SA instead (its sequence numbers are used up): with our
  * table there the packet is marked and routed again before it gets to that SA, without it the SA
- * refuses the packet (spent.c).
+ * refuses the packet (dead_end.c).
  */
 #include "xfrm/closed.h"
 
@@ -17,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "xfrm/spent.h"
+#include "xfrm/dead_end.h"
 
 /* Beyond this many products of one rule the closed selectors get wider, which is the safe side. */
 #define PRODUCTS_MAX 1024u
@@ -74,8 +75,9 @@ bool xf_policy_same(const struct xf_policy *a, const struct xf_policy *b)
 {
 	return a->priority == b->priority && a->action == b->action &&
 	       a->has_template == b->has_template && a->optional == b->optional &&
-	       a->mode == b->mode && a->proto == b->proto && a->reqid == b->reqid &&
-	       cs_addr_equal(&a->local, &b->local) && cs_addr_equal(&a->remote, &b->remote);
+	       a->hold == b->hold && a->mode == b->mode && a->proto == b->proto &&
+	       a->reqid == b->reqid && cs_addr_equal(&a->local, &b->local) &&
+	       cs_addr_equal(&a->remote, &b->remote);
 }
 
 static int by_order(const void *a, const void *b)
@@ -207,6 +209,7 @@ static bool put_anchor(struct want *w, const struct pol_filter_rule *r, uint8_t 
 	p.mode = XF_TRANSPORT;
 	p.proto = IPPROTO_ESP;
 	p.reqid = xf_reqid(r->id, 0);
+	p.hold = true;
 	return xf_list_put(w->out, &p);
 }
 
@@ -227,8 +230,8 @@ static bool put_closed_dir(struct want *w, enum xf_dir dir, const struct cs_sele
 	p.mode = XF_TUNNEL;
 	p.proto = IPPROTO_ESP;
 	p.reqid = XF_REQID_SPENT;
-	p.local = xf_spent_src(family);
-	p.remote = xf_spent_dst(family);
+	p.local = xf_dead_end_src(family);
+	p.remote = xf_dead_end_dst(XF_SPENT, family);
 	return xf_list_put(w->out, &p);
 }
 

@@ -14,6 +14,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "xfrm/dead_end.h"
 #include "xfrm/kernel.h"
 
 #define EVENT_BUFFER (8 << 20)
@@ -98,27 +99,43 @@ int xf_events_fd(const struct xf_events *ev)
 
 /* ---- XFRM ---- */
 
+/* Rule id of a policy's mark, 0 when it is no rule's of ours. */
+static unsigned rule_of(const struct xf_marking *marking, const struct xfrm_mark *mark)
+{
+	unsigned value;
+
+	if (!mark || mark->m != xf_mark_mask(marking))
+		return 0;
+	value = mark->v >> marking->shift;
+	return value >= XF_MARK_RULE_MIN && value <= XF_MARK_RULE_MAX ? value : 0;
+}
+
 static void on_acquire(struct xf_events *ev, const struct nlmsghdr *h,
 		       const struct xf_event_ops *ops, void *arg)
 {
+	const struct xfrm_user_tmpl *t;
 	struct xfrm_user_acquire ua;
-	const struct xfrm_mark *mark;
 	struct xf_acquire a = {0};
-	unsigned value;
+	struct cs_addr dead_end;
 
 	if (!ops->acquire || !xf_body(h, &ua, sizeof(ua)))
 		return;
-	mark = xf_attr(h, sizeof(ua), XFRMA_MARK, sizeof(*mark));
-	if (mark && mark->m == xf_mark_mask(&ev->marking)) {
-		value = mark->v >> ev->marking.shift;
-		if (value >= XF_MARK_RULE_MIN && value <= XF_MARK_RULE_MAX)
-			a.rule_id = value;
-	}
+	a.rule_id =
+		rule_of(&ev->marking, xf_attr(h, sizeof(ua), XFRMA_MARK, sizeof(struct xfrm_mark)));
+	/* Of our templates the first is for a key manager. */
+	t = xf_attr(h, sizeof(ua), XFRMA_TMPL, sizeof(*t));
+	if (!a.rule_id || !t)
+		return;
+	a.src = xf_from_kernel_addr(t->family, &ua.saddr);
+	a.dst = xf_from_kernel_addr(t->family, &ua.id.daddr);
+	/* Somebody took away what pagent makes; nobody can negotiate that. */
+	dead_end = xf_dead_end_src((uint8_t)t->family);
+	if (cs_addr_equal(&a.src, &dead_end))
+		return;
 	xf_from_kernel_selector(&ua.sel, false, &a.selector);
-	a.src = xf_from_kernel_addr(ua.sel.family, &ua.saddr);
-	a.dst = xf_from_kernel_addr(ua.sel.family, &ua.id.daddr);
 	a.proto = ua.id.proto;
-	a.seq = ua.seq;
+	a.reqid = t->reqid;
+	a.mode = t->mode == XFRM_MODE_TUNNEL ? XF_TUNNEL : XF_TRANSPORT;
 	ops->acquire(arg, &a);
 }
 

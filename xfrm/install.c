@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "xfrm/closed.h"
+#include "xfrm/dead_end.h"
 #include "xfrm/kernel.h"
 #include "xfrm/spent.h"
 
@@ -31,18 +32,25 @@ static int check_loopback(struct cs_err *err)
 	return rc;
 }
 
-static int add_spent(struct xf_kernel *k, bool v4, bool v6, struct cs_err *err)
-{
-	int rc = v4 ? xf_spent_add(k, AF_INET, err) : 0;
+/* ---- where the policies lead ---- */
 
-	return rc == 0 && v6 ? xf_spent_add(k, AF_INET6, err) : rc;
+static int add_ends(struct xf_kernel *k, uint8_t family, struct cs_err *err)
+{
+	int rc = xf_spent_add(k, family, err);
+
+	return rc == 0 ? xf_dead_end_add(k, XF_HELD, family, err) : rc;
 }
 
-static int delete_spent(struct xf_kernel *k, bool v4, bool v6, struct cs_err *err)
+static int delete_ends(struct xf_kernel *k, uint8_t family, struct cs_err *err)
 {
-	int rc = v4 ? xf_spent_delete(k, AF_INET, err) : 0;
+	int rc = xf_spent_delete(k, family, err);
 
-	return rc == 0 && v6 ? xf_spent_delete(k, AF_INET6, err) : rc;
+	return rc == 0 ? xf_dead_end_delete(k, XF_HELD, family, err) : rc;
+}
+
+static bool ends_there(struct xf_kernel *k, uint8_t family)
+{
+	return xf_spent_there(k, family) && xf_dead_end_there(k, XF_HELD, family);
 }
 
 /* ---- what is there ---- */
@@ -151,16 +159,20 @@ int xf_install(struct xf_kernel *k, const struct pol_policy *policy, struct cs_e
 	/* Where a policy of ours could refuse what the old table lets through, nothing has changed
 	 * yet. */
 	rc = xf_nft_run(text, true, err);
-	if (rc == 0)
-		rc = add_spent(k, v4, v6, err);
+	if (rc == 0 && v4)
+		rc = add_ends(k, AF_INET, err);
+	if (rc == 0 && v6)
+		rc = add_ends(k, AF_INET6, err);
 	if (rc == 0)
 		rc = add_missing(k, &wanted, &have.list, err);
 	if (rc == 0)
 		rc = xf_nft_run(text, false, err);
 	if (rc == 0)
 		rc = delete_unwanted(k, &wanted, &have.list, err);
-	if (rc == 0)
-		rc = delete_spent(k, !v4, !v6, err);
+	if (rc == 0 && !v4)
+		rc = delete_ends(k, AF_INET, err);
+	if (rc == 0 && !v6)
+		rc = delete_ends(k, AF_INET6, err);
 out:
 	free(text);
 	xf_list_free(&wanted);
@@ -180,7 +192,9 @@ int xf_uninstall(struct xf_kernel *k, struct cs_err *err)
 	if (rc == 0)
 		rc = xf_nft_delete(err);
 	if (rc == 0)
-		rc = delete_spent(k, true, true, err);
+		rc = delete_ends(k, AF_INET, err);
+	if (rc == 0)
+		rc = delete_ends(k, AF_INET6, err);
 	xf_list_free(&have.list);
 	return rc;
 }
@@ -203,7 +217,7 @@ bool xf_installed(struct xf_kernel *k, const struct pol_policy *policy)
 
 		all = p && xf_policy_same(p, &wanted.v[i]);
 	}
-	all = all && (!v4 || xf_spent_there(k, AF_INET)) && (!v6 || xf_spent_there(k, AF_INET6));
+	all = all && (!v4 || ends_there(k, AF_INET)) && (!v6 || ends_there(k, AF_INET6));
 	free(text);
 	xf_list_free(&wanted);
 	xf_list_free(&have.list);

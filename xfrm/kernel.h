@@ -62,13 +62,11 @@ struct cs_addr xf_from_kernel_addr(uint16_t family, const xfrm_address_t *from);
 int xf_to_kernel_selector(const struct cs_selector *s, uint8_t family, bool turned,
 			  struct xfrm_selector *to, struct cs_err *err);
 void xf_from_kernel_selector(const struct xfrm_selector *from, bool turned, struct cs_selector *s);
-/*
- * Copies the message's body; false when it is shorter than size. Netlink aligns to 4 bytes, which
- * is too little for XFRM's structs to be looked at in place.
- */
-bool xf_body(const struct nlmsghdr *h, void *to, size_t size);
 /* The attribute's payload when it is at least len bytes, else NULL. */
 const void *xf_attr(const struct nlmsghdr *h, size_t body, uint16_t type, size_t len);
+/* The attribute as an array of *n items of this size; without it *n is 0. */
+const void *xf_attr_array(const struct nlmsghdr *h, size_t body, uint16_t type, size_t item,
+			  size_t *n);
 
 /* Counters as an SA's message has them. */
 void xf_counters_of(const struct xfrm_usersa_info *info, struct xf_counters *c);

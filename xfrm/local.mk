@@ -2,6 +2,7 @@
 noinst_LIBRARIES += libxfrm.a
 libxfrm_a_SOURCES = \
 	xfrm/closed.c xfrm/closed.h \
+	xfrm/dead_end.c xfrm/dead_end.h \
 	xfrm/events.c \
 	xfrm/install.c \
 	xfrm/kernel.h \

@@ -26,10 +26,14 @@ unsigned xf_reqid_rule(uint32_t reqid)
 	return reqid >> XF_REQID_TUNNEL_BITS;
 }
 
+unsigned xf_reqid_tunnel(uint32_t reqid)
+{
+	return reqid & XF_REQID_TUNNEL_MAX;
+}
+
 bool xf_reqid_is_tunnel(uint32_t reqid)
 {
 	unsigned rule = xf_reqid_rule(reqid);
 
-	return rule >= XF_MARK_RULE_MIN && rule <= XF_MARK_RULE_MAX &&
-	       (reqid & XF_REQID_TUNNEL_MAX) != 0;
+	return rule >= XF_MARK_RULE_MIN && rule <= XF_MARK_RULE_MAX && xf_reqid_tunnel(reqid) != 0;
 }

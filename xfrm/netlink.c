@@ -226,7 +226,7 @@ bool xf_body(const struct nlmsghdr *h, void *to, size_t size)
 
 struct wanted {
 	uint16_t type;
-	size_t len;
+	size_t len; /* at least; then of what was found */
 	const void *found;
 };
 
@@ -234,17 +234,34 @@ static int on_attr(const struct nlattr *a, void *arg)
 {
 	struct wanted *w = arg;
 
-	if (mnl_attr_get_type(a) == w->type && mnl_attr_get_payload_len(a) >= w->len)
-		w->found = mnl_attr_get_payload(a);
-	return MNL_CB_OK;
+	if (mnl_attr_get_type(a) != w->type || mnl_attr_get_payload_len(a) < w->len)
+		return MNL_CB_OK;
+	w->found = mnl_attr_get_payload(a);
+	w->len = mnl_attr_get_payload_len(a);
+	return MNL_CB_STOP;
+}
+
+static void find_attr(const struct nlmsghdr *h, size_t body, struct wanted *w)
+{
+	if (mnl_nlmsg_get_payload_len(h) >= body)
+		mnl_attr_parse(h, (unsigned)body, on_attr, w);
 }
 
 const void *xf_attr(const struct nlmsghdr *h, size_t body, uint16_t type, size_t len)
 {
 	struct wanted w = {.type = type, .len = len};
 
-	if (mnl_nlmsg_get_payload_len(h) >= body)
-		mnl_attr_parse(h, (unsigned)body, on_attr, &w);
+	find_attr(h, body, &w);
+	return w.found;
+}
+
+const void *xf_attr_array(const struct nlmsghdr *h, size_t body, uint16_t type, size_t item,
+			  size_t *n)
+{
+	struct wanted w = {.type = type, .len = item};
+
+	find_attr(h, body, &w);
+	*n = w.found ? w.len / item : 0;
 	return w.found;
 }
 

@@ -5,7 +5,7 @@
  *   output        what this host sends: permit and ipsec rules set their mark and the packet is
  *                 routed again, so that XFRM sees the mark
  *   prerouting    what arrives, for this host or to be forwarded; the list decides again, and an
- *                 ipsec rule wants a packet that came by an SA of that rule
+ *                 ipsec rule wants a packet that came by an SA of that rule; what is held ends here
  *   postrouting   the last lock: marked for an SA, but none transformed it
  *
  * The rules of the list carry the comment "rule:service:direction" (indices; o or i), by which
@@ -19,6 +19,7 @@
 #include <time.h>
 
 #include "policy/policy.h"
+#include "xfrm/dead_end.h"
 #include "xfrm/kernel.h"
 
 /* In which chain, and so in which sense, a service is looked at. */
@@ -362,10 +363,22 @@ static void local_chain(struct compile *c)
 	end_chain(c);
 }
 
+/* What the held SA sends ends here, and its sender does not hear of it. */
+static void held(struct compile *c, uint8_t family)
+{
+	struct cs_addr to = xf_dead_end_dst(XF_HELD, family);
+	char text[CS_ADDR_STRLEN];
+
+	line(c, "iif lo %s daddr %s meta l4proto %d counter drop comment \"held\"",
+	     family == AF_INET ? "ip" : "ip6", cs_addr_text(&to, text), IPPROTO_ESP);
+}
+
 static void prerouting_chain(struct compile *c, const char *permit)
 {
 	chain(c, "prerouting");
 	fputs("\t\ttype filter hook prerouting priority mangle; policy accept;\n", c->f);
+	held(c, AF_INET);
+	held(c, AF_INET6);
 	line(c, "iif lo %s", permit);
 	line(c, NEIGHBOR " %s", permit);
 	line(c, "fib daddr type { local, broadcast, anycast, multicast } goto to_local");

@@ -33,10 +33,10 @@ static int on_new_sa_spi(const struct nlmsghdr *h, void *arg)
 	return MNL_CB_OK;
 }
 
-/* ALLOCSPI; with seq it gives its SPI to the larval state of that acquire, where there is one. */
+/* ALLOCSPI; with a mark it gives its SPI to the larval state of an acquire, where there is one. */
 static int allocate_spi(struct xf_kernel *k, const struct cs_addr *src, const struct xf_said *id,
-			uint32_t reqid, enum xf_mode mode, uint32_t seq, uint32_t mark,
-			uint32_t *spi, struct cs_err *err)
+			uint32_t reqid, enum xf_mode mode, uint32_t mark, uint32_t *spi,
+			struct cs_err *err)
 {
 	char what[XF_WHAT_MAX], to[CS_ADDR_STRLEN];
 	struct xfrm_userspi_info *info;
@@ -48,7 +48,6 @@ static int allocate_spi(struct xf_kernel *k, const struct cs_addr *src, const st
 	info->info.family = id->dst.family;
 	info->info.mode = mode == XF_TUNNEL ? XFRM_MODE_TUNNEL : XFRM_MODE_TRANSPORT;
 	info->info.reqid = reqid;
-	info->info.seq = seq;
 	info->info.id.proto = id->proto;
 	xf_to_kernel_addr(&id->dst, &info->info.id.daddr);
 	xf_to_kernel_addr(src, &info->info.saddr);
@@ -70,7 +69,7 @@ int xf_sa_spi(struct xf_kernel *k, const struct cs_addr *src, const struct cs_ad
 {
 	struct xf_said id = {.dst = *dst, .proto = proto};
 
-	return allocate_spi(k, src, &id, reqid, mode, 0, 0, spi, err);
+	return allocate_spi(k, src, &id, reqid, mode, 0, spi, err);
 }
 
 static int delete_state(struct xf_kernel *k, const struct xf_said *id, uint32_t mark,
@@ -95,9 +94,27 @@ int xf_sa_delete(struct xf_kernel *k, const struct xf_said *id, struct cs_err *e
 	return delete_state(k, id, 0, err);
 }
 
+bool xf_acquire_of(const struct xf_sa *sa, struct xf_acquire *a)
+{
+	if (sa->id.spi || xf_reqid_rule(sa->reqid) < XF_MARK_RULE_MIN)
+		return false;
+	*a = (struct xf_acquire){
+		.rule_id = xf_reqid_rule(sa->reqid),
+		.selector = sa->selector,
+		.src = sa->src,
+		.dst = sa->id.dst,
+		.proto = sa->id.proto,
+		.reqid = sa->reqid,
+		.mode = sa->mode,
+	};
+	return true;
+}
+
 /*
  * A larval state has no SPI, so it cannot be named for deletion: it gets one, and then it can.
- * Where it is gone already the kernel makes one and we delete that.
+ * It is found by its addresses, reqid, mode and mark; its sequence number is no help, because with
+ * af_key loaded another one than the acquire told stands in it.  Where it is gone already the
+ * kernel makes one and we delete that.
  */
 int xf_larval_clear(struct xf_kernel *k, const struct xf_acquire *a, struct cs_err *err)
 {
@@ -105,8 +122,7 @@ int xf_larval_clear(struct xf_kernel *k, const struct xf_acquire *a, struct cs_e
 	struct xf_said id = {.dst = a->dst, .proto = a->proto};
 	int rc;
 
-	rc = allocate_spi(k, &a->src, &id, xf_reqid(a->rule_id, 0), XF_TRANSPORT, a->seq, mark,
-			  &id.spi, err);
+	rc = allocate_spi(k, &a->src, &id, a->reqid, a->mode, mark, &id.spi, err);
 	return rc < 0 ? rc : delete_state(k, &id, mark, err);
 }
 
@@ -234,7 +250,6 @@ static int put_sa(struct xf_kernel *k, uint16_t type, const struct xf_sa *sa, co
 	info->family = sa->id.dst.family;
 	info->mode = sa->mode == XF_TUNNEL ? XFRM_MODE_TUNNEL : XFRM_MODE_TRANSPORT;
 	info->reqid = sa->reqid;
-	info->seq = sa->acquire_seq;
 	info->id.proto = sa->id.proto;
 	info->id.spi = htonl(sa->id.spi);
 	xf_to_kernel_addr(&sa->id.dst, &info->id.daddr);
@@ -260,19 +275,6 @@ static int put_sa(struct xf_kernel *k, uint16_t type, const struct xf_sa *sa, co
 	return rc;
 }
 
-/* The acquire's larval state carries the rule's mark, so a new SA does not replace it by itself. */
-static void end_acquire(struct xf_kernel *k, const struct xf_sa *sa)
-{
-	struct xf_acquire a = {.rule_id = xf_reqid_rule(sa->reqid),
-			       .src = sa->src,
-			       .dst = sa->id.dst,
-			       .proto = sa->id.proto,
-			       .seq = sa->acquire_seq};
-
-	if (sa->acquire_seq)
-		xf_larval_clear(k, &a, NULL);
-}
-
 int xf_sa_add(struct xf_kernel *k, const struct xf_sa *sa, struct cs_err *err)
 {
 	char what[XF_WHAT_MAX];
@@ -282,8 +284,6 @@ int xf_sa_add(struct xf_kernel *k, const struct xf_sa *sa, struct cs_err *err)
 	rc = check_sa(sa, what, err);
 	if (rc == 0)
 		rc = put_sa(k, XFRM_MSG_NEWSA, sa, what, err);
-	if (rc == 0)
-		end_acquire(k, sa);
 	return rc;
 }
 
@@ -301,8 +301,6 @@ int xf_sa_update(struct xf_kernel *k, const struct xf_sa *sa, struct cs_err *err
 	rc = put_sa(k, XFRM_MSG_UPDSA, sa, what, err);
 	if (rc == CS_ENOTFOUND)
 		rc = put_sa(k, XFRM_MSG_NEWSA, sa, what, err);
-	if (rc == 0)
-		end_acquire(k, sa);
 	return rc;
 }
 
@@ -388,7 +386,8 @@ static bool read_sa(const struct nlmsghdr *h, struct found *f)
 	sa->src = xf_from_kernel_addr(info.family, &info.saddr);
 	sa->reqid = info.reqid;
 	sa->mode = info.mode == XFRM_MODE_TUNNEL ? XF_TUNNEL : XF_TRANSPORT;
-	sa->outbound = xf_attr(h, sizeof(info), XFRMA_SET_MARK, 4) != NULL;
+	/* What packets ask for is outbound, too. */
+	sa->outbound = !sa->id.spi || xf_attr(h, sizeof(info), XFRMA_SET_MARK, 4) != NULL;
 	read_algorithms(h, sizeof(info), sa);
 	xf_from_kernel_selector(&info.sel, !sa->outbound, &sa->selector);
 	sa->soft_seconds = (uint32_t)info.lft.soft_add_expires_seconds;
@@ -403,7 +402,6 @@ static bool read_sa(const struct nlmsghdr *h, struct found *f)
 		sa->encap_sport = ntohs(encap->encap_sport);
 		sa->encap_dport = ntohs(encap->encap_dport);
 	}
-	sa->acquire_seq = info.seq;
 	xf_counters_of(&info, &f->counters);
 	return true;
 }

@@ -37,6 +37,7 @@ uint32_t xf_mark_mask(const struct xf_marking *m);
 #define XF_REQID_TUNNEL_MAX  ((1u << XF_REQID_TUNNEL_BITS) - 1)
 uint32_t xf_reqid(unsigned rule_id, unsigned tunnel);
 unsigned xf_reqid_rule(uint32_t reqid);
+unsigned xf_reqid_tunnel(uint32_t reqid);
 bool xf_reqid_is_tunnel(uint32_t reqid); /* of a tunnel that iked made */
 
 /* ---- security associations ---- */
@@ -66,8 +67,6 @@ struct xf_sa {
 	bool tell_first_packet; /* a soft expire event with the first packet (soft packet limit 1)
 				 */
 	uint32_t replay_window; /* packets; 0 on outbound */
-	uint32_t acquire_seq; /* of the acquire this answers, so that its larval state goes; 0 none
-			       */
 	uint16_t encap_sport, encap_dport; /* UDP encapsulation (RFC 3948); 0: none */
 };
 
@@ -83,6 +82,7 @@ enum xf_dir { XF_IN, XF_OUT, XF_FWD };
 enum xf_action { XF_ALLOW, XF_BLOCK };
 
 #define XF_PRIO_TUNNEL   1000u /* iked's, one a tunnel, ahead of its anchor */
+#define XF_PRIO_HOLD     1500u /* iked's, where a tunnel's will be */
 #define XF_PRIO_ANCHOR   2000u /* pagent's: one an ipsec rule and family; what nftables let in */
 #define XF_PRIO_NEIGHBOR 2500u /* pagent's, unmarked: what IPv6 cannot do without */
 #define XF_PRIO_CLOSED   3000u /* pagent's, unmarked: what stays shut when our table is gone */
@@ -95,12 +95,18 @@ struct xf_policy {
 	uint32_t priority;
 	uint32_t mark, mark_mask;
 	enum xf_action action;
+	/*
+	 * Out: what finds no SA by the template, or without a template everything, is held: it asks
+	 * for an SA where there is a template, and vanishes without an error to who sent it.
+	 */
+	bool hold;
 	/* template; none when reqid and optional are 0 */
 	bool has_template, optional;
 	enum xf_mode mode;
 	uint8_t proto;
 	uint32_t reqid;
 	struct cs_addr local, remote; /* tunnel mode; none: any */
+	int64_t added;                /* set by reading: seconds since the epoch */
 };
 
 /* ---- the netlink socket ---- */
@@ -131,23 +137,34 @@ int xf_sa_delete(struct xf_kernel *k, const struct xf_said *id, struct cs_err *e
 int xf_sa_counters(struct xf_kernel *k, const struct xf_said *id, struct xf_counters *c,
 		   struct cs_err *err);
 typedef int xf_sa_fn(void *arg, const struct xf_sa *sa, const struct xf_counters *c);
-int xf_sa_dump(struct xf_kernel *k, xf_sa_fn *fn, void *arg, struct cs_err *err); /* no keys */
-int xf_policy_add(struct xf_kernel *k, const struct xf_policy *p,
-		  struct cs_err *err); /* or replace */
+/* Without keys; SPI 0 is the larval state of an acquire. */
+int xf_sa_dump(struct xf_kernel *k, xf_sa_fn *fn, void *arg, struct cs_err *err);
+/* Replaces one of that direction, selector and mark; a hold without a template is then CS_EEXIST.
+ */
+int xf_policy_add(struct xf_kernel *k, const struct xf_policy *p, struct cs_err *err);
 int xf_policy_delete(struct xf_kernel *k, const struct xf_policy *p, struct cs_err *err);
 typedef int xf_policy_fn(void *arg, const struct xf_policy *p);
 int xf_policy_dump(struct xf_kernel *k, xf_policy_fn *fn, void *arg, struct cs_err *err);
+/*
+ * The tunnel policies that are there, each as it was given to xf_policy_add, ordered by reqid and
+ * so by rule; the caller frees them. With none *policies is NULL.
+ */
+int xf_tunnel_policies(struct xf_kernel *k, struct xf_policy **policies, size_t *n,
+		       struct cs_err *err);
 
 struct xf_acquire {
-	unsigned rule_id;            /* from the mark of the policy that asked; 0: not ours */
+	unsigned rule_id;            /* from the mark of the policy that asked */
 	struct cs_selector selector; /* of the packet, as seen from this host */
 	struct cs_addr src, dst;     /* of the larval state */
 	uint8_t proto;
-	uint32_t seq;
+	uint32_t reqid;
+	enum xf_mode mode;
 };
+/* The acquire that an SA of a dump is the larval state of; false: it is none of ours. */
+bool xf_acquire_of(const struct xf_sa *sa, struct xf_acquire *a);
 /*
- * Ends the larval state of an acquire, so that the next packet asks again. Until then the kernel
- * raises no second acquire for that pair of addresses and rule.
+ * Ends the larval state of an acquire.  As long as it lives the kernel raises no other acquire for
+ * that pair of addresses and rule, nor for some other sources (docs/architecture.md).
  */
 int xf_larval_clear(struct xf_kernel *k, const struct xf_acquire *a, struct cs_err *err);
 
@@ -159,7 +176,7 @@ struct xf_expire {
 	struct xf_counters counters;
 };
 struct xf_event_ops {
-	void (*acquire)(void *arg, const struct xf_acquire *a);
+	void (*acquire)(void *arg, const struct xf_acquire *a); /* by a policy of ours */
 	void (*expire)(void *arg, const struct xf_expire *e);
 	/* The kernel dropped events (ENOBUFS): dump and reconcile. */
 	void (*overrun)(void *arg);

@@ -246,8 +246,7 @@ static void negotiate(struct end *from, struct end *to)
 	struct xf_acquire a = {.rule_id = XF_MARK_RULE_MIN,
 			       .src = from->addr,
 			       .dst = to->addr,
-			       .proto = IPPROTO_ESP,
-			       .seq = 1};
+			       .proto = IPPROTO_ESP};
 	unsigned want_from = from->up + 1, want_to = to->up + 1;
 
 	a.selector.local = cs_range_single(&from->addr);

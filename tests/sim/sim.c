@@ -207,8 +207,15 @@ void sim_inject(struct sim *sim, const struct cs_endpoint *from, const struct cs
 		deliver(sim, host, from, to, data, len, delay);
 }
 
+/* The kernel loses some for want of room, and says so. */
 void sim_push_acquire(struct sim_host *h, const struct xf_acquire *a)
 {
+	struct sim *sim = h->sim;
+
+	if (sim->now < sim->net.bad_until && sim_chance(&sim->rng, 100)) {
+		sim_at(sim, sim->now + sim_below(&sim->rng, 1000), h->index, SIM_RESYNC, 0);
+		return;
+	}
 	push(h->sim, h->sim->now, EV_ACQUIRE, h->index)->acquire = *a;
 }
 
@@ -322,7 +329,7 @@ static int op_policy_delete(void *ctx, const struct xf_policy *p, struct cs_err 
 
 static void op_larval_clear(void *ctx, const struct xf_acquire *a)
 {
-	vk_larval_clear(ctx, a->seq);
+	vk_larval_clear(ctx, a);
 }
 
 static struct sim_intent *intent_of(struct sim_ledger *l, uint64_t tx)
@@ -536,20 +543,36 @@ static int drop_first_p2(void *arg, const struct ike_p2_info *info)
 	return 1;
 }
 
-static void resync(struct sim_host *h)
+/* Larval states of acquires come first, as SPI 0; those of SPIs are left out. */
+static unsigned dump(const struct vkernel *k, struct xf_sa *list)
 {
-	struct vkernel *k = &h->kernel;
-	struct xf_sa *list = calloc(k->n_sas ? k->n_sas : 1, sizeof(*list));
 	unsigned n = 0;
 
-	if (!list)
-		abort();
+	for (unsigned i = 0; i < k->n_larvals; i++, n++) {
+		list[n].reqid = xf_reqid(k->larvals[i].rule_id, 0);
+		list[n].selector = k->larvals[i].selector;
+		list[n].src = list[n].selector.local.lo;
+		list[n].id.dst = list[n].selector.remote.lo;
+		list[n].id.proto = IPPROTO_ESP;
+	}
 	for (unsigned i = 0; i < k->n_sas; i++)
 		if (!k->sas[i]->larval) {
 			list[n] = k->sas[i]->sa;
 			list[n].cipher_key.len = list[n].integ_key.len = 0;
 			n++;
 		}
+	return n;
+}
+
+static void resync(struct sim_host *h)
+{
+	struct vkernel *k = &h->kernel;
+	struct xf_sa *list = calloc(k->n_sas + k->n_larvals + 1, sizeof(*list));
+	unsigned n;
+
+	if (!list)
+		abort();
+	n = dump(k, list);
 	ike_engine_resync_begin(h->engine);
 	for (unsigned i = 0; i < n; i++)
 		ike_engine_resync_sa(h->engine, &list[i], &(struct xf_counters){0});

@@ -34,7 +34,6 @@ struct vk_sa {
 struct vk_acquire {
 	unsigned rule_id;
 	struct cs_selector selector;
-	uint32_t seq;
 	uint64_t until;
 };
 struct vkernel {
@@ -44,7 +43,6 @@ struct vkernel {
 	unsigned n_policies;
 	struct vk_acquire *larvals;
 	unsigned n_larvals;
-	uint32_t next_seq;
 	unsigned refuse_permille; /* of additions, while the scenario wants trouble */
 	unsigned long added, deleted;
 };
@@ -159,7 +157,7 @@ int vk_delete(struct sim_host *h, const struct xf_said *id, struct cs_err *err);
 struct vk_sa *vk_find(struct sim_host *h, const struct xf_said *id);
 int vk_policy_add(struct sim_host *h, const struct xf_policy *p, struct cs_err *err);
 int vk_policy_delete(struct sim_host *h, const struct xf_policy *p, struct cs_err *err);
-void vk_larval_clear(struct sim_host *h, uint32_t seq);
+void vk_larval_clear(struct sim_host *h, const struct xf_acquire *a);
 void vk_output(struct sim_host *h, struct sim_host *peer);
 void vk_input(struct sim_host *h, const struct xf_said *id, const uint8_t *cipher_key,
 	      const uint8_t *integ_key);

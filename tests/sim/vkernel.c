@@ -56,13 +56,13 @@ int vk_spi(struct sim_host *h, const struct cs_addr *dst, uint8_t proto, uint32_
 	return 0;
 }
 
-/* As xfrm does: an answer to an acquire ends its larval state. */
-void vk_larval_clear(struct sim_host *h, uint32_t seq)
+void vk_larval_clear(struct sim_host *h, const struct xf_acquire *a)
 {
 	struct vkernel *k = &h->kernel;
 
 	for (unsigned i = 0; i < k->n_larvals; i++)
-		if (k->larvals[i].seq == seq) {
+		if (k->larvals[i].rule_id == a->rule_id &&
+		    cs_selector_equal(&k->larvals[i].selector, &a->selector)) {
 			k->larvals[i] = k->larvals[--k->n_larvals];
 			return;
 		}
@@ -98,8 +98,6 @@ int vk_add(struct sim_host *h, const struct xf_sa *sa, bool update, struct cs_er
 		memcpy(slot->integ_key, sa->integ_key.p, sa->integ_key.len);
 	slot->sa.cipher_key.p = slot->cipher_key;
 	slot->sa.integ_key.p = slot->integ_key;
-	if (sa->acquire_seq)
-		vk_larval_clear(h, sa->acquire_seq);
 	if (sa->hard_seconds)
 		sim_push_expire(h, h->sim->now + 1000ull * sa->hard_seconds, &sa->id, true);
 	return 0;
@@ -123,7 +121,7 @@ int vk_delete(struct sim_host *h, const struct xf_said *id, struct cs_err *err)
 static bool same_policy(const struct xf_policy *a, const struct xf_policy *b)
 {
 	return a->dir == b->dir && a->mark == b->mark && a->mark_mask == b->mark_mask &&
-	       a->priority == b->priority && cs_selector_equal(&a->selector, &b->selector);
+	       cs_selector_equal(&a->selector, &b->selector);
 }
 
 int vk_policy_add(struct sim_host *h, const struct xf_policy *p, struct cs_err *err)
@@ -135,6 +133,8 @@ int vk_policy_add(struct sim_host *h, const struct xf_policy *p, struct cs_err *
 		return cs_fail(err, CS_EKERNEL, "simulated refusal of a policy");
 	for (unsigned i = 0; i < k->n_policies; i++)
 		if (same_policy(&k->policies[i], p)) {
+			if (p->hold)
+				return cs_fail(err, CS_EEXIST, "that policy exists");
 			k->policies[i] = *p;
 			return 0;
 		}
@@ -182,7 +182,8 @@ static void acquire(struct sim_host *h, unsigned rule_id, const struct cs_select
 			       .selector = *sel,
 			       .src = sel->local.lo,
 			       .dst = sel->remote.lo,
-			       .proto = IPPROTO_ESP};
+			       .proto = IPPROTO_ESP,
+			       .reqid = xf_reqid(rule_id, 0)};
 
 	for (unsigned i = 0; i < k->n_larvals; i++) {
 		if (k->larvals[i].until <= h->sim->now) {
@@ -197,9 +198,7 @@ static void acquire(struct sim_host *h, unsigned rule_id, const struct cs_select
 	if (!grown)
 		abort();
 	k->larvals = grown;
-	a.seq = ++k->next_seq;
-	k->larvals[k->n_larvals++] =
-		(struct vk_acquire){rule_id, *sel, a.seq, h->sim->now + SIM_LARVAL};
+	k->larvals[k->n_larvals++] = (struct vk_acquire){rule_id, *sel, h->sim->now + SIM_LARVAL};
 	sim_push_acquire(h, &a);
 }
 
@@ -239,6 +238,8 @@ void vk_output(struct sim_host *h, struct sim_host *peer)
 		    (!best || p->priority < best->priority))
 			best = p;
 	}
+	if (best && best->hold)
+		return;
 	sa = best ? outbound_sa(h, best->reqid) : NULL;
 	if (!sa) {
 		acquire(h, rule_id, &sel);

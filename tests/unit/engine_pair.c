@@ -23,10 +23,15 @@ static const char *or_default(const char *text, const char *otherwise)
 
 static const char *address(bool ipv6, unsigned index)
 {
-	static const char *const four[] = {"192.0.2.1", "198.51.100.2"};
-	static const char *const six[] = {"2001:db8:1::1", "2001:db8:2::2"};
+	static const char *const four[] = {"192.0.2.1", "198.51.100.2", "203.0.113.3"};
+	static const char *const six[] = {"2001:db8:1::1", "2001:db8:2::2", "2001:db8:3::3"};
 
 	return ipv6 ? six[index] : four[index];
+}
+
+static unsigned peer_of(unsigned index)
+{
+	return index == 0;
 }
 
 /* "a|b|c;d|e|f": calls fn for each triple. */
@@ -66,7 +71,7 @@ static void write_data_offer(FILE *f, char *const part[3])
 
 static void write_filter(FILE *f, const struct pair_policy *o, unsigned me)
 {
-	const char *local = address(o->ipv6, me), *remote = address(o->ipv6, !me);
+	const char *local = address(o->ipv6, me), *remote = address(o->ipv6, peer_of(me));
 	char copy[100], *at = copy, *group;
 
 	fprintf(f,
@@ -83,9 +88,9 @@ static void write_filter(FILE *f, const struct pair_policy *o, unsigned me)
 	if (o->local_net)
 		fprintf(f,
 			"IpLocalStartAction Start\n{\n  LocalSecurityEndpointAddr %s\n"
-			"  RemoteSecurityEndpointAddr %s\n  LocalIpGranularity %s\n"
-			"  RemoteIpGranularity %s\n}\n",
-			local, remote, o->a_tunnel_a_host ? "Packet" : "Rule",
+			"  %s%s\n  LocalIpGranularity %s\n  RemoteIpGranularity %s\n}\n",
+			local, o->any_endpoint ? "" : "RemoteSecurityEndpointAddr ",
+			o->any_endpoint ? "" : remote, o->a_tunnel_a_host ? "Packet" : "Rule",
 			o->a_tunnel_a_host ? "Packet" : "Rule");
 	fprintf(f, "IpDynVpnAction Vpn\n{\n  Initiation %s\n  VpnLife %u\n  InitiateWithPfs %s\n",
 		or_default(o->initiation, "Either"), o->vpn_life, or_default(o->pfs, "None"));
@@ -99,7 +104,7 @@ static void write_filter(FILE *f, const struct pair_policy *o, unsigned me)
 
 static void write_key_exchange(FILE *f, const struct pair_policy *o, unsigned me)
 {
-	const char *local = address(o->ipv6, me), *remote = address(o->ipv6, !me);
+	const char *local = address(o->ipv6, me), *remote = address(o->ipv6, peer_of(me));
 	char own_id[80], peer_id[80];
 
 	snprintf(own_id, sizeof(own_id), "IpAddr %s", local);
@@ -327,7 +332,9 @@ static int op_policy_add(void *ctx, const struct xf_policy *p, struct cs_err *er
 
 	if (refuses(s, err))
 		return CS_EKERNEL;
-	s->policy_adds++;
+	if (old && p->hold)
+		return cs_fail(err, CS_EEXIST, "the policy exists");
+	s->policy_adds += !p->hold;
 	require(s->n_policies < PAIR_POLICIES, "s->n_policies is full");
 	if (old)
 		*old = *p;
@@ -363,8 +370,10 @@ static enum ike_done op_record(void *ctx, const struct ike_record *rec, uint64_t
 	*tx = ++s->last_tx;
 	s->n_records[rec->kind]++;
 	snprintf(s->reason, sizeof(s->reason), "%s", rec->reason);
-	if (rec->kind == IKE_REC_P2_UP || rec->kind == IKE_REC_P2_FAILED)
+	if (rec->kind == IKE_REC_P2_UP || rec->kind == IKE_REC_P2_FAILED) {
 		require(rec->intent != 0, "rec->intent is missing");
+		s->settled = rec->intent;
+	}
 	if (rec->kind == IKE_REC_P2_INTENT && s->later) {
 		s->open_intent = *tx;
 		return IKE_LATER;
@@ -491,7 +500,15 @@ struct pair *pair_new(const struct pair_policy *left, const struct pair_policy *
 	p->now = (struct ike_now){1000, 1700000000};
 	start(p, 0, left);
 	start(p, 1, right);
+	p->n_sides = 2;
 	return p;
+}
+
+struct side *pair_third(struct pair *p, const struct pair_policy *o)
+{
+	start(p, 2, o);
+	p->n_sides = 3;
+	return &p->side[2];
 }
 
 static void drop_queue(struct datagram *d, unsigned *n)
@@ -507,7 +524,7 @@ void pair_forget_history(struct pair *p)
 
 void pair_free(struct pair *p)
 {
-	for (unsigned i = 0; i < 2; i++) {
+	for (unsigned i = 0; i < p->n_sides; i++) {
 		struct side *s = &p->side[i];
 		const struct ike_stats *stats = ike_engine_stats(s->e);
 
@@ -533,10 +550,12 @@ void pair_free(struct pair *p)
 /* In the arena's eyes what was sent is the other's local end. */
 static void deliver(struct pair *p, const struct datagram *d)
 {
-	struct side *to = &p->side[!d->from];
+	for (unsigned i = 0; i < p->n_sides; i++) {
+		struct side *to = &p->side[i];
 
-	if (cs_addr_equal(&d->remote.addr, &to->addr.addr))
-		ike_engine_receive(to->e, &d->remote, &d->local, d->data, d->len, p->now);
+		if (i != d->from && cs_addr_equal(&d->remote.addr, &to->addr.addr))
+			ike_engine_receive(to->e, &d->remote, &d->local, d->data, d->len, p->now);
+	}
 }
 
 /* The queue's bound ends the test when two engines talk for ever. */
@@ -552,24 +571,34 @@ void pair_run(struct pair *p)
 	p->n_queue = 0;
 }
 
+static uint64_t next_deadline(const struct pair *p)
+{
+	uint64_t next = UINT64_MAX;
+
+	for (unsigned i = 0; i < p->n_sides; i++) {
+		uint64_t other = ike_engine_next(p->side[i].e);
+
+		if (other < next)
+			next = other;
+	}
+	return next;
+}
+
 void pair_wait(struct pair *p, uint64_t milliseconds)
 {
 	uint64_t end = p->now.mono + milliseconds;
 
 	for (;;) {
-		uint64_t next = ike_engine_next(p->side[0].e);
-		uint64_t other = ike_engine_next(p->side[1].e);
+		uint64_t next = next_deadline(p);
 
 		pair_run(p);
-		if (other < next)
-			next = other;
 		if (next > end)
 			break;
 		if (next > p->now.mono) {
 			p->now.wall += (int64_t)(next / 1000 - p->now.mono / 1000);
 			p->now.mono = next;
 		}
-		for (unsigned i = 0; i < 2; i++)
+		for (unsigned i = 0; i < p->n_sides; i++)
 			ike_engine_tick(p->side[i].e, p->now);
 		pair_run(p);
 	}
@@ -580,10 +609,10 @@ void pair_wait(struct pair *p, uint64_t milliseconds)
 void pair_acquire(struct pair *p, unsigned i)
 {
 	struct side *s = &p->side[i];
-	struct xf_acquire a = {.rule_id = XF_MARK_RULE_MIN, .proto = IPPROTO_ESP, .seq = 77};
+	struct xf_acquire a = {.rule_id = XF_MARK_RULE_MIN, .proto = IPPROTO_ESP};
 
 	a.src = s->addr.addr;
-	a.dst = p->side[!i].addr.addr;
+	a.dst = p->side[peer_of(i)].addr.addr;
 	a.selector.local = cs_range_single(&s->policy->rules[0].src[0].lo);
 	a.selector.remote = cs_range_single(&s->policy->rules[0].dst[0].lo);
 	a.selector.proto = IPPROTO_TCP;
@@ -605,7 +634,7 @@ void pair_commit(struct side *s, int status)
 
 void pair_jobs(struct pair *p)
 {
-	for (unsigned i = 0; i < 2; i++) {
+	for (unsigned i = 0; i < p->n_sides; i++) {
 		struct side *s = &p->side[i];
 
 		while (s->n_jobs) {
@@ -635,6 +664,15 @@ void pair_replay(struct pair *p, unsigned nth)
 {
 	ck_assert_uint_lt(nth, p->n_history);
 	deliver(p, &p->history[nth]);
+}
+
+unsigned pair_holds(const struct side *s)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < s->n_policies; i++)
+		n += s->policies[i].hold;
+	return n;
 }
 
 unsigned pair_installed(const struct side *s)
@@ -707,12 +745,12 @@ void pair_expect_up(struct pair *p)
 	ck_assert(pair_mirrored(p));
 }
 
-/* Nothing in the kernel, nothing under way. */
+/* Nothing in the kernel but what holds packets for a while, nothing under way. */
 void pair_expect_nothing(struct pair *p)
 {
 	for (unsigned i = 0; i < 2; i++) {
 		ck_assert_msg(!p->side[i].n_sas, "side %u:\n%s", i, p->side[i].log);
-		ck_assert_uint_eq(p->side[i].n_policies, 0);
+		ck_assert_uint_eq(p->side[i].n_policies, pair_holds(&p->side[i]));
 		ck_assert_uint_eq(pair_stats(p, i)->p2_live, 0);
 	}
 }

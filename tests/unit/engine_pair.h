@@ -1,13 +1,14 @@
 /*
- * Two engines wired back to back, each above a kernel and a store that only remember: what the
- * engine's unit tests stand on.  Datagrams wait in a queue until pair_run(); nothing is random but
- * what libgcrypt makes.
+ * Two engines wired back to back, or three, each above a kernel and a store that only remember:
+ * what the engine's unit tests stand on.  Datagrams wait in a queue until pair_run(); nothing is
+ * random but what libgcrypt makes.
  */
 #ifndef ENGINE_PAIR_H
 #define ENGINE_PAIR_H
 
 #include "iked/engine.h"
 
+#define PAIR_SIDES     3
 #define PAIR_SAS       160
 #define PAIR_POLICIES  64
 #define PAIR_DATAGRAMS 512
@@ -29,6 +30,7 @@ struct pair_policy {
 	const char *rule_name;
 	bool no_on_demand, no_ke_rule, local_rule;
 	bool a_tunnel_a_host; /* with nets: granularity Packet in place of Rule */
+	bool any_endpoint;    /* with nets: no RemoteSecurityEndpointAddr */
 	unsigned vpn_life;    /* minutes */
 };
 
@@ -55,8 +57,8 @@ struct side {
 	int refuse; /* the nth addition from now is refused; 0: none */
 	unsigned larval_clears;
 	/* the store */
-	bool later; /* commits only with pair_commit() */
-	uint64_t last_tx, open_intent;
+	bool later;                             /* commits only with pair_commit() */
+	uint64_t last_tx, open_intent, settled; /* settled: the intent of the last result */
 	unsigned n_records[IKE_REC_P2_DOWN + 1];
 	char reason[512]; /* of the last record or event */
 	struct ike_p1_kept kept[PAIR_KEPT];
@@ -82,7 +84,8 @@ struct datagram {
 typedef bool pair_filter_fn(struct pair *p, unsigned from, uint8_t *data, size_t *len);
 
 struct pair {
-	struct side side[2];
+	struct side side[PAIR_SIDES];
+	unsigned n_sides;
 	struct ike_now now;
 	struct datagram queue[PAIR_DATAGRAMS], history[PAIR_DATAGRAMS];
 	unsigned n_queue, n_history;
@@ -92,7 +95,9 @@ struct pair {
 
 bool pair_crypto(void); /* once a process, before the first test */
 struct pair *pair_new(const struct pair_policy *left, const struct pair_policy *right);
-/* Shuts both engines down and fails the test when an engine, kernel or store kept anything. */
+/* One more host, whose peer is side 0. */
+struct side *pair_third(struct pair *p, const struct pair_policy *o);
+/* Shuts the engines down and fails the test when an engine, kernel or store kept anything. */
 void pair_free(struct pair *p);
 void pair_ops(struct ike_ops *copy);
 /* A new engine for the side, over the one that it had, with the policy that it has. */
@@ -111,6 +116,7 @@ void pair_expire(struct pair *p, unsigned i, bool hard);
 void pair_forget_history(struct pair *p);
 /* Sends a recorded datagram once more to whom it was for. */
 void pair_replay(struct pair *p, unsigned nth);
+unsigned pair_holds(const struct side *s);     /* policies that hold packets */
 unsigned pair_installed(const struct side *s); /* SAs that are no larval ones */
 /* Do the SAs of both sides mirror each other, keys included? */
 bool pair_mirrored(const struct pair *p);

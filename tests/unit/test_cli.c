@@ -28,7 +28,7 @@ static struct {
 	pthread_t thread;
 	uv_loop_t loop;
 	uv_async_t stop;
-	struct cs_nmi_server *servers[4];
+	struct cs_nmi_server *servers[5];
 	unsigned n;
 	char last[512]; /* the last request */
 } daemons;
@@ -154,6 +154,7 @@ static void setup(void)
 	uv_async_init(&daemons.loop, &daemons.stop, on_stop);
 	serve("TCPCS", "iked");
 	serve("TCPCS", "pagent");
+	serve("alone", "pagent");
 	serve("empty", "iked");
 	serve("broken", "iked");
 	pthread_create(&daemons.thread, NULL, run_loop, &daemons.loop);
@@ -161,13 +162,13 @@ static void setup(void)
 
 static void teardown(void)
 {
-	static const char *const stacks[] = {"TCPCS", "empty", "broken"};
+	static const char *const stacks[] = {"TCPCS", "alone", "empty", "broken"};
 	char path[100];
 
 	uv_async_send(&daemons.stop);
 	pthread_join(daemons.thread, NULL);
 	ck_assert_int_eq(uv_loop_close(&daemons.loop), 0);
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < sizeof(stacks) / sizeof(stacks[0]); i++) {
 		snprintf(path, sizeof(path), "%s/%s", rundir, stacks[i]);
 		rmdir(path);
 	}
@@ -431,10 +432,10 @@ START_TEST(test_selection)
 		{"-p TCPCS -y display -n Silver_Transport", 0, 1},
 		{"-p TCPCS -y display -l Plant_Vpn", 0, 1},
 		{"-p TCPCS -y display -l Plant_Vpn -b", 0, 1},
-		{"-p TCPCS -f display", 0, 4},
-		{"-p TCPCS -f display -g Admin", 0, 2},
+		{"-p TCPCS -f display", 0, 6},
+		{"-p TCPCS -f display -g Admin", 0, 4},
 		{"-p TCPCS -f display -g Admin -n Ping", 0, 0},
-		{"-p TCPCS -f display -n Ping AdminFtp", 0, 3},
+		{"-p TCPCS -f display -n Ping AdminFtp", 0, 5},
 		{"-p tcpcs -F", 2, -1},
 		{"-p tcpCS -k DISPLAY -r DET", 0, 3},
 		{"-p empty -y display --fail-empty --json", 1, -1},
@@ -451,6 +452,37 @@ START_TEST(test_selection)
 			      "ipsec %s: exit %d, %d selected", cases[i].line, r.exit, n);
 		result_free(&r);
 	}
+}
+END_TEST
+
+static unsigned lines_with(const char *text, const char *what)
+{
+	unsigned n = 0;
+
+	for (const char *p = text; (p = strstr(p, what)); p++)
+		n++;
+	return n;
+}
+
+/* pagent reads Y5 from the reqid; iked, when it is there, knows that this is the second time. */
+START_TEST(test_dynamic_filters)
+{
+	struct result r = run("-p TCPCS -f display");
+
+	ck_assert_uint_eq(lines_with(r.out, "TunnelID:                     Y262148\n"), 2);
+	ck_assert_uint_eq(lines_with(r.out, "TunnelID:                     Y5\n"), 0);
+	ck_assert_uint_eq(lines_with(r.out, "TunnelID:                     Y0\n"), 2);
+	ck_assert_uint_eq(lines_with(r.out, "Type:                         Dynamic\n"), 2);
+	result_free(&r);
+	r = run("-p TCPCS -f display --json");
+	ck_assert_uint_eq(lines_with(r.out, "\"TunnelID\": \"Y262148\""), 2);
+	ck_assert_uint_eq(lines_with(r.out, "Reqid"), 0);
+	result_free(&r);
+	r = run("-p alone -f display");
+	ck_assert_int_eq(r.exit, 0);
+	ck_assert_str_eq(r.err, "");
+	ck_assert_uint_eq(lines_with(r.out, "TunnelID:                     Y5\n"), 2);
+	result_free(&r);
 }
 END_TEST
 
@@ -629,6 +661,7 @@ int main(void)
 	tcase_add_loop_test(t, test_detail_shape, 0, 4);
 	tcase_add_test(t, test_wide_shape);
 	tcase_add_test(t, test_selection);
+	tcase_add_test(t, test_dynamic_filters);
 	tcase_add_test(t, test_failures);
 	tcase_add_test(t, test_requests);
 	tcase_add_test(t, test_help);

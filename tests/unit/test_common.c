@@ -1,13 +1,16 @@
 /* Addresses, buffers, errors, log lines, paths and the algorithm table. */
 #include <check.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/addr.h"
 #include "common/alg.h"
 #include "common/buf.h"
 #include "common/err.h"
 #include "common/log.h"
+#include "common/options.h"
 #include "common/paths.h"
 
 START_TEST(test_range_text)
@@ -214,6 +217,25 @@ START_TEST(test_paths)
 }
 END_TEST
 
+START_TEST(test_options)
+{
+	struct cs_err err;
+	char path[16];
+
+	ck_assert_int_eq(cs_order("x", 'k', "stop"), SIGTERM);
+	ck_assert_int_eq(cs_order("x", 'r', "refresh"), SIGHUP);
+	ck_assert_int_eq(cs_order("x", 'k', "refresh"), 0);
+	ck_assert_int_eq(cs_order("x", 'r', "stop"), 0);
+	ck_assert_int_eq(chdir("/dev"), 0);
+	ck_assert_int_eq(cs_absolute("a/../b", path, sizeof(path), &err), 0);
+	ck_assert_str_eq(path, "/dev/a/../b");
+	ck_assert_int_eq(cs_absolute("/x", path, sizeof(path), &err), 0);
+	ck_assert_str_eq(path, "/x");
+	ck_assert_int_eq(cs_absolute("0123456789", path, sizeof(path), &err), 0);
+	ck_assert_int_eq(cs_absolute("01234567890", path, sizeof(path), &err), CS_EINVAL);
+}
+END_TEST
+
 START_TEST(test_algorithms)
 {
 	unsigned n;
@@ -259,6 +281,7 @@ int main(void)
 	tcase_add_test(t, test_errors);
 	tcase_add_test(t, test_log_line);
 	tcase_add_test(t, test_paths);
+	tcase_add_test(t, test_options);
 	tcase_add_test(t, test_algorithms);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);

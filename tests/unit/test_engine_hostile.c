@@ -475,8 +475,7 @@ START_TEST(test_many_quick_modes)
 
 	p->filter = lose_quick_answers;
 	for (unsigned i = 0; i < MANY_QUICKS; i++) {
-		struct xf_acquire a = {
-			.rule_id = XF_MARK_RULE_MIN, .proto = IPPROTO_ESP, .seq = i + 1};
+		struct xf_acquire a = {.rule_id = XF_MARK_RULE_MIN, .proto = IPPROTO_ESP};
 		uint8_t from[4] = {10, 1, 0, 1}, to[4] = {10, 2, 1, (uint8_t)i};
 
 		a.src = cs_addr_from_bytes(AF_INET, from);

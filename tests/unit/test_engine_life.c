@@ -3,6 +3,7 @@
  * restarts, commands and new policies.
  */
 #include <check.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +33,10 @@ START_TEST(test_acquire_when_up)
 	pair_run(p);
 	ck_assert_uint_eq(pair_stats(p, 1)->acquires_merged, 1);
 	ck_assert_uint_eq(p->side[1].larval_clears, 1);
+	pair_expect_up(p);
+	/* Somebody flushed the policies. */
+	p->side[1].n_policies = 0;
+	pair_acquire(p, 1);
 	pair_expect_up(p);
 	pair_free(p);
 }
@@ -390,7 +395,8 @@ START_TEST(test_kernel_refuses)
 	unsigned side = (unsigned)_i % 2;
 	struct pair *p = pair_new(NULL, NULL);
 
-	p->side[side].refuse = _i / 2 + 1;
+	/* The initiator's first one holds packets, which is no condition (test_not_held). */
+	p->side[side].refuse = _i / 2 + (side == 0 ? 2 : 1);
 	pair_acquire(p, 0);
 	pair_wait(p, 300000);
 	pair_expect_nothing(p);
@@ -421,6 +427,90 @@ START_TEST(test_commit_fails)
 }
 END_TEST
 
+/*
+ * The store does not answer: the negotiation ends all the same, nothing is installed, and the late
+ * answer gets its result, or none when the store has refused the intent.
+ */
+START_TEST(test_store_stuck)
+{
+	bool refused = _i / 2;
+	struct pair *p = pair_new(NULL, NULL);
+	struct side *s = &p->side[_i % 2];
+	uint64_t intent;
+
+	s->later = true;
+	pair_acquire(p, 0);
+	intent = s->open_intent;
+	pair_wait(p, 126000);
+	ck_assert(!pair_said(s, "CSI1013E"));
+	pair_wait(p, 134000);
+	pair_expect_nothing(p);
+	ck_assert_msg(pair_complaints(s, "the database did not take its record within 127 s") == 1,
+		      "%s", s->log);
+	ck_assert_uint_eq(s->n_records[IKE_REC_P2_FAILED], 0);
+	pair_commit(s, refused ? CS_ESTORE : 0);
+	pair_expect_nothing(p);
+	ck_assert_uint_eq(s->n_records[IKE_REC_P2_FAILED], !refused);
+	ck_assert_uint_eq(s->settled, refused ? 0 : intent);
+	ck_assert_uint_eq(s->n_records[IKE_REC_P2_UP], 0);
+	s->later = false;
+	pair_wait(p, 120000);
+	pair_acquire(p, 0);
+	ck_assert_msg(pair_mirrored(p), "%s", p->side[0].log);
+	pair_free(p);
+}
+END_TEST
+
+/* The peer's deletion, a command or the end come before the store's answer. */
+START_TEST(test_ends_before_commit)
+{
+	struct pair *p = pair_new(NULL, NULL);
+	struct side *s = &p->side[0];
+	uint64_t intent;
+	struct cs_err err;
+
+	s->later = true;
+	pair_acquire(p, 0);
+	intent = s->open_intent;
+	if (_i < 2) {
+		ck_assert_int_eq(ike_engine_deactivate_p2(s->e, 2, p->now, &err), 0);
+		pair_run(p);
+		ck_assert_uint_eq(s->n_records[IKE_REC_P2_FAILED], 0);
+		pair_commit(s, _i ? CS_ESTORE : 0);
+		ck_assert_uint_eq(s->n_records[IKE_REC_P2_FAILED], !_i);
+		ck_assert_uint_eq(s->settled, _i ? 0 : intent);
+		pair_expect_nothing(p);
+	} else {
+		ike_engine_shutdown(s->e, true, false, p->now);
+		ck_assert_uint_eq(s->n_records[IKE_REC_P2_FAILED], 1);
+		ck_assert_uint_eq(s->settled, intent);
+	}
+	pair_free(p);
+}
+END_TEST
+
+/* No worker thread gives the keys. */
+START_TEST(test_keys_overdue)
+{
+	struct pair_policy o = {.pfs = "Group19"};
+	struct pair *p = pair_up(&o);
+	struct side *s = &p->side[_i];
+	struct cs_err err;
+
+	ck_assert_int_eq(ike_engine_deactivate_p2(p->side[0].e, 2, p->now, &err), 0);
+	pair_run(p);
+	s->jobs_later = true;
+	pair_acquire(p, 0);
+	pair_wait(p, 260000);
+	ck_assert_msg(pair_complaints(s, "its keys were not computed within 127 s") == 1, "%s",
+		      s->log);
+	pair_expect_nothing(p);
+	pair_jobs(p);
+	pair_expect_nothing(p);
+	pair_free(p);
+}
+END_TEST
+
 START_TEST(test_resync)
 {
 	struct pair *p = pair_up(NULL);
@@ -447,6 +537,32 @@ START_TEST(test_resync)
 	ike_engine_resync_end(s->e, p->now);
 	pair_run(p);
 	pair_expect_nothing(p);
+	pair_free(p);
+}
+END_TEST
+
+/* An acquire that was lost left its larval state in the kernel. */
+START_TEST(test_resync_larval)
+{
+	struct pair *p = pair_new(NULL, NULL);
+	struct side *s = &p->side[0];
+	struct xf_sa larval = {.reqid = xf_reqid(XF_MARK_RULE_MIN, 0)};
+
+	larval.src = s->addr.addr;
+	larval.id.dst = p->side[1].addr.addr;
+	larval.id.proto = IPPROTO_ESP;
+	larval.selector.local = cs_range_single(&larval.src);
+	larval.selector.remote = cs_range_single(&larval.id.dst);
+	larval.selector.proto = IPPROTO_ICMP;
+	ike_engine_resync_begin(s->e);
+	ike_engine_resync_sa(s->e, &larval, NULL);
+	larval.reqid = 7; /* somebody else's */
+	ike_engine_resync_sa(s->e, &larval, NULL);
+	ike_engine_resync_end(s->e, p->now);
+	ck_assert_uint_eq(pair_stats(p, 0)->acquires, 1);
+	ck_assert_uint_eq(s->larval_clears, 1);
+	pair_run(p);
+	pair_expect_up(p);
 	pair_free(p);
 }
 END_TEST
@@ -606,7 +722,11 @@ static Suite *suite(void)
 	tcase_add_test(t, test_unknown_expire);
 	tcase_add_loop_test(t, test_kernel_refuses, 0, 8);
 	tcase_add_loop_test(t, test_commit_fails, 0, 2);
+	tcase_add_loop_test(t, test_store_stuck, 0, 4);
+	tcase_add_loop_test(t, test_ends_before_commit, 0, 3);
+	tcase_add_loop_test(t, test_keys_overdue, 0, 2);
 	tcase_add_test(t, test_resync);
+	tcase_add_test(t, test_resync_larval);
 	tcase_add_test(t, test_simultaneous);
 	tcase_add_test(t, test_initial_contact);
 	tcase_add_test(t, test_silent_peer);

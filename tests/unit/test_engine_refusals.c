@@ -247,7 +247,7 @@ END_TEST
 /* ---- packets that ask again ---- */
 
 /* The next packet may ask when the wait is over, which doubles to a minute. */
-START_TEST(test_backoff)
+START_TEST(test_wait)
 {
 	static const unsigned waits[] = {1, 2, 4, 8, 16, 32, 60, 60};
 	struct pair_policy a = {.data_offers = "Transport|3DES|ESP HMAC_MD5"};
@@ -258,28 +258,46 @@ START_TEST(test_backoff)
 	for (unsigned n = 0; n < COUNT(waits); n++) {
 		pair_acquire(p, 0);
 		ck_assert_uint_eq(pair_stats(p, 0)->p2_failed, n + 1);
-		ck_assert_uint_eq(s->larval_clears, n);
+		ck_assert_uint_eq(pair_holds(s), 1);
 		sent = p->n_history;
 		pair_wait(p, waits[n] * 1000 - 1);
-		ck_assert_uint_eq(s->larval_clears, n);
-		/* What asks all the same, waits too. */
+		ck_assert_uint_eq(pair_holds(s), 1);
+		/* What asked before it was held, waits too. */
 		pair_acquire(p, 0);
 		ck_assert_uint_eq(pair_stats(p, 0)->acquires_delayed, n + 1);
 		pair_wait(p, 1);
-		ck_assert_uint_eq(s->larval_clears, n + 1);
+		ck_assert_uint_eq(pair_holds(s), 0);
 		ck_assert_uint_eq(p->n_history, sent);
 	}
+	ck_assert_uint_eq(s->larval_clears, 2 * COUNT(waits));
 	/* Nothing for ten minutes: as if it were the first time. */
 	pair_wait(p, 600000);
 	pair_acquire(p, 0);
 	pair_wait(p, 1000);
-	ck_assert_uint_eq(s->larval_clears, COUNT(waits) + 1);
+	ck_assert_uint_eq(pair_holds(s), 0);
+	pair_free(p);
+}
+END_TEST
+
+/* An attempt that cannot even begin makes the next one wait, too. */
+START_TEST(test_wait_after_refusal)
+{
+	struct pair_policy a = {.no_ke_rule = true};
+	struct pair *p = pair_new(&a, NULL);
+
+	for (unsigned n = 0; n < 2; n++) {
+		pair_acquire(p, 0);
+		ck_assert_uint_eq(pair_holds(&p->side[0]), 1);
+		pair_wait(p, 2000);
+		ck_assert_uint_eq(pair_holds(&p->side[0]), 0);
+	}
+	ck_assert_uint_eq(pair_stats(p, 0)->acquires_delayed, 0);
 	pair_free(p);
 }
 END_TEST
 
 /* A tunnel that comes up, and a new policy, end the wait. */
-START_TEST(test_backoff_ends)
+START_TEST(test_wait_ends)
 {
 	struct pair_policy bad = {.data_offers = "Transport|3DES|ESP HMAC_MD5"};
 	struct pair *p = pair_new(_i ? &bad : NULL, _i ? NULL : &bad);
@@ -289,18 +307,107 @@ START_TEST(test_backoff_ends)
 	pair_acquire(p, 0);
 	pair_wait(p, 1000);
 	pair_acquire(p, 0);
-	ck_assert_uint_eq(p->side[0].larval_clears, 1);
+	ck_assert_uint_eq(pair_holds(&p->side[0]), 1);
 	ike_engine_policy(s->e, good, p->now);
 	pol_unref(good);
 	if (_i) {
-		ck_assert_uint_eq(p->side[0].larval_clears, 2);
+		ck_assert_uint_eq(pair_holds(&p->side[0]), 0);
 		pair_acquire(p, 0);
 	} else {
 		pair_acquire(p, 1);
-		ck_assert_uint_eq(p->side[0].larval_clears, 2);
 	}
+	ck_assert_uint_eq(pair_holds(&p->side[0]), 0);
 	ck_assert_msg(pair_mirrored(p), "%s\n%s", p->side[0].log, p->side[1].log);
 	ck_assert_uint_eq(pair_stats(p, 0)->acquires_delayed, 0);
+	/* Nothing is left that would take the tunnel's policy away. */
+	pair_wait(p, 610000);
+	ck_assert_uint_eq(p->side[0].n_policies, 1);
+	pair_free(p);
+}
+END_TEST
+
+/* While a negotiation runs nothing of the kernel's keeps others from asking. */
+START_TEST(test_held)
+{
+	struct pair *p = pair_new(NULL, NULL);
+	struct side *s = &p->side[0];
+
+	p->filter = drop_all;
+	pair_acquire(p, 0);
+	ck_assert_uint_eq(pair_holds(s), 1);
+	ck_assert_uint_eq(s->larval_clears, 1);
+	pair_acquire(p, 0);
+	ck_assert_uint_eq(pair_stats(p, 0)->acquires_merged, 1);
+	ck_assert_uint_eq(pair_holds(s), 1);
+	ck_assert_uint_eq(s->larval_clears, 2);
+	p->filter = NULL;
+	pair_wait(p, 10000);
+	pair_expect_up(p);
+	ck_assert_uint_eq(pair_holds(s), 0);
+	ck_assert_uint_eq(s->n_policies, 1);
+	pair_free(p);
+}
+END_TEST
+
+/* Packets join what a command began, and then wait as if they had. */
+START_TEST(test_held_by_command)
+{
+	struct pair_policy o = {.local_rule = true};
+	struct pair *p = pair_new(&o, &o);
+	struct side *s = &p->side[0];
+	struct cs_err err;
+	uint32_t tunnel;
+
+	p->filter = drop_all;
+	ck_assert_int_eq(ike_engine_activate(s->e, "ByHand", p->now, &tunnel, &err), 0);
+	ck_assert_uint_eq(pair_holds(s), 0);
+	pair_acquire(p, 0);
+	ck_assert_uint_eq(pair_holds(s), 1);
+	for (unsigned n = 0; n < 600 && !pair_stats(p, 0)->p2_failed; n++)
+		pair_wait(p, 1000);
+	ck_assert_uint_eq(pair_stats(p, 0)->p2_failed, 1);
+	ck_assert_uint_eq(pair_holds(s), 1);
+	pair_wait(p, 1000);
+	ck_assert_uint_eq(pair_holds(s), 0);
+	pair_free(p);
+}
+END_TEST
+
+/*
+ * In the place of a hold can be the policy of a tunnel between other ends: it stays.  Where the
+ * kernel refuses one, its larval state is left to it.
+ */
+START_TEST(test_not_held)
+{
+	struct pair *p = pair_new(NULL, NULL);
+	struct side *s = &p->side[0];
+	struct xf_policy there;
+
+	p->filter = drop_all;
+	pair_acquire(p, 0);
+	there = s->policies[0];
+	pair_free(p);
+	p = pair_new(NULL, NULL);
+	s = &p->side[0];
+	p->filter = drop_all;
+	if (_i) {
+		s->refuse = 1;
+	} else {
+		there.hold = false;
+		there.priority = XF_PRIO_TUNNEL;
+		s->policies[s->n_policies++] = there;
+	}
+	pair_acquire(p, 0);
+	ck_assert_uint_eq(pair_stats(p, 0)->p1_initiated, 1);
+	ck_assert_uint_eq(pair_holds(s), 0);
+	ck_assert_uint_eq(s->larval_clears, _i ? 0 : 1);
+	for (unsigned n = 0; n < 600 && !pair_stats(p, 0)->p2_failed; n++)
+		pair_wait(p, 1000);
+	ck_assert_uint_eq(pair_stats(p, 0)->p2_failed, 1);
+	pair_wait(p, 700000);
+	ck_assert_uint_eq(s->n_policies, _i ? 0 : 1);
+	ck_assert_uint_eq(pair_stats(p, 0)->kernel_refusals, _i ? 1 : 0);
+	s->n_policies = 0;
 	pair_free(p);
 }
 END_TEST
@@ -320,8 +427,12 @@ int main(void)
 	tcase_add_test(t, test_refusal_is_small);
 	tcase_add_test(t, test_refused_repeats);
 	tcase_add_test(t, test_refused_flood);
-	tcase_add_test(t, test_backoff);
-	tcase_add_loop_test(t, test_backoff_ends, 0, 2);
+	tcase_add_test(t, test_wait);
+	tcase_add_test(t, test_wait_after_refusal);
+	tcase_add_loop_test(t, test_wait_ends, 0, 2);
+	tcase_add_test(t, test_held);
+	tcase_add_test(t, test_held_by_command);
+	tcase_add_loop_test(t, test_not_held, 0, 2);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);

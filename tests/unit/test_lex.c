@@ -92,9 +92,9 @@ START_TEST(test_file_errors)
 	struct pol_lines lines;
 	struct cs_err err;
 
-	ck_assert_int_eq(pol_lex_file("/nonexistent/file", &lines, &err), CS_ESYS);
+	ck_assert_int_eq(pol_lex_file("/nonexistent/file", "IBM-1047", &lines, &err), CS_ESYS);
 	ck_assert_ptr_nonnull(strstr(err.text, "cannot open it"));
-	ck_assert_int_eq(pol_lex_file("/", &lines, &err), CS_ESYS);
+	ck_assert_int_eq(pol_lex_file("/", "IBM-1047", &lines, &err), CS_ESYS);
 	ck_assert_ptr_nonnull(strstr(err.text, "cannot read it"));
 }
 END_TEST

@@ -127,6 +127,11 @@ START_TEST(test_ipsec)
 	       "| "
 	       "0x00030000 accept\n"
 	       "\t\tcounter drop comment \"unprotected\"\n");
+	/* What has no SA ends here, before all that comes from lo is let pass. */
+	expect_line(&f, "prerouting",
+		    "\t\tiif lo ip daddr 127.0.0.9 meta l4proto 50 counter drop comment \"held\"\n"
+		    "\t\tiif lo ip6 daddr ::1 meta l4proto 50 counter drop comment \"held\"\n"
+		    "\t\tiif lo meta mark set ");
 	/* A later fragment in clear could be mixed into a protected packet. */
 	expect_line(&f, "fragments", "ip saddr 198.51.100.0/24 ip daddr 192.0.2.1 counter drop\n");
 }
@@ -314,6 +319,7 @@ START_TEST(test_marking)
 	ck_assert_uint_eq(xf_reqid(16, 1), 0x00400001);
 	ck_assert_uint_eq(xf_reqid(XF_MARK_RULE_MAX, XF_REQID_TUNNEL_MAX), 0xffffffff);
 	ck_assert_uint_eq(xf_reqid_rule(xf_reqid(4711, 99)), 4711);
+	ck_assert_uint_eq(xf_reqid_tunnel(xf_reqid(4711, 99)), 99);
 }
 END_TEST
 

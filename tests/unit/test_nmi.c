@@ -31,6 +31,7 @@ struct server {
 	uint64_t kept;      /* ticket of "keep" */
 	uint64_t delayed;   /* ticket of "later" */
 	int streams, freed; /* begun and released */
+	int gone;           /* clients of "keep" that went without an answer */
 	struct cs_nmi_stats stats;
 	bool stopped;
 };
@@ -81,6 +82,11 @@ static void on_timer(uv_timer_t *timer)
 	cs_nmi_done(s->nmi, s->delayed, NULL);
 }
 
+static void count_gone(void *arg)
+{
+	((struct server *)arg)->gone++;
+}
+
 static int number(const json_t *request, const char *key)
 {
 	return (int)json_integer_value(json_object_get(request, key));
@@ -113,6 +119,7 @@ static void handle(void *arg, struct cs_nmi_server *nmi, uint64_t ticket, uid_t 
 		uv_timer_start(&s->timer, on_timer, (uint64_t)number(request, "ms"), 0);
 	} else if (strcmp(name, "keep") == 0) {
 		s->kept = ticket;
+		cs_nmi_on_gone(nmi, ticket, count_gone, s);
 	} else if (strcmp(name, "answer-kept") == 0) {
 		cs_nmi_entry(nmi, s->kept, json_object());
 		cs_nmi_done(nmi, s->kept, json_object());
@@ -129,12 +136,12 @@ static void handle(void *arg, struct cs_nmi_server *nmi, uint64_t ticket, uid_t 
 		const struct cs_nmi_stats *st = cs_nmi_stats(nmi);
 
 		cs_nmi_done(nmi, ticket,
-			    json_pack("{s:I, s:I, s:I, s:I, s:I, s:i, s:i, s:i}", "malformed",
+			    json_pack("{s:I, s:I, s:I, s:I, s:I, s:i, s:i, s:i, s:i}", "malformed",
 				      (json_int_t)st->malformed, "slow", (json_int_t)st->slow,
 				      "refused", (json_int_t)st->refused, "orphans",
 				      (json_int_t)st->orphans, "idle", (json_int_t)st->idle,
 				      "clients", (int)st->clients, "streams", s->streams, "freed",
-				      s->freed));
+				      s->freed, "gone", s->gone));
 	} else if (strcmp(name, "stop") == 0) {
 		cs_nmi_done(nmi, ticket, NULL);
 		s->stats = *cs_nmi_stats(nmi);
@@ -417,6 +424,7 @@ START_TEST(test_tickets)
 	wait_stat("clients", 2);
 	close(fd);
 	wait_stat("clients", 1);
+	ck_assert_int_eq(stat_of("gone"), 1);
 	nmi = connected();
 	ck_assert_int_eq(call(nmi, "{\"request\":\"answer-kept\"}", NULL, NULL, NULL), 0);
 	cs_nmi_close(nmi);
@@ -438,6 +446,7 @@ START_TEST(test_tickets)
 	ck_assert(json_is_true(json_object_get(frame, "done")));
 	json_decref(frame);
 	ck_assert_ptr_null(raw_read(fd));
+	ck_assert_int_eq(stat_of("gone"), 1);
 
 	/* Stopped sending, then went: the sweep sees it. */
 	close(fd);
@@ -448,6 +457,16 @@ START_TEST(test_tickets)
 	usleep(50000);
 	close(fd);
 	wait_stat("clients", 1);
+	ck_assert_int_eq(stat_of("gone"), 2);
+
+	/* Another request before the answer ends both. */
+	fd = raw_connect();
+	json_decref(raw_read(fd));
+	raw_send(fd, "{\"request\":\"keep\"}");
+	usleep(50000);
+	ck_assert_int_eq(send(fd, "x", 1, MSG_NOSIGNAL), 1);
+	wait_stat("gone", 3);
+	close(fd);
 	server_stop(&s);
 }
 END_TEST

@@ -47,7 +47,7 @@ static void write_text(const char *path, const char *text)
 }
 
 /* A rule for mail, one for the rest of a network, and one for IPv6. */
-static void write_policy(const char *action)
+static void write_policy_as(const char *leaf, const char *action)
 {
 	char text[2048];
 
@@ -64,7 +64,12 @@ static void write_policy(const char *action)
 		 "IpGenericFilterAction permit\n{\n  IpFilterAction Permit\n}\n"
 		 "IpGenericFilterAction deny\n{\n  IpFilterAction Deny\n}\n",
 		 action);
-	write_text(in_dir("policy"), text);
+	write_text(in_dir(leaf), text);
+}
+
+static void write_policy(const char *action)
+{
+	write_policy_as("policy", action);
 }
 
 /* ---- the program ---- */
@@ -120,6 +125,14 @@ static void wait_for_log(const char *text, unsigned times)
 	for (int i = 0; i < 500 && log_count(text) < times; i++)
 		usleep(20000);
 	ck_assert_msg(log_count(text) >= times, "not %u times '%s' in the log", times, text);
+}
+
+static void wait_for_generation(unsigned n)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "generation %u (", n);
+	wait_for_log(text, 1);
 }
 
 /* Starts pagent and waits until it says READY=1. */
@@ -277,7 +290,7 @@ START_TEST(test_filters)
 	ck_assert_msg(ask("filters", &entries, &done, &err) == 0, "%s", err.text);
 	ck_assert_uint_eq(json_array_size(entries), sizeof(wanted) / sizeof(wanted[0]));
 	for (size_t i = 0; i < json_array_size(entries); i++) {
-		ck_assert_uint_eq(json_object_size(json_array_get(entries, i)), 54);
+		ck_assert_uint_eq(json_object_size(json_array_get(entries, i)), 55);
 		ck_assert_str_eq(text_of(entries, i, "FilterName"), wanted[i].name);
 		ck_assert_str_eq(text_of(entries, i, "Direction"), wanted[i].direction);
 		ck_assert_str_eq(text_of(entries, i, "SourceAddress"), wanted[i].source);
@@ -326,11 +339,66 @@ START_TEST(test_refresh)
 	/* an editor puts another file in its place, and nobody says a word */
 	ck_assert_int_eq(rename(in_dir("policy"), in_dir("policy~")), 0);
 	write_policy("permit");
-	wait_for_log("generation 3:", 1);
+	wait_for_generation(3);
 	ck_assert_int_eq(generation(), 3);
 	/* SIGHUP */
 	ck_assert_int_eq(kill(pagent, SIGHUP), 0);
 	wait_for_log("is as it was, generation 3", 1);
+	stop();
+}
+END_TEST
+
+static void link_to(const char *target, const char *leaf)
+{
+	unlink(in_dir("new-link"));
+	ck_assert_int_eq(symlink(target, in_dir("new-link")), 0);
+	ck_assert_int_eq(rename(in_dir("new-link"), in_dir(leaf)), 0);
+}
+
+/* As Kubernetes and other config managers do it: data are changed by swapping a link. */
+START_TEST(test_links)
+{
+	ck_assert_int_eq(unlink(in_dir("policy")), 0);
+	mkdir(in_dir("..1"), 0755);
+	mkdir(in_dir("..2"), 0755);
+	mkdir(in_dir("far"), 0755);
+	mkdir(in_dir("far/away"), 0755);
+	write_policy_as("..1/policy", "permit");
+	write_policy_as("..2/policy", "deny");
+	link_to("..1", "..data");
+	link_to("./..data/policy", "policy");
+	start();
+	ck_assert_int_eq(generation(), 1);
+	link_to("..2", "..data");
+	wait_for_generation(2);
+	/* the file itself, where the links lead now */
+	write_policy_as("..2/policy", "permit");
+	wait_for_generation(3);
+	/* where they led before nobody looks any more */
+	write_policy_as("..1/policy", "deny");
+	usleep(1500000);
+	ck_assert_int_eq(generation(), 3);
+	/* the link to the file; it leads to nowhere at first */
+	link_to(in_dir("far/away/../away/policy"), "policy");
+	wait_for_log("what was in force stays", 1);
+	write_policy_as("far/away/policy", "deny");
+	wait_for_generation(4);
+	/* a directory on the way, twice, because the second is another one than the first */
+	for (unsigned i = 5; i <= 6; i++) {
+		mkdir(in_dir("new"), 0755);
+		mkdir(in_dir("new/away"), 0755);
+		write_policy_as("new/away/policy", i == 5 ? "permit" : "deny");
+		ck_assert_int_eq(rename(in_dir("far"), in_dir(i == 5 ? "old1" : "old2")), 0);
+		ck_assert_int_eq(rename(in_dir("new"), in_dir("far")), 0);
+		wait_for_generation(i);
+	}
+	/* a link that leads to itself ends, and the right one is noticed */
+	link_to("policy", "policy");
+	wait_for_log("what was in force stays", 2);
+	link_to("..1/policy", "policy");
+	usleep(1500000);
+	write_policy_as("..1/policy", "permit");
+	wait_for_generation(7);
 	stop();
 }
 END_TEST
@@ -506,6 +574,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_filters);
 	tcase_add_test(tc, test_refresh);
+	tcase_add_test(tc, test_links);
 	tcase_add_test(tc, test_table_removed);
 	tcase_add_test(tc, test_stays_in_force);
 	tcase_add_test(tc, test_killed);

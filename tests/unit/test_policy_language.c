@@ -1,5 +1,6 @@
 /* Policy files compiled and read field by field, and mutated. */
 #include <check.h>
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -584,6 +585,25 @@ END_TEST
 
 /* ---- iked's file ---- */
 
+/* What is given to users to begin with has nothing to find fault with. */
+START_TEST(test_examples)
+{
+	struct findings found;
+	glob_t files;
+
+	ck_assert_int_eq(glob(TESTDATA "/../examples/*.policy", 0, NULL, &files), 0);
+	ck_assert_uint_ge(files.gl_pathc, 3);
+	for (size_t i = 0; i < files.gl_pathc; i++) {
+		struct pol_policy *p = compile_file(files.gl_pathv[i], "TCPIP", &found);
+
+		ck_assert_msg(p && found.n == 0, "%s:%u: %s", files.gl_pathv[i], found.v[0].line,
+			      found.v[0].text);
+		pol_unref(p);
+	}
+	globfree(&files);
+}
+END_TEST
+
 START_TEST(test_ike_config)
 {
 	struct findings found = {0};
@@ -765,6 +785,7 @@ int main(void)
 	tcase_add_test(tc, test_allowed_values);
 	tcase_add_test(tc, test_references);
 	tcase_add_test(tc, test_check_file);
+	tcase_add_test(tc, test_examples);
 	tcase_add_test(tc, test_ike_config);
 	tcase_add_test(tc, test_ike_config_errors);
 	tcase_add_test(tc, test_mutations);

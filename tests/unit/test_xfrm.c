@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "policy/policy.h"
+#include "xfrm/dead_end.h"
 #include "xfrm/spent.h"
 #include "xfrm/xfrm.h"
 
@@ -184,11 +185,50 @@ START_TEST(test_policies)
 }
 END_TEST
 
+START_TEST(test_tunnel_policies)
+{
+	static const struct {
+		unsigned rule, tunnel;
+		const char *remote;
+	} wanted[] = {{16, 7, "198.51.100.7"}, {20, 5, "198.51.100.8"}, {20, 9, "0.0.0.0/1"}};
+	struct xf_policy p[3], *found;
+	size_t n;
+
+	if (!have_kernel())
+		return;
+	for (int i = 2; i >= 0; i--) {
+		p[i] = tunnel("192.0.2.1", "198.51.100.7", false);
+		p[i].selector.remote = range(wanted[i].remote);
+		p[i].reqid = xf_reqid(wanted[i].rule, wanted[i].tunnel);
+		p[i].mark = xf_mark_value(&marking, wanted[i].rule);
+		OK(xf_policy_add(kernel, &p[i], &err_));
+	}
+	/* What is not a tunnel's is left out. */
+	p[0].priority = XF_PRIO_ANCHOR;
+	p[0].selector.proto = IPPROTO_UDP;
+	OK(xf_policy_add(kernel, &p[0], &err_));
+	OK(xf_tunnel_policies(kernel, &found, &n, &err_));
+	ck_assert_uint_eq(n, 3);
+	for (size_t i = 0; i < n; i++) {
+		struct cs_range remote = range(wanted[i].remote);
+
+		ck_assert_uint_eq(xf_reqid_rule(found[i].reqid), wanted[i].rule);
+		ck_assert_uint_eq(xf_reqid_tunnel(found[i].reqid), wanted[i].tunnel);
+		ck_assert(cs_range_equal(&found[i].selector.remote, &remote));
+		OK(xf_policy_delete(kernel, &found[i], &err_));
+	}
+	free(found);
+	OK(xf_policy_delete(kernel, &p[0], &err_));
+}
+END_TEST
+
 /* A tunnel for everything does not take its rule's anchor away. */
 START_TEST(test_anchor)
 {
-	struct xf_policy p, anchor;
+	struct cs_range all = cs_range_all(AF_INET);
+	struct xf_policy p, anchor, *tunnels;
 	struct seen s;
+	size_t n;
 
 	if (!have_kernel())
 		return;
@@ -201,13 +241,75 @@ START_TEST(test_anchor)
 	OK(xf_policy_add(kernel, &anchor, &err_));
 	OK(xf_policy_add(kernel, &p, &err_));
 	ck_assert_uint_eq(dump().n, 3);
+	/* One tunnel all the same. */
+	OK(xf_tunnel_policies(kernel, &tunnels, &n, &err_));
+	ck_assert_uint_eq(n, 1);
+	ck_assert_uint_eq(tunnels[0].reqid, p.reqid);
+	ck_assert(cs_range_equal(&tunnels[0].selector.local, &all));
+	ck_assert(cs_range_equal(&tunnels[0].selector.remote, &all));
+	ck_assert_int_le(llabs((long long)(tunnels[0].added - time(NULL))), 2);
+	free(tunnels);
 	OK(xf_policy_delete(kernel, &p, &err_));
+	OK(xf_tunnel_policies(kernel, &tunnels, &n, &err_));
+	ck_assert_uint_eq(n, 0);
+	free(tunnels);
 	s = dump();
 	ck_assert_uint_eq(s.n, 1);
 	ck_assert_uint_eq(s.v[0].priority, XF_PRIO_ANCHOR);
 	ck_assert_uint_eq(s.v[0].selector.local.lo.family, 0);
 	ck_assert_uint_eq(s.v[0].family, AF_INET);
 	OK(xf_policy_delete(kernel, &anchor, &err_));
+}
+END_TEST
+
+/* What holds packets gives way to the tunnel, and never takes its place. */
+START_TEST(test_hold)
+{
+	struct xf_policy p, hold, anchor;
+	unsigned pieces = _i ? 2 : 1; /* for everything it is two halves */
+	struct cs_err err;
+	struct seen s;
+
+	if (!have_kernel())
+		return;
+	p = tunnel("192.0.2.1", "198.51.100.7", _i);
+	hold = (struct xf_policy){.dir = XF_OUT,
+				  .selector = p.selector,
+				  .family = AF_INET,
+				  .priority = XF_PRIO_HOLD,
+				  .mark = p.mark,
+				  .mark_mask = p.mark_mask,
+				  .hold = true};
+	anchor = hold;
+	anchor.selector = (struct cs_selector){0};
+	anchor.priority = XF_PRIO_ANCHOR;
+	anchor.has_template = true;
+	anchor.proto = IPPROTO_ESP;
+	anchor.reqid = xf_reqid(20, 0);
+	OK(xf_policy_add(kernel, &anchor, &err_));
+	OK(xf_policy_add(kernel, &hold, &err_));
+	ck_assert_int_eq(xf_policy_add(kernel, &hold, &err), CS_EEXIST);
+	s = dump();
+	ck_assert_uint_eq(s.n, pieces + 1);
+	for (unsigned i = 0; i < s.n; i++) {
+		bool is_anchor = s.v[i].priority == XF_PRIO_ANCHOR;
+
+		ck_assert(s.v[i].hold);
+		ck_assert(!s.v[i].optional);
+		ck_assert_int_eq(s.v[i].has_template, is_anchor);
+		ck_assert_uint_eq(s.v[i].reqid, is_anchor ? anchor.reqid : 0);
+	}
+	OK(xf_policy_add(kernel, &p, &err_));
+	ck_assert_int_eq(xf_policy_add(kernel, &hold, &err), CS_EEXIST);
+	s = dump();
+	ck_assert_uint_eq(s.n, pieces + 1);
+	for (unsigned i = 0; i < s.n; i++)
+		ck_assert_int_eq(s.v[i].hold, s.v[i].priority == XF_PRIO_ANCHOR);
+	OK(xf_policy_delete(kernel, &p, &err_));
+	OK(xf_policy_add(kernel, &hold, &err_));
+	OK(xf_policy_delete(kernel, &hold, &err_));
+	OK(xf_policy_delete(kernel, &anchor, &err_));
+	ck_assert_uint_eq(dump().n, 0);
 }
 END_TEST
 
@@ -384,7 +486,7 @@ END_TEST
 /* ---- events ---- */
 
 struct told {
-	unsigned acquires, soft, hard, rulesets;
+	unsigned acquires, larvals, soft, hard, rulesets;
 	struct xf_acquire last;
 };
 
@@ -423,16 +525,17 @@ static void listen_for(struct xf_events *ev, struct told *t, int ms)
 		OK(xf_events_read(ev, &ops, t, &err_));
 }
 
-/* A datagram under a mark, out of the test's own interface; nobody has to be there. */
-static void send_marked(uint32_t mark, uint16_t port)
+/* A datagram under a mark, out of the test's own interface; nobody has to be there. errno or 0. */
+static int send_marked(uint32_t mark, uint16_t port)
 {
 	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port)};
-	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	int fd = socket(AF_INET, SOCK_DGRAM, 0), rc;
 
 	to.sin_addr.s_addr = htonl(0xc0000207); /* 192.0.2.7 */
 	ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)), 0);
-	sendto(fd, "x", 1, 0, (struct sockaddr *)&to, sizeof(to));
+	rc = sendto(fd, "x", 1, 0, (struct sockaddr *)&to, sizeof(to)) < 0 ? errno : 0;
 	close(fd);
+	return rc;
 }
 
 static bool make_dummy(void)
@@ -441,43 +544,139 @@ static bool make_dummy(void)
 		      "ip addr add 192.0.2.1/24 dev dmy") == 0;
 }
 
+static struct xf_policy anchor_of(unsigned rule_id)
+{
+	return (struct xf_policy){.dir = XF_OUT,
+				  .family = AF_INET,
+				  .priority = XF_PRIO_ANCHOR,
+				  .mark = xf_mark_value(&marking, rule_id),
+				  .mark_mask = xf_mark_mask(&marking),
+				  .has_template = true,
+				  .hold = true,
+				  .mode = XF_TRANSPORT,
+				  .proto = IPPROTO_ESP,
+				  .reqid = xf_reqid(rule_id, 0)};
+}
+
+/* The larval states in the kernel, as the acquires that they were. */
+static int count_larvals(void *arg, const struct xf_sa *sa, const struct xf_counters *c)
+{
+	struct told *t = arg;
+
+	(void)c;
+	t->larvals += xf_acquire_of(sa, &t->last);
+	return 0;
+}
+
+static unsigned larvals(struct xf_acquire *last)
+{
+	struct told t = {0};
+
+	OK(xf_sa_dump(kernel, count_larvals, &t, &err_));
+	if (last)
+		*last = t.last;
+	return t.larvals;
+}
+
+static unsigned long xfrm_stat(const char *name)
+{
+	FILE *f = fopen("/proc/net/xfrm_stat", "r");
+	unsigned long n = 0;
+	char line[128];
+
+	ck_assert_ptr_nonnull(f);
+	while (fgets(line, sizeof(line), f))
+		if (strncmp(line, name, strlen(name)) == 0)
+			n = strtoul(line + strlen(name), NULL, 10);
+	fclose(f);
+	return n;
+}
+
 START_TEST(test_acquire)
 {
-	struct xf_policy p;
+	struct xf_policy p = anchor_of(20);
+	struct xf_acquire lost;
 	struct xf_events *ev;
 	struct told t = {0};
 
 	if (!have_esp())
 		return;
 	ck_assert(make_dummy());
-	p = tunnel("192.0.2.1", "198.51.100.7", true);
-	p.priority = XF_PRIO_ANCHOR;
-	p.mode = XF_TRANSPORT;
-	p.reqid = xf_reqid(20, 0);
-	p.local = p.remote = (struct cs_addr){0};
+	OK(xf_dead_end_add(kernel, XF_HELD, AF_INET, &err_));
 	OK(xf_policy_add(kernel, &p, &err_));
 	OK(xf_events_open(&marking, false, &ev, &err_));
-	send_marked(0, 4711);
+	ck_assert_int_eq(send_marked(0, 4711), 0);
 	listen_for(ev, &t, 100);
 	ck_assert_uint_eq(t.acquires, 0);
-	send_marked(p.mark, 4711);
+	ck_assert_int_eq(send_marked(p.mark, 4711), 0);
 	listen_for(ev, &t, 100);
 	ck_assert_uint_eq(t.acquires, 1);
 	ck_assert_uint_eq(t.last.rule_id, 20);
 	ck_assert_uint_eq(t.last.selector.proto, IPPROTO_UDP);
 	ck_assert_uint_eq(t.last.selector.remote_port, 4711);
 	ck_assert_uint_eq(t.last.selector.local.lo.b[3], 1);
-	ck_assert_uint_ne(t.last.seq, 0);
+	ck_assert_uint_eq(t.last.reqid, p.reqid);
+	/* Who has not heard of it can read it. */
+	ck_assert_uint_eq(larvals(&lost), 1);
+	ck_assert_uint_eq(lost.rule_id, 20);
+	ck_assert(cs_selector_equal(&lost.selector, &t.last.selector));
+	ck_assert(cs_addr_equal(&lost.src, &t.last.src));
+	ck_assert(cs_addr_equal(&lost.dst, &t.last.dst));
 	/* The larval state answers for everything between the two, until it is cleared. */
-	send_marked(p.mark, 4712);
+	ck_assert_int_eq(send_marked(p.mark, 4712), 0);
 	listen_for(ev, &t, 100);
 	ck_assert_uint_eq(t.acquires, 1);
-	OK(xf_larval_clear(kernel, &t.last, &err_));
-	send_marked(p.mark, 4712);
+	OK(xf_larval_clear(kernel, &lost, &err_));
+	ck_assert_uint_eq(larvals(NULL), 0);
+	ck_assert_int_eq(send_marked(p.mark, 4712), 0);
 	listen_for(ev, &t, 100);
 	ck_assert_uint_eq(t.acquires, 2);
 	OK(xf_larval_clear(kernel, &t.last, &err_));
 	OK(xf_larval_clear(kernel, &t.last, &err_)); /* gone already */
+	ck_assert_uint_eq(larvals(NULL), 0);
+	OK(xf_policy_delete(kernel, &p, &err_));
+	OK(xf_dead_end_delete(kernel, XF_HELD, AF_INET, &err_));
+	xf_events_close(ev);
+}
+END_TEST
+
+/* Without our table, too, nothing comes back from the held SA; without that SA packets are refused.
+ */
+START_TEST(test_held)
+{
+	struct xf_policy p = anchor_of(20);
+	struct xf_events *ev;
+	struct told t = {0};
+	unsigned long replayed;
+
+	if (!have_esp())
+		return;
+	ck_assert(make_dummy());
+	p.has_template = false;
+	OK(xf_events_open(&marking, false, &ev, &err_));
+	OK(xf_policy_add(kernel, &p, &err_));
+	OK(xf_dead_end_add(kernel, XF_HELD, AF_INET, &err_));
+	ck_assert(xf_dead_end_there(kernel, XF_HELD, AF_INET));
+	replayed = xfrm_stat("XfrmInStateSeqError");
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(send_marked(p.mark, 4711), 0);
+	listen_for(ev, &t, 50);
+	ck_assert_uint_eq(xfrm_stat("XfrmInStateSeqError"), replayed + 3);
+	ck_assert(xf_dead_end_there(kernel, XF_HELD, AF_INET));
+	OK(xf_dead_end_add(kernel, XF_HELD, AF_INET, &err_)); /* changes nothing */
+	OK(xf_dead_end_delete(kernel, XF_HELD, AF_INET, &err_));
+	ck_assert(!xf_dead_end_there(kernel, XF_HELD, AF_INET));
+	send_marked(p.mark, 4711);
+	listen_for(ev, &t, 50);
+	ck_assert_uint_eq(xfrm_stat("XfrmInStateSeqError"), replayed + 3);
+	ck_assert_uint_eq(xfrm_stat("XfrmOutNoStates"), 1);
+	/* Nobody can negotiate it. */
+	ck_assert_uint_eq(t.acquires, 0);
+	/* It comes back and is found, whatever the kernel made meanwhile. */
+	OK(xf_dead_end_add(kernel, XF_HELD, AF_INET, &err_));
+	ck_assert_int_eq(send_marked(p.mark, 4711), 0);
+	listen_for(ev, &t, 50);
+	ck_assert_uint_eq(xfrm_stat("XfrmInStateSeqError"), replayed + 4);
 	OK(xf_policy_delete(kernel, &p, &err_));
 	xf_events_close(ev);
 }
@@ -540,8 +739,8 @@ START_TEST(test_spent_mtu)
 	unsigned least = _i == 0 ? 576 : 1280, outer = _i == 0 ? 20 : 40, told, most, wrong = 0;
 
 	for (unsigned link = least; link <= 9216 && !wrong; link++) {
-		told = fits(xf_spent_mtu(family, link), outer, XF_SPENT_IV, XF_SPENT_ICV,
-			    XF_SPENT_BLOCK);
+		told = fits(xf_spent_mtu(family, link), outer, XF_DEAD_END_IV, XF_DEAD_END_ICV,
+			    XF_DEAD_END_BLOCK);
 		/* On the smallest links the outer packet is cut; less than its least no sender
 		 * takes. */
 		most = fits_all(link);
@@ -702,11 +901,14 @@ int main(void)
 	tcase_add_checked_fixture(t, enter, leave);
 	tcase_set_timeout(t, 30);
 	tcase_add_test(t, test_policies);
+	tcase_add_test(t, test_tunnel_policies);
 	tcase_add_test(t, test_anchor);
+	tcase_add_loop_test(t, test_hold, 0, 2);
 	tcase_add_loop_test(t, test_suites, 0, sizeof(suites) / sizeof(suites[0]));
 	tcase_add_test(t, test_inbound);
 	tcase_add_test(t, test_refusals);
 	tcase_add_test(t, test_acquire);
+	tcase_add_test(t, test_held);
 	tcase_add_test(t, test_expire);
 	tcase_add_loop_test(t, test_spent_mtu, 0, 2);
 	tcase_add_test(t, test_routes);

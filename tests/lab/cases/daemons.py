@@ -222,6 +222,49 @@ def iked_restarted(lab):
     finish(lab, a, b)
 
 
+@case("command-stop")
+def command_stop(lab):
+    """-k stop and -r refresh reach the daemon that runs, and never a process that has its old number."""
+    left, right = lab.pair()
+    a = Ours(left, text(left, right))
+
+    def iked(*argv, ok=(0,)):
+        return left.run(a.program("iked"), "-p", a.stack, *argv, ok=ok).stdout
+
+    if f"process {a.iked.pid} serves" not in iked("-c", left.path("conf/iked.conf"), ok=(3,)):
+        raise Failure("a second start does not name the first's process")
+    iked("-r", "refresh")
+    iked("-k", "stop")
+    if a.iked.popen.poll() != 0:
+        raise Failure("-k stop ended before iked did")
+    with open(left.path(f"run/{a.stack}/iked.pid"), "w") as f:
+        f.write(f"{os.getpid()}\n")
+    iked("-k", "stop", ok=(4,))
+    iked("-r", "refresh", ok=(4,))
+    a.start_iked()
+    with open(left.path(f"run/{a.stack}/iked.pid")) as f:
+        if int(f.read()) != a.iked.pid:
+            raise Failure("the pid file does not name the parent")
+    a.stop()
+
+
+@case("one-iked-a-namespace")
+def one_iked_a_namespace(lab):
+    """A second iked in the namespace, another stack's on another port, ends and takes no SA along."""
+    a, b = both(lab)
+    left, right = lab.hosts
+    left.ping(right)
+    before = left.sas().keys()
+    done = left.run(a.program("iked"), "-f", "-p", "OTHER", "--port", "4501", "-c",
+                    left.path("conf/iked.conf"), "--user", "nobody", ok=(1,))
+    if f"the iked of stack {a.stack} serves this network namespace" not in done.stdout:
+        raise Failure(f"the second iked does not name the first: {done.stdout.strip()}")
+    if left.sas().keys() != before:
+        raise Failure("the second iked removed the first one's SAs")
+    left.ping(right, seconds=3)
+    finish(lab, a, b)
+
+
 @case("policy-refused")
 def policy_refused(lab):
     """A wrong file: every fault with its place, and pagent -n ends with 1; a right one with 0."""

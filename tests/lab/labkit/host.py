@@ -98,6 +98,16 @@ class Host:
             f.write(text)
         return self.path(leaf)
 
+    def socket(self, *kind):
+        """A socket of this host: made in its namespace by a thread that goes there and back."""
+        home = os.open("/proc/self/ns/net", os.O_RDONLY)
+        try:
+            _libc.setns(self._fd, CLONE_NEWNET)
+            return socket.socket(*kind)
+        finally:
+            _libc.setns(home, CLONE_NEWNET)
+            os.close(home)
+
     def run(self, *argv, timeout=30, env=None, ok=(0,)):
         """Runs a command in the namespace; a status not in ok (None: any) is a failure."""
         done = subprocess.run(
@@ -146,8 +156,8 @@ class Host:
 
     def sas(self):
         """
-        ESP states that carry keys: {(destination, spi): (packets, bytes)}.  pagent's spent SA from the
-        loopback address is not one: it cannot send (docs/architecture.md).
+        ESP states that carry keys: {(destination, spi): (packets, bytes)}.  pagent's from the loopback
+        address are none: nothing leaves the host by them (docs/architecture.md).
         """
         out = self.run("ip", "-s", "xfrm", "state").stdout
         found = {}

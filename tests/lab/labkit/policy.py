@@ -109,7 +109,7 @@ IpFilterRule {name}
   IpSourceAddr {local}
   IpDestAddr   {remote}
 {services}  IpGenericFilterActionRef {action}
-}}
+{vpn}}}
 """
 
 
@@ -121,8 +121,9 @@ def service(protocol, **attributes):
 
 def rule(name, me, peer, action, *services, family=4):
     """A filter rule to stand before the one that protects everything."""
+    vpn = "  IpDynVpnActionRef        Gold\n" if action == "ipsec" else ""
     return name, SERVICE_RULE.format(name=name, local=me.addr(family), remote=peer.addr(family),
-                                     services="".join(services), action=action)
+                                     services="".join(services), action=action, vpn=vpn)
 
 
 def group_name(group):

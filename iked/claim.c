@@ -1,0 +1,74 @@
+/*
+ * One tunnel for a rule's selector.  The kernel tells outbound policies apart by selector and mark
+ * alone, so of two peers with one selector under one rule only one can have the traffic.  Who has
+ * a live tunnel keeps it, and another peer is refused until that is gone.  A peer is who it has
+ * authenticated as: from another address it takes its tunnel along.
+ */
+#include <string.h>
+
+#include "iked/engine_private.h"
+
+static bool match_holder(const struct ike_node *node, const void *key)
+{
+	const struct ike_tunnel *t = IKE_OF(node, struct ike_tunnel, by_key);
+	const struct ike_tunnel_key *k = key;
+
+	return t->policy_in && t->rule_id == k->rule_id &&
+	       cs_selector_equal(&t->selector, k->selector) &&
+	       !(cs_addr_equal(&t->local, k->local) && cs_addr_equal(&t->remote, k->remote));
+}
+
+struct ike_tunnel *ike_claim_holder(const struct ike_engine *e, const struct ike_tunnel_key *k)
+{
+	struct ike_node *node = ike_table_find(&e->tunnels, ike_tunnel_hash(e, k), match_holder, k);
+
+	return node ? IKE_OF(node, struct ike_tunnel, by_key) : NULL;
+}
+
+static const struct ike_p2 *newest_up(const struct ike_tunnel *t)
+{
+	for (const struct ike_list *l = t->p2s.next; l != &t->p2s; l = l->next) {
+		const struct ike_p2 *p2 = IKE_OF(l, struct ike_p2, in_tunnel);
+
+		if (p2->up)
+			return p2;
+	}
+	return NULL;
+}
+
+static bool same_party(const struct ike_peer *a, const struct ike_peer *b)
+{
+	return a == b ||
+	       (a->remote_id_len == b->remote_id_len &&
+		!memcmp(a->ids + a->local_id_len, b->ids + b->local_id_len, a->remote_id_len));
+}
+
+int ike_claim_check(const struct ike_engine *e, const struct ike_tunnel_key *k,
+		    const struct ike_peer *peer, struct cs_err *err)
+{
+	const struct ike_tunnel *holder = ike_claim_holder(e, k);
+	const struct ike_p2 *p2 = holder ? newest_up(holder) : NULL;
+	char selector[CS_SELECTOR_STRLEN], other[CS_ADDR_STRLEN];
+
+	if (!p2 || same_party(p2->peer, peer))
+		return 0;
+	return cs_fail(err, CS_EPOLICY, "rule %s: tunnel Y%u with %s is up for %s", p2->rule->name,
+		       holder->number, cs_addr_text(&holder->remote, other),
+		       cs_selector_text(k->selector, selector));
+}
+
+void ike_claim_take(struct ike_engine *e, struct ike_tunnel *t)
+{
+	struct ike_tunnel_key key = ike_tunnel_key_of(t);
+	struct ike_tunnel *old = ike_claim_holder(e, &key);
+
+	if (!old)
+		return;
+	old->policy_in = false; /* the new tunnel's is in its place and must stay */
+	for (struct ike_list *l = old->p2s.next; l != &old->p2s;) {
+		struct ike_p2 *p2 = IKE_OF(l, struct ike_p2, in_tunnel);
+
+		l = l->next;
+		ike_p2_end(e, p2, true, "its peer has it from another address now");
+	}
+}

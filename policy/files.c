@@ -1,0 +1,297 @@
+/*
+ * Which policy files there are: the main file names image and policy files, and the code page of
+ * those that are in EBCDIC.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "policy/parse_file.h"
+
+/* ---- one file ---- */
+
+/* Takes the code page that the main file names. */
+static void find_page(struct pol_parse *p)
+{
+	for (unsigned i = 0; i < p->text.n; i++) {
+		const char *rest = p->text.lines[i].text;
+		struct pol_word word;
+
+		if (!pol_word_is(pol_word_next(&rest), "Codepage"))
+			continue;
+		word = pol_word_next(&rest);
+		if (word.len && pol_word_copy(word, p->page, sizeof(p->page)))
+			p->page_named = true;
+	}
+}
+
+/* In EBCDIC the Codepage statement can be read in any page, and a key perhaps in the right one
+ * only. */
+static int read_lines(struct pol_parse *p, const char *path, struct cs_err *err)
+{
+	int rc = pol_lex_file(path, p->page, &p->text, err);
+
+	if (rc == 0 && p->role == MAIN_FILE) {
+		find_page(p);
+		if (p->page_named && p->text.ebcdic) {
+			pol_lines_free(&p->text);
+			rc = pol_lex_file(path, p->page, &p->text, err);
+		}
+	}
+	if (rc == 0 && p->text.ebcdic)
+		pol_find(p->diags, POL_NOTE, (struct pol_place_in){p->file, 1}, NULL, NULL,
+			 "the file is in EBCDIC: it is read in code page %s%s", p->page,
+			 p->page_named ? "" : ", because no Codepage statement names another");
+	return rc;
+}
+
+static int parse_file(struct pol_parse *p, const char *path, enum pol_role role, struct cs_err *err)
+{
+	int rc;
+
+	p->role = role;
+	p->file = pol_tree_file(p->tree, path);
+	if (!p->file)
+		return cs_fail(err, CS_ENOMEM, "out of memory");
+	p->pos = p->implied = p->implied_line = 0;
+	rc = read_lines(p, path, err);
+	if (rc)
+		return rc;
+	pol_parse_lines(p);
+	pol_lines_free(&p->text);
+	return 0;
+}
+
+/* ---- which file names which ---- */
+
+/* The last line of a kind; of TcpImage and PEPInstance the last for stack. NULL: none. */
+static struct pol_config *find_config(const struct pol_parse *p, const char *keyword,
+				      const char *file)
+{
+	struct pol_config *found = NULL;
+
+	for (struct pol_config *c = p->configs; c; c = c->next)
+		if (strcmp(c->statement->keyword, keyword) == 0 && (!file || c->file == file))
+			found = c;
+	return found;
+}
+
+static bool is_image(const struct pol_config *c)
+{
+	return strcmp(c->statement->keyword, "TcpImage") == 0 ||
+	       strcmp(c->statement->keyword, "PEPInstance") == 0;
+}
+
+/* Words of a TcpImage line that are not the name of its file. */
+static bool image_option(struct pol_word word)
+{
+	static const char *const options[] = {"FLUSH", "NOFLUSH", "PURGE", "NOPURGE"};
+	size_t digits = 0;
+
+	for (unsigned i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+		if (pol_word_is(word, options[i]))
+			return true;
+	while (digits < word.len && word.p[digits] >= '0' && word.p[digits] <= '9')
+		digits++;
+	return digits == word.len;
+}
+
+/* The path that a line names, seen from the directory of the file with the line; NULL: none. */
+static char *named_path(struct pol_parse *p, const struct pol_config *c, struct pol_word word)
+{
+	const char *slash = strrchr(c->file, '/');
+	char *path = NULL;
+	int rc;
+
+	if (word.len >= 3 && strncmp(word.p, "//'", 3) == 0) {
+		pol_find(p->diags, POL_ERROR, (struct pol_place_in){c->file, c->line}, NULL,
+			 c->statement->keyword, "'%.*s' is an MVS data set; name a file",
+			 (int)word.len, word.p);
+		return NULL;
+	}
+	if (word.p[0] == '/' || !slash)
+		rc = asprintf(&path, "%.*s", (int)word.len, word.p);
+	else
+		rc = asprintf(&path, "%.*s/%.*s", (int)(slash - c->file), c->file, (int)word.len,
+			      word.p);
+	if (rc < 0) {
+		p->diags->no_memory = true;
+		return NULL;
+	}
+	return path;
+}
+
+static bool same_file(const char *a, const char *b)
+{
+	struct stat x, y;
+
+	return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+/* Reads the file that c names. Where an image file is asked for, it may be c's own. */
+static void parse_named(struct pol_parse *p, const struct pol_config *c, struct pol_word word,
+			enum pol_role role, const char **file)
+{
+	char *path = named_path(p, c, word);
+	struct cs_err err;
+	int rc;
+
+	if (!path)
+		return;
+	if (role == IMAGE_FILE && same_file(path, c->file)) {
+		free(path);
+		return;
+	}
+	rc = parse_file(p, path, role, &err);
+	if (rc == CS_ENOMEM)
+		p->diags->no_memory = true;
+	else if (rc)
+		pol_find(p->diags, POL_ERROR, (struct pol_place_in){c->file, c->line}, NULL,
+			 c->statement->keyword, "%.160s: %s", path, err.text);
+	else if (file)
+		*file = p->file;
+	free(path);
+}
+
+/*
+ * Chooses the image file of stack: *file changes to it, or stays the main file's name when the main
+ * file is the image file too. False: the main file has images, but none for stack.
+ */
+static bool parse_image(struct pol_parse *p, const char *stack, const char **file)
+{
+	struct pol_config *first = NULL, *mine = NULL;
+	const char *rest;
+	struct pol_word word;
+
+	for (struct pol_config *c = p->configs; c; c = c->next) {
+		rest = c->value;
+		if (!is_image(c))
+			continue;
+		if (!first)
+			first = c;
+		if (pol_word_is(pol_word_next(&rest), stack))
+			mine = c;
+	}
+	if (first && !mine) {
+		pol_find(p->diags, POL_ERROR, (struct pol_place_in){first->file, first->line}, NULL,
+			 first->statement->keyword, "none of the images is stack %s", stack);
+		return false;
+	}
+	if (!mine)
+		return true;
+	rest = mine->value;
+	pol_word_next(&rest);
+	word = pol_word_next(&rest);
+	if (word.len && !image_option(word))
+		parse_named(p, mine, word, IMAGE_FILE, file);
+	return true;
+}
+
+/* Lines that have no effect: in the wrong one of main and image file, or followed by another. */
+static void warn_unused(struct pol_parse *p, const char *main_file, const char *image_file)
+{
+	const struct pol_config *common = find_config(p, "CommonIpSecConfig", main_file);
+	const struct pol_config *own = find_config(p, "IpSecConfig", image_file);
+	const struct pol_config *page = find_config(p, "Codepage", main_file);
+
+	for (struct pol_config *c = p->configs; c; c = c->next) {
+		struct pol_place_in place = {c->file, c->line};
+		const char *keyword = c->statement->keyword;
+		bool image = strcmp(keyword, "IpSecConfig") == 0;
+
+		if (c->file != (image ? image_file : main_file))
+			pol_find(p->diags, POL_WARNING, place, NULL, keyword,
+				 "ignored: it belongs in the %s configuration file",
+				 image ? "image" : "main");
+		else if (!is_image(c) && c != common && c != own && c != page)
+			pol_find(p->diags, POL_WARNING, place, NULL, keyword,
+				 "ignored: another one follows");
+	}
+}
+
+static void missing_value(struct pol_parse *p, const struct pol_config *c)
+{
+	pol_find(p->diags, POL_ERROR, (struct pol_place_in){c->file, c->line}, NULL,
+		 c->statement->keyword, "the value is missing");
+}
+
+static void check_page(struct pol_parse *p, const char *main_file)
+{
+	const struct pol_config *page = find_config(p, "Codepage", main_file);
+
+	if (page && !*page->value)
+		missing_value(p, page);
+}
+
+static void parse_policies(struct pol_parse *p, const char *main_file, const char *image_file)
+{
+	struct pol_config *common = find_config(p, "CommonIpSecConfig", main_file);
+	struct pol_config *own = find_config(p, "IpSecConfig", image_file);
+	const char *rest;
+	struct pol_word word;
+
+	if (common) {
+		rest = common->value;
+		word = pol_word_next(&rest);
+		if (word.len)
+			parse_named(p, common, word, COMMON_FILE, NULL);
+		else
+			missing_value(p, common);
+	}
+	if (own) {
+		rest = own->value;
+		word = pol_word_next(&rest);
+		if (word.len) /* without a file the common one is all there is */
+			parse_named(p, own, word, STACK_FILE, NULL);
+	}
+}
+
+static void parse_end(struct pol_parse *p)
+{
+	while (p->configs) {
+		struct pol_config *c = p->configs;
+
+		p->configs = c->next;
+		free(c->value);
+		free(c);
+	}
+}
+
+int pol_parse(const char *main_file, const char *stack, struct pol_tree *tree,
+	      struct pol_diags *diags, struct cs_err *err)
+{
+	struct pol_parse p = {.tree = tree, .diags = diags, .page = POL_CODEPAGE_DEFAULT};
+	const char *main_name, *image_name;
+	int rc;
+
+	p.last_config = &p.configs;
+	rc = parse_file(&p, main_file, MAIN_FILE, err);
+	if (rc) {
+		cs_err_prefix(err, "%s", main_file);
+		return rc;
+	}
+	main_name = image_name = p.file;
+	if (parse_image(&p, stack, &image_name)) {
+		warn_unused(&p, main_name, image_name);
+		check_page(&p, main_name);
+		parse_policies(&p, main_name, image_name);
+	}
+	parse_end(&p);
+	return diags->no_memory ? cs_fail(err, CS_ENOMEM, "out of memory") : 0;
+}
+
+int pol_parse_iked(const char *file, struct pol_tree *tree, struct pol_diags *diags,
+		   struct cs_err *err)
+{
+	struct pol_parse p = {.tree = tree, .diags = diags, .page = POL_CODEPAGE_DEFAULT};
+	int rc;
+
+	p.last_config = &p.configs;
+	rc = parse_file(&p, file, IKED_FILE, err);
+	if (rc) {
+		cs_err_prefix(err, "%s", file);
+		return rc;
+	}
+	return diags->no_memory ? cs_fail(err, CS_ENOMEM, "out of memory") : 0;
+}

@@ -1,0 +1,255 @@
+/*
+ * iked's requests that are answered later, on the real socket, engine, store and pool.  The peer of
+ * the engine says nothing, so that a tunnel stays under way until the test says otherwise.
+ */
+#include <arpa/inet.h>
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "iked/iked.h"
+#include "iked/nmi_wait.h"
+#include "tests/unit/engine_pair.h"
+
+#define PATIENCE_MS 10000
+
+static char dir[] = "/tmp/csipsec-nmi-XXXXXX";
+static char path[64];
+static uv_loop_t loop;
+static struct pair *pair;
+static struct ike_store *store;
+static struct ike_pk_pool *pool;
+static struct iked_nmi *nmi;
+
+static void on_committed(void *arg, uint64_t tx, int status)
+{
+	(void)arg;
+	(void)tx;
+	(void)status;
+}
+
+static void on_pk(void *arg, struct ike_pk_job *job)
+{
+	(void)arg;
+	(void)job;
+}
+
+static void setup(void)
+{
+	static const struct pair_policy o = {.local_rule = true};
+	struct iked_nmi_env env = {.loop = &loop};
+	struct cs_err err;
+	char db[64];
+
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/iked.sock", dir);
+	snprintf(db, sizeof(db), "%s/iked.db", dir);
+	ck_assert_int_eq(uv_loop_init(&loop), 0);
+	pair = pair_new(&o, &o);
+	ck_assert_int_eq(
+		ike_store_open(&loop, db, IKE_STUCK_WAIT, on_committed, NULL, &store, &err), 0);
+	ck_assert_int_eq(ike_pk_pool_new(&loop, on_pk, NULL, &pool, &err), 0);
+	ck_assert_int_eq(iked_nmi_open(&loop, path, &nmi, &err), 0);
+	env.engine = pair->side[0].e;
+	env.store = store;
+	env.pk = pool;
+	iked_nmi_attach(nmi, &env);
+}
+
+static void do_nothing(void *arg)
+{
+	(void)arg;
+}
+
+static void teardown(void)
+{
+	char command[64];
+
+	iked_nmi_stop(nmi);
+	ike_pk_pool_stop(pool, do_nothing, NULL);
+	ike_store_close(store);
+	uv_run(&loop, UV_RUN_DEFAULT);
+	ike_pk_pool_free(pool);
+	ck_assert_int_eq(uv_loop_close(&loop), 0);
+	pair_free(pair);
+	snprintf(command, sizeof(command), "rm -r %s", dir);
+	ck_assert_int_eq(system(command), 0);
+}
+
+/* ---- clients that are asked nothing while the loop does not turn ---- */
+
+/* Turns the loop until so much has come; false: the other end closed. */
+static bool receive(int fd, void *to, size_t len)
+{
+	uint64_t end = uv_hrtime() / 1000000 + PATIENCE_MS;
+	size_t got = 0;
+
+	while (got < len) {
+		ssize_t n = recv(fd, (char *)to + got, len - got, MSG_DONTWAIT);
+
+		if (n == 0)
+			return false;
+		got += n > 0 ? (size_t)n : 0;
+		uv_run(&loop, UV_RUN_NOWAIT);
+		ck_assert_msg(uv_hrtime() / 1000000 < end, "no answer in time");
+	}
+	return true;
+}
+
+static json_t *frame(int fd)
+{
+	char text[65536];
+	uint32_t len;
+	json_t *json;
+
+	if (!receive(fd, &len, sizeof(len)))
+		return NULL;
+	len = ntohl(len);
+	ck_assert_uint_le(len, sizeof(text));
+	ck_assert(receive(fd, text, len));
+	json = json_loadb(text, len, 0, NULL);
+	ck_assert_ptr_nonnull(json);
+	return json;
+}
+
+static int client(void)
+{
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	memcpy(sun.sun_path, path, strlen(path) + 1);
+	ck_assert_int_eq(connect(fd, (struct sockaddr *)&sun, sizeof(sun)), 0);
+	json_decref(frame(fd)); /* the greeting */
+	return fd;
+}
+
+static void ask(int fd, const char *text)
+{
+	uint32_t len = htonl((uint32_t)strlen(text));
+
+	ck_assert_int_eq(send(fd, &len, sizeof(len), 0), sizeof(len));
+	ck_assert_int_eq(send(fd, text, strlen(text), 0), (ssize_t)strlen(text));
+}
+
+static int waiter(void)
+{
+	int fd = client();
+
+	ask(fd, "{\"request\":\"activate-dynamic\",\"rule\":\"ByHand\",\"wait\":3600}");
+	return fd;
+}
+
+static int waiting(void)
+{
+	int fd = client(), n;
+	json_t *done;
+
+	ask(fd, "{\"request\":\"statistics\"}");
+	done = frame(fd);
+	n = (int)json_integer_value(json_object_get(json_object_get(done, "nmi"), "waiting"));
+	json_decref(done);
+	close(fd);
+	return n;
+}
+
+static void wait_for_waiters(int n)
+{
+	uint64_t end = uv_hrtime() / 1000000 + PATIENCE_MS;
+
+	while (waiting() != n)
+		ck_assert_msg(uv_hrtime() / 1000000 < end, "%d wait, not %d", waiting(), n);
+}
+
+static void expect_error(int fd, const char *code)
+{
+	json_t *error = frame(fd);
+
+	ck_assert_str_eq(json_string_value(json_object_get(error, "code")), code);
+	json_decref(error);
+}
+
+/* ---- tests ---- */
+
+/* A client that is gone is not waited for. */
+START_TEST(test_client_gone)
+{
+	int one = waiter(), two = waiter();
+
+	wait_for_waiters(2);
+	close(one);
+	wait_for_waiters(1);
+	/* The other one still hears. */
+	iked_nmi_event(nmi, &(struct ike_event){.kind = IKE_EV_FAILED,
+						.p2_tunnel = 2,
+						.rule = "Both",
+						.reason = "no luck"});
+	expect_error(two, cs_code_name(CS_ESYS));
+	wait_for_waiters(0);
+	close(two);
+}
+END_TEST
+
+START_TEST(test_tunnel_up)
+{
+	int fd = waiter();
+	json_t *entry;
+
+	wait_for_waiters(1);
+	iked_nmi_event(nmi,
+		       &(struct ike_event){.kind = IKE_EV_P2_UP, .p2_tunnel = 2, .rule = "Both"});
+	entry = frame(fd);
+	ck_assert_str_eq(
+		json_string_value(json_object_get(json_object_get(entry, "entry"), "Status")),
+		"Active");
+	json_decref(entry);
+	wait_for_waiters(0);
+	close(fd);
+}
+END_TEST
+
+/* So many, and the rest of the connections can still ask. */
+START_TEST(test_bound)
+{
+	int fds[IKED_WAITERS_MAX], one_more;
+
+	for (int i = 0; i < IKED_WAITERS_MAX; i++)
+		fds[i] = waiter();
+	wait_for_waiters(IKED_WAITERS_MAX);
+	one_more = waiter();
+	expect_error(one_more, cs_code_name(CS_ELIMIT));
+	close(one_more);
+	close(fds[0]);
+	wait_for_waiters(IKED_WAITERS_MAX - 1);
+	fds[0] = waiter();
+	wait_for_waiters(IKED_WAITERS_MAX);
+	for (int i = 0; i < IKED_WAITERS_MAX; i++)
+		close(fds[i]);
+	wait_for_waiters(0);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("iked, management socket");
+	TCase *t = tcase_create("waiting");
+	SRunner *r;
+	int failed;
+
+	if (!pair_crypto())
+		return EXIT_FAILURE;
+	tcase_set_timeout(t, 60);
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, test_client_gone);
+	tcase_add_test(t, test_tunnel_up);
+	tcase_add_test(t, test_bound);
+	suite_add_tcase(s, t);
+	r = srunner_create(s);
+	srunner_run_all(r, CK_NORMAL);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
