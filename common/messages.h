@@ -23,7 +23,8 @@
 
 /* ---- iked: negotiation ---- */
 #define CSM_P1_START                                                                               \
-	"CSI1001I", CS_INFO, "IKE version 1.0 phase 1 negotiation with %s started as %s (rule %s)"
+	"CSI1001I", CS_INFO,                                                                       \
+		"IKE version 1.0 phase 1 negotiation in %s with %s started as %s (rule %s)"
 #define CSM_P1_UP                                                                                  \
 	"CSI1002I", CS_INFO,                                                                       \
 		"IKE version 1.0 Security Association %u for tunnel K%u created: rule %s, local %s "    \
@@ -38,7 +39,7 @@
 	"CSI1006W", CS_WARNING, "Phase 1 from %s refused: %s"
 #define CSM_WRONG_KEY                                                                              \
 	"CSI1007E", CS_ERROR,                                                                      \
-		"Message 5 from %s does not verify with the preshared key of rule %s (fingerprint %s): "   \
+		"Message %u from %s does not verify with the preshared key of rule %s (fingerprint %s): "  \
 		"the usual cause is a different key at the peer"
 #define CSM_HINT                                                                                   \
 	"CSI1008I", CS_DEBUG, "Peer %s answered %s (not authenticated) for rule %s"
@@ -78,6 +79,10 @@
 #define CSM_P2_ENDED                                                                               \
 	"CSI1022I", CS_DEBUG,                                                                      \
 		"IKE version 1.0 phase 2 negotiation for tunnel Y%u with %s ended (rule %s): %s"
+#define CSM_KEY_REFUSED                                                                            \
+	"CSI1031E", CS_ERROR,                                                                      \
+		"Peer %s refused message 2, which proves the preshared key of rule %s (fingerprint "   \
+		"%s): %s; the usual cause is a different key at the peer"
 #define CSM_P1_NO_PROPOSAL                                                                         \
 	"EZD1021I", CS_WARNING, "Phase 1 from %s: no proposal chosen (rule %s, action %s): %s"
 #define CSM_P2_NO_PROPOSAL                                                                         \

@@ -165,7 +165,7 @@ int ike_p2_initiate(struct ike_engine *e, const struct pol_filter_rule *rule,
 		p2->qm->acquire = *acquire;
 	}
 	if (p1->up)
-		ike_quick_start(e, p2);
+		ike_quick_soon(e, p2);
 	return 0;
 }
 

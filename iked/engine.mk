@@ -1,12 +1,14 @@
 # engine: the negotiation engine, compiled into libike.a (iked/wire.mk).
 IKE_ENGINE_SOURCES = \
 	iked/acquire.c \
+	iked/aggressive.h iked/aggressive_init.c iked/aggressive_resp.c \
 	iked/auth.c \
 	iked/backoff.c \
 	iked/commands.c \
 	iked/engine.c iked/engine.h iked/engine_private.h \
 	iked/engine_log.c \
-	iked/exchange.c iked/exchange.h \
+	iked/exchange.c iked/exchange.h iked/exchange_fail.c \
+	iked/first_message.c \
 	iked/half_open.c \
 	iked/ident.c \
 	iked/informational.c \
@@ -26,9 +28,15 @@ IKE_ENGINE_SOURCES = \
 ENGINE_TEST_LIBS = $(IKE_LIBS) $(POLICY_LIBS) $(XFRM_LIBS) $(COMMON_LIBS) $(CHECK_LIBS)
 
 check_PROGRAMS += \
-	tests/unit/test_engine tests/unit/test_engine_hostile tests/unit/test_engine_life \
+	tests/unit/test_aggressive tests/unit/test_engine tests/unit/test_engine_hostile tests/unit/test_engine_life \
 	tests/unit/test_engine_refusals \
 	tests/unit/test_table
+# Its last message of phase 1 may go in clear.
+tests_unit_test_aggressive_SOURCES = \
+	tests/unit/test_aggressive.c tests/unit/engine_pair.c tests/unit/engine_pair.h
+tests_unit_test_aggressive_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
+tests_unit_test_aggressive_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=ike_seal_end
+tests_unit_test_aggressive_LDADD = $(ENGINE_TEST_LIBS)
 tests_unit_test_engine_SOURCES = \
 	tests/unit/test_engine.c tests/unit/engine_pair.c tests/unit/engine_pair.h
 tests_unit_test_engine_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)

@@ -24,6 +24,8 @@ void ike_p1_end_exchange(struct ike_p1 *p1)
 	ike_rt_clear(&ex->rt);
 	free(ex->sai);
 	free(ex->id);
+	free(ex->peer_id);
+	free(ex->early.data);
 	ike_arena_put(ex, sizeof(*ex));
 }
 
@@ -97,7 +99,7 @@ void ike_p1_start_waiting(struct ike_engine *e, struct ike_p1 *p1)
 
 		next = l->next;
 		if (p2->state == IKE_QM_PENDING)
-			ike_quick_start(e, p2);
+			ike_quick_soon(e, p2);
 	}
 }
 
@@ -128,7 +130,7 @@ static void log_failure(struct ike_engine *e, const struct ike_p1 *p1, const cha
 {
 	bool told = p1->ex && p1->ex->told;
 
-	if (!told && (p1->initiator || ike_take_token(e, &e->cookie_bucket)))
+	if (!told && (p1->initiator || ike_take_token(e, ike_exchange_log_bucket(e, p1))))
 		ike_logf(e, ike_p1_ctx(p1), CSM_P1_FAILED, p1->tunnel, peer, rule_name(p1), reason);
 	else
 		ike_logf(e, ike_p1_ctx(p1), CSM_P1_ENDED, p1->tunnel, peer, rule_name(p1), reason);

@@ -483,6 +483,12 @@ void ike_p2_timer(struct ike_engine *e, struct ike_timer *t)
 		ike_p2_down(e, p2, true, NULL, "its lifetime is over");
 		return;
 	}
+	if (p2->state == IKE_QM_PENDING) {
+		ike_quick_start(e, p2);
+		return;
+	}
+	if (p1 && p2->initiator)
+		ike_exchange_last_again(e, p1);
 	if (p1 && ike_rt_again(e, &p2->qm->rt, &p2->timer, &p1->sid.local, &p1->sid.remote)) {
 		ike_logf(e, ike_p2_ctx(p2), CSM_RETRANSMIT, cs_endpoint_text(&p1->sid.remote, peer),
 			 p2->initiator ? 1u : 2u, p2->qm->rt.sent, p2->qm->rt.limit);

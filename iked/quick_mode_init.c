@@ -60,6 +60,14 @@ static void send1(struct ike_engine *e, struct ike_p2 *p2)
 	p2->state = IKE_QM_SENT_1;
 }
 
+void ike_quick_soon(struct ike_engine *e, struct ike_p2 *p2)
+{
+	if (e->now.mono < p2->p1->quick_from)
+		ike_timer_set(&e->timers, &p2->timer, p2->p1->quick_from);
+	else
+		ike_quick_start(e, p2);
+}
+
 void ike_quick_start(struct ike_engine *e, struct ike_p2 *p2)
 {
 	const struct cs_group *group = pfs_group(p2);

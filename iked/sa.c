@@ -231,7 +231,7 @@ static bool serves(const struct ike_p1 *p1, const struct target_key *k)
 {
 	return cs_addr_equal(&p1->sid.local.addr, k->local) &&
 	       cs_addr_equal(&p1->sid.remote.addr, k->remote) && p1->rule &&
-	       !strcmp(p1->rule->name, k->rule->name);
+	       (!k->rule || !strcmp(p1->rule->name, k->rule->name));
 }
 
 static bool match_target(const struct ike_node *node, const void *key)
@@ -266,8 +266,13 @@ struct ike_p1 *ike_p1_for(const struct ike_engine *e, const struct cs_addr *loca
 
 	if (!node) {
 		node = ike_table_find(&e->targets, hash, match_target, &key);
-		return node ? IKE_OF(node, struct ike_p1, by_target) : NULL;
+		if (node)
+			return IKE_OF(node, struct ike_p1, by_target);
+		key.rule = NULL;
+		node = ike_table_find(&e->peers, hash, match_peer_serving, &key);
 	}
+	if (!node)
+		return NULL;
 	peer = IKE_OF(node, struct ike_peer, node);
 	for (struct ike_list *l = peer->p1s.next; l != &peer->p1s; l = l->next) {
 		struct ike_p1 *p1 = IKE_OF(l, struct ike_p1, in_peer);

@@ -368,7 +368,8 @@ START_TEST(test_exchanges_refused)
 {
 	struct pair *p = pair_new(NULL, NULL);
 	struct side *s = &p->side[1];
-	uint8_t buf[64] = {1, 2, 3, 4, 5, 6, 7, 8, [17] = 0x10, [18] = ISA_AGGRESSIVE, [27] = 64};
+	uint8_t buf[64] = {
+		1, 2, 3, 4, 5, 6, 7, 8, [17] = 0x10, [18] = ISA_TRANSACTION, [23] = 9, [27] = 64};
 
 	for (unsigned n = 0; n < 100; n++)
 		ike_engine_receive(s->e, &s->addr, &p->side[0].addr, buf, sizeof(buf), p->now);
