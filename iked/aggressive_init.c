@@ -4,7 +4,6 @@
  * waits for a better one.  Message 3 is the last; that it arrived is shown only by what the peer
  * says next.
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

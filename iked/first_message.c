@@ -4,8 +4,6 @@
  * that the rule it chooses is final; but it lets whoever listens try preshared keys at leisure, and
  * is answered with one only where the policy says so.
  */
-#include <stdio.h>
-
 #include "iked/engine_private.h"
 
 static struct cs_logctx new_ctx(struct ike_engine *e)
@@ -67,9 +65,9 @@ static bool responds(const struct pol_ke_rule *rule, bool aggressive, struct cs_
 
 	if (action->respond != (aggressive ? POL_MODE_MAIN : POL_MODE_AGGRESSIVE))
 		return true;
-	cs_fail(err, CS_EPOLICY, "rule %s, KeyExchangeAction %s does not respond to %s (%s)",
-		rule->name, action->name, aggressive ? "Aggressive Mode" : "Main Mode",
-		"HowToRespondIKEv1");
+	cs_fail(err, CS_EPOLICY,
+		"rule %s, KeyExchangeAction %s does not respond to %s Mode (HowToRespondIKEv1)",
+		rule->name, action->name, aggressive ? "Aggressive" : "Main");
 	return false;
 }
 
