@@ -111,14 +111,15 @@ static unsigned message_sent(const struct ike_p1 *p1)
 
 #define KEY_TEXT 160
 
-static const char *key_text(const struct ike_p1 *p1, bool key, char buf[static KEY_TEXT])
+/* how: "the usual", "a possible", or NULL when it has nothing to do with the key. */
+static const char *key_text(const struct ike_p1 *p1, const char *how, char buf[static KEY_TEXT])
 {
 	buf[0] = 0;
-	if (key)
+	if (how)
 		snprintf(buf, KEY_TEXT,
-			 "; the usual cause is a different preshared key at the peer (ours has "
+			 "; %s cause is a different preshared key at the peer (ours has "
 			 "fingerprint %s)",
-			 p1->rule->key_fingerprint);
+			 how, p1->rule->key_fingerprint);
 	return buf;
 }
 
@@ -126,23 +127,26 @@ static const char *key_text(const struct ike_p1 *p1, bool key, char buf[static K
 static void no_answer(struct ike_engine *e, struct ike_p1 *p1)
 {
 	const char *cause = p1->ex->cause;
+	bool by_key = p1->state == IKE_MM_SENT_5 || p1->ex->wrong_key;
 	char key[KEY_TEXT];
 
 	ike_p1_fail(e, p1, "no %sanswer to message %u after %u transmissions%s%s%s",
 		    cause[0] ? "usable " : "", message_sent(p1), p1->ex->rt.sent,
-		    cause[0] ? ": " : "", cause,
-		    key_text(p1, p1->state == IKE_MM_SENT_5 || p1->ex->wrong_key, key));
+		    cause[0] ? ": " : "", cause, key_text(p1, by_key ? "the usual" : NULL, key));
 }
 
-/* An initiator with another key that cannot verify message 2 may say nothing, too. */
+/* An initiator with another key cannot verify message 2, and may say nothing, too. */
 static void no_last_message(struct ike_engine *e, struct ike_p1 *p1)
 {
-	const char *cause = p1->ex->cause;
+	const char *cause = p1->ex->cause, *how = NULL;
 	char key[KEY_TEXT];
 
+	if (p1->ex->wrong_key)
+		how = "the usual";
+	else if (p1->state == IKE_AM_SENT_2)
+		how = "a possible";
 	ike_p1_fail(e, p1, "no %smessage %u came%s%s%s", cause[0] ? "usable " : "",
-		    last_message(p1), cause[0] ? ": " : "", cause,
-		    key_text(p1, p1->state == IKE_AM_SENT_2 || p1->ex->wrong_key, key));
+		    last_message(p1), cause[0] ? ": " : "", cause, key_text(p1, how, key));
 }
 
 void ike_exchange_timeout(struct ike_engine *e, struct ike_p1 *p1)
