@@ -23,7 +23,8 @@
 
 /* ---- iked: negotiation ---- */
 #define CSM_P1_START                                                                               \
-	"CSI1001I", CS_INFO, "IKE version 1.0 phase 1 negotiation with %s started as %s (rule %s)"
+	"CSI1001I", CS_INFO,                                                                       \
+		"IKE version 1.0 phase 1 negotiation in %s with %s started as %s (rule %s)"
 #define CSM_P1_UP                                                                                  \
 	"CSI1002I", CS_INFO,                                                                       \
 		"IKE version 1.0 Security Association %u for tunnel K%u created: rule %s, local %s "    \
@@ -38,7 +39,7 @@
 	"CSI1006W", CS_WARNING, "Phase 1 from %s refused: %s"
 #define CSM_WRONG_KEY                                                                              \
 	"CSI1007E", CS_ERROR,                                                                      \
-		"Message 5 from %s does not verify with the preshared key of rule %s (fingerprint %s): "   \
+		"Message %u from %s does not verify with the preshared key of rule %s (fingerprint %s): "  \
 		"the usual cause is a different key at the peer"
 #define CSM_HINT                                                                                   \
 	"CSI1008I", CS_DEBUG, "Peer %s answered %s (not authenticated) for rule %s"
@@ -80,6 +81,16 @@
 		"IKE version 1.0 phase 2 negotiation for tunnel Y%u with %s ended (rule %s): %s"
 #define CSM_NOT_HELD                                                                               \
 	"CSI1023W", CS_WARNING, "The kernel refused to hold what %s sends before it has a tunnel: %s"
+#define CSM_CACHE_OVERRULED                                                                        \
+	"CSI1024I", CS_INFO,                                                                       \
+		"The policy no longer allows what was agreed before, %s: what action %s offers now "   \
+		"counts"
+#define CSM_REFRESH_FAILED                                                                         \
+	"CSI1025W", CS_WARNING, "tunnel %c%u cannot be refreshed now, it is tried again: %s"
+#define CSM_KEY_REFUSED                                                                            \
+	"CSI1031E", CS_ERROR,                                                                      \
+		"Peer %s refused message 2, which proves the preshared key of rule %s (fingerprint "   \
+		"%s): %s; the usual cause is a different key at the peer"
 #define CSM_P1_NO_PROPOSAL                                                                         \
 	"EZD1021I", CS_WARNING, "Phase 1 from %s: no proposal chosen (rule %s, action %s): %s"
 #define CSM_P2_NO_PROPOSAL                                                                         \

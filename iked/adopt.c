@@ -48,6 +48,7 @@ static void fill_p1(struct ike_engine *e, struct ike_p1 *p1, const struct ike_p1
 {
 	p1->policy = pol_ref(e->policy);
 	p1->rule = pol_ke_rule_same(e->policy, k->rule, k->content);
+	p1->mode = k->mode == POL_MODE_AGGRESSIVE ? POL_MODE_AGGRESSIVE : POL_MODE_MAIN;
 	p1->authenticated = true;
 	p1->state = IKE_EX_DONE;
 	p1->generation = k->generation;
@@ -102,8 +103,8 @@ int ike_adopt_p1(struct ike_engine *e, const struct ike_p1_kept *k, struct cs_er
 			       "the policy no longer has its rule, or has changed it");
 	}
 	p1->up = ike_serial(e);
-	ike_timer_set(&e->timers, &p1->timer,
-		      e->now.mono + life_left(e, p1->expires, p1->life_seconds));
+	ike_refresh_plan_p1(e, p1, life_left(e, p1->expires, p1->life_seconds));
+	ike_refresh_settle_p1(e, p1);
 	ike_keep_later(e, p1);
 	return 0;
 }
@@ -167,8 +168,8 @@ static int adopt_under(struct ike_engine *e, struct ike_p1 *p1, const struct pol
 		ike_p2_unlink(e, p2);
 		return err->code;
 	}
-	ike_timer_set(&e->timers, &p2->timer,
-		      e->now.mono + life_left(e, p2->expires, p2->life_seconds));
+	ike_refresh_plan_p2(e, p2, life_left(e, p2->expires, p2->life_seconds));
+	ike_refresh_settle_p2(e, p2);
 	return 0;
 }
 

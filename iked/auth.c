@@ -6,6 +6,11 @@
 
 /* ---- the preshared key ---- */
 
+bool ike_auth_usable(const struct pol_ke_rule *rule, const struct ike_p1_suite *suite)
+{
+	return suite->auth == POL_AUTH_PSK && rule->shared_key.p;
+}
+
 int ike_auth_skeyid(struct ike_p1 *p1, struct cs_err *err)
 {
 	struct ike_exchange *ex = p1->ex;
@@ -29,21 +34,58 @@ int ike_auth_hash(const struct ike_p1 *p1, bool of_initiator, struct cs_bytes id
 			     (struct cs_bytes){ex->sai, ex->sai_len}, id_body, hash, err);
 }
 
+int ike_auth_put_proof(const struct ike_p1 *p1, struct isa_builder *b, struct cs_err *err)
+{
+	uint8_t hash[IKE_HASH_MAX];
+	int rc = ike_auth_hash(p1, p1->initiator, (struct cs_bytes){p1->ex->id, p1->ex->id_len},
+			       hash, err);
+
+	if (!rc)
+		isa_put(b, ISA_HASH, hash, p1->suite.hash->len);
+	return rc;
+}
+
+int ike_auth_check_proof(const struct ike_p1 *p1, struct cs_bytes proof, struct cs_bytes id_body,
+			 const char *message, struct cs_err *err)
+{
+	uint8_t hash[IKE_HASH_MAX];
+	int rc;
+
+	if (proof.len != p1->suite.hash->len)
+		return cs_fail(err, CS_EAUTH, "%s has a HASH of %zu bytes, %u are right", message,
+			       proof.len, p1->suite.hash->len);
+	rc = ike_auth_hash(p1, !p1->initiator, id_body, hash, err);
+	if (!rc && !cs_equal_secret(hash, proof.p, proof.len))
+		rc = cs_fail(err, CS_EAUTH, "the HASH of %s is wrong", message);
+	cs_wipe(hash, sizeof(hash));
+	return rc;
+}
+
 /* ---- identities ---- */
 
+int ike_auth_check_identity(const struct ike_p1 *p1, struct cs_bytes id_body, struct cs_err *err)
+{
+	struct pol_peer_id id;
+	int rc = ike_ident_check(p1->rule, id_body, &p1->sid.remote.addr, &id, err);
+
+	if (!rc && !pol_identity_matches(&p1->rule->remote.identity, &id))
+		rc = ike_auth_wrong_identity(p1->rule, &id, "wrong identity", err);
+	return rc;
+}
+
 /* One sentence with both identities; err keeps its code. */
-int ike_auth_wrong_identity(const struct ike_p1 *p1, const struct pol_peer_id *id, const char *why,
-			    struct cs_err *err)
+int ike_auth_wrong_identity(const struct pol_ke_rule *rule, const struct pol_peer_id *id,
+			    const char *why, struct cs_err *err)
 {
 	char has[80], wants[CS_RANGE_STRLEN];
-	const struct pol_identity *want = &p1->rule->remote.identity;
+	const struct pol_identity *want = &rule->remote.identity;
 	const char *text = want->text ? want->text : "";
 
 	if (want->type == POL_ID_IPV4_ADDR || want->type == POL_ID_IPV6_ADDR)
 		text = cs_range_text(&want->addr, wants);
 	return cs_fail(err, CS_EAUTH, "%s: the peer is %s %s, rule %s wants %s %.60s", why,
 		       pol_id_type_name(id->type), pol_peer_id_text(id, has, sizeof(has)),
-		       p1->rule->name, pol_id_type_name(want->type), text);
+		       rule->name, pol_id_type_name(want->type), text);
 }
 
 /* The peer has proved the key but is not whom we want: both sides are told, the exchange ends. */

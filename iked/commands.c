@@ -106,7 +106,8 @@ int ike_deactivate_p1(struct ike_engine *e, uint32_t tunnel, struct cs_err *err)
 
 	if (!p1)
 		return cs_fail(err, CS_ENOTFOUND, "there is no tunnel K%u", tunnel);
-	end_p1(e, p1, "deactivated by command");
+	for (; p1; p1 = ike_p1_by_number(e, tunnel))
+		end_p1(e, p1, "deactivated by command");
 	return 0;
 }
 

@@ -227,7 +227,8 @@ struct ike_settings {
 					quarter */
 	unsigned max_p1, max_p2;     /* bounds; 0: 200,000 */
 	unsigned max_jobs;           /* public-key jobs under way past which a stranger's message 3
-					waits for its repetition, at twice that a named peer's; 0: 512 */
+					(Aggressive Mode: 1) waits for its repetition, at twice that a
+					named peer's; 0: 512 */
 	unsigned replay_window;      /* packets; 0: 128 */
 	uint32_t last_tunnel;        /* K and Y numbers up to this one were given before */
 	struct xf_marking marking;

@@ -2,12 +2,14 @@
 IKE_ENGINE_SOURCES = \
 	iked/acquire.c \
 	iked/adopt.c \
+	iked/aggressive.h iked/aggressive_init.c iked/aggressive_resp.c \
 	iked/auth.c \
 	iked/claim.c \
 	iked/commands.c \
 	iked/engine.c iked/engine.h iked/engine_private.h \
 	iked/engine_log.c \
-	iked/exchange.c iked/exchange.h \
+	iked/exchange.c iked/exchange.h iked/exchange_fail.c \
+	iked/first_message.c \
 	iked/half_open.c \
 	iked/hold.c \
 	iked/ident.c \
@@ -20,6 +22,7 @@ IKE_ENGINE_SOURCES = \
 	iked/phase2.c \
 	iked/protect.c \
 	iked/quick_mode.c iked/quick_mode_init.c iked/quick_mode_resp.c \
+	iked/refresh.c \
 	iked/restore.c \
 	iked/resync.c \
 	iked/retransmit.c \
@@ -31,10 +34,16 @@ IKE_ENGINE_SOURCES = \
 ENGINE_TEST_LIBS = $(IKE_LIBS) $(POLICY_LIBS) $(XFRM_LIBS) $(COMMON_LIBS) $(CHECK_LIBS)
 
 check_PROGRAMS += \
-	tests/unit/test_engine tests/unit/test_engine_hostile tests/unit/test_engine_life \
-	tests/unit/test_engine_peers tests/unit/test_engine_refusals \
+	tests/unit/test_aggressive tests/unit/test_engine tests/unit/test_engine_hostile \
+	tests/unit/test_engine_life tests/unit/test_engine_peers tests/unit/test_engine_refusals \
 	tests/unit/test_engine_restart \
 	tests/unit/test_table
+# Its last message of phase 1 may go in clear.
+tests_unit_test_aggressive_SOURCES = \
+	tests/unit/test_aggressive.c tests/unit/engine_pair.c tests/unit/engine_pair.h
+tests_unit_test_aggressive_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
+tests_unit_test_aggressive_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=ike_seal_end
+tests_unit_test_aggressive_LDADD = $(ENGINE_TEST_LIBS)
 tests_unit_test_engine_SOURCES = \
 	tests/unit/test_engine.c tests/unit/engine_pair.c tests/unit/engine_pair.h
 tests_unit_test_engine_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)

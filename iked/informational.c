@@ -152,8 +152,10 @@ static void handle_error(struct ike_engine *e, struct ike_p1 *p1, const struct i
 
 	if (!p1->up)
 		refused_by_peer(e, p1, n);
-	else if (p2)
+	else if (p2) {
+		p2->qm->refused = true;
 		ike_p2_fail(e, p2, false, "the peer answered %s", isa_notify_name(n->type));
+	}
 	else if (ike_take_token(e, &e->log_bucket))
 		ike_logf(e, ike_p1_ctx(p1), CSM_NOTIFIED, cs_endpoint_text(&p1->sid.remote, peer),
 			 isa_notify_name(n->type), p1->tunnel, p1->rule ? p1->rule->name : "",
@@ -189,7 +191,7 @@ void ike_info_encrypted(struct ike_engine *e, struct ike_p1 *p1, const struct is
 	char peer[CS_ENDPOINT_STRLEN];
 	int rc;
 
-	if ((!p1->up && p1->state != IKE_MM_SENT_5) || ike_mid_used(p1, h->message_id)) {
+	if ((!p1->up && !ike_exchange_awaits_last(p1)) || ike_mid_used(p1, h->message_id)) {
 		e->stats.dropped_unknown++;
 		return;
 	}
@@ -201,6 +203,8 @@ void ike_info_encrypted(struct ike_engine *e, struct ike_p1 *p1, const struct is
 	if (rc) {
 		ike_logf(e, ike_p1_ctx(p1), CSM_DROPPED, "Informational",
 			 cs_endpoint_text(&p1->sid.remote, peer), err.text);
+		if (!p1->up)
+			ike_exchange_unreadable(p1);
 		return;
 	}
 	ike_p1_count(e, p1, len);

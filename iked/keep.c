@@ -45,7 +45,7 @@ static void keep(struct ike_engine *e, const struct ike_p1 *p1)
 	k.generation = p1->generation;
 	k.instance = p1->instance;
 	k.initiator = p1->initiator;
-	k.mode = POL_MODE_MAIN;
+	k.mode = p1->mode;
 	memcpy(k.rule, p1->rule->name, sizeof(k.rule));
 	memcpy(k.content, p1->content, sizeof(k.content));
 	k.local = p1->sid.local;

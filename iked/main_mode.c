@@ -21,16 +21,14 @@ int ike_main_build_ke(struct ike_engine *e, struct ike_p1 *p1, size_t *len, stru
 int ike_main_build_auth(struct ike_engine *e, struct ike_p1 *p1, bool initial_contact, size_t *len,
 			struct cs_err *err)
 {
-	struct cs_bytes id = {p1->ex->id, p1->ex->id_len};
-	uint8_t hash[IKE_HASH_MAX];
 	struct isa_builder b;
-	int rc = ike_auth_hash(p1, p1->initiator, id, hash, err);
+	int rc;
 
+	ike_seal_begin(e, p1, &b, ISA_MAIN, 0, IKE_SEAL_PLAIN);
+	isa_put(&b, ISA_ID, p1->ex->id, p1->ex->id_len);
+	rc = ike_auth_put_proof(p1, &b, err);
 	if (rc)
 		return rc;
-	ike_seal_begin(e, p1, &b, ISA_MAIN, 0, IKE_SEAL_PLAIN);
-	isa_put(&b, ISA_ID, id.p, id.len);
-	isa_put(&b, ISA_HASH, hash, p1->suite.hash->len);
 	if (initial_contact)
 		ike_put_initial_contact(p1, &b);
 	*len = ike_seal_end(e, p1, &b, 0, IKE_SEAL_PLAIN, NULL, NULL, p1->iv, err);

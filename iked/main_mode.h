@@ -12,6 +12,7 @@ int ike_main_build_auth(struct ike_engine *e, struct ike_p1 *p1, bool initial_co
 			struct cs_err *err);
 
 /* main_mode_init.c */
+int ike_main_begin(struct ike_engine *e, struct ike_p1 *p1, struct cs_err *err);
 void ike_main_receive2(struct ike_engine *e, struct ike_p1 *p1, const struct isa_message *m);
 void ike_main_send3(struct ike_engine *e, struct ike_p1 *p1);
 void ike_main_receive4(struct ike_engine *e, struct ike_p1 *p1, const struct isa_message *m);
@@ -19,7 +20,6 @@ void ike_main_send5(struct ike_engine *e, struct ike_p1 *p1, const struct ike_pk
 void ike_main_receive6(struct ike_engine *e, struct ike_p1 *p1, const struct isa_message *m);
 
 /* main_mode_resp.c */
-void ike_main_compute_secret(struct ike_engine *e, struct ike_p1 *p1);
 void ike_main_send4(struct ike_engine *e, struct ike_p1 *p1, const struct ike_pk_job *job);
 void ike_main_receive5(struct ike_engine *e, struct ike_p1 *p1, const struct isa_message *m);
 

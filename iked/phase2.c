@@ -167,6 +167,7 @@ static void fill_sa(const struct ike_engine *e, const struct ike_p2 *p2, bool ou
 	sa->selector = p2->tunnel->selector;
 	sa->hard_seconds = p2->life_seconds;
 	sa->hard_bytes = p2->life_kbytes * 1024;
+	sa->soft_bytes = ike_p2_soft_bytes(p2);
 	sa->replay_window = outbound ? 0 : e->set.replay_window;
 }
 
@@ -352,7 +353,7 @@ void ike_p2_up(struct ike_engine *e, struct ike_p2 *p2)
 	p2->installed = e->now.wall;
 	p2->expires = e->now.wall + p2->life_seconds;
 	ike_p2_end_quick(p2);
-	ike_timer_set(&e->timers, &p2->timer, e->now.mono + (uint64_t)p2->life_seconds * 1000);
+	ike_refresh_plan_p2(e, p2, (uint64_t)p2->life_seconds * 1000);
 	ike_timer_set(&e->timers, &p2->linger, e->now.mono + IKE_REPEAT_MS);
 	e->stats.p2_up++;
 	ike_logf(e, ike_p2_ctx(p2), CSM_P2_UP, p2->generation, p2->tunnel->number, p2->rule->name,
@@ -361,6 +362,7 @@ void ike_p2_up(struct ike_engine *e, struct ike_p2 *p2)
 		 p2->life_seconds);
 	record(e, p2, IKE_REC_P2_UP, NULL, NULL, "", &tx);
 	ike_tell(e, IKE_EV_P2_UP, p2->instance, p2->parent, p2->tunnel->number, p2->rule->name, "");
+	ike_refresh_settle_p2(e, p2);
 	bound_generations(e, p2->tunnel);
 }
 
@@ -370,6 +372,7 @@ static void end_failed(struct ike_engine *e, struct ike_p2 *p2, bool tell, const
 		       const char *told)
 {
 	struct ike_tunnel_key key = ike_tunnel_key_of(p2->tunnel);
+	bool again;
 	uint64_t tx;
 
 	e->stats.p2_failed++;
@@ -383,7 +386,9 @@ static void end_failed(struct ike_engine *e, struct ike_p2 *p2, bool tell, const
 		ike_hold_failed(e, &key);
 	ike_tell(e, IKE_EV_FAILED, p2->instance, p2->parent, p2->tunnel->number, p2->rule->name,
 		 told);
+	again = p2->initiator && p2->qm->only >= 0 && p2->qm->refused;
 	ike_p2_unlink(e, p2);
+	ike_refresh_p2_failed(e, p2->tunnel, again);
 }
 
 void ike_p2_fail(struct ike_engine *e, struct ike_p2 *p2, bool tell, const char *format, ...)
@@ -497,6 +502,16 @@ static void overdue(struct ike_engine *e, struct ike_p2 *p2)
 		    (unsigned)(ike_quick_busy_ms(e) / 1000));
 }
 
+static void due(struct ike_engine *e, struct ike_p2 *p2)
+{
+	if (e->now.mono >= p2->ends)
+		ike_p2_down(e, p2, true, NULL, "its lifetime is over");
+	else if (p2->superseded)
+		ike_p2_down(e, p2, true, NULL, "a newer one has taken its place");
+	else
+		ike_refresh_p2_due(e, p2);
+}
+
 void ike_p2_timer(struct ike_engine *e, struct ike_timer *t)
 {
 	struct ike_p2 *p2 = IKE_OF(t, struct ike_p2, timer);
@@ -504,7 +519,7 @@ void ike_p2_timer(struct ike_engine *e, struct ike_timer *t)
 	char peer[CS_ENDPOINT_STRLEN];
 
 	if (p2->up) {
-		ike_p2_down(e, p2, true, NULL, "its lifetime is over");
+		due(e, p2);
 		return;
 	}
 	if (p2->state == IKE_QM_BUSY_1 || p2->state == IKE_QM_BUSY_2 ||
@@ -512,6 +527,12 @@ void ike_p2_timer(struct ike_engine *e, struct ike_timer *t)
 		overdue(e, p2);
 		return;
 	}
+	if (p2->state == IKE_QM_PENDING) {
+		ike_quick_start(e, p2);
+		return;
+	}
+	if (p1 && p2->initiator)
+		ike_exchange_last_again(e, p1);
 	if (p1 && ike_rt_again(e, &p2->qm->rt, &p2->timer, &p1->sid.local, &p1->sid.remote)) {
 		ike_logf(e, ike_p2_ctx(p2), CSM_RETRANSMIT, cs_endpoint_text(&p1->sid.remote, peer),
 			 p2->initiator ? 1u : 2u, p2->qm->rt.sent, p2->qm->rt.limit);

@@ -48,11 +48,14 @@ int ike_p1_offer(const struct pol_ke_action *action, int only, struct cs_writer 
 		 struct cs_err *err);
 /* Index of the offer that these algorithms are of, or -1. */
 int ike_p1_offer_of(const struct pol_ke_action *action, const struct ike_p1_suite *suite);
+/* The group of the first of these, which Aggressive Mode has to take; NULL when there is none. */
+const struct cs_group *ike_p1_offer_group(const struct pol_ke_action *action);
 /*
  * As responder: peers' transforms in their order, the first that an offer of the action accepts.
- * CS_EPOLICY with *why when none; *offer is the index of ours.
+ * CS_EPOLICY with *why when none; *offer is the index of ours.  ke_len: in Aggressive Mode the
+ * length of the KE payload that came along, which fits but one group; else 0.
  */
-int ike_p1_choose(struct cs_bytes sa_body, const struct pol_ke_action *action,
+int ike_p1_choose(struct cs_bytes sa_body, size_t ke_len, const struct pol_ke_action *action,
 		  struct ike_p1_suite *suite, unsigned *offer, struct ike_mismatch *why,
 		  struct cs_err *err);
 /* The answer: one proposal, one transform, built from the suite. */

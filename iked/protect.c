@@ -25,10 +25,6 @@ static int expected_hash(const struct ike_p1 *p1, const struct isa_message *m, e
 	struct cs_bytes none = {NULL, 0};
 
 	switch (step) {
-	case ISA_STEP_MAIN_5_PSK:
-		return ike_auth_hash(p1, true, isa_find(m, ISA_ID, 0)->body, hash, err);
-	case ISA_STEP_MAIN_6_PSK:
-		return ike_auth_hash(p1, false, isa_find(m, ISA_ID, 0)->body, hash, err);
 	case ISA_STEP_QUICK_1:
 	case ISA_STEP_INFO_ENCRYPTED:
 		return ike_hash_quick(h, p1->keys->a, mid, false, none, rest, hash, err);
@@ -52,6 +48,13 @@ static int verify(const struct ike_p1 *p1, const struct isa_message *m, const ui
 	uint8_t hash[IKE_HASH_MAX];
 	int rc;
 
+	if (step == ISA_STEP_MAIN_5_PSK || step == ISA_STEP_MAIN_6_PSK)
+		return ike_auth_check_proof(p1, got->body, isa_find(m, ISA_ID, 0)->body,
+					    isa_step_name(step), err);
+	if (step == ISA_STEP_AGGR_3_PSK)
+		return ike_auth_check_proof(p1, got->body,
+					    (struct cs_bytes){p1->ex->peer_id, p1->ex->peer_id_len},
+					    isa_step_name(step), err);
 	if (got->body.len != p1->suite.hash->len)
 		return cs_fail(err, CS_EAUTH, "%s has a HASH of %zu bytes, %u are right",
 			       isa_step_name(step), got->body.len, p1->suite.hash->len);
@@ -93,6 +96,7 @@ int ike_open(struct ike_engine *e, struct ike_p1 *p1, const struct isa_header *h
 		return rc;
 	}
 	memcpy(iv, next_iv, sizeof(next_iv));
+	p1->heard = true;
 	return 0;
 }
 

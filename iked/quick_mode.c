@@ -148,7 +148,7 @@ void ike_quick_receive(struct ike_engine *e, struct ike_p1 *p1, const struct isa
 	struct ike_p2 *p2;
 
 	if (!p1->authenticated) {
-		e->stats.dropped_unknown++;
+		ike_exchange_early(e, p1, data, len);
 		return;
 	}
 	p2 = ike_p2_by_mid(e, p1, h->message_id);

@@ -181,6 +181,8 @@ void ike_p1_set_rcookie(struct ike_engine *e, struct ike_p1 *p1, const uint8_t *
 
 void ike_p1_unlink(struct ike_engine *e, struct ike_p1 *p1)
 {
+	struct ike_p1 *successor;
+
 	if (p1->dead)
 		return;
 	p1->dead = true;
@@ -190,16 +192,19 @@ void ike_p1_unlink(struct ike_engine *e, struct ike_p1 *p1)
 	ike_table_remove(&e->k_numbers, &p1->by_number);
 	ike_table_remove(&e->targets, &p1->by_target);
 	ike_list_remove(&p1->changed);
-	ike_list_remove(&p1->in_peer);
-	if (p1->peer)
-		ike_peer_put(e, p1->peer);
+	successor = ike_refresh_successor(p1);
 	while (!ike_list_empty(&p1->p2s)) {
 		struct ike_p2 *p2 = IKE_OF(p1->p2s.next, struct ike_p2, in_p1);
 
 		ike_list_remove(&p2->in_p1);
 		ike_table_remove(&e->mids, &p2->by_mid);
-		p2->p1 = NULL;
+		p2->p1 = successor;
+		if (successor)
+			ike_list_add_tail(&successor->p2s, &p2->in_p1);
 	}
+	ike_list_remove(&p1->in_peer);
+	if (p1->peer)
+		ike_peer_put(e, p1->peer);
 	ike_timer_unmake(&e->timers, &p1->timer);
 	ike_timer_unmake(&e->timers, &p1->linger);
 	ike_list_remove(&p1->all);
@@ -221,11 +226,20 @@ static bool match_k(const struct ike_node *node, const void *key)
 	return IKE_OF(node, struct ike_p1, by_number)->tunnel == *(const uint32_t *)key;
 }
 
+static bool match_current(const struct ike_node *node, const void *key)
+{
+	const struct ike_p1 *p1 = IKE_OF(node, struct ike_p1, by_number);
+
+	return match_k(node, key) && p1->up && !p1->superseded;
+}
+
 struct ike_p1 *ike_p1_by_number(const struct ike_engine *e, uint32_t number)
 {
-	struct ike_node *node =
-		ike_table_find(&e->k_numbers, ike_hash_number(e, number), match_k, &number);
+	uint64_t hash = ike_hash_number(e, number);
+	struct ike_node *node = ike_table_find(&e->k_numbers, hash, match_current, &number);
 
+	if (!node)
+		node = ike_table_find(&e->k_numbers, hash, match_k, &number);
 	return node ? IKE_OF(node, struct ike_p1, by_number) : NULL;
 }
 
@@ -238,9 +252,9 @@ struct target_key {
 
 static bool serves(const struct ike_p1 *p1, const struct target_key *k)
 {
-	return cs_addr_equal(&p1->sid.local.addr, k->local) &&
+	return !p1->superseded && cs_addr_equal(&p1->sid.local.addr, k->local) &&
 	       cs_addr_equal(&p1->sid.remote.addr, k->remote) && p1->rule &&
-	       !strcmp(p1->rule->name, k->rule->name);
+	       (!k->rule || !strcmp(p1->rule->name, k->rule->name));
 }
 
 static bool match_target(const struct ike_node *node, const void *key)
@@ -275,8 +289,13 @@ struct ike_p1 *ike_p1_for(const struct ike_engine *e, const struct cs_addr *loca
 
 	if (!node) {
 		node = ike_table_find(&e->targets, hash, match_target, &key);
-		return node ? IKE_OF(node, struct ike_p1, by_target) : NULL;
+		if (node)
+			return IKE_OF(node, struct ike_p1, by_target);
+		key.rule = NULL;
+		node = ike_table_find(&e->peers, hash, match_peer_serving, &key);
 	}
+	if (!node)
+		return NULL;
 	peer = IKE_OF(node, struct ike_peer, node);
 	for (struct ike_list *l = peer->p1s.next; l != &peer->p1s; l = l->next) {
 		struct ike_p1 *p1 = IKE_OF(l, struct ike_p1, in_peer);

@@ -55,6 +55,7 @@ struct ike_p2 *ike_p2_new(struct ike_engine *e, struct ike_p1 *p1, struct pol_po
 	p2->tunnel = tunnel;
 	p2->generation = ++tunnel->generations;
 	p2->instance = ike_new_instance(e);
+	p2->qm->only = -1;
 	p2->initiator = initiator;
 	ike_list_init(&p2->in_peer);
 	ike_list_add_head(&tunnel->p2s, &p2->in_tunnel);

@@ -257,16 +257,15 @@ static const struct pol_param ip_local_start_action[] = {
 #define NO_CERTIFICATES "certificates are not supported by this release"
 #define NO_REVOCATION   "certificates are not checked against revocation lists by this release"
 
-#define NO_NAT        "NAT traversal is not supported by this release"
-#define NO_AGGRESSIVE "Aggressive Mode is not supported by this release"
-#define NO_RSA        NO_CERTIFICATES ", such an offer is never used"
+#define NO_NAT "NAT traversal is not supported by this release"
+#define NO_RSA NO_CERTIFICATES ", such an offer is never used"
 
 static const struct pol_param key_exchange_policy[] = {
 	{"AllowNat", POL_K_YESNO, .preset = "No", .except = "Yes", .note = NO_NAT},
 	{"NatKeepAliveInterval", POL_K_NUMBER, .max = 3600, .preset = "20", .support = POL_NOTED,
 	 .evidence = POL_FROM_MEMORY, .note = NO_NAT},
 	{"HowToInitiate", POL_K_KEYWORD, .values = "Main|Aggressive|DoNot|IKEv2", .preset = "Main",
-	 .evidence = POL_FROM_MEMORY, .except = "Aggressive", .note = NO_AGGRESSIVE},
+	 .evidence = POL_FROM_MEMORY},
 	{"BypassIpValidation", POL_K_YESNO, .preset = "No", .evidence = POL_FROM_MEMORY},
 	{"LivenessInterval", POL_K_NUMBER, .max = 4294967295, .preset = "30", .support = POL_NOTED,
 	 .evidence = POL_FROM_MEMORY, .note = IKEV2_ONLY},
@@ -307,12 +306,12 @@ static const struct pol_param key_exchange_rule[] = {
 };
 
 static const struct pol_param key_exchange_action[] = {
-	{"HowToInitiate", POL_K_KEYWORD, .values = "Main|Aggressive|DoNot|IKEv2",
-	 .except = "Aggressive", .note = NO_AGGRESSIVE},
+	{"HowToInitiate", POL_K_KEYWORD, .values = "Main|Aggressive|DoNot|IKEv2"},
 	{"HowToRespond", POL_K_KEYWORD, .values = "Main|Aggressive|Either",
 	 .support = POL_DEPRECATED, .note = "code HowToRespondIKEv1"},
 	{"HowToRespondIKEv1", POL_K_KEYWORD, .values = "Main|Aggressive|Either", .preset = "Either",
-	 .except = "Aggressive", .note = NO_AGGRESSIVE},
+	 .note = "Aggressive Mode with a preshared key is answered only where it is coded, because "
+		 "whoever listens can then try keys at leisure"},
 	{"AllowNat", POL_K_YESNO, .except = "Yes", .note = NO_NAT},
 	{"HowToAuthMe", POL_K_KEYWORD,
 	 .values = "PresharedKey|RsaSignature|ECDSA-256|ECDSA-384|ECDSA-521|DigitalSignature",

@@ -293,6 +293,8 @@ static void phase1(struct kat *k, const struct kat_message *raw, const struct is
 	}
 	if (h->exchange == ISA_MAIN && k->phase1_messages < 6 && (k->psk || k->phase1_messages < 4))
 		check_rules(k, &m, (enum isa_step)(ISA_STEP_MAIN_1 + k->phase1_messages));
+	if (h->exchange == ISA_AGGRESSIVE && k->phase1_messages < 3 && k->psk)
+		check_rules(k, &m, (enum isa_step)(ISA_STEP_AGGR_1 + k->phase1_messages));
 	k->phase1_messages++;
 	memcpy(k->icookie, h->icookie, ISA_COOKIE_LEN);
 	memcpy(k->rcookie, h->rcookie, ISA_COOKIE_LEN);
@@ -395,6 +397,8 @@ static void check_p1_proposals(struct kat *k)
 	struct pol_ke_offer offer = {
 		.cipher = k->cipher, .hash = k->hash, .group = k->group, .auth = POL_AUTH_PSK};
 	struct pol_ke_action action = {.offers = &offer, .n_offers = 1};
+	/* Aggressive Mode brings the public value with the offer, and so fixes the group. */
+	size_t ke_len = strcmp(text_of(k->doc, "mode"), "aggr") == 0 ? k->gx[0].len : 0;
 	struct ike_mismatch why = {""};
 	struct ike_p1_suite suite;
 	struct cs_err err = {0};
@@ -405,7 +409,7 @@ static void check_p1_proposals(struct kat *k)
 		       text_of(k->doc, "auth"));
 		return;
 	}
-	kat_ok(k->r, ike_p1_choose(k->sa[0], &action, &suite, &index, &why, &err) == 0,
+	kat_ok(k->r, ike_p1_choose(k->sa[0], ke_len, &action, &suite, &index, &why, &err) == 0,
 	       "phase 1 offer is understood%s%s", why.text[0] ? ": " : "", why.text);
 	kat_ok(k->r, ike_p1_accept(k->sa[1], &action, -1, &suite, &index, &err) == 0,
 	       "phase 1 answer is understood%s%s", err.text[0] ? ": " : "", err.text);

@@ -9,8 +9,8 @@
 static void usage(FILE *to)
 {
 	fputs("usage: sim [--exhaustive] [--scenarios N] [--seed S] [--verbose]\n"
-	      "  --exhaustive   every single and double loss, duplication and swap of nine "
-	      "messages\n"
+	      "  --exhaustive   every single and double loss, duplication and swap of a "
+	      "negotiation's messages\n"
 	      "  --scenarios N  N random scenarios\n"
 	      "  --seed S       of the first one, the others follow; a fresh one without it\n"
 	      "  --verbose      every datagram and log line (with --scenarios 1: a replay)\n",

@@ -7,16 +7,22 @@
 
 const struct sim_variant sim_variants[] = {
 	{"AES_CBC KeyLength 256", "SHA2_256", "Group19", "Transport", "AES_CBC KeyLength 256",
-	 "ESP HMAC_SHA2_256_128", "None", false},
+	 "ESP HMAC_SHA2_256_128", "None", false, false},
 	{"AES_CBC KeyLength 128", "SHA1", "Group2", "Tunnel", "AES_CBC KeyLength 128",
-	 "ESP HMAC_SHA1", "None", false},
+	 "ESP HMAC_SHA1", "None", false, false},
 	{"AES_CBC KeyLength 256", "SHA2_256", "Group19", "Tunnel", "AES_GCM_16 KeyLength 256",
-	 "ESP Null", "Group19", false},
-	{"3DES", "SHA1", "Group2", "Transport", "3DES", "ESP HMAC_SHA1", "Group19", false},
+	 "ESP Null", "Group19", false, false},
+	{"3DES", "SHA1", "Group2", "Transport", "3DES", "ESP HMAC_SHA1", "Group19", false, false},
 	{"AES_CBC KeyLength 256", "SHA2_512", "Group19", "Transport", "DoNot",
-	 "ESP HMAC_SHA2_512_256", "None", true},
+	 "ESP HMAC_SHA2_512_256", "None", true, false},
 	{"AES_CBC KeyLength 128", "MD5", "Group2", "Tunnel", "AES_CBC KeyLength 256",
-	 "ESP HMAC_MD5", "Group2", true},
+	 "ESP HMAC_MD5", "Group2", true, false},
+	{"AES_CBC KeyLength 256", "SHA2_256", "Group19", "Transport", "AES_CBC KeyLength 256",
+	 "ESP HMAC_SHA2_256_128", "None", false, true},
+	{"AES_CBC KeyLength 128", "SHA1", "Group2", "Tunnel", "AES_GCM_16 KeyLength 128",
+	 "ESP Null", "Group19", false, true},
+	{"3DES", "MD5", "Group19", "Transport", "AES_CBC KeyLength 128", "ESP HMAC_SHA1", "None",
+	 true, true},
 };
 const unsigned sim_n_variants = sizeof(sim_variants) / sizeof(sim_variants[0]);
 
@@ -52,30 +58,42 @@ static void write_actions(FILE *f, const struct sim_variant *v)
 		"    RefreshLifetimeProposed 10\n    RefreshLifetimeAccepted 5 480\n  }\n}\n",
 		v->pfs, v->pfs, v->encap, v->esp_cipher, v->esp_auth);
 	fprintf(f,
-		"KeyExchangeAction Act\n{\n  HowToInitiate Main\n  HowToRespondIKEv1 Main\n"
+		"KeyExchangeAction Act\n{\n  HowToInitiate %s\n  HowToRespondIKEv1 %s\n"
 		"  KeyExchangeOffer\n  {\n    HowToEncrypt %s\n    HowToAuthMsgs %s\n"
 		"    HowToAuthPeers PresharedKey\n    DHGroup %s\n"
 		"    RefreshLifetimeProposed 20\n    RefreshLifetimeAccepted 5 1440\n  }\n}\n",
+		v->aggressive ? "Aggressive" : "Main", v->aggressive ? "Aggressive" : "Main",
 		v->cipher, v->hash, v->group);
+}
+
+static const char *identity(const struct sim_variant *v, unsigned host, char *buf, size_t size)
+{
+	if (v->aggressive)
+		snprintf(buf, size, "KeyID Ascii host-%u", host);
+	else
+		snprintf(buf, size, "IpAddr %s", sim_address(v->ipv6, host));
+	return buf;
 }
 
 static void write_key_exchange(FILE *f, const struct sim_variant *v, unsigned self, unsigned n)
 {
+	char own[64], other[64];
+
 	fprintf(f, "KeyExchangePolicy\n{\n");
 	for (unsigned i = 0; i < n; i++) {
-		const char *me = sim_address(v->ipv6, self), *peer = sim_address(v->ipv6, i);
-
 		if (i == self)
 			continue;
 		fprintf(f,
 			"  KeyExchangeRule With%u\n  {\n"
-			"    LocalSecurityEndpoint\n    {\n      Identity IpAddr %s\n      "
+			"    LocalSecurityEndpoint\n    {\n      Identity %s\n      "
 			"Location %s\n    }\n"
-			"    RemoteSecurityEndpoint\n    {\n      Identity IpAddr %s\n      "
+			"    RemoteSecurityEndpoint\n    {\n      Identity %s\n      "
 			"Location %s\n    }\n"
 			"    KeyExchangeActionRef Act\n    SharedKey Ascii between-%u-and-%u\n  "
 			"}\n",
-			i, me, me, peer, peer, i < self ? i : self, i < self ? self : i);
+			i, identity(v, self, own, sizeof(own)), sim_address(v->ipv6, self),
+			identity(v, i, other, sizeof(other)), sim_address(v->ipv6, i),
+			i < self ? i : self, i < self ? self : i);
 	}
 	fprintf(f, "}\n");
 }

@@ -179,6 +179,7 @@ struct sim_variant {
 	const char *encap, *esp_cipher, *esp_auth;
 	const char *pfs; /* "None" or a group */
 	bool ipv6;
+	bool aggressive; /* and not Main Mode; peers are known by name */
 };
 extern const struct sim_variant sim_variants[];
 extern const unsigned sim_n_variants;

@@ -188,6 +188,44 @@ START_TEST(test_first_packet)
 }
 END_TEST
 
+/* The responder is up with message 6 and begins a tunnel of its own, which gets ahead of it. */
+static bool hold_sixth(struct pair *p, unsigned from, uint8_t *data, size_t *len)
+{
+	struct datagram *held = p->filter_arg;
+
+	if (held->data || from == 0 || data[18] != ISA_MAIN || !(data[19] & ISA_FLAG_ENCRYPTED))
+		return true;
+	held->data = malloc(*len);
+	held->len = *len;
+	memcpy(held->data, data, *len);
+	return false;
+}
+
+START_TEST(test_sixth_overtaken)
+{
+	struct datagram held = {0};
+	struct pair *p = pair_new(NULL, NULL);
+
+	p->filter = hold_sixth;
+	p->filter_arg = &held;
+	pair_acquire(p, 0);
+	pair_acquire(p, 1);
+	ck_assert_uint_eq(pair_stats(p, 1)->p1_up, 1);
+	ck_assert_uint_eq(pair_stats(p, 0)->p1_up, 0);
+	ike_engine_receive(p->side[0].e, &p->side[0].addr, &p->side[1].addr, held.data, held.len,
+			   p->now);
+	pair_run(p);
+	/* Its Quick Mode, and that of the packet here. */
+	for (unsigned i = 0; i < 2; i++) {
+		ck_assert_uint_eq(pair_stats(p, i)->p2_up, 2);
+		ck_assert_uint_eq(pair_stats(p, i)->retransmitted, 0);
+	}
+	ck_assert(pair_mirrored(p));
+	free(held.data);
+	pair_free(p);
+}
+END_TEST
+
 /* Every message again, at once and much later: no state changes, and no endless answers. */
 START_TEST(test_replays)
 {
@@ -373,7 +411,8 @@ START_TEST(test_exchanges_refused)
 {
 	struct pair *p = pair_new(NULL, NULL);
 	struct side *s = &p->side[1];
-	uint8_t buf[64] = {1, 2, 3, 4, 5, 6, 7, 8, [17] = 0x10, [18] = ISA_AGGRESSIVE, [27] = 64};
+	uint8_t buf[64] = {
+		1, 2, 3, 4, 5, 6, 7, 8, [17] = 0x10, [18] = ISA_TRANSACTION, [23] = 9, [27] = 64};
 
 	for (unsigned n = 0; n < 100; n++)
 		ike_engine_receive(s->e, &s->addr, &p->side[0].addr, buf, sizeof(buf), p->now);
@@ -739,6 +778,7 @@ static Suite *suite(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, test_each_message_lost, 0, 9);
 	tcase_add_test(t, test_first_packet);
+	tcase_add_test(t, test_sixth_overtaken);
 	tcase_add_test(t, test_replays);
 	tcase_add_loop_test(t, test_damaged, 4, 9);
 	tcase_add_test(t, test_forged_datagrams);

@@ -143,6 +143,52 @@ START_TEST(test_host_keys)
 }
 END_TEST
 
+/* Aggressive Mode is honoured: it brings no finding that Main Mode does not. */
+START_TEST(test_aggressive)
+{
+	static const char actions[] =
+		"KeyExchangeOffer psk\n{\n  HowToAuthPeers PresharedKey\n  DHGroup Group14\n}\n"
+		"KeyExchangeRule r\n{\n"
+		"  LocalSecurityEndpoint\n  {\n    Identity KeyID Ascii me\n  }\n"
+		"  RemoteSecurityEndpoint\n  {\n    Identity UserAtFqdn *@example.com\n"
+		"    Location Any\n  }\n"
+		"  KeyExchangeActionRef a\n  SharedKey Ascii a-key-for-documentation\n}\n"
+		"KeyExchangePolicy\n{\n  HowToInitiate %s\n  KeyExchangeRuleRef r\n}\n"
+		"KeyExchangeAction a\n{\n%s%s  KeyExchangeOfferRef psk\n}\n"
+		"IpGenericFilterAction p\n{\n  IpFilterAction Permit\n}\n"
+		"IpFilterPolicy\n{\n  IpFilterRule f\n  {\n    IpGenericFilterActionRef p\n  "
+		"}\n}\n";
+	static const struct {
+		const char *inherited, *initiate, *respond;
+		enum pol_mode initiates, responds;
+		bool coded;
+	} cases[] = {
+		{"Aggressive", "", "", POL_MODE_AGGRESSIVE, POL_MODE_EITHER, false},
+		{"Main", "  HowToInitiate Aggressive\n", "  HowToRespondIKEv1 Aggressive\n",
+		 POL_MODE_AGGRESSIVE, POL_MODE_AGGRESSIVE, true},
+		{"Aggressive", "  HowToInitiate Main\n", "  HowToRespondIKEv1 Either\n",
+		 POL_MODE_MAIN, POL_MODE_EITHER, true},
+		{"DoNot", "", "  HowToRespondIKEv1 Main\n", POL_MODE_DONOT, POL_MODE_MAIN, true},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct findings found;
+		struct pol_policy *p;
+		char text[2000];
+		int n = snprintf(text, sizeof(text), actions, cases[i].inherited, cases[i].initiate,
+				 cases[i].respond);
+
+		p = compile_text(text, (size_t)n, &found);
+		ck_assert_msg(p && !found.n_warnings && !found.n_notes, "case %zu: %s", i,
+			      found.n ? found.v[0].text : "");
+		ck_assert_int_eq(p->ke_rules[0].action->initiate, cases[i].initiates);
+		ck_assert_int_eq(p->ke_rules[0].action->respond, cases[i].responds);
+		ck_assert_int_eq(p->ke_rules[0].action->respond_coded, cases[i].coded);
+		pol_unref(p);
+	}
+}
+END_TEST
+
 /* ---- host to gateway ---- */
 
 static void check_backup_rule(const struct pol_filter_rule *r)
@@ -774,6 +820,7 @@ int main(void)
 	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, test_host_filters);
 	tcase_add_test(tc, test_host_keys);
+	tcase_add_test(tc, test_aggressive);
 	tcase_add_test(tc, test_branch_filters);
 	tcase_add_test(tc, test_branch_keys);
 	tcase_add_test(tc, test_branch_tunnels);
