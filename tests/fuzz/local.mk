@@ -4,6 +4,7 @@ tests_fuzz_fuzz_engine_SOURCES = \
 	tests/fuzz/fuzz_engine.c \
 	tests/fuzz/mutate.c tests/fuzz/mutate.h \
 	tests/sim/policy.c \
+	tests/sim/reload.c \
 	tests/sim/sim.c tests/sim/sim.h \
 	tests/sim/vkernel.c
 tests_fuzz_fuzz_engine_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=ike_seal_end
