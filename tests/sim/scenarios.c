@@ -9,6 +9,7 @@
 
 #define MINUTE      60000ull
 #define TROUBLE_MAX (8 * MINUTE)
+#define STUCK_MAX   (5 * MINUTE)
 #define STALE_EXPIRES                                                                              \
 	(31 * MINUTE) /* phase 1 lives 20 minutes here, phase 2 10, an exchange 254 s */
 #define FLOW_WITHIN (15 * MINUTE)
@@ -72,6 +73,8 @@ static void set_trouble(struct sim *sim)
 	sim->pk_delay = sim_chance(&sim->rng, 500) ? 20 : 0;
 	sim->commit_delay = sim_chance(&sim->rng, 500) ? 30 : 0;
 	sim->commit_fail_permille = sim_chance(&sim->rng, 100) ? 300 : 0;
+	if (sim_chance(&sim->rng, 100)) /* a store that is stuck for longer than anybody waits */
+		sim->commit_delay = STUCK_MAX;
 }
 
 static void plan_actions(struct sim *sim)
@@ -141,6 +144,8 @@ static bool run(struct sim *sim, uint64_t seed, bool verbose)
 	if (!sim->failure[0]) {
 		plan_actions(sim);
 		sim_run(sim, TROUBLE_MAX + 1000);
+		if (sim->commit_delay == STUCK_MAX)
+			sim->commit_delay = 0;
 		whole_policies(sim);
 		sim_run(sim, sim->now + STALE_EXPIRES);
 		expect_traffic(sim);
