@@ -216,5 +216,5 @@ void ike_end_all(struct ike_engine *e, bool tell, bool keep)
 	}
 	ike_unlink_all(e);
 	ike_hold_forget_all(e);
-	ike_unsettled_end(e, true);
+	ike_unsettled_forget(e);
 }

@@ -187,7 +187,7 @@ void ike_engine_free(struct ike_engine *e)
 		return;
 	ike_unlink_all(e);
 	ike_hold_forget_all(e);
-	ike_unsettled_end(e, false);
+	ike_unsettled_forget(e);
 	ike_bury(e);
 	ike_jobs_drop(e);
 	ike_strays_clear(e);

@@ -561,8 +561,8 @@ void ike_claim_take(struct ike_engine *e, struct ike_tunnel *t);
 /* The pair ends while the store has its intent: FAILED follows when the store says that it has. */
 int ike_unsettled_keep(struct ike_engine *e, const struct ike_p2 *p2, const char *reason);
 bool ike_unsettled_committed(struct ike_engine *e, uint64_t tx, int status); /* was it one? */
-/* No answer comes any more.  The store, which keeps the order, is told the results all the same. */
-void ike_unsettled_end(struct ike_engine *e, bool tell_store);
+/* No answer comes any more; the next start settles what the store then has. */
+void ike_unsettled_forget(struct ike_engine *e);
 
 /* commands.c */
 void ike_apply_policy(struct ike_engine *e, struct pol_policy *policy);

@@ -117,8 +117,8 @@ unsigned sim_exhaustive(bool verbose, unsigned *ran)
 
 	*ran = 0;
 	for (unsigned v = 0; v < sim_n_variants; v++) {
-		struct pol_policy *policy[2] = {sim_policy(&sim_variants[v], 0, 2),
-						sim_policy(&sim_variants[v], 1, 2)};
+		struct pol_policy *policy[2] = {sim_policy(&sim_variants[v], 0, 2, SIM_WHOLE, 0),
+						sim_policy(&sim_variants[v], 1, 2, SIM_WHOLE, 0)};
 
 		for (int a = -1; policy[0] && policy[1] && a < TROUBLES; a++)
 			for (int b = a < 0 ? -1 : a; b < TROUBLES; b++)
