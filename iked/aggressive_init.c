@@ -103,8 +103,8 @@ static int take2(struct ike_p1 *p1, const struct isa_message *m, struct cs_err *
 {
 	const struct cs_group *ours = ike_p1_offer_group(p1->rule->action);
 	unsigned offer;
-	int rc = ike_p1_accept(isa_find(m, ISA_SA, 0)->body, p1->rule->action, p1->ex->only, &p1->suite, &offer,
-			       err);
+	int rc = ike_p1_accept(isa_find(m, ISA_SA, 0)->body, p1->rule->action, p1->ex->only,
+			       &p1->suite, &offer, err);
 
 	if (!rc && p1->suite.group != ours)
 		rc = cs_fail(err, CS_EPOLICY,

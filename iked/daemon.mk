@@ -10,6 +10,7 @@ libiked_a_SOURCES = \
 	iked/json.c iked/json.h \
 	iked/nmi.c iked/nmi_wait.c iked/nmi_wait.h \
 	iked/pk_pool.c iked/pk_pool.h \
+	iked/policy_loader.c \
 	iked/sealed.c iked/sealed.h \
 	iked/store.c iked/store.h iked/store_cache.c iked/store_schema.c iked/store_schema.h \
 	iked/udp.c
@@ -24,8 +25,16 @@ iked_iked_CFLAGS = $(IKED_CFLAGS)
 iked_iked_LDADD = $(IKED_LIBS) $(CAPNG_LIBS) $(SECCOMP_LIBS)
 dist_man_MANS += man/iked.8
 
-	iked/sealed.c iked/sealed.h \
-check_PROGRAMS += tests/unit/test_iked_nmi tests/unit/test_store tests/unit/test_pk_pool
+check_PROGRAMS += \
+	tests/unit/test_iked_nmi tests/unit/test_pk_pool tests/unit/test_policy_loader \
+	tests/unit/test_sealed tests/unit/test_store
+tests_unit_test_sealed_SOURCES = tests/unit/test_sealed.c
+tests_unit_test_sealed_CFLAGS = $(IKED_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_sealed_LDADD = $(IKED_LIBS) $(CHECK_LIBS)
+tests_unit_test_policy_loader_SOURCES = \
+	tests/unit/test_policy_loader.c tests/unit/engine_pair.c tests/unit/engine_pair.h
+tests_unit_test_policy_loader_CFLAGS = $(IKED_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_policy_loader_LDADD = $(IKED_LIBS) $(CHECK_LIBS)
 tests_unit_test_iked_nmi_SOURCES = \
 	tests/unit/test_iked_nmi.c tests/unit/engine_pair.c tests/unit/engine_pair.h
 tests_unit_test_iked_nmi_CFLAGS = $(IKED_CFLAGS) $(CHECK_CFLAGS)

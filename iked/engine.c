@@ -191,7 +191,7 @@ void ike_engine_free(struct ike_engine *e)
 		return;
 	ike_unlink_all(e);
 	ike_hold_forget_all(e);
-	ike_unsettled_end(e, false);
+	ike_unsettled_forget(e);
 	ike_bury(e);
 	ike_jobs_drop(e);
 	ike_strays_clear(e);
@@ -484,6 +484,28 @@ int ike_engine_deactivate_p2(struct ike_engine *e, uint32_t tunnel, struct ike_n
 
 	enter(e, now);
 	rc = ike_deactivate_p2(e, tunnel, err);
+	leave(e);
+	return rc;
+}
+
+int ike_engine_refresh_p1(struct ike_engine *e, uint32_t tunnel, struct ike_now now,
+			  struct cs_err *err)
+{
+	int rc;
+
+	enter(e, now);
+	rc = ike_command_refresh_p1(e, tunnel, err);
+	leave(e);
+	return rc;
+}
+
+int ike_engine_refresh_p2(struct ike_engine *e, uint32_t tunnel, struct ike_now now,
+			  struct cs_err *err)
+{
+	int rc;
+
+	enter(e, now);
+	rc = ike_command_refresh_p2(e, tunnel, err);
 	leave(e);
 	return rc;
 }

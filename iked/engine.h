@@ -314,6 +314,12 @@ int ike_engine_deactivate_p1(struct ike_engine *e, uint32_t tunnel, struct ike_n
 int ike_engine_deactivate_p2(struct ike_engine *e, uint32_t tunnel, struct ike_now now,
 			     struct cs_err *err);
 
+/* Makes a successor now. CS_ENOTFOUND; CS_EEXIST: one is under way; CS_EPOLICY: it may not. */
+int ike_engine_refresh_p1(struct ike_engine *e, uint32_t tunnel, struct ike_now now,
+			  struct cs_err *err);
+int ike_engine_refresh_p2(struct ike_engine *e, uint32_t tunnel, struct ike_now now,
+			  struct cs_err *err);
+
 /* Stops when fn returns non-zero, and returns that. The info lives only during the call. */
 typedef int ike_p1_fn(void *arg, const struct ike_p1_info *info);
 typedef int ike_p2_fn(void *arg, const struct ike_p2_info *info);

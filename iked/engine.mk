@@ -36,7 +36,7 @@ ENGINE_TEST_LIBS = $(IKE_LIBS) $(POLICY_LIBS) $(XFRM_LIBS) $(COMMON_LIBS) $(CHEC
 check_PROGRAMS += \
 	tests/unit/test_aggressive tests/unit/test_engine tests/unit/test_engine_hostile \
 	tests/unit/test_engine_life tests/unit/test_engine_peers tests/unit/test_engine_refusals \
-	tests/unit/test_engine_restart \
+	tests/unit/test_engine_refresh tests/unit/test_engine_restart \
 	tests/unit/test_table
 # Its last message of phase 1 may go in clear.
 tests_unit_test_aggressive_SOURCES = \
@@ -52,6 +52,10 @@ tests_unit_test_engine_life_SOURCES = \
 	tests/unit/test_engine_life.c tests/unit/engine_pair.c tests/unit/engine_pair.h
 tests_unit_test_engine_life_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
 tests_unit_test_engine_life_LDADD = $(ENGINE_TEST_LIBS)
+tests_unit_test_engine_refresh_SOURCES = \
+	tests/unit/test_engine_refresh.c tests/unit/engine_pair.c tests/unit/engine_pair.h
+tests_unit_test_engine_refresh_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
+tests_unit_test_engine_refresh_LDADD = $(ENGINE_TEST_LIBS)
 tests_unit_test_engine_restart_SOURCES = \
 	tests/unit/test_engine_restart.c tests/unit/engine_pair.c tests/unit/engine_pair.h
 tests_unit_test_engine_restart_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)

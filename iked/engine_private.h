@@ -120,7 +120,7 @@ struct ike_exchange {
 	struct ike_dh *dh;
 	struct ike_pk *job;
 	struct ike_retransmit rt;
-	int only; /* initiator: the one offer that is made, or -1 */
+	int only;              /* initiator: the one offer that is made, or -1 */
 	uint32_t successor_of; /* initiator: K number of the SA that it refreshes, or 0 */
 	uint8_t skeyid[IKE_HASH_MAX];
 	struct ike_nonce ni, nr;
@@ -253,7 +253,8 @@ struct ike_p2 {
 	bool initiator, dead, in_kernel, out_kernel, larval, seen_in, seen_out, looked_for;
 	uint32_t parent, generation, instance, mid;
 	uint32_t spi_in, spi_out;
-	uint64_t up, tx; /* serial number when established; transaction of the intent */
+	uint64_t born, up, tx; /* serial numbers of its begin and when established; transaction of
+				  the intent */
 	struct pol_policy *policy;
 	const struct pol_filter_rule *rule;
 	const struct pol_local_dynvpn *local_rule; /* or NULL */
@@ -560,11 +561,12 @@ void ike_p1_initial_contact(struct ike_engine *e, struct ike_p1 *p1);
 /* Sets the timer of an SA that is up: left is what is left of its life, in milliseconds. */
 void ike_refresh_plan_p1(struct ike_engine *e, struct ike_p1 *p1, uint64_t left);
 void ike_refresh_plan_p2(struct ike_engine *e, struct ike_p2 *p2, uint64_t left);
-/* On command. CS_EEXIST: under way already; CS_EPOLICY. */
+/* At once. CS_EEXIST: under way already; CS_EPOLICY. */
 int ike_refresh_p1(struct ike_engine *e, struct ike_p1 *old, struct cs_err *err);
 int ike_refresh_p2(struct ike_engine *e, struct ike_p2 *old, struct cs_err *err);
 void ike_refresh_p1_due(struct ike_engine *e, struct ike_p1 *old);
 void ike_refresh_p2_due(struct ike_engine *e, struct ike_p2 *old);
+struct ike_p2 *ike_refresh_current(const struct ike_tunnel *t); /* the pair it stands on, or NULL */
 /* An attempt ended; again: the peer refused the offer that won before. */
 void ike_refresh_p1_failed(struct ike_engine *e, struct ike_p1 *old, bool again);
 void ike_refresh_p2_failed(struct ike_engine *e, struct ike_tunnel *t, bool again);
@@ -695,8 +697,8 @@ void ike_claim_take(struct ike_engine *e, struct ike_tunnel *t);
 /* The pair ends while the store has its intent: FAILED follows when the store says that it has. */
 int ike_unsettled_keep(struct ike_engine *e, const struct ike_p2 *p2, const char *reason);
 bool ike_unsettled_committed(struct ike_engine *e, uint64_t tx, int status); /* was it one? */
-/* No answer comes any more.  The store, which keeps the order, is told the results all the same. */
-void ike_unsettled_end(struct ike_engine *e, bool tell_store);
+/* No answer comes any more; the next start settles what the store then has. */
+void ike_unsettled_forget(struct ike_engine *e);
 
 /* commands.c */
 void ike_apply_policy(struct ike_engine *e, struct pol_policy *policy);
@@ -706,6 +708,8 @@ int ike_activate(struct ike_engine *e, const char *local_rule, uint32_t *tunnel,
 		 struct cs_err *err);
 int ike_deactivate_p1(struct ike_engine *e, uint32_t tunnel, struct cs_err *err);
 int ike_deactivate_p2(struct ike_engine *e, uint32_t tunnel, struct cs_err *err);
+int ike_command_refresh_p1(struct ike_engine *e, uint32_t tunnel, struct cs_err *err);
+int ike_command_refresh_p2(struct ike_engine *e, uint32_t tunnel, struct cs_err *err);
 
 /* resync.c */
 void ike_resync_begin(struct ike_engine *e);

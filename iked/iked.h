@@ -98,6 +98,38 @@ void iked_udp_stop(struct iked_udp *u); /* memory goes with the loop's next turn
 int iked_reconcile(struct xf_kernel *kernel, struct ike_store *store, struct ike_sealed *sealed,
 		   struct ike_engine *engine, struct ike_now now, struct cs_err *err);
 
+/* ---- policy_loader.c: the policy in force ---- */
+
+struct iked_policy;
+
+struct iked_policy_env {
+	uv_loop_t *loop;
+	const char *stack;
+	struct ike_engine *engine;
+	struct ike_pk_pool *pk;
+	bool fips140;  /* the process is in FIPS mode */
+	unsigned wait; /* seconds without a policy that are worth a warning; 0: none are */
+	/* A load is done, with its number; err is filled when status is not 0. */
+	void (*loaded)(void *arg, uint64_t round, int status, const struct cs_err *err);
+	void *arg;
+};
+
+int iked_policy_new(const struct iked_policy_env *env, struct iked_policy **policy,
+		    struct cs_err *err);
+/* At start: loads on this thread.  When there is none yet, it is looked for each second. */
+void iked_policy_first(struct iked_policy *p);
+/*
+ * Loads the policy in force, unless it is the one we have, and returns at once.  The number is that
+ * of the load that sees every change before this call.
+ */
+uint64_t iked_policy_reload(struct iked_policy *p);
+/* generation 0: none */
+void iked_policy_in_force(const struct iked_policy *p, uint64_t *generation, int64_t *installed,
+			  unsigned *rules);
+/* No callback comes any more. The loop ends when a load that runs has ended. */
+void iked_policy_stop(struct iked_policy *p);
+void iked_policy_free(struct iked_policy *p); /* when the loop has ended */
+
 /* ---- nmi.c ---- */
 
 struct iked_nmi;
@@ -111,11 +143,9 @@ struct iked_nmi_env {
 	struct ike_pk_pool *pk;
 	struct iked_udp *const *udp; /* NULL entries allowed */
 	unsigned n_udp;
-	/* Loads the policy in force when it is another than ours. */
-	int (*reload)(void *arg, struct cs_err *err);
+	struct iked_policy *policy;
 	/* keep: SAs stay in the kernel and peers are not told. */
 	void (*stop)(void *arg, bool keep);
-	void (*policy)(void *arg, uint64_t *generation, int64_t *installed, unsigned *rules);
 	void *arg;
 };
 
@@ -125,6 +155,8 @@ int iked_nmi_open(uv_loop_t *loop, const char *path, struct iked_nmi **nmi, stru
 void iked_nmi_attach(struct iked_nmi *n, const struct iked_nmi_env *env);
 /* Somebody may wait for this. */
 void iked_nmi_event(struct iked_nmi *n, const struct ike_event *ev);
+/* And for this: a load of the policy is done. */
+void iked_nmi_loaded(struct iked_nmi *n, uint64_t round, int status, const struct cs_err *err);
 void iked_nmi_stop(struct iked_nmi *n);
 
 /* ---- clock.c ---- */

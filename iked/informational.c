@@ -155,8 +155,7 @@ static void handle_error(struct ike_engine *e, struct ike_p1 *p1, const struct i
 	else if (p2) {
 		p2->qm->refused = true;
 		ike_p2_fail(e, p2, false, "the peer answered %s", isa_notify_name(n->type));
-	}
-	else if (ike_take_token(e, &e->log_bucket))
+	} else if (ike_take_token(e, &e->log_bucket))
 		ike_logf(e, ike_p1_ctx(p1), CSM_NOTIFIED, cs_endpoint_text(&p1->sid.remote, peer),
 			 isa_notify_name(n->type), p1->tunnel, p1->rule ? p1->rule->name : "",
 			 about_identity(n) ? ": it does not accept our identity" : "");

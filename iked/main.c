@@ -7,7 +7,8 @@
 #include "common/options.h"
 #include "iked/iked.h"
 
-#define STOP_SECONDS 12 /* the parent gives its worker 8 */
+#define STOP_SECONDS    12 /* the parent gives its worker 8 */
+#define REFRESH_SECONDS 60
 
 static const char help[] =
 	"Usage: iked [-p STACK] [-c FILE] [-f] [options]\n"
@@ -18,7 +19,7 @@ static const char help[] =
 	"  -c FILE              IkeConfig file (default /etc/csipsec/iked.conf, if there)\n"
 	"  -f                   stay in the foreground, log to standard error\n"
 	"  -k stop              end the iked that serves the stack; SAs stay in the kernel\n"
-	"  -r refresh           let it look for a new policy\n"
+	"  -r refresh           let it look for a new policy, and wait until that is in force\n"
 	"      --port N         UDP port (default 500)\n"
 	"      --store-stuck=wait|go-on\n"
 	"                       while the database cannot be written: install nothing (default),\n"
@@ -69,6 +70,33 @@ static bool parse_stuck(const char *text, enum ike_stuck *stuck)
 	return true;
 }
 
+/* Asks the worker and not the parent, which could not say what came of it. */
+static enum cs_exit refresh(const struct iked_options *o)
+{
+	json_t *request = json_pack("{s:s}", "request", "policy"), *done = NULL;
+	char path[CS_PATH_MAX];
+	struct cs_nmi *nmi = NULL;
+	struct cs_err err;
+	int rc;
+
+	if (!cs_daemon_runs()) {
+		json_decref(request);
+		fprintf(stderr, "iked: none serves stack %s\n", o->stack);
+		return CS_EXIT_ABSENT;
+	}
+	rc = cs_run_path(o->stack, "iked.sock", path, &err);
+	if (rc == 0)
+		rc = cs_nmi_connect(path, &nmi, &err);
+	if (rc == 0)
+		rc = cs_nmi_call(nmi, request, REFRESH_SECONDS * 1000, NULL, NULL, &done, &err);
+	cs_nmi_close(nmi);
+	json_decref(done);
+	json_decref(request);
+	if (rc < 0)
+		fprintf(stderr, "iked: %s\n", err.text);
+	return rc < 0 ? CS_EXIT_FAILED : CS_EXIT_OK;
+}
+
 int main(int argc, char **argv)
 {
 	struct iked_options o = {
@@ -77,7 +105,7 @@ int main(int argc, char **argv)
 		.port = IKED_PORT,
 		.stuck = IKE_STUCK_WAIT,
 	};
-	bool worker = false;
+	bool worker = false, do_refresh = false;
 	struct cs_err err;
 	int c, sig = 0;
 
@@ -99,6 +127,7 @@ int main(int argc, char **argv)
 			sig = cs_order("iked", c, optarg);
 			if (!sig)
 				return CS_EXIT_USAGE;
+			do_refresh = c == 'r';
 			break;
 		case OPT_PORT:
 			if (!parse_port(optarg, &o.port))
@@ -136,6 +165,8 @@ int main(int argc, char **argv)
 		return (int)iked_worker(&o);
 	if (cs_daemon_for("iked", o.stack, &err) < 0)
 		return usage(err.text, NULL);
+	if (do_refresh)
+		return (int)refresh(&o);
 	if (sig)
 		return (int)cs_daemon_signal(sig, STOP_SECONDS);
 	return (int)iked_parent(&o);

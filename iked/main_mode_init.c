@@ -27,8 +27,8 @@ void ike_main_receive2(struct ike_engine *e, struct ike_p1 *p1, const struct isa
 	struct cs_err err = {0};
 	unsigned offer;
 
-	if (ike_p1_accept(isa_find(m, ISA_SA, 0)->body, p1->rule->action, p1->ex->only, &p1->suite, &offer,
-			  &err)) {
+	if (ike_p1_accept(isa_find(m, ISA_SA, 0)->body, p1->rule->action, p1->ex->only, &p1->suite,
+			  &offer, &err)) {
 		ike_exchange_note(p1, err.text);
 		ike_rt_hurry(&p1->ex->rt);
 		return;

@@ -500,22 +500,41 @@ static void statistics(struct iked_nmi *n, uint64_t ticket, const json_t *reques
 /* pagent asks for this after a change; what is in force already is not loaded again. */
 static void policy(struct iked_nmi *n, uint64_t ticket, const json_t *request)
 {
+	(void)request;
+	iked_wait_load(n->waiters, ticket, iked_policy_reload(n->env.policy));
+}
+
+struct load_result {
+	struct iked_nmi *nmi;
+	int status;
+	const struct cs_err *err;
+};
+
+static void answer_loaded(void *arg, uint64_t ticket)
+{
+	const struct load_result *r = arg;
+	struct iked_nmi *n = r->nmi;
 	uint64_t generation;
 	int64_t installed;
-	struct cs_err err;
 	unsigned rules;
 
-	(void)request;
 	/* No policy yet is an answer, not an error. */
-	if (n->env.reload(n->env.arg, &err) < 0 && err.code != CS_ENOTFOUND) {
-		cs_nmi_error(n->server, ticket, err.code, err.text);
+	if (r->status < 0 && r->status != CS_ENOTFOUND) {
+		cs_nmi_error(n->server, ticket, r->err->code, r->err->text);
 		return;
 	}
-	n->env.policy(n->env.arg, &generation, &installed, &rules);
+	iked_policy_in_force(n->env.policy, &generation, &installed, &rules);
 	cs_nmi_done(n->server, ticket,
 		    json_pack("{s:I s:o s:I}", "generation", (json_int_t)generation, "installed",
 			      generation ? json_integer(installed) : json_null(), "rules",
 			      (json_int_t)rules));
+}
+
+void iked_nmi_loaded(struct iked_nmi *n, uint64_t round, int status, const struct cs_err *err)
+{
+	struct load_result result = {n, status, err};
+
+	iked_waiters_loaded(n->waiters, round, answer_loaded, &result);
 }
 
 static void stop(struct iked_nmi *n, uint64_t ticket, const json_t *request)

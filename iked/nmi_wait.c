@@ -11,6 +11,7 @@ struct waiter {
 	struct iked_waiters *all;
 	uv_timer_t timer;
 	uint64_t ticket;
+	uint64_t round; /* of the load that it waits for, 0: for the tunnel */
 	uint32_t tunnel;
 	char rule[POL_NAME_MAX + 1];
 };
@@ -102,6 +103,29 @@ static void on_gone(void *arg)
 	end(arg);
 }
 
+/* NULL: the client has been told. */
+static struct waiter *begin(struct iked_waiters *all, uint64_t ticket)
+{
+	struct waiter *w = calloc(1, sizeof(*w));
+
+	if (!w || uv_timer_init(all->loop, &w->timer) < 0) {
+		free(w);
+		cs_nmi_error(all->server, ticket, CS_ENOMEM, "out of memory");
+		return NULL;
+	}
+	w->all = all;
+	w->ticket = ticket;
+	w->timer.data = w;
+	w->link = &all->first;
+	w->next = all->first;
+	if (w->next)
+		w->next->link = &w->next;
+	all->first = w;
+	all->n++;
+	cs_nmi_on_gone(all->server, ticket, on_gone, w);
+	return w;
+}
+
 void iked_wait(struct iked_waiters *all, uint64_t ticket, uint32_t tunnel, const char *rule,
 	       unsigned seconds)
 {
@@ -113,25 +137,20 @@ void iked_wait(struct iked_waiters *all, uint64_t ticket, uint32_t tunnel, const
 			"too many wait already; the activation goes on, and is not waited for");
 		return;
 	}
-	w = calloc(1, sizeof(*w));
-	if (!w || uv_timer_init(all->loop, &w->timer) < 0) {
-		free(w);
-		cs_nmi_error(all->server, ticket, CS_ENOMEM, "out of memory");
+	w = begin(all, ticket);
+	if (!w)
 		return;
-	}
-	w->all = all;
-	w->ticket = ticket;
 	w->tunnel = tunnel;
 	snprintf(w->rule, sizeof(w->rule), "%s", rule);
-	w->timer.data = w;
-	w->link = &all->first;
-	w->next = all->first;
-	if (w->next)
-		w->next->link = &w->next;
-	all->first = w;
-	all->n++;
 	uv_timer_start(&w->timer, on_timeout, seconds * UINT64_C(1000), 0);
-	cs_nmi_on_gone(all->server, ticket, on_gone, w);
+}
+
+void iked_wait_load(struct iked_waiters *all, uint64_t ticket, uint64_t round)
+{
+	struct waiter *w = begin(all, ticket);
+
+	if (w)
+		w->round = round;
 }
 
 void iked_waiters_event(struct iked_waiters *all, const struct ike_event *ev)
@@ -140,13 +159,26 @@ void iked_waiters_event(struct iked_waiters *all, const struct ike_event *ev)
 
 	for (struct waiter *w = all->first; w; w = next) {
 		next = w->next;
-		if (w->tunnel != ev->p2_tunnel)
+		if (w->round || w->tunnel != ev->p2_tunnel)
 			continue;
 		if (ev->kind == IKE_EV_P2_UP)
 			up(w);
 		else if (ev->kind == IKE_EV_FAILED || ev->kind == IKE_EV_P2_DOWN)
 			failed(w, CS_ESYS,
 			       ev->reason && *ev->reason ? ev->reason : "the negotiation failed");
+	}
+}
+
+void iked_waiters_loaded(struct iked_waiters *all, uint64_t round, iked_loaded_fn *fn, void *arg)
+{
+	struct waiter *next;
+
+	for (struct waiter *w = all->first; w; w = next) {
+		next = w->next;
+		if (!w->round || w->round > round)
+			continue;
+		fn(arg, w->ticket);
+		end(w);
 	}
 }
 

@@ -1,6 +1,6 @@
 /*
- * Requests of the management socket that are answered later: who has asked for a tunnel and waits
- * for it.  A waiter ends with its client.
+ * Requests of the management socket that are answered later: who has asked for a tunnel, or for a
+ * new policy, and waits for it.  A waiter ends with its client.
  */
 #ifndef IKE_NMI_WAIT_H
 #define IKE_NMI_WAIT_H
@@ -18,6 +18,10 @@ struct iked_waiters *iked_waiters_new(uv_loop_t *loop, struct cs_nmi_server *ser
 void iked_wait(struct iked_waiters *all, uint64_t ticket, uint32_t tunnel, const char *rule,
 	       unsigned seconds);
 void iked_waiters_event(struct iked_waiters *all, const struct ike_event *ev);
+/* This load of the policy, or a later one, is the answer; iked_waiters_loaded calls fn for it. */
+void iked_wait_load(struct iked_waiters *all, uint64_t ticket, uint64_t round);
+typedef void iked_loaded_fn(void *arg, uint64_t ticket);
+void iked_waiters_loaded(struct iked_waiters *all, uint64_t round, iked_loaded_fn *fn, void *arg);
 unsigned iked_waiting(const struct iked_waiters *all);
 /* Answers all with an error; frees. */
 void iked_waiters_end(struct iked_waiters *all, const char *reason);

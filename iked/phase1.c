@@ -147,9 +147,8 @@ static void log_failure(struct ike_engine *e, const struct ike_p1 *p1, const cha
 /* The SA that this one was to succeed. */
 static struct ike_p1 *predecessor(const struct ike_engine *e, const struct ike_p1 *p1)
 {
-	struct ike_p1 *old = p1->ex && p1->ex->successor_of
-				     ? ike_p1_by_number(e, p1->ex->successor_of)
-				     : NULL;
+	struct ike_p1 *old =
+		p1->ex && p1->ex->successor_of ? ike_p1_by_number(e, p1->ex->successor_of) : NULL;
 
 	return old && old->up && !old->superseded ? old : NULL;
 }

@@ -72,8 +72,8 @@ void ike_quick_start(struct ike_engine *e, struct ike_p2 *p2)
 	const struct ike_tunnel *t = p2->tunnel;
 	const struct pol_data_offer *first =
 		&p2->rule->vpn->offers[p2->qm->only < 0 ? 0 : p2->qm->only];
-	enum xf_mode mode = ike_p2_transport_ok(t) && first->encap == POL_TRANSPORT ? XF_TRANSPORT
-										    : XF_TUNNEL;
+	enum xf_mode mode =
+		ike_p2_transport_ok(t) && first->encap == POL_TRANSPORT ? XF_TRANSPORT : XF_TUNNEL;
 	struct ike_tunnel_key key = ike_tunnel_key_of(t);
 	char selector[CS_SELECTOR_STRLEN];
 	struct cs_err err = {0};

@@ -1,8 +1,9 @@
 /*
  * Refresh: an SA gets a successor before its life is over, and both live until nothing is under way
  * to the old one any more.  The side that began the SA is first to refresh it, the other one a
- * little later, each at a time of chance, so that both seldom begin at once; when they do, both
- * sides keep the same one of the two and who began the other deletes it.
+ * little later, each at a time of chance, so that both seldom begin at once.  When they do, one is
+ * begun before the other is up: of such twins both sides keep the same one, and who began the other
+ * deletes it.
  *
  * What won last time is offered again, alone; when the peer does not take it, or the policy does
  * not allow it any more, the policy's own list is offered once.
@@ -13,7 +14,6 @@
 
 #define GRACE_MS 30000u /* what is under way to the old SA */
 #define RETRY_MS 30000u /* between attempts that fail */
-#define TWIN_MS  60000u /* SAs that came up within this, one begun by each side, are twins */
 #define LATE_MS  10000u /* of chance, when the time for a refresh has passed already */
 
 /* Of 1000: the first and the last moment of the life at which a refresh begins. */
@@ -30,8 +30,8 @@ static uint64_t chance(struct ike_engine *e, uint64_t from, uint64_t to)
 /* Milliseconds from now until the refresh of a life of which so much is left. */
 static uint64_t soft_in(struct ike_engine *e, uint64_t life, uint64_t left, bool initiator)
 {
-	uint64_t soft = chance(e, life / 1000 * soft_from[initiator],
-			       life / 1000 * soft_to[initiator]);
+	uint64_t soft =
+		chance(e, life / 1000 * soft_from[initiator], life / 1000 * soft_to[initiator]);
 	uint64_t passed = life - left;
 
 	if (soft > passed)
@@ -48,7 +48,8 @@ static uint64_t soonest(uint64_t a, uint64_t b)
 
 uint64_t ike_p2_soft_bytes(const struct ike_p2 *p2)
 {
-	uint64_t kbytes = p2->life_kbytes, spread = soft_to[p2->initiator] - soft_from[p2->initiator];
+	uint64_t kbytes = p2->life_kbytes,
+		 spread = soft_to[p2->initiator] - soft_from[p2->initiator];
 
 	/* The SPI is as good as chance, and the same when the SA is adopted. */
 	return kbytes * (soft_from[p2->initiator] + p2->spi_in % spread) * 1024 / 1000;
@@ -82,8 +83,7 @@ static bool under_way(const struct ike_tunnel *t)
 	return false;
 }
 
-/* The pair that the tunnel stands on. */
-static struct ike_p2 *current_p2(const struct ike_tunnel *t)
+struct ike_p2 *ike_refresh_current(const struct ike_tunnel *t)
 {
 	for (const struct ike_list *l = t->p2s.next; l != &t->p2s; l = l->next) {
 		struct ike_p2 *p2 = IKE_OF(l, struct ike_p2, in_tunnel);
@@ -156,7 +156,8 @@ void ike_refresh_p2_due(struct ike_engine *e, struct ike_p2 *old)
 	int rc = ike_refresh_p2(e, old, &err);
 
 	if (rc && rc != CS_EEXIST)
-		ike_logf(e, ike_p2_ctx(old), CSM_REFRESH_FAILED, 'Y', old->tunnel->number, err.text);
+		ike_logf(e, ike_p2_ctx(old), CSM_REFRESH_FAILED, 'Y', old->tunnel->number,
+			 err.text);
 	if (rc)
 		retry_p2(e, old);
 }
@@ -164,7 +165,7 @@ void ike_refresh_p2_due(struct ike_engine *e, struct ike_p2 *old)
 /* An attempt ended. What the peer refused is offered once more as the policy has it. */
 void ike_refresh_p2_failed(struct ike_engine *e, struct ike_tunnel *t, bool again)
 {
-	struct ike_p2 *old = t->by_key.in ? current_p2(t) : NULL;
+	struct ike_p2 *old = t->by_key.in ? ike_refresh_current(t) : NULL;
 	struct cs_err err = {0};
 
 	if (!old || under_way(t))
@@ -173,16 +174,12 @@ void ike_refresh_p2_failed(struct ike_engine *e, struct ike_tunnel *t, bool agai
 		retry_p2(e, old);
 }
 
-static uint64_t up_at_p2(const struct ike_p2 *p2)
-{
-	return p2->ends - (uint64_t)p2->life_seconds * 1000;
-}
-
 static uint32_t lower_spi(const struct ike_p2 *p2)
 {
 	return p2->spi_in < p2->spi_out ? p2->spi_in : p2->spi_out;
 }
 
+/* ours: this side deletes it. */
 static void supersede_p2(struct ike_engine *e, struct ike_p2 *loser, bool ours)
 {
 	uint64_t at = ours ? e->now.mono + GRACE_MS : loser->ends;
@@ -201,10 +198,13 @@ void ike_refresh_settle_p2(struct ike_engine *e, struct ike_p2 *p2)
 		bool twins;
 
 		l = l->next;
-		if (other == p2 || !other->up || other->superseded)
+		if (other == p2 || !other->up)
 			continue;
-		twins = other->initiator != p2->initiator &&
-			up_at_p2(p2) - up_at_p2(other) < TWIN_MS;
+		/* By a twin of this one, whose side may leave it to us. */
+		if (other->superseded && !p2->initiator)
+			continue;
+		twins = !other->superseded && other->initiator != p2->initiator &&
+			p2->born < other->up;
 		if (twins && lower_spi(other) < lower_spi(p2))
 			supersede_p2(e, p2, p2->initiator);
 		else
@@ -306,11 +306,7 @@ void ike_refresh_p1_failed(struct ike_engine *e, struct ike_p1 *old, bool again)
 	retry_p1(e, old);
 }
 
-static uint64_t up_at_p1(const struct ike_p1 *p1)
-{
-	return p1->ends - (uint64_t)p1->life_seconds * 1000;
-}
-
+/* ours: this side deletes it. */
 static void supersede_p1(struct ike_engine *e, struct ike_p1 *loser, bool ours)
 {
 	uint64_t at = ours ? e->now.mono + GRACE_MS : loser->ends;
@@ -357,11 +353,13 @@ void ike_refresh_settle_p1(struct ike_engine *e, struct ike_p1 *p1)
 		bool twins;
 
 		l = l->next;
-		if (!same_tunnel(other, p1) || other->superseded)
+		if (!same_tunnel(other, p1))
 			continue;
 		other->refreshing = false;
-		twins = other->initiator != p1->initiator &&
-			up_at_p1(p1) - up_at_p1(other) < TWIN_MS;
+		if (other->superseded && !p1->initiator)
+			continue;
+		twins = !other->superseded && other->initiator != p1->initiator &&
+			p1->sid.born < other->up;
 		if (twins && memcmp(other->sid.icookie, p1->sid.icookie, ISA_COOKIE_LEN) < 0)
 			supersede_p1(e, p1, p1->initiator);
 		else

@@ -82,13 +82,8 @@ bool ike_unsettled_committed(struct ike_engine *e, uint64_t tx, int status)
 	return true;
 }
 
-void ike_unsettled_end(struct ike_engine *e, bool tell_store)
+void ike_unsettled_forget(struct ike_engine *e)
 {
-	while (!ike_list_empty(&e->all_unsettled)) {
-		struct unsettled *u = IKE_OF(e->all_unsettled.next, struct unsettled, all);
-
-		if (tell_store)
-			record(e, u);
-		forget(e, u);
-	}
+	while (!ike_list_empty(&e->all_unsettled))
+		forget(e, IKE_OF(e->all_unsettled.next, struct unsettled, all));
 }

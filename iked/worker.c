@@ -1,6 +1,6 @@
 /*
  * The worker: an event loop around the engine.  Everything runs on the loop's thread, except
- * public-key jobs and the writing of the database.
+ * public-key jobs, the reading of a policy and the writing of the database.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,10 +15,9 @@
 
 #include "iked/iked.h"
 
-#define ARENA_BYTES    (192u << 20) /* secrets; it grows as far as this */
-#define POLICY_POLL_MS 1000
-#define RESYNC_MS      1000 /* until a dump that failed is tried again */
-#define STOP_DELAY_MS  50   /* so that who asked for the end gets the answer */
+#define ARENA_BYTES   (192u << 20) /* secrets; it grows as far as this */
+#define RESYNC_MS     1000         /* until a dump that failed is tried again */
+#define STOP_DELAY_MS 50           /* so that who asked for the end gets the answer */
 
 struct worker {
 	const struct iked_options *o;
@@ -32,17 +31,14 @@ struct worker {
 	struct ike_pk_pool *pk;
 	struct ike_engine *engine;
 	struct iked_udp *udp[2];
+	struct iked_policy *policy;
 	struct iked_nmi *nmi;
 	uv_poll_t events_poll, parent_poll;
-	uv_timer_t deadline, policy_poll, stop_delay, resync;
+	uv_timer_t deadline, stop_delay, resync;
 	uv_prepare_t prepare;
 	uv_signal_t term, hup;
 	uint64_t armed; /* the deadline that the timer stands for */
 	bool stopping, keep;
-	uint64_t generation; /* of the policy in force; 0: none */
-	int64_t installed;
-	unsigned rules;
-	unsigned policy_waited;
 };
 
 /* ---- what the engine asks for ---- */
@@ -325,102 +321,36 @@ static void on_prepare(uv_prepare_t *prepare)
 
 /* ---- policy ---- */
 
-/* Loads the policy in force when it is not the one we have. CS_ENOTFOUND: there is none yet. */
-static int load_policy(struct worker *w, struct cs_err *err)
-{
-	struct pol_store *store = NULL;
-	struct pol_policy *policy;
-	char dir[CS_PATH_MAX];
-	uint64_t generation = 0;
-	int status;
-
-	status = cs_state_path(w->o->stack, NULL, dir, err);
-	if (status == 0)
-		status = pol_store_open(dir, false, &store, err);
-	if (status == 0)
-		status = pol_store_generation(store, &generation, err);
-	if (status < 0 || generation == w->generation)
-		goto out;
-	status = pol_store_load(store, &policy, err);
-	if (status < 0)
-		goto out;
-	if (policy->fips140 && !w->config.fips140) {
-		status = cs_fail(err, CS_EPOLICY,
-				 "policy has FIPS140 Yes, and the IkeConfig file has not");
-	} else {
-		w->generation = policy->generation;
-		w->installed = iked_now().wall;
-		w->rules = policy->n_rules;
-		cs_log(CS_NOCTX, CSM_POLICY_LOADED, (unsigned long long)policy->generation,
-		       policy->n_rules, policy->n_ke_rules);
-		ike_engine_policy(w->engine, policy, iked_now());
-		ike_pk_pool_policy(w->pk, policy);
-	}
-	pol_unref(policy);
-out:
-	if (store)
-		pol_store_close(store);
-	return status;
-}
-
-static void on_policy_poll(uv_timer_t *timer)
-{
-	struct worker *w = timer->data;
-	struct cs_err err;
-	int status = load_policy(w, &err);
-
-	if (w->generation) {
-		uv_timer_stop(timer);
-		return;
-	}
-	w->policy_waited++;
-	if (status < 0 && status != CS_ENOTFOUND && w->policy_waited == 1)
-		cs_log(CS_NOCTX, CSM_POLICY_FAILED, err.text);
-	if (w->config.pagent_wait && w->policy_waited == w->config.pagent_wait)
-		cs_log(CS_NOCTX, CSM_POLICY_LATE, w->config.pagent_wait);
-}
-
-static void first_policy(struct worker *w)
-{
-	struct cs_err err;
-	int status = load_policy(w, &err);
-
-	if (status == 0 && w->generation)
-		return;
-	if (status < 0 && status != CS_ENOTFOUND)
-		cs_log(CS_NOCTX, CSM_POLICY_FAILED, err.text);
-	else
-		cs_log(CS_NOCTX, CSM_NO_POLICY);
-	uv_timer_start(&w->policy_poll, on_policy_poll, POLICY_POLL_MS, POLICY_POLL_MS);
-}
-
-static int reload(void *arg, struct cs_err *err)
+static void on_loaded(void *arg, uint64_t round, int status, const struct cs_err *err)
 {
 	struct worker *w = arg;
-	int status = load_policy(w, err);
 
-	if (status == CS_ENOTFOUND && !w->generation)
-		cs_log(CS_NOCTX, CSM_NO_POLICY);
-	else if (status < 0)
-		cs_log(CS_NOCTX, CSM_POLICY_FAILED, err->text);
-	return status;
+	if (w->nmi)
+		iked_nmi_loaded(w->nmi, round, status, err);
+}
+
+static int open_policy(struct worker *w, struct cs_err *err)
+{
+	const struct iked_policy_env env = {
+		.loop = &w->loop,
+		.stack = w->o->stack,
+		.engine = w->engine,
+		.pk = w->pk,
+		.fips140 = w->config.fips140,
+		.wait = w->config.pagent_wait,
+		.loaded = on_loaded,
+		.arg = w,
+	};
+
+	return iked_policy_new(&env, &w->policy, err);
 }
 
 static void on_hup(uv_signal_t *handle, int signum)
 {
-	struct cs_err err;
+	struct worker *w = handle->data;
 
 	(void)signum;
-	reload(handle->data, &err);
-}
-
-static void policy_in_force(void *arg, uint64_t *generation, int64_t *installed, unsigned *rules)
-{
-	struct worker *w = arg;
-
-	*generation = w->generation;
-	*installed = w->installed;
-	*rules = w->rules;
+	iked_policy_reload(w->policy);
 }
 
 /* ---- the end ---- */
@@ -429,10 +359,9 @@ static void close_handles(struct worker *w)
 {
 	uv_handle_t *handles[] = {
 		(uv_handle_t *)&w->events_poll, (uv_handle_t *)&w->parent_poll,
-		(uv_handle_t *)&w->deadline,    (uv_handle_t *)&w->policy_poll,
-		(uv_handle_t *)&w->stop_delay,  (uv_handle_t *)&w->prepare,
-		(uv_handle_t *)&w->term,        (uv_handle_t *)&w->hup,
-		(uv_handle_t *)&w->resync,
+		(uv_handle_t *)&w->deadline,    (uv_handle_t *)&w->stop_delay,
+		(uv_handle_t *)&w->prepare,     (uv_handle_t *)&w->term,
+		(uv_handle_t *)&w->hup,         (uv_handle_t *)&w->resync,
 	};
 
 	for (unsigned i = 0; i < sizeof(handles) / sizeof(*handles); i++)
@@ -452,6 +381,7 @@ static void on_idle(void *arg)
 		if (w->udp[i])
 			iked_udp_stop(w->udp[i]);
 	ike_store_close(w->store);
+	iked_policy_stop(w->policy);
 	close_handles(w);
 }
 
@@ -615,13 +545,12 @@ static int start_handles(struct worker *w, struct cs_err *err)
 	if (rc < 0)
 		return cs_fail(err, CS_ESYS, "cannot watch a descriptor: %s", uv_strerror(rc));
 	uv_timer_init(&w->loop, &w->deadline);
-	uv_timer_init(&w->loop, &w->policy_poll);
 	uv_timer_init(&w->loop, &w->stop_delay);
 	uv_timer_init(&w->loop, &w->resync);
 	uv_prepare_init(&w->loop, &w->prepare);
 	uv_signal_init(&w->loop, &w->term);
 	uv_signal_init(&w->loop, &w->hup);
-	w->events_poll.data = w->parent_poll.data = w->deadline.data = w->policy_poll.data = w;
+	w->events_poll.data = w->parent_poll.data = w->deadline.data = w;
 	w->resync.data = w->stop_delay.data = w->prepare.data = w->term.data = w->hup.data = w;
 	w->armed = UINT64_MAX;
 	uv_poll_start(&w->events_poll, UV_READABLE, on_kernel_event);
@@ -642,9 +571,8 @@ static void attach_nmi(struct worker *w)
 		.pk = w->pk,
 		.udp = w->udp,
 		.n_udp = 2,
-		.reload = reload,
+		.policy = w->policy,
 		.stop = stop,
-		.policy = policy_in_force,
 		.arg = w,
 	};
 
@@ -661,6 +589,8 @@ static int start(struct worker *w, struct cs_err *err)
 	if (status == 0)
 		status = open_engine(w, err);
 	if (status == 0)
+		status = open_policy(w, err);
+	if (status == 0)
 		status = start_handles(w, err);
 	if (status == 0)
 		status = open_ports(w, err);
@@ -668,7 +598,7 @@ static int start(struct worker *w, struct cs_err *err)
 		return status;
 	if (ike_sealed_map(IKED_FD_SEALED, &w->sealed, err) < 0)
 		cs_log(CS_NOCTX, CSM_NOT_KEPT, err->text);
-	first_policy(w);
+	iked_policy_first(w->policy);
 	if (iked_reconcile(w->kernel, w->store, w->sealed, w->engine, iked_now(), err) < 0)
 		cs_log(CS_NOCTX, CSM_SETTLE_FAILED, err->text);
 	/* Packets may have asked a worker before us, which had no time to answer. */
@@ -721,6 +651,7 @@ enum cs_exit iked_worker(const struct iked_options *o)
 	ike_engine_free(w.engine);
 	ike_sealed_unmap(w.sealed);
 	ike_pk_pool_free(w.pk);
+	iked_policy_free(w.policy);
 	xf_events_close(w.events);
 	xf_close(w.kernel);
 	uv_loop_close(&w.loop);

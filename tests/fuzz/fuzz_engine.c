@@ -262,7 +262,7 @@ int main(int argc, char **argv)
 	}
 	for (unsigned v = 0; v < sim_n_variants; v++)
 		for (unsigned i = 0; i < 2; i++)
-			if (!(policy[v][i] = sim_policy(&sim_variants[v], i, 2)))
+			if (!(policy[v][i] = sim_policy(&sim_variants[v], i, 2, SIM_WHOLE, 0)))
 				return 1;
 	printf("fuzz: seed %llu\n", (unsigned long long)seed);
 	for (; injected < wanted; rounds++) {

@@ -157,8 +157,8 @@ unsigned sim_exhaustive(bool verbose, unsigned *ran)
 
 	*ran = 0;
 	for (unsigned v = 0; v < sim_n_variants; v++) {
-		struct pol_policy *policy[2] = {sim_policy(&sim_variants[v], 0, 2),
-						sim_policy(&sim_variants[v], 1, 2)};
+		struct pol_policy *policy[2] = {sim_policy(&sim_variants[v], 0, 2, SIM_WHOLE, 0),
+						sim_policy(&sim_variants[v], 1, 2, SIM_WHOLE, 0)};
 		unsigned starters = sim_variants[v].aggressive ? BOTH : 1;
 
 		for (unsigned s = 0; policy[0] && policy[1] && s <= starters; s++)

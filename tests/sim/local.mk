@@ -4,6 +4,7 @@ tests_sim_sim_SOURCES = \
 	tests/sim/exhaustive.c \
 	tests/sim/main.c \
 	tests/sim/policy.c \
+	tests/sim/reload.c \
 	tests/sim/restart.c \
 	tests/sim/scenarios.c \
 	tests/sim/sim.c tests/sim/sim.h \

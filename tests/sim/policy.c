@@ -1,6 +1,7 @@
 /* Policies of simulated hosts: real policy text, read by the real compiler. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "tests/sim/sim.h"
@@ -35,28 +36,46 @@ const char *sim_address(bool ipv6, unsigned host)
 	return ipv6 ? six[host] : four[host];
 }
 
-static void write_rules(FILE *f, const struct sim_variant *v, unsigned self, unsigned n)
+/* The same but for its life, which the other end takes as well. */
+static const char changed_action[] = "VpnChanged";
+
+static void write_rules(FILE *f, const struct sim_variant *v, unsigned self, unsigned n,
+			enum sim_edition edition, unsigned peer)
 {
 	fprintf(f, "IpFilterPolicy\n{\n  AllowOnDemand Yes\n");
 	for (unsigned i = 0; i < n; i++)
-		if (i != self)
+		if (i != self && !(edition == SIM_WITHOUT && i == peer))
 			fprintf(f,
 				"  IpFilterRule To%u\n  {\n    IpSourceAddr %s\n    IpDestAddr %s\n"
 				"    IpService\n    {\n      Protocol All\n    }\n"
-				"    IpGenericFilterActionRef ipsec\n    IpDynVpnActionRef Vpn\n  "
+				"    IpGenericFilterActionRef ipsec\n    IpDynVpnActionRef %s\n  "
 				"}\n",
-				i, sim_address(v->ipv6, self), sim_address(v->ipv6, i));
-	fprintf(f, "}\nIpGenericFilterAction ipsec\n{\n  IpFilterAction IpSec\n}\n");
+				i, sim_address(v->ipv6, self), sim_address(v->ipv6, i),
+				edition == SIM_CHANGED && i == peer ? changed_action : "Vpn");
+	/* A policy has at least one rule. */
+	fprintf(f,
+		"  IpFilterRule Self\n  {\n    IpSourceAddr %s\n    IpDestAddr %s\n"
+		"    IpService\n    {\n      Protocol All\n    }\n"
+		"    IpGenericFilterActionRef permit\n  }\n}\n",
+		sim_address(v->ipv6, self), sim_address(v->ipv6, self));
+	fprintf(f, "IpGenericFilterAction ipsec\n{\n  IpFilterAction IpSec\n}\n"
+		   "IpGenericFilterAction permit\n{\n  IpFilterAction Permit\n}\n");
+}
+
+static void write_dynvpn(FILE *f, const struct sim_variant *v, const char *name, unsigned life)
+{
+	fprintf(f,
+		"IpDynVpnAction %s\n{\n  InitiateWithPfs %s\n  AcceptablePfs %s\n  IpDataOffer\n  "
+		"{\n"
+		"    HowToEncap %s\n    HowToEncrypt %s\n    HowToAuth %s\n"
+		"    RefreshLifetimeProposed %u\n    RefreshLifetimeAccepted 5 480\n  }\n}\n",
+		name, v->pfs, v->pfs, v->encap, v->esp_cipher, v->esp_auth, life);
 }
 
 static void write_actions(FILE *f, const struct sim_variant *v)
 {
-	fprintf(f,
-		"IpDynVpnAction Vpn\n{\n  InitiateWithPfs %s\n  AcceptablePfs %s\n  IpDataOffer\n  "
-		"{\n"
-		"    HowToEncap %s\n    HowToEncrypt %s\n    HowToAuth %s\n"
-		"    RefreshLifetimeProposed 10\n    RefreshLifetimeAccepted 5 480\n  }\n}\n",
-		v->pfs, v->pfs, v->encap, v->esp_cipher, v->esp_auth);
+	write_dynvpn(f, v, "Vpn", 10);
+	write_dynvpn(f, v, changed_action, 9);
 	fprintf(f,
 		"KeyExchangeAction Act\n{\n  HowToInitiate %s\n  HowToRespondIKEv1 %s\n"
 		"  KeyExchangeOffer\n  {\n    HowToEncrypt %s\n    HowToAuthMsgs %s\n"
@@ -105,7 +124,23 @@ static void complain(void *arg, const struct pol_diag *d)
 		d->text);
 }
 
-struct pol_policy *sim_policy(const struct sim_variant *v, unsigned self, unsigned n)
+/* As the store gives them: one for a name and what it says, whatever else there is. */
+static void set_ids(struct pol_policy *policy)
+{
+	for (unsigned i = 0; i < policy->n_rules; i++) {
+		struct pol_filter_rule *rule = &policy->rules[i];
+		unsigned peer = (unsigned)(rule->name[2] - '0');
+
+		if (!rule->vpn)
+			continue;
+		rule->id = (uint16_t)(XF_MARK_RULE_MIN + peer);
+		if (!strcmp(rule->vpn->name, changed_action))
+			rule->id = (uint16_t)(rule->id + SIM_HOSTS);
+	}
+}
+
+struct pol_policy *sim_policy(const struct sim_variant *v, unsigned self, unsigned n,
+			      enum sim_edition edition, unsigned peer)
 {
 	char path[] = "/tmp/csipsec-sim-XXXXXX";
 	int fd = mkstemp(path);
@@ -117,14 +152,14 @@ struct pol_policy *sim_policy(const struct sim_variant *v, unsigned self, unsign
 		perror(path);
 		return NULL;
 	}
-	write_rules(f, v, self, n);
+	write_rules(f, v, self, n, edition, peer);
 	write_actions(f, v);
 	write_key_exchange(f, v, self, n);
 	fclose(f);
 	if (pol_compile(path, "SIM", complain, NULL, &policy, &err) < 0)
 		fprintf(stderr, "%s\n", err.text);
 	unlink(path);
-	for (unsigned i = 0; policy && i < policy->n_rules; i++)
-		policy->rules[i].id = (uint16_t)(XF_MARK_RULE_MIN + i);
+	if (policy)
+		set_ids(policy);
 	return policy;
 }

@@ -9,20 +9,41 @@
 
 #define MINUTE      60000ull
 #define TROUBLE_MAX (8 * MINUTE)
+#define STUCK_MAX   (5 * MINUTE)
 #define STALE_EXPIRES                                                                              \
 	(31 * MINUTE) /* phase 1 lives 20 minutes here, phase 2 10, an exchange 254 s */
 #define FLOW_WITHIN (15 * MINUTE)
 
-/* One policy a variant, host and number of hosts; made once, shared by all scenarios. */
-static struct pol_policy *cache[16][SIM_HOSTS][SIM_HOSTS + 1];
+/* The editions of a host's policy, by variant and number of hosts; shared by all scenarios. */
+struct editions {
+	bool made, bad;
+	struct pol_policy *policies[SIM_EDITIONS][SIM_HOSTS];
+};
+static struct editions cache[16][SIM_HOSTS][SIM_HOSTS + 1];
 
-static struct pol_policy *policy_of(unsigned variant, unsigned host, unsigned n)
+static void make_editions(struct editions *ed, unsigned variant, unsigned host, unsigned n)
 {
-	struct pol_policy **slot = &cache[variant][host][n];
+	for (unsigned edition = 0; edition < SIM_EDITIONS; edition++)
+		for (unsigned peer = 0; peer < n; peer++) {
+			struct pol_policy **slot = &ed->policies[edition][peer];
 
-	if (!*slot)
-		*slot = sim_policy(&sim_variants[variant], host, n);
-	return *slot;
+			*slot = sim_policy(&sim_variants[variant], host, n, edition, peer);
+			ed->bad = ed->bad || !*slot;
+		}
+	ed->made = true;
+}
+
+static bool add_host(struct sim *sim, unsigned variant, unsigned host, unsigned n)
+{
+	struct editions *ed = &cache[variant][host][n];
+	const char *address = sim_address(sim_variants[variant].ipv6, host);
+
+	if (!ed->made)
+		make_editions(ed, variant, host, n);
+	if (ed->bad)
+		return false;
+	memcpy(sim->hosts[host].editions, ed->policies, sizeof(ed->policies));
+	return sim_add_host(sim, address, ed->policies[SIM_WHOLE][0]) == 0;
 }
 
 static void drop_policies(void)
@@ -30,8 +51,11 @@ static void drop_policies(void)
 	for (unsigned v = 0; v < 16; v++)
 		for (unsigned h = 0; h < SIM_HOSTS; h++)
 			for (unsigned n = 0; n <= SIM_HOSTS; n++) {
-				pol_unref(cache[v][h][n]);
-				cache[v][h][n] = NULL;
+				struct editions *ed = &cache[v][h][n];
+
+				for (unsigned i = 0; i < SIM_EDITIONS * SIM_HOSTS; i++)
+					pol_unref(ed->policies[i / SIM_HOSTS][i % SIM_HOSTS]);
+				*ed = (struct editions){0};
 			}
 }
 
@@ -49,6 +73,8 @@ static void set_trouble(struct sim *sim)
 	sim->pk_delay = sim_chance(&sim->rng, 500) ? 20 : 0;
 	sim->commit_delay = sim_chance(&sim->rng, 500) ? 30 : 0;
 	sim->commit_fail_permille = sim_chance(&sim->rng, 100) ? 300 : 0;
+	if (sim_chance(&sim->rng, 100)) /* a store that is stuck for longer than anybody waits */
+		sim->commit_delay = STUCK_MAX;
 }
 
 static void plan_actions(struct sim *sim)
@@ -71,6 +97,33 @@ static void plan_actions(struct sim *sim)
 	}
 }
 
+static void expect_traffic(struct sim *sim)
+{
+	for (unsigned i = 1; i < sim->n_hosts && !sim->failure[0]; i++)
+		if (!sim_both_ways(sim, 0, i, FLOW_WITHIN))
+			sim_fail(sim, "no traffic between hosts 0 and %u on a good network", i);
+}
+
+static void whole_policies(struct sim *sim)
+{
+	for (unsigned i = 0; i < sim->n_hosts && !sim->failure[0]; i++)
+		if (sim->hosts[i].edition != SIM_WHOLE)
+			sim_reload(&sim->hosts[i], SIM_WHOLE, 0);
+}
+
+/* All tunnels are up and the network is good: now a rule goes or changes, and comes back. */
+static void reload_in_peace(struct sim *sim)
+{
+	unsigned host = sim_below(&sim->rng, sim->n_hosts);
+	unsigned peer = (host + 1 + sim_below(&sim->rng, sim->n_hosts - 1)) % sim->n_hosts;
+
+	sim_reload(&sim->hosts[host], sim_chance(&sim->rng, 500) ? SIM_WITHOUT : SIM_CHANGED, peer);
+	sim_run(sim, sim->now + 2000);
+	whole_policies(sim);
+	sim_run(sim, sim->now + 2000);
+	expect_traffic(sim);
+}
+
 /* Returns false when an invariant broke; the reason is in sim->failure. */
 static bool run(struct sim *sim, uint64_t seed, bool verbose)
 {
@@ -78,13 +131,10 @@ static bool run(struct sim *sim, uint64_t seed, bool verbose)
 
 	sim_init(sim, seed, verbose);
 	variant = sim_below(&sim->rng, sim_n_variants);
-	n = sim_chance(&sim->rng, 200) ? 3 : 2;
+	n = sim_chance(&sim->rng, 300) ? 3 : 2;
 	set_trouble(sim);
 	for (unsigned i = 0; i < n; i++) {
-		struct pol_policy *policy = policy_of(variant, i, n);
-
-		if (!policy ||
-		    sim_add_host(sim, sim_address(sim_variants[variant].ipv6, i), policy) < 0) {
+		if (!add_host(sim, variant, i, n)) {
 			sim_fail(sim, "host %u did not start", i);
 			break;
 		}
@@ -94,11 +144,13 @@ static bool run(struct sim *sim, uint64_t seed, bool verbose)
 	if (!sim->failure[0]) {
 		plan_actions(sim);
 		sim_run(sim, TROUBLE_MAX + 1000);
+		if (sim->commit_delay == STUCK_MAX)
+			sim->commit_delay = 0;
+		whole_policies(sim);
 		sim_run(sim, sim->now + STALE_EXPIRES);
-		for (unsigned i = 1; i < n && !sim->failure[0]; i++)
-			if (!sim_both_ways(sim, 0, i, FLOW_WITHIN))
-				sim_fail(sim, "no traffic between hosts 0 and %u on a good network",
-					 i);
+		expect_traffic(sim);
+		if (sim_chance(&sim->rng, 300) && !sim->failure[0])
+			reload_in_peace(sim);
 	}
 	sim_end(sim);
 	return sim->failure[0] == '\0';
@@ -108,7 +160,7 @@ unsigned sim_random_scenarios(uint64_t first_seed, unsigned n, bool verbose)
 {
 	static struct sim sim;
 	unsigned failed = 0;
-	unsigned long datagrams = 0, adopted = 0;
+	unsigned long datagrams = 0, adopted = 0, kept = 0, gone = 0;
 
 	for (unsigned i = 0; i < n; i++) {
 		uint64_t seed = first_seed + i;
@@ -120,10 +172,13 @@ unsigned sim_random_scenarios(uint64_t first_seed, unsigned n, bool verbose)
 		datagrams += sim.datagrams;
 		for (unsigned h = 0; h < sim.n_hosts; h++)
 			adopted += sim.hosts[h].adopted;
+		kept += sim.kept;
+		gone += sim.told_gone;
 	}
 	drop_policies();
-	printf("sim: %u random scenarios from seed %llu, %lu datagrams, "
-	       "%lu SAs lived on over a restart, %u failed\n",
-	       n, (unsigned long long)first_seed, datagrams, adopted, failed);
+	printf("sim: %u random scenarios from seed %llu, %lu datagrams; %lu SAs lived on over a "
+	       "restart; by new policies %lu SA pairs lived on, %lu ended at both sides; %u "
+	       "failed\n",
+	       n, (unsigned long long)first_seed, datagrams, adopted, kept, gone, failed);
 	return failed;
 }

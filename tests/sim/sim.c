@@ -286,9 +286,8 @@ static int op_sa_spi(void *ctx, const struct cs_addr *src, const struct cs_addr 
 		     uint32_t reqid, enum xf_mode mode, uint32_t *spi, struct cs_err *err)
 {
 	(void)src;
-	(void)reqid;
 	(void)mode;
-	return vk_spi(ctx, dst, proto, spi, err);
+	return vk_spi(ctx, dst, proto, reqid, spi, err);
 }
 
 static int op_sa_update(void *ctx, const struct xf_sa *sa, struct cs_err *err)
@@ -599,7 +598,7 @@ static void act(struct sim *sim, struct sim_host *h, enum sim_action action, uns
 			ike_engine_deactivate_p2(h->engine, tunnel, sim_now(sim), NULL);
 		break;
 	case SIM_RELOAD:
-		ike_engine_policy(h->engine, h->policy, sim_now(sim));
+		sim_reload(h, sim_below(&sim->rng, SIM_EDITIONS), peer);
 		break;
 	case SIM_RESTART:
 		sim_kill_engine(h);
@@ -707,6 +706,7 @@ void sim_run(struct sim *sim, uint64_t until)
 		else
 			ike_engine_tick(due->engine, sim_now(sim));
 		vk_check_pairs(sim);
+		sim_check_gone(sim);
 	}
 	if (sim->now < until && !sim->failure[0])
 		sim->now = until;
@@ -781,6 +781,7 @@ void sim_end(struct sim *sim)
 	while (sim->n_queue)
 		dispatch(sim, pop(sim));
 	free(sim->queue);
+	free(sim->gone);
 	for (unsigned i = 0; i < sim->n_hosts; i++) {
 		vk_clear(&sim->hosts[i]);
 		free(sim->hosts[i].ledger.intents);

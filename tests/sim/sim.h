@@ -73,6 +73,9 @@ struct sim_ledger {
 	unsigned long p2_ups;
 };
 
+/* What a host's policy says of one peer; of the others it has always the same rules. */
+enum sim_edition { SIM_WHOLE, SIM_CHANGED, SIM_WITHOUT, SIM_EDITIONS };
+
 struct sim_host {
 	struct sim *sim;
 	unsigned index;
@@ -80,7 +83,10 @@ struct sim_host {
 	struct ike_engine *engine; /* NULL while it is down */
 	struct vkernel kernel;
 	struct sim_ledger ledger;
-	struct pol_policy *policy;
+	struct pol_policy *policy;                            /* in force */
+	struct pol_policy *editions[SIM_EDITIONS][SIM_HOSTS]; /* the scenario's, for SIM_RELOAD */
+	enum sim_edition edition; /* in force, and the peer that it is about */
+	unsigned edited;
 	unsigned received; /* packets that came through ESP */
 	unsigned jobs;     /* public-key jobs under way */
 	uint64_t epoch;    /* counts the engines that this host had */
@@ -104,6 +110,13 @@ enum sim_action { SIM_TRAFFIC, SIM_DROP_P1, SIM_DROP_P2, SIM_RELOAD, SIM_RESTART
 
 struct sim_event; /* of the queue */
 
+/* An SA that this host must not have any more from that time on. */
+struct sim_gone {
+	unsigned host;
+	struct xf_said id;
+	uint64_t at;
+};
+
 struct sim {
 	uint64_t seed, now; /* mono milliseconds */
 	struct sim_rng rng;
@@ -116,7 +129,10 @@ struct sim {
 	unsigned pk_delay, commit_delay; /* milliseconds at most; 0: done at once */
 	unsigned commit_fail_permille;   /* while mono < net.bad_until */
 	unsigned long datagrams, bytes;
-	bool hostile_peers; /* they have the keys and lie: two ends may well disagree */
+	struct sim_gone *gone;
+	unsigned n_gone;
+	unsigned long kept, told_gone; /* pairs that lived on or ended at both sides, by reloads */
+	bool hostile_peers;            /* they have the keys and lie: two ends may well disagree */
 	bool verbose;
 	char failure[400]; /* the first broken invariant, "" when none */
 };
@@ -150,8 +166,8 @@ void sim_push_acquire(struct sim_host *h, const struct xf_acquire *a);
 void sim_push_expire(struct sim_host *h, uint64_t at, const struct xf_said *id, bool hard);
 void sim_push_esp(struct sim_host *from, struct sim_host *to, const struct vk_sa *sa);
 
-int vk_spi(struct sim_host *h, const struct cs_addr *dst, uint8_t proto, uint32_t *spi,
-	   struct cs_err *err);
+int vk_spi(struct sim_host *h, const struct cs_addr *dst, uint8_t proto, uint32_t reqid,
+	   uint32_t *spi, struct cs_err *err);
 int vk_add(struct sim_host *h, const struct xf_sa *sa, bool update, struct cs_err *err);
 int vk_delete(struct sim_host *h, const struct xf_said *id, struct cs_err *err);
 struct vk_sa *vk_find(struct sim_host *h, const struct xf_said *id);
@@ -173,6 +189,10 @@ void sim_forget(void *host, uint32_t tunnel, uint32_t generation);
 void sim_restore(struct sim_host *h);
 void sim_forget_all(struct sim_host *h);
 
+/* reload.c: puts another edition in force, and checks what must be so then. */
+void sim_reload(struct sim_host *h, enum sim_edition edition, unsigned peer);
+void sim_check_gone(struct sim *sim);
+
 /* ---- policies and scenarios ---- */
 struct sim_variant {
 	const char *cipher, *hash, *group; /* KeyExchangeOffer words */
@@ -183,8 +203,12 @@ struct sim_variant {
 };
 extern const struct sim_variant sim_variants[];
 extern const unsigned sim_n_variants;
-/* Policy for host `self` of n hosts, each of which it may reach; NULL with a line on stderr. */
-struct pol_policy *sim_policy(const struct sim_variant *v, unsigned self, unsigned n);
+/*
+ * Policy for host `self` of n hosts, each of which it may reach; in another edition than the whole
+ * one the rule for one peer is another or missing.  NULL with a line on stderr.
+ */
+struct pol_policy *sim_policy(const struct sim_variant *v, unsigned self, unsigned n,
+			      enum sim_edition edition, unsigned peer);
 const char *sim_address(bool ipv6, unsigned host);
 
 /* Both return the number of failures and print a line for each with its seed. */

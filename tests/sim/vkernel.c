@@ -36,8 +36,8 @@ static bool refused(struct sim_host *h)
 	       sim_chance(&h->sim->rng, h->kernel.refuse_permille);
 }
 
-int vk_spi(struct sim_host *h, const struct cs_addr *dst, uint8_t proto, uint32_t *spi,
-	   struct cs_err *err)
+int vk_spi(struct sim_host *h, const struct cs_addr *dst, uint8_t proto, uint32_t reqid,
+	   uint32_t *spi, struct cs_err *err)
 {
 	struct xf_said id = {.dst = *dst, .proto = proto};
 	struct vk_sa *sa;
@@ -49,6 +49,7 @@ int vk_spi(struct sim_host *h, const struct cs_addr *dst, uint8_t proto, uint32_
 	while (vk_find(h, &id));
 	sa = append(&h->kernel);
 	sa->sa.id = id;
+	sa->sa.reqid = reqid;
 	sa->larval = true;
 	sa->added = h->sim->now;
 	h->kernel.added++;
@@ -158,8 +159,7 @@ int vk_policy_delete(struct sim_host *h, const struct xf_policy *p, struct cs_er
 	return cs_fail(err, CS_ENOTFOUND, "no such policy");
 }
 
-/* The rule of this host for packets to the peer: they are written one rule a peer, in host order.
- */
+/* The rule of this host for packets to the peer, 0: none. */
 static unsigned rule_towards(const struct sim_host *h, const struct sim_host *peer)
 {
 	struct pol_packet packet = {.outbound = true,
@@ -222,19 +222,22 @@ void vk_output(struct sim_host *h, struct sim_host *peer)
 	struct cs_selector sel = {.local = cs_range_single(&h->addr),
 				  .remote = cs_range_single(&peer->addr),
 				  .proto = 1};
+	const struct xf_marking marking = {XF_MARK_SHIFT_DEFAULT};
 	const struct xf_policy *best = NULL;
 	unsigned rule_id = rule_towards(h, peer);
 	struct vk_sa *sa;
 
-	if (!rule_id) {
-		sim_fail(h->sim, "host %u has no ipsec rule towards host %u", h->index,
-			 peer->index);
+	if (!rule_id) { /* denied */
+		if (h->edition != SIM_WITHOUT || h->edited != peer->index)
+			sim_fail(h->sim, "host %u has no ipsec rule towards host %u", h->index,
+				 peer->index);
 		return;
 	}
 	for (unsigned i = 0; i < h->kernel.n_policies; i++) {
 		const struct xf_policy *p = &h->kernel.policies[i];
 
-		if (p->dir == XF_OUT && cs_selector_covers(&p->selector, &sel) &&
+		if (p->dir == XF_OUT && p->mark == xf_mark_value(&marking, rule_id) &&
+		    cs_selector_covers(&p->selector, &sel) &&
 		    (!best || p->priority < best->priority))
 			best = p;
 	}

@@ -23,6 +23,7 @@ static uv_loop_t loop;
 static struct pair *pair;
 static struct ike_store *store;
 static struct ike_pk_pool *pool;
+static struct iked_policy *policy;
 static struct iked_nmi *nmi;
 
 static void on_committed(void *arg, uint64_t tx, int status)
@@ -38,8 +39,15 @@ static void on_pk(void *arg, struct ike_pk_job *job)
 	(void)job;
 }
 
+static void on_loaded(void *arg, uint64_t round, int status, const struct cs_err *err)
+{
+	(void)arg;
+	iked_nmi_loaded(nmi, round, status, err);
+}
+
 static void setup(void)
 {
+	struct iked_policy_env load = {.loop = &loop, .stack = "STACK", .loaded = on_loaded};
 	static const struct pair_policy o = {.local_rule = true};
 	struct iked_nmi_env env = {.loop = &loop};
 	struct cs_err err;
@@ -57,6 +65,11 @@ static void setup(void)
 	env.engine = pair->side[0].e;
 	env.store = store;
 	env.pk = pool;
+	load.engine = env.engine;
+	load.pk = pool;
+	setenv("CSIPSEC_STATEDIR", dir, 1);
+	ck_assert_int_eq(iked_policy_new(&load, &policy, &err), 0);
+	env.policy = policy;
 	iked_nmi_attach(nmi, &env);
 }
 
@@ -70,9 +83,11 @@ static void teardown(void)
 	char command[64];
 
 	iked_nmi_stop(nmi);
+	iked_policy_stop(policy);
 	ike_pk_pool_stop(pool, do_nothing, NULL);
 	ike_store_close(store);
 	uv_run(&loop, UV_RUN_DEFAULT);
+	iked_policy_free(policy);
 	ike_pk_pool_free(pool);
 	ck_assert_int_eq(uv_loop_close(&loop), 0);
 	pair_free(pair);
@@ -232,6 +247,44 @@ START_TEST(test_bound)
 }
 END_TEST
 
+static void put_policy(void)
+{
+	struct pol_store *to;
+	struct cs_err err;
+	char state[64];
+
+	snprintf(state, sizeof(state), "%s/STACK", dir);
+	ck_assert_int_eq(pol_store_open(state, true, &to, &err), 0);
+	ck_assert_int_eq(pol_store_put(to, pair->side[1].policy, &err), 0);
+	pol_store_close(to);
+}
+
+static void expect_generation(int fd, int generation)
+{
+	json_t *done = frame(fd);
+
+	ck_assert(json_is_true(json_object_get(done, "done")));
+	ck_assert_int_eq(json_integer_value(json_object_get(done, "generation")), generation);
+	json_decref(done);
+}
+
+/* The answer comes when the policy is in force. */
+START_TEST(test_policy)
+{
+	int fd = client(), gone = client();
+
+	ask(fd, "{\"request\":\"policy\"}");
+	expect_generation(fd, 0);
+	put_policy();
+	ask(gone, "{\"request\":\"policy\"}");
+	close(gone);
+	ask(fd, "{\"request\":\"policy\"}");
+	expect_generation(fd, 1);
+	wait_for_waiters(0);
+	close(fd);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("iked, management socket");
@@ -246,6 +299,7 @@ int main(void)
 	tcase_add_test(t, test_client_gone);
 	tcase_add_test(t, test_tunnel_up);
 	tcase_add_test(t, test_bound);
+	tcase_add_test(t, test_policy);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);

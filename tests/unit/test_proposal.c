@@ -628,7 +628,8 @@ START_TEST(test_p2_transport)
 			 CS_EPOLICY);
 	ck_assert_ptr_nonnull(strstr(why.text, "transport mode needs"));
 	ck_assert_int_eq(ike_p2_accept(body, &action, 0, true, -1, &suite, &offer, NULL), 0);
-	ck_assert_int_eq(ike_p2_accept(body, &action, 0, false, -1, &suite, &offer, NULL), CS_EPOLICY);
+	ck_assert_int_eq(ike_p2_accept(body, &action, 0, false, -1, &suite, &offer, NULL),
+			 CS_EPOLICY);
 	ck_assert_int_eq(ike_p2_offer(&action, 0, false, -1, 0x1000, &w, NULL), CS_EPOLICY);
 	action.n_offers = 2;
 	w = cs_writer_of(buffer, sizeof(buffer));
@@ -732,8 +733,9 @@ START_TEST(test_p2_round)
 			ck_assert_uint_eq(ours.spi, 0x10203040);
 			ck_assert_uint_eq(ours.life_kbytes, offers[i].life_kbytes.proposed);
 			/* The group is the one that we sent, nothing else. */
-			ck_assert_int_eq(ike_p2_accept(body, &action, 0, true, -1, &ours, &offer, NULL),
-					 CS_EPOLICY);
+			ck_assert_int_eq(
+				ike_p2_accept(body, &action, 0, true, -1, &ours, &offer, NULL),
+				CS_EPOLICY);
 		}
 	}
 }
