@@ -315,5 +315,7 @@ bool pol_identity_matches(const struct pol_identity *pattern, const struct pol_p
 /* Text of an identity for logs and displays: value only; never fails, marks what it cannot show. */
 const char *pol_peer_id_text(const struct pol_peer_id *id, char *buf, size_t size);
 const char *pol_id_type_name(unsigned type); /* "ID_IPV4_ADDR" */
+/* DER of the X.500 name "CN=a,OU=b,C=US", leaf first, malloc'ed. Needs OpenSSL. */
+int pol_dn_encode(const char *name, uint8_t **der, size_t *len, struct cs_err *err);
 
 #endif

@@ -1,0 +1,18 @@
+# pki: certificates, on OpenSSL; without it nothing of this folder is built.
+PKI_SOURCES = \
+	pki/bytes.c pki/crl.c pki/files.c pki/info.c pki/issue.c pki/issue_crl.c pki/keyring.c \
+	pki/keys.c pki/names.c pki/own.c pki/path.c pki/pkcs12.c pki/pki.h pki/private.h pki/sign.c \
+	pki/usage.c
+PKI_TEST_SOURCES = tests/unit/pki_make.c tests/unit/pki_make.h
+EXTRA_DIST += $(PKI_SOURCES) $(PKI_TEST_SOURCES) tests/unit/test_pki_ring.c
+if HAVE_OPENSSL
+noinst_LIBRARIES += libpki.a
+libpki_a_SOURCES = $(PKI_SOURCES)
+libpki_a_CFLAGS = $(AM_CFLAGS) $(OPENSSL_CFLAGS)
+PKI_LIBS = libpki.a $(POLICY_LIBS) $(COMMON_LIBS) $(OPENSSL_LIBS)
+
+check_PROGRAMS += tests/unit/test_pki_ring
+tests_unit_test_pki_ring_SOURCES = tests/unit/test_pki_ring.c $(PKI_TEST_SOURCES)
+tests_unit_test_pki_ring_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(OPENSSL_CFLAGS)
+tests_unit_test_pki_ring_LDADD = $(PKI_LIBS) $(CHECK_LIBS)
+endif
