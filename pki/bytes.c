@@ -9,6 +9,7 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/pkcs7.h>
+#include <openssl/provider.h>
 
 void pki_bytes_free(struct cs_bytes *bytes)
 {
@@ -156,11 +157,28 @@ static int take_p7(PKCS7 *p7, struct pki_found *f, struct cs_err *err)
 	return status;
 }
 
+/* Where the usual ciphers do not do, with those of long ago. */
+static int open_p12(struct cs_bytes der, const char *password, struct pki_p12 *p12,
+		    struct cs_err *err)
+{
+	OSSL_PROVIDER *legacy;
+	int status = pki_p12_open(der, password, p12, err);
+
+	if (status != CS_ECRYPTO)
+		return status;
+	legacy = OSSL_PROVIDER_try_load(NULL, "legacy", 1);
+	if (legacy)
+		status = pki_p12_open(der, password, p12, err);
+	OSSL_PROVIDER_unload(legacy);
+	ERR_clear_error();
+	return status;
+}
+
 static int take_p12(struct cs_bytes der, const char *password, struct pki_found *f,
 		    struct cs_err *err)
 {
 	struct pki_p12 p12;
-	int status = pki_p12_open(der, password, &p12, err);
+	int status = open_p12(der, password, &p12, err);
 
 	for (unsigned i = 0; status == 0 && i < p12.n; i++) {
 		if (p12.item[i].cert) {

@@ -11,7 +11,6 @@
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
-#include <openssl/provider.h>
 
 #define SECURE_BYTES (4u << 20) /* private keys of some hundred certificates */
 
@@ -33,14 +32,6 @@ int pki_secure_memory(struct cs_err *err)
 		return 0;
 	ERR_clear_error();
 	return cs_fail(err, CS_ESYS, "memory for private keys cannot be locked");
-}
-
-int pki_allow_legacy(struct cs_err *err)
-{
-	/* Both: who names one gets no default any more. They stay for good. */
-	if (OSSL_PROVIDER_load(NULL, "default") && OSSL_PROVIDER_load(NULL, "legacy"))
-		return 0;
-	return pki_fail_openssl(err, "the legacy provider cannot be loaded");
 }
 
 void pki_key_free(EVP_PKEY *key)

@@ -4,15 +4,30 @@ PKI_SOURCES = \
 	pki/keys.c pki/names.c pki/own.c pki/path.c pki/pkcs12.c pki/pki.h pki/private.h pki/sign.c \
 	pki/usage.c
 PKI_TEST_SOURCES = tests/unit/pki_make.c tests/unit/pki_make.h
-EXTRA_DIST += $(PKI_SOURCES) $(PKI_TEST_SOURCES) tests/unit/test_pki_ring.c
+EXTRA_DIST += \
+	$(PKI_SOURCES) $(PKI_TEST_SOURCES) \
+	tests/unit/test_pki_issue.c tests/unit/test_pki_path.c tests/unit/test_pki_ring.c \
+	tests/unit/test_pki_sign.c
 if HAVE_OPENSSL
 noinst_LIBRARIES += libpki.a
 libpki_a_SOURCES = $(PKI_SOURCES)
 libpki_a_CFLAGS = $(AM_CFLAGS) $(OPENSSL_CFLAGS)
 PKI_LIBS = libpki.a $(POLICY_LIBS) $(COMMON_LIBS) $(OPENSSL_LIBS)
 
-check_PROGRAMS += tests/unit/test_pki_ring
+check_PROGRAMS += \
+	tests/unit/test_pki_issue tests/unit/test_pki_path tests/unit/test_pki_ring \
+	tests/unit/test_pki_sign
+PKI_TEST_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(OPENSSL_CFLAGS)
+tests_unit_test_pki_issue_SOURCES = tests/unit/test_pki_issue.c $(PKI_TEST_SOURCES)
+tests_unit_test_pki_issue_CFLAGS = $(PKI_TEST_CFLAGS)
+tests_unit_test_pki_issue_LDADD = $(PKI_LIBS) $(CHECK_LIBS)
+tests_unit_test_pki_path_SOURCES = tests/unit/test_pki_path.c $(PKI_TEST_SOURCES)
+tests_unit_test_pki_path_CFLAGS = $(PKI_TEST_CFLAGS)
+tests_unit_test_pki_path_LDADD = $(PKI_LIBS) $(CHECK_LIBS)
 tests_unit_test_pki_ring_SOURCES = tests/unit/test_pki_ring.c $(PKI_TEST_SOURCES)
-tests_unit_test_pki_ring_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(OPENSSL_CFLAGS)
+tests_unit_test_pki_ring_CFLAGS = $(PKI_TEST_CFLAGS)
 tests_unit_test_pki_ring_LDADD = $(PKI_LIBS) $(CHECK_LIBS)
+tests_unit_test_pki_sign_SOURCES = tests/unit/test_pki_sign.c $(PKI_TEST_SOURCES)
+tests_unit_test_pki_sign_CFLAGS = $(PKI_TEST_CFLAGS)
+tests_unit_test_pki_sign_LDADD = $(PKI_LIBS) $(CHECK_LIBS)
 endif

@@ -43,8 +43,6 @@ void pki_bytes_free(struct cs_bytes *bytes); /* of malloc'ed ones; wipes */
 /* Once a process, before the first key is read: private keys go to locked memory that is in no
  * core dump. Without it, or where memory cannot be locked (CS_ESYS), all works all the same. */
 int pki_secure_memory(struct cs_err *err);
-/* Lets old PKCS#12 files be read that are encrypted by RC2 (OpenSSL's legacy provider). */
-int pki_allow_legacy(struct cs_err *err);
 
 /* ---- limits ---- */
 
@@ -317,7 +315,8 @@ struct pki_found {
 	struct X509_crl_st *crl;
 	struct X509_req_st *request;
 };
-/* password NULL: none was given; CS_EAUTH: one is needed, or it is wrong. */
+/* password NULL: none was given; CS_EAUTH: one is needed, or it is wrong. RC2 is read here, too,
+ * by which old systems encrypt PKCS#12 files, if OpenSSL's legacy provider is installed. */
 int pki_found_parse(struct cs_bytes file, const char *password, struct pki_found *found,
 		    struct cs_err *err);
 void pki_found_free(struct pki_found *found);

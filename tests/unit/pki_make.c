@@ -97,7 +97,8 @@ X509 *mk_cert(const struct mk *m)
 			or_usual(m->usage,
 				 m->ca ? "critical,keyCertSign,cRLSign" : "digitalSignature"));
 		add_ext(cert, issuer, NID_subject_key_identifier, "hash");
-		add_ext(cert, issuer, NID_authority_key_identifier, "keyid");
+		if (X509_get0_subject_key_id(issuer))
+			add_ext(cert, issuer, NID_authority_key_identifier, "keyid");
 		add_ext(cert, issuer, NID_ext_key_usage, m->purpose);
 		add_ext(cert, issuer, NID_subject_alt_name, m->san);
 		add_ext(cert, issuer, NID_name_constraints, m->constraints);
@@ -365,4 +366,19 @@ int run(const char *const *argv)
 	ck_assert_int_gt(pid, 0);
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+const char *out_text(void)
+{
+	static char text[16384];
+	struct cs_bytes out = get_file("out");
+
+	snprintf(text, sizeof(text), "%.*s", (int)out.len, (const char *)out.p);
+	pki_bytes_free(&out);
+	return text;
+}
+
+bool out_has(const char *text)
+{
+	return strstr(out_text(), text) != NULL;
 }

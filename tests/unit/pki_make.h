@@ -71,5 +71,7 @@ void note_it(void *arg, const char *file, const char *text);
 
 /* Runs a program without a shell; its standard output and error go to in_dir("out"). The status. */
 int run(const char *const *argv);
+const char *out_text(void); /* what it wrote */
+bool out_has(const char *text);
 
 #endif
