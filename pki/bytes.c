@@ -75,6 +75,22 @@ int pki_cert_bytes(X509 *cert, enum pki_form form, struct cs_bytes *out, struct 
 	return take_bio(bio, ok, out, err);
 }
 
+int pki_cert_subject(X509 *cert, struct cs_bytes *name, struct cs_err *err)
+{
+	const unsigned char *der;
+	uint8_t *copy;
+	size_t len;
+
+	if (X509_NAME_get0_der(X509_get_subject_name(cert), &der, &len) != 1)
+		return pki_fail_openssl(err, "the subject cannot be encoded");
+	copy = malloc(len);
+	if (!copy)
+		return cs_fail(err, CS_ENOMEM, "out of memory");
+	memcpy(copy, der, len);
+	*name = (struct cs_bytes){copy, len};
+	return 0;
+}
+
 int pki_key_bytes(EVP_PKEY *key, struct cs_bytes *out, struct cs_err *err)
 {
 	BIO *bio = BIO_new(BIO_s_secmem());

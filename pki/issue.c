@@ -349,7 +349,7 @@ int pki_request_sign(X509_REQ *request, int64_t not_before, int64_t not_after, X
 	const struct pki_spec spec = {.not_before = not_before, .not_after = not_after};
 	const struct pki_strength strength = {0};
 	EVP_PKEY *key = X509_REQ_get0_pubkey(request);
-	GENERAL_NAMES *names;
+	GENERAL_NAMES *names = NULL;
 	int status = pki_key_check(key, &strength, err);
 
 	if (status < 0)

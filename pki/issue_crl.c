@@ -69,7 +69,7 @@ static int add_revoked(X509_CRL *crl, X509_CRL *old, const struct pki_revoke *re
 		       struct cs_err *err)
 {
 	STACK_OF(X509_REVOKED) *before = old ? X509_CRL_get_REVOKED(old) : NULL;
-	X509_REVOKED *entry, *there;
+	X509_REVOKED *entry = NULL, *there;
 	int status;
 
 	for (int i = 0; i < sk_X509_REVOKED_num(before); i++) {

@@ -63,6 +63,15 @@ bool pki_key_fits(EVP_PKEY *key, X509 *cert)
 	return fits;
 }
 
+bool pki_cert_issued(X509 *ca, X509 *cert)
+{
+	bool issued = X509_check_issued(ca, cert) == X509_V_OK &&
+		      X509_verify(cert, X509_get0_pubkey(ca)) == 1;
+
+	ERR_clear_error();
+	return issued;
+}
+
 enum pki_key_type pki_key_type_of(EVP_PKEY *key)
 {
 	switch (key ? EVP_PKEY_get_base_id(key) : EVP_PKEY_NONE) {

@@ -44,8 +44,7 @@ STACK_OF(X509) * pki_ring_cas(const struct pki_keyring *ring)
 	return cas;
 }
 
-/* The certificate and what is above it, as far as the keyring reaches. NULL without memory. */
-static STACK_OF(X509) * build_chain(const struct pki_keyring *ring, X509 *cert, int64_t now)
+STACK_OF(X509) * pki_build_chain(const struct pki_keyring *ring, X509 *cert, int64_t now)
 {
 	STACK_OF(X509) *cas = pki_ring_cas(ring), *chain = NULL;
 	X509_STORE *store = X509_STORE_new();
@@ -71,7 +70,7 @@ out:
 int pki_own_chain(const struct pki_keyring *ring, const struct pki_entry *entry, int64_t now,
 		  struct pki_list *chain, struct cs_err *err)
 {
-	STACK_OF(X509) *built = build_chain(ring, entry->cert, now);
+	STACK_OF(X509) *built = pki_build_chain(ring, entry->cert, now);
 	int status = built ? 0 : cs_fail(err, CS_ENOMEM, "out of memory");
 
 	*chain = (struct pki_list){0};
@@ -99,7 +98,7 @@ int pki_own_chain(const struct pki_keyring *ring, const struct pki_entry *entry,
 static bool chains_to(const struct pki_keyring *ring, const struct pki_entry *entry,
 		      const struct cs_bytes *cas, unsigned n_cas, int64_t now)
 {
-	STACK_OF(X509) *chain = build_chain(ring, entry->cert, now);
+	STACK_OF(X509) *chain = pki_build_chain(ring, entry->cert, now);
 	bool found = false;
 
 	for (unsigned i = 0; i < n_cas && !found; i++) {
@@ -213,7 +212,7 @@ int pki_ca_names(const struct pki_keyring *ring, const char *const *labels, unsi
 		const unsigned char *der;
 		size_t len;
 
-		if (n_labels ? !listed(labels, n_labels, e->info.label) : !e->info.is_ca)
+		if (!listed(labels, n_labels, e->info.label))
 			continue;
 		if (X509_NAME_get0_der(X509_get_subject_name(e->cert), &der, &len) != 1)
 			status = pki_fail_openssl(err, "a name cannot be encoded");
@@ -221,10 +220,9 @@ int pki_ca_names(const struct pki_keyring *ring, const char *const *labels, unsi
 			status = list_add(names, der, len, err);
 	}
 	if (status == 0 && names->n == 0)
-		status = n_labels ? cs_fail(err, CS_ENOTFOUND,
-					    "the keyring has no certificate with the label '%s'%s",
-					    labels[0], n_labels > 1 ? " or the others" : "")
-				  : cs_fail(err, CS_ENOTFOUND, "the keyring has no CA certificate");
+		status = cs_fail(err, CS_ENOTFOUND,
+				 "the keyring has no certificate with the label '%s'%s",
+				 n_labels ? labels[0] : "", n_labels > 1 ? " or the others" : "");
 	if (status < 0)
 		pki_list_free(names);
 	return status;

@@ -183,59 +183,54 @@ int pki_p12_entries(const struct pki_file *file, const char *password, struct pk
 				      file->name, note, arg, err);
 	}
 	pki_p12_clear(&p12);
+	if (status < 0)
+		cs_err_prefix(err, "%s", file->name);
 	return status;
 }
 
 /* ---- writing ---- */
 
+/* Everything above it, the root too: who takes the file shall have all that he needs. */
+static PKCS12 *make_p12(const struct pki_keyring *ring, const struct pki_entry *entry,
+			bool with_key, const char *password, int64_t now)
+{
+	STACK_OF(X509) *above = pki_build_chain(ring, entry->cert, now);
+	PKCS12 *p12;
+
+	if (!above)
+		return NULL;
+	X509_free(sk_X509_shift(above)); /* itself */
+	p12 = PKCS12_create(password, entry->info.label, with_key ? entry->key : NULL, entry->cert,
+			    above, NID_aes_256_cbc, NID_aes_256_cbc, ITERATIONS, -1, 0);
+	sk_X509_pop_free(above, X509_free);
+	if (p12 && PKCS12_set_mac(p12, password, -1, NULL, 0, ITERATIONS, EVP_sha256()) == 1)
+		return p12;
+	PKCS12_free(p12);
+	return NULL;
+}
+
 int pki_p12_bytes(const struct pki_keyring *ring, const struct pki_entry *entry, bool with_key,
 		  const char *password, int64_t now, struct cs_bytes *out, struct cs_err *err)
 {
-	STACK_OF(X509) *above = sk_X509_new_null();
-	struct pki_list chain = {0};
-	PKCS12 *p12 = NULL;
 	unsigned char *der = NULL;
-	int n, status;
+	uint8_t *copy = NULL;
+	PKCS12 *p12;
+	int n;
 
-	if (with_key && !entry->key) {
-		sk_X509_free(above);
+	if (with_key && !entry->key)
 		return cs_fail(err, CS_ENOTFOUND, "%s has no private key on this keyring",
 			       entry->info.label);
-	}
-	status = above ? pki_own_chain(ring, entry, now, &chain, err)
-		       : cs_fail(err, CS_ENOMEM, "out of memory");
-	for (unsigned i = 1; status == 0 && i < chain.n; i++) {
-		X509 *cert = pki_cert_decode(chain.item[i]);
-
-		if (!cert || sk_X509_push(above, cert) <= 0) {
-			X509_free(cert);
-			status = cs_fail(err, CS_ENOMEM, "out of memory");
-		}
-	}
-	if (status == 0)
-		p12 = PKCS12_create(password, entry->info.label, with_key ? entry->key : NULL,
-				    entry->cert, above, NID_aes_256_cbc, NID_aes_256_cbc,
-				    ITERATIONS, -1, 0);
-	if (status == 0 &&
-	    (!p12 || PKCS12_set_mac(p12, password, -1, NULL, 0, ITERATIONS, EVP_sha256()) != 1))
-		status = pki_fail_openssl(err, "the PKCS#12 file cannot be made");
-	n = p12 && status == 0 ? i2d_PKCS12(p12, &der) : 0;
-	if (status == 0 && n <= 0)
-		status = pki_fail_openssl(err, "the PKCS#12 file cannot be made");
-	if (status == 0) {
-		uint8_t *copy = malloc((size_t)n);
-
-		if (copy) {
-			memcpy(copy, der, (size_t)n);
-			*out = (struct cs_bytes){copy, (size_t)n};
-		} else {
-			status = cs_fail(err, CS_ENOMEM, "out of memory");
-		}
-	}
-	if (der)
-		OPENSSL_clear_free(der, (size_t)n);
+	p12 = make_p12(ring, entry, with_key, password, now);
+	n = p12 ? i2d_PKCS12(p12, &der) : 0;
 	PKCS12_free(p12);
-	pki_list_free(&chain);
-	sk_X509_pop_free(above, X509_free);
-	return status;
+	if (n <= 0)
+		return pki_fail_openssl(err, "the PKCS#12 file cannot be made");
+	copy = malloc((size_t)n);
+	if (copy)
+		memcpy(copy, der, (size_t)n);
+	OPENSSL_clear_free(der, (size_t)n);
+	if (!copy)
+		return cs_fail(err, CS_ENOMEM, "out of memory");
+	*out = (struct cs_bytes){copy, (size_t)n};
+	return 0;
 }

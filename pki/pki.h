@@ -182,8 +182,8 @@ int pki_own_find(const struct pki_keyring *ring, const struct pki_id *id,
 int pki_own_chain(const struct pki_keyring *ring, const struct pki_entry *entry, int64_t now,
 		  struct pki_list *chain, struct cs_err *err);
 /*
- * Names of the CAs that these labels name (none: every CA), for certificate requests. Labels that
- * are not on the keyring are passed over; CS_ENOTFOUND when nothing is left.
+ * Names of the CAs that these labels name, for certificate requests. Labels that are not on the
+ * keyring are passed over; CS_ENOTFOUND when nothing is left.
  */
 int pki_ca_names(const struct pki_keyring *ring, const char *const *labels, unsigned n_labels,
 		 struct pki_list *names, struct cs_err *err);
@@ -322,6 +322,10 @@ int pki_found_parse(struct cs_bytes file, const char *password, struct pki_found
 void pki_found_free(struct pki_found *found);
 /* Whether they are a pair. */
 bool pki_key_fits(struct evp_pkey_st *key, struct x509_st *cert);
+/* Whether ca signed cert. */
+bool pki_cert_issued(struct x509_st *ca, struct x509_st *cert);
+/* DER of its subject, malloc'ed. */
+int pki_cert_subject(struct x509_st *cert, struct cs_bytes *name, struct cs_err *err);
 /* As for an entry of a keyring; label "" and no default. Free with pki_info_clear. */
 int pki_cert_info(struct x509_st *cert, struct pki_info *info, struct cs_err *err);
 void pki_info_clear(struct pki_info *info);

@@ -120,5 +120,7 @@ int pki_revocation_check(const struct pki_keyring *ring, const struct pki_peer *
 
 /* All CA certificates of the keyring and its helpers, lent; free the stack alone. */
 STACK_OF(X509) * pki_ring_cas(const struct pki_keyring *ring);
+/* The certificate and what is above it, as far as the keyring reaches. NULL without memory. */
+STACK_OF(X509) * pki_build_chain(const struct pki_keyring *ring, X509 *cert, int64_t now);
 
 #endif
