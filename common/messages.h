@@ -132,6 +132,17 @@
 #define CSM_STOPPING	   "CSI2026I", CS_INFO, "IKE daemon stops; %s"
 #define CSM_CONFIG	   "CSI2027W", CS_WARNING, "%s:%u: %s %s: %s"
 #define CSM_NO_DROP        "CSI2028W", CS_WARNING, "the worker keeps root's privileges: %s"
+#define CSM_CERTS_RING	   "CSI2040I", CS_INFO, "keyring %s: %u certificates, %u of this host, %u CAs, %u CRLs"
+#define CSM_CERTS_NOTE	   "CSI2041W", CS_WARNING, "keyring %s: %s: %s"
+#define CSM_CERTS_NO_CA	   "CSI2042W", CS_WARNING, "SupportedCertAuth %s is not on the keyring"
+#define CSM_CERTS_NONE	   "CSI2043I", CS_INFO, "no certificates are used: %s"
+#define CSM_CERTS_UNUSABLE "CSI2044E", CS_ERROR, "no certificates can be used: %s"
+#define CSM_CERTS_NO_FILTER "CSI2045W", CS_WARNING, "the certificate helper runs without system call filter: %s"
+#define CSM_CERTS_DIED	   "CSI2046E", CS_ERROR, "certificate helper %d ended by signal %d, a new one starts"
+#define CSM_CERTS_EXITED   "CSI2047E", CS_ERROR, "certificate helper %d ended with status %d, a new one starts"
+#define CSM_CERTS_ENDS	   "CSI2048E", CS_ERROR, "the certificate helper ends: %s"
+#define CSM_CERTS_READY	   "CSI2049I", CS_INFO, "the certificate helper answers"
+#define CSM_CERTS_SILENT   "CSI2050W", CS_WARNING, "the certificate helper does not do its work: %s"
 
 /* ---- pagent ---- */
 #define CSM_PA_DONE	      "EZZ8771I", CS_INFO, "local policy processing complete for %s : IPSEC, generation %llu: %u filter rules, %u key exchange rules, %u local tunnel rules"

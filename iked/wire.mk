@@ -2,6 +2,7 @@
 noinst_LIBRARIES += libike.a
 IKE_WIRE_SOURCES = \
 	iked/arena.c iked/crypto.h \
+	iked/cert.h iked/cert_job.c \
 	iked/crypto_hash.c iked/keymat.c \
 	iked/dh.c iked/dh.h iked/dh_groups.c iked/dh_gcrypt.c \
 	iked/isakmp.c iked/isakmp.h iked/isakmp_rules.c \

@@ -406,10 +406,12 @@ static int accept_peer(struct check *c, STACK_OF(X509) * chain)
 
 static int check_with(struct check *c, X509_STORE_CTX *ctx)
 {
+	/* One that is trusted itself needs nobody above it; OpenSSL would go on to the top. */
+	bool pinned = label_of(c, c->own)[0] != '\0';
 	X509_VERIFY_PARAM *param;
 	int status;
 
-	if (!ctx || X509_STORE_CTX_init(ctx, c->trusted, c->own, c->sent) != 1)
+	if (!ctx || X509_STORE_CTX_init(ctx, c->trusted, c->own, pinned ? NULL : c->sent) != 1)
 		return no_memory(c);
 	param = X509_STORE_CTX_get0_param(ctx);
 	X509_VERIFY_PARAM_set_time(param, (time_t)c->peer->now);

@@ -165,10 +165,20 @@ START_TEST(pinned)
 {
 	const struct mk m = {.subject = "CN=self", .san = "DNS:" NAME, .key = rsa_d};
 	X509 *self = mk_cert(&m);
+	struct pki_verdict v;
+	struct cs_err err;
 
 	put_cert("pinned", self);
 	reload();
 	accepted(&(struct ask){.certs = {self}, .labels = {"pinned"}});
+	/* Whoever signed it, and whatever else comes along. */
+	put_cert("peer", peer);
+	reload();
+	ck_assert_int_eq(
+		ask(&(struct ask){.certs = {peer, middle, root}, .labels = {"peer"}}, &v, &err), 0);
+	ck_assert_uint_eq(v.depth, 0);
+	ck_assert_str_eq(v.anchor, "peer");
+	pki_key_free(v.key);
 	refused(&(struct ask){.certs = {self}}, PKI_F_UNKNOWN_CA,
 		"certificate 'CN=self' is signed by CA 'CN=self' ('pinned'), which is not asked "
 		"for");
