@@ -11,6 +11,19 @@
 #include <openssl/pkcs7.h>
 #include <openssl/provider.h>
 
+int pki_bytes_copy(const void *p, size_t len, struct cs_bytes *copy, struct cs_err *err)
+{
+	uint8_t *to = malloc(len ? len : 1);
+
+	if (!to)
+		return cs_fail(err, CS_ENOMEM, "out of memory");
+	if (len)
+		memcpy(to, p, len);
+	copy->p = to;
+	copy->len = len;
+	return 0;
+}
+
 void pki_bytes_free(struct cs_bytes *bytes)
 {
 	uint8_t *p = (uint8_t *)(uintptr_t)bytes->p;
@@ -52,16 +65,9 @@ static int take_bio(BIO *bio, int ok, struct cs_bytes *out, struct cs_err *err)
 {
 	char *text = NULL;
 	long n = bio && ok == 1 ? BIO_get_mem_data(bio, &text) : 0;
-	uint8_t *copy = n > 0 ? malloc((size_t)n) : NULL;
-	int status = 0;
+	int status = n > 0 ? pki_bytes_copy(text, (size_t)n, out, err)
+			   : pki_fail_openssl(err, "it cannot be written");
 
-	if (copy) {
-		memcpy(copy, text, (size_t)n);
-		*out = (struct cs_bytes){copy, (size_t)n};
-	} else {
-		status = n > 0 ? cs_fail(err, CS_ENOMEM, "out of memory")
-			       : pki_fail_openssl(err, "it cannot be written");
-	}
 	BIO_free(bio);
 	return status;
 }
@@ -78,17 +84,11 @@ int pki_cert_bytes(X509 *cert, enum pki_form form, struct cs_bytes *out, struct 
 int pki_cert_subject(X509 *cert, struct cs_bytes *name, struct cs_err *err)
 {
 	const unsigned char *der;
-	uint8_t *copy;
 	size_t len;
 
 	if (X509_NAME_get0_der(X509_get_subject_name(cert), &der, &len) != 1)
 		return pki_fail_openssl(err, "the subject cannot be encoded");
-	copy = malloc(len);
-	if (!copy)
-		return cs_fail(err, CS_ENOMEM, "out of memory");
-	memcpy(copy, der, len);
-	*name = (struct cs_bytes){copy, len};
-	return 0;
+	return pki_bytes_copy(der, len, name, err);
 }
 
 int pki_key_bytes(EVP_PKEY *key, struct cs_bytes *out, struct cs_err *err)
@@ -221,7 +221,8 @@ static int give_password(char *buf, int size, int write, void *arg)
 	(void)write;
 	if (!password || size < 0 || n > (size_t)size)
 		return -1;
-	memcpy(buf, password, n);
+	for (size_t i = 0; i < n; i++)
+		buf[i] = password[i];
 	return (int)n;
 }
 

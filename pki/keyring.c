@@ -112,7 +112,8 @@ static int add_crl(struct pki_keyring *ring, const char *file, X509_CRL *crl, st
 		X509_CRL_free(crl);
 		return cs_fail(err, CS_ENOMEM, "out of memory");
 	}
-	grown[ring->n_crls++] = (struct pki_ring_crl){name, crl};
+	grown[ring->n_crls].file = name;
+	grown[ring->n_crls++].crl = crl;
 	return 0;
 }
 

@@ -10,21 +10,18 @@
 
 #include <openssl/err.h>
 
-/* Takes len bytes over, malloc'ed. */
 static int list_add(struct pki_list *list, const unsigned char *der, size_t len, struct cs_err *err)
 {
 	struct cs_bytes *grown = pki_grow(list->item, list->n, sizeof(*grown));
-	uint8_t *copy = malloc(len ? len : 1);
+	int status;
 
-	if (grown)
-		list->item = grown;
-	if (!grown || !copy) {
-		free(copy);
+	if (!grown)
 		return cs_fail(err, CS_ENOMEM, "out of memory");
-	}
-	memcpy(copy, der, len);
-	grown[list->n++] = (struct cs_bytes){copy, len};
-	return 0;
+	list->item = grown;
+	status = pki_bytes_copy(der, len, &grown[list->n], err);
+	if (status == 0)
+		list->n++;
+	return status;
 }
 
 STACK_OF(X509) * pki_ring_cas(const struct pki_keyring *ring)

@@ -213,9 +213,8 @@ int pki_p12_bytes(const struct pki_keyring *ring, const struct pki_entry *entry,
 		  const char *password, int64_t now, struct cs_bytes *out, struct cs_err *err)
 {
 	unsigned char *der = NULL;
-	uint8_t *copy = NULL;
 	PKCS12 *p12;
-	int n;
+	int n, status;
 
 	if (with_key && !entry->key)
 		return cs_fail(err, CS_ENOTFOUND, "%s has no private key on this keyring",
@@ -225,12 +224,7 @@ int pki_p12_bytes(const struct pki_keyring *ring, const struct pki_entry *entry,
 	PKCS12_free(p12);
 	if (n <= 0)
 		return pki_fail_openssl(err, "the PKCS#12 file cannot be made");
-	copy = malloc((size_t)n);
-	if (copy)
-		memcpy(copy, der, (size_t)n);
+	status = pki_bytes_copy(der, (size_t)n, out, err);
 	OPENSSL_clear_free(der, (size_t)n);
-	if (!copy)
-		return cs_fail(err, CS_ENOMEM, "out of memory");
-	*out = (struct cs_bytes){copy, (size_t)n};
-	return 0;
+	return status;
 }

@@ -38,7 +38,9 @@ struct pki_list {
 	unsigned n;
 };
 void pki_list_free(struct pki_list *list);
-void pki_bytes_free(struct cs_bytes *bytes); /* of malloc'ed ones; wipes */
+/* malloc'ed; pki_bytes_free wipes. */
+int pki_bytes_copy(const void *p, size_t len, struct cs_bytes *copy, struct cs_err *err);
+void pki_bytes_free(struct cs_bytes *bytes);
 
 /* Once a process, before the first key is read: private keys go to locked memory that is in no
  * core dump. Without it, or where memory cannot be locked (CS_ESYS), all works all the same. */

@@ -168,12 +168,8 @@ static int prompt(bool fresh, struct cs_bytes *password, struct cs_err *err)
 	close(tty);
 	if (status == 0 && fresh && strcmp(first, second) != 0)
 		status = cs_fail(err, CS_EINVAL, "the two passwords differ");
-	if (status == 0) {
-		uint8_t *copy = (uint8_t *)strdup(first);
-
-		*password = (struct cs_bytes){copy, strlen(first) + 1};
-		status = copy ? 0 : cs_fail(err, CS_ENOMEM, "out of memory");
-	}
+	if (status == 0)
+		status = pki_bytes_copy(first, strlen(first) + 1, password, err);
 	cs_wipe(first, sizeof(first));
 	cs_wipe(second, sizeof(second));
 	return status;

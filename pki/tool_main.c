@@ -81,5 +81,5 @@ int main(int argc, char **argv)
 		tool_complain("the output could not be written");
 		status = TOOL_FAILED;
 	}
-	return status;
+	return (int)status;
 }

@@ -18,7 +18,8 @@ static int append(struct cs_bytes *to, struct cs_bytes more, struct cs_err *err)
 	memcpy(p + to->len, more.p, more.len);
 	more.len += to->len;
 	pki_bytes_free(to);
-	*to = (struct cs_bytes){p, more.len};
+	to->p = p;
+	to->len = more.len;
 	return 0;
 }
 

@@ -184,8 +184,8 @@ static bool is_genuine(struct cs_bytes der)
 {
 	const unsigned char *p = der.p;
 	X509 *cert = d2i_X509(NULL, &p, (long)der.len);
-	bool genuine = cert && (X509_verify(cert, root_key) == 1 ||
-				X509_verify(cert, middle_key) == 1);
+	bool genuine =
+		cert && (X509_verify(cert, root_key) == 1 || X509_verify(cert, middle_key) == 1);
 
 	X509_free(cert);
 	ERR_clear_error();

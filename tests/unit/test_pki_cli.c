@@ -21,24 +21,22 @@
 static const char *program; /* whole path */
 
 /* Runs it on the test's keyring with these words; what it wrote is in out_text(). */
-static int pki(const char *first, ...)
+static int pki(const char *const *words)
 {
 	const char *argv[MOST] = {program, "-k", in_dir("ring")};
 	int n = 3;
-	va_list ap;
 
-	va_start(ap, first);
-	for (const char *word = first; word && n < MOST - 1; word = va_arg(ap, const char *))
-		argv[n++] = word;
-	va_end(ap);
+	while (*words && n < MOST - 1)
+		argv[n++] = *words++;
 	argv[n] = NULL;
 	return run(argv);
 }
 
-#define OK(...) ck_assert_msg(pki(__VA_ARGS__, NULL) == 0, "%s", out_text())
+#define WORDS(...) ((const char *const[]){__VA_ARGS__, NULL})
+#define OK(...)    ck_assert_msg(pki(WORDS(__VA_ARGS__)) == 0, "%s", out_text())
 #define NOT(status, text, ...)                                                                     \
 	do {                                                                                       \
-		ck_assert_int_eq(pki(__VA_ARGS__, NULL), status);                                  \
+		ck_assert_int_eq(pki(WORDS(__VA_ARGS__)), status);                                 \
 		ck_assert_msg(out_has(text), "'%s' is not in: %s", text, out_text());              \
 	} while (0)
 
@@ -459,8 +457,8 @@ START_TEST(listing)
 			 "c");
 	ck_assert_uint_eq(json_array_size(json_object_get(all, "Problems")), 1);
 	json_decref(all);
-	ck_assert_int_eq(pki("list", "--expires", "30", NULL), 0);
-	ck_assert_int_eq(pki("list", "--expires", "400", NULL), 1);
+	ck_assert_int_eq(pki(WORDS("list", "--expires", "30")), 0);
+	ck_assert_int_eq(pki(WORDS("list", "--expires", "400")), 1);
 	ck_assert(out_has("hosta") && !out_has("Test CA  "));
 	NOT(3, "the keyring has no certificate 'x'", "list", "x");
 }

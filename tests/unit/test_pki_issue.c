@@ -198,6 +198,8 @@ static X509_REQ *read_request(const char *file)
 START_TEST(requests)
 {
 	static const char ext[] = "subjectAltName=DNS:hosta.example.com\n";
+	static const char names[] = "subjectAltName=IP:192.0.2.7,DNS:t.example,URI:http://x,"
+				    "email:a@t.example";
 	X509 *ca = issued(&ca_spec, rsa_a, NULL, NULL), *cert;
 	X509_REQ *request;
 	struct cs_bytes bytes;
@@ -225,10 +227,8 @@ START_TEST(requests)
 
 	ck_assert_int_eq(
 		run((const char *const[]){"openssl", "req", "-new", "-key", in_dir("host.key"),
-					  "-subj", "/O=Example/CN=theirs", "-addext",
-					  "subjectAltName=IP:192.0.2.7,DNS:t.example,URI:http://x,"
-					  "email:a@t.example",
-					  "-out", in_dir("theirs.req"), NULL}),
+					  "-subj", "/O=Example/CN=theirs", "-addext", names, "-out",
+					  in_dir("theirs.req"), NULL}),
 		0);
 	request = read_request("theirs.req");
 	ck_assert_msg(pki_request_sign(request, T0 - DAY, T0 + DAY, ca, rsa_a, &cert, &err) == 0,

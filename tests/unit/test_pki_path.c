@@ -268,7 +268,7 @@ START_TEST(faults)
 	unsigned n = 0;
 
 #define CASE(change, what, why)                                                                    \
-	cases[n].m = base, cases[n].m.change, cases[n].fault = what, cases[n++].text = why
+	cases[n].m = base, cases[n].m.change, cases[n].fault = (what), cases[n++].text = (why)
 	CASE(usage = "", PKI_FINE, NULL);
 	CASE(usage = "nonRepudiation", PKI_FINE, NULL);
 	CASE(usage = "keyEncipherment", PKI_F_USAGE,
@@ -342,7 +342,7 @@ START_TEST(middle_faults)
 	unsigned n = 0;
 
 #define CASE(change, what, why)                                                                    \
-	cases[n].m = base, cases[n].m.change, cases[n].fault = what, cases[n++].text = why
+	cases[n].m = base, cases[n].m.change, cases[n].fault = (what), cases[n++].text = (why)
 	CASE(usage = "", PKI_FINE, NULL);
 	CASE(basic = "critical,CA:FALSE", PKI_F_NOT_CA,
 	     "certificate 'CN=M' may not sign certificates");
@@ -594,7 +594,7 @@ START_TEST(hostile_keys)
 	BN_set_bit(n, 0);
 	huge = BN_bn2hex(n);
 	BN_free(n);
-#define KEY(mod, exp, text) cases[i].n = mod, cases[i].e = exp, cases[i++].why = text
+#define KEY(mod, exp, text) cases[i].n = (mod), cases[i].e = (exp), cases[i++].why = (text)
 	KEY("0", "10001", "its RSA key has 0 bits");
 	KEY("1", "10001", "its RSA key has 1 bits");
 	KEY("2", "10001", "its RSA key has 2 bits");
