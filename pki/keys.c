@@ -63,6 +63,14 @@ bool pki_key_fits(EVP_PKEY *key, X509 *cert)
 	return fits;
 }
 
+EVP_PKEY *pki_cert_key(X509 *cert)
+{
+	EVP_PKEY *key = X509_get0_pubkey(cert);
+
+	ERR_clear_error();
+	return key;
+}
+
 bool pki_cert_issued(X509 *ca, X509 *cert)
 {
 	bool issued = X509_check_issued(ca, cert) == X509_V_OK &&

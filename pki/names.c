@@ -124,11 +124,6 @@ bool pki_cert_holds(X509 *cert, const struct pki_id *id)
 	return holds;
 }
 
-bool pki_entry_holds(const struct pki_entry *entry, const struct pki_id *id)
-{
-	return pki_cert_holds(entry->cert, id);
-}
-
 /* ---- times ---- */
 
 int64_t pki_time(const ASN1_TIME *t)

@@ -162,7 +162,7 @@ struct pki_id {
  * 3.1). Host names without regard to case, nothing by wildcard; names as RFC 5280 section 7.1
  * compares them.
  */
-bool pki_entry_holds(const struct pki_entry *entry, const struct pki_id *id);
+bool pki_cert_holds(struct x509_st *cert, const struct pki_id *id);
 
 /* ---- our own certificate ---- */
 
@@ -324,6 +324,8 @@ int pki_found_parse(struct cs_bytes file, const char *password, struct pki_found
 void pki_found_free(struct pki_found *found);
 /* Whether they are a pair. */
 bool pki_key_fits(struct evp_pkey_st *key, struct x509_st *cert);
+/* Its public key, lent; NULL: it cannot be read. */
+struct evp_pkey_st *pki_cert_key(struct x509_st *cert);
 /* Whether ca signed cert. */
 bool pki_cert_issued(struct x509_st *ca, struct x509_st *cert);
 /* DER of its subject, malloc'ed. */

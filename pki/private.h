@@ -83,7 +83,6 @@ const char *pki_name_text(const X509_NAME *name, char *buf, size_t size);
 #define PKI_SHORT_NAME 88
 /* The DER of a Name and nothing behind it; NULL when it is none. */
 X509_NAME *pki_name_decode(struct cs_bytes der);
-bool pki_cert_holds(X509 *cert, const struct pki_id *id);
 int64_t pki_time(const ASN1_TIME *t);             /* INT64_MIN when it is none */
 void pki_day(int64_t when, char text[static 24]); /* "2026-01-31 23:59 UTC" */
 
