@@ -66,7 +66,7 @@ int main(int argc, char **argv)
 	enum tool_exit status = TOOL_DONE;
 	bool done = false;
 
-	umask(077);
+	umask(022); /* files get the modes that they need, whatever it was */
 	t.now = time(NULL);
 	if (tool_parse(argc, argv, &t, &done, &err) < 0) {
 		tool_complain("%s", err.text);

@@ -540,6 +540,9 @@ START_TEST(the_keyring_of_iked)
 	ck_assert_int_eq(mkdir(in_dir("conf"), 0755), 0);
 	ck_assert_int_eq(run(make), 0);
 	ck_assert(there("conf/iked/keyring/CA.pem"));
+	ck_assert_uint_eq(mode_of("conf/iked"), 0755);
+	ck_assert_uint_eq(mode_of("conf/iked/keyring"), 0700);
+	ck_assert_uint_eq(mode_of("conf/iked/keyring/CA.key"), 0600);
 	put_file("conf/iked.conf", conf, sizeof(conf) - 1, 0644);
 	ck_assert_int_eq(run(make), 0);
 	ck_assert(there("conf/rings/mine/CA.pem"));
