@@ -440,16 +440,17 @@ static const struct pol_param local_dyn_vpn_rule[] = {
 
 /* ---- iked's configuration file ---- */
 
-#define OLD_RETRY  "IkeRetries and IkeInitWait govern retransmission"
-#define NO_KEYRING NO_CERTIFICATES
-#define NO_NSS     "there is no network security server here"
+#define OLD_RETRY "IkeRetries and IkeInitWait govern retransmission"
+#define KEYRING                                                                                    \
+	"a directory or PKCS#12 file, see csipsec-pki; relative to the configuration directory"
+#define NO_NSS "there is no network security server here"
 
 static const struct pol_param ike_config[] = {
 	{"IkeSyslogLevel", POL_K_NUMBER, .max = 511, .preset = "1", .evidence = POL_FROM_MEMORY},
 	{"PagentSyslogLevel", POL_K_NUMBER, .max = 511, .preset = "0", .support = POL_NOTED,
 	 .note = "there is no policy API to trace"},
-	{"Keyring", POL_K_TEXT, .preset = "iked/keyring", .support = POL_NOTED, .note = NO_KEYRING},
-	{"NoKeyRing", POL_K_FLAG, .support = POL_NOTED, .note = NO_KEYRING},
+	{"Keyring", POL_K_TEXT, .preset = "iked/keyring", .note = KEYRING},
+	{"NoKeyRing", POL_K_FLAG, .note = "no certificates, whatever Keyring says"},
 	{"IkeRetries", POL_K_NUMBER, .min = 1, .max = 8, .preset = "6",
 	 .evidence = POL_FROM_MEMORY},
 	{"IkeInitWait", POL_K_NUMBER, .min = 1, .max = 15, .preset = "2",
@@ -469,8 +470,7 @@ static const struct pol_param ike_config[] = {
 	{"SMF119", POL_K_KEYWORD, .values = "None|IKEALL|IKETunnel|DynTunnel", .preset = "None",
 	 .repeatable = true, .except = "IKEALL|IKETunnel|DynTunnel",
 	 .note = "records are kept in iked's database, and nothing writes SMF files yet"},
-	{"SupportedCertAuth", POL_K_TEXT, .repeatable = true, .support = POL_NOTED,
-	 .note = NO_KEYRING},
+	{"SupportedCertAuth", POL_K_TEXT, .repeatable = true},
 	{"NetworkSecurityServer", POL_K_TEXT, .support = POL_NOTED, .note = NO_NSS},
 	{"NetworkSecurityServerBackup", POL_K_TEXT, .support = POL_NOTED, .note = NO_NSS},
 	{"NssWaitLimit", POL_K_NUMBER, .max = 4294967295, .preset = "60", .support = POL_NOTED,
