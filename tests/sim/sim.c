@@ -78,6 +78,11 @@ struct ike_now sim_now(const struct sim *sim)
 	return (struct ike_now){sim->now, SIM_WALL + (int64_t)(sim->now / 1000)};
 }
 
+bool sim_bad(const struct sim *sim)
+{
+	return sim->now >= sim->net.bad_from && sim->now < sim->net.bad_until;
+}
+
 /* ---- the queue: a heap by time, then by order of arrival ---- */
 
 static bool before(const struct sim_event *a, const struct sim_event *b)
@@ -142,7 +147,7 @@ static uint64_t latency(struct sim *sim)
 {
 	unsigned spread = sim->net.delay_max - sim->net.delay_min;
 
-	if (sim->now >= sim->net.bad_until)
+	if (!sim_bad(sim))
 		return 1 + sim_below(&sim->rng, 10);
 	return sim->net.delay_min + sim_below(&sim->rng, spread + 1);
 }
@@ -160,7 +165,7 @@ static void deliver(struct sim *sim, struct sim_host *to, const struct cs_endpoi
 	if (!ev->datagram.data)
 		abort();
 	memcpy(ev->datagram.data, data, len);
-	if (len && sim->now < sim->net.bad_until && sim_chance(&sim->rng, sim->net.corrupt))
+	if (len && sim_bad(sim) && sim_chance(&sim->rng, sim->net.corrupt))
 		ev->datagram.data[sim_below(&sim->rng, (uint32_t)len)] ^=
 			(uint8_t)(1u << sim_below(&sim->rng, 8));
 }
@@ -187,7 +192,7 @@ static void op_send(void *ctx, const struct cs_endpoint *local, const struct cs_
 	if (net->script) {
 		if (!net->script(sim, h->index, local, remote, data, len, &copies, &delay))
 			return;
-	} else if (sim->now < net->bad_until) {
+	} else if (sim_bad(sim)) {
 		if (sim_chance(&sim->rng, net->loss))
 			return;
 		if (sim_chance(&sim->rng, net->duplicate))
@@ -212,7 +217,7 @@ void sim_push_acquire(struct sim_host *h, const struct xf_acquire *a)
 {
 	struct sim *sim = h->sim;
 
-	if (sim->now < sim->net.bad_until && sim_chance(&sim->rng, 100)) {
+	if (sim_bad(sim) && sim_chance(&sim->rng, 100)) {
 		sim_at(sim, sim->now + sim_below(&sim->rng, 1000), h->index, SIM_RESYNC, 0);
 		return;
 	}
@@ -234,7 +239,7 @@ void sim_push_esp(struct sim_host *from, struct sim_host *to, const struct vk_sa
 	struct sim *sim = from->sim;
 	struct sim_event *ev;
 
-	if (sim->now < sim->net.bad_until && sim_chance(&sim->rng, sim->net.loss))
+	if (sim_bad(sim) && sim_chance(&sim->rng, sim->net.loss))
 		return;
 	ev = push(sim, sim->now + latency(sim), EV_ESP, to->index);
 	ev->esp.id = sa->sa.id;
@@ -371,7 +376,7 @@ static enum ike_done op_record(void *ctx, const struct ike_record *rec, uint64_t
 	struct sim *sim = h->sim;
 	struct sim_ledger *l = &h->ledger;
 	struct sim_event *ev;
-	bool fails = rec->kind == IKE_REC_P2_INTENT && sim->now < sim->net.bad_until &&
+	bool fails = rec->kind == IKE_REC_P2_INTENT && sim_bad(sim) &&
 		     sim_chance(&sim->rng, sim->commit_fail_permille);
 
 	*tx = ++l->next_tx;
@@ -684,7 +689,7 @@ static uint64_t next_deadline(struct sim *sim, struct sim_host **due)
 
 void sim_run(struct sim *sim, uint64_t until)
 {
-	unsigned idle_ticks = 0;
+	unsigned idle_ticks = 0, events = 0;
 
 	while (!sim->failure[0]) {
 		struct sim_host *due;
@@ -705,7 +710,8 @@ void sim_run(struct sim *sim, uint64_t until)
 			dispatch(sim, pop(sim));
 		else
 			ike_engine_tick(due->engine, sim_now(sim));
-		vk_check_pairs(sim);
+		if (!sim->check_every || ++events % sim->check_every == 0)
+			vk_check_pairs(sim);
 		sim_check_gone(sim);
 	}
 	if (sim->now < until && !sim->failure[0])
