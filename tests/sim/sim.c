@@ -346,16 +346,16 @@ static struct sim_intent *intent_of(struct sim_ledger *l, uint64_t tx)
 
 static void settle(struct sim_host *h, const struct ike_record *rec)
 {
-	struct sim_intent *in = intent_of(&h->ledger, rec->intent);
+	struct sim_ledger *l = &h->ledger;
+	struct sim_intent *in = intent_of(l, rec->intent);
 
 	if (!in)
-		sim_fail(h->sim, "host %u: a result of Y%u names intent %llu, which was never made",
+		sim_fail(h->sim,
+			 "host %u: a result of Y%u names intent %llu, which was never made or has "
+			 "a result",
 			 h->index, rec->p2->tunnel, (unsigned long long)rec->intent);
-	else if (in->settled)
-		sim_fail(h->sim, "host %u: intent %llu of Y%u has two results", h->index,
-			 (unsigned long long)rec->intent, rec->p2->tunnel);
 	else
-		in->settled = true;
+		*in = l->intents[--l->n_intents];
 }
 
 static void keep_intent(struct sim_host *h, const struct ike_record *rec, uint64_t tx)
@@ -366,8 +366,7 @@ static void keep_intent(struct sim_host *h, const struct ike_record *rec, uint64
 	if (!grown)
 		abort();
 	l->intents = grown;
-	l->intents[l->n_intents++] =
-		(struct sim_intent){tx, rec->p2->tunnel, rec->p2->generation, false};
+	l->intents[l->n_intents++] = (struct sim_intent){tx, rec->p2->tunnel, rec->p2->generation};
 }
 
 static enum ike_done op_record(void *ctx, const struct ike_record *rec, uint64_t *tx)
@@ -765,9 +764,8 @@ static void check_left(struct sim *sim, struct sim_host *h)
 		sim_fail(sim, "host %u: %d phase 1 and %d phase 2 records without their end",
 			 h->index, l->p1_up, l->p2_up);
 	for (unsigned i = 0; i < l->n_intents; i++)
-		if (!l->intents[i].settled)
-			sim_fail(sim, "host %u: intent %llu of Y%u has no result", h->index,
-				 (unsigned long long)l->intents[i].tx, l->intents[i].tunnel);
+		sim_fail(sim, "host %u: intent %llu of Y%u has no result", h->index,
+			 (unsigned long long)l->intents[i].tx, l->intents[i].tunnel);
 }
 
 void sim_end(struct sim *sim)

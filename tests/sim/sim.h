@@ -49,10 +49,9 @@ struct vkernel {
 };
 
 /* ---- records as the store would keep them ---- */
-struct sim_intent {
+struct sim_intent { /* without its result yet */
 	uint64_t tx;
 	uint32_t tunnel, generation;
-	bool settled;
 };
 /* The SA cache: what is up or intended, with the texts and identities that its info points to. */
 struct sim_row {
