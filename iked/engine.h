@@ -119,7 +119,7 @@ struct ike_record {
 
 /* ---- what a phase 1 SA needs to live on in another process ---- */
 
-#define IKE_KEPT_IDS  512u /* bytes of both identities; an SA with longer ones is not kept */
+#define IKE_KEPT_IDS  384u /* bytes of both identities; an SA with longer ones is not kept */
 #define IKE_KEPT_MIDS 32u  /* the newest message ids */
 
 /* Secret. Without pointers, so that it can lie in memory that outlives the process. */

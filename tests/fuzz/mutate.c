@@ -131,6 +131,34 @@ static void insert_made_up(struct sim_rng *rng, uint8_t *first, uint8_t *data, s
 	insert_payload(first, data, len, cap, s, i, type, body, n);
 }
 
+/* Behind all others, so that the rest stays good: a RESPONDER-LIFETIME with some attributes. */
+static void append_lifetime(struct sim_rng *rng, uint8_t *data, size_t *len, size_t cap,
+			    const struct span *last)
+{
+	static const uint8_t notify[] = {0, 0, 0, 1, 3, 0, 0x60, 0x00};
+	uint8_t body[80];
+	size_t n = sizeof(notify);
+
+	memcpy(body, notify, n);
+	for (unsigned k = sim_below(rng, 6); k; k--) {
+		bool basic = sim_chance(rng, 600);
+
+		body[n++] = basic ? 0x80 : 0;
+		body[n++] = (uint8_t)(sim_chance(rng, 900) ? 1 + k % 2 : interesting(rng));
+		body[n++] = 0;
+		body[n++] = (uint8_t)(basic ? 1 + sim_below(rng, 200) : sim_below(rng, 10));
+		for (unsigned more = basic ? 0 : 4; more; more--)
+			body[n++] = (uint8_t)sim_random(rng);
+	}
+	if (cap - *len < n + 4 || data[last->at])
+		return;
+	data[last->at] = 11;
+	memset(data + *len, 0, 4);
+	data[*len + 3] = (uint8_t)(n + 4);
+	memcpy(data + *len + 4, body, n);
+	*len += n + 4;
+}
+
 static void mutate_once(struct sim_rng *rng, uint8_t *first, uint8_t *data, size_t *len, size_t cap)
 {
 	struct span s[MOST];
@@ -141,7 +169,7 @@ static void mutate_once(struct sim_rng *rng, uint8_t *first, uint8_t *data, size
 		fuzz_mutate_bytes(rng, data, len, cap);
 		return;
 	}
-	switch (sim_below(rng, 10)) {
+	switch (sim_below(rng, 11)) {
 	case 0:
 		remove_payload(first, data, len, s, i);
 		break;
@@ -181,6 +209,9 @@ static void mutate_once(struct sim_rng *rng, uint8_t *first, uint8_t *data, size
 		break;
 	case 6:
 		data[s[i].at + 1] = interesting(rng);
+		break;
+	case 7:
+		append_lifetime(rng, data, len, cap, &s[n - 1]);
 		break;
 	default: /* bytes within a payload */
 		if (s[i].len > 4)

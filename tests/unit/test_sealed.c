@@ -57,13 +57,19 @@ static struct ike_p1_kept make(uint32_t tunnel, uint32_t stamp)
 	return k;
 }
 
+/* Padding included: all of it follows from the stamp. */
+static bool same_bytes(const void *a, const void *b, size_t n)
+{
+	return !memcmp(a, b, n);
+}
+
 static int check_whole(void *arg, const struct ike_p1_kept *k)
 {
 	struct ike_p1_kept want = make(k->tunnel, k->instance);
 	bool *seen = arg;
 
 	ck_assert_uint_le(k->tunnel, TUNNELS);
-	ck_assert_msg(!memcmp(k, &want, sizeof(want)), "tunnel %u is torn", k->tunnel);
+	ck_assert_msg(same_bytes(k, &want, sizeof(want)), "tunnel %u is torn", k->tunnel);
 	ck_assert_msg(!seen[k->tunnel], "tunnel %u is there twice", k->tunnel);
 	seen[k->tunnel] = true;
 	return 0;
