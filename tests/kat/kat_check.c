@@ -441,7 +441,8 @@ static void check_p2_proposals(struct kat *k, const struct quick *q)
 	       ike_p2_choose(q->sa[0], &action, true, &suite, &index, &why, &err) == 0 &&
 		       (suite.group != POL_PFS_NONE) == q->ke,
 	       "phase 2 offer is understood%s%s", why.text[0] ? ": " : "", why.text);
-	kat_ok(k->r, ike_p2_accept(q->sa[1], &action, suite.group, true, -1, &suite, &index, &err) == 0,
+	kat_ok(k->r,
+	       ike_p2_accept(q->sa[1], &action, suite.group, true, -1, &suite, &index, &err) == 0,
 	       "phase 2 answer is understood%s%s", err.text[0] ? ": " : "", err.text);
 }
 

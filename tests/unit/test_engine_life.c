@@ -80,8 +80,7 @@ END_TEST
 /* Phase 2 lives on without its phase 1, and its end is told by a later one. */
 START_TEST(test_p2_outlives_p1)
 {
-	struct pair_policy o = {.ke_offers = "AES_CBC KeyLength 128|SHA1|Group19",
-				.vpn_life = 60};
+	struct pair_policy o = {.ke_offers = "AES_CBC KeyLength 128|SHA1|Group19", .vpn_life = 60};
 	struct pair *p = pair_new(&o, &o);
 	const struct ike_stats *left = pair_stats(p, 0);
 
