@@ -87,6 +87,9 @@
 		"counts"
 #define CSM_REFRESH_FAILED                                                                         \
 	"CSI1025W", CS_WARNING, "tunnel %c%u cannot be refreshed now, it is tried again: %s"
+#define CSM_PEER_GONE                                                                              \
+	"CSI1026W", CS_WARNING,                                                                    \
+		"Peer %s (rule %s) is gone: %s; %u phase 1 and %u phase 2 tunnels end with it"
 #define CSM_KEY_REFUSED                                                                            \
 	"CSI1031E", CS_ERROR,                                                                      \
 		"Peer %s refused message 2, which proves the preshared key of rule %s (fingerprint "   \

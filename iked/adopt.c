@@ -63,6 +63,7 @@ static void fill_p1(struct ike_engine *e, struct ike_p1 *p1, const struct ike_p1
 	p1->life_seconds = k->life_seconds;
 	p1->life_kbytes = k->life_kbytes;
 	p1->bytes = k->bytes;
+	p1->can = k->can;
 	for (unsigned i = 0; i < k->n_mids; i++)
 		ike_mid_use(p1, k->mids[i]);
 }
@@ -105,6 +106,7 @@ int ike_adopt_p1(struct ike_engine *e, const struct ike_p1_kept *k, struct cs_er
 	p1->up = ike_serial(e);
 	ike_refresh_plan_p1(e, p1, life_left(e, p1->expires, p1->life_seconds));
 	ike_refresh_settle_p1(e, p1);
+	ike_dpd_start(e, p1);
 	ike_keep_later(e, p1);
 	return 0;
 }

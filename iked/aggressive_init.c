@@ -9,6 +9,7 @@
 
 #include "iked/aggressive.h"
 #include "iked/exchange.h"
+#include "iked/vendor.h"
 
 #define NONCE_LEN 32
 
@@ -36,7 +37,7 @@ int ike_aggressive_begin(struct ike_engine *e, struct ike_p1 *p1, struct cs_err 
 static int build1(struct ike_engine *e, struct ike_p1 *p1, size_t *len, struct cs_err *err)
 {
 	struct ike_exchange *ex = p1->ex;
-	struct cs_bytes ke = ike_dh_public(ex->dh), vid = ike_vendor_id();
+	struct cs_bytes ke = ike_dh_public(ex->dh);
 	struct isa_builder b;
 	int rc;
 
@@ -47,7 +48,7 @@ static int build1(struct ike_engine *e, struct ike_p1 *p1, size_t *len, struct c
 	isa_put(&b, ISA_KE, ke.p, ke.len);
 	isa_put(&b, ISA_NONCE, ex->ni.data, ex->ni.len);
 	isa_put(&b, ISA_ID, ex->id, ex->id_len);
-	isa_put(&b, ISA_VENDOR, vid.p, vid.len);
+	ike_vendor_put(&b, 0);
 	return ike_exchange_end(&b, len, err);
 }
 

@@ -9,6 +9,7 @@
 
 #include "iked/aggressive.h"
 #include "iked/exchange.h"
+#include "iked/vendor.h"
 
 #define REPEATS 2 /* of message 2, by timer */
 
@@ -49,6 +50,7 @@ static void begin(struct ike_engine *e, const struct ike_first *f, const struct 
 	p1->mode = POL_MODE_AGGRESSIVE;
 	p1->state = IKE_AM_BUSY_2;
 	p1->sid.named = named;
+	p1->can = (uint8_t)ike_vendor_read(m);
 	ike_half_enter_p1(e, p1, IKE_UNANSWERED);
 	if (!ike_exchange_respond(e, p1, e->policy, rule, suite, isa_find(m, ISA_SA, 0)->body,
 				  f->digest, &err) &&
@@ -111,7 +113,10 @@ static int build2(struct ike_engine *e, struct ike_p1 *p1, size_t *len, struct c
 	isa_put(&b, ISA_NONCE, ex->nr.data, ex->nr.len);
 	isa_put(&b, ISA_ID, ex->id, ex->id_len);
 	rc = ike_auth_put_proof(p1, &b, err);
-	return rc ? rc : ike_exchange_end(&b, len, err);
+	if (rc)
+		return rc;
+	ike_vendor_put(&b, 0);
+	return ike_exchange_end(&b, len, err);
 }
 
 void ike_aggressive_send2(struct ike_engine *e, struct ike_p1 *p1, const struct ike_pk_job *job)

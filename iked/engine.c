@@ -270,6 +270,15 @@ static void receive_aggressive(struct ike_engine *e, const struct arrival *a)
 		ike_exchange_receive(e, IKE_OF(sid, struct ike_p1, sid), a->h, a->data, a->len);
 }
 
+/* Who still has an SA that we have not learns so, as often as the bucket allows. */
+static void unknown_cookies(struct ike_engine *e, const struct arrival *a)
+{
+	e->stats.dropped_unknown++;
+	if (!ike_sid_by_cookies(e, a->h->icookie, a->h->rcookie))
+		ike_notify_clear(e, a->local, a->remote, a->h->icookie, a->h->rcookie,
+				 ISA_N_INVALID_COOKIE, a->len);
+}
+
 static void receive_quick(struct ike_engine *e, const struct arrival *a)
 {
 	struct ike_p1 *p1 = p1_of(e, a->h);
@@ -277,7 +286,7 @@ static void receive_quick(struct ike_engine *e, const struct arrival *a)
 	if (p1)
 		ike_quick_receive(e, p1, a->h, a->data, a->len);
 	else
-		e->stats.dropped_unknown++;
+		unknown_cookies(e, a);
 }
 
 /* A refusal of message 1 may come with a responder cookie of its own, or with none. */
@@ -291,12 +300,12 @@ static void receive_info(struct ike_engine *e, const struct arrival *a)
 		if (sid && sid->kind == IKE_SID_P1 && !sid->by_cookies.in)
 			p1 = IKE_OF(sid, struct ike_p1, sid);
 	}
-	if (!p1)
-		e->stats.dropped_unknown++;
-	else if (a->h->flags & ISA_FLAG_ENCRYPTED)
+	if (!(a->h->flags & ISA_FLAG_ENCRYPTED))
+		ike_info_clear(e, p1, a->remote, a->h, a->data, a->len);
+	else if (p1)
 		ike_info_encrypted(e, p1, a->h, a->data, a->len);
 	else
-		ike_info_clear(e, p1, a->h, a->data, a->len);
+		unknown_cookies(e, a);
 }
 
 static void receive_unsupported(struct ike_engine *e, const struct arrival *a)

@@ -138,6 +138,7 @@ struct ike_p1_kept {
 	uint32_t life_seconds;
 	uint64_t life_kbytes, bytes;
 	uint16_t local_id_len, remote_id_len, n_mids;
+	uint8_t can;               /* bits of vendor.h */
 	uint8_t ids[IKE_KEPT_IDS]; /* two ID payload bodies */
 	uint32_t mids[IKE_KEPT_MIDS];
 };
@@ -332,6 +333,8 @@ struct ike_stats {
 	uint64_t p1_initiated, p1_responded, p1_up, p1_failed, p2_up, p2_failed, p2_down;
 	uint64_t acquires, acquires_merged, acquires_delayed, kernel_refusals;
 	uint64_t refused_exchange, unknown_expires;
+	uint64_t dpd_sent, dpd_odd,
+		peers_gone; /* questions, answers to none, peers that gave none */
 	unsigned p1_live, p2_live, half_open;
 };
 const struct ike_stats *ike_engine_stats(const struct ike_engine *e);

@@ -6,6 +6,7 @@ IKE_ENGINE_SOURCES = \
 	iked/auth.c \
 	iked/claim.c \
 	iked/commands.c \
+	iked/dpd.c \
 	iked/engine.c iked/engine.h iked/engine_private.h \
 	iked/engine_log.c \
 	iked/exchange.c iked/exchange.h iked/exchange_fail.c \
@@ -30,11 +31,13 @@ IKE_ENGINE_SOURCES = \
 	iked/table.c iked/table.h \
 	iked/timer.c iked/timer.h \
 	iked/unsettled.c \
+	iked/vendor.c iked/vendor.h \
 	iked/views.c
 ENGINE_TEST_LIBS = $(IKE_LIBS) $(POLICY_LIBS) $(XFRM_LIBS) $(COMMON_LIBS) $(CHECK_LIBS)
 
 check_PROGRAMS += \
-	tests/unit/test_aggressive tests/unit/test_engine tests/unit/test_engine_hostile \
+	tests/unit/test_aggressive tests/unit/test_engine tests/unit/test_engine_dpd \
+	tests/unit/test_engine_hostile \
 	tests/unit/test_engine_life tests/unit/test_engine_peers tests/unit/test_engine_refusals \
 	tests/unit/test_engine_refresh tests/unit/test_engine_restart \
 	tests/unit/test_table
@@ -52,6 +55,10 @@ tests_unit_test_engine_life_SOURCES = \
 	tests/unit/test_engine_life.c tests/unit/engine_pair.c tests/unit/engine_pair.h
 tests_unit_test_engine_life_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
 tests_unit_test_engine_life_LDADD = $(ENGINE_TEST_LIBS)
+tests_unit_test_engine_dpd_SOURCES = \
+	tests/unit/test_engine_dpd.c tests/unit/engine_pair.c tests/unit/engine_pair.h
+tests_unit_test_engine_dpd_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
+tests_unit_test_engine_dpd_LDADD = $(ENGINE_TEST_LIBS)
 tests_unit_test_engine_refresh_SOURCES = \
 	tests/unit/test_engine_refresh.c tests/unit/engine_pair.c tests/unit/engine_pair.h
 tests_unit_test_engine_refresh_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)

@@ -89,6 +89,7 @@ struct ike_half {
 	struct pol_policy *policy;
 	const struct pol_ke_rule *rule;
 	struct ike_p1_suite suite;
+	uint8_t can; /* bits of vendor.h */
 	size_t room; /* message 2 must not be longer than message 1 was */
 	size_t sa_len;
 	uint8_t sa[];
@@ -171,10 +172,14 @@ struct ike_p1 {
 	uint64_t life_kbytes, bytes;
 	uint32_t *mids; /* message ids that either side has used */
 	uint16_t n_mids, cap_mids, next_mid;
-	uint16_t n_quick;                 /* Quick Modes that the peer has begun and not ended */
-	struct ike_list changed;          /* among those to be kept anew */
-	bool superseded, refreshing;      /* another one has taken its place; is being made */
-	uint64_t ends;                    /* mono, when up */
+	uint16_t n_quick;            /* Quick Modes that the peer has begun and not ended */
+	struct ike_list changed;     /* among those to be kept anew */
+	bool superseded, refreshing; /* another one has taken its place; is being made */
+	uint64_t ends;               /* mono, when up */
+	struct ike_timer dpd;        /* the next look at whether the peer is there */
+	uint64_t heard_at, hurried;  /* mono: an authenticated message; a question for an error */
+	uint32_t dpd_seq;
+	uint8_t dpd_asked, can;           /* questions without an answer; bits of vendor.h */
 	int64_t refresh;                  /* wall clock, 0: none is planned */
 	uint8_t content[POL_CONTENT_LEN]; /* of its rule, once it is up */
 };
@@ -260,7 +265,7 @@ struct ike_p2 {
 	const struct pol_local_dynvpn *local_rule; /* or NULL */
 	struct ike_p2_suite suite;
 	uint32_t life_seconds;
-	uint64_t life_kbytes;
+	uint64_t life_kbytes, packets_seen;  /* packets_seen: inbound, at the last look */
 	int64_t installed, expires, refresh; /* wall clock; refresh 0: none is planned */
 	uint64_t ends;                       /* mono, when up */
 	bool superseded;                     /* another pair has taken its place */
@@ -508,7 +513,6 @@ void ike_ident_put_selector(struct cs_writer *w, const struct cs_range *range, u
 			    uint16_t port);
 int ike_ident_get_selector(struct cs_bytes body, uint8_t family, struct cs_range *range,
 			   uint8_t *proto, uint16_t *port, struct cs_err *err);
-struct cs_bytes ike_vendor_id(void);
 
 /* exchange.c: phase 1 exchanges */
 int ike_exchange_initiate(struct ike_engine *e, const struct cs_addr *local,
@@ -595,6 +599,17 @@ int ike_restore(struct ike_engine *e, const struct ike_leftovers *left,
 		struct ike_restored *restored, struct cs_err *err);
 void ike_restore_committed(struct ike_engine *e, uint64_t tx, int status);
 
+/* dpd.c: dead peers */
+struct ike_notice;
+void ike_dpd_start(struct ike_engine *e, struct ike_p1 *p1); /* it is up */
+void ike_dpd_heard(struct ike_engine *e, struct ike_p1 *p1); /* an authenticated message */
+void ike_p1_dpd(struct ike_engine *e, struct ike_timer *t);
+void ike_dpd_ack(struct ike_engine *e, const struct ike_p1 *p1, const struct ike_notice *n);
+/* Asks soon. False: this peer cannot be asked. */
+bool ike_dpd_probe(struct ike_engine *e, struct ike_peer *peer);
+/* The one way in which a peer that says nothing goes, whoever found out. */
+void ike_peer_gone(struct ike_engine *e, struct ike_peer *peer, const char *rule, const char *how);
+
 /* quick_mode.c: what both roles of Quick Mode do */
 void ike_quick_make_nonce(struct ike_engine *e, const struct ike_p1 *p1, struct ike_nonce *n);
 int ike_quick_take_ke(struct ike_p2 *p2, const struct isa_message *m, const struct cs_group *group,
@@ -652,6 +667,7 @@ void ike_p2_larval_expired(struct ike_engine *e, struct ike_p2 *p2);
 void ike_p2_timer(struct ike_engine *e, struct ike_timer *t);
 void ike_p2_linger(struct ike_engine *e, struct ike_timer *t);
 uint8_t ike_p2_ipproto(const struct ike_p2 *p2);
+struct xf_said ike_p2_said_in(const struct ike_p2 *p2);
 /* Transport mode is for data addresses that are the security endpoints. */
 bool ike_transport_ok(const struct cs_selector *s, const struct cs_addr *local,
 		      const struct cs_addr *remote);
@@ -739,8 +755,8 @@ struct ike_notice { /* a NOTIFY payload; views into the message */
 	struct cs_bytes spi, data;
 };
 bool ike_notice_read(const struct isa_payload *p, struct ike_notice *n);
-void ike_info_clear(struct ike_engine *e, struct ike_p1 *p1, const struct isa_header *h,
-		    const uint8_t *data, size_t len);
+void ike_info_clear(struct ike_engine *e, struct ike_p1 *p1, const struct cs_endpoint *remote,
+		    const struct isa_header *h, const uint8_t *data, size_t len);
 void ike_info_encrypted(struct ike_engine *e, struct ike_p1 *p1, const struct isa_header *h,
 			const uint8_t *data, size_t len);
 

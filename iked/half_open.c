@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "iked/engine_private.h"
+#include "iked/vendor.h"
 
 static void half_timer(struct ike_engine *e, struct ike_timer *t)
 {
@@ -89,7 +90,6 @@ bool ike_half_named(const struct pol_ke_rule *rule, const struct cs_addr *addr)
 static void send_message2(struct ike_engine *e, const struct ike_half *h)
 {
 	struct isa_header header = {.version = 0x10, .exchange = ISA_MAIN};
-	struct cs_bytes vid = ike_vendor_id();
 	struct isa_builder b;
 	size_t len;
 
@@ -101,8 +101,7 @@ static void send_message2(struct ike_engine *e, const struct ike_half *h)
 		return;
 	isa_payload_end(&b);
 	/* The address may be forged: no more bytes go out than came in. */
-	if (b.w.len + 4 + vid.len <= h->room)
-		isa_put(&b, ISA_VENDOR, vid.p, vid.len);
+	ike_vendor_put(&b, h->room);
 	len = isa_end(&b, 0);
 	if (len)
 		ike_send(e, &h->sid.local, &h->sid.remote, e->out, len);
@@ -133,10 +132,10 @@ static int make_cookie(struct ike_engine *e, struct ike_half *h, struct cs_err *
 
 /* ---- message 1 ---- */
 
-static void remember(struct ike_engine *e, const struct ike_first *f,
-		     const struct pol_ke_rule *rule, const struct ike_p1_suite *suite,
-		     struct cs_bytes sa)
+static void remember(struct ike_engine *e, const struct ike_first *f, const struct isa_message *m,
+		     const struct pol_ke_rule *rule, const struct ike_p1_suite *suite)
 {
+	struct cs_bytes sa = isa_find(m, ISA_SA, 0)->body;
 	bool named = ike_half_named(rule, &f->remote->addr);
 	struct ike_half *h;
 
@@ -156,6 +155,7 @@ static void remember(struct ike_engine *e, const struct ike_first *f,
 	h->digest = f->digest;
 	h->rule = rule;
 	h->suite = *suite;
+	h->can = (uint8_t)ike_vendor_read(m);
 	h->room = f->len;
 	h->sa_len = sa.len;
 	memcpy(h->sa, sa.p, sa.len);
@@ -200,5 +200,5 @@ void ike_half_receive(struct ike_engine *e, const struct cs_endpoint *local,
 		return;
 	}
 	if (ike_first_choose(e, &f, &m, NULL, &rule, &suite))
-		remember(e, &f, rule, &suite, isa_find(&m, ISA_SA, 0)->body);
+		remember(e, &f, &m, rule, &suite);
 }

@@ -144,15 +144,6 @@ const char *ike_ident_text(struct cs_bytes body, char *buf, size_t size)
 	return pol_peer_id_text(&id, buf, size);
 }
 
-/* A hash of our name: recognisable, and no promise of any feature. */
-struct cs_bytes ike_vendor_id(void)
-{
-	static const uint8_t vid[16] = {0x63, 0x73, 0x69, 0x70, 0x73, 0x65, 0x63, 0x9e,
-					0x41, 0xd7, 0x0c, 0x5b, 0x88, 0x26, 0xf3, 0x01};
-
-	return (struct cs_bytes){vid, sizeof(vid)};
-}
-
 /* ---- phase 2 ---- */
 
 void ike_ident_put_selector(struct cs_writer *w, const struct cs_range *range, uint8_t proto,

@@ -23,8 +23,32 @@ bool ike_notice_read(const struct isa_payload *p, struct ike_notice *n)
 
 /* ---- in clear ---- */
 
-void ike_info_clear(struct ike_engine *e, struct ike_p1 *p1, const struct isa_header *h,
-		    const uint8_t *data, size_t len)
+/*
+ * The peer does not know what we send it: perhaps it has started afresh, perhaps somebody wants us
+ * to believe that.  Asking it under the phase 1 SA tells.
+ */
+static void doubt(struct ike_engine *e, const struct ike_p1 *p1, const struct cs_endpoint *remote,
+		  const struct ike_notice *n)
+{
+	struct ike_peer *peer = p1 && p1->up ? p1->peer : NULL;
+	const struct ike_p2 *p2 = NULL;
+	struct cs_reader r = cs_reader_of(n->spi.p, n->spi.len);
+	uint32_t spi;
+
+	if (n->type == ISA_N_INVALID_SPI && n->spi.len == sizeof(spi) && cs_get_u32(&r, &spi)) {
+		p2 = ike_p2_by_spi(e, false, &remote->addr,
+				   n->proto == POL_AH ? IPPROTO_AH : IPPROTO_ESP, spi);
+		peer = p2 && p2->up ? p2->peer : NULL;
+	} else if (n->type != ISA_N_INVALID_COOKIE) {
+		peer = NULL;
+	}
+	if (!peer || !ike_dpd_probe(e, peer))
+		e->stats.dropped_unknown++;
+}
+
+/* p1: whose cookies it has, or NULL. */
+void ike_info_clear(struct ike_engine *e, struct ike_p1 *p1, const struct cs_endpoint *remote,
+		    const struct isa_header *h, const uint8_t *data, size_t len)
 {
 	const struct isa_payload *p;
 	struct isa_message m;
@@ -35,9 +59,14 @@ void ike_info_clear(struct ike_engine *e, struct ike_p1 *p1, const struct isa_he
 		e->stats.dropped_malformed++;
 		return;
 	}
-	for (unsigned i = 0; (p = isa_find(&m, ISA_NOTIFY, i)); i++)
-		if (ike_notice_read(p, &n) && n.type && n.type < ERRORS_END)
+	for (unsigned i = 0; (p = isa_find(&m, ISA_NOTIFY, i)); i++) {
+		if (!ike_notice_read(p, &n) || !n.type || n.type >= ERRORS_END)
+			continue;
+		if (p1 && p1->ex)
 			ike_exchange_hint(e, p1, n.type);
+		else
+			doubt(e, p1, remote, &n);
+	}
 }
 
 /* ---- deletion ---- */
@@ -175,6 +204,8 @@ static void handle_notice(struct ike_engine *e, struct ike_p1 *p1, const struct 
 		ike_p1_initial_contact(e, p1);
 	else if (p1->up && n.type == ISA_N_R_U_THERE)
 		answer_dpd(e, p1, &n);
+	else if (p1->up && n.type == ISA_N_R_U_THERE_ACK)
+		ike_dpd_ack(e, p1, &n);
 }
 
 /*
@@ -207,6 +238,7 @@ void ike_info_encrypted(struct ike_engine *e, struct ike_p1 *p1, const struct is
 		return;
 	}
 	ike_p1_count(e, p1, len);
+	ike_dpd_heard(e, p1);
 	for (unsigned i = 0; i < m.n_payloads && !p1->dead; i++) {
 		if (m.payloads[i].type == ISA_NOTIFY)
 			handle_notice(e, p1, &m.payloads[i]);

@@ -60,6 +60,7 @@ static void keep(struct ike_engine *e, const struct ike_p1 *p1)
 	k.life_seconds = p1->life_seconds;
 	k.life_kbytes = p1->life_kbytes;
 	k.bytes = p1->bytes;
+	k.can = p1->can;
 	k.local_id_len = peer->local_id_len;
 	k.remote_id_len = peer->remote_id_len;
 	memcpy(k.ids, peer->ids, ids);

@@ -3,10 +3,10 @@
  */
 #include "iked/exchange.h"
 #include "iked/main_mode.h"
+#include "iked/vendor.h"
 
 int ike_main_begin(struct ike_engine *e, struct ike_p1 *p1, struct cs_err *err)
 {
-	struct cs_bytes vid = ike_vendor_id();
 	struct isa_builder b;
 	size_t len;
 	int rc;
@@ -15,7 +15,7 @@ int ike_main_begin(struct ike_engine *e, struct ike_p1 *p1, struct cs_err *err)
 	rc = ike_exchange_put_offer(p1, &b, err);
 	if (rc)
 		return rc;
-	isa_put(&b, ISA_VENDOR, vid.p, vid.len);
+	ike_vendor_put(&b, 0);
 	rc = ike_exchange_end(&b, &len, err);
 	if (!rc)
 		rc = ike_exchange_send(e, p1, IKE_MM_SENT_1, len, err);
@@ -33,6 +33,7 @@ void ike_main_receive2(struct ike_engine *e, struct ike_p1 *p1, const struct isa
 		ike_rt_hurry(&p1->ex->rt);
 		return;
 	}
+	p1->can = (uint8_t)ike_vendor_read(m);
 	ike_p1_set_rcookie(e, p1, m->header.rcookie);
 	ike_rt_clear(&p1->ex->rt);
 	ike_timer_stop(&e->timers, &p1->timer);

@@ -94,6 +94,7 @@ int ike_p1_up(struct ike_engine *e, struct ike_p1 *p1, struct cs_bytes remote_id
 	ike_keep_later(e, p1);
 	ike_tell(e, IKE_EV_P1_UP, p1->instance, p1->tunnel, 0, rule_name(p1), "");
 	ike_refresh_settle_p1(e, p1);
+	ike_dpd_start(e, p1);
 	return 0;
 }
 

@@ -33,7 +33,7 @@ bool ike_p2_transport_ok(const struct ike_tunnel *t)
 	return ike_transport_ok(&t->selector, &t->local, &t->remote);
 }
 
-static struct xf_said said_in(const struct ike_p2 *p2)
+struct xf_said ike_p2_said_in(const struct ike_p2 *p2)
 {
 	return (struct xf_said){p2->tunnel->local, ike_p2_ipproto(p2), p2->spi_in};
 }
@@ -155,7 +155,7 @@ static void fill_sa(const struct ike_engine *e, const struct ike_p2 *p2, bool ou
 	size_t cipher_len = s->cipher ? s->cipher->key_bits / 8u + s->cipher->salt : 0;
 
 	memset(sa, 0, sizeof(*sa));
-	sa->id = outbound ? said_out(p2) : said_in(p2);
+	sa->id = outbound ? said_out(p2) : ike_p2_said_in(p2);
 	sa->src = outbound ? p2->tunnel->local : p2->tunnel->remote;
 	sa->reqid = p2->tunnel->reqid;
 	sa->mode = mode_of(p2);
@@ -291,7 +291,7 @@ static bool another_outbound(const struct ike_p2 *p2)
 static void uninstall(struct ike_engine *e, struct ike_p2 *p2)
 {
 	struct ike_tunnel *t = p2->tunnel;
-	struct xf_said in = said_in(p2), out = said_out(p2);
+	struct xf_said in = ike_p2_said_in(p2), out = said_out(p2);
 	struct xf_policy policy;
 	struct cs_err err;
 
@@ -436,7 +436,7 @@ static bool last_counters(struct ike_engine *e, const struct xf_said *id, const 
 void ike_p2_down(struct ike_engine *e, struct ike_p2 *p2, bool tell, const struct xf_expire *x,
 		 const char *reason)
 {
-	struct xf_said in_id = said_in(p2), out_id = said_out(p2);
+	struct xf_said in_id = ike_p2_said_in(p2), out_id = said_out(p2);
 	struct xf_counters in, out;
 	char peer[CS_ADDR_STRLEN];
 	bool have_in, have_out;
@@ -478,8 +478,8 @@ void ike_p2_larval_expired(struct ike_engine *e, struct ike_p2 *p2)
 /* ---- timers ---- */
 
 /*
- * A peer that says nothing to message 1 has perhaps lost the phase 1 SA: it goes too, so that the
- * next attempt begins with a new one.
+ * A peer that says nothing to message 1 has perhaps lost the phase 1 SA, or is gone: it is asked,
+ * or where that cannot be the phase 1 SA goes too, so that the next attempt begins with a new one.
  */
 static void give_up(struct ike_engine *e, struct ike_p2 *p2)
 {
@@ -489,7 +489,7 @@ static void give_up(struct ike_engine *e, struct ike_p2 *p2)
 	ike_p2_fail(e, p2, true, "no %sanswer to Quick Mode message %u after %u transmissions%s%s",
 		    p2->qm->cause[0] ? "usable " : "", p2->initiator ? 1u : 2u, p2->qm->rt.sent,
 		    p2->qm->cause[0] ? ": " : "", p2->qm->cause);
-	if (silent && p1)
+	if (silent && p1 && !p1->dead && !ike_dpd_probe(e, p1->peer))
 		ike_p1_down(e, p1, true, "the peer does not answer");
 }
 

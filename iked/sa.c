@@ -139,6 +139,11 @@ struct ike_p1 *ike_p1_new(struct ike_engine *e, bool initiator, const struct cs_
 		ike_timer_unmake(&e->timers, &p1->timer);
 		goto fail;
 	}
+	if (ike_timer_make(&e->timers, &p1->dpd, ike_p1_dpd)) {
+		ike_timer_unmake(&e->timers, &p1->timer);
+		ike_timer_unmake(&e->timers, &p1->linger);
+		goto fail;
+	}
 	p1->sid.kind = IKE_SID_P1;
 	memcpy(p1->sid.icookie, icookie, ISA_COOKIE_LEN);
 	memcpy(p1->sid.rcookie, rcookie, ISA_COOKIE_LEN);
@@ -207,6 +212,7 @@ void ike_p1_unlink(struct ike_engine *e, struct ike_p1 *p1)
 		ike_peer_put(e, p1->peer);
 	ike_timer_unmake(&e->timers, &p1->timer);
 	ike_timer_unmake(&e->timers, &p1->linger);
+	ike_timer_unmake(&e->timers, &p1->dpd);
 	ike_list_remove(&p1->all);
 	ike_list_add_tail(&e->dead_p1s, &p1->all);
 }

@@ -257,8 +257,9 @@ static const struct pol_param ip_local_start_action[] = {
 #define NO_CERTIFICATES "certificates are not supported by this release"
 #define NO_REVOCATION   "certificates are not checked against revocation lists by this release"
 
-#define NO_NAT "NAT traversal is not supported by this release"
-#define NO_RSA NO_CERTIFICATES ", such an offer is never used"
+#define LIVENESS "here for IKE version 1, too, by RFC 3706"
+#define NO_NAT   "NAT traversal is not supported by this release"
+#define NO_RSA   NO_CERTIFICATES ", such an offer is never used"
 
 static const struct pol_param key_exchange_policy[] = {
 	{"AllowNat", POL_K_YESNO, .preset = "No", .except = "Yes", .note = NO_NAT},
@@ -267,8 +268,8 @@ static const struct pol_param key_exchange_policy[] = {
 	{"HowToInitiate", POL_K_KEYWORD, .values = "Main|Aggressive|DoNot|IKEv2", .preset = "Main",
 	 .evidence = POL_FROM_MEMORY},
 	{"BypassIpValidation", POL_K_YESNO, .preset = "No", .evidence = POL_FROM_MEMORY},
-	{"LivenessInterval", POL_K_NUMBER, .max = 4294967295, .preset = "30", .support = POL_NOTED,
-	 .evidence = POL_FROM_MEMORY, .note = IKEV2_ONLY},
+	{"LivenessInterval", POL_K_NUMBER, .max = 4294967295, .preset = "30",
+	 .evidence = POL_FROM_MEMORY, .note = LIVENESS},
 	{"RevocationChecking", POL_K_KEYWORD, .values = "None|Loose|Strict", .preset = "Loose",
 	 .support = POL_NOTED, .evidence = POL_FROM_MEMORY, .note = NO_REVOCATION},
 	{"CertificateURLLookupPreference", POL_K_KEYWORD, .values = "Tolerate|Allow|Disallow",
@@ -325,8 +326,8 @@ static const struct pol_param key_exchange_action[] = {
 	{"FilterByIdentity", POL_K_YESNO, .preset = "No", .evidence = POL_FROM_MEMORY,
 	 .except = "Yes", .note = "filters do not see the peer's identity in this release"},
 	{"BypassIpValidation", POL_K_YESNO, .evidence = POL_FROM_MEMORY},
-	{"LivenessInterval", POL_K_NUMBER, .max = 4294967295, .support = POL_NOTED,
-	 .evidence = POL_FROM_MEMORY, .note = IKEV2_ONLY},
+	{"LivenessInterval", POL_K_NUMBER, .max = 4294967295, .evidence = POL_FROM_MEMORY,
+	 .note = LIVENESS},
 	{"RevocationChecking", POL_K_KEYWORD, .values = "None|Loose|Strict", .support = POL_NOTED,
 	 .evidence = POL_FROM_MEMORY, .note = NO_REVOCATION},
 	{"CertificateURLLookupPreference", POL_K_KEYWORD, .values = "Tolerate|Allow|Disallow",

@@ -73,6 +73,7 @@ struct pol_ke_action {
 	enum pol_mode respond;  /* MAIN, AGGRESSIVE or EITHER */
 	bool respond_coded; /* HowToRespond(IKEv1) stands in the file (see DESIGN on Aggressive) */
 	bool allow_nat, bypass_ip_validation, filter_by_identity;
+	uint32_t liveness;           /* LivenessInterval: seconds, 0: a silent peer is not asked */
 	struct pol_ke_offer *offers; /* in order of preference */
 	unsigned n_offers;
 };

@@ -15,9 +15,16 @@
 #define EACH   10u           /* minutes between two packets of one pair of hosts */
 #define KILLS  4u            /* a day */
 
-static const struct sim_variant usual = {
-	"AES_CBC KeyLength 256", "SHA2_256", "Group19",      "Transport",   "AES_CBC KeyLength 256",
-	"ESP HMAC_SHA2_256_128", "None",     .p1_life = 480, .p2_life = 240};
+static const struct sim_variant usual = {"AES_CBC KeyLength 256",
+					 "SHA2_256",
+					 "Group19",
+					 "Transport",
+					 "AES_CBC KeyLength 256",
+					 "ESP HMAC_SHA2_256_128",
+					 "None",
+					 .p1_life = 480,
+					 .p2_life = 240,
+					 .liveness = 1500 /* longer than between packets */};
 
 struct totals {
 	unsigned long sent, received, asked;

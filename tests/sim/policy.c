@@ -8,23 +8,23 @@
 
 const struct sim_variant sim_variants[] = {
 	{"AES_CBC KeyLength 256", "SHA2_256", "Group19", "Transport", "AES_CBC KeyLength 256",
-	 "ESP HMAC_SHA2_256_128", "None", false, false, 0, 0},
+	 "ESP HMAC_SHA2_256_128", "None", false, false, 0, 0, 0},
 	{"AES_CBC KeyLength 128", "SHA1", "Group2", "Tunnel", "AES_CBC KeyLength 128",
-	 "ESP HMAC_SHA1", "None", false, false, 0, 0},
+	 "ESP HMAC_SHA1", "None", false, false, 0, 0, 0},
 	{"AES_CBC KeyLength 256", "SHA2_256", "Group19", "Tunnel", "AES_GCM_16 KeyLength 256",
-	 "ESP Null", "Group19", false, false, 0, 0},
+	 "ESP Null", "Group19", false, false, 0, 0, 0},
 	{"3DES", "SHA1", "Group2", "Transport", "3DES", "ESP HMAC_SHA1", "Group19", false, false, 0,
-	 0},
+	 0, 0},
 	{"AES_CBC KeyLength 256", "SHA2_512", "Group19", "Transport", "DoNot",
-	 "ESP HMAC_SHA2_512_256", "None", true, false, 0, 0},
+	 "ESP HMAC_SHA2_512_256", "None", true, false, 0, 0, 0},
 	{"AES_CBC KeyLength 128", "MD5", "Group2", "Tunnel", "AES_CBC KeyLength 256",
-	 "ESP HMAC_MD5", "Group2", true, false, 0, 0},
+	 "ESP HMAC_MD5", "Group2", true, false, 0, 0, 0},
 	{"AES_CBC KeyLength 256", "SHA2_256", "Group19", "Transport", "AES_CBC KeyLength 256",
-	 "ESP HMAC_SHA2_256_128", "None", false, true, 0, 0},
+	 "ESP HMAC_SHA2_256_128", "None", false, true, 0, 0, 0},
 	{"AES_CBC KeyLength 128", "SHA1", "Group2", "Tunnel", "AES_GCM_16 KeyLength 128",
-	 "ESP Null", "Group19", false, true, 0, 0},
+	 "ESP Null", "Group19", false, true, 0, 0, 0},
 	{"3DES", "MD5", "Group19", "Transport", "AES_CBC KeyLength 128", "ESP HMAC_SHA1", "None",
-	 true, true, 0, 0},
+	 true, true, 0, 0, 0},
 };
 const unsigned sim_n_variants = sizeof(sim_variants) / sizeof(sim_variants[0]);
 
@@ -88,12 +88,14 @@ static void write_actions(FILE *f, const struct sim_variant *v)
 	write_dynvpn(f, v, "Vpn", v->p2_life ? v->p2_life : 10);
 	write_dynvpn(f, v, changed_action, 9);
 	fprintf(f,
-		"KeyExchangeAction Act\n{\n  HowToInitiate %s\n  HowToRespondIKEv1 %s\n"
+		"KeyExchangeAction Act\n{\n  LivenessInterval %u\n  HowToInitiate %s\n  "
+		"HowToRespondIKEv1 %s\n"
 		"  KeyExchangeOffer\n  {\n    HowToEncrypt %s\n    HowToAuthMsgs %s\n"
 		"    HowToAuthPeers PresharedKey\n    DHGroup %s\n"
 		"    RefreshLifetimeProposed %u\n    RefreshLifetimeAccepted 5 1440\n  }\n}\n",
-		v->aggressive ? "Aggressive" : "Main", v->aggressive ? "Aggressive" : "Main",
-		v->cipher, v->hash, v->group, v->p1_life ? v->p1_life : 20);
+		v->liveness ? v->liveness : 30, v->aggressive ? "Aggressive" : "Main",
+		v->aggressive ? "Aggressive" : "Main", v->cipher, v->hash, v->group,
+		v->p1_life ? v->p1_life : 20);
 }
 
 static const char *identity(const struct sim_variant *v, unsigned host, char *buf, size_t size)

@@ -204,6 +204,7 @@ struct sim_variant {
 	bool ipv6;
 	bool aggressive;           /* and not Main Mode; peers are known by name */
 	unsigned p1_life, p2_life; /* minutes; 0: 20 and 10 */
+	unsigned liveness;         /* seconds; 0: 30 */
 };
 extern const struct sim_variant sim_variants[];
 extern const unsigned sim_n_variants;

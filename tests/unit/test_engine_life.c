@@ -394,13 +394,13 @@ START_TEST(test_no_amplification)
 	struct pair *p = pair_new(NULL, NULL);
 	struct side *s = &p->side[1];
 	struct datagram *d;
-	size_t vid = 4 + 16;
+	size_t vids = 2 * (4 + 16);
 
 	p->filter = drop_all;
 	pair_acquire(p, 0);
 	d = &p->history[0];
 	/* The shortest message 1: one transform, no vendor ID. */
-	d->len -= vid;
+	d->len -= vids;
 	d->data[27] = (uint8_t)d->len;
 	d->data[ISA_HEADER_LEN] = ISA_NONE;
 	ike_engine_receive(s->e, &s->addr, &p->side[0].addr, d->data, d->len, p->now);
