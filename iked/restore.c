@@ -105,6 +105,21 @@ static struct row *find_row(const struct restore *r, uint32_t tunnel, uint32_t g
 	return lo && r->rows[lo - 1].info->tunnel == tunnel ? &r->rows[lo - 1] : NULL;
 }
 
+/* An intent's row is older than the pair, which came up when its last SA entered the kernel. */
+static struct ike_p2_info info_of(const struct restore *r, const struct ike_cached_p2 *p2,
+				  const struct pair *pair)
+{
+	const struct sa *last = pair->out ? pair->out : pair->in;
+	struct ike_p2_info info = p2->info;
+
+	if (p2->intent && last) {
+		info.installed = last->left->counters.added ? (int64_t)last->left->counters.added
+							    : r->e->now.wall;
+		info.expires = info.installed + info.lifetime;
+	}
+	return info;
+}
+
 /* ---- records ---- */
 
 static void record(struct restore *r, const struct ike_record *rec)
@@ -119,7 +134,7 @@ static void record_p2(struct restore *r, const struct ike_cached_p2 *p2, enum ik
 		      const struct pair *pair, const char *reason)
 {
 	const struct row *row = find_row(r, p2->info.parent, UINT32_MAX);
-	struct ike_p2_info info = p2->info;
+	struct ike_p2_info info = info_of(r, p2, pair);
 	struct ike_record rec = {.kind = kind,
 				 .when = r->e->now,
 				 .p1 = row ? row->info : NULL,
@@ -143,13 +158,11 @@ static void record_p2(struct restore *r, const struct ike_cached_p2 *p2, enum ik
  * An intent without its result, but both SAs are there: as responder that means that the peer has
  * them, too; as initiator only what has come through says so, since message 3 may never have left.
  */
-static bool may_adopt(const struct restore *r, const struct ike_cached_p2 *p2)
+static bool may_adopt(const struct ike_cached_p2 *p2, const struct pair *pair)
 {
-	struct pair pair = pair_of(r, &p2->info);
-
-	if (!pair.in || !pair.out)
+	if (!pair->in || !pair->out)
 		return false;
-	return !p2->intent || !p2->info.initiator || pair.in->left->counters.packets > 0;
+	return !p2->intent || !p2->info.initiator || pair->in->left->counters.packets > 0;
 }
 
 static int by_time(const void *a, const void *b)
@@ -196,11 +209,12 @@ static void adopt_p1(struct restore *r, const struct ike_p1_kept *k)
 static void adopt_p2(struct restore *r, const struct ike_cached_p2 *p2)
 {
 	struct pair pair = pair_of(r, &p2->info);
+	struct ike_p2_info info = info_of(r, p2, &pair);
 	struct cs_err err = {0};
 
 	if (pair.in->adopted || pair.out->adopted)
 		return;
-	if (ike_adopt_p2(r->e, &p2->info, &err)) {
+	if (ike_adopt_p2(r->e, &info, &err)) {
 		not_adopted(r->e, 'Y', p2->info.tunnel, &err);
 		return;
 	}
@@ -333,10 +347,13 @@ static int prepare(struct restore *r, struct cs_err *err)
 	for (size_t i = 0; i < l->n_kept; i++)
 		r->candidates[r->n_candidates++] =
 			(struct candidate){.when = l->kept[i]->established, .p1 = l->kept[i]};
-	for (size_t i = 0; i < l->n_p2; i++)
-		if (may_adopt(r, &l->p2[i]))
+	for (size_t i = 0; i < l->n_p2; i++) {
+		struct pair pair = pair_of(r, &l->p2[i].info);
+
+		if (may_adopt(&l->p2[i], &pair))
 			r->candidates[r->n_candidates++] = (struct candidate){
-				.when = l->p2[i].info.installed, .p2 = &l->p2[i]};
+				.when = info_of(r, &l->p2[i], &pair).installed, .p2 = &l->p2[i]};
+	}
 	qsort(r->candidates, r->n_candidates, sizeof(*r->candidates), by_time);
 	return 0;
 }
