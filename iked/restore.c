@@ -279,6 +279,16 @@ static int by_number(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+/* Before tunnels live on: in a hold's place their policy comes, which must stay. */
+static void clear_holds(struct restore *r)
+{
+	struct cs_err err;
+
+	for (size_t i = 0; i < r->left->n_policies; i++)
+		if (r->left->policies[i].hold)
+			r->e->ops.policy_delete(r->e->ctx, &r->left->policies[i], &err);
+}
+
 /* At once: a packet then raises an acquire instead of finding no SA. */
 static void clear_policies(struct restore *r)
 {
@@ -290,8 +300,8 @@ static void clear_policies(struct restore *r)
 	for (size_t i = 0; i < r->left->n_policies; i++) {
 		const struct xf_policy *p = &r->left->policies[i];
 
-		if (!r->n_reqids ||
-		    !bsearch(&p->reqid, r->reqids, r->n_reqids, sizeof(*r->reqids), by_number))
+		if (!p->hold && (!r->n_reqids || !bsearch(&p->reqid, r->reqids, r->n_reqids,
+							  sizeof(*r->reqids), by_number)))
 			e->ops.policy_delete(e->ctx, p, &err);
 	}
 }
@@ -366,6 +376,7 @@ int ike_restore(struct ike_engine *e, const struct ike_leftovers *left,
 
 	memset(restored, 0, sizeof(*restored));
 	if (!rc) {
+		clear_holds(&r);
 		adopt(&r);
 		for (size_t i = 0; i < left->n_p2; i++)
 			settle_p2(&r, &left->p2[i]);

@@ -393,6 +393,28 @@ START_TEST(test_intent_lives_on)
 }
 END_TEST
 
+/* The end came between the outbound SA and the policy: what held the packets is in its place. */
+START_TEST(test_hold_in_place)
+{
+	struct pair *p = pair_up(NULL);
+	struct side *s = &p->side[_i];
+	struct xf_policy *policy = &s->policies[0];
+	struct cache c;
+
+	crash(s, &c);
+	intend(&c.p2[0]);
+	s->n_records[IKE_REC_P2_UP] = 0;
+	policy->priority = XF_PRIO_HOLD;
+	policy->hold = true;
+	policy->has_template = false;
+	policy->reqid = 0;
+	ck_assert_uint_eq(restore(s, &c).p2, 1);
+	ck_assert_uint_eq(s->n_policies, 1);
+	ck_assert(!policy->hold && policy->reqid == c.p2[0].info.reqid);
+	pair_free(p);
+}
+END_TEST
+
 /* Phase 1 that the store had not heard of gets its record; one that was not kept, its end. */
 START_TEST(test_records_of_phase1)
 {
@@ -470,6 +492,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, test_kernel_lost_some, 0, 3);
 	tcase_add_loop_test(t, test_intent, 0, 3);
 	tcase_add_loop_test(t, test_intent_lives_on, 0, 2);
+	tcase_add_loop_test(t, test_hold_in_place, 0, 2);
 	tcase_add_loop_test(t, test_records_of_phase1, 0, 2);
 	tcase_add_test(t, test_kept_is_damaged);
 	suite_add_tcase(s, t);
