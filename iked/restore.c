@@ -47,7 +47,10 @@ static int by_spi(const void *a, const void *b)
 	return (x->left->id.spi > y->left->id.spi) - (x->left->id.spi < y->left->id.spi);
 }
 
-/* SPIs are unique for one destination only, so all with that SPI are looked at. */
+/*
+ * SPIs are unique for one destination only, so all with that SPI are looked at. A larval one is no
+ * SA yet.
+ */
 static struct sa *find_sa(const struct restore *r, uint32_t spi, const struct cs_addr *dst,
 			  uint32_t reqid)
 {
@@ -62,7 +65,8 @@ static struct sa *find_sa(const struct restore *r, uint32_t spi, const struct cs
 			hi = mid;
 	}
 	for (; spi && lo < r->left->n_sas && r->sas[lo].left->id.spi == spi; lo++)
-		if (r->sas[lo].left->reqid == reqid && cs_addr_equal(&r->sas[lo].left->id.dst, dst))
+		if (!r->sas[lo].left->larval && r->sas[lo].left->reqid == reqid &&
+		    cs_addr_equal(&r->sas[lo].left->id.dst, dst))
 			return &r->sas[lo];
 	return NULL;
 }

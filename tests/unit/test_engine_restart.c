@@ -82,6 +82,7 @@ static struct ike_restored restore(struct side *s, const struct cache *c)
 		sas[i] = (struct ike_left_sa){
 			.id = s->sas[i].sa.id,
 			.reqid = s->sas[i].sa.reqid,
+			.larval = s->sas[i].larval,
 			.counters = {.packets = 5, .added = (uint64_t)s->added},
 		};
 	memcpy(policies, s->policies, sizeof(policies));
@@ -393,6 +394,33 @@ START_TEST(test_intent_lives_on)
 }
 END_TEST
 
+/* An SPI without keys: the kernel never had the pair, and its record must not say so. */
+START_TEST(test_intent_larval)
+{
+	struct pair *p = pair_up(NULL);
+	struct side *s = &p->side[_i];
+	struct ike_restored done;
+	struct cache c;
+
+	crash(s, &c);
+	intend(&c.p2[0]);
+	for (unsigned i = 0; i < s->n_sas; i++)
+		if (s->sas[i].sa.id.spi == c.p2[0].info.spi_in)
+			s->sas[0].sa.id = s->sas[i].sa.id;
+	s->sas[0].larval = true;
+	s->n_sas = 1;
+	s->n_records[IKE_REC_P2_UP] = 0;
+	done = restore(s, &c);
+	ck_assert_uint_eq(done.p2, 0);
+	ck_assert_uint_eq(s->n_records[IKE_REC_P2_FAILED], 1);
+	ck_assert_uint_eq(s->n_records[IKE_REC_P2_UP], 0);
+	ck_assert_uint_eq(s->n_records[IKE_REC_P2_DOWN], 0);
+	ck_assert_uint_eq(s->n_sas, 0);
+	pair_run(p);
+	pair_free(p);
+}
+END_TEST
+
 /* The end came between the outbound SA and the policy: what held the packets is in its place. */
 START_TEST(test_hold_in_place)
 {
@@ -492,6 +520,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, test_kernel_lost_some, 0, 3);
 	tcase_add_loop_test(t, test_intent, 0, 3);
 	tcase_add_loop_test(t, test_intent_lives_on, 0, 2);
+	tcase_add_loop_test(t, test_intent_larval, 0, 2);
 	tcase_add_loop_test(t, test_hold_in_place, 0, 2);
 	tcase_add_loop_test(t, test_records_of_phase1, 0, 2);
 	tcase_add_test(t, test_kept_is_damaged);
