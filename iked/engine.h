@@ -253,6 +253,7 @@ struct ike_cached_p2 {
 struct ike_left_sa {
 	struct xf_said id;
 	uint32_t reqid;
+	bool larval; /* an SPI of ours that has no keys yet */
 	struct xf_counters counters;
 };
 struct ike_leftovers {

@@ -24,6 +24,7 @@
 #define BACKOFF_MIN_MS 250
 #define BACKOFF_MAX_MS 30000
 #define STOP_MS        8000
+#define EARLY_DEATHS   2
 #define LOCKED_MEMORY  (768u << 20) /* the worker's secrets are locked into memory */
 
 struct parent {
@@ -33,10 +34,12 @@ struct parent {
 	int signals, link;
 	int lock; /* of the network namespace: a worker that starts removes all of iked's SAs */
 	sigset_t old_mask;
-	pid_t worker; /* 0: none now */
-	bool was_ready, stopping, worker_stopped;
+	pid_t worker;          /* 0: none now */
+	bool was_ready, ready; /* any worker; this one */
+	bool stopping, worker_stopped;
 	uint64_t started, restart_at, kill_at;
 	unsigned backoff_ms;
+	unsigned early_deaths; /* workers in a row that ended before they were ready */
 	enum cs_exit exit;
 	struct iked_certs_parent certs;
 };
@@ -51,7 +54,8 @@ static uint64_t mono_ms(void)
 
 static void mark_ready(struct parent *p)
 {
-	p->was_ready = true;
+	p->was_ready = p->ready = true;
+	p->early_deaths = 0;
 	cs_daemon_ready();
 }
 
@@ -135,6 +139,7 @@ static int start_worker(struct parent *p, struct cs_err *err)
 	}
 	p->link = pair[0];
 	p->worker = pid;
+	p->ready = false;
 	p->started = mono_ms();
 	p->restart_at = 0;
 	iked_certs_worker_began(&p->certs, p->started);
@@ -151,6 +156,22 @@ static void stop_worker(struct parent *p)
 		if (!p->kill_at)
 			p->kill_at = mono_ms() + STOP_MS;
 	}
+}
+
+/* What a worker cannot even start with must not end all those to come. */
+static void renew_sealed(struct parent *p)
+{
+	struct cs_err err;
+	int fd;
+
+	cs_log(CS_NOCTX, CSM_NOT_KEPT,
+	       "workers end before they are ready, what was kept is dropped");
+	if (ike_sealed_create(&fd, &err) < 0) {
+		cs_log(CS_NOCTX, CSM_NOT_KEPT, err.text);
+		return;
+	}
+	close(p->sealed);
+	p->sealed = fd;
 }
 
 static void worker_ended(struct parent *p, pid_t pid, int status)
@@ -180,6 +201,8 @@ static void worker_ended(struct parent *p, pid_t pid, int status)
 		p->worker_stopped = true;
 		return;
 	}
+	if (!p->ready && ++p->early_deaths == EARLY_DEATHS)
+		renew_sealed(p);
 	if (stable || p->backoff_ms == 0)
 		p->backoff_ms = BACKOFF_MIN_MS;
 	else if (p->backoff_ms < BACKOFF_MAX_MS)

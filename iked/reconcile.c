@@ -65,13 +65,15 @@ static int see_sa(void *arg, const struct xf_sa *sa, const struct xf_counters *c
 	struct found *f = arg;
 	struct ike_left_sa *left;
 
-	if (!xf_reqid_is_tunnel(sa->reqid))
+	/* Without an SPI it is what a packet asked for, which resynchronisation begins. */
+	if (!xf_reqid_is_tunnel(sa->reqid) || !sa->id.spi)
 		return 0;
 	left = array_add(&f->sas);
 	if (!left)
 		return CS_ENOMEM;
 	left->id = sa->id;
 	left->reqid = sa->reqid;
+	left->larval = !sa->cipher && !sa->integ;
 	if (c)
 		left->counters = *c;
 	return 0;

@@ -47,7 +47,10 @@ static int by_spi(const void *a, const void *b)
 	return (x->left->id.spi > y->left->id.spi) - (x->left->id.spi < y->left->id.spi);
 }
 
-/* SPIs are unique for one destination only, so all with that SPI are looked at. */
+/*
+ * SPIs are unique for one destination only, so all with that SPI are looked at. A larval one is no
+ * SA yet.
+ */
 static struct sa *find_sa(const struct restore *r, uint32_t spi, const struct cs_addr *dst,
 			  uint32_t reqid)
 {
@@ -62,7 +65,8 @@ static struct sa *find_sa(const struct restore *r, uint32_t spi, const struct cs
 			hi = mid;
 	}
 	for (; spi && lo < r->left->n_sas && r->sas[lo].left->id.spi == spi; lo++)
-		if (r->sas[lo].left->reqid == reqid && cs_addr_equal(&r->sas[lo].left->id.dst, dst))
+		if (!r->sas[lo].left->larval && r->sas[lo].left->reqid == reqid &&
+		    cs_addr_equal(&r->sas[lo].left->id.dst, dst))
 			return &r->sas[lo];
 	return NULL;
 }
@@ -105,6 +109,21 @@ static struct row *find_row(const struct restore *r, uint32_t tunnel, uint32_t g
 	return lo && r->rows[lo - 1].info->tunnel == tunnel ? &r->rows[lo - 1] : NULL;
 }
 
+/* An intent's row is older than the pair, which came up when its last SA entered the kernel. */
+static struct ike_p2_info info_of(const struct restore *r, const struct ike_cached_p2 *p2,
+				  const struct pair *pair)
+{
+	const struct sa *last = pair->out ? pair->out : pair->in;
+	struct ike_p2_info info = p2->info;
+
+	if (p2->intent && last) {
+		info.installed = last->left->counters.added ? (int64_t)last->left->counters.added
+							    : r->e->now.wall;
+		info.expires = info.installed + info.lifetime;
+	}
+	return info;
+}
+
 /* ---- records ---- */
 
 static void record(struct restore *r, const struct ike_record *rec)
@@ -119,7 +138,7 @@ static void record_p2(struct restore *r, const struct ike_cached_p2 *p2, enum ik
 		      const struct pair *pair, const char *reason)
 {
 	const struct row *row = find_row(r, p2->info.parent, UINT32_MAX);
-	struct ike_p2_info info = p2->info;
+	struct ike_p2_info info = info_of(r, p2, pair);
 	struct ike_record rec = {.kind = kind,
 				 .when = r->e->now,
 				 .p1 = row ? row->info : NULL,
@@ -143,13 +162,11 @@ static void record_p2(struct restore *r, const struct ike_cached_p2 *p2, enum ik
  * An intent without its result, but both SAs are there: as responder that means that the peer has
  * them, too; as initiator only what has come through says so, since message 3 may never have left.
  */
-static bool may_adopt(const struct restore *r, const struct ike_cached_p2 *p2)
+static bool may_adopt(const struct ike_cached_p2 *p2, const struct pair *pair)
 {
-	struct pair pair = pair_of(r, &p2->info);
-
-	if (!pair.in || !pair.out)
+	if (!pair->in || !pair->out)
 		return false;
-	return !p2->intent || !p2->info.initiator || pair.in->left->counters.packets > 0;
+	return !p2->intent || !p2->info.initiator || pair->in->left->counters.packets > 0;
 }
 
 static int by_time(const void *a, const void *b)
@@ -196,11 +213,12 @@ static void adopt_p1(struct restore *r, const struct ike_p1_kept *k)
 static void adopt_p2(struct restore *r, const struct ike_cached_p2 *p2)
 {
 	struct pair pair = pair_of(r, &p2->info);
+	struct ike_p2_info info = info_of(r, p2, &pair);
 	struct cs_err err = {0};
 
 	if (pair.in->adopted || pair.out->adopted)
 		return;
-	if (ike_adopt_p2(r->e, &p2->info, &err)) {
+	if (ike_adopt_p2(r->e, &info, &err)) {
 		not_adopted(r->e, 'Y', p2->info.tunnel, &err);
 		return;
 	}
@@ -265,6 +283,16 @@ static int by_number(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+/* Before tunnels live on: in a hold's place their policy comes, which must stay. */
+static void clear_holds(struct restore *r)
+{
+	struct cs_err err;
+
+	for (size_t i = 0; i < r->left->n_policies; i++)
+		if (r->left->policies[i].hold)
+			r->e->ops.policy_delete(r->e->ctx, &r->left->policies[i], &err);
+}
+
 /* At once: a packet then raises an acquire instead of finding no SA. */
 static void clear_policies(struct restore *r)
 {
@@ -276,8 +304,8 @@ static void clear_policies(struct restore *r)
 	for (size_t i = 0; i < r->left->n_policies; i++) {
 		const struct xf_policy *p = &r->left->policies[i];
 
-		if (!r->n_reqids ||
-		    !bsearch(&p->reqid, r->reqids, r->n_reqids, sizeof(*r->reqids), by_number))
+		if (!p->hold && (!r->n_reqids || !bsearch(&p->reqid, r->reqids, r->n_reqids,
+							  sizeof(*r->reqids), by_number)))
 			e->ops.policy_delete(e->ctx, p, &err);
 	}
 }
@@ -333,10 +361,13 @@ static int prepare(struct restore *r, struct cs_err *err)
 	for (size_t i = 0; i < l->n_kept; i++)
 		r->candidates[r->n_candidates++] =
 			(struct candidate){.when = l->kept[i]->established, .p1 = l->kept[i]};
-	for (size_t i = 0; i < l->n_p2; i++)
-		if (may_adopt(r, &l->p2[i]))
+	for (size_t i = 0; i < l->n_p2; i++) {
+		struct pair pair = pair_of(r, &l->p2[i].info);
+
+		if (may_adopt(&l->p2[i], &pair))
 			r->candidates[r->n_candidates++] = (struct candidate){
-				.when = l->p2[i].info.installed, .p2 = &l->p2[i]};
+				.when = info_of(r, &l->p2[i], &pair).installed, .p2 = &l->p2[i]};
+	}
 	qsort(r->candidates, r->n_candidates, sizeof(*r->candidates), by_time);
 	return 0;
 }
@@ -349,6 +380,7 @@ int ike_restore(struct ike_engine *e, const struct ike_leftovers *left,
 
 	memset(restored, 0, sizeof(*restored));
 	if (!rc) {
+		clear_holds(&r);
 		adopt(&r);
 		for (size_t i = 0; i < left->n_p2; i++)
 			settle_p2(&r, &left->p2[i]);

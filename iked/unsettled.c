@@ -16,24 +16,34 @@ struct unsettled {
 	struct ike_p1_info p1;
 	struct ike_p2_info p2;
 	bool has_p1;
-	char reason[];
+	char *reason; /* behind the identities */
+	uint8_t ids[];
 };
 
 int ike_unsettled_keep(struct ike_engine *e, const struct ike_p2 *p2, const char *reason)
 {
+	const struct ike_peer *peer = p2->peer;
+	size_t ids = peer ? (size_t)peer->local_id_len + peer->remote_id_len : 0;
 	size_t len = strlen(reason) + 1;
-	struct unsettled *u = calloc(1, sizeof(*u) + len);
+	struct unsettled *u = calloc(1, sizeof(*u) + ids + len);
 
 	if (!u)
 		return CS_ENOMEM;
 	u->tx = p2->tx;
 	ike_p2_view(p2, &u->p2);
+	/* The peer may be gone with its last SA when the store answers. */
+	if (peer) {
+		memcpy(u->ids, peer->ids, ids);
+		u->p2.local_id.p = u->ids;
+		u->p2.remote_id.p = u->ids + peer->local_id_len;
+	}
 	u->p2_policy = pol_ref(p2->policy);
 	if (p2->p1) {
 		ike_p1_view(p2->p1, &u->p1);
 		u->p1_policy = pol_ref(p2->p1->policy);
 		u->has_p1 = true;
 	}
+	u->reason = (char *)u->ids + ids;
 	memcpy(u->reason, reason, len);
 	ike_table_add(&e->unsettled, &u->by_tx, ike_hash_number(e, u->tx));
 	ike_list_add_tail(&e->all_unsettled, &u->all);

@@ -670,10 +670,12 @@ static int start(struct worker *w, struct cs_err *err)
 	if (ike_sealed_map(IKED_FD_SEALED, &w->sealed, err) < 0)
 		cs_log(CS_NOCTX, CSM_NOT_KEPT, err->text);
 	iked_policy_first(w->policy);
+	/* Then packets may have asked a worker before us, which had no time to answer.  What could
+	 * not be settled stays as it is for the next start. */
 	if (iked_reconcile(w->kernel, w->store, w->sealed, w->engine, iked_now(), err) < 0)
 		cs_log(CS_NOCTX, CSM_SETTLE_FAILED, err->text);
-	/* Packets may have asked a worker before us, which had no time to answer. */
-	resync(w);
+	else
+		resync(w);
 	attach_nmi(w);
 	if (iked_filter_calls(&filter) < 0)
 		cs_log(CS_NOCTX, CSM_NO_FILTER, filter.text);

@@ -149,7 +149,11 @@ void sim_restore(struct sim_host *h)
 	}
 	for (unsigned i = 0; i < k->n_sas; i++)
 		sas[left.n_sas++] = (struct ike_left_sa){
-			k->sas[i]->sa.id, k->sas[i]->sa.reqid, {.packets = k->sas[i]->packets}};
+			.id = k->sas[i]->sa.id,
+			.reqid = k->sas[i]->sa.reqid,
+			.larval = k->sas[i]->larval,
+			.counters = {.packets = k->sas[i]->packets},
+		};
 	for (; left.n_policies < k->n_policies; left.n_policies++)
 		policies[left.n_policies] = k->policies[left.n_policies];
 	if (ike_engine_restore(h->engine, &left, sim_now(h->sim), &done, &err) < 0)

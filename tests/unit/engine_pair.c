@@ -366,12 +366,30 @@ static void op_larval_clear(void *ctx, const struct xf_acquire *a)
 	s->larval_clears++;
 }
 
+/* As a store does, so that what points to nowhere is seen. */
+static void read_all(const struct ike_record *rec)
+{
+	static char copy[2 * (UINT16_MAX + 1)];
+
+	snprintf(copy, sizeof(copy), "%s", rec->reason);
+	if (rec->p1)
+		snprintf(copy, sizeof(copy), "%s%s", rec->p1->rule, rec->p1->action);
+	if (!rec->p2)
+		return;
+	snprintf(copy, sizeof(copy), "%s%s%s", rec->p2->rule, rec->p2->action, rec->p2->local_rule);
+	if (rec->p2->local_id.len)
+		memcpy(copy, rec->p2->local_id.p, rec->p2->local_id.len);
+	if (rec->p2->remote_id.len)
+		memcpy(copy, rec->p2->remote_id.p, rec->p2->remote_id.len);
+}
+
 /* One intent at a time is open, and its result names it. */
 static enum ike_done op_record(void *ctx, const struct ike_record *rec, uint64_t *tx)
 {
 	struct side *s = ctx;
 
 	*tx = ++s->last_tx;
+	read_all(rec);
 	s->n_records[rec->kind]++;
 	snprintf(s->reason, sizeof(s->reason), "%s", rec->reason);
 	if (rec->kind == IKE_REC_P2_UP || rec->kind == IKE_REC_P2_FAILED) {

@@ -55,7 +55,8 @@ struct side {
 	struct xf_policy policies[PAIR_POLICIES];
 	unsigned n_policies, policy_adds;
 	uint32_t next_spi;
-	int refuse; /* the nth addition from now is refused; 0: none */
+	int64_t added; /* when the SAs entered it, for a restart; 0: not known */
+	int refuse;    /* the nth addition from now is refused; 0: none */
 	unsigned larval_clears;
 	/* the store */
 	bool later;                             /* commits only with pair_commit() */

@@ -533,6 +533,25 @@ START_TEST(test_ends_before_commit)
 }
 END_TEST
 
+/* The peer's phase 1 and with it all that is known of the peer ends before the store's answer. */
+START_TEST(test_peer_ends_before_commit)
+{
+	struct pair *p = pair_new(NULL, NULL);
+	struct side *s = &p->side[_i];
+	struct cs_err err;
+
+	s->later = true;
+	pair_acquire(p, 0);
+	ck_assert_int_eq(ike_engine_deactivate_p1(p->side[!_i].e, 1, p->now, &err), 0);
+	pair_run(p);
+	ck_assert_uint_eq(pair_stats(p, (unsigned)_i)->p1_live, 0);
+	pair_commit(s, 0);
+	ck_assert_uint_eq(s->n_records[IKE_REC_P2_FAILED], 1);
+	pair_expect_nothing(p);
+	pair_free(p);
+}
+END_TEST
+
 /* No worker thread gives the keys. */
 START_TEST(test_keys_overdue)
 {
@@ -768,6 +787,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, test_commit_fails, 0, 2);
 	tcase_add_loop_test(t, test_store_stuck, 0, 4);
 	tcase_add_loop_test(t, test_ends_before_commit, 0, 3);
+	tcase_add_loop_test(t, test_peer_ends_before_commit, 0, 2);
 	tcase_add_loop_test(t, test_keys_overdue, 0, 2);
 	tcase_add_test(t, test_resync);
 	tcase_add_test(t, test_resync_larval);

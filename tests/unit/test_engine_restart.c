@@ -79,7 +79,12 @@ static struct ike_restored restore(struct side *s, const struct cache *c)
 		list[i] = &kept[i];
 	}
 	for (unsigned i = 0; i < s->n_sas; i++)
-		sas[i] = (struct ike_left_sa){s->sas[i].sa.id, s->sas[i].sa.reqid, {.packets = 5}};
+		sas[i] = (struct ike_left_sa){
+			.id = s->sas[i].sa.id,
+			.reqid = s->sas[i].sa.reqid,
+			.larval = s->sas[i].larval,
+			.counters = {.packets = 5, .added = (uint64_t)s->added},
+		};
 	memcpy(policies, s->policies, sizeof(policies));
 	ck_assert_msg(!ike_engine_restore(s->e, &left, s->pair->now, &done, &err), "%s", err.text);
 	return done;
@@ -329,6 +334,14 @@ START_TEST(test_kernel_lost_some)
 }
 END_TEST
 
+/* The row as it is before the result: nobody knows yet when the pair will come up. */
+static void intend(struct ike_cached_p2 *p2)
+{
+	p2->intent = 4711;
+	p2->info.state = IKE_P2_KEP;
+	p2->info.installed = p2->info.expires = 0;
+}
+
 /* An intent without result: 0 both SAs there, 1 one of them, 2 none. */
 START_TEST(test_intent)
 {
@@ -338,7 +351,7 @@ START_TEST(test_intent)
 	struct cache c;
 
 	crash(s, &c);
-	c.p2[0].intent = 4711;
+	intend(&c.p2[0]);
 	s->n_records[IKE_REC_P2_UP] = 0;
 	s->n_sas = 2 - (unsigned)_i;
 	done = restore(s, &c);
@@ -349,6 +362,84 @@ START_TEST(test_intent)
 	ck_assert_uint_eq(s->n_records[IKE_REC_P2_DOWN], _i == 1);
 	if (_i)
 		ck_assert_uint_eq(s->n_sas, 0);
+	pair_free(p);
+}
+END_TEST
+
+/* An intent whose SAs are there is a pair like others: under its phase 1, for all of its life. */
+START_TEST(test_intent_lives_on)
+{
+	struct pair *p = pair_up(NULL);
+	struct side *s = &p->side[_i];
+	struct ike_p2_info before, after;
+	struct ike_p1_info p1;
+	struct cache c;
+
+	ike_engine_each_p2(s->e, first_p2, &before);
+	pair_wait(p, 1000000);
+	crash(s, &c);
+	intend(&c.p2[0]);
+	s->added = before.installed;
+	s->n_records[IKE_REC_P2_UP] = 0;
+	ck_assert_uint_eq(restore(s, &c).p2, 1);
+	ck_assert_int_eq(ike_engine_each_p2(s->e, first_p2, &after), 1);
+	ck_assert_int_eq(after.installed, before.installed);
+	ck_assert_int_eq(after.expires, before.expires);
+	ck_assert_int_eq(ike_engine_each_p1(s->e, first_p1, &p1), 1);
+	ck_assert_uint_eq(p1.n_p2, 1);
+	pair_wait(p, (uint64_t)(before.expires - p->now.wall - 2) * 1000);
+	ck_assert(pair_mirrored(p));
+	pair_wait(p, 4000);
+	pair_expect_nothing(p);
+	pair_free(p);
+}
+END_TEST
+
+/* An SPI without keys: the kernel never had the pair, and its record must not say so. */
+START_TEST(test_intent_larval)
+{
+	struct pair *p = pair_up(NULL);
+	struct side *s = &p->side[_i];
+	struct ike_restored done;
+	struct cache c;
+
+	crash(s, &c);
+	intend(&c.p2[0]);
+	for (unsigned i = 0; i < s->n_sas; i++)
+		if (s->sas[i].sa.id.spi == c.p2[0].info.spi_in)
+			s->sas[0].sa.id = s->sas[i].sa.id;
+	s->sas[0].larval = true;
+	s->n_sas = 1;
+	s->n_records[IKE_REC_P2_UP] = 0;
+	done = restore(s, &c);
+	ck_assert_uint_eq(done.p2, 0);
+	ck_assert_uint_eq(s->n_records[IKE_REC_P2_FAILED], 1);
+	ck_assert_uint_eq(s->n_records[IKE_REC_P2_UP], 0);
+	ck_assert_uint_eq(s->n_records[IKE_REC_P2_DOWN], 0);
+	ck_assert_uint_eq(s->n_sas, 0);
+	pair_run(p);
+	pair_free(p);
+}
+END_TEST
+
+/* The end came between the outbound SA and the policy: what held the packets is in its place. */
+START_TEST(test_hold_in_place)
+{
+	struct pair *p = pair_up(NULL);
+	struct side *s = &p->side[_i];
+	struct xf_policy *policy = &s->policies[0];
+	struct cache c;
+
+	crash(s, &c);
+	intend(&c.p2[0]);
+	s->n_records[IKE_REC_P2_UP] = 0;
+	policy->priority = XF_PRIO_HOLD;
+	policy->hold = true;
+	policy->has_template = false;
+	policy->reqid = 0;
+	ck_assert_uint_eq(restore(s, &c).p2, 1);
+	ck_assert_uint_eq(s->n_policies, 1);
+	ck_assert(!policy->hold && policy->reqid == c.p2[0].info.reqid);
 	pair_free(p);
 }
 END_TEST
@@ -429,6 +520,9 @@ static Suite *suite(void)
 	tcase_add_test(t, test_no_policy);
 	tcase_add_loop_test(t, test_kernel_lost_some, 0, 3);
 	tcase_add_loop_test(t, test_intent, 0, 3);
+	tcase_add_loop_test(t, test_intent_lives_on, 0, 2);
+	tcase_add_loop_test(t, test_intent_larval, 0, 2);
+	tcase_add_loop_test(t, test_hold_in_place, 0, 2);
 	tcase_add_loop_test(t, test_records_of_phase1, 0, 2);
 	tcase_add_test(t, test_kept_is_damaged);
 	suite_add_tcase(s, t);
