@@ -369,7 +369,8 @@ END_TEST
 /* An intent whose SAs are there is a pair like others: under its phase 1, for all of its life. */
 START_TEST(test_intent_lives_on)
 {
-	struct pair *p = pair_up(NULL);
+	struct pair_policy o = {.vpn_life = 60}; /* or it would be refreshed */
+	struct pair *p = pair_up(&o);
 	struct side *s = &p->side[_i];
 	struct ike_p2_info before, after;
 	struct ike_p1_info p1;
