@@ -23,7 +23,8 @@
 
 /* ---- iked: negotiation ---- */
 #define CSM_P1_START                                                                               \
-	"CSI1001I", CS_INFO, "IKE version 1.0 phase 1 negotiation with %s started as %s (rule %s)"
+	"CSI1001I", CS_INFO,                                                                       \
+		"IKE version 1.0 phase 1 negotiation in %s with %s started as %s (rule %s)"
 #define CSM_P1_UP                                                                                  \
 	"CSI1002I", CS_INFO,                                                                       \
 		"IKE version 1.0 Security Association %u for tunnel K%u created: rule %s, local %s "    \
@@ -38,7 +39,7 @@
 	"CSI1006W", CS_WARNING, "Phase 1 from %s refused: %s"
 #define CSM_WRONG_KEY                                                                              \
 	"CSI1007E", CS_ERROR,                                                                      \
-		"Message 5 from %s does not verify with the preshared key of rule %s (fingerprint %s): "   \
+		"Message %u from %s does not verify with the preshared key of rule %s (fingerprint %s): "  \
 		"the usual cause is a different key at the peer"
 #define CSM_HINT                                                                                   \
 	"CSI1008I", CS_DEBUG, "Peer %s answered %s (not authenticated) for rule %s"
@@ -80,6 +81,19 @@
 		"IKE version 1.0 phase 2 negotiation for tunnel Y%u with %s ended (rule %s): %s"
 #define CSM_NOT_HELD                                                                               \
 	"CSI1023W", CS_WARNING, "The kernel refused to hold what %s sends before it has a tunnel: %s"
+#define CSM_CACHE_OVERRULED                                                                        \
+	"CSI1024I", CS_INFO,                                                                       \
+		"The policy no longer allows what was agreed before, %s: what action %s offers now "   \
+		"counts"
+#define CSM_REFRESH_FAILED                                                                         \
+	"CSI1025W", CS_WARNING, "tunnel %c%u cannot be refreshed now, it is tried again: %s"
+#define CSM_PEER_GONE                                                                              \
+	"CSI1026W", CS_WARNING,                                                                    \
+		"Peer %s (rule %s) is gone: %s; %u phase 1 and %u phase 2 tunnels end with it"
+#define CSM_KEY_REFUSED                                                                            \
+	"CSI1031E", CS_ERROR,                                                                      \
+		"Peer %s refused message 2, which proves the preshared key of rule %s (fingerprint "   \
+		"%s): %s; the usual cause is a different key at the peer"
 #define CSM_P1_NO_PROPOSAL                                                                         \
 	"EZD1021I", CS_WARNING, "Phase 1 from %s: no proposal chosen (rule %s, action %s): %s"
 #define CSM_P2_NO_PROPOSAL                                                                         \
@@ -133,9 +147,20 @@
 #define CSM_KEYPAIR	   "CSI2025W", CS_WARNING, "no key pair for group %u: %s"
 #define CSM_STOPPING	   "CSI2026I", CS_INFO, "IKE daemon stops; %s"
 #define CSM_CONFIG	   "CSI2027W", CS_WARNING, "%s:%u: %s %s: %s"
-#define CSM_NOT_KEPT	   "CSI2040W", CS_WARNING, "phase 1 SAs will not live on over a restart of the worker: %s"
-#define CSM_NOT_ADOPTED	   "CSI2041W", CS_WARNING, "tunnel %c%u of the time before does not live on: %s"
+#define CSM_NOT_KEPT	   "CSI2038W", CS_WARNING, "phase 1 SAs will not live on over a restart of the worker: %s"
+#define CSM_NOT_ADOPTED	   "CSI2039W", CS_WARNING, "tunnel %c%u of the time before does not live on: %s"
 #define CSM_NO_DROP        "CSI2028W", CS_WARNING, "the worker keeps root's privileges: %s"
+#define CSM_CERTS_RING	   "CSI2040I", CS_INFO, "keyring %s: %u certificates, %u of this host, %u CAs, %u CRLs"
+#define CSM_CERTS_NOTE	   "CSI2041W", CS_WARNING, "keyring %s: %s: %s"
+#define CSM_CERTS_NO_CA	   "CSI2042W", CS_WARNING, "SupportedCertAuth %s is not on the keyring"
+#define CSM_CERTS_NONE	   "CSI2043I", CS_INFO, "no certificates are used: %s"
+#define CSM_CERTS_UNUSABLE "CSI2044E", CS_ERROR, "no certificates can be used: %s"
+#define CSM_CERTS_NO_FILTER "CSI2045W", CS_WARNING, "the certificate helper runs without system call filter: %s"
+#define CSM_CERTS_DIED	   "CSI2046E", CS_ERROR, "certificate helper %d ended by signal %d, a new one starts"
+#define CSM_CERTS_EXITED   "CSI2047E", CS_ERROR, "certificate helper %d ended with status %d, a new one starts"
+#define CSM_CERTS_ENDS	   "CSI2048E", CS_ERROR, "the certificate helper ends: %s"
+#define CSM_CERTS_READY	   "CSI2049I", CS_INFO, "the certificate helper answers"
+#define CSM_CERTS_SILENT   "CSI2050W", CS_WARNING, "the certificate helper does not do its work: %s"
 
 /* ---- pagent ---- */
 #define CSM_PA_DONE	      "EZZ8771I", CS_INFO, "local policy processing complete for %s : IPSEC, generation %llu (filter rules: %u, key exchange rules: %u, local tunnel rules: %u)"

@@ -98,7 +98,7 @@ static int derive_selector(const struct pol_filter_rule *rule, const struct cs_s
 
 /* ---- a tunnel begins ---- */
 
-static int find_p1(struct ike_engine *e, const struct cs_addr *local, const struct cs_addr *remote,
+int ike_p1_towards(struct ike_engine *e, const struct cs_addr *local, const struct cs_addr *remote,
 		   struct ike_p1 **p1, struct cs_err *err)
 {
 	const struct pol_ke_rule *rule = pol_ke_rule_find(e->policy, local, remote, NULL);
@@ -108,7 +108,7 @@ static int find_p1(struct ike_engine *e, const struct cs_addr *local, const stru
 	*p1 = ike_p1_for(e, local, remote, rule);
 	if (*p1)
 		return 0;
-	return ike_main_initiate(e, local, remote, rule, p1, err);
+	return ike_exchange_initiate(e, local, remote, rule, -1, NULL, p1, err);
 }
 
 static int check_request(const struct pol_filter_rule *rule, const struct cs_selector *selector,
@@ -130,6 +130,19 @@ static int check_request(const struct pol_filter_rule *rule, const struct cs_sel
 		       rule->vpn->name);
 }
 
+int ike_p2_begin(struct ike_engine *e, struct ike_p1 *p1, const struct pol_filter_rule *rule,
+		 struct ike_tunnel *t, enum ike_activation activation,
+		 const struct pol_local_dynvpn *local_rule, struct ike_p2 **p2, struct cs_err *err)
+{
+	*p2 = ike_p2_new(e, p1, e->policy, rule, t, true);
+	if (!*p2)
+		return cs_fail(err, CS_ELIMIT, "no room for another phase 2 SA pair");
+	(*p2)->activation = activation;
+	(*p2)->local_rule = local_rule;
+	(*p2)->qm->pfs = rule->vpn->initiate_pfs;
+	return 0;
+}
+
 int ike_p2_initiate(struct ike_engine *e, const struct pol_filter_rule *rule,
 		    const struct cs_selector *selector, const struct cs_addr *local,
 		    const struct cs_addr *remote, enum ike_activation activation,
@@ -146,22 +159,21 @@ int ike_p2_initiate(struct ike_engine *e, const struct pol_filter_rule *rule,
 	}
 	rc = check_request(rule, selector, local, remote, err);
 	if (!rc)
-		rc = find_p1(e, local, remote, &p1, err);
+		rc = ike_p1_towards(e, local, remote, &p1, err);
 	if (rc)
 		return rc;
 	t = ike_tunnel_get(e, rule, selector, local, remote);
-	p2 = t ? ike_p2_new(e, p1, e->policy, rule, t, true) : NULL;
-	if (!p2) {
-		if (t)
-			ike_tunnel_put(e, t);
-		return cs_fail(err, CS_ELIMIT, "no room for another phase 2 SA pair");
+	if (!t)
+		return cs_fail(err, CS_ENOMEM, "no memory for a tunnel");
+	rc = ike_p2_begin(e, p1, rule, t, activation, local_rule, &p2, err);
+	if (rc) {
+		ike_tunnel_put(e, t);
+		return rc;
 	}
 	*tunnel = t->number;
-	p2->activation = activation;
-	p2->local_rule = local_rule;
 	p2->qm->asked = activation == IKE_ACT_ONDEMAND;
 	if (p1->up)
-		ike_quick_start(e, p2);
+		ike_quick_soon(e, p2);
 	return 0;
 }
 

@@ -48,8 +48,9 @@ static void fill_p1(struct ike_engine *e, struct ike_p1 *p1, const struct ike_p1
 {
 	p1->policy = pol_ref(e->policy);
 	p1->rule = pol_ke_rule_same(e->policy, k->rule, k->content);
+	p1->mode = k->mode == POL_MODE_AGGRESSIVE ? POL_MODE_AGGRESSIVE : POL_MODE_MAIN;
 	p1->authenticated = true;
-	p1->state = IKE_MM_DONE;
+	p1->state = IKE_EX_DONE;
 	p1->generation = k->generation;
 	p1->instance = k->instance;
 	if (k->instance > e->last_instance)
@@ -62,6 +63,7 @@ static void fill_p1(struct ike_engine *e, struct ike_p1 *p1, const struct ike_p1
 	p1->life_seconds = k->life_seconds;
 	p1->life_kbytes = k->life_kbytes;
 	p1->bytes = k->bytes;
+	p1->can = k->can;
 	for (unsigned i = 0; i < k->n_mids; i++)
 		ike_mid_use(p1, k->mids[i]);
 }
@@ -86,7 +88,7 @@ int ike_adopt_p1(struct ike_engine *e, const struct ike_p1_kept *k, struct cs_er
 	if (k->tunnel > e->last_tunnel)
 		e->last_tunnel = k->tunnel;
 	ike_p1_renumber(e, p1, k->tunnel);
-	ike_p1_end_main(p1);
+	ike_p1_end_exchange(p1);
 	p1->suite = suite;
 	fill_p1(e, p1, k);
 	p1->peer = ike_peer_get(e, &k->local.addr, &k->remote.addr, own, other);
@@ -102,8 +104,9 @@ int ike_adopt_p1(struct ike_engine *e, const struct ike_p1_kept *k, struct cs_er
 			       "the policy no longer has its rule, or has changed it");
 	}
 	p1->up = ike_serial(e);
-	ike_timer_set(&e->timers, &p1->timer,
-		      e->now.mono + life_left(e, p1->expires, p1->life_seconds));
+	ike_refresh_plan_p1(e, p1, life_left(e, p1->expires, p1->life_seconds));
+	ike_refresh_settle_p1(e, p1);
+	ike_dpd_start(e, p1);
 	ike_keep_later(e, p1);
 	return 0;
 }
@@ -167,8 +170,8 @@ static int adopt_under(struct ike_engine *e, struct ike_p1 *p1, const struct pol
 		ike_p2_unlink(e, p2);
 		return err->code;
 	}
-	ike_timer_set(&e->timers, &p2->timer,
-		      e->now.mono + life_left(e, p2->expires, p2->life_seconds));
+	ike_refresh_plan_p2(e, p2, life_left(e, p2->expires, p2->life_seconds));
+	ike_refresh_settle_p2(e, p2);
 	return 0;
 }
 

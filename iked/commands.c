@@ -106,7 +106,8 @@ int ike_deactivate_p1(struct ike_engine *e, uint32_t tunnel, struct cs_err *err)
 
 	if (!p1)
 		return cs_fail(err, CS_ENOTFOUND, "there is no tunnel K%u", tunnel);
-	end_p1(e, p1, "deactivated by command");
+	for (; p1; p1 = ike_p1_by_number(e, tunnel))
+		end_p1(e, p1, "deactivated by command");
 	return 0;
 }
 
@@ -124,6 +125,27 @@ int ike_deactivate_p2(struct ike_engine *e, uint32_t tunnel, struct cs_err *err)
 		ike_p2_end(e, p2, true, "deactivated by command");
 	}
 	return 0;
+}
+
+/* ---- refresh ---- */
+
+int ike_command_refresh_p1(struct ike_engine *e, uint32_t tunnel, struct cs_err *err)
+{
+	struct ike_p1 *p1 = ike_p1_by_number(e, tunnel);
+
+	if (!p1 || !p1->up)
+		return cs_fail(err, CS_ENOTFOUND, "there is no tunnel K%u that is up", tunnel);
+	return ike_refresh_p1(e, p1, err);
+}
+
+int ike_command_refresh_p2(struct ike_engine *e, uint32_t tunnel, struct cs_err *err)
+{
+	struct ike_tunnel *t = ike_tunnel_by_number(e, tunnel);
+	struct ike_p2 *p2 = t ? ike_refresh_current(t) : NULL;
+
+	if (!p2)
+		return cs_fail(err, CS_ENOTFOUND, "there is no tunnel Y%u that is up", tunnel);
+	return ike_refresh_p2(e, p2, err);
 }
 
 /* ---- a new policy ---- */

@@ -3,9 +3,15 @@ sbin_PROGRAMS += iked/iked
 IKED_CFLAGS = $(AM_CFLAGS) $(UV_CFLAGS) $(JANSSON_CFLAGS) $(SQLITE_CFLAGS) $(DAEMON_CFLAGS) \
 	$(GCRYPT_CFLAGS) $(CAPNG_CFLAGS) $(SECCOMP_CFLAGS)
 
+# Certificate jobs done in this process; without OpenSSL they are refused.
+noinst_LIBRARIES += libcert.a
+libcert_a_SOURCES = iked/cert_run.c
+CERT_LIBS = libcert.a $(PKI_LIBS)
+
 # What the daemon and its tests share.
 noinst_LIBRARIES += libiked.a
 libiked_a_SOURCES = \
+	iked/cert_client.c iked/cert_client.h iked/cert_serve.c iked/cert_wire.c iked/cert_wire.h \
 	iked/clock.c \
 	iked/json.c iked/json.h \
 	iked/nmi.c iked/nmi_wait.c iked/nmi_wait.h \
@@ -15,12 +21,12 @@ libiked_a_SOURCES = \
 	iked/store.c iked/store.h iked/store_cache.c iked/store_schema.c iked/store_schema.h \
 	iked/udp.c
 libiked_a_CFLAGS = $(IKED_CFLAGS)
-IKED_LIBS = libiked.a $(IKE_LIBS) $(POLICY_LIBS) $(XFRM_LIBS) $(COMMON_LIBS) $(SQLITE_LIBS) \
+IKED_LIBS = libiked.a $(CERT_LIBS) $(IKE_LIBS) $(POLICY_LIBS) $(XFRM_LIBS) $(COMMON_LIBS) $(SQLITE_LIBS) \
 	$(JANSSON_LIBS) $(UV_LIBS)
 
 iked_iked_SOURCES = \
-	iked/iked.h iked/main.c iked/parent.c iked/ports.c iked/privilege.c iked/reconcile.c \
-	iked/worker.c
+	iked/certs.c iked/iked.h iked/main.c iked/parent.c iked/parent_certs.c iked/ports.c \
+	iked/privilege.c iked/reconcile.c iked/worker.c
 iked_iked_CFLAGS = $(IKED_CFLAGS)
 iked_iked_LDADD = $(IKED_LIBS) $(CAPNG_LIBS) $(SECCOMP_LIBS)
 dist_man_MANS += man/iked.8
@@ -45,3 +51,12 @@ tests_unit_test_store_LDADD = $(IKED_LIBS) $(CHECK_LIBS)
 tests_unit_test_pk_pool_SOURCES = tests/unit/test_pk_pool.c
 tests_unit_test_pk_pool_CFLAGS = $(IKED_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_pk_pool_LDADD = $(IKED_LIBS) $(CHECK_LIBS)
+
+EXTRA_DIST += tests/unit/test_cert.c
+if HAVE_OPENSSL
+check_PROGRAMS += tests/unit/test_cert
+tests_unit_test_cert_SOURCES = tests/unit/test_cert.c $(PKI_TEST_SOURCES)
+tests_unit_test_cert_CFLAGS = $(IKED_CFLAGS) $(CHECK_CFLAGS) $(OPENSSL_CFLAGS)
+tests_unit_test_cert_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=ike_cert_run
+tests_unit_test_cert_LDADD = $(IKED_LIBS) $(CHECK_LIBS)
+endif

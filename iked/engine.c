@@ -168,6 +168,10 @@ int ike_engine_new(const struct ike_settings *settings, const struct ike_ops *op
 	e->notify_bucket = full_bucket(10, 20);
 	e->log_bucket = full_bucket(10, 20);
 	e->cookie_bucket = full_bucket(100, 500);
+	/* Each exchange costs about a millisecond of the public-key threads. */
+	for (unsigned tier = 0; tier < IKE_N_CLASSES; tier++)
+		e->aggressive[tier] = full_bucket(100, 200);
+	e->repeat_bucket = full_bucket(20, 40);
 	*engine = e;
 	return 0;
 }
@@ -221,6 +225,17 @@ static struct ike_p1 *p1_of(const struct ike_engine *e, const struct isa_header 
 	return sid && sid->kind == IKE_SID_P1 ? IKE_OF(sid, struct ike_p1, sid) : NULL;
 }
 
+/* A message 2 brings the responder's cookie, which we do not know yet. */
+static struct ike_sid *sid_of_answer(const struct ike_engine *e, const struct arrival *a)
+{
+	struct ike_sid *sid = ike_sid_by_cookies(e, a->h->icookie, a->h->rcookie);
+
+	if (sid)
+		return sid;
+	sid = ike_sid_by_icookie(e, a->h->icookie, a->remote);
+	return sid && sid->kind == IKE_SID_P1 && !sid->by_cookies.in ? sid : NULL;
+}
+
 static void receive_main(struct ike_engine *e, const struct arrival *a)
 {
 	static const uint8_t no_cookie[ISA_COOKIE_LEN];
@@ -230,19 +245,38 @@ static void receive_main(struct ike_engine *e, const struct arrival *a)
 		ike_half_receive(e, a->local, a->remote, a->h, a->data, a->len);
 		return;
 	}
-	sid = ike_sid_by_cookies(e, a->h->icookie, a->h->rcookie);
-	/* A message 2 brings the responder's cookie, which we do not know yet. */
-	if (!sid) {
-		sid = ike_sid_by_icookie(e, a->h->icookie, a->remote);
-		if (sid && (sid->kind != IKE_SID_P1 || sid->by_cookies.in))
-			sid = NULL;
-	}
+	sid = sid_of_answer(e, a);
 	if (!sid)
 		e->stats.dropped_unknown++;
 	else if (sid->kind == IKE_SID_HALF)
 		ike_main_accept(e, IKE_OF(sid, struct ike_half, sid), a->h, a->data, a->len);
 	else
-		ike_main_receive(e, IKE_OF(sid, struct ike_p1, sid), a->h, a->data, a->len);
+		ike_exchange_receive(e, IKE_OF(sid, struct ike_p1, sid), a->h, a->data, a->len);
+}
+
+static void receive_aggressive(struct ike_engine *e, const struct arrival *a)
+{
+	static const uint8_t no_cookie[ISA_COOKIE_LEN];
+	bool first = !memcmp(a->h->rcookie, no_cookie, ISA_COOKIE_LEN);
+	struct ike_sid *sid =
+		first ? ike_sid_by_icookie(e, a->h->icookie, a->remote) : sid_of_answer(e, a);
+
+	if (!sid && first)
+		ike_aggressive_first(e, a->local, a->remote, a->h, a->data, a->len);
+	else if (!sid || sid->kind != IKE_SID_P1 ||
+		 (first && IKE_OF(sid, struct ike_p1, sid)->initiator))
+		e->stats.dropped_unknown++;
+	else
+		ike_exchange_receive(e, IKE_OF(sid, struct ike_p1, sid), a->h, a->data, a->len);
+}
+
+/* Who still has an SA that we have not learns so, as often as the bucket allows. */
+static void unknown_cookies(struct ike_engine *e, const struct arrival *a)
+{
+	e->stats.dropped_unknown++;
+	if (!ike_sid_by_cookies(e, a->h->icookie, a->h->rcookie))
+		ike_notify_clear(e, a->local, a->remote, a->h->icookie, a->h->rcookie,
+				 ISA_N_INVALID_COOKIE, a->len);
 }
 
 static void receive_quick(struct ike_engine *e, const struct arrival *a)
@@ -252,7 +286,7 @@ static void receive_quick(struct ike_engine *e, const struct arrival *a)
 	if (p1)
 		ike_quick_receive(e, p1, a->h, a->data, a->len);
 	else
-		e->stats.dropped_unknown++;
+		unknown_cookies(e, a);
 }
 
 /* A refusal of message 1 may come with a responder cookie of its own, or with none. */
@@ -266,12 +300,12 @@ static void receive_info(struct ike_engine *e, const struct arrival *a)
 		if (sid && sid->kind == IKE_SID_P1 && !sid->by_cookies.in)
 			p1 = IKE_OF(sid, struct ike_p1, sid);
 	}
-	if (!p1)
-		e->stats.dropped_unknown++;
-	else if (a->h->flags & ISA_FLAG_ENCRYPTED)
+	if (!(a->h->flags & ISA_FLAG_ENCRYPTED))
+		ike_info_clear(e, p1, a->remote, a->h, a->data, a->len);
+	else if (p1)
 		ike_info_encrypted(e, p1, a->h, a->data, a->len);
 	else
-		ike_info_clear(e, p1, a->h, a->data, a->len);
+		unknown_cookies(e, a);
 }
 
 static void receive_unsupported(struct ike_engine *e, const struct arrival *a)
@@ -294,7 +328,7 @@ static const struct {
 	{ISA_MAIN, receive_main},
 	{ISA_QUICK, receive_quick},
 	{ISA_INFORMATIONAL, receive_info},
-	{ISA_AGGRESSIVE, receive_unsupported},
+	{ISA_AGGRESSIVE, receive_aggressive},
 	{ISA_TRANSACTION, receive_unsupported},
 };
 
@@ -369,6 +403,8 @@ void ike_engine_expire(struct ike_engine *e, const struct xf_expire *x, struct i
 		ike_p2_down(e, p2, true, x, "the kernel's lifetime is over");
 	else if (x->hard)
 		ike_p2_larval_expired(e, p2);
+	else if (p2->up && p2->life_kbytes && x->counters.bytes >= ike_p2_soft_bytes(p2))
+		ike_refresh_p2_due(e, p2);
 	else if (in)
 		ike_quick_first_packet(e, in);
 	leave(e);
@@ -457,6 +493,28 @@ int ike_engine_deactivate_p2(struct ike_engine *e, uint32_t tunnel, struct ike_n
 
 	enter(e, now);
 	rc = ike_deactivate_p2(e, tunnel, err);
+	leave(e);
+	return rc;
+}
+
+int ike_engine_refresh_p1(struct ike_engine *e, uint32_t tunnel, struct ike_now now,
+			  struct cs_err *err)
+{
+	int rc;
+
+	enter(e, now);
+	rc = ike_command_refresh_p1(e, tunnel, err);
+	leave(e);
+	return rc;
+}
+
+int ike_engine_refresh_p2(struct ike_engine *e, uint32_t tunnel, struct ike_now now,
+			  struct cs_err *err)
+{
+	int rc;
+
+	enter(e, now);
+	rc = ike_command_refresh_p2(e, tunnel, err);
 	leave(e);
 	return rc;
 }

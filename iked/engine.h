@@ -138,6 +138,7 @@ struct ike_p1_kept {
 	uint32_t life_seconds;
 	uint64_t life_kbytes, bytes;
 	uint16_t local_id_len, remote_id_len, n_mids;
+	uint8_t can;               /* bits of vendor.h */
 	uint8_t ids[IKE_KEPT_IDS]; /* two ID payload bodies */
 	uint32_t mids[IKE_KEPT_MIDS];
 };
@@ -227,7 +228,8 @@ struct ike_settings {
 					quarter */
 	unsigned max_p1, max_p2;     /* bounds; 0: 200,000 */
 	unsigned max_jobs;           /* public-key jobs under way past which a stranger's message 3
-					waits for its repetition, at twice that a named peer's; 0: 512 */
+					(Aggressive Mode: 1) waits for its repetition, at twice that a
+					named peer's; 0: 512 */
 	unsigned replay_window;      /* packets; 0: 128 */
 	uint32_t last_tunnel;        /* K and Y numbers up to this one were given before */
 	struct xf_marking marking;
@@ -314,6 +316,12 @@ int ike_engine_deactivate_p1(struct ike_engine *e, uint32_t tunnel, struct ike_n
 int ike_engine_deactivate_p2(struct ike_engine *e, uint32_t tunnel, struct ike_now now,
 			     struct cs_err *err);
 
+/* Makes a successor now. CS_ENOTFOUND; CS_EEXIST: one is under way; CS_EPOLICY: it may not. */
+int ike_engine_refresh_p1(struct ike_engine *e, uint32_t tunnel, struct ike_now now,
+			  struct cs_err *err);
+int ike_engine_refresh_p2(struct ike_engine *e, uint32_t tunnel, struct ike_now now,
+			  struct cs_err *err);
+
 /* Stops when fn returns non-zero, and returns that. The info lives only during the call. */
 typedef int ike_p1_fn(void *arg, const struct ike_p1_info *info);
 typedef int ike_p2_fn(void *arg, const struct ike_p2_info *info);
@@ -326,6 +334,8 @@ struct ike_stats {
 	uint64_t p1_initiated, p1_responded, p1_up, p1_failed, p2_up, p2_failed, p2_down;
 	uint64_t acquires, acquires_merged, acquires_delayed, kernel_refusals;
 	uint64_t refused_exchange, unknown_expires;
+	uint64_t dpd_sent, dpd_odd,
+		peers_gone; /* questions, answers to none, peers that gave none */
 	unsigned p1_live, p2_live, half_open;
 };
 const struct ike_stats *ike_engine_stats(const struct ike_engine *e);

@@ -2,10 +2,15 @@
 IKE_ENGINE_SOURCES = \
 	iked/acquire.c \
 	iked/adopt.c \
+	iked/aggressive.h iked/aggressive_init.c iked/aggressive_resp.c \
+	iked/auth.c \
 	iked/claim.c \
 	iked/commands.c \
+	iked/dpd.c \
 	iked/engine.c iked/engine.h iked/engine_private.h \
 	iked/engine_log.c \
+	iked/exchange.c iked/exchange.h iked/exchange_fail.c \
+	iked/first_message.c \
 	iked/half_open.c \
 	iked/hold.c \
 	iked/ident.c \
@@ -18,6 +23,7 @@ IKE_ENGINE_SOURCES = \
 	iked/phase2.c \
 	iked/protect.c \
 	iked/quick_mode.c iked/quick_mode_init.c iked/quick_mode_resp.c \
+	iked/refresh.c \
 	iked/restore.c \
 	iked/resync.c \
 	iked/retransmit.c \
@@ -25,14 +31,22 @@ IKE_ENGINE_SOURCES = \
 	iked/table.c iked/table.h \
 	iked/timer.c iked/timer.h \
 	iked/unsettled.c \
+	iked/vendor.c iked/vendor.h \
 	iked/views.c
 ENGINE_TEST_LIBS = $(IKE_LIBS) $(POLICY_LIBS) $(XFRM_LIBS) $(COMMON_LIBS) $(CHECK_LIBS)
 
 check_PROGRAMS += \
-	tests/unit/test_engine tests/unit/test_engine_hostile tests/unit/test_engine_life \
-	tests/unit/test_engine_peers tests/unit/test_engine_refusals \
-	tests/unit/test_engine_restart \
+	tests/unit/test_aggressive tests/unit/test_engine tests/unit/test_engine_dpd \
+	tests/unit/test_engine_hostile \
+	tests/unit/test_engine_life tests/unit/test_engine_peers tests/unit/test_engine_refusals \
+	tests/unit/test_engine_refresh tests/unit/test_engine_restart \
 	tests/unit/test_table
+# Its last message of phase 1 may go in clear.
+tests_unit_test_aggressive_SOURCES = \
+	tests/unit/test_aggressive.c tests/unit/engine_pair.c tests/unit/engine_pair.h
+tests_unit_test_aggressive_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
+tests_unit_test_aggressive_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=ike_seal_end
+tests_unit_test_aggressive_LDADD = $(ENGINE_TEST_LIBS)
 tests_unit_test_engine_SOURCES = \
 	tests/unit/test_engine.c tests/unit/engine_pair.c tests/unit/engine_pair.h
 tests_unit_test_engine_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
@@ -41,6 +55,14 @@ tests_unit_test_engine_life_SOURCES = \
 	tests/unit/test_engine_life.c tests/unit/engine_pair.c tests/unit/engine_pair.h
 tests_unit_test_engine_life_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
 tests_unit_test_engine_life_LDADD = $(ENGINE_TEST_LIBS)
+tests_unit_test_engine_dpd_SOURCES = \
+	tests/unit/test_engine_dpd.c tests/unit/engine_pair.c tests/unit/engine_pair.h
+tests_unit_test_engine_dpd_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
+tests_unit_test_engine_dpd_LDADD = $(ENGINE_TEST_LIBS)
+tests_unit_test_engine_refresh_SOURCES = \
+	tests/unit/test_engine_refresh.c tests/unit/engine_pair.c tests/unit/engine_pair.h
+tests_unit_test_engine_refresh_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
+tests_unit_test_engine_refresh_LDADD = $(ENGINE_TEST_LIBS)
 tests_unit_test_engine_restart_SOURCES = \
 	tests/unit/test_engine_restart.c tests/unit/engine_pair.c tests/unit/engine_pair.h
 tests_unit_test_engine_restart_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)

@@ -5,8 +5,8 @@
  * belongs to a peer (struct ike_peer: two addresses and two identities); so does every phase 2 SA
  * pair (struct ike_p2), which therefore outlives the phase 1 that negotiated it.  Pairs with one
  * rule, selector and pair of endpoints are generations of one tunnel (struct ike_tunnel).  What
- * only a running exchange needs hangs off the SA (struct ike_main, struct ike_quick) in the secret
- * arena and goes when the exchange ends.
+ * only a running exchange needs hangs off the SA (struct ike_exchange, struct ike_quick) in the
+ * secret arena and goes when the exchange ends.
  *
  * Objects that are removed while a message is handled are unlinked at once and freed when the
  * engine is left, so a handler may keep its pointers until it returns.
@@ -29,12 +29,18 @@
 #define IKE_QUICKS_MAX      32u   /* that a peer has under way with one phase 1 */
 #define IKE_MESSAGE_IDS_MAX 1024u /* remembered for each phase 1 */
 #define IKE_CAUSE_MAX       160
-#define IKE_EVENT_MAX       512u /* an event's reason: peer, rule and cause */
+#define IKE_EARLY_MAX       4096u /* of a Quick Mode message that came before its time */
+#define IKE_EVENT_MAX       512u  /* an event's reason: peer, rule and cause */
 #define IKE_REFUSALS_MAX    64u
 
 /* The message that answered a request: repeated when exactly that request comes again. */
 struct ike_answer {
 	uint64_t digest; /* of the request */
+	uint8_t *data;
+	size_t len;
+};
+
+struct ike_datagram {
 	uint8_t *data;
 	size_t len;
 };
@@ -83,14 +89,18 @@ struct ike_half {
 	struct pol_policy *policy;
 	const struct pol_ke_rule *rule;
 	struct ike_p1_suite suite;
+	uint8_t can; /* bits of vendor.h */
 	size_t room; /* message 2 must not be longer than message 1 was */
 	size_t sa_len;
 	uint8_t sa[];
 };
 
-/* Main Mode, named by what has been sent; BUSY: a job runs and no message is expected. */
-enum ike_main_state {
-	IKE_MM_NEW,
+/*
+ * A phase 1 exchange, named by mode and by what has been sent; BUSY: a job runs and no message is
+ * expected.
+ */
+enum ike_exchange_state {
+	IKE_EX_NEW,
 	IKE_MM_SENT_1,
 	IKE_MM_BUSY_3, /* initiator: key pair */
 	IKE_MM_SENT_3,
@@ -98,14 +108,21 @@ enum ike_main_state {
 	IKE_MM_SENT_5,
 	IKE_MM_BUSY_4, /* responder: key pair and shared secret */
 	IKE_MM_SENT_4,
-	IKE_MM_DONE,
+	IKE_AM_BUSY_1, /* initiator: key pair */
+	IKE_AM_SENT_1,
+	IKE_AM_BUSY_3, /* initiator: shared secret */
+	IKE_AM_BUSY_2, /* responder: key pair and shared secret */
+	IKE_AM_SENT_2,
+	IKE_EX_DONE,
 };
 
-/* What Main Mode needs while it runs; in the arena. */
-struct ike_main {
+/* What a phase 1 exchange needs while it runs; in the arena. */
+struct ike_exchange {
 	struct ike_dh *dh;
 	struct ike_pk *job;
 	struct ike_retransmit rt;
+	int only;              /* initiator: the one offer that is made, or -1 */
+	uint32_t successor_of; /* initiator: K number of the SA that it refreshes, or 0 */
 	uint8_t skeyid[IKE_HASH_MAX];
 	struct ike_nonce ni, nr;
 	uint16_t peer_ke_len;
@@ -117,6 +134,16 @@ struct ike_main {
 	uint64_t request;          /* digest of the message being worked on */
 	char cause[IKE_CAUSE_MAX]; /* the last thing that went wrong, for the final message */
 	bool told;                 /* the log says already why it will fail */
+	bool keyed;     /* the SA's keys are those of both sides, as far as we can tell */
+	bool wrong_key; /* what we got does not verify with ours */
+	struct ike_datagram early; /* a Quick Mode message that overtook the last of phase 1 */
+	/* Aggressive Mode: what came in clear, before it is proved */
+	uint16_t peer_id_len, proof_len;
+	uint8_t *peer_id;            /* ID payload body */
+	uint8_t proof[IKE_HASH_MAX]; /* initiator: the responder's HASH */
+	uint64_t refused;            /* initiator: digest of a message 2 that did not verify */
+	uint64_t give_up;            /* responder: mono */
+	unsigned repeats;            /* responder: of message 2, by timer */
 };
 
 struct ike_p1 {
@@ -125,25 +152,35 @@ struct ike_p1 {
 	struct ike_list all, in_peer;
 	struct ike_list p2s;            /* waiting for it or negotiated under it */
 	struct ike_timer timer, linger; /* exchange, then lifetime; stored answer */
-	enum ike_main_state state;
+	enum ike_exchange_state state;
+	enum pol_mode mode; /* MAIN or AGGRESSIVE */
 	bool initiator, authenticated, dead;
+	bool heard; /* something that only the peer can have made came under its keys */
 	uint32_t tunnel, generation, instance;
-	uint64_t up; /* serial number when established, 0: not yet */
+	uint64_t up;         /* serial number when established, 0: not yet */
+	uint64_t quick_from; /* mono: no Quick Mode of ours begins before */
 	struct pol_policy *policy;
 	const struct pol_ke_rule *rule;
 	struct ike_p1_suite suite;
 	struct ike_keys *keys;     /* in the arena */
 	uint8_t iv[IKE_BLOCK_MAX]; /* chain of phase 1; its last value starts the others */
 	struct ike_peer *peer;
-	struct ike_main *mm;
+	struct ike_exchange *ex;
 	struct ike_answer answer;
 	int64_t established, expires;
 	uint32_t life_seconds;
 	uint64_t life_kbytes, bytes;
 	uint32_t *mids; /* message ids that either side has used */
 	uint16_t n_mids, cap_mids, next_mid;
-	uint16_t n_quick;                 /* Quick Modes that the peer has begun and not ended */
-	struct ike_list changed;          /* among those to be kept anew */
+	uint16_t n_quick;            /* Quick Modes that the peer has begun and not ended */
+	struct ike_list changed;     /* among those to be kept anew */
+	bool superseded, refreshing; /* another one has taken its place; is being made */
+	uint64_t ends;               /* mono, when up */
+	struct ike_timer dpd;        /* the next look at whether the peer is there */
+	uint64_t heard_at, hurried;  /* mono: an authenticated message; a question for an error */
+	uint32_t dpd_seq;
+	uint8_t dpd_asked, can;           /* questions without an answer; bits of vendor.h */
+	int64_t refresh;                  /* wall clock, 0: none is planned */
 	uint8_t content[POL_CONTENT_LEN]; /* of its rule, once it is up */
 };
 
@@ -203,6 +240,9 @@ struct ike_quick {
 	bool ids_sent;    /* responder: the peer named its selectors */
 	bool intended;    /* an intent was recorded, it will get a result */
 	bool asked;       /* a packet wants it; it is held (hold.c) */
+	int only;         /* the one offer that is made, or -1 */
+	uint16_t pfs;     /* initiator: the group, or POL_PFS_NONE */
+	bool refused;     /* the peer said no to what was offered */
 	char cause[IKE_CAUSE_MAX];
 };
 
@@ -218,14 +258,17 @@ struct ike_p2 {
 	bool initiator, dead, in_kernel, out_kernel, larval, seen_in, seen_out, looked_for;
 	uint32_t parent, generation, instance, mid;
 	uint32_t spi_in, spi_out;
-	uint64_t up, tx; /* serial number when established; transaction of the intent */
+	uint64_t born, up, tx; /* serial numbers of its begin and when established; transaction of
+				  the intent */
 	struct pol_policy *policy;
 	const struct pol_filter_rule *rule;
 	const struct pol_local_dynvpn *local_rule; /* or NULL */
 	struct ike_p2_suite suite;
 	uint32_t life_seconds;
-	uint64_t life_kbytes;
-	int64_t installed, expires;
+	uint64_t life_kbytes, packets_seen;  /* packets_seen: inbound, at the last look */
+	int64_t installed, expires, refresh; /* wall clock; refresh 0: none is planned */
+	uint64_t ends;                       /* mono, when up */
+	bool superseded;                     /* another pair has taken its place */
 	struct ike_quick *qm;
 	struct ike_answer answer;
 };
@@ -262,6 +305,8 @@ struct ike_engine {
 	struct ike_bucket notify_bucket;               /* answers in clear */
 	struct ike_bucket log_bucket;                  /* lines that anybody can cause */
 	struct ike_bucket cookie_bucket;               /* lines that take a proven address */
+	struct ike_bucket aggressive[IKE_N_CLASSES];   /* exchanges that cost keys at once */
+	struct ike_bucket repeat_bucket;               /* of message 2, to an unproven address */
 	struct ike_refusal refusals[IKE_REFUSALS_MAX]; /* a ring */
 	unsigned next_refusal;
 	struct xf_said *strays; /* of a resynchronisation or of an engine before this one */
@@ -311,9 +356,12 @@ int ike_rt_start(struct ike_engine *e, struct ike_retransmit *rt, struct ike_tim
 /* Sends again; false when that was the last time and nobody answered. */
 bool ike_rt_again(struct ike_engine *e, struct ike_retransmit *rt, struct ike_timer *timer,
 		  const struct cs_endpoint *local, const struct cs_endpoint *remote);
+/* The answer was none: the timer, stopped meanwhile, runs on. */
+void ike_rt_resume(struct ike_engine *e, const struct ike_retransmit *rt, struct ike_timer *timer);
 void ike_rt_hurry(struct ike_retransmit *rt); /* at most two more */
 void ike_rt_clear(struct ike_retransmit *rt);
 uint64_t ike_rt_total(const struct ike_engine *e); /* milliseconds until an initiator gives up */
+uint64_t ike_rt_wait(const struct ike_engine *e, unsigned sent); /* after so many */
 int ike_answer_keep(struct ike_answer *a, uint64_t digest, const uint8_t *data, size_t len);
 void ike_answer_clear(struct ike_answer *a);
 /* False when this sender's message is a repeat of one refused before, or the log is busy. */
@@ -337,8 +385,12 @@ struct ike_sid *ike_sid_by_cookies(const struct ike_engine *e, const uint8_t *ic
 				   const uint8_t *rcookie);
 struct ike_sid *ike_sid_by_icookie(const struct ike_engine *e, const uint8_t *icookie,
 				   const struct cs_endpoint *remote);
+/* Of several generations the one in use. */
 struct ike_p1 *ike_p1_by_number(const struct ike_engine *e, uint32_t number);
-/* Established, or on the way as initiator, between these and by this rule; newest first. */
+/*
+ * Between these: established by this rule, on the way as initiator by it, or established by
+ * whatever rule the peer's identity chose; newest first.
+ */
 struct ike_p1 *ike_p1_for(const struct ike_engine *e, const struct cs_addr *local,
 			  const struct cs_addr *remote, const struct pol_ke_rule *rule);
 void ike_p1_targets_add(struct ike_engine *e, struct ike_p1 *p1);
@@ -389,15 +441,17 @@ void ike_half_receive(struct ike_engine *e, const struct cs_endpoint *local,
 		      const struct cs_endpoint *remote, const struct isa_header *h,
 		      const uint8_t *data, size_t len);
 void ike_half_free(struct ike_engine *e, struct ike_half *h);
-void ike_half_enter_p1(struct ike_engine *e, struct ike_p1 *p1); /* counts as half open */
+/* Does the rule name the peer's address exactly? */
+bool ike_half_named(const struct pol_ke_rule *rule, const struct cs_addr *addr);
+bool ike_half_make_room(struct ike_engine *e, bool named); /* the oldest may go for it */
+/* Counts as half open; stage: IKE_UNANSWERED or IKE_ANSWERED. */
+void ike_half_enter_p1(struct ike_engine *e, struct ike_p1 *p1, unsigned stage);
 void ike_half_leave_p1(struct ike_engine *e, struct ike_p1 *p1);
 
 /* protect.c */
 int ike_open(struct ike_engine *e, struct ike_p1 *p1, const struct isa_header *h,
 	     const uint8_t *data, enum isa_step step, uint8_t *iv, const struct ike_nonce *ni,
 	     const struct ike_nonce *nr, struct isa_message *m, struct cs_err *err);
-int ike_main_hash(const struct ike_p1 *p1, bool of_initiator, struct cs_bytes id_body,
-		  uint8_t hash[static IKE_HASH_MAX], struct cs_err *err);
 enum ike_seal { IKE_SEAL_PLAIN, IKE_SEAL_HASH1, IKE_SEAL_HASH2, IKE_SEAL_HASH3 };
 void ike_seal_begin(struct ike_engine *e, struct ike_p1 *p1, struct isa_builder *b,
 		    unsigned exchange, uint32_t mid, enum ike_seal kind);
@@ -406,11 +460,51 @@ size_t ike_seal_end(struct ike_engine *e, struct ike_p1 *p1, struct isa_builder 
 		    enum ike_seal kind, const struct ike_nonce *ni, const struct ike_nonce *nr,
 		    uint8_t *iv, struct cs_err *err);
 
+/* first_message.c: a message 1 as responder */
+struct ike_first {
+	const struct cs_endpoint *local, *remote;
+	const struct isa_header *h;
+	size_t len;
+	uint64_t digest;
+};
+/*
+ * Which rule and which offer answer it; false when none does: then it was refused, with a line in
+ * the log and a notification.  id: the peer's, in Aggressive Mode; else NULL.
+ */
+bool ike_first_choose(struct ike_engine *e, const struct ike_first *f, const struct isa_message *m,
+		      const struct pol_peer_id *id, const struct pol_ke_rule **rule,
+		      struct ike_p1_suite *suite);
+void ike_first_refuse(struct ike_engine *e, const struct ike_first *f, unsigned notify,
+		      const char *why);
+
+/* auth.c: by the authentication method of the suite */
+/* Has the rule what the method takes? */
+bool ike_auth_usable(const struct pol_ke_rule *rule, const struct ike_p1_suite *suite);
+/* Into the exchange, from nonces and keys. */
+int ike_auth_skeyid(struct ike_p1 *p1, struct cs_err *err);
+/* HASH_I or HASH_R, of the side that sent this ID payload. */
+int ike_auth_hash(const struct ike_p1 *p1, bool of_initiator, struct cs_bytes id_body,
+		  uint8_t hash[static IKE_HASH_MAX], struct cs_err *err);
+/* Puts what proves our own ID payload. */
+int ike_auth_put_proof(const struct ike_p1 *p1, struct isa_builder *b, struct cs_err *err);
+/* Does it prove the peer's ID payload? CS_EAUTH. message: for the error text. */
+int ike_auth_check_proof(const struct ike_p1 *p1, struct cs_bytes proof, struct cs_bytes id_body,
+			 const char *message, struct cs_err *err);
+/* Is the identity one that the rule wants, from there? CS_EAUTH, CS_EPARSE ... */
+int ike_auth_check_identity(const struct ike_p1 *p1, struct cs_bytes id_body, struct cs_err *err);
+/* One sentence with both identities; CS_EAUTH. */
+int ike_auth_wrong_identity(const struct pol_ke_rule *rule, const struct pol_peer_id *id,
+			    const char *why, struct cs_err *err);
+/* The peer has proved the key but is not whom we want: both are told, the exchange ends. */
+void ike_auth_refuse_identity(struct ike_engine *e, struct ike_p1 *p1, const char *why);
+
 /* ident.c */
 /* Our ID payload body for a rule; *body is malloc'ed. */
 int ike_ident_own(const struct pol_ke_rule *rule, uint8_t **body, uint16_t *len,
 		  struct cs_err *err);
-/* Is this ID payload body one that phase 1 allows from that address? */
+/* Is this ID payload body one that phase 1 allows? */
+int ike_ident_read(struct cs_bytes body, struct pol_peer_id *id, struct cs_err *err);
+/* And from that address? */
 int ike_ident_check(const struct pol_ke_rule *rule, struct cs_bytes body,
 		    const struct cs_addr *from, struct pol_peer_id *id, struct cs_err *err);
 const char *ike_ident_text(struct cs_bytes body, char *buf, size_t size);
@@ -419,21 +513,37 @@ void ike_ident_put_selector(struct cs_writer *w, const struct cs_range *range, u
 			    uint16_t port);
 int ike_ident_get_selector(struct cs_bytes body, uint8_t family, struct cs_range *range,
 			   uint8_t *proto, uint16_t *port, struct cs_err *err);
-struct cs_bytes ike_vendor_id(void);
 
-/* main_mode.c */
-int ike_main_initiate(struct ike_engine *e, const struct cs_addr *local,
-		      const struct cs_addr *remote, const struct pol_ke_rule *rule,
-		      struct ike_p1 **p1, struct cs_err *err);
-void ike_main_receive(struct ike_engine *e, struct ike_p1 *p1, const struct isa_header *h,
-		      const uint8_t *data, size_t len);
+/* exchange.c: phase 1 exchanges */
+int ike_exchange_initiate(struct ike_engine *e, const struct cs_addr *local,
+			  const struct cs_addr *remote, const struct pol_ke_rule *rule, int only,
+			  const struct ike_p1 *old, struct ike_p1 **p1, struct cs_err *err);
+void ike_exchange_receive(struct ike_engine *e, struct ike_p1 *p1, const struct isa_header *h,
+			  const uint8_t *data, size_t len);
+void ike_exchange_job_done(struct ike_engine *e, struct ike_p1 *p1, struct ike_pk_job *job);
+void ike_exchange_timeout(struct ike_engine *e, struct ike_p1 *p1);
+/* For lines about an exchange that the peer began. */
+struct ike_bucket *ike_exchange_log_bucket(struct ike_engine *e, const struct ike_p1 *p1);
+/* An unauthenticated error about this exchange. */
+void ike_exchange_hint(struct ike_engine *e, struct ike_p1 *p1, unsigned type);
+/* Both have the keys, and the peer may be up already: its last message has not come. */
+bool ike_exchange_awaits_last(const struct ike_p1 *p1);
+/* An encrypted notification came to such a one and does not verify. */
+void ike_exchange_unreadable(struct ike_p1 *p1);
+/* A Quick Mode message came to one that is not up: kept until it is, if that can be. */
+void ike_exchange_early(struct ike_engine *e, struct ike_p1 *p1, const uint8_t *data, size_t len);
+/* Our last message again, as long as nothing shows that the peer has it. */
+void ike_exchange_last_again(struct ike_engine *e, struct ike_p1 *p1);
+
+/* aggressive_resp.c */
+void ike_aggressive_first(struct ike_engine *e, const struct cs_endpoint *local,
+			  const struct cs_endpoint *remote, const struct isa_header *h,
+			  const uint8_t *data, size_t len);
+
+/* main_mode_resp.c */
 /* Message 3 answers the record's message 2. */
 void ike_main_accept(struct ike_engine *e, struct ike_half *half, const struct isa_header *h,
 		     const uint8_t *data, size_t len);
-void ike_main_job_done(struct ike_engine *e, struct ike_p1 *p1, struct ike_pk_job *job);
-void ike_main_timeout(struct ike_engine *e, struct ike_p1 *p1);
-/* An unauthenticated error about this exchange. */
-void ike_main_hint(struct ike_engine *e, struct ike_p1 *p1, unsigned type);
 
 /* phase1.c: the life of a phase 1 SA */
 void ike_p1_record(struct ike_engine *e, const struct ike_p1 *p1, enum ike_record_kind kind,
@@ -445,11 +555,33 @@ void ike_p1_start_waiting(struct ike_engine *e, struct ike_p1 *p1);
 void ike_p1_fail(struct ike_engine *e, struct ike_p1 *p1, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 void ike_p1_down(struct ike_engine *e, struct ike_p1 *p1, bool tell, const char *reason);
-void ike_p1_end_main(struct ike_p1 *p1); /* frees the exchange's scratch */
+void ike_p1_end_exchange(struct ike_p1 *p1); /* frees the exchange's scratch */
 void ike_p1_count(struct ike_engine *e, struct ike_p1 *p1, size_t len); /* bytes protected */
 void ike_p1_timer(struct ike_engine *e, struct ike_timer *t);
 void ike_p1_linger(struct ike_engine *e, struct ike_timer *t);
 void ike_p1_initial_contact(struct ike_engine *e, struct ike_p1 *p1);
+
+/* refresh.c: successors */
+/* Sets the timer of an SA that is up: left is what is left of its life, in milliseconds. */
+void ike_refresh_plan_p1(struct ike_engine *e, struct ike_p1 *p1, uint64_t left);
+void ike_refresh_plan_p2(struct ike_engine *e, struct ike_p2 *p2, uint64_t left);
+/* At once. CS_EEXIST: under way already; CS_EPOLICY. */
+int ike_refresh_p1(struct ike_engine *e, struct ike_p1 *old, struct cs_err *err);
+int ike_refresh_p2(struct ike_engine *e, struct ike_p2 *old, struct cs_err *err);
+void ike_refresh_p1_due(struct ike_engine *e, struct ike_p1 *old);
+void ike_refresh_p2_due(struct ike_engine *e, struct ike_p2 *old);
+struct ike_p2 *ike_refresh_current(const struct ike_tunnel *t); /* the pair it stands on, or NULL */
+/* An attempt ended; again: the peer refused the offer that won before. */
+void ike_refresh_p1_failed(struct ike_engine *e, struct ike_p1 *old, bool again);
+void ike_refresh_p2_failed(struct ike_engine *e, struct ike_tunnel *t, bool again);
+/* A phase 1 SA comes up: the number of the tunnel that it belongs to. */
+void ike_refresh_join_p1(struct ike_engine *e, struct ike_p1 *p1);
+/* It is up: which one stays. */
+void ike_refresh_settle_p1(struct ike_engine *e, struct ike_p1 *p1);
+void ike_refresh_settle_p2(struct ike_engine *e, struct ike_p2 *p2);
+struct ike_p1 *ike_refresh_successor(const struct ike_p1 *p1);
+uint64_t ike_p2_soft_bytes(const struct ike_p2 *p2);
+bool ike_p1_soft_size(const struct ike_p1 *p1);
 
 /* keep.c: what outlives the process */
 void ike_keep_later(struct ike_engine *e, struct ike_p1 *p1); /* when the engine is left */
@@ -467,6 +599,17 @@ int ike_restore(struct ike_engine *e, const struct ike_leftovers *left,
 		struct ike_restored *restored, struct cs_err *err);
 void ike_restore_committed(struct ike_engine *e, uint64_t tx, int status);
 
+/* dpd.c: dead peers */
+struct ike_notice;
+void ike_dpd_start(struct ike_engine *e, struct ike_p1 *p1); /* it is up */
+void ike_dpd_heard(struct ike_engine *e, struct ike_p1 *p1); /* an authenticated message */
+void ike_p1_dpd(struct ike_engine *e, struct ike_timer *t);
+void ike_dpd_ack(struct ike_engine *e, const struct ike_p1 *p1, const struct ike_notice *n);
+/* Asks soon. False: this peer cannot be asked. */
+bool ike_dpd_probe(struct ike_engine *e, struct ike_peer *peer);
+/* The one way in which a peer that says nothing goes, whoever found out. */
+void ike_peer_gone(struct ike_engine *e, struct ike_peer *peer, const char *rule, const char *how);
+
 /* quick_mode.c: what both roles of Quick Mode do */
 void ike_quick_make_nonce(struct ike_engine *e, const struct ike_p1 *p1, struct ike_nonce *n);
 int ike_quick_take_ke(struct ike_p2 *p2, const struct isa_message *m, const struct cs_group *group,
@@ -482,6 +625,7 @@ uint64_t ike_quick_busy_ms(const struct ike_engine *e);
 void ike_quick_busy(struct ike_engine *e, struct ike_p2 *p2, enum ike_quick_state state);
 
 /* quick_mode_init.c */
+void ike_quick_soon(struct ike_engine *e, struct ike_p2 *p2);  /* as its phase 1 allows */
 void ike_quick_start(struct ike_engine *e, struct ike_p2 *p2); /* its phase 1 is up */
 void ike_quick_receive2(struct ike_engine *e, struct ike_p2 *p2, const struct isa_message *m);
 void ike_quick_init_job(struct ike_engine *e, struct ike_p2 *p2, struct ike_pk_job *job);
@@ -523,6 +667,7 @@ void ike_p2_larval_expired(struct ike_engine *e, struct ike_p2 *p2);
 void ike_p2_timer(struct ike_engine *e, struct ike_timer *t);
 void ike_p2_linger(struct ike_engine *e, struct ike_timer *t);
 uint8_t ike_p2_ipproto(const struct ike_p2 *p2);
+struct xf_said ike_p2_said_in(const struct ike_p2 *p2);
 /* Transport mode is for data addresses that are the security endpoints. */
 bool ike_transport_ok(const struct cs_selector *s, const struct cs_addr *local,
 		      const struct cs_addr *remote);
@@ -530,6 +675,13 @@ bool ike_p2_transport_ok(const struct ike_tunnel *t);
 
 /* acquire.c */
 void ike_acquire(struct ike_engine *e, const struct xf_acquire *a);
+/* The phase 1 SA between these that is up or under way, or a new one. */
+int ike_p1_towards(struct ike_engine *e, const struct cs_addr *local, const struct cs_addr *remote,
+		   struct ike_p1 **p1, struct cs_err *err);
+/* A pair of this tunnel, as initiator; its Quick Mode is not begun. */
+int ike_p2_begin(struct ike_engine *e, struct ike_p1 *p1, const struct pol_filter_rule *rule,
+		 struct ike_tunnel *t, enum ike_activation activation,
+		 const struct pol_local_dynvpn *local_rule, struct ike_p2 **p2, struct cs_err *err);
 /* Makes a pair of this tunnel and starts or joins its phase 1. */
 int ike_p2_initiate(struct ike_engine *e, const struct pol_filter_rule *rule,
 		    const struct cs_selector *selector, const struct cs_addr *local,
@@ -572,6 +724,8 @@ int ike_activate(struct ike_engine *e, const char *local_rule, uint32_t *tunnel,
 		 struct cs_err *err);
 int ike_deactivate_p1(struct ike_engine *e, uint32_t tunnel, struct cs_err *err);
 int ike_deactivate_p2(struct ike_engine *e, uint32_t tunnel, struct cs_err *err);
+int ike_command_refresh_p1(struct ike_engine *e, uint32_t tunnel, struct cs_err *err);
+int ike_command_refresh_p2(struct ike_engine *e, uint32_t tunnel, struct cs_err *err);
 
 /* resync.c */
 void ike_resync_begin(struct ike_engine *e);
@@ -601,8 +755,8 @@ struct ike_notice { /* a NOTIFY payload; views into the message */
 	struct cs_bytes spi, data;
 };
 bool ike_notice_read(const struct isa_payload *p, struct ike_notice *n);
-void ike_info_clear(struct ike_engine *e, struct ike_p1 *p1, const struct isa_header *h,
-		    const uint8_t *data, size_t len);
+void ike_info_clear(struct ike_engine *e, struct ike_p1 *p1, const struct cs_endpoint *remote,
+		    const struct isa_header *h, const uint8_t *data, size_t len);
 void ike_info_encrypted(struct ike_engine *e, struct ike_p1 *p1, const struct isa_header *h,
 			const uint8_t *data, size_t len);
 

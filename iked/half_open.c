@@ -1,12 +1,14 @@
 /*
  * Main Mode message 1 as responder: a small record, and no Diffie-Hellman before the peer has
- * echoed our cookie.  Records are bounded; the oldest one that nobody answered gives way, and some
- * room is kept for peers whose address the policy names.
+ * echoed our cookie.  Records are bounded, together with the exchanges whose peer is not
+ * authenticated: the oldest one that nobody answered gives way, and some room is kept for peers
+ * whose address the policy names.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "iked/engine_private.h"
+#include "iked/vendor.h"
 
 static void half_timer(struct ike_engine *e, struct ike_timer *t)
 {
@@ -26,9 +28,9 @@ void ike_half_free(struct ike_engine *e, struct ike_half *h)
 
 /* ---- admission ---- */
 
-void ike_half_enter_p1(struct ike_engine *e, struct ike_p1 *p1)
+void ike_half_enter_p1(struct ike_engine *e, struct ike_p1 *p1, unsigned stage)
 {
-	ike_list_add_tail(&e->half[p1->sid.named][IKE_ANSWERED], &p1->sid.half);
+	ike_list_add_tail(&e->half[p1->sid.named][stage], &p1->sid.half);
 	e->n_half[p1->sid.named]++;
 	e->stats.half_open++;
 }
@@ -63,7 +65,7 @@ static bool evict(struct ike_engine *e, unsigned tier)
 	return false;
 }
 
-static bool make_room(struct ike_engine *e, bool named)
+bool ike_half_make_room(struct ike_engine *e, bool named)
 {
 	unsigned all = e->n_half[IKE_UNNAMED] + e->n_half[IKE_NAMED];
 
@@ -74,7 +76,7 @@ static bool make_room(struct ike_engine *e, bool named)
 	return evict(e, IKE_UNNAMED) || (named && evict(e, IKE_NAMED));
 }
 
-static bool names_address(const struct pol_ke_rule *rule, const struct cs_addr *addr)
+bool ike_half_named(const struct pol_ke_rule *rule, const struct cs_addr *addr)
 {
 	for (unsigned i = 0; i < rule->remote.n_locations; i++)
 		if (cs_range_is_single(&rule->remote.locations[i]) &&
@@ -88,7 +90,6 @@ static bool names_address(const struct pol_ke_rule *rule, const struct cs_addr *
 static void send_message2(struct ike_engine *e, const struct ike_half *h)
 {
 	struct isa_header header = {.version = 0x10, .exchange = ISA_MAIN};
-	struct cs_bytes vid = ike_vendor_id();
 	struct isa_builder b;
 	size_t len;
 
@@ -100,8 +101,7 @@ static void send_message2(struct ike_engine *e, const struct ike_half *h)
 		return;
 	isa_payload_end(&b);
 	/* The address may be forged: no more bytes go out than came in. */
-	if (b.w.len + 4 + vid.len <= h->room)
-		isa_put(&b, ISA_VENDOR, vid.p, vid.len);
+	ike_vendor_put(&b, h->room);
 	len = isa_end(&b, 0);
 	if (len)
 		ike_send(e, &h->sid.local, &h->sid.remote, e->out, len);
@@ -132,20 +132,14 @@ static int make_cookie(struct ike_engine *e, struct ike_half *h, struct cs_err *
 
 /* ---- message 1 ---- */
 
-struct first {
-	const struct cs_endpoint *local, *remote;
-	const struct isa_header *h;
-	size_t len;
-	uint64_t digest;
-};
-
-static void remember(struct ike_engine *e, const struct first *f, const struct pol_ke_rule *rule,
-		     const struct ike_p1_suite *suite, struct cs_bytes sa)
+static void remember(struct ike_engine *e, const struct ike_first *f, const struct isa_message *m,
+		     const struct pol_ke_rule *rule, const struct ike_p1_suite *suite)
 {
-	bool named = names_address(rule, &f->remote->addr);
+	struct cs_bytes sa = isa_find(m, ISA_SA, 0)->body;
+	bool named = ike_half_named(rule, &f->remote->addr);
 	struct ike_half *h;
 
-	if (!make_room(e, named)) {
+	if (!ike_half_make_room(e, named)) {
 		e->stats.dropped_limit++;
 		return;
 	}
@@ -161,6 +155,7 @@ static void remember(struct ike_engine *e, const struct first *f, const struct p
 	h->digest = f->digest;
 	h->rule = rule;
 	h->suite = *suite;
+	h->can = (uint8_t)ike_vendor_read(m);
 	h->room = f->len;
 	h->sa_len = sa.len;
 	memcpy(h->sa, sa.p, sa.len);
@@ -177,71 +172,14 @@ static void remember(struct ike_engine *e, const struct first *f, const struct p
 	send_message2(e, h);
 }
 
-static void refuse(struct ike_engine *e, const struct first *f, const char *why)
-{
-	static const uint8_t no_cookie[ISA_COOKIE_LEN];
-	struct cs_logctx lc = {.instance = ike_new_instance(e)};
-	char peer[CS_ENDPOINT_STRLEN];
-
-	e->stats.p1_failed++;
-	if (ike_refusal_is_news(e, f->local, f->remote, f->digest))
-		ike_logf(e, lc, CSM_P1_REFUSED, cs_endpoint_text(f->remote, peer), why);
-	ike_notify_clear(e, f->local, f->remote, f->h->icookie, no_cookie, ISA_N_NO_PROPOSAL_CHOSEN,
-			 f->len);
-}
-
-static void no_proposal(struct ike_engine *e, const struct first *f, const struct pol_ke_rule *rule,
-			const char *why)
-{
-	static const uint8_t no_cookie[ISA_COOKIE_LEN];
-	struct cs_logctx lc = {.instance = ike_new_instance(e)};
-	char peer[CS_ENDPOINT_STRLEN];
-
-	e->stats.p1_failed++;
-	if (ike_refusal_is_news(e, f->local, f->remote, f->digest))
-		ike_logf(e, lc, CSM_P1_NO_PROPOSAL, cs_endpoint_text(f->remote, peer), rule->name,
-			 rule->action->name, why);
-	ike_notify_clear(e, f->local, f->remote, f->h->icookie, no_cookie, ISA_N_NO_PROPOSAL_CHOSEN,
-			 f->len);
-}
-
-static void choose(struct ike_engine *e, const struct first *f, const struct isa_message *m)
-{
-	struct cs_bytes sa = isa_find(m, ISA_SA, 0)->body;
-	const struct pol_ke_rule *rule;
-	struct ike_p1_suite suite;
-	struct ike_mismatch why = {""};
-	struct cs_err err = {0};
-	unsigned offer;
-
-	rule = e->policy ? pol_ke_rule_find(e->policy, &f->local->addr, &f->remote->addr, NULL)
-			 : NULL;
-	if (!e->policy) {
-		refuse(e, f, "no policy is in force yet");
-	} else if (!rule) {
-		refuse(e, f, "no KeyExchangeRule is for these addresses");
-	} else if (rule->action->respond == POL_MODE_AGGRESSIVE) {
-		refuse(e, f, "the KeyExchangeAction does not respond to Main Mode (HowToRespond)");
-	} else if (sa.len > IKE_SA_BODY_MAX) {
-		e->stats.dropped_limit++;
-	} else if (ike_p1_choose(sa, rule->action, &suite, &offer, &why, &err)) {
-		if (err.code == CS_EPOLICY)
-			no_proposal(e, f, rule, why.text);
-		else
-			refuse(e, f, err.text);
-	} else if (suite.auth != POL_AUTH_PSK || !rule->shared_key.p) {
-		no_proposal(e, f, rule, "the rule has no preshared key for the offer that matched");
-	} else {
-		remember(e, f, rule, &suite, sa);
-	}
-}
-
 void ike_half_receive(struct ike_engine *e, const struct cs_endpoint *local,
 		      const struct cs_endpoint *remote, const struct isa_header *h,
 		      const uint8_t *data, size_t len)
 {
-	struct first f = {local, remote, h, len, ike_digest(e, data, len)};
+	struct ike_first f = {local, remote, h, len, ike_digest(e, data, len)};
 	struct ike_sid *sid = ike_sid_by_icookie(e, h->icookie, remote);
+	const struct pol_ke_rule *rule;
+	struct ike_p1_suite suite;
 	struct isa_message m;
 
 	if (sid) {
@@ -261,5 +199,6 @@ void ike_half_receive(struct ike_engine *e, const struct cs_endpoint *local,
 		e->stats.dropped_malformed++;
 		return;
 	}
-	choose(e, &f, &m);
+	if (ike_first_choose(e, &f, &m, NULL, &rule, &suite))
+		remember(e, &f, &m, rule, &suite);
 }

@@ -76,12 +76,10 @@ static uint8_t family_of(unsigned type)
 	}
 }
 
-int ike_ident_check(const struct pol_ke_rule *rule, struct cs_bytes body,
-		    const struct cs_addr *from, struct pol_peer_id *id, struct cs_err *err)
+int ike_ident_read(struct cs_bytes body, struct pol_peer_id *id, struct cs_err *err)
 {
 	uint8_t proto;
 	uint16_t port;
-	struct cs_addr addr;
 	int rc;
 
 	if (body.len > IKE_ID_BODY_MAX)
@@ -101,11 +99,6 @@ int ike_ident_check(const struct pol_ke_rule *rule, struct cs_bytes body,
 		if (id->data.len != cs_addr_len(family_of(id->type)))
 			return cs_fail(err, CS_EPARSE, "an address identity has %zu bytes",
 				       id->data.len);
-		addr = cs_addr_from_bytes(family_of(id->type), id->data.p);
-		if (!rule->action->bypass_ip_validation && !cs_addr_equal(&addr, from))
-			return cs_fail(err, CS_EAUTH,
-				       "its address identity is not the address it sends from "
-				       "(BypassIpValidation No)");
 		return 0;
 	case POL_ID_FQDN:
 	case POL_ID_USER_FQDN:
@@ -122,6 +115,22 @@ int ike_ident_check(const struct pol_ke_rule *rule, struct cs_bytes body,
 	}
 }
 
+int ike_ident_check(const struct pol_ke_rule *rule, struct cs_bytes body,
+		    const struct cs_addr *from, struct pol_peer_id *id, struct cs_err *err)
+{
+	struct cs_addr addr;
+	int rc = ike_ident_read(body, id, err);
+
+	if (rc || rule->action->bypass_ip_validation || !family_of(id->type))
+		return rc;
+	addr = cs_addr_from_bytes(family_of(id->type), id->data.p);
+	if (!cs_addr_equal(&addr, from))
+		return cs_fail(err, CS_EAUTH,
+			       "its address identity is not the address it sends from "
+			       "(BypassIpValidation No)");
+	return 0;
+}
+
 const char *ike_ident_text(struct cs_bytes body, char *buf, size_t size)
 {
 	struct pol_peer_id id;
@@ -133,15 +142,6 @@ const char *ike_ident_text(struct cs_bytes body, char *buf, size_t size)
 		return buf;
 	}
 	return pol_peer_id_text(&id, buf, size);
-}
-
-/* A hash of our name: recognisable, and no promise of any feature. */
-struct cs_bytes ike_vendor_id(void)
-{
-	static const uint8_t vid[16] = {0x63, 0x73, 0x69, 0x70, 0x73, 0x65, 0x63, 0x9e,
-					0x41, 0xd7, 0x0c, 0x5b, 0x88, 0x26, 0xf3, 0x01};
-
-	return (struct cs_bytes){vid, sizeof(vid)};
 }
 
 /* ---- phase 2 ---- */

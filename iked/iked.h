@@ -5,6 +5,7 @@
 #ifndef IKE_IKED_H
 #define IKE_IKED_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -19,8 +20,9 @@
 #include "iked/sealed.h"
 #include "iked/store.h"
 
-#define IKED_USER "csipsec-iked"
-#define IKED_PORT 500
+#define IKED_USER       "csipsec-iked"
+#define IKED_CERTS_USER "csipsec-certs" /* of the certificate helper, where it exists */
+#define IKED_PORT       500
 /* In the state directory, the worker's own. */
 #define IKED_STATE "iked"
 
@@ -32,9 +34,15 @@ enum iked_fd {
 	IKED_FD_SEALED = 6,
 	IKED_FD_FIRST_FREE = 7
 };
+/* And the certificate helper: its end of a pair with the worker. */
+#define IKED_FD_CERTS 3
 
 /* What the worker tells its parent, one byte a packet. */
 #define IKED_SAYS_READY 'R'
+/* And the parent its worker: a certificate helper is at the other end of the descriptor that comes
+ * along; or there is none, since there is no keyring. */
+#define IKED_SAYS_CERTS    'C'
+#define IKED_SAYS_NO_CERTS 'N'
 
 struct iked_options {
 	const char *stack, *user, *store_stuck; /* user NULL: the default */
@@ -48,6 +56,29 @@ struct iked_options {
 
 enum cs_exit iked_parent(struct iked_options *o);
 enum cs_exit iked_worker(const struct iked_options *o);
+
+/* ---- certs.c: the certificate helper's process ---- */
+
+enum cs_exit iked_certs(const struct iked_options *o);
+
+/* ---- parent_certs.c: the same, as the parent sees it ---- */
+
+struct iked_certs_parent {
+	const struct iked_options *o;
+	const sigset_t *mask;         /* the signals that a child starts with */
+	pid_t pid;                    /* 0: none now */
+	bool told_to_end;             /* its end is no fault */
+	bool absent;                  /* it said that there is no keyring */
+	bool absent_told;             /* to the worker */
+	uint64_t started, restart_at; /* milliseconds; restart_at 0: not wanted */
+	unsigned backoff_ms;
+};
+void iked_certs_worker_began(struct iked_certs_parent *c, uint64_t now);
+void iked_certs_refresh(struct iked_certs_parent *c, uint64_t now);
+void iked_certs_ended(struct iked_certs_parent *c, int status, uint64_t now);
+/* link: to the worker, -1: there is none. */
+void iked_certs_due(struct iked_certs_parent *c, int link, uint64_t now);
+void iked_certs_stop(struct iked_certs_parent *c);
 
 /* ---- ports.c: the parent's sockets ---- */
 
@@ -68,6 +99,10 @@ int iked_prepare_state(const char *stack, const struct iked_identity *id, struct
 int iked_privilege_drop(const struct iked_identity *id, struct cs_err *err);
 /* The worker's: other system calls than those of its work are refused. For all its threads. */
 int iked_filter_calls(struct cs_err *err);
+/* The certificate helper's: another user and no capability, no way back, not to be looked into. */
+int iked_privilege_none(const struct iked_identity *id, struct cs_err *err);
+/* The certificate helper's: no file, no socket, no program. */
+int iked_filter_certs(struct cs_err *err);
 
 /* ---- udp.c: the worker's side of a port ---- */
 

@@ -23,8 +23,32 @@ bool ike_notice_read(const struct isa_payload *p, struct ike_notice *n)
 
 /* ---- in clear ---- */
 
-void ike_info_clear(struct ike_engine *e, struct ike_p1 *p1, const struct isa_header *h,
-		    const uint8_t *data, size_t len)
+/*
+ * The peer does not know what we send it: perhaps it has started afresh, perhaps somebody wants us
+ * to believe that.  Asking it under the phase 1 SA tells.
+ */
+static void doubt(struct ike_engine *e, const struct ike_p1 *p1, const struct cs_endpoint *remote,
+		  const struct ike_notice *n)
+{
+	struct ike_peer *peer = p1 && p1->up ? p1->peer : NULL;
+	const struct ike_p2 *p2 = NULL;
+	struct cs_reader r = cs_reader_of(n->spi.p, n->spi.len);
+	uint32_t spi;
+
+	if (n->type == ISA_N_INVALID_SPI && n->spi.len == sizeof(spi) && cs_get_u32(&r, &spi)) {
+		p2 = ike_p2_by_spi(e, false, &remote->addr,
+				   n->proto == POL_AH ? IPPROTO_AH : IPPROTO_ESP, spi);
+		peer = p2 && p2->up ? p2->peer : NULL;
+	} else if (n->type != ISA_N_INVALID_COOKIE) {
+		peer = NULL;
+	}
+	if (!peer || !ike_dpd_probe(e, peer))
+		e->stats.dropped_unknown++;
+}
+
+/* p1: whose cookies it has, or NULL. */
+void ike_info_clear(struct ike_engine *e, struct ike_p1 *p1, const struct cs_endpoint *remote,
+		    const struct isa_header *h, const uint8_t *data, size_t len)
 {
 	const struct isa_payload *p;
 	struct isa_message m;
@@ -35,9 +59,14 @@ void ike_info_clear(struct ike_engine *e, struct ike_p1 *p1, const struct isa_he
 		e->stats.dropped_malformed++;
 		return;
 	}
-	for (unsigned i = 0; (p = isa_find(&m, ISA_NOTIFY, i)); i++)
-		if (ike_notice_read(p, &n) && n.type && n.type < ERRORS_END)
-			ike_main_hint(e, p1, n.type);
+	for (unsigned i = 0; (p = isa_find(&m, ISA_NOTIFY, i)); i++) {
+		if (!ike_notice_read(p, &n) || !n.type || n.type >= ERRORS_END)
+			continue;
+		if (p1 && p1->ex)
+			ike_exchange_hint(e, p1, n.type);
+		else
+			doubt(e, p1, remote, &n);
+	}
 }
 
 /* ---- deletion ---- */
@@ -135,7 +164,7 @@ static bool about_identity(const struct ike_notice *n)
 
 static void refused_by_peer(struct ike_engine *e, struct ike_p1 *p1, const struct ike_notice *n)
 {
-	struct cs_bytes own = {p1->mm->id, p1->mm->id_len};
+	struct cs_bytes own = {p1->ex->id, p1->ex->id_len};
 	char id[IKE_ID_TEXT];
 
 	if (about_identity(n))
@@ -152,9 +181,10 @@ static void handle_error(struct ike_engine *e, struct ike_p1 *p1, const struct i
 
 	if (!p1->up)
 		refused_by_peer(e, p1, n);
-	else if (p2)
+	else if (p2) {
+		p2->qm->refused = true;
 		ike_p2_fail(e, p2, false, "the peer answered %s", isa_notify_name(n->type));
-	else if (ike_take_token(e, &e->log_bucket))
+	} else if (ike_take_token(e, &e->log_bucket))
 		ike_logf(e, ike_p1_ctx(p1), CSM_NOTIFIED, cs_endpoint_text(&p1->sid.remote, peer),
 			 isa_notify_name(n->type), p1->tunnel, p1->rule ? p1->rule->name : "",
 			 about_identity(n) ? ": it does not accept our identity" : "");
@@ -174,6 +204,8 @@ static void handle_notice(struct ike_engine *e, struct ike_p1 *p1, const struct 
 		ike_p1_initial_contact(e, p1);
 	else if (p1->up && n.type == ISA_N_R_U_THERE)
 		answer_dpd(e, p1, &n);
+	else if (p1->up && n.type == ISA_N_R_U_THERE_ACK)
+		ike_dpd_ack(e, p1, &n);
 }
 
 /*
@@ -189,7 +221,7 @@ void ike_info_encrypted(struct ike_engine *e, struct ike_p1 *p1, const struct is
 	char peer[CS_ENDPOINT_STRLEN];
 	int rc;
 
-	if ((!p1->up && p1->state != IKE_MM_SENT_5) || ike_mid_used(p1, h->message_id)) {
+	if ((!p1->up && !ike_exchange_awaits_last(p1)) || ike_mid_used(p1, h->message_id)) {
 		e->stats.dropped_unknown++;
 		return;
 	}
@@ -201,9 +233,12 @@ void ike_info_encrypted(struct ike_engine *e, struct ike_p1 *p1, const struct is
 	if (rc) {
 		ike_logf(e, ike_p1_ctx(p1), CSM_DROPPED, "Informational",
 			 cs_endpoint_text(&p1->sid.remote, peer), err.text);
+		if (!p1->up)
+			ike_exchange_unreadable(p1);
 		return;
 	}
 	ike_p1_count(e, p1, len);
+	ike_dpd_heard(e, p1);
 	for (unsigned i = 0; i < m.n_payloads && !p1->dead; i++) {
 		if (m.payloads[i].type == ISA_NOTIFY)
 			handle_notice(e, p1, &m.payloads[i]);

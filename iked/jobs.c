@@ -7,7 +7,8 @@
 #include "iked/engine_private.h"
 
 _Static_assert(sizeof(struct ike_pk) <= IKE_ARENA_MAX, "a job must fit the arena");
-_Static_assert(sizeof(struct ike_main) <= IKE_ARENA_MAX, "Main Mode must fit the arena");
+_Static_assert(sizeof(struct ike_exchange) <= IKE_ARENA_MAX,
+	       "a phase 1 exchange must fit the arena");
 _Static_assert(sizeof(struct ike_quick) <= IKE_ARENA_MAX, "Quick Mode must fit the arena");
 
 void ike_pk_run(struct ike_pk_job *job)
@@ -25,11 +26,11 @@ static void job_finish(struct ike_engine *e, struct ike_pk *pk)
 {
 	struct ike_dh *made = NULL;
 
-	if (pk->p1 && pk->p1->mm) {
-		pk->p1->mm->job = NULL;
+	if (pk->p1 && pk->p1->ex) {
+		pk->p1->ex->job = NULL;
 		if (!pk->job.status && pk->job.kind == IKE_PK_KEYPAIR)
-			pk->p1->mm->dh = pk->job.dh;
-		ike_main_job_done(e, pk->p1, &pk->job);
+			pk->p1->ex->dh = pk->job.dh;
+		ike_exchange_job_done(e, pk->p1, &pk->job);
 	} else if (pk->p2 && pk->p2->qm) {
 		pk->p2->qm->job = NULL;
 		if (!pk->job.status && pk->job.kind == IKE_PK_KEYPAIR)
@@ -67,10 +68,10 @@ int ike_job_start(struct ike_engine *e, struct ike_p1 *p1, struct ike_p2 *p2,
 	if (peer.len) {
 		memcpy(pk->job.peer, peer.p, peer.len);
 		pk->job.peer_len = peer.len;
-		pk->job.dh = p1 ? p1->mm->dh : p2->qm->dh;
+		pk->job.dh = p1 ? p1->ex->dh : p2->qm->dh;
 	}
 	if (p1)
-		p1->mm->job = pk;
+		p1->ex->job = pk;
 	else
 		p2->qm->job = pk;
 	ike_list_add_tail(&e->jobs, &pk->all);

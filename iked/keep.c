@@ -45,7 +45,7 @@ static void keep(struct ike_engine *e, const struct ike_p1 *p1)
 	k.generation = p1->generation;
 	k.instance = p1->instance;
 	k.initiator = p1->initiator;
-	k.mode = POL_MODE_MAIN;
+	k.mode = p1->mode;
 	memcpy(k.rule, p1->rule->name, sizeof(k.rule));
 	memcpy(k.content, p1->content, sizeof(k.content));
 	k.local = p1->sid.local;
@@ -60,6 +60,7 @@ static void keep(struct ike_engine *e, const struct ike_p1 *p1)
 	k.life_seconds = p1->life_seconds;
 	k.life_kbytes = p1->life_kbytes;
 	k.bytes = p1->bytes;
+	k.can = p1->can;
 	k.local_id_len = peer->local_id_len;
 	k.remote_id_len = peer->remote_id_len;
 	memcpy(k.ids, peer->ids, ids);

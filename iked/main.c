@@ -1,5 +1,6 @@
-/* iked: options, and which of the two processes this is. */
+/* iked: options, and which of the three processes this is. */
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +32,7 @@ static const char help[] =
 	"Exit status: 0 ended or done, 1 cannot start, 2 wrong options, 3 runs already,\n"
 	"4 does not run (-k, -r).\n";
 
-enum { OPT_PORT = 256, OPT_STUCK, OPT_USER, OPT_WORKER, OPT_VERSION };
+enum { OPT_PORT = 256, OPT_STUCK, OPT_USER, OPT_WORKER, OPT_CERTS, OPT_VERSION };
 
 static const struct option options[] = {
 	{"help", no_argument, NULL, 'h'},
@@ -40,6 +41,7 @@ static const struct option options[] = {
 	{"store-stuck", required_argument, NULL, OPT_STUCK},
 	{"user", required_argument, NULL, OPT_USER},
 	{"worker", no_argument, NULL, OPT_WORKER}, /* how the parent starts it; not for people */
+	{"certs", no_argument, NULL, OPT_CERTS},   /* the same */
 	{NULL, 0, NULL, 0},
 };
 
@@ -84,6 +86,7 @@ static enum cs_exit refresh(const struct iked_options *o)
 		fprintf(stderr, "iked: none serves stack %s\n", o->stack);
 		return CS_EXIT_ABSENT;
 	}
+	cs_daemon_signal(SIGHUP, 0); /* the parent's business: the keyring */
 	rc = cs_run_path(o->stack, "iked.sock", path, &err);
 	if (rc == 0)
 		rc = cs_nmi_connect(path, &nmi, &err);
@@ -105,7 +108,7 @@ int main(int argc, char **argv)
 		.port = IKED_PORT,
 		.stuck = IKE_STUCK_WAIT,
 	};
-	bool worker = false, do_refresh = false;
+	bool worker = false, certs = false, do_refresh = false;
 	struct cs_err err;
 	int c, sig = 0;
 
@@ -144,6 +147,9 @@ int main(int argc, char **argv)
 		case OPT_WORKER:
 			worker = true;
 			break;
+		case OPT_CERTS:
+			certs = true;
+			break;
 		case 'h':
 			fputs(help, stdout);
 			return CS_EXIT_OK;
@@ -163,6 +169,8 @@ int main(int argc, char **argv)
 		return usage(err.text, NULL);
 	if (worker)
 		return (int)iked_worker(&o);
+	if (certs)
+		return (int)iked_certs(&o);
 	if (cs_daemon_for("iked", o.stack, &err) < 0)
 		return usage(err.text, NULL);
 	if (do_refresh)

@@ -4,24 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "iked/exchange.h"
 #include "iked/main_mode.h"
-
-/*
- * Jobs run to their end even when their exchange was evicted, so a flood of message 3 could queue
- * more of them than the threads ever get done, before everybody else's.
- */
-static bool may_compute(const struct ike_engine *e, const struct ike_half *half)
-{
-	return e->n_jobs < (half->sid.named ? 2 * e->set.max_jobs : e->set.max_jobs);
-}
 
 void ike_main_accept(struct ike_engine *e, struct ike_half *half, const struct isa_header *h,
 		     const uint8_t *data, size_t len)
 {
-	char peer[CS_ENDPOINT_STRLEN];
 	struct cs_err err = {0};
 	struct isa_message m;
 	struct ike_p1 *p1;
+	int rc;
 
 	if (h->flags & (ISA_FLAG_ENCRYPTED | ISA_FLAG_AUTH_ONLY) ||
 	    isa_chain_parse(h, data + ISA_HEADER_LEN, len - ISA_HEADER_LEN, false, &m, NULL) ||
@@ -30,7 +22,7 @@ void ike_main_accept(struct ike_engine *e, struct ike_half *half, const struct i
 		e->stats.dropped_malformed++;
 		return;
 	}
-	if (!may_compute(e, half)) {
+	if (ike_exchange_too_many_jobs(e, half->sid.named)) {
 		e->stats.dropped_limit++;
 		return;
 	}
@@ -40,41 +32,19 @@ void ike_main_accept(struct ike_engine *e, struct ike_half *half, const struct i
 		e->stats.dropped_limit++;
 		return;
 	}
+	p1->state = IKE_MM_BUSY_4;
 	p1->sid.named = half->sid.named;
 	p1->sid.born = half->sid.born;
-	p1->policy = pol_ref(half->policy);
-	p1->rule = half->rule;
-	p1->suite = half->suite;
-	p1->state = IKE_MM_BUSY_4;
-	p1->mm->request = ike_digest(e, data, len);
-	p1->mm->sai = malloc(half->sa_len);
-	if (p1->mm->sai) {
-		memcpy(p1->mm->sai, half->sa, half->sa_len);
-		p1->mm->sai_len = half->sa_len;
-	}
+	p1->can = half->can;
+	rc = ike_exchange_respond(e, p1, half->policy, half->rule, &half->suite,
+				  (struct cs_bytes){half->sa, half->sa_len},
+				  ike_digest(e, data, len), &err);
 	ike_half_free(e, half);
-	ike_half_enter_p1(e, p1);
-	ike_timer_set(&e->timers, &p1->timer, e->now.mono + ike_rt_total(e));
-	e->stats.p1_responded++;
-	if (ike_take_token(e, &e->cookie_bucket))
-		ike_logf(e, ike_p1_ctx(p1), CSM_P1_START, ike_main_peer(p1, peer), "responder",
-			 p1->rule->name);
-	if (!p1->mm->sai)
-		cs_fail(&err, CS_ENOMEM, "no memory for the SA payload");
-	else if (!ike_main_take_ke(p1, &m, &p1->mm->ni, &err) &&
-		 !ike_ident_own(p1->rule, &p1->mm->id, &p1->mm->id_len, &err) &&
-		 !ike_job_start(e, p1, NULL, p1->suite.group, (struct cs_bytes){NULL, 0}, &err))
+	ike_half_enter_p1(e, p1, IKE_ANSWERED);
+	if (!rc && !ike_exchange_take_ke(p1, &m, &p1->ex->ni, &err) &&
+	    !ike_job_start(e, p1, NULL, p1->suite.group, (struct cs_bytes){NULL, 0}, &err))
 		return;
 	ike_p1_fail(e, p1, "%s", err.text);
-}
-
-void ike_main_compute_secret(struct ike_engine *e, struct ike_p1 *p1)
-{
-	struct cs_err err = {0};
-
-	if (ike_job_start(e, p1, NULL, p1->suite.group,
-			  (struct cs_bytes){p1->mm->peer_ke, p1->mm->peer_ke_len}, &err))
-		ike_p1_fail(e, p1, "%s", err.text);
 }
 
 void ike_main_send4(struct ike_engine *e, struct ike_p1 *p1, const struct ike_pk_job *job)
@@ -82,9 +52,9 @@ void ike_main_send4(struct ike_engine *e, struct ike_p1 *p1, const struct ike_pk
 	struct cs_err err = {0};
 	size_t len;
 
-	ike_main_nonce(e, p1, &p1->mm->nr);
-	if (ike_main_derive(p1, job, &err) || ike_main_build_ke(e, p1, &len, &err) ||
-	    ike_main_answer(e, p1, len, &err)) {
+	ike_exchange_nonce(e, p1, &p1->ex->nr);
+	if (ike_exchange_derive(p1, job, &err) || ike_main_build_ke(e, p1, &len, &err) ||
+	    ike_exchange_answer(e, p1, len, &err)) {
 		ike_p1_fail(e, p1, "%s", err.text);
 		return;
 	}
@@ -123,8 +93,8 @@ static int final_rule(struct ike_engine *e, struct ike_p1 *p1, const struct pol_
 	int rc;
 
 	if (!rule)
-		return ike_main_wrong_identity(p1, id, "no KeyExchangeRule is for this identity",
-					       err);
+		return ike_auth_wrong_identity(p1->rule, id,
+					       "no KeyExchangeRule is for this identity", err);
 	if (rule == p1->rule)
 		return 0;
 	if (rule->shared_key.len != p1->rule->shared_key.len || !rule->shared_key.p ||
@@ -141,29 +111,17 @@ static int final_rule(struct ike_engine *e, struct ike_p1 *p1, const struct pol_
 	rc = ike_ident_own(rule, &own, &own_len, err);
 	if (rc)
 		return rc;
-	free(p1->mm->id);
-	p1->mm->id = own;
-	p1->mm->id_len = own_len;
+	free(p1->ex->id);
+	p1->ex->id = own;
+	p1->ex->id_len = own_len;
 	ike_logf(e, ike_p1_ctx(p1), CSM_RULE_CHANGED, rule->name, p1->rule->name);
 	p1->rule = rule;
 	return 0;
 }
 
-static bool says_initial_contact(const struct isa_message *m)
-{
-	const struct isa_payload *p;
-	struct ike_notice n;
-
-	for (unsigned i = 0; (p = isa_find(m, ISA_NOTIFY, i)); i++)
-		if (ike_notice_read(p, &n) && n.type == ISA_N_INITIAL_CONTACT)
-			return true;
-	return false;
-}
-
 void ike_main_receive5(struct ike_engine *e, struct ike_p1 *p1, const struct isa_message *m)
 {
 	struct cs_bytes body = isa_find(m, ISA_ID, 0)->body;
-	bool initial_contact = says_initial_contact(m);
 	struct pol_peer_id id;
 	struct cs_err err = {0};
 	size_t len;
@@ -175,15 +133,11 @@ void ike_main_receive5(struct ike_engine *e, struct ike_p1 *p1, const struct isa
 			rc = ike_ident_check(p1->rule, body, &p1->sid.remote.addr, &id, &err);
 	}
 	if (rc) {
-		ike_main_refuse_identity(e, p1, err.text);
+		ike_auth_refuse_identity(e, p1, err.text);
 		return;
 	}
-	if (ike_main_build_auth(e, p1, false, &len, &err) || ike_main_answer(e, p1, len, &err) ||
-	    ike_p1_up(e, p1, body, &err)) {
+	if (ike_main_build_auth(e, p1, false, &len, &err) || ike_exchange_answer(e, p1, len, &err))
 		ike_p1_fail(e, p1, "%s", err.text);
-		return;
-	}
-	if (initial_contact)
-		ike_p1_initial_contact(e, p1);
-	ike_p1_start_waiting(e, p1);
+	else
+		ike_exchange_done(e, p1, body, ike_exchange_says_initial_contact(m));
 }

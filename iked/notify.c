@@ -1,6 +1,6 @@
 /*
- * What we tell peers outside of Main and Quick Mode: notifications and deletions, in an
- * Informational exchange (RFC 2408 sections 3.14 and 3.15, RFC 2409 section 5.7).
+ * What we tell peers outside of phase 1 exchanges and Quick Mode: notifications and deletions, in
+ * an Informational exchange (RFC 2408 sections 3.14 and 3.15, RFC 2409 section 5.7).
  */
 #include <netinet/in.h>
 #include <string.h>
@@ -12,7 +12,7 @@
 
 static bool keyed(const struct ike_p1 *p1)
 {
-	return p1->state == IKE_MM_SENT_5 || p1->state == IKE_MM_SENT_4 || p1->state == IKE_MM_DONE;
+	return p1->state == IKE_EX_DONE || (p1->ex && p1->ex->keyed);
 }
 
 static void begin(struct ike_engine *e, struct ike_p1 *p1, struct isa_builder *b, uint32_t *mid)

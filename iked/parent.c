@@ -1,7 +1,7 @@
 /*
  * The privileged parent.  It holds the ports, the pid file and the memory in which the worker keeps
- * its phase 1 SAs, starts the worker and starts it again when it dies; it reads nothing that comes
- * from outside.
+ * its phase 1 SAs, starts the worker and starts it again when it dies, and the certificate helper
+ * (parent_certs.c); it reads nothing that comes from outside.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -41,6 +41,7 @@ struct parent {
 	unsigned backoff_ms;
 	unsigned early_deaths; /* workers in a row that ended before they were ready */
 	enum cs_exit exit;
+	struct iked_certs_parent certs;
 };
 
 static uint64_t mono_ms(void)
@@ -141,6 +142,7 @@ static int start_worker(struct parent *p, struct cs_err *err)
 	p->ready = false;
 	p->started = mono_ms();
 	p->restart_at = 0;
+	iked_certs_worker_began(&p->certs, p->started);
 	return 0;
 }
 
@@ -226,6 +228,8 @@ static void reap(struct parent *p)
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
 		if (pid == p->worker)
 			worker_ended(p, pid, status);
+		else if (pid == p->certs.pid)
+			iked_certs_ended(&p->certs, status, mono_ms());
 }
 
 static void take_signals(struct parent *p)
@@ -238,6 +242,7 @@ static void take_signals(struct parent *p)
 			reap(p);
 			break;
 		case SIGHUP:
+			iked_certs_refresh(&p->certs, mono_ms());
 			if (p->worker)
 				kill(p->worker, SIGHUP);
 			break;
@@ -263,7 +268,10 @@ static void hear_worker(struct parent *p)
 static int wait_ms(const struct parent *p)
 {
 	uint64_t now = mono_ms(), at = p->restart_at ? p->restart_at : p->kill_at;
+	uint64_t certs = p->link >= 0 && !p->certs.pid ? p->certs.restart_at : 0;
 
+	if (certs && (!at || certs < at))
+		at = certs;
 	if (!at)
 		return -1;
 	return at <= now ? 0 : (int)(at - now);
@@ -282,10 +290,13 @@ static void due(struct parent *p)
 		cs_log(CS_NOCTX, CSM_NO_START, "the worker", err.text);
 		p->restart_at = mono_ms() + BACKOFF_MAX_MS;
 	}
+	if (!p->stopping)
+		iked_certs_due(&p->certs, p->link, mono_ms());
 }
 
 static void loop(struct parent *p)
 {
+	due(p);
 	while (!p->worker_stopped && !(p->stopping && !p->worker)) {
 		struct pollfd fds[] = {{p->signals, POLLIN, 0}, {p->link, POLLIN, 0}};
 
@@ -360,12 +371,14 @@ static enum cs_exit serve(void *arg)
 	struct parent p = {.o = o, .ports = {-1, -1}, .sealed = -1, .signals = -1, .link = -1};
 	struct cs_err err;
 
+	p.certs = (struct iked_certs_parent){.o = o, .mask = &p.old_mask};
 	cs_log(CS_NOCTX, CSM_STARTED, "iked", PACKAGE_VERSION, o->stack);
 	if (prepare(&p, &err) < 0) {
 		cs_log(CS_NOCTX, CSM_IKE_NO_START, err.text);
 		p.exit = CS_EXIT_FAILED;
 	} else {
 		loop(&p);
+		iked_certs_stop(&p.certs);
 		cs_log(CS_NOCTX, CSM_STOPPED, "iked");
 	}
 	remove_socket(o->stack);

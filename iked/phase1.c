@@ -8,23 +8,27 @@
 
 #include "iked/engine_private.h"
 
+#define BUSY_MS 5000u /* until an SA that is not needed any more is looked at again */
+
 static const char *rule_name(const struct ike_p1 *p1)
 {
 	return p1->rule ? p1->rule->name : "";
 }
 
-void ike_p1_end_main(struct ike_p1 *p1)
+void ike_p1_end_exchange(struct ike_p1 *p1)
 {
-	struct ike_main *mm = p1->mm;
+	struct ike_exchange *ex = p1->ex;
 
-	if (!mm)
+	if (!ex)
 		return;
-	p1->mm = NULL;
-	ike_job_orphan(mm->job, mm->dh);
-	ike_rt_clear(&mm->rt);
-	free(mm->sai);
-	free(mm->id);
-	ike_arena_put(mm, sizeof(*mm));
+	p1->ex = NULL;
+	ike_job_orphan(ex->job, ex->dh);
+	ike_rt_clear(&ex->rt);
+	free(ex->sai);
+	free(ex->id);
+	free(ex->peer_id);
+	free(ex->early.data);
+	ike_arena_put(ex, sizeof(*ex));
 }
 
 /* ---- up ---- */
@@ -59,7 +63,7 @@ static void log_up(struct ike_engine *e, struct ike_p1 *p1)
 int ike_p1_up(struct ike_engine *e, struct ike_p1 *p1, struct cs_bytes remote_id,
 	      struct cs_err *err)
 {
-	struct cs_bytes own = {p1->mm->id, p1->mm->id_len};
+	struct cs_bytes own = {p1->ex->id, p1->ex->id_len};
 	uint64_t life = p1->suite.life_seconds ? p1->suite.life_seconds : IKE_DEFAULT_LIFE;
 	struct ike_peer *peer;
 	int rc = pol_ke_rule_content(p1->rule, p1->content, err);
@@ -71,8 +75,9 @@ int ike_p1_up(struct ike_engine *e, struct ike_p1 *p1, struct cs_bytes remote_id
 		return cs_fail(err, CS_ENOMEM, "no memory for the peer");
 	p1->peer = peer;
 	ike_list_add_head(&peer->p1s, &p1->in_peer);
+	ike_refresh_join_p1(e, p1);
 	p1->authenticated = true;
-	p1->state = IKE_MM_DONE;
+	p1->state = IKE_EX_DONE;
 	p1->up = ike_serial(e);
 	p1->life_seconds = life > UINT32_MAX / 1000 ? UINT32_MAX / 1000 : (uint32_t)life;
 	p1->life_kbytes = p1->suite.life_kbytes;
@@ -80,14 +85,16 @@ int ike_p1_up(struct ike_engine *e, struct ike_p1 *p1, struct cs_bytes remote_id
 	p1->expires = e->now.wall + p1->life_seconds;
 	ike_half_leave_p1(e, p1);
 	ike_table_remove(&e->targets, &p1->by_target);
-	ike_p1_end_main(p1);
-	ike_timer_set(&e->timers, &p1->timer, e->now.mono + (uint64_t)p1->life_seconds * 1000);
+	ike_p1_end_exchange(p1);
+	ike_refresh_plan_p1(e, p1, (uint64_t)p1->life_seconds * 1000);
 	ike_timer_set(&e->timers, &p1->linger, e->now.mono + IKE_REPEAT_MS);
 	e->stats.p1_up++;
 	log_up(e, p1);
 	ike_p1_record(e, p1, IKE_REC_P1_UP, "");
 	ike_keep_later(e, p1);
 	ike_tell(e, IKE_EV_P1_UP, p1->instance, p1->tunnel, 0, rule_name(p1), "");
+	ike_refresh_settle_p1(e, p1);
+	ike_dpd_start(e, p1);
 	return 0;
 }
 
@@ -101,7 +108,7 @@ void ike_p1_start_waiting(struct ike_engine *e, struct ike_p1 *p1)
 
 		next = l->next;
 		if (p2->state == IKE_QM_PENDING)
-			ike_quick_start(e, p2);
+			ike_quick_soon(e, p2);
 	}
 }
 
@@ -130,18 +137,35 @@ static void end_exchanges(struct ike_engine *e, struct ike_p1 *p1, const char *r
 static void log_failure(struct ike_engine *e, const struct ike_p1 *p1, const char *peer,
 			const char *reason)
 {
-	bool told = p1->mm && p1->mm->told;
+	bool told = p1->ex && p1->ex->told;
 
-	if (!told && (p1->initiator || ike_take_token(e, &e->cookie_bucket)))
+	if (!told && (p1->initiator || ike_take_token(e, ike_exchange_log_bucket(e, p1))))
 		ike_logf(e, ike_p1_ctx(p1), CSM_P1_FAILED, p1->tunnel, peer, rule_name(p1), reason);
 	else
 		ike_logf(e, ike_p1_ctx(p1), CSM_P1_ENDED, p1->tunnel, peer, rule_name(p1), reason);
+}
+
+/* The SA that this one was to succeed. */
+static struct ike_p1 *predecessor(const struct ike_engine *e, const struct ike_p1 *p1)
+{
+	struct ike_p1 *old =
+		p1->ex && p1->ex->successor_of ? ike_p1_by_number(e, p1->ex->successor_of) : NULL;
+
+	return old && old->up && !old->superseded ? old : NULL;
+}
+
+/* The peer has said something to message 1, and it was not yes. */
+static bool refused_offer(const struct ike_p1 *p1)
+{
+	return p1->ex->cause[0] && (p1->state == IKE_MM_SENT_1 || p1->state == IKE_AM_SENT_1);
 }
 
 void ike_p1_fail(struct ike_engine *e, struct ike_p1 *p1, const char *format, ...)
 {
 	char reason[sizeof(((struct cs_err *)0)->text)], told[IKE_EVENT_MAX];
 	char peer[CS_ENDPOINT_STRLEN];
+	struct ike_p1 *old;
+	bool again;
 	va_list ap;
 
 	if (p1->dead)
@@ -156,7 +180,11 @@ void ike_p1_fail(struct ike_engine *e, struct ike_p1 *p1, const char *format, ..
 		 reason);
 	ike_tell(e, IKE_EV_FAILED, p1->instance, p1->tunnel, 0, rule_name(p1), told);
 	end_exchanges(e, p1, told);
+	old = predecessor(e, p1);
+	again = p1->ex && p1->ex->only >= 0 && refused_offer(p1);
 	ike_p1_unlink(e, p1);
+	if (old)
+		ike_refresh_p1_failed(e, old, again);
 }
 
 void ike_p1_down(struct ike_engine *e, struct ike_p1 *p1, bool tell, const char *reason)
@@ -193,19 +221,34 @@ void ike_p1_count(struct ike_engine *e, struct ike_p1 *p1, size_t len)
 	p1->bytes += len;
 	if (p1->up)
 		ike_keep_later(e, p1);
-	if (p1->up && size_used_up(p1))
+	if (p1->up && (size_used_up(p1) || (ike_p1_soft_size(p1) && !p1->refreshing)))
 		ike_timer_set(&e->timers, &p1->timer, e->now.mono);
+}
+
+static bool busy(const struct ike_p1 *p1)
+{
+	for (const struct ike_list *l = p1->p2s.next; l != &p1->p2s; l = l->next)
+		if (IKE_OF(l, struct ike_p2, in_p1)->qm)
+			return true;
+	return false;
 }
 
 void ike_p1_timer(struct ike_engine *e, struct ike_timer *t)
 {
 	struct ike_p1 *p1 = IKE_OF(t, struct ike_p1, timer);
 
-	if (p1->up)
-		ike_p1_down(e, p1, true,
-			    size_used_up(p1) ? "its life size is used up" : "its lifetime is over");
+	if (!p1->up)
+		ike_exchange_timeout(e, p1);
+	else if (size_used_up(p1))
+		ike_p1_down(e, p1, true, "its life size is used up");
+	else if (e->now.mono >= p1->ends)
+		ike_p1_down(e, p1, true, "its lifetime is over");
+	else if (p1->superseded && busy(p1))
+		ike_timer_set(&e->timers, t, e->now.mono + BUSY_MS);
+	else if (p1->superseded)
+		ike_p1_down(e, p1, true, "a newer one has taken its place");
 	else
-		ike_main_timeout(e, p1);
+		ike_refresh_p1_due(e, p1);
 }
 
 void ike_p1_linger(struct ike_engine *e, struct ike_timer *t)

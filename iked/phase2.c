@@ -33,7 +33,7 @@ bool ike_p2_transport_ok(const struct ike_tunnel *t)
 	return ike_transport_ok(&t->selector, &t->local, &t->remote);
 }
 
-static struct xf_said said_in(const struct ike_p2 *p2)
+struct xf_said ike_p2_said_in(const struct ike_p2 *p2)
 {
 	return (struct xf_said){p2->tunnel->local, ike_p2_ipproto(p2), p2->spi_in};
 }
@@ -155,7 +155,7 @@ static void fill_sa(const struct ike_engine *e, const struct ike_p2 *p2, bool ou
 	size_t cipher_len = s->cipher ? s->cipher->key_bits / 8u + s->cipher->salt : 0;
 
 	memset(sa, 0, sizeof(*sa));
-	sa->id = outbound ? said_out(p2) : said_in(p2);
+	sa->id = outbound ? said_out(p2) : ike_p2_said_in(p2);
 	sa->src = outbound ? p2->tunnel->local : p2->tunnel->remote;
 	sa->reqid = p2->tunnel->reqid;
 	sa->mode = mode_of(p2);
@@ -167,6 +167,7 @@ static void fill_sa(const struct ike_engine *e, const struct ike_p2 *p2, bool ou
 	sa->selector = p2->tunnel->selector;
 	sa->hard_seconds = p2->life_seconds;
 	sa->hard_bytes = p2->life_kbytes * 1024;
+	sa->soft_bytes = ike_p2_soft_bytes(p2);
 	sa->replay_window = outbound ? 0 : e->set.replay_window;
 }
 
@@ -290,7 +291,7 @@ static bool another_outbound(const struct ike_p2 *p2)
 static void uninstall(struct ike_engine *e, struct ike_p2 *p2)
 {
 	struct ike_tunnel *t = p2->tunnel;
-	struct xf_said in = said_in(p2), out = said_out(p2);
+	struct xf_said in = ike_p2_said_in(p2), out = said_out(p2);
 	struct xf_policy policy;
 	struct cs_err err;
 
@@ -352,7 +353,7 @@ void ike_p2_up(struct ike_engine *e, struct ike_p2 *p2)
 	p2->installed = e->now.wall;
 	p2->expires = e->now.wall + p2->life_seconds;
 	ike_p2_end_quick(p2);
-	ike_timer_set(&e->timers, &p2->timer, e->now.mono + (uint64_t)p2->life_seconds * 1000);
+	ike_refresh_plan_p2(e, p2, (uint64_t)p2->life_seconds * 1000);
 	ike_timer_set(&e->timers, &p2->linger, e->now.mono + IKE_REPEAT_MS);
 	e->stats.p2_up++;
 	ike_logf(e, ike_p2_ctx(p2), CSM_P2_UP, p2->generation, p2->tunnel->number, p2->rule->name,
@@ -361,6 +362,7 @@ void ike_p2_up(struct ike_engine *e, struct ike_p2 *p2)
 		 p2->life_seconds);
 	record(e, p2, IKE_REC_P2_UP, NULL, NULL, "", &tx);
 	ike_tell(e, IKE_EV_P2_UP, p2->instance, p2->parent, p2->tunnel->number, p2->rule->name, "");
+	ike_refresh_settle_p2(e, p2);
 	bound_generations(e, p2->tunnel);
 }
 
@@ -370,6 +372,7 @@ static void end_failed(struct ike_engine *e, struct ike_p2 *p2, bool tell, const
 		       const char *told)
 {
 	struct ike_tunnel_key key = ike_tunnel_key_of(p2->tunnel);
+	bool again;
 	uint64_t tx;
 
 	e->stats.p2_failed++;
@@ -383,7 +386,9 @@ static void end_failed(struct ike_engine *e, struct ike_p2 *p2, bool tell, const
 		ike_hold_failed(e, &key);
 	ike_tell(e, IKE_EV_FAILED, p2->instance, p2->parent, p2->tunnel->number, p2->rule->name,
 		 told);
+	again = p2->initiator && p2->qm->only >= 0 && p2->qm->refused;
 	ike_p2_unlink(e, p2);
+	ike_refresh_p2_failed(e, p2->tunnel, again);
 }
 
 void ike_p2_fail(struct ike_engine *e, struct ike_p2 *p2, bool tell, const char *format, ...)
@@ -431,7 +436,7 @@ static bool last_counters(struct ike_engine *e, const struct xf_said *id, const 
 void ike_p2_down(struct ike_engine *e, struct ike_p2 *p2, bool tell, const struct xf_expire *x,
 		 const char *reason)
 {
-	struct xf_said in_id = said_in(p2), out_id = said_out(p2);
+	struct xf_said in_id = ike_p2_said_in(p2), out_id = said_out(p2);
 	struct xf_counters in, out;
 	char peer[CS_ADDR_STRLEN];
 	bool have_in, have_out;
@@ -473,8 +478,8 @@ void ike_p2_larval_expired(struct ike_engine *e, struct ike_p2 *p2)
 /* ---- timers ---- */
 
 /*
- * A peer that says nothing to message 1 has perhaps lost the phase 1 SA: it goes too, so that the
- * next attempt begins with a new one.
+ * A peer that says nothing to message 1 has perhaps lost the phase 1 SA, or is gone: it is asked,
+ * or where that cannot be the phase 1 SA goes too, so that the next attempt begins with a new one.
  */
 static void give_up(struct ike_engine *e, struct ike_p2 *p2)
 {
@@ -484,7 +489,7 @@ static void give_up(struct ike_engine *e, struct ike_p2 *p2)
 	ike_p2_fail(e, p2, true, "no %sanswer to Quick Mode message %u after %u transmissions%s%s",
 		    p2->qm->cause[0] ? "usable " : "", p2->initiator ? 1u : 2u, p2->qm->rt.sent,
 		    p2->qm->cause[0] ? ": " : "", p2->qm->cause);
-	if (silent && p1)
+	if (silent && p1 && !p1->dead && !ike_dpd_probe(e, p1->peer))
 		ike_p1_down(e, p1, true, "the peer does not answer");
 }
 
@@ -497,6 +502,16 @@ static void overdue(struct ike_engine *e, struct ike_p2 *p2)
 		    (unsigned)(ike_quick_busy_ms(e) / 1000));
 }
 
+static void due(struct ike_engine *e, struct ike_p2 *p2)
+{
+	if (e->now.mono >= p2->ends)
+		ike_p2_down(e, p2, true, NULL, "its lifetime is over");
+	else if (p2->superseded)
+		ike_p2_down(e, p2, true, NULL, "a newer one has taken its place");
+	else
+		ike_refresh_p2_due(e, p2);
+}
+
 void ike_p2_timer(struct ike_engine *e, struct ike_timer *t)
 {
 	struct ike_p2 *p2 = IKE_OF(t, struct ike_p2, timer);
@@ -504,7 +519,7 @@ void ike_p2_timer(struct ike_engine *e, struct ike_timer *t)
 	char peer[CS_ENDPOINT_STRLEN];
 
 	if (p2->up) {
-		ike_p2_down(e, p2, true, NULL, "its lifetime is over");
+		due(e, p2);
 		return;
 	}
 	if (p2->state == IKE_QM_BUSY_1 || p2->state == IKE_QM_BUSY_2 ||
@@ -512,6 +527,12 @@ void ike_p2_timer(struct ike_engine *e, struct ike_timer *t)
 		overdue(e, p2);
 		return;
 	}
+	if (p2->state == IKE_QM_PENDING) {
+		ike_quick_start(e, p2);
+		return;
+	}
+	if (p1 && p2->initiator)
+		ike_exchange_last_again(e, p1);
 	if (p1 && ike_rt_again(e, &p2->qm->rt, &p2->timer, &p1->sid.local, &p1->sid.remote)) {
 		ike_logf(e, ike_p2_ctx(p2), CSM_RETRANSMIT, cs_endpoint_text(&p1->sid.remote, peer),
 			 p2->initiator ? 1u : 2u, p2->qm->rt.sent, p2->qm->rt.limit);

@@ -1,6 +1,7 @@
 /*
  * What the worker may do: its own user, CAP_NET_ADMIN alone, no way to more, and the system calls
- * of its work.  The parent prepares the directories that it then needs.
+ * of its work.  The parent prepares the directories that it then needs.  And what the certificate
+ * helper may do, which is next to nothing.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -167,6 +168,24 @@ int iked_privilege_drop(const struct iked_identity *id, struct cs_err *err)
 #endif
 }
 
+int iked_privilege_none(const struct iked_identity *id, struct cs_err *err)
+{
+	/* Another user, if only in name: no one may read its memory, or its core, not even as that
+	 * user. */
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return cs_fail_errno(err, "cannot give up new privileges");
+	/* Nothing could be gained from it any more; where it cannot be dropped, that is no harm. */
+	for (int cap = 0; prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0; cap++)
+		;
+	if (setgroups(0, NULL) < 0 || setresgid(id->gid, id->gid, id->gid) < 0 ||
+	    setresuid(id->uid, id->uid, id->uid) < 0)
+		return cs_fail_errno(err, "cannot become user %s", id->name);
+	/* Leaving uid 0 gave up all capabilities; it must be so. */
+	if (setuid(0) == 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return cs_fail(err, CS_EPERM, "user %s can become root again", id->name);
+	return 0;
+}
+
 #ifdef HAVE_SECCOMP
 /* What libuv, sqlite, netlink, the sockets, libgcrypt and the C library ask for. */
 /* clang-format off */
@@ -204,12 +223,21 @@ static const int allowed[] = {
 	SCMP_SYS(rt_sigreturn), SCMP_SYS(sigaltstack), SCMP_SYS(tgkill), SCMP_SYS(restart_syscall),
 	SCMP_SYS(membarrier), SCMP_SYS(prctl),
 };
+/* What is left for answering requests: memory, one socket that is open, a timer, the log. */
+static const int allowed_certs[] = {
+	SCMP_SYS(recvfrom), SCMP_SYS(recvmsg), SCMP_SYS(sendto), SCMP_SYS(sendmsg), SCMP_SYS(read),
+	SCMP_SYS(write), SCMP_SYS(writev), SCMP_SYS(close),
+	SCMP_SYS(mmap), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(brk),
+	SCMP_SYS(mprotect), SCMP_SYS(mlock), SCMP_SYS(mlock2), SCMP_SYS(munlock),
+	SCMP_SYS(alarm), SCMP_SYS(setitimer), SCMP_SYS(clock_gettime), SCMP_SYS(gettimeofday),
+	SCMP_SYS(time), SCMP_SYS(getrandom), SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(futex),
+	SCMP_SYS(rt_sigreturn), SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask),
+	SCMP_SYS(restart_syscall), SCMP_SYS(exit), SCMP_SYS(exit_group), SCMP_SYS(sched_yield),
+};
 /* clang-format on */
-#endif
 
-int iked_filter_calls(struct cs_err *err)
+static int filter(const int *calls, size_t n, struct cs_err *err)
 {
-#ifdef HAVE_SECCOMP
 	/* An error instead of death: a call that nobody thought of must not end a daemon that
 	 * carries traffic. The kernel's audit log names it. */
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
@@ -220,16 +248,32 @@ int iked_filter_calls(struct cs_err *err)
 	rc = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1);
 	if (rc == 0)
 		rc = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_LOG, 1);
-	for (unsigned i = 0; i < sizeof(allowed) / sizeof(*allowed) && rc == 0; i++)
+	for (size_t i = 0; i < n && rc == 0; i++)
 		/* Negative: this architecture has no call of that name. */
-		if (allowed[i] >= 0)
-			rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, allowed[i], 0);
+		if (calls[i] >= 0)
+			rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, calls[i], 0);
 	if (rc == 0)
 		rc = seccomp_load(ctx);
 	seccomp_release(ctx);
 	if (rc < 0)
 		return cs_fail(err, CS_ESYS, "seccomp: %s", strerror(-rc));
 	return 0;
+}
+#endif
+
+int iked_filter_calls(struct cs_err *err)
+{
+#ifdef HAVE_SECCOMP
+	return filter(allowed, sizeof(allowed) / sizeof(*allowed), err);
+#else
+	return cs_fail(err, CS_EUNSUPPORTED, "built without libseccomp");
+#endif
+}
+
+int iked_filter_certs(struct cs_err *err)
+{
+#ifdef HAVE_SECCOMP
+	return filter(allowed_certs, sizeof(allowed_certs) / sizeof(*allowed_certs), err);
 #else
 	return cs_fail(err, CS_EUNSUPPORTED, "built without libseccomp");
 #endif

@@ -39,21 +39,29 @@ struct ike_mismatch {
 	char text[384];
 };
 
+/* only: index of the one offer that is made (the one that won before), or -1: all of them. */
+
 /* ---- phase 1 ---- */
 /* SA payload body with every offer of the action that may be offered (see pol_ke_offer: those with
  * signatures are not yet). */
-int ike_p1_offer(const struct pol_ke_action *action, struct cs_writer *w, struct cs_err *err);
+int ike_p1_offer(const struct pol_ke_action *action, int only, struct cs_writer *w,
+		 struct cs_err *err);
+/* Index of the offer that these algorithms are of, or -1. */
+int ike_p1_offer_of(const struct pol_ke_action *action, const struct ike_p1_suite *suite);
+/* The group of the first of these, which Aggressive Mode has to take; NULL when there is none. */
+const struct cs_group *ike_p1_offer_group(const struct pol_ke_action *action);
 /*
  * As responder: peers' transforms in their order, the first that an offer of the action accepts.
- * CS_EPOLICY with *why when none; *offer is the index of ours.
+ * CS_EPOLICY with *why when none; *offer is the index of ours.  ke_len: in Aggressive Mode the
+ * length of the KE payload that came along, which fits but one group; else 0.
  */
-int ike_p1_choose(struct cs_bytes sa_body, const struct pol_ke_action *action,
+int ike_p1_choose(struct cs_bytes sa_body, size_t ke_len, const struct pol_ke_action *action,
 		  struct ike_p1_suite *suite, unsigned *offer, struct ike_mismatch *why,
 		  struct cs_err *err);
 /* The answer: one proposal, one transform, built from the suite. */
 int ike_p1_answer(const struct ike_p1_suite *suite, struct cs_writer *w, struct cs_err *err);
 /* As initiator: exactly one transform, equal to one that we offered. */
-int ike_p1_accept(struct cs_bytes sa_body, const struct pol_ke_action *action,
+int ike_p1_accept(struct cs_bytes sa_body, const struct pol_ke_action *action, int only,
 		  struct ike_p1_suite *suite, unsigned *offer, struct cs_err *err);
 
 /* ---- phase 2 ---- */
@@ -61,16 +69,20 @@ int ike_p1_accept(struct cs_bytes sa_body, const struct pol_ke_action *action,
  * transport_ok: the data endpoints are the security endpoints; without it no transport mode offer
  * is sent or accepted.
  */
-/* first: index of the offer to put first (the cached one), or -1. group: PFS or 0. */
+/* group: PFS or 0. */
 int ike_p2_offer(const struct pol_dynvpn_action *action, unsigned group, bool transport_ok,
-		 int first, uint32_t spi, struct cs_writer *w, struct cs_err *err);
+		 int only, uint32_t spi, struct cs_writer *w, struct cs_err *err);
+int ike_p2_offer_of(const struct pol_dynvpn_action *action, bool transport_ok,
+		    const struct ike_p2_suite *suite);
+/* May this side propose that PFS group or, with 0, none? */
+bool ike_p2_group_allowed(const struct pol_dynvpn_action *action, unsigned group);
 int ike_p2_choose(struct cs_bytes sa_body, const struct pol_dynvpn_action *action,
 		  bool transport_ok, struct ike_p2_suite *suite, unsigned *offer,
 		  struct ike_mismatch *why, struct cs_err *err);
 int ike_p2_answer(const struct ike_p2_suite *suite, uint32_t spi, struct cs_writer *w,
 		  struct cs_err *err);
 int ike_p2_accept(struct cs_bytes sa_body, const struct pol_dynvpn_action *action, unsigned group,
-		  bool transport_ok, struct ike_p2_suite *suite, unsigned *offer,
+		  bool transport_ok, int only, struct ike_p2_suite *suite, unsigned *offer,
 		  struct cs_err *err);
 /* Bytes of KEYMAT one SA of this suite takes: cipher key, salt, integrity key. */
 size_t ike_p2_keymat_len(const struct ike_p2_suite *suite);

@@ -142,16 +142,31 @@ static void fill_suite(const struct transform *t, const struct ike_sa_proposal *
 	};
 }
 
+/* All but the group, which Aggressive Mode cannot negotiate. */
+static void explain_group(const struct pol_ke_offer *o, const struct transform *t,
+			  char near[static IKE_UNFIT_MAX])
+{
+	if (o->cipher == t->cipher && o->hash == t->hash && o->auth == t->auth && t->group)
+		snprintf(near, IKE_UNFIT_MAX,
+			 "in Aggressive Mode the initiator fixes the group, here %s",
+			 t->group->suite);
+}
+
 /* The first offer that takes the transform, or -1; near gets why one with its algorithms does not.
  */
-static int find_offer(const struct pol_ke_action *action, struct transform *t,
+static int find_offer(const struct pol_ke_action *action, struct transform *t, bool group_fixed,
 		      char near[static IKE_UNFIT_MAX])
 {
 	for (unsigned i = 0; i < action->n_offers; i++) {
 		const struct pol_ke_offer *o = &action->offers[i];
 
-		if (!usable(o) || !same_algorithms(o, t))
+		if (!usable(o))
 			continue;
+		if (!same_algorithms(o, t)) {
+			if (group_fixed && !near[0])
+				explain_group(o, t, near);
+			continue;
+		}
 		if (t->scan.unfit[0])
 			memcpy(near, t->scan.unfit, IKE_UNFIT_MAX);
 		else if (ike_sa_life_fits(&o->life_seconds, &o->life_kbytes, &t->scan, near))
@@ -177,7 +192,7 @@ static void explain(const struct ike_sa_list *offered, const struct pol_ke_actio
 	ike_sa_explain(offered, &ours, near, why);
 }
 
-int ike_p1_choose(struct cs_bytes sa_body, const struct pol_ke_action *action,
+int ike_p1_choose(struct cs_bytes sa_body, size_t ke_len, const struct pol_ke_action *action,
 		  struct ike_p1_suite *suite, unsigned *offer, struct ike_mismatch *why,
 		  struct cs_err *err)
 {
@@ -200,7 +215,10 @@ int ike_p1_choose(struct cs_bytes sa_body, const struct pol_ke_action *action,
 			int found;
 
 			parse_transform(&raw, &t);
-			found = find_offer(action, &t, near);
+			if (ke_len && t.group && t.group->public_len != ke_len)
+				ike_sa_unfit(&t.scan, "the KE payload is not of group %s",
+					     t.group->suite);
+			found = find_offer(action, &t, ke_len != 0, near);
 			if (found >= 0) {
 				fill_suite(&t, p, &raw, suite);
 				*offer = (unsigned)found;
@@ -214,7 +232,12 @@ int ike_p1_choose(struct cs_bytes sa_body, const struct pol_ke_action *action,
 	return cs_fail(err, CS_EPOLICY, "no phase 1 offer of the peer is accepted");
 }
 
-int ike_p1_accept(struct cs_bytes sa_body, const struct pol_ke_action *action,
+static bool made(unsigned i, int only)
+{
+	return only < 0 || i == (unsigned)only;
+}
+
+int ike_p1_accept(struct cs_bytes sa_body, const struct pol_ke_action *action, int only,
 		  struct ike_p1_suite *suite, unsigned *offer, struct cs_err *err)
 {
 	const struct ike_sa_proposal *p;
@@ -235,7 +258,7 @@ int ike_p1_accept(struct cs_bytes sa_body, const struct pol_ke_action *action,
 	for (unsigned i = 0; i < action->n_offers; i++) {
 		const struct pol_ke_offer *o = &action->offers[i];
 
-		if (!usable(o) || !same_algorithms(o, &t) ||
+		if (!made(i, only) || !usable(o) || !same_algorithms(o, &t) ||
 		    !ike_sa_life_answered(&o->life_seconds, t.scan.seconds) ||
 		    !ike_sa_life_answered(&o->life_kbytes, t.scan.kbytes))
 			continue;
@@ -269,7 +292,28 @@ static void put_transform(struct ike_sa_builder *b, uint8_t number, const struct
 	ike_sa_transform_end(b);
 }
 
-int ike_p1_offer(const struct pol_ke_action *action, struct cs_writer *w, struct cs_err *err)
+int ike_p1_offer_of(const struct pol_ke_action *action, const struct ike_p1_suite *s)
+{
+	for (unsigned i = 0; i < action->n_offers; i++) {
+		const struct pol_ke_offer *o = &action->offers[i];
+
+		if (usable(o) && o->cipher == s->cipher && o->hash == s->hash &&
+		    o->group == s->group && (uint16_t)o->auth == s->auth)
+			return (int)i;
+	}
+	return -1;
+}
+
+const struct cs_group *ike_p1_offer_group(const struct pol_ke_action *action)
+{
+	for (unsigned i = 0; i < action->n_offers; i++)
+		if (usable(&action->offers[i]))
+			return action->offers[i].group;
+	return NULL;
+}
+
+int ike_p1_offer(const struct pol_ke_action *action, int only, struct cs_writer *w,
+		 struct cs_err *err)
 {
 	struct ike_sa_builder b;
 	uint8_t number = 0;
@@ -287,7 +331,7 @@ int ike_p1_offer(const struct pol_ke_action *action, struct cs_writer *w, struct
 					 0,
 					 0};
 
-		if (usable(o))
+		if (made(i, only) && usable(o))
 			put_transform(&b, ++number, &s);
 	}
 	ike_sa_proposal_end(&b);

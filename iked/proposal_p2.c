@@ -344,8 +344,13 @@ int ike_p2_choose(struct cs_bytes sa_body, const struct pol_dynvpn_action *actio
 	return cs_fail(err, CS_EPOLICY, "no phase 2 offer of the peer is accepted");
 }
 
+static bool made(unsigned i, int only)
+{
+	return only < 0 || i == (unsigned)only;
+}
+
 int ike_p2_accept(struct cs_bytes sa_body, const struct pol_dynvpn_action *action, unsigned group,
-		  bool transport_ok, struct ike_p2_suite *suite, unsigned *offer,
+		  bool transport_ok, int only, struct ike_p2_suite *suite, unsigned *offer,
 		  struct cs_err *err)
 {
 	const struct ike_sa_proposal *p;
@@ -369,8 +374,8 @@ int ike_p2_accept(struct cs_bytes sa_body, const struct pol_dynvpn_action *actio
 	for (unsigned i = 0; i < action->n_offers && t.group == group; i++) {
 		const struct pol_data_offer *o = &action->offers[i];
 
-		if (!own_of(o, transport_ok, &own) || !same_algorithms(o, &own, &t) ||
-		    o->encap != t.encap ||
+		if (!made(i, only) || !own_of(o, transport_ok, &own) ||
+		    !same_algorithms(o, &own, &t) || o->encap != t.encap ||
 		    !ike_sa_life_answered(&o->life_seconds, t.scan.seconds) ||
 		    !ike_sa_life_answered(&o->life_kbytes, t.scan.kbytes))
 			continue;
@@ -417,30 +422,42 @@ static void put_transform(struct ike_sa_builder *b, uint8_t number, const struct
 	ike_sa_transform_end(b);
 }
 
-/* The i-th offer to go out: `first` is moved to the front. */
-static unsigned in_order(unsigned i, int first)
+int ike_p2_offer_of(const struct pol_dynvpn_action *action, bool transport_ok,
+		    const struct ike_p2_suite *s)
 {
-	if (first < 0 || i > (unsigned)first)
-		return i;
-	return i == 0 ? (unsigned)first : i - 1;
+	for (unsigned i = 0; i < action->n_offers; i++) {
+		const struct pol_data_offer *o = &action->offers[i];
+		struct own own;
+
+		if (own_of(o, transport_ok, &own) && own.cipher == s->cipher &&
+		    own.integ == s->integ && o->auth_proto == s->protocol && o->encap == s->encap)
+			return (int)i;
+	}
+	return -1;
+}
+
+bool ike_p2_group_allowed(const struct pol_dynvpn_action *action, unsigned group)
+{
+	for (unsigned i = 0; i < action->n_accept_pfs; i++)
+		if (action->accept_pfs[i] == group)
+			return true;
+	return action->initiate_pfs == group;
 }
 
 int ike_p2_offer(const struct pol_dynvpn_action *action, unsigned group, bool transport_ok,
-		 int first, uint32_t spi, struct cs_writer *w, struct cs_err *err)
+		 int only, uint32_t spi, struct cs_writer *w, struct cs_err *err)
 {
 	struct ike_sa_builder b;
 	uint8_t protocol = 0; /* of the open proposal */
 
-	if (first >= 0 && (unsigned)first >= action->n_offers)
-		first = -1;
 	ike_sa_begin(&b, w);
 	/* Offers of one protocol that follow each other are transforms of one proposal. */
 	for (unsigned i = 0; i < action->n_offers; i++) {
-		const struct pol_data_offer *o = &action->offers[in_order(i, first)];
+		const struct pol_data_offer *o = &action->offers[i];
 		struct own own;
 		struct ike_p2_suite s;
 
-		if (!own_of(o, transport_ok, &own))
+		if (!made(i, only) || !own_of(o, transport_ok, &own))
 			continue;
 		if (protocol != o->auth_proto) {
 			if (protocol)

@@ -14,20 +14,6 @@ static struct cs_bytes nonce_bytes(const struct ike_nonce *n)
 	return n ? (struct cs_bytes){n->data, n->len} : (struct cs_bytes){NULL, 0};
 }
 
-/* HASH_I or HASH_R, of the side that sent this ID payload. */
-int ike_main_hash(const struct ike_p1 *p1, bool of_initiator, struct cs_bytes id_body,
-		  uint8_t hash[static IKE_HASH_MAX], struct cs_err *err)
-{
-	const struct ike_main *mm = p1->mm;
-	struct cs_bytes own = ike_dh_public(mm->dh), peer = {mm->peer_ke, mm->peer_ke_len};
-	bool ours = of_initiator == p1->initiator;
-
-	return ike_hash_auth(p1->suite.hash, mm->skeyid, ours ? own : peer, ours ? peer : own,
-			     of_initiator ? p1->sid.icookie : p1->sid.rcookie,
-			     of_initiator ? p1->sid.rcookie : p1->sid.icookie,
-			     (struct cs_bytes){mm->sai, mm->sai_len}, id_body, hash, err);
-}
-
 /* What the HASH payload of this message must be. rest: what follows that payload in the chain. */
 static int expected_hash(const struct ike_p1 *p1, const struct isa_message *m, enum isa_step step,
 			 const struct ike_nonce *ni, const struct ike_nonce *nr,
@@ -39,10 +25,6 @@ static int expected_hash(const struct ike_p1 *p1, const struct isa_message *m, e
 	struct cs_bytes none = {NULL, 0};
 
 	switch (step) {
-	case ISA_STEP_MAIN_5_PSK:
-		return ike_main_hash(p1, true, isa_find(m, ISA_ID, 0)->body, hash, err);
-	case ISA_STEP_MAIN_6_PSK:
-		return ike_main_hash(p1, false, isa_find(m, ISA_ID, 0)->body, hash, err);
 	case ISA_STEP_QUICK_1:
 	case ISA_STEP_INFO_ENCRYPTED:
 		return ike_hash_quick(h, p1->keys->a, mid, false, none, rest, hash, err);
@@ -66,6 +48,13 @@ static int verify(const struct ike_p1 *p1, const struct isa_message *m, const ui
 	uint8_t hash[IKE_HASH_MAX];
 	int rc;
 
+	if (step == ISA_STEP_MAIN_5_PSK || step == ISA_STEP_MAIN_6_PSK)
+		return ike_auth_check_proof(p1, got->body, isa_find(m, ISA_ID, 0)->body,
+					    isa_step_name(step), err);
+	if (step == ISA_STEP_AGGR_3_PSK)
+		return ike_auth_check_proof(p1, got->body,
+					    (struct cs_bytes){p1->ex->peer_id, p1->ex->peer_id_len},
+					    isa_step_name(step), err);
 	if (got->body.len != p1->suite.hash->len)
 		return cs_fail(err, CS_EAUTH, "%s has a HASH of %zu bytes, %u are right",
 			       isa_step_name(step), got->body.len, p1->suite.hash->len);
@@ -107,6 +96,7 @@ int ike_open(struct ike_engine *e, struct ike_p1 *p1, const struct isa_header *h
 		return rc;
 	}
 	memcpy(iv, next_iv, sizeof(next_iv));
+	p1->heard = true;
 	return 0;
 }
 

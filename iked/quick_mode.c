@@ -112,6 +112,7 @@ static void receive_first(struct ike_engine *e, struct ike_p1 *p1, const struct 
 		return;
 	}
 	ike_p1_count(e, p1, h->length);
+	ike_dpd_heard(e, p1);
 	ike_quick_receive1(e, p1, &m, iv, digest);
 }
 
@@ -134,6 +135,7 @@ static void receive_next(struct ike_engine *e, struct ike_p2 *p2, const struct i
 		return;
 	}
 	ike_p1_count(e, p2->p1, h->length);
+	ike_dpd_heard(e, p2->p1);
 	p2->qm->request = digest;
 	if (p2->initiator)
 		ike_quick_receive2(e, p2, &m);
@@ -148,7 +150,7 @@ void ike_quick_receive(struct ike_engine *e, struct ike_p1 *p1, const struct isa
 	struct ike_p2 *p2;
 
 	if (!p1->authenticated) {
-		e->stats.dropped_unknown++;
+		ike_exchange_early(e, p1, data, len);
 		return;
 	}
 	p2 = ike_p2_by_mid(e, p1, h->message_id);

@@ -13,9 +13,7 @@ static void fail_err(struct ike_engine *e, struct ike_p2 *p2, const struct cs_er
 
 static const struct cs_group *pfs_group(const struct ike_p2 *p2)
 {
-	unsigned number = p2->rule->vpn->initiate_pfs;
-
-	return number == POL_PFS_NONE ? NULL : cs_group_by_number(number);
+	return p2->qm->pfs == POL_PFS_NONE ? NULL : cs_group_by_number(p2->qm->pfs);
 }
 
 static int build_message1(struct ike_engine *e, struct ike_p2 *p2, size_t *len, struct cs_err *err)
@@ -33,7 +31,7 @@ static int build_message1(struct ike_engine *e, struct ike_p2 *p2, size_t *len, 
 	ike_seal_begin(e, p2->p1, &b, ISA_QUICK, p2->mid, IKE_SEAL_HASH1);
 	isa_payload_begin(&b, ISA_SA);
 	rc = ike_p2_offer(p2->rule->vpn, group ? group->number : POL_PFS_NONE,
-			  ike_p2_transport_ok(p2->tunnel), -1, p2->spi_in, &b.w, err);
+			  ike_p2_transport_ok(p2->tunnel), qm->only, p2->spi_in, &b.w, err);
 	if (rc)
 		return rc;
 	isa_payload_end(&b);
@@ -60,14 +58,22 @@ static void send1(struct ike_engine *e, struct ike_p2 *p2)
 	p2->state = IKE_QM_SENT_1;
 }
 
+void ike_quick_soon(struct ike_engine *e, struct ike_p2 *p2)
+{
+	if (e->now.mono < p2->p1->quick_from)
+		ike_timer_set(&e->timers, &p2->timer, p2->p1->quick_from);
+	else
+		ike_quick_start(e, p2);
+}
+
 void ike_quick_start(struct ike_engine *e, struct ike_p2 *p2)
 {
 	const struct cs_group *group = pfs_group(p2);
 	const struct ike_tunnel *t = p2->tunnel;
+	const struct pol_data_offer *first =
+		&p2->rule->vpn->offers[p2->qm->only < 0 ? 0 : p2->qm->only];
 	enum xf_mode mode =
-		ike_p2_transport_ok(t) && p2->rule->vpn->offers[0].encap == POL_TRANSPORT
-			? XF_TRANSPORT
-			: XF_TUNNEL;
+		ike_p2_transport_ok(t) && first->encap == POL_TRANSPORT ? XF_TRANSPORT : XF_TUNNEL;
 	struct ike_tunnel_key key = ike_tunnel_key_of(t);
 	char selector[CS_SELECTOR_STRLEN];
 	struct cs_err err = {0};
@@ -134,7 +140,7 @@ static int check_answer(struct ike_p2 *p2, const struct isa_message *m, struct c
 
 	rc = ike_p2_accept(isa_find(m, ISA_SA, 0)->body, p2->rule->vpn,
 			   group ? group->number : POL_PFS_NONE, ike_p2_transport_ok(p2->tunnel),
-			   &p2->suite, &offer, err);
+			   p2->qm->only, &p2->suite, &offer, err);
 	if (!rc)
 		rc = check_ids(p2, m, err);
 	if (!rc)
@@ -223,6 +229,7 @@ void ike_quick_receive2(struct ike_engine *e, struct ike_p2 *p2, const struct is
 	ike_rt_clear(&p2->qm->rt);
 	ike_quick_busy(e, p2, IKE_QM_BUSY_3);
 	if (check_answer(p2, m, &err)) {
+		p2->qm->refused = true;
 		fail_err(e, p2, &err);
 		return;
 	}

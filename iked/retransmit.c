@@ -7,7 +7,7 @@
 
 #include "iked/engine_private.h"
 
-static uint64_t wait_after(const struct ike_engine *e, unsigned sent)
+uint64_t ike_rt_wait(const struct ike_engine *e, unsigned sent)
 {
 	unsigned doublings = sent - 1;
 
@@ -19,7 +19,7 @@ uint64_t ike_rt_total(const struct ike_engine *e)
 	uint64_t total = 0;
 
 	for (unsigned sent = 1; sent <= e->set.retries + 1; sent++)
-		total += wait_after(e, sent);
+		total += ike_rt_wait(e, sent);
 	return total;
 }
 
@@ -38,7 +38,7 @@ int ike_rt_start(struct ike_engine *e, struct ike_retransmit *rt, struct ike_tim
 	rt->sent = 1;
 	rt->limit = e->set.retries + 1;
 	ike_send(e, local, remote, data, len);
-	ike_timer_set(&e->timers, timer, e->now.mono + wait_after(e, 1));
+	ike_timer_set(&e->timers, timer, e->now.mono + ike_rt_wait(e, 1));
 	return 0;
 }
 
@@ -50,8 +50,13 @@ bool ike_rt_again(struct ike_engine *e, struct ike_retransmit *rt, struct ike_ti
 	rt->sent++;
 	e->stats.retransmitted++;
 	ike_send(e, local, remote, rt->data, rt->len);
-	ike_timer_set(&e->timers, timer, e->now.mono + wait_after(e, rt->sent));
+	ike_timer_set(&e->timers, timer, e->now.mono + ike_rt_wait(e, rt->sent));
 	return true;
+}
+
+void ike_rt_resume(struct ike_engine *e, const struct ike_retransmit *rt, struct ike_timer *timer)
+{
+	ike_timer_set(&e->timers, timer, e->now.mono + ike_rt_wait(e, rt->sent));
 }
 
 void ike_rt_hurry(struct ike_retransmit *rt)

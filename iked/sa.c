@@ -131,12 +131,17 @@ struct ike_p1 *ike_p1_new(struct ike_engine *e, bool initiator, const struct cs_
 	p1 = calloc(1, sizeof(*p1));
 	if (!p1)
 		return NULL;
-	p1->mm = ike_arena_get(sizeof(*p1->mm));
+	p1->ex = ike_arena_get(sizeof(*p1->ex));
 	p1->keys = ike_arena_get(sizeof(*p1->keys));
-	if (!p1->mm || !p1->keys || ike_timer_make(&e->timers, &p1->timer, ike_p1_timer))
+	if (!p1->ex || !p1->keys || ike_timer_make(&e->timers, &p1->timer, ike_p1_timer))
 		goto fail;
 	if (ike_timer_make(&e->timers, &p1->linger, ike_p1_linger)) {
 		ike_timer_unmake(&e->timers, &p1->timer);
+		goto fail;
+	}
+	if (ike_timer_make(&e->timers, &p1->dpd, ike_p1_dpd)) {
+		ike_timer_unmake(&e->timers, &p1->timer);
+		ike_timer_unmake(&e->timers, &p1->linger);
 		goto fail;
 	}
 	p1->sid.kind = IKE_SID_P1;
@@ -159,7 +164,7 @@ struct ike_p1 *ike_p1_new(struct ike_engine *e, bool initiator, const struct cs_
 	e->stats.p1_live++;
 	return p1;
 fail:
-	ike_arena_put(p1->mm, sizeof(*p1->mm));
+	ike_arena_put(p1->ex, sizeof(*p1->ex));
 	ike_arena_put(p1->keys, sizeof(*p1->keys));
 	free(p1);
 	return NULL;
@@ -181,6 +186,8 @@ void ike_p1_set_rcookie(struct ike_engine *e, struct ike_p1 *p1, const uint8_t *
 
 void ike_p1_unlink(struct ike_engine *e, struct ike_p1 *p1)
 {
+	struct ike_p1 *successor;
+
 	if (p1->dead)
 		return;
 	p1->dead = true;
@@ -190,25 +197,29 @@ void ike_p1_unlink(struct ike_engine *e, struct ike_p1 *p1)
 	ike_table_remove(&e->k_numbers, &p1->by_number);
 	ike_table_remove(&e->targets, &p1->by_target);
 	ike_list_remove(&p1->changed);
-	ike_list_remove(&p1->in_peer);
-	if (p1->peer)
-		ike_peer_put(e, p1->peer);
+	successor = ike_refresh_successor(p1);
 	while (!ike_list_empty(&p1->p2s)) {
 		struct ike_p2 *p2 = IKE_OF(p1->p2s.next, struct ike_p2, in_p1);
 
 		ike_list_remove(&p2->in_p1);
 		ike_table_remove(&e->mids, &p2->by_mid);
-		p2->p1 = NULL;
+		p2->p1 = successor;
+		if (successor)
+			ike_list_add_tail(&successor->p2s, &p2->in_p1);
 	}
+	ike_list_remove(&p1->in_peer);
+	if (p1->peer)
+		ike_peer_put(e, p1->peer);
 	ike_timer_unmake(&e->timers, &p1->timer);
 	ike_timer_unmake(&e->timers, &p1->linger);
+	ike_timer_unmake(&e->timers, &p1->dpd);
 	ike_list_remove(&p1->all);
 	ike_list_add_tail(&e->dead_p1s, &p1->all);
 }
 
 static void p1_free(struct ike_p1 *p1)
 {
-	ike_p1_end_main(p1);
+	ike_p1_end_exchange(p1);
 	ike_answer_clear(&p1->answer);
 	ike_arena_put(p1->keys, sizeof(*p1->keys));
 	pol_unref(p1->policy);
@@ -221,11 +232,20 @@ static bool match_k(const struct ike_node *node, const void *key)
 	return IKE_OF(node, struct ike_p1, by_number)->tunnel == *(const uint32_t *)key;
 }
 
+static bool match_current(const struct ike_node *node, const void *key)
+{
+	const struct ike_p1 *p1 = IKE_OF(node, struct ike_p1, by_number);
+
+	return match_k(node, key) && p1->up && !p1->superseded;
+}
+
 struct ike_p1 *ike_p1_by_number(const struct ike_engine *e, uint32_t number)
 {
-	struct ike_node *node =
-		ike_table_find(&e->k_numbers, ike_hash_number(e, number), match_k, &number);
+	uint64_t hash = ike_hash_number(e, number);
+	struct ike_node *node = ike_table_find(&e->k_numbers, hash, match_current, &number);
 
+	if (!node)
+		node = ike_table_find(&e->k_numbers, hash, match_k, &number);
 	return node ? IKE_OF(node, struct ike_p1, by_number) : NULL;
 }
 
@@ -238,9 +258,9 @@ struct target_key {
 
 static bool serves(const struct ike_p1 *p1, const struct target_key *k)
 {
-	return cs_addr_equal(&p1->sid.local.addr, k->local) &&
+	return !p1->superseded && cs_addr_equal(&p1->sid.local.addr, k->local) &&
 	       cs_addr_equal(&p1->sid.remote.addr, k->remote) && p1->rule &&
-	       !strcmp(p1->rule->name, k->rule->name);
+	       (!k->rule || !strcmp(p1->rule->name, k->rule->name));
 }
 
 static bool match_target(const struct ike_node *node, const void *key)
@@ -275,8 +295,13 @@ struct ike_p1 *ike_p1_for(const struct ike_engine *e, const struct cs_addr *loca
 
 	if (!node) {
 		node = ike_table_find(&e->targets, hash, match_target, &key);
-		return node ? IKE_OF(node, struct ike_p1, by_target) : NULL;
+		if (node)
+			return IKE_OF(node, struct ike_p1, by_target);
+		key.rule = NULL;
+		node = ike_table_find(&e->peers, hash, match_peer_serving, &key);
 	}
+	if (!node)
+		return NULL;
 	peer = IKE_OF(node, struct ike_peer, node);
 	for (struct ike_list *l = peer->p1s.next; l != &peer->p1s; l = l->next) {
 		struct ike_p1 *p1 = IKE_OF(l, struct ike_p1, in_peer);

@@ -55,6 +55,8 @@ struct ike_p2 *ike_p2_new(struct ike_engine *e, struct ike_p1 *p1, struct pol_po
 	p2->tunnel = tunnel;
 	p2->generation = ++tunnel->generations;
 	p2->instance = ike_new_instance(e);
+	p2->born = ike_serial(e);
+	p2->qm->only = -1;
 	p2->initiator = initiator;
 	ike_list_init(&p2->in_peer);
 	ike_list_add_head(&tunnel->p2s, &p2->in_tunnel);
@@ -73,6 +75,9 @@ void ike_p2_unlink(struct ike_engine *e, struct ike_p2 *p2)
 		return;
 	if (p2->qm && p2->p1 && !p2->initiator)
 		p2->p1->n_quick--;
+	/* A generation is an SA that was. */
+	if (p2->qm && !p2->qm->intended && p2->generation == p2->tunnel->generations)
+		p2->tunnel->generations--;
 	p2->dead = true;
 	e->stats.p2_live--;
 	ike_table_remove(&e->spis_in, &p2->by_spi_in);

@@ -7,11 +7,13 @@
 #include "iked/engine_private.h"
 
 static const enum ike_p1_state p1_states[] = {
-	[IKE_MM_NEW] = IKE_P1_INIT,     [IKE_MM_SENT_1] = IKE_P1_WAIT_SA,
-	[IKE_MM_BUSY_3] = IKE_P1_IN_KE, [IKE_MM_SENT_3] = IKE_P1_WAIT_KE,
-	[IKE_MM_BUSY_5] = IKE_P1_IN_KE, [IKE_MM_SENT_5] = IKE_P1_WAIT_KE,
-	[IKE_MM_BUSY_4] = IKE_P1_IN_KE, [IKE_MM_SENT_4] = IKE_P1_WAIT_KE,
-	[IKE_MM_DONE] = IKE_P1_DONE,
+	[IKE_EX_NEW] = IKE_P1_INIT,       [IKE_MM_SENT_1] = IKE_P1_WAIT_SA,
+	[IKE_MM_BUSY_3] = IKE_P1_IN_KE,   [IKE_MM_SENT_3] = IKE_P1_WAIT_KE,
+	[IKE_MM_BUSY_5] = IKE_P1_IN_KE,   [IKE_MM_SENT_5] = IKE_P1_WAIT_KE,
+	[IKE_MM_BUSY_4] = IKE_P1_IN_KE,   [IKE_MM_SENT_4] = IKE_P1_WAIT_KE,
+	[IKE_AM_BUSY_1] = IKE_P1_INIT,    [IKE_AM_SENT_1] = IKE_P1_WAIT_SA,
+	[IKE_AM_BUSY_3] = IKE_P1_IN_KE,   [IKE_AM_BUSY_2] = IKE_P1_IN_KE,
+	[IKE_AM_SENT_2] = IKE_P1_WAIT_KE, [IKE_EX_DONE] = IKE_P1_DONE,
 };
 
 static const enum ike_p2_state p2_states[] = {
@@ -39,7 +41,7 @@ void ike_p1_view(const struct ike_p1 *p1, struct ike_p1_info *info)
 	info->generation = p1->generation;
 	info->state = p1_states[p1->state];
 	info->initiator = p1->initiator;
-	info->mode = POL_MODE_MAIN;
+	info->mode = p1->mode;
 	info->rule = p1->rule ? p1->rule->name : "";
 	info->action = p1->rule ? p1->rule->action->name : "";
 	info->allow_nat = p1->rule && p1->rule->action->allow_nat;
@@ -49,8 +51,8 @@ void ike_p1_view(const struct ike_p1 *p1, struct ike_p1_info *info)
 	if (peer) {
 		own = (struct cs_bytes){peer->ids, peer->local_id_len};
 		other = (struct cs_bytes){peer->ids + peer->local_id_len, peer->remote_id_len};
-	} else if (p1->mm) {
-		own = (struct cs_bytes){p1->mm->id, p1->mm->id_len};
+	} else if (p1->ex) {
+		own = (struct cs_bytes){p1->ex->id, p1->ex->id_len};
 	}
 	view_id(own, &info->local_id_type, info->local_id, sizeof(info->local_id));
 	view_id(other, &info->remote_id_type, info->remote_id, sizeof(info->remote_id));
@@ -59,6 +61,7 @@ void ike_p1_view(const struct ike_p1 *p1, struct ike_p1_info *info)
 	memcpy(info->rcookie, p1->sid.rcookie, ISA_COOKIE_LEN);
 	info->established = p1->established;
 	info->expires = p1->expires;
+	info->refresh = p1->refresh;
 	info->bytes = p1->bytes;
 	info->lifetime = p1->life_seconds;
 	info->lifesize = p1->life_kbytes > UINT32_MAX ? UINT32_MAX : (uint32_t)p1->life_kbytes;
@@ -92,6 +95,7 @@ void ike_p2_view(const struct ike_p2 *p2, struct ike_p2_info *info)
 	info->spi_out = p2->spi_out;
 	info->installed = p2->installed;
 	info->expires = p2->expires;
+	info->refresh = p2->refresh;
 	info->vpn_expires = t->vpn_expires;
 	info->lifetime = p2->life_seconds;
 	info->lifesize = p2->life_kbytes > UINT32_MAX ? UINT32_MAX : (uint32_t)p2->life_kbytes;

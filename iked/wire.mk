@@ -2,6 +2,7 @@
 noinst_LIBRARIES += libike.a
 IKE_WIRE_SOURCES = \
 	iked/arena.c iked/crypto.h \
+	iked/cert.h iked/cert_job.c \
 	iked/crypto_hash.c iked/keymat.c \
 	iked/dh.c iked/dh.h iked/dh_groups.c iked/dh_gcrypt.c \
 	iked/isakmp.c iked/isakmp.h iked/isakmp_rules.c \
@@ -16,9 +17,10 @@ IKE_LIBS = libike.a $(GCRYPT_LIBS) $(OPENSSL_LIBS)
 
 # Known answers: what real peers computed. Runs over tests/captures, or the directories it is given.
 check_PROGRAMS += tests/kat/kat
-tests_kat_kat_SOURCES = tests/kat/kat.c tests/kat/kat.h tests/kat/kat_check.c tests/kat/kat_pcap.c
+tests_kat_kat_SOURCES = tests/kat/kat.c tests/kat/kat.h tests/kat/kat_check.c tests/kat/kat_pcap.c \
+	tests/kat/kat_sign.c
 tests_kat_kat_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
-tests_kat_kat_LDADD = $(IKE_LIBS) $(COMMON_LIBS)
+tests_kat_kat_LDADD = $(IKE_LIBS) $(PKI_LIBS) $(COMMON_LIBS)
 TESTS += tests/kat/kat_mangled.sh
 EXTRA_DIST += \
 	tests/kat/kat_mangled.sh \

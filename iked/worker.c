@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "iked/cert_client.h"
 #include "iked/iked.h"
 
 #define ARENA_BYTES   (192u << 20) /* secrets; it grows as far as this */
@@ -29,6 +30,9 @@ struct worker {
 	struct ike_store *store;
 	struct ike_sealed *sealed; /* NULL: nothing is kept */
 	struct ike_pk_pool *pk;
+	struct ike_cert_client *certs;
+	struct ike_cert_job certs_probe; /* asked of each new helper */
+	bool certs_probing;
 	struct ike_engine *engine;
 	struct iked_udp *udp[2];
 	struct iked_policy *policy;
@@ -376,6 +380,7 @@ static void on_idle(void *arg)
 	if (w->nmi)
 		iked_nmi_stop(w->nmi);
 	w->nmi = NULL;
+	ike_cert_client_stop(w->certs);
 	ike_engine_shutdown(w->engine, !w->keep, w->keep, iked_now());
 	for (unsigned i = 0; i < 2; i++)
 		if (w->udp[i])
@@ -411,19 +416,83 @@ static void on_term(uv_signal_t *handle, int signum)
 	stop(handle->data, true);
 }
 
-/* The parent is gone, or it never speaks. */
+/* ---- the parent ---- */
+
+/* A byte, and the descriptor that came along (-1: none); what recvmsg says. */
+static ssize_t hear(char *what, int *fd)
+{
+	union {
+		struct cmsghdr align;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct iovec iov = {what, 1};
+	struct msghdr msg = {.msg_iov = &iov,
+			     .msg_iovlen = 1,
+			     .msg_control = control.space,
+			     .msg_controllen = sizeof(control.space)};
+	ssize_t n = recvmsg(IKED_FD_PARENT, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&msg) : NULL;
+
+	*fd = -1;
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
+	    c->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(fd, CMSG_DATA(c), sizeof(int));
+	return n;
+}
+
+/* No exchange waits for a certificate yet, so that this is what a helper is asked. */
+static void on_cert(void *arg, struct ike_cert_job *job)
+{
+	struct worker *w = arg;
+	struct ike_cert_stats stats;
+
+	ike_cert_client_stats(w->certs, &stats);
+	w->certs_probing = false;
+	/* It has told itself which labels are missing, or that there is no keyring. */
+	if (job->status == 0 || (job->status == CS_ENOTFOUND && stats.connected))
+		cs_log(CS_NOCTX, CSM_CERTS_READY);
+	else if (job->status != CS_ENOTFOUND && !w->stopping)
+		cs_log(CS_NOCTX, CSM_CERTS_SILENT, job->err.text);
+	ike_cert_job_clear(job);
+}
+
+static void new_helper(struct worker *w, int fd)
+{
+	struct cs_err err;
+
+	if (ike_cert_client_connect(w->certs, fd, &err) < 0) {
+		cs_log(CS_NOCTX, CSM_CERTS_SILENT, err.text);
+		return;
+	}
+	if (w->certs_probing)
+		return;
+	w->certs_probe = (struct ike_cert_job){.kind = IKE_CERT_CAS, .now = iked_now().wall};
+	w->certs_probing = true;
+	if (ike_cert_client_submit(w->certs, &w->certs_probe) == IKE_DONE)
+		on_cert(w, &w->certs_probe);
+}
+
+/* It tells of certificate helpers; at its end, so is ours. */
 static void on_parent(uv_poll_t *poll, int status, int events)
 {
+	struct worker *w = poll->data;
 	ssize_t n;
-	char c;
+	char what;
+	int fd;
 
 	(void)status;
 	(void)events;
-	n = recv(IKED_FD_PARENT, &c, 1, MSG_DONTWAIT);
+	n = hear(&what, &fd);
+	if (n > 0 && what == IKED_SAYS_CERTS && fd >= 0)
+		new_helper(w, fd);
+	else if (fd >= 0)
+		close(fd);
+	if (n > 0 && what == IKED_SAYS_NO_CERTS)
+		ike_cert_client_absent(w->certs, "there is no keyring");
 	if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)))
 		return;
 	uv_poll_stop(poll);
-	stop(poll->data, true);
+	stop(w, true);
 }
 
 /* ---- the start ---- */
@@ -511,6 +580,8 @@ static int open_engine(struct worker *w, struct cs_err *err)
 		status = ike_store_last_tunnel(w->store, &settings.last_tunnel, err);
 	if (status == 0)
 		status = ike_pk_pool_new(&w->loop, on_pk, w, &w->pk, err);
+	if (status == 0)
+		status = ike_cert_client_new(&w->loop, on_cert, w, &w->certs, err);
 	if (status == 0)
 		status = ike_engine_new(&settings, &ops, w, &w->engine, err);
 	return status;
@@ -654,6 +725,7 @@ enum cs_exit iked_worker(const struct iked_options *o)
 	ike_sealed_unmap(w.sealed);
 	ike_pk_pool_free(w.pk);
 	iked_policy_free(w.policy);
+	ike_cert_client_free(w.certs);
 	xf_events_close(w.events);
 	xf_close(w.kernel);
 	uv_loop_close(&w.loop);

@@ -72,6 +72,18 @@ static bool inherited_yes(const struct pol_build *b, const struct pol_node *node
 	return pol_yes_of(b->key_exchange, keyword);
 }
 
+static uint32_t inherited_number(const struct pol_build *b, const struct pol_node *node,
+				 const char *keyword)
+{
+	unsigned long n = 0;
+
+	if (pol_item_of(node, keyword) || !b->key_exchange)
+		pol_number_of(node, keyword, &n);
+	else
+		pol_number_of(b->key_exchange, keyword, &n);
+	return (uint32_t)n;
+}
+
 static enum pol_mode initiate_of(struct pol_build *b, struct pol_node *node)
 {
 	static const enum pol_mode initiate[] = {POL_MODE_MAIN, POL_MODE_AGGRESSIVE, POL_MODE_DONOT,
@@ -137,6 +149,7 @@ const void *pol_make_ke_action(struct pol_build *b, struct pol_node *node)
 	make_respond(b, node, a);
 	a->allow_nat = inherited_yes(b, node, "AllowNat");
 	a->bypass_ip_validation = inherited_yes(b, node, "BypassIpValidation");
+	a->liveness = inherited_number(b, node, "LivenessInterval");
 	a->filter_by_identity = pol_yes_of(node, "FilterByIdentity");
 	add_ke_offers(b, node, a);
 	return pol_done(b, node, a);

@@ -4,6 +4,8 @@
  */
 #include "policy/dn.h"
 
+#include "policy/policy.h"
+
 #ifdef HAVE_OPENSSL
 
 #include <limits.h>

@@ -19,7 +19,5 @@ bool pol_dn_matches(const char *pattern, struct cs_bytes der);
 bool pol_dn_text(struct cs_bytes der, char *buf, size_t size);
 /* 0 when pattern can be read; *exact tells that it has no wildcard. */
 int pol_dn_check(const char *pattern, bool *exact, struct cs_err *err);
-/* DER of an exact name, malloc'ed. */
-int pol_dn_encode(const char *name, uint8_t **der, size_t *len, struct cs_err *err);
 
 #endif

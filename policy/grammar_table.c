@@ -257,19 +257,19 @@ static const struct pol_param ip_local_start_action[] = {
 #define NO_CERTIFICATES "certificates are not supported by this release"
 #define NO_REVOCATION   "certificates are not checked against revocation lists by this release"
 
-#define NO_NAT        "NAT traversal is not supported by this release"
-#define NO_AGGRESSIVE "Aggressive Mode is not supported by this release"
-#define NO_RSA        NO_CERTIFICATES ", such an offer is never used"
+#define LIVENESS "here for IKE version 1, too, by RFC 3706"
+#define NO_NAT   "NAT traversal is not supported by this release"
+#define NO_RSA   NO_CERTIFICATES ", such an offer is never used"
 
 static const struct pol_param key_exchange_policy[] = {
 	{"AllowNat", POL_K_YESNO, .preset = "No", .except = "Yes", .note = NO_NAT},
 	{"NatKeepAliveInterval", POL_K_NUMBER, .max = 3600, .preset = "20", .support = POL_NOTED,
 	 .evidence = POL_FROM_MEMORY, .note = NO_NAT},
 	{"HowToInitiate", POL_K_KEYWORD, .values = "Main|Aggressive|DoNot|IKEv2", .preset = "Main",
-	 .evidence = POL_FROM_MEMORY, .except = "Aggressive", .note = NO_AGGRESSIVE},
+	 .evidence = POL_FROM_MEMORY},
 	{"BypassIpValidation", POL_K_YESNO, .preset = "No", .evidence = POL_FROM_MEMORY},
-	{"LivenessInterval", POL_K_NUMBER, .max = 4294967295, .preset = "30", .support = POL_NOTED,
-	 .evidence = POL_FROM_MEMORY, .note = IKEV2_ONLY},
+	{"LivenessInterval", POL_K_NUMBER, .max = 4294967295, .preset = "30",
+	 .evidence = POL_FROM_MEMORY, .note = LIVENESS},
 	{"RevocationChecking", POL_K_KEYWORD, .values = "None|Loose|Strict", .preset = "Loose",
 	 .support = POL_NOTED, .evidence = POL_FROM_MEMORY, .note = NO_REVOCATION},
 	{"CertificateURLLookupPreference", POL_K_KEYWORD, .values = "Tolerate|Allow|Disallow",
@@ -307,12 +307,12 @@ static const struct pol_param key_exchange_rule[] = {
 };
 
 static const struct pol_param key_exchange_action[] = {
-	{"HowToInitiate", POL_K_KEYWORD, .values = "Main|Aggressive|DoNot|IKEv2",
-	 .except = "Aggressive", .note = NO_AGGRESSIVE},
+	{"HowToInitiate", POL_K_KEYWORD, .values = "Main|Aggressive|DoNot|IKEv2"},
 	{"HowToRespond", POL_K_KEYWORD, .values = "Main|Aggressive|Either",
 	 .support = POL_DEPRECATED, .note = "code HowToRespondIKEv1"},
 	{"HowToRespondIKEv1", POL_K_KEYWORD, .values = "Main|Aggressive|Either", .preset = "Either",
-	 .except = "Aggressive", .note = NO_AGGRESSIVE},
+	 .note = "Aggressive Mode with a preshared key is answered only where it is coded, because "
+		 "whoever listens can then try keys at leisure"},
 	{"AllowNat", POL_K_YESNO, .except = "Yes", .note = NO_NAT},
 	{"HowToAuthMe", POL_K_KEYWORD,
 	 .values = "PresharedKey|RsaSignature|ECDSA-256|ECDSA-384|ECDSA-521|DigitalSignature",
@@ -326,8 +326,8 @@ static const struct pol_param key_exchange_action[] = {
 	{"FilterByIdentity", POL_K_YESNO, .preset = "No", .evidence = POL_FROM_MEMORY,
 	 .except = "Yes", .note = "filters do not see the peer's identity in this release"},
 	{"BypassIpValidation", POL_K_YESNO, .evidence = POL_FROM_MEMORY},
-	{"LivenessInterval", POL_K_NUMBER, .max = 4294967295, .support = POL_NOTED,
-	 .evidence = POL_FROM_MEMORY, .note = IKEV2_ONLY},
+	{"LivenessInterval", POL_K_NUMBER, .max = 4294967295, .evidence = POL_FROM_MEMORY,
+	 .note = LIVENESS},
 	{"RevocationChecking", POL_K_KEYWORD, .values = "None|Loose|Strict", .support = POL_NOTED,
 	 .evidence = POL_FROM_MEMORY, .note = NO_REVOCATION},
 	{"CertificateURLLookupPreference", POL_K_KEYWORD, .values = "Tolerate|Allow|Disallow",
@@ -441,16 +441,17 @@ static const struct pol_param local_dyn_vpn_rule[] = {
 
 /* ---- iked's configuration file ---- */
 
-#define OLD_RETRY  "IkeRetries and IkeInitWait govern retransmission"
-#define NO_KEYRING NO_CERTIFICATES
-#define NO_NSS     "there is no network security server here"
+#define OLD_RETRY "IkeRetries and IkeInitWait govern retransmission"
+#define KEYRING                                                                                    \
+	"a directory or PKCS#12 file, see csipsec-pki; relative to the configuration directory"
+#define NO_NSS "there is no network security server here"
 
 static const struct pol_param ike_config[] = {
 	{"IkeSyslogLevel", POL_K_NUMBER, .max = 511, .preset = "1", .evidence = POL_FROM_MEMORY},
 	{"PagentSyslogLevel", POL_K_NUMBER, .max = 511, .preset = "0", .support = POL_NOTED,
 	 .note = "there is no policy API to trace"},
-	{"Keyring", POL_K_TEXT, .preset = "iked/keyring", .support = POL_NOTED, .note = NO_KEYRING},
-	{"NoKeyRing", POL_K_FLAG, .support = POL_NOTED, .note = NO_KEYRING},
+	{"Keyring", POL_K_TEXT, .preset = "iked/keyring", .note = KEYRING},
+	{"NoKeyRing", POL_K_FLAG, .note = "no certificates, whatever Keyring says"},
 	{"IkeRetries", POL_K_NUMBER, .min = 1, .max = 8, .preset = "6",
 	 .evidence = POL_FROM_MEMORY},
 	{"IkeInitWait", POL_K_NUMBER, .min = 1, .max = 15, .preset = "2",
@@ -470,8 +471,7 @@ static const struct pol_param ike_config[] = {
 	{"SMF119", POL_K_KEYWORD, .values = "None|IKEALL|IKETunnel|DynTunnel", .preset = "None",
 	 .repeatable = true, .except = "IKEALL|IKETunnel|DynTunnel",
 	 .note = "records are kept in iked's database, and nothing writes SMF files yet"},
-	{"SupportedCertAuth", POL_K_TEXT, .repeatable = true, .support = POL_NOTED,
-	 .note = NO_KEYRING},
+	{"SupportedCertAuth", POL_K_TEXT, .repeatable = true},
 	{"NetworkSecurityServer", POL_K_TEXT, .support = POL_NOTED, .note = NO_NSS},
 	{"NetworkSecurityServerBackup", POL_K_TEXT, .support = POL_NOTED, .note = NO_NSS},
 	{"NssWaitLimit", POL_K_NUMBER, .max = 4294967295, .preset = "60", .support = POL_NOTED,

@@ -29,7 +29,45 @@ static void set_smf(const struct pol_node *node, struct pol_ike_config *config)
 	}
 }
 
-static void set_all(const struct pol_node *node, struct pol_ike_config *config)
+/* z/OS names a ring, here it is a path; a relative one is below the configuration directory. */
+static void set_keyring(struct pol_build *b, struct pol_node *node, struct pol_ike_config *config)
+{
+	const struct pol_item *item = pol_item_of(node, "Keyring");
+	const char *path = pol_text_of(node, "Keyring");
+	struct cs_err err;
+
+	config->keyring_coded = item != NULL;
+	if (pol_item_of(node, "NoKeyRing"))
+		return;
+	if (path[0] != '/') {
+		if (cs_conf_path(path, config->keyring, &err) < 0)
+			pol_wrong(b, node, item, NULL, "%s", err.text);
+	} else if (strlen(path) < sizeof(config->keyring)) {
+		memcpy(config->keyring, path, strlen(path) + 1);
+	} else {
+		pol_wrong(b, node, item, NULL, "the path is too long");
+	}
+}
+
+/* SupportedCertAuth may be repeated; the labels add up. */
+static void set_cas(struct pol_build *b, struct pol_node *node, struct pol_ike_config *config)
+{
+	for (unsigned i = 0; i < node->n_items; i++) {
+		const struct pol_item *item = &node->items[i];
+
+		if (strcmp(item->param->keyword, "SupportedCertAuth") != 0)
+			continue;
+		if (strlen(item->value) > POL_NAME_MAX)
+			pol_wrong(b, node, item, NULL, "the label is longer than %d characters",
+				  POL_NAME_MAX);
+		else if (config->n_supported_cas == POL_CAS_MAX)
+			pol_wrong(b, node, item, NULL, "there are more than %d", POL_CAS_MAX);
+		else
+			strcpy(config->supported_cas[config->n_supported_cas++], item->value);
+	}
+}
+
+static void set_all(struct pol_build *b, struct pol_node *node, struct pol_ike_config *config)
 {
 	memset(config, 0, sizeof(*config));
 	set_number(node, "IkeSyslogLevel", &config->log_level);
@@ -39,6 +77,8 @@ static void set_all(const struct pol_node *node, struct pol_ike_config *config)
 	config->fips140 = pol_yes_of(node, "FIPS140");
 	config->echo = pol_yes_of(node, "Echo");
 	set_smf(node, config);
+	set_keyring(b, node, config);
+	set_cas(b, node, config);
 }
 
 int pol_ike_config(const char *file, bool may_be_missing, pol_diag_fn *diag, void *arg,
@@ -49,6 +89,7 @@ int pol_ike_config(const char *file, bool may_be_missing, pol_diag_fn *diag, voi
 	struct pol_tree *tree = pol_tree_new();
 	struct pol_build b = {.tree = tree, .diags = &diags};
 	struct pol_node *last = &defaults;
+	struct pol_ike_config made;
 	int rc = 0;
 
 	if (!tree)
@@ -62,13 +103,15 @@ int pol_ike_config(const char *file, bool may_be_missing, pol_diag_fn *diag, voi
 		last = tree->nodes[i];
 		pol_validate_node(&b, last, true);
 	}
+	if (!rc)
+		set_all(&b, last, &made);
 	if (!rc && diags.no_memory)
 		rc = cs_fail(err, CS_ENOMEM, "out of memory");
 	if (!rc && diags.n_errors)
 		rc = cs_fail(err, CS_EPOLICY, "%s has %u error%s", file, diags.n_errors,
 			     diags.n_errors == 1 ? "" : "s");
 	if (!rc)
-		set_all(last, config);
+		*config = made;
 	pol_diags_tell(&diags, tree, diag, arg);
 	pol_diags_free(&diags);
 	pol_tree_free(tree);

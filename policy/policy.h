@@ -18,6 +18,7 @@
 #include "common/alg.h"
 #include "common/buf.h"
 #include "common/err.h"
+#include "common/paths.h"
 
 #define POL_NAME_MAX 32
 
@@ -72,6 +73,7 @@ struct pol_ke_action {
 	enum pol_mode respond;  /* MAIN, AGGRESSIVE or EITHER */
 	bool respond_coded; /* HowToRespond(IKEv1) stands in the file (see DESIGN on Aggressive) */
 	bool allow_nat, bypass_ip_validation, filter_by_identity;
+	uint32_t liveness;           /* LivenessInterval: seconds, 0: a silent peer is not asked */
 	struct pol_ke_offer *offers; /* in order of preference */
 	unsigned n_offers;
 };
@@ -237,6 +239,8 @@ int pol_compile_files(const char *main_file, const char *stack, pol_diag_fn *dia
 struct pol_policy *pol_ref(struct pol_policy *policy);
 void pol_unref(struct pol_policy *policy); /* NULL is allowed; wipes keys with the last one */
 
+#define POL_CAS_MAX 32
+
 /* iked's configuration file (IkeConfig). Missing file: defaults, when allowed. */
 struct pol_ike_config {
 	unsigned log_level, retries,
@@ -244,6 +248,11 @@ struct pol_ike_config {
 	unsigned pagent_wait;
 	bool fips140, echo;
 	bool smf_ike_tunnel, smf_dyn_tunnel;
+	/* Keyring: the path of a directory or PKCS#12 file, "" with NoKeyRing. */
+	char keyring[CS_PATH_MAX];
+	bool keyring_coded;                                /* it stands in the file */
+	char supported_cas[POL_CAS_MAX][POL_NAME_MAX + 1]; /* labels, SupportedCertAuth */
+	unsigned n_supported_cas;
 };
 int pol_ike_config(const char *file, bool may_be_missing, pol_diag_fn *diag, void *arg,
 		   struct pol_ike_config *config, struct cs_err *err);
@@ -324,5 +333,7 @@ bool pol_identity_matches(const struct pol_identity *pattern, const struct pol_p
 /* Text of an identity for logs and displays: value only; never fails, marks what it cannot show. */
 const char *pol_peer_id_text(const struct pol_peer_id *id, char *buf, size_t size);
 const char *pol_id_type_name(unsigned type); /* "ID_IPV4_ADDR" */
+/* DER of the X.500 name "CN=a,OU=b,C=US", leaf first, malloc'ed. Needs OpenSSL. */
+int pol_dn_encode(const char *name, uint8_t **der, size_t *len, struct cs_err *err);
 
 #endif

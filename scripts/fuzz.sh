@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # libFuzzer: targets built with clang in build/fuzz; what they found stays there in TARGET-*.
 
-FUZZERS=(fuzz_isakmp fuzz_policy fuzz_nmi)
+FUZZERS=(fuzz_isakmp fuzz_policy fuzz_nmi fuzz_pki)
 
 build_fuzzers() {
 	configured "$build/fuzz" CC=clang --enable-fuzzing --enable-sanitizers CFLAGS="-O2 -g"
@@ -36,7 +36,7 @@ fuzz_for() {
 	local target=$1 seconds=$2 dict=()
 	[ "$target" != fuzz_policy ] || dict=(-dict=seeds/policy.dict)
 	mkdir -p "$build/fuzz/corpus/$target"
-	in_dir "$build/fuzz" "tests/fuzz/$target" -max_total_time="$seconds" -max_len=4096 -timeout=5 \
+	in_dir "$build/fuzz" "tests/fuzz/$target" -max_total_time="$seconds" -max_len=8192 -timeout=5 \
 		-rss_limit_mb=1024 -artifact_prefix="$target-" -print_final_stats=1 -verbosity=1 \
 		"${dict[@]}" "corpus/$target" "seeds/$target"
 }

@@ -68,10 +68,10 @@ run_lab() {
 }
 
 run_tests() {
-	local full=() seed scenarios=10000 mutations=1000000
+	local full=() seed scenarios=10000 days=30 mutations=1000000
 	case ${1:-} in
 	'') ;;
-	--full) full=(--full) scenarios=100000 mutations=10000000 ;;
+	--full) full=(--full) scenarios=100000 days=365 mutations=10000000 ;;
 	*) die "test takes --full or nothing" ;;
 	esac
 	need_packages "${BUILD_PACKAGES[@]}" "${LAB_PACKAGES[@]}" "${PEER_PACKAGES[@]}" \
@@ -88,10 +88,11 @@ run_tests() {
 	check kat "$build/asan/$KAT_PROGRAM" tests/captures
 
 	seed=$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')
-	title "Simulation: every loss, duplication and swap; $scenarios scenarios twice"
+	title "Simulation: every loss, duplication and swap; $scenarios scenarios twice; $days days of 50 peers"
 	check sim-exhaustive "$build/asan/$SIM_PROGRAM" --exhaustive
 	check sim-seed-1 "$build/asan/$SIM_PROGRAM" --scenarios "$scenarios" --seed 1
 	check "sim-seed-$seed" "$build/asan/$SIM_PROGRAM" --scenarios "$scenarios" --seed "$seed"
+	check "sim-days-$seed" "$build/asan/$SIM_PROGRAM" --days "$days" --seed "$seed"
 
 	title "Mutated datagrams through the engine"
 	check fuzz "$build/asan/$FUZZ_PROGRAM" --datagrams "$mutations" --seed "$seed"

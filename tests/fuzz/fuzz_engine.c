@@ -16,6 +16,7 @@
 
 #define SEALED     24 /* mutated and then sealed, before each genuine sealed message */
 #define RAW        2  /* mutated as they are on the wire, before every genuine message */
+#define RAW_PROVED 8  /* the same of those in clear that have a HASH, which is made right again */
 #define ROUND_MS   90000
 #define FLOW_EVERY 25  /* rounds after which traffic must still come through */
 #define SETTLED_BY 100 /* rounds after which nothing new is made once for all */
@@ -42,20 +43,23 @@ size_t __wrap_ike_seal_end(struct ike_engine *e, struct ike_p1 *p1, struct isa_b
 			   uint32_t mid, enum ike_seal kind, const struct ike_nonce *ni,
 			   const struct ike_nonce *nr, uint8_t *iv, struct cs_err *err);
 
-/* Messages 5 and 6: the HASH that is right for the ID payload as it now is, if both are there. */
-static void rehash_main(struct ike_p1 *p1, uint8_t *out, size_t len)
+/* The HASH of phase 1 that is right for the ID payload as it now is, or was sent before. */
+static void rehash(const struct ike_p1 *p1, uint8_t *out, size_t len)
 {
 	struct isa_header h = {.next = out[16]};
 	struct isa_message m;
 	const struct isa_payload *id, *hash;
+	struct cs_bytes body = {p1->ex->id, p1->ex->id_len};
 	uint8_t value[IKE_HASH_MAX];
 
 	if (isa_chain_parse(&h, out + ISA_HEADER_LEN, len - ISA_HEADER_LEN, true, &m, NULL) < 0)
 		return;
 	id = isa_find(&m, ISA_ID, 0);
 	hash = isa_find(&m, ISA_HASH, 0);
-	if (id && hash && hash->body.len == p1->suite.hash->len &&
-	    ike_main_hash(p1, p1->initiator, id->body, value, NULL) == 0)
+	if (id)
+		body = id->body;
+	if (hash && hash->body.len == p1->suite.hash->len &&
+	    ike_auth_hash(p1, p1->initiator, body, value, NULL) == 0)
 		memcpy(out + (hash->body.p - out), value, p1->suite.hash->len);
 }
 
@@ -74,8 +78,8 @@ static void seal_variant(struct ike_engine *e, struct ike_p1 *p1, struct isa_bui
 	if (len || kind == IKE_SEAL_PLAIN || sim_chance(&rng, 500))
 		fuzz_mutate_chain(&rng, first, e->out + start, &len, IKE_DATAGRAM_MAX - 64 - start);
 	b.w.len = start + len;
-	if (kind == IKE_SEAL_PLAIN && p1->mm && sim_chance(&rng, 800))
-		rehash_main(p1, e->out, b.w.len);
+	if (kind == IKE_SEAL_PLAIN && p1->ex && sim_chance(&rng, 800))
+		rehash(p1, e->out, b.w.len);
 	v->len = __real_ike_seal_end(e, p1, &b, mid, kind, ni, nr, iv_copy, NULL);
 	if (!v->len)
 		return;
@@ -102,14 +106,44 @@ size_t __wrap_ike_seal_end(struct ike_engine *e, struct ike_p1 *p1, struct isa_b
 	return __real_ike_seal_end(e, p1, b, mid, kind, ni, nr, iv, err);
 }
 
+/* The sender's exchange, if the message has a HASH that it could make anew. */
+static const struct ike_p1 *prover(const struct sim *s, unsigned host, const uint8_t *data)
+{
+	const struct ike_engine *e = s->hosts[host].engine;
+	struct ike_sid *sid = e ? ike_sid_by_cookies(e, data, data + ISA_COOKIE_LEN) : NULL;
+	const struct ike_p1 *p1 =
+		sid && sid->kind == IKE_SID_P1 ? IKE_OF(sid, struct ike_p1, sid) : NULL;
+
+	return p1 && data[18] == ISA_AGGRESSIVE && p1->ex && p1->ex->keyed ? p1 : NULL;
+}
+
+static void mutate_clear(const struct ike_p1 *p1, uint8_t *raw, size_t *len, size_t cap)
+{
+	static const uint8_t no_cookie[ISA_COOKIE_LEN];
+	size_t chain = *len - ISA_HEADER_LEN;
+
+	fuzz_mutate_chain(&rng, &raw[16], raw + ISA_HEADER_LEN, &chain, cap - ISA_HEADER_LEN);
+	*len = ISA_HEADER_LEN + chain;
+	raw[26] = (uint8_t)(*len >> 8);
+	raw[27] = (uint8_t)*len;
+	if (p1 && sim_chance(&rng, 800))
+		rehash(p1, raw, *len);
+	/* Of another exchange, so that it does not stand in the way of the genuine one. */
+	if (raw[18] == ISA_AGGRESSIVE && !memcmp(raw + ISA_COOKIE_LEN, no_cookie, ISA_COOKIE_LEN) &&
+	    sim_chance(&rng, 900))
+		raw[1 + sim_below(&rng, 7)] ^= (uint8_t)(1 + sim_below(&rng, 255));
+}
+
 /* Runs for every genuine datagram: its mutations go first. */
 static bool inject_before(struct sim *s, unsigned host, const struct cs_endpoint *from,
 			  const struct cs_endpoint *to, const uint8_t *data, size_t len,
 			  unsigned *copies, uint64_t *delay)
 {
+	bool clear = len > ISA_HEADER_LEN && !(data[19] & ISA_FLAG_ENCRYPTED);
+	const struct ike_p1 *p1;
 	uint8_t raw[IKE_DATAGRAM_MAX];
 
-	(void)host, (void)copies;
+	(void)copies;
 	*delay = 5;
 	if (!hostile || len > sizeof(raw) - 64)
 		return true;
@@ -118,22 +152,15 @@ static bool inject_before(struct sim *s, unsigned host, const struct cs_endpoint
 	injected_sealed += n_sealed;
 	injected += n_sealed;
 	n_sealed = 0;
-	for (unsigned i = 0; i < RAW; i++) {
+	p1 = clear ? prover(s, host, data) : NULL;
+	for (unsigned i = 0; i < (p1 ? RAW_PROVED : RAW); i++) {
 		size_t raw_len = len;
 
 		memcpy(raw, data, len);
-		if (len > ISA_HEADER_LEN && !(data[19] & ISA_FLAG_ENCRYPTED) &&
-		    sim_chance(&rng, 700)) {
-			size_t chain = len - ISA_HEADER_LEN;
-
-			fuzz_mutate_chain(&rng, &raw[16], raw + ISA_HEADER_LEN, &chain,
-					  sizeof(raw) - 64 - ISA_HEADER_LEN);
-			raw_len = ISA_HEADER_LEN + chain;
-			raw[26] = (uint8_t)(raw_len >> 8);
-			raw[27] = (uint8_t)raw_len;
-		} else {
+		if (clear && sim_chance(&rng, 700))
+			mutate_clear(p1, raw, &raw_len, sizeof(raw) - 64);
+		else
 			fuzz_mutate_bytes(&rng, raw, &raw_len, sizeof(raw));
-		}
 		sim_inject(s, from, to, raw, raw_len, 1 + sim_below(&rng, 8));
 		injected++;
 	}

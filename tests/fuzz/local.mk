@@ -14,15 +14,16 @@ tests_fuzz_fuzz_engine_LDADD = $(IKE_LIBS) $(POLICY_LIBS) $(XFRM_LIBS) $(COMMON_
 if FUZZING
 noinst_PROGRAMS += tests/fuzz/seeds $(FUZZERS)
 endif
-FUZZERS = tests/fuzz/fuzz_isakmp tests/fuzz/fuzz_policy tests/fuzz/fuzz_nmi
+FUZZERS = tests/fuzz/fuzz_isakmp tests/fuzz/fuzz_policy tests/fuzz/fuzz_nmi tests/fuzz/fuzz_pki
 EXTRA_PROGRAMS = tests/fuzz/seeds $(FUZZERS)
 FUZZER_LINK = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_seeds_SOURCES = \
 	tests/fuzz/seeds.c \
 	tests/fuzz/holds.h tests/fuzz/wire_check.c tests/fuzz/wire_check.h tests/fuzz/wire_messages.c \
-	tests/kat/kat.h tests/kat/kat_pcap.c
-tests_fuzz_seeds_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
-tests_fuzz_seeds_LDADD = $(IKE_LIBS) $(POLICY_LIBS)
+	tests/kat/kat.h tests/kat/kat_pcap.c \
+	$(PKI_FUZZ_SOURCES)
+tests_fuzz_seeds_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(OPENSSL_CFLAGS)
+tests_fuzz_seeds_LDADD = libiked.a $(CERT_LIBS) $(IKE_LIBS) $(POLICY_LIBS)
 tests_fuzz_fuzz_isakmp_SOURCES = \
 	tests/fuzz/fuzz_isakmp.c \
 	tests/fuzz/holds.h tests/fuzz/wire_check.c tests/fuzz/wire_check.h
@@ -31,6 +32,10 @@ tests_fuzz_fuzz_isakmp_LDADD = $(IKE_LIBS) $(COMMON_LIBS)
 tests_fuzz_fuzz_policy_SOURCES = tests/fuzz/fuzz_policy.c tests/fuzz/holds.h
 tests_fuzz_fuzz_policy_LDFLAGS = $(FUZZER_LINK)
 tests_fuzz_fuzz_policy_LDADD = $(POLICY_LIBS)
+tests_fuzz_fuzz_pki_SOURCES = tests/fuzz/fuzz_pki.c $(PKI_FUZZ_SOURCES)
+tests_fuzz_fuzz_pki_CFLAGS = $(AM_CFLAGS) $(OPENSSL_CFLAGS)
+tests_fuzz_fuzz_pki_LDFLAGS = $(FUZZER_LINK)
+tests_fuzz_fuzz_pki_LDADD = libiked.a $(CERT_LIBS) $(IKE_LIBS) $(COMMON_LIBS)
 tests_fuzz_fuzz_nmi_SOURCES = tests/fuzz/fuzz_nmi.c tests/fuzz/holds.h
 tests_fuzz_fuzz_nmi_CFLAGS = $(AM_CFLAGS) $(UV_CFLAGS) $(JANSSON_CFLAGS)
 tests_fuzz_fuzz_nmi_LDFLAGS = $(FUZZER_LINK)

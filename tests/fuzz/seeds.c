@@ -1,7 +1,7 @@
 /*
  * Writes what the fuzzers begin with: seeds DIRECTORY CAPTURES.  DIRECTORY/fuzz_isakmp gets the
- * messages of the captures and one of each shape that is encrypted there, DIRECTORY/policy.dict
- * the words of the policy language.
+ * messages of the captures and one of each shape that is encrypted there, DIRECTORY/fuzz_pki the
+ * certificates of pki_check.c, DIRECTORY/policy.dict the words of the policy language.
  */
 #include <dirent.h>
 #include <stdio.h>
@@ -9,16 +9,18 @@
 #include <string.h>
 
 #include "policy/grammar.h"
+#include "tests/fuzz/pki_check.h"
 #include "tests/fuzz/wire_check.h"
 #include "tests/kat/kat.h"
 
-static bool write_file(const char *directory, const char *leaf, const void *data, size_t len)
+static bool write_file(const char *directory, const char *target, const char *leaf,
+		       const void *data, size_t len)
 {
 	char path[512];
 	FILE *f;
 	bool ok;
 
-	snprintf(path, sizeof(path), "%s/fuzz_isakmp/%s", directory, leaf);
+	snprintf(path, sizeof(path), "%s/%s/%s", directory, target, leaf);
 	f = fopen(path, "wb");
 	ok = f && fwrite(data, 1, len, f) == len;
 	if (f && fclose(f) != 0)
@@ -44,7 +46,8 @@ static bool seeds_of_capture(const char *directory, const char *captures, const 
 		char name[300];
 
 		snprintf(name, sizeof(name), "%.250s-%u", leaf, i + 1);
-		ok = write_file(directory, name, trace.messages[i].data, trace.messages[i].len);
+		ok = write_file(directory, "fuzz_isakmp", name, trace.messages[i].data,
+				trace.messages[i].len);
 	}
 	kat_trace_free(&trace);
 	return ok;
@@ -77,8 +80,24 @@ static bool seeds_made(const char *directory)
 	wire_policies();
 	wire_messages(messages);
 	for (unsigned i = 0; i < WIRE_MESSAGES; i++)
-		if (!write_file(directory, messages[i].name, messages[i].data, messages[i].len))
+		if (!write_file(directory, "fuzz_isakmp", messages[i].name, messages[i].data,
+				messages[i].len))
 			return false;
+	return true;
+}
+
+static bool seeds_of_pki(const char *directory)
+{
+	static uint8_t seed[PKI_SEED_MAX];
+
+	pki_check_setup();
+	for (unsigned i = 0; i < PKI_SEEDS; i++) {
+		char name[8];
+
+		snprintf(name, sizeof(name), "%u", i);
+		if (!write_file(directory, "fuzz_pki", name, seed, pki_check_seed(i, seed)))
+			return false;
+	}
 	return true;
 }
 
@@ -124,5 +143,6 @@ int main(int argc, char **argv)
 		fputs("usage: seeds DIRECTORY CAPTURES\n", stderr);
 		return 2;
 	}
-	return !(seeds_made(argv[1]) && seeds_of_captures(argv[1], argv[2]) && dictionary(argv[1]));
+	return !(seeds_made(argv[1]) && seeds_of_captures(argv[1], argv[2]) &&
+		 seeds_of_pki(argv[1]) && dictionary(argv[1]));
 }

@@ -9,7 +9,7 @@ static void make_message(struct wire_message *m, const char *name, unsigned exch
 	struct isa_builder b;
 
 	m->name = name;
-	h.message_id = exchange == ISA_MAIN ? 0 : 0x12345678;
+	h.message_id = exchange == ISA_MAIN || exchange == ISA_AGGRESSIVE ? 0 : 0x12345678;
 	isa_begin(&b, m->data, sizeof(m->data), &h);
 	for (; *types; types++) {
 		isa_payload_begin(&b, *types);
@@ -19,7 +19,7 @@ static void make_message(struct wire_message *m, const char *name, unsigned exch
 				ike_p2_offer(&wire_vpn_action, 14, true, -1, 0xc0ffee01, &b.w,
 					     NULL);
 			else
-				ike_p1_offer(&wire_ke_action, &b.w, NULL);
+				ike_p1_offer(&wire_ke_action, -1, &b.w, NULL);
 			break;
 		case ISA_DELETE:
 			cs_put_u32(&b.w, 1);
@@ -45,6 +45,10 @@ void wire_messages(struct wire_message messages[static WIRE_MESSAGES])
 	static const uint8_t main1[] = {ISA_SA, ISA_VENDOR, ISA_VENDOR, 0};
 	static const uint8_t main3[] = {ISA_KE, ISA_NONCE, ISA_NATD, ISA_NATD, 0};
 	static const uint8_t main5[] = {ISA_ID, ISA_HASH, ISA_NOTIFY, 0};
+	static const uint8_t aggressive1[] = {ISA_SA, ISA_KE, ISA_NONCE, ISA_ID, ISA_VENDOR, 0};
+	static const uint8_t aggressive2[] = {ISA_SA,   ISA_KE,   ISA_NONCE, ISA_ID,
+					      ISA_HASH, ISA_NATD, ISA_NATD,  0};
+	static const uint8_t aggressive3[] = {ISA_HASH, ISA_NATD, ISA_NATD, ISA_NOTIFY, 0};
 	static const uint8_t quick[] = {ISA_HASH, ISA_SA, ISA_NONCE, ISA_KE, ISA_ID, ISA_ID, 0};
 	static const uint8_t last[] = {ISA_HASH, 0};
 	static const uint8_t info[] = {ISA_HASH, ISA_DELETE, ISA_NOTIFY, 0};
@@ -55,4 +59,7 @@ void wire_messages(struct wire_message messages[static WIRE_MESSAGES])
 	make_message(&messages[3], "quick1", ISA_QUICK, quick, 16);
 	make_message(&messages[4], "quick3", ISA_QUICK, last, 8);
 	make_message(&messages[5], "info", ISA_INFORMATIONAL, info, 16);
+	make_message(&messages[6], "aggressive1", ISA_AGGRESSIVE, aggressive1, 0);
+	make_message(&messages[7], "aggressive2", ISA_AGGRESSIVE, aggressive2, 0);
+	make_message(&messages[8], "aggressive3", ISA_AGGRESSIVE, aggressive3, 16);
 }

@@ -6,6 +6,7 @@
 
 #include "common/addr.h"
 #include "common/buf.h"
+#include "iked/isakmp.h"
 
 #define KAT_MESSAGES_MAX 64
 
@@ -32,6 +33,11 @@ struct kat_report {
 void kat_ok(struct kat_report *r, bool good, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 void kat_na(struct kat_report *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* The SIG payload of m over this hash, by the certificate that came along; id: the ID payload's
+ * body. name: 'I' or 'R'. */
+void kat_check_signature(struct kat_report *r, const struct isa_message *m, struct cs_bytes id,
+			 struct cs_bytes hash, char name);
 
 /* Recomputes one capture. */
 void kat_check(struct kat_report *r, const json_t *doc, const struct kat_trace *trace);

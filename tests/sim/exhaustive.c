@@ -1,17 +1,18 @@
 /*
- * Every single and every double loss, duplication and swap of the nine messages of Main Mode and
- * Quick Mode, for each suite, with the initiator on either side.  Afterwards traffic must flow both
- * ways, at once and without a new negotiation by the clock's mercy: within the retransmission time.
+ * Every single and every double loss, duplication and swap of the messages of Main or Aggressive
+ * Mode and Quick Mode, for each suite, with the initiator on either side; and in Aggressive Mode of
+ * the messages of both, when both begin at once.  Afterwards traffic must flow both ways, at once
+ * and without a new negotiation by the clock's mercy: within the retransmission time.
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "tests/sim/sim.h"
 
-#define MESSAGES 9
-#define KINDS    3 /* lose, double, swap with the next */
-#define TROUBLES (MESSAGES * KINDS)
-#define WITHIN   120000 /* milliseconds: two losses cost at most 2 + 4 + 8 s, a Quick Mode more */
+#define KINDS    3      /* lose, double, swap with the next */
+#define BOTH     2      /* who starts: host 0, host 1, or both */
+#define WITHIN_1 4000   /* milliseconds, with one trouble: one retransmission */
+#define WITHIN_2 120000 /* two losses cost at most 2 + 4 + 8 s, a Quick Mode more */
 
 enum { LOSE, DOUBLE, SWAP };
 
@@ -82,6 +83,7 @@ static bool run(struct pol_policy *const policy[2], bool ipv6, int a, int b, uns
 {
 	static struct sim sim;
 	struct script script = {.trouble = {a, b}};
+	uint64_t within = b < 0 ? WITHIN_1 : WITHIN_2;
 
 	sim_init(&sim, (uint64_t)(a + 1) * 1000 + (uint64_t)(b + 1), false);
 	sim.pk_delay = 5;
@@ -90,10 +92,12 @@ static bool run(struct pol_policy *const policy[2], bool ipv6, int a, int b, uns
 		sim_add_host(&sim, sim_address(ipv6, i), policy[i]);
 	sim.net.script = script_step;
 	sim.net.script_arg = &script;
-	sim_at(&sim, 1100, starter, SIM_TRAFFIC, !starter);
+	for (unsigned i = 0; i < 2; i++)
+		if (starter == i || starter == BOTH)
+			sim_at(&sim, 1100, i, SIM_TRAFFIC, !i);
 	sim_run(&sim, 3000);
-	if (!sim_both_ways(&sim, 0, 1, WITHIN))
-		sim_fail(&sim, "no traffic both ways within %d s", WITHIN / 1000);
+	if (!sim_both_ways(&sim, 0, 1, within))
+		sim_fail(&sim, "no traffic both ways within %u s", (unsigned)(within / 1000));
 	sim_end(&sim);
 	snprintf(failure, size, "%s", sim.failure);
 	return failure[0] == '\0';
@@ -110,31 +114,55 @@ static const char *trouble_text(int t, char *buf, size_t size)
 	return buf;
 }
 
+/* Main Mode has six messages, Aggressive Mode three, and so has Quick Mode. */
+static int troubles_of(const struct sim_variant *v, unsigned starter)
+{
+	int messages = v->aggressive ? 6 : 9;
+
+	return KINDS * (starter == BOTH ? 2 * messages : messages);
+}
+
+/* All of one suite and starter; the number that failed. */
+static unsigned run_all(unsigned variant, struct pol_policy *const policy[2], unsigned starter,
+			unsigned *ran)
+{
+	const struct sim_variant *v = &sim_variants[variant];
+	int troubles = troubles_of(v, starter);
+	char one[40], two[40], failure[400];
+	unsigned failed = 0;
+
+	for (int a = -1; a < troubles; a++) {
+		/* Singles are (a, a), no trouble is (-1, -1). */
+		for (int b = a; b < (a < 0 ? 0 : troubles); b++) {
+			int other = b == a ? -1 : b;
+
+			++*ran;
+			if (run(policy, v->ipv6, a, other, starter, failure, sizeof(failure)))
+				continue;
+			failed++;
+			printf("FAIL suite %u, %s starts, %s and %s: %s\n", variant,
+			       starter == BOTH ? "each host"
+			       : starter       ? "host 1"
+					       : "host 0",
+			       trouble_text(a, one, sizeof(one)),
+			       trouble_text(other, two, sizeof(two)), failure);
+		}
+	}
+	return failed;
+}
+
 unsigned sim_exhaustive(bool verbose, unsigned *ran)
 {
 	unsigned failed = 0;
-	char one[40], two[40], failure[400];
 
 	*ran = 0;
 	for (unsigned v = 0; v < sim_n_variants; v++) {
 		struct pol_policy *policy[2] = {sim_policy(&sim_variants[v], 0, 2, SIM_WHOLE, 0),
 						sim_policy(&sim_variants[v], 1, 2, SIM_WHOLE, 0)};
+		unsigned starters = sim_variants[v].aggressive ? BOTH : 1;
 
-		for (int a = -1; policy[0] && policy[1] && a < TROUBLES; a++)
-			for (int b = a < 0 ? -1 : a; b < TROUBLES; b++)
-				for (unsigned starter = 0; starter < 2; starter++) {
-					if (a < 0 && b >= 0)
-						break; /* singles are (a, a) */
-					(*ran)++;
-					if (run(policy, sim_variants[v].ipv6, a, b == a ? -1 : b,
-						starter, failure, sizeof(failure)))
-						continue;
-					failed++;
-					printf("FAIL suite %u, host %u starts, %s and %s: %s\n", v,
-					       starter, trouble_text(a, one, sizeof(one)),
-					       trouble_text(b == a ? -1 : b, two, sizeof(two)),
-					       failure);
-				}
+		for (unsigned s = 0; policy[0] && policy[1] && s <= starters; s++)
+			failed += run_all(v, policy, s, ran);
 		if (verbose)
 			printf("suite %u done, %u runs so far\n", v, *ran);
 		if (!policy[0] || !policy[1])

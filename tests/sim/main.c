@@ -9,9 +9,10 @@
 static void usage(FILE *to)
 {
 	fputs("usage: sim [--exhaustive] [--scenarios N] [--seed S] [--verbose]\n"
-	      "  --exhaustive   every single and double loss, duplication and swap of nine "
-	      "messages\n"
+	      "  --exhaustive   every single and double loss, duplication and swap of a "
+	      "negotiation's messages\n"
 	      "  --scenarios N  N random scenarios\n"
+	      "  --days N       N days of one host with 50 peers\n"
 	      "  --seed S       of the first one, the others follow; a fresh one without it\n"
 	      "  --verbose      every datagram and log line (with --scenarios 1: a replay)\n",
 	      to);
@@ -20,12 +21,16 @@ static void usage(FILE *to)
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{"exhaustive", no_argument, NULL, 'e'}, {"scenarios", required_argument, NULL, 'n'},
-		{"seed", required_argument, NULL, 's'}, {"verbose", no_argument, NULL, 'v'},
-		{"help", no_argument, NULL, 'h'},       {0},
+		{"exhaustive", no_argument, NULL, 'e'},
+		{"scenarios", required_argument, NULL, 'n'},
+		{"days", required_argument, NULL, 'd'},
+		{"seed", required_argument, NULL, 's'},
+		{"verbose", no_argument, NULL, 'v'},
+		{"help", no_argument, NULL, 'h'},
+		{0},
 	};
 	bool exhaustive = false, verbose = false;
-	unsigned n = 0, ran, failed = 0;
+	unsigned n = 0, days = 0, ran, failed = 0;
 	uint64_t seed = 0;
 	struct cs_err err;
 	int c;
@@ -37,6 +42,9 @@ int main(int argc, char **argv)
 			break;
 		case 'n':
 			n = (unsigned)strtoul(optarg, NULL, 10);
+			break;
+		case 'd':
+			days = (unsigned)strtoul(optarg, NULL, 10);
 			break;
 		case 's':
 			seed = strtoull(optarg, NULL, 10);
@@ -52,7 +60,7 @@ int main(int argc, char **argv)
 			return 2;
 		}
 	}
-	if (!exhaustive && !n) {
+	if (!exhaustive && !n && !days) {
 		usage(stderr);
 		return 2;
 	}
@@ -69,5 +77,7 @@ int main(int argc, char **argv)
 		failed += sim_exhaustive(verbose, &ran);
 	if (n)
 		failed += sim_random_scenarios(seed, n, verbose);
+	if (days)
+		failed += sim_endurance(days, SIM_MOST - 1, seed, verbose);
 	return failed != 0;
 }

@@ -8,16 +8,23 @@
 
 const struct sim_variant sim_variants[] = {
 	{"AES_CBC KeyLength 256", "SHA2_256", "Group19", "Transport", "AES_CBC KeyLength 256",
-	 "ESP HMAC_SHA2_256_128", "None", false},
+	 "ESP HMAC_SHA2_256_128", "None", false, false, 0, 0, 0},
 	{"AES_CBC KeyLength 128", "SHA1", "Group2", "Tunnel", "AES_CBC KeyLength 128",
-	 "ESP HMAC_SHA1", "None", false},
+	 "ESP HMAC_SHA1", "None", false, false, 0, 0, 0},
 	{"AES_CBC KeyLength 256", "SHA2_256", "Group19", "Tunnel", "AES_GCM_16 KeyLength 256",
-	 "ESP Null", "Group19", false},
-	{"3DES", "SHA1", "Group2", "Transport", "3DES", "ESP HMAC_SHA1", "Group19", false},
+	 "ESP Null", "Group19", false, false, 0, 0, 0},
+	{"3DES", "SHA1", "Group2", "Transport", "3DES", "ESP HMAC_SHA1", "Group19", false, false, 0,
+	 0, 0},
 	{"AES_CBC KeyLength 256", "SHA2_512", "Group19", "Transport", "DoNot",
-	 "ESP HMAC_SHA2_512_256", "None", true},
+	 "ESP HMAC_SHA2_512_256", "None", true, false, 0, 0, 0},
 	{"AES_CBC KeyLength 128", "MD5", "Group2", "Tunnel", "AES_CBC KeyLength 256",
-	 "ESP HMAC_MD5", "Group2", true},
+	 "ESP HMAC_MD5", "Group2", true, false, 0, 0, 0},
+	{"AES_CBC KeyLength 256", "SHA2_256", "Group19", "Transport", "AES_CBC KeyLength 256",
+	 "ESP HMAC_SHA2_256_128", "None", false, true, 0, 0, 0},
+	{"AES_CBC KeyLength 128", "SHA1", "Group2", "Tunnel", "AES_GCM_16 KeyLength 128",
+	 "ESP Null", "Group19", false, true, 0, 0, 0},
+	{"3DES", "MD5", "Group19", "Transport", "AES_CBC KeyLength 128", "ESP HMAC_SHA1", "None",
+	 true, true, 0, 0, 0},
 };
 const unsigned sim_n_variants = sizeof(sim_variants) / sizeof(sim_variants[0]);
 
@@ -27,7 +34,16 @@ const char *sim_address(bool ipv6, unsigned host)
 	static const char *const six[SIM_HOSTS] = {"2001:db8:1::1", "2001:db8:2::2",
 						   "2001:db8:3::3"};
 
-	return ipv6 ? six[host] : four[host];
+	static char more[4][20];
+	static unsigned next;
+	char *text;
+
+	if (host < SIM_HOSTS)
+		return ipv6 ? six[host] : four[host];
+	/* As many as one line of a policy names. */
+	text = more[next++ % 4];
+	snprintf(text, sizeof(more[0]), ipv6 ? "2001:db8:a::%x" : "198.18.0.%u", host);
+	return text;
 }
 
 /* The same but for its life, which the other end takes as well. */
@@ -59,7 +75,8 @@ static void write_rules(FILE *f, const struct sim_variant *v, unsigned self, uns
 static void write_dynvpn(FILE *f, const struct sim_variant *v, const char *name, unsigned life)
 {
 	fprintf(f,
-		"IpDynVpnAction %s\n{\n  InitiateWithPfs %s\n  AcceptablePfs %s\n  IpDataOffer\n  "
+		"IpDynVpnAction %s\n{\n  VpnLife 0\n  InitiateWithPfs %s\n  AcceptablePfs %s\n  "
+		"IpDataOffer\n  "
 		"{\n"
 		"    HowToEncap %s\n    HowToEncrypt %s\n    HowToAuth %s\n"
 		"    RefreshLifetimeProposed %u\n    RefreshLifetimeAccepted 5 480\n  }\n}\n",
@@ -68,33 +85,47 @@ static void write_dynvpn(FILE *f, const struct sim_variant *v, const char *name,
 
 static void write_actions(FILE *f, const struct sim_variant *v)
 {
-	write_dynvpn(f, v, "Vpn", 10);
+	write_dynvpn(f, v, "Vpn", v->p2_life ? v->p2_life : 10);
 	write_dynvpn(f, v, changed_action, 9);
 	fprintf(f,
-		"KeyExchangeAction Act\n{\n  HowToInitiate Main\n  HowToRespondIKEv1 Main\n"
+		"KeyExchangeAction Act\n{\n  LivenessInterval %u\n  HowToInitiate %s\n  "
+		"HowToRespondIKEv1 %s\n"
 		"  KeyExchangeOffer\n  {\n    HowToEncrypt %s\n    HowToAuthMsgs %s\n"
 		"    HowToAuthPeers PresharedKey\n    DHGroup %s\n"
-		"    RefreshLifetimeProposed 20\n    RefreshLifetimeAccepted 5 1440\n  }\n}\n",
-		v->cipher, v->hash, v->group);
+		"    RefreshLifetimeProposed %u\n    RefreshLifetimeAccepted 5 1440\n  }\n}\n",
+		v->liveness ? v->liveness : 30, v->aggressive ? "Aggressive" : "Main",
+		v->aggressive ? "Aggressive" : "Main", v->cipher, v->hash, v->group,
+		v->p1_life ? v->p1_life : 20);
+}
+
+static const char *identity(const struct sim_variant *v, unsigned host, char *buf, size_t size)
+{
+	if (v->aggressive)
+		snprintf(buf, size, "KeyID Ascii host-%u", host);
+	else
+		snprintf(buf, size, "IpAddr %s", sim_address(v->ipv6, host));
+	return buf;
 }
 
 static void write_key_exchange(FILE *f, const struct sim_variant *v, unsigned self, unsigned n)
 {
+	char own[64], other[64];
+
 	fprintf(f, "KeyExchangePolicy\n{\n");
 	for (unsigned i = 0; i < n; i++) {
-		const char *me = sim_address(v->ipv6, self), *peer = sim_address(v->ipv6, i);
-
 		if (i == self)
 			continue;
 		fprintf(f,
 			"  KeyExchangeRule With%u\n  {\n"
-			"    LocalSecurityEndpoint\n    {\n      Identity IpAddr %s\n      "
+			"    LocalSecurityEndpoint\n    {\n      Identity %s\n      "
 			"Location %s\n    }\n"
-			"    RemoteSecurityEndpoint\n    {\n      Identity IpAddr %s\n      "
+			"    RemoteSecurityEndpoint\n    {\n      Identity %s\n      "
 			"Location %s\n    }\n"
 			"    KeyExchangeActionRef Act\n    SharedKey Ascii between-%u-and-%u\n  "
 			"}\n",
-			i, me, me, peer, peer, i < self ? i : self, i < self ? self : i);
+			i, identity(v, self, own, sizeof(own)), sim_address(v->ipv6, self),
+			identity(v, i, other, sizeof(other)), sim_address(v->ipv6, i),
+			i < self ? i : self, i < self ? self : i);
 	}
 	fprintf(f, "}\n");
 }
@@ -111,13 +142,13 @@ static void set_ids(struct pol_policy *policy)
 {
 	for (unsigned i = 0; i < policy->n_rules; i++) {
 		struct pol_filter_rule *rule = &policy->rules[i];
-		unsigned peer = (unsigned)(rule->name[2] - '0');
+		unsigned peer = (unsigned)strtoul(rule->name + 2, NULL, 10);
 
 		if (!rule->vpn)
 			continue;
 		rule->id = (uint16_t)(XF_MARK_RULE_MIN + peer);
 		if (!strcmp(rule->vpn->name, changed_action))
-			rule->id = (uint16_t)(rule->id + SIM_HOSTS);
+			rule->id = (uint16_t)(rule->id + SIM_MOST);
 	}
 }
 

@@ -97,7 +97,7 @@ static bool reaches(struct sim_host *h, struct sim_host *peer)
 {
 	struct reach r = {peer, 0, 0};
 
-	if (h->sim->now < h->sim->net.bad_until || !peer->engine)
+	if (sim_bad(h->sim) || !peer->engine)
 		return false;
 	ike_engine_each_p1(h->engine, count_shared, &r);
 	return r.ours && r.ours == r.shared;

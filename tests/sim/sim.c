@@ -78,6 +78,11 @@ struct ike_now sim_now(const struct sim *sim)
 	return (struct ike_now){sim->now, SIM_WALL + (int64_t)(sim->now / 1000)};
 }
 
+bool sim_bad(const struct sim *sim)
+{
+	return sim->now >= sim->net.bad_from && sim->now < sim->net.bad_until;
+}
+
 /* ---- the queue: a heap by time, then by order of arrival ---- */
 
 static bool before(const struct sim_event *a, const struct sim_event *b)
@@ -142,7 +147,7 @@ static uint64_t latency(struct sim *sim)
 {
 	unsigned spread = sim->net.delay_max - sim->net.delay_min;
 
-	if (sim->now >= sim->net.bad_until)
+	if (!sim_bad(sim))
 		return 1 + sim_below(&sim->rng, 10);
 	return sim->net.delay_min + sim_below(&sim->rng, spread + 1);
 }
@@ -160,7 +165,7 @@ static void deliver(struct sim *sim, struct sim_host *to, const struct cs_endpoi
 	if (!ev->datagram.data)
 		abort();
 	memcpy(ev->datagram.data, data, len);
-	if (len && sim->now < sim->net.bad_until && sim_chance(&sim->rng, sim->net.corrupt))
+	if (len && sim_bad(sim) && sim_chance(&sim->rng, sim->net.corrupt))
 		ev->datagram.data[sim_below(&sim->rng, (uint32_t)len)] ^=
 			(uint8_t)(1u << sim_below(&sim->rng, 8));
 }
@@ -187,7 +192,7 @@ static void op_send(void *ctx, const struct cs_endpoint *local, const struct cs_
 	if (net->script) {
 		if (!net->script(sim, h->index, local, remote, data, len, &copies, &delay))
 			return;
-	} else if (sim->now < net->bad_until) {
+	} else if (sim_bad(sim)) {
 		if (sim_chance(&sim->rng, net->loss))
 			return;
 		if (sim_chance(&sim->rng, net->duplicate))
@@ -212,7 +217,7 @@ void sim_push_acquire(struct sim_host *h, const struct xf_acquire *a)
 {
 	struct sim *sim = h->sim;
 
-	if (sim->now < sim->net.bad_until && sim_chance(&sim->rng, 100)) {
+	if (sim_bad(sim) && sim_chance(&sim->rng, 100)) {
 		sim_at(sim, sim->now + sim_below(&sim->rng, 1000), h->index, SIM_RESYNC, 0);
 		return;
 	}
@@ -234,7 +239,7 @@ void sim_push_esp(struct sim_host *from, struct sim_host *to, const struct vk_sa
 	struct sim *sim = from->sim;
 	struct sim_event *ev;
 
-	if (sim->now < sim->net.bad_until && sim_chance(&sim->rng, sim->net.loss))
+	if (sim_bad(sim) && sim_chance(&sim->rng, sim->net.loss))
 		return;
 	ev = push(sim, sim->now + latency(sim), EV_ESP, to->index);
 	ev->esp.id = sa->sa.id;
@@ -341,16 +346,16 @@ static struct sim_intent *intent_of(struct sim_ledger *l, uint64_t tx)
 
 static void settle(struct sim_host *h, const struct ike_record *rec)
 {
-	struct sim_intent *in = intent_of(&h->ledger, rec->intent);
+	struct sim_ledger *l = &h->ledger;
+	struct sim_intent *in = intent_of(l, rec->intent);
 
 	if (!in)
-		sim_fail(h->sim, "host %u: a result of Y%u names intent %llu, which was never made",
+		sim_fail(h->sim,
+			 "host %u: a result of Y%u names intent %llu, which was never made or has "
+			 "a result",
 			 h->index, rec->p2->tunnel, (unsigned long long)rec->intent);
-	else if (in->settled)
-		sim_fail(h->sim, "host %u: intent %llu of Y%u has two results", h->index,
-			 (unsigned long long)rec->intent, rec->p2->tunnel);
 	else
-		in->settled = true;
+		*in = l->intents[--l->n_intents];
 }
 
 static void keep_intent(struct sim_host *h, const struct ike_record *rec, uint64_t tx)
@@ -361,8 +366,7 @@ static void keep_intent(struct sim_host *h, const struct ike_record *rec, uint64
 	if (!grown)
 		abort();
 	l->intents = grown;
-	l->intents[l->n_intents++] =
-		(struct sim_intent){tx, rec->p2->tunnel, rec->p2->generation, false};
+	l->intents[l->n_intents++] = (struct sim_intent){tx, rec->p2->tunnel, rec->p2->generation};
 }
 
 static enum ike_done op_record(void *ctx, const struct ike_record *rec, uint64_t *tx)
@@ -371,7 +375,7 @@ static enum ike_done op_record(void *ctx, const struct ike_record *rec, uint64_t
 	struct sim *sim = h->sim;
 	struct sim_ledger *l = &h->ledger;
 	struct sim_event *ev;
-	bool fails = rec->kind == IKE_REC_P2_INTENT && sim->now < sim->net.bad_until &&
+	bool fails = rec->kind == IKE_REC_P2_INTENT && sim_bad(sim) &&
 		     sim_chance(&sim->rng, sim->commit_fail_permille);
 
 	*tx = ++l->next_tx;
@@ -684,7 +688,7 @@ static uint64_t next_deadline(struct sim *sim, struct sim_host **due)
 
 void sim_run(struct sim *sim, uint64_t until)
 {
-	unsigned idle_ticks = 0;
+	unsigned idle_ticks = 0, events = 0;
 
 	while (!sim->failure[0]) {
 		struct sim_host *due;
@@ -705,7 +709,8 @@ void sim_run(struct sim *sim, uint64_t until)
 			dispatch(sim, pop(sim));
 		else
 			ike_engine_tick(due->engine, sim_now(sim));
-		vk_check_pairs(sim);
+		if (!sim->check_every || ++events % sim->check_every == 0)
+			vk_check_pairs(sim);
 		sim_check_gone(sim);
 	}
 	if (sim->now < until && !sim->failure[0])
@@ -759,9 +764,8 @@ static void check_left(struct sim *sim, struct sim_host *h)
 		sim_fail(sim, "host %u: %d phase 1 and %d phase 2 records without their end",
 			 h->index, l->p1_up, l->p2_up);
 	for (unsigned i = 0; i < l->n_intents; i++)
-		if (!l->intents[i].settled)
-			sim_fail(sim, "host %u: intent %llu of Y%u has no result", h->index,
-				 (unsigned long long)l->intents[i].tx, l->intents[i].tunnel);
+		sim_fail(sim, "host %u: intent %llu of Y%u has no result", h->index,
+			 (unsigned long long)l->intents[i].tx, l->intents[i].tunnel);
 }
 
 void sim_end(struct sim *sim)

@@ -9,7 +9,8 @@
 #include "iked/engine.h"
 #include "policy/policy.h"
 
-#define SIM_HOSTS  3
+#define SIM_HOSTS  3          /* of a random scenario */
+#define SIM_MOST   51         /* of a long one */
 #define SIM_WALL   1700000000 /* wall clock at virtual time 0 */
 #define SIM_LARVAL 30000      /* milliseconds that an unanswered acquire blocks the next */
 
@@ -48,10 +49,9 @@ struct vkernel {
 };
 
 /* ---- records as the store would keep them ---- */
-struct sim_intent {
+struct sim_intent { /* without its result yet */
 	uint64_t tx;
 	uint32_t tunnel, generation;
-	bool settled;
 };
 /* The SA cache: what is up or intended, with the texts and identities that its info points to. */
 struct sim_row {
@@ -87,18 +87,19 @@ struct sim_host {
 	struct pol_policy *editions[SIM_EDITIONS][SIM_HOSTS]; /* the scenario's, for SIM_RELOAD */
 	enum sim_edition edition; /* in force, and the peer that it is about */
 	unsigned edited;
-	unsigned received; /* packets that came through ESP */
-	unsigned jobs;     /* public-key jobs under way */
-	uint64_t epoch;    /* counts the engines that this host had */
+	unsigned sent, received; /* packets through ESP */
+	unsigned asked;          /* packets that found no SA */
+	unsigned jobs;           /* public-key jobs under way */
+	uint64_t epoch;          /* counts the engines that this host had */
 	uint32_t last_tunnel;
 	unsigned long adopted; /* SAs that lived on over a restart */
 };
 
 /* ---- the network ---- */
 struct sim_net {
-	unsigned loss, duplicate, corrupt; /* permille, while mono < bad_until */
+	unsigned loss, duplicate, corrupt; /* permille, while it is bad */
 	unsigned delay_min, delay_max;     /* milliseconds */
-	uint64_t bad_until;
+	uint64_t bad_from, bad_until;
 	/* Scripted runs: what to do with the nth datagram of each kind, see exhaustive.c. */
 	bool (*script)(struct sim *sim, unsigned host, const struct cs_endpoint *from,
 		       const struct cs_endpoint *to, const uint8_t *data, size_t len,
@@ -120,21 +121,22 @@ struct sim_gone {
 struct sim {
 	uint64_t seed, now; /* mono milliseconds */
 	struct sim_rng rng;
-	struct sim_host hosts[SIM_HOSTS];
+	struct sim_host hosts[SIM_MOST];
 	unsigned n_hosts;
 	struct sim_net net;
 	struct sim_event **queue; /* binary heap */
 	unsigned n_queue, cap_queue;
 	uint64_t next_event;
 	unsigned pk_delay, commit_delay; /* milliseconds at most; 0: done at once */
-	unsigned commit_fail_permille;   /* while mono < net.bad_until */
+	unsigned commit_fail_permille;   /* while the network is bad */
 	unsigned long datagrams, bytes;
 	struct sim_gone *gone;
 	unsigned n_gone;
 	unsigned long kept, told_gone; /* pairs that lived on or ended at both sides, by reloads */
 	bool hostile_peers;            /* they have the keys and lie: two ends may well disagree */
 	bool verbose;
-	char failure[400]; /* the first broken invariant, "" when none */
+	unsigned check_every; /* events between two looks at all pairs; 0: at each */
+	char failure[400];    /* the first broken invariant, "" when none */
 };
 
 void sim_init(struct sim *sim, uint64_t seed, bool verbose);
@@ -159,6 +161,7 @@ bool sim_both_ways(struct sim *sim, unsigned a, unsigned b, uint64_t millisecond
 void sim_inject(struct sim *sim, const struct cs_endpoint *from, const struct cs_endpoint *to,
 		const uint8_t *data, size_t len, uint64_t delay);
 struct ike_now sim_now(const struct sim *sim);
+bool sim_bad(const struct sim *sim); /* is the network, now? */
 
 /* ---- inside ---- */
 extern const struct ike_ops sim_ops;
@@ -199,6 +202,9 @@ struct sim_variant {
 	const char *encap, *esp_cipher, *esp_auth;
 	const char *pfs; /* "None" or a group */
 	bool ipv6;
+	bool aggressive;           /* and not Main Mode; peers are known by name */
+	unsigned p1_life, p2_life; /* minutes; 0: 20 and 10 */
+	unsigned liveness;         /* seconds; 0: 30 */
 };
 extern const struct sim_variant sim_variants[];
 extern const unsigned sim_n_variants;
@@ -213,5 +219,7 @@ const char *sim_address(bool ipv6, unsigned host);
 /* Both return the number of failures and print a line for each with its seed. */
 unsigned sim_random_scenarios(uint64_t first_seed, unsigned n, bool verbose);
 unsigned sim_exhaustive(bool verbose, unsigned *ran);
+/* Many peers of one host for days; the number of failures. */
+unsigned sim_endurance(unsigned days, unsigned peers, uint64_t seed, bool verbose);
 
 #endif

@@ -32,8 +32,7 @@ static struct vk_sa *append(struct vkernel *k)
 
 static bool refused(struct sim_host *h)
 {
-	return h->sim->now < h->sim->net.bad_until &&
-	       sim_chance(&h->sim->rng, h->kernel.refuse_permille);
+	return sim_bad(h->sim) && sim_chance(&h->sim->rng, h->kernel.refuse_permille);
 }
 
 int vk_spi(struct sim_host *h, const struct cs_addr *dst, uint8_t proto, uint32_t reqid,
@@ -241,13 +240,14 @@ void vk_output(struct sim_host *h, struct sim_host *peer)
 		    (!best || p->priority < best->priority))
 			best = p;
 	}
-	if (best && best->hold)
-		return;
-	sa = best ? outbound_sa(h, best->reqid) : NULL;
+	sa = best && !best->hold ? outbound_sa(h, best->reqid) : NULL;
 	if (!sa) {
-		acquire(h, rule_id, &sel);
+		h->asked++;
+		if (!best || !best->hold)
+			acquire(h, rule_id, &sel);
 		return;
 	}
+	h->sent++;
 	sa->packets++;
 	sim_push_esp(h, peer, sa);
 }

@@ -109,8 +109,12 @@ static void write_key_exchange(FILE *f, const struct pair_policy *o, unsigned me
 
 	snprintf(own_id, sizeof(own_id), "IpAddr %s", local);
 	snprintf(peer_id, sizeof(peer_id), "IpAddr %s", remote);
-	fprintf(f, "KeyExchangeAction Act\n{\n  HowToInitiate %s\n  HowToRespondIKEv1 %s\n",
-		or_default(o->how_to_initiate, "Main"), or_default(o->how_to_respond, "Main"));
+	fprintf(f, "KeyExchangeAction Act\n{\n  LivenessInterval %s\n  HowToInitiate %s\n",
+		or_default(o->liveness, "0"), or_default(o->how_to_initiate, "Main"));
+	if (!o->how_to_respond || o->how_to_respond[0])
+		fprintf(f, "  HowToRespondIKEv1 %s\n", or_default(o->how_to_respond, "Main"));
+	if (o->bypass_ip_validation)
+		fprintf(f, "  BypassIpValidation Yes\n");
 	each_triple(f, or_default(o->ke_offers, "AES_CBC KeyLength 128|SHA2_256|Group19"),
 		    write_ke_offer);
 	fprintf(f, "}\nKeyExchangePolicy\n{\n");

@@ -24,11 +24,12 @@ struct pair_policy {
 	const char *local_id, *remote_id; /* "Fqdn a.example.com" */
 	const char *remote_location;      /* of the peer, in the key exchange rule */
 	const char *more_rules;           /* key exchange rules behind the first, as text */
-	const char *initiation, *how_to_initiate, *how_to_respond;
+	const char *initiation, *how_to_initiate, *how_to_respond; /* respond: "" is not coded */
 	const char *local_net, *remote_net; /* data addresses; endpoints come from a start action */
 	const char *service;                /* body of IpService */
+	const char *liveness;               /* LivenessInterval; "0" unless coded */
 	const char *rule_name;
-	bool no_on_demand, no_ke_rule, local_rule;
+	bool no_on_demand, no_ke_rule, local_rule, bypass_ip_validation;
 	bool a_tunnel_a_host; /* with nets: granularity Packet in place of Rule */
 	bool any_endpoint;    /* with nets: no RemoteSecurityEndpointAddr */
 	unsigned vpn_life;    /* minutes */

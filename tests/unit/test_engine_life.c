@@ -80,7 +80,7 @@ END_TEST
 /* Phase 2 lives on without its phase 1, and its end is told by a later one. */
 START_TEST(test_p2_outlives_p1)
 {
-	struct pair_policy o = {.ke_offers = "AES_CBC KeyLength 128|SHA1|Group19"};
+	struct pair_policy o = {.ke_offers = "AES_CBC KeyLength 128|SHA1|Group19", .vpn_life = 60};
 	struct pair *p = pair_new(&o, &o);
 	const struct ike_stats *left = pair_stats(p, 0);
 
@@ -88,6 +88,9 @@ START_TEST(test_p2_outlives_p1)
 		p->side[i].policy->ke_rules[0].action->offers[0].life_seconds.proposed = 1800;
 	pair_acquire(p, 0);
 	pair_expect_up(p);
+	for (unsigned i = 0; i < 2; i++) /* or it would be refreshed */
+		((struct pol_ke_action *)p->side[i].policy->ke_rules[0].action)->initiate =
+			POL_MODE_DONOT;
 	pair_wait(p, 1801000);
 	ck_assert_uint_eq(left->p1_live, 0);
 	ck_assert_uint_eq(left->p2_live, 1);
@@ -100,7 +103,8 @@ END_TEST
 
 START_TEST(test_p2_lifetime)
 {
-	struct pair *p = pair_up(NULL);
+	struct pair_policy o = {.vpn_life = 60}; /* or it would be refreshed */
+	struct pair *p = pair_up(&o);
 	unsigned sent;
 
 	ck_assert_uint_eq(p->side[0].sas[0].sa.hard_seconds, 3600);
@@ -184,6 +188,44 @@ START_TEST(test_first_packet)
 	pair_expect_up(p);
 	pair_wait(p, 10000);
 	ck_assert_uint_eq(pair_stats(p, 1)->retransmitted, 0);
+	pair_free(p);
+}
+END_TEST
+
+/* The responder is up with message 6 and begins a tunnel of its own, which gets ahead of it. */
+static bool hold_sixth(struct pair *p, unsigned from, uint8_t *data, size_t *len)
+{
+	struct datagram *held = p->filter_arg;
+
+	if (held->data || from == 0 || data[18] != ISA_MAIN || !(data[19] & ISA_FLAG_ENCRYPTED))
+		return true;
+	held->data = malloc(*len);
+	held->len = *len;
+	memcpy(held->data, data, *len);
+	return false;
+}
+
+START_TEST(test_sixth_overtaken)
+{
+	struct datagram held = {0};
+	struct pair *p = pair_new(NULL, NULL);
+
+	p->filter = hold_sixth;
+	p->filter_arg = &held;
+	pair_acquire(p, 0);
+	pair_acquire(p, 1);
+	ck_assert_uint_eq(pair_stats(p, 1)->p1_up, 1);
+	ck_assert_uint_eq(pair_stats(p, 0)->p1_up, 0);
+	ike_engine_receive(p->side[0].e, &p->side[0].addr, &p->side[1].addr, held.data, held.len,
+			   p->now);
+	pair_run(p);
+	/* Its Quick Mode, and that of the packet here. */
+	for (unsigned i = 0; i < 2; i++) {
+		ck_assert_uint_eq(pair_stats(p, i)->p2_up, 2);
+		ck_assert_uint_eq(pair_stats(p, i)->retransmitted, 0);
+	}
+	ck_assert(pair_mirrored(p));
+	free(held.data);
 	pair_free(p);
 }
 END_TEST
@@ -352,13 +394,13 @@ START_TEST(test_no_amplification)
 	struct pair *p = pair_new(NULL, NULL);
 	struct side *s = &p->side[1];
 	struct datagram *d;
-	size_t vid = 4 + 16;
+	size_t vids = 2 * (4 + 16);
 
 	p->filter = drop_all;
 	pair_acquire(p, 0);
 	d = &p->history[0];
 	/* The shortest message 1: one transform, no vendor ID. */
-	d->len -= vid;
+	d->len -= vids;
 	d->data[27] = (uint8_t)d->len;
 	d->data[ISA_HEADER_LEN] = ISA_NONE;
 	ike_engine_receive(s->e, &s->addr, &p->side[0].addr, d->data, d->len, p->now);
@@ -373,7 +415,8 @@ START_TEST(test_exchanges_refused)
 {
 	struct pair *p = pair_new(NULL, NULL);
 	struct side *s = &p->side[1];
-	uint8_t buf[64] = {1, 2, 3, 4, 5, 6, 7, 8, [17] = 0x10, [18] = ISA_AGGRESSIVE, [27] = 64};
+	uint8_t buf[64] = {
+		1, 2, 3, 4, 5, 6, 7, 8, [17] = 0x10, [18] = ISA_TRANSACTION, [23] = 9, [27] = 64};
 
 	for (unsigned n = 0; n < 100; n++)
 		ike_engine_receive(s->e, &s->addr, &p->side[0].addr, buf, sizeof(buf), p->now);
@@ -760,6 +803,7 @@ static Suite *suite(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, test_each_message_lost, 0, 9);
 	tcase_add_test(t, test_first_packet);
+	tcase_add_test(t, test_sixth_overtaken);
 	tcase_add_test(t, test_replays);
 	tcase_add_loop_test(t, test_damaged, 4, 9);
 	tcase_add_test(t, test_forged_datagrams);

@@ -10,6 +10,7 @@
 
 #define COUNT(a)    (sizeof(a) / sizeof((a)[0]))
 #define INFORMATION 5 /* exchange type, at byte 18 */
+#define AGGRESSIVE  .how_to_initiate = "Aggressive", .how_to_respond = "Aggressive"
 
 /* ---- the filters ---- */
 
@@ -99,6 +100,80 @@ static const struct refusal {
 		  {"rule First", "INVALID-ID-INFORMATION", "does not accept our identity"}},
 	 .reason = "phase 1 with 198.51.100.2:500 failed (rule First): wrong identity: ",
 	 .sent = 5},
+	/* Aggressive Mode: the initiator finds out with message 2, and says so in clear. */
+	{.a = {AGGRESSIVE, .key = "the-right-secret"},
+	 .b = {AGGRESSIVE, .key = "another-secret"},
+	 .says = {{"rule First", "no usable answer to message 1 after 3 transmissions",
+		   "the HASH of Aggressive Mode message 2 is wrong", "a different preshared key"},
+		  {"rule First", "refused message 2", "AUTHENTICATION-FAILED", "CSI1031E"}},
+	 .reason = "phase 1 with 198.51.100.2:500 failed (rule First): no usable answer to message "
+		   "1 after 3 transmissions: the HASH of Aggressive Mode message 2 is wrong; the "
+		   "usual cause is a different preshared key",
+	 .sent = 4,
+	 .key = true},
+	{.a = {AGGRESSIVE, .key = "the-right-secret"},
+	 .b = {AGGRESSIVE, .key = "another-secret"},
+	 .filter = drop_notices,
+	 .says = {{"rule First", "a different preshared key"},
+		  {"rule First", "no message 3 came", "a different preshared key", "CSI1003E"}},
+	 .reason = "phase 1 with 198.51.100.2:500 failed (rule First): no usable answer",
+	 .sent = 4,
+	 .key = true},
+	{.a = {AGGRESSIVE, .local_id = "Fqdn mallory.example.com"},
+	 .b = {AGGRESSIVE, .remote_id = "Fqdn alice.example.com"},
+	 .says = {{"rule First", "no usable answer to message 1", "INVALID-ID-INFORMATION",
+		   "it may not know our identity mallory.example.com"},
+		  {"rule First", "no KeyExchangeRule is for this identity",
+		   "ID_FQDN mallory.example.com", "ID_FQDN alice.example.com"}},
+	 .reason = "phase 1 with 198.51.100.2:500 failed (rule First): no usable answer to message "
+		   "1 after 3 transmissions: the peer answered INVALID-ID-INFORMATION",
+	 .sent = 3},
+	{.a = {AGGRESSIVE, .local_id = "IpAddr 192.0.2.77"},
+	 .b = {AGGRESSIVE, .remote_id = "IpAddr 192.0.2.77"},
+	 .says = {{"rule First", "INVALID-ID-INFORMATION", "192.0.2.77"},
+		  {"rule First", "BypassIpValidation"}},
+	 .reason = "phase 1 with 198.51.100.2:500 failed (rule First): no usable answer",
+	 .sent = 3},
+	{.a = {AGGRESSIVE, .remote_id = "Fqdn bob.example.com"},
+	 .b = {AGGRESSIVE, .local_id = "Fqdn mallory.example.com"},
+	 .says = {{"rule First", "wrong identity", "mallory.example.com", "bob.example.com"},
+		  {"rule First", "INVALID-ID-INFORMATION", "does not accept our identity"}},
+	 .reason = "phase 1 with 198.51.100.2:500 failed (rule First): wrong identity: ",
+	 .sent = 3},
+	{.a = {AGGRESSIVE, .ke_offers = "3DES|MD5|Group2"},
+	 .b = {AGGRESSIVE},
+	 .says = {{"rule First", "no usable answer to message 1 after 3 transmissions",
+		   "NO-PROPOSAL-CHOSEN (not authenticated)"},
+		  {"rule First", "no proposal chosen", "3des-md5-modp1024", "EZD1021I"}},
+	 .reason = "phase 1 with 198.51.100.2:500 failed (rule First): no usable answer to message "
+		   "1 after 3 transmissions: the peer answered NO-PROPOSAL-CHOSEN",
+	 .sent = 3},
+	{.a = {AGGRESSIVE, .ke_offers = "AES_CBC KeyLength 128|SHA2_256|Group2"},
+	 .b = {AGGRESSIVE},
+	 .says = {{"rule First", "NO-PROPOSAL-CHOSEN (not authenticated)"},
+		  {"rule First", "no proposal chosen", "EZD1021I",
+		   "in Aggressive Mode the initiator fixes the group, here modp1024"}},
+	 .reason = "phase 1 with 198.51.100.2:500 failed (rule First): no usable answer",
+	 .sent = 3},
+	/* It must be coded; the default would mean Either. */
+	{.a = {AGGRESSIVE},
+	 .b = {.how_to_respond = ""},
+	 .says = {{"rule First", "NO-PROPOSAL-CHOSEN (not authenticated)"},
+		  {"rule First", "Act does not code HowToRespondIKEv1", "only where it is coded"}},
+	 .reason = "phase 1 with 198.51.100.2:500 failed (rule First): no usable answer",
+	 .sent = 3},
+	{.a = {AGGRESSIVE},
+	 .b = {.how_to_respond = "Main"},
+	 .says = {{"rule First", "NO-PROPOSAL-CHOSEN (not authenticated)"},
+		  {"rule First", "Act does not respond to Aggressive Mode", "HowToRespondIKEv1"}},
+	 .reason = "phase 1 with 198.51.100.2:500 failed (rule First): no usable answer",
+	 .sent = 3},
+	{.a = {AGGRESSIVE},
+	 .filter = drop_all,
+	 .says = {{"rule First", "no answer to message 1 after 7 transmissions", "CSI1003E"}},
+	 .reason = "phase 1 with 198.51.100.2:500 failed (rule First): no answer to message 1 "
+		   "after 7 transmissions",
+	 .sent = 7},
 	{.filter = drop_all,
 	 .says = {{"rule First", "no answer to message 1 after 7 transmissions", "CSI1003E"}},
 	 .reason = "phase 1 with 198.51.100.2:500 failed (rule First): no answer to message 1 "

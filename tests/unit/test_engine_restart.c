@@ -171,7 +171,8 @@ END_TEST
 /* Lifetimes go on from when the SAs came up, not from the restart. */
 START_TEST(test_lifetimes_go_on)
 {
-	struct pair *p = pair_up(NULL);
+	struct pair_policy o = {.vpn_life = 60}; /* or it would be refreshed */
+	struct pair *p = pair_up(&o);
 	struct side *s = &p->side[0];
 	struct ike_p2_info p2;
 
@@ -239,7 +240,7 @@ START_TEST(test_peer_starts_afresh)
 	ck_assert_uint_eq(pair_stats(p, 0)->p1_live, 1);
 	p->side[1].n_records[IKE_REC_P1_UP] = p->side[1].n_records[IKE_REC_P1_DOWN] = 0;
 	p->side[1].n_records[IKE_REC_P2_UP] = p->side[1].n_records[IKE_REC_P2_DOWN] = 0;
-	ck_assert_int_eq(ike_engine_deactivate_p1(p->side[0].e, 3, p->now, NULL), 0);
+	ck_assert_int_eq(ike_engine_deactivate_p1(p->side[0].e, 1, p->now, NULL), 0);
 	pair_run(p);
 	p->side[1].n_records[IKE_REC_P1_UP] = p->side[1].n_records[IKE_REC_P1_DOWN];
 	p->side[1].n_records[IKE_REC_P2_UP] = p->side[1].n_records[IKE_REC_P2_DOWN];
@@ -368,7 +369,8 @@ END_TEST
 /* An intent whose SAs are there is a pair like others: under its phase 1, for all of its life. */
 START_TEST(test_intent_lives_on)
 {
-	struct pair *p = pair_up(NULL);
+	struct pair_policy o = {.vpn_life = 60}; /* or it would be refreshed */
+	struct pair *p = pair_up(&o);
 	struct side *s = &p->side[_i];
 	struct ike_p2_info before, after;
 	struct ike_p1_info p1;

@@ -143,6 +143,52 @@ START_TEST(test_host_keys)
 }
 END_TEST
 
+/* Aggressive Mode is honoured: it brings no finding that Main Mode does not. */
+START_TEST(test_aggressive)
+{
+	static const char actions[] =
+		"KeyExchangeOffer psk\n{\n  HowToAuthPeers PresharedKey\n  DHGroup Group14\n}\n"
+		"KeyExchangeRule r\n{\n"
+		"  LocalSecurityEndpoint\n  {\n    Identity KeyID Ascii me\n  }\n"
+		"  RemoteSecurityEndpoint\n  {\n    Identity UserAtFqdn *@example.com\n"
+		"    Location Any\n  }\n"
+		"  KeyExchangeActionRef a\n  SharedKey Ascii a-key-for-documentation\n}\n"
+		"KeyExchangePolicy\n{\n  HowToInitiate %s\n  KeyExchangeRuleRef r\n}\n"
+		"KeyExchangeAction a\n{\n%s%s  KeyExchangeOfferRef psk\n}\n"
+		"IpGenericFilterAction p\n{\n  IpFilterAction Permit\n}\n"
+		"IpFilterPolicy\n{\n  IpFilterRule f\n  {\n    IpGenericFilterActionRef p\n  "
+		"}\n}\n";
+	static const struct {
+		const char *inherited, *initiate, *respond;
+		enum pol_mode initiates, responds;
+		bool coded;
+	} cases[] = {
+		{"Aggressive", "", "", POL_MODE_AGGRESSIVE, POL_MODE_EITHER, false},
+		{"Main", "  HowToInitiate Aggressive\n", "  HowToRespondIKEv1 Aggressive\n",
+		 POL_MODE_AGGRESSIVE, POL_MODE_AGGRESSIVE, true},
+		{"Aggressive", "  HowToInitiate Main\n", "  HowToRespondIKEv1 Either\n",
+		 POL_MODE_MAIN, POL_MODE_EITHER, true},
+		{"DoNot", "", "  HowToRespondIKEv1 Main\n", POL_MODE_DONOT, POL_MODE_MAIN, true},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct findings found;
+		struct pol_policy *p;
+		char text[2000];
+		int n = snprintf(text, sizeof(text), actions, cases[i].inherited, cases[i].initiate,
+				 cases[i].respond);
+
+		p = compile_text(text, (size_t)n, &found);
+		ck_assert_msg(p && !found.n_warnings && !found.n_notes, "case %zu: %s", i,
+			      found.n ? found.v[0].text : "");
+		ck_assert_int_eq(p->ke_rules[0].action->initiate, cases[i].initiates);
+		ck_assert_int_eq(p->ke_rules[0].action->respond, cases[i].responds);
+		ck_assert_int_eq(p->ke_rules[0].action->respond_coded, cases[i].coded);
+		pol_unref(p);
+	}
+}
+END_TEST
+
 /* ---- host to gateway ---- */
 
 static void check_backup_rule(const struct pol_filter_rule *r)
@@ -609,9 +655,10 @@ START_TEST(test_ike_config)
 	struct findings found = {0};
 	struct pol_ike_config c;
 	struct cs_err err;
-	int rc =
-		pol_ike_config(TESTDATA "/data/policy/iked.conf", false, collect, &found, &c, &err);
+	int rc;
 
+	setenv("CSIPSEC_CONFDIR", "/nonexistent/conf", 1);
+	rc = pol_ike_config(TESTDATA "/data/policy/iked.conf", false, collect, &found, &c, &err);
 	ck_assert_int_eq(rc, 0);
 	ck_assert_uint_eq(found.n_errors, 0);
 	ck_assert_uint_eq(found.n_warnings, 1); /* SMF119 */
@@ -620,6 +667,11 @@ START_TEST(test_ike_config)
 	ck_assert_uint_eq(c.init_wait, 3);
 	ck_assert_uint_eq(c.pagent_wait, 60);
 	ck_assert(c.fips140 && !c.echo && c.smf_ike_tunnel && c.smf_dyn_tunnel);
+	ck_assert_str_eq(c.keyring, "/nonexistent/conf/iked/keyring");
+	ck_assert(c.keyring_coded);
+	ck_assert_uint_eq(c.n_supported_cas, 2);
+	ck_assert_str_eq(c.supported_cas[0], "CA1");
+	ck_assert_str_eq(c.supported_cas[1], "CA2");
 
 	rc = pol_ike_config("/nonexistent/iked.conf", true, collect, &found, &c, &err);
 	ck_assert_int_eq(rc, 0);
@@ -628,10 +680,57 @@ START_TEST(test_ike_config)
 	ck_assert_uint_eq(c.init_wait, 2);
 	ck_assert_uint_eq(c.pagent_wait, 0);
 	ck_assert(!c.fips140 && !c.echo && !c.smf_ike_tunnel && !c.smf_dyn_tunnel);
+	ck_assert_str_eq(c.keyring, "/nonexistent/conf/iked/keyring");
+	ck_assert(!c.keyring_coded && c.n_supported_cas == 0);
 
 	rc = pol_ike_config("/nonexistent/iked.conf", false, collect, &found, &c, &err);
 	ck_assert_int_eq(rc, CS_ESYS);
 	ck_assert_ptr_nonnull(strstr(err.text, "/nonexistent/iked.conf: cannot open it"));
+}
+END_TEST
+
+/* A file of this text, read; the findings are collected. */
+static int ike_config_of(const char *text, struct pol_ike_config *c, struct findings *found)
+{
+	char path[] = "/tmp/csipsec-test-XXXXXX";
+	int fd = mkstemp(path), rc;
+	struct cs_err err;
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	rc = pol_ike_config(path, false, collect, found, c, &err);
+	close(fd);
+	unlink(path);
+	return rc;
+}
+
+START_TEST(test_ike_config_keyring)
+{
+	char many[4096] = "IkeConfig\n{\n", longest[512];
+	struct findings found = {0};
+	struct pol_ike_config c;
+
+	ck_assert_int_eq(ike_config_of("IkeConfig\n{\n Keyring /etc/ring.p12\n"
+				       " SupportedCertAuth IBM Local CA\n}\n",
+				       &c, &found),
+			 0);
+	ck_assert_str_eq(c.keyring, "/etc/ring.p12");
+	ck_assert_str_eq(c.supported_cas[0], "IBM Local CA");
+	ck_assert_int_eq(ike_config_of("IkeConfig\n{\n NoKeyRing\n Keyring x\n}\n", &c, &found), 0);
+	ck_assert_str_eq(c.keyring, "");
+	ck_assert_uint_eq(found.n, 0);
+	for (int i = 0; i <= POL_CAS_MAX; i++)
+		strcat(many, " SupportedCertAuth A\n");
+	strcat(many, " SupportedCertAuth 123456789012345678901234567890123\n}\n");
+	ck_assert_int_eq(ike_config_of(many, &c, &found), CS_EPOLICY);
+	ck_assert_uint_eq(found.n_errors, 2);
+	memset(&found, 0, sizeof(found));
+	snprintf(longest, sizeof(longest), "IkeConfig\n{\n Keyring %c%0300d\n}\n", '/', 0);
+	ck_assert_int_eq(ike_config_of(longest, &c, &found), CS_EPOLICY);
+	memset(&found, 0, sizeof(found));
+	snprintf(longest, sizeof(longest), "IkeConfig\n{\n Keyring %0300d\n}\n", 0);
+	ck_assert_int_eq(ike_config_of(longest, &c, &found), CS_EPOLICY);
+	ck_assert_uint_eq(found.n_errors, 1);
 }
 END_TEST
 
@@ -774,6 +873,7 @@ int main(void)
 	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, test_host_filters);
 	tcase_add_test(tc, test_host_keys);
+	tcase_add_test(tc, test_aggressive);
 	tcase_add_test(tc, test_branch_filters);
 	tcase_add_test(tc, test_branch_keys);
 	tcase_add_test(tc, test_branch_tunnels);
@@ -787,6 +887,7 @@ int main(void)
 	tcase_add_test(tc, test_check_file);
 	tcase_add_test(tc, test_examples);
 	tcase_add_test(tc, test_ike_config);
+	tcase_add_test(tc, test_ike_config_keyring);
 	tcase_add_test(tc, test_ike_config_errors);
 	tcase_add_test(tc, test_mutations);
 	suite_add_tcase(suite, tc);

@@ -269,7 +269,7 @@ START_TEST(test_p1_attributes)
 		struct ike_p1_suite suite;
 		struct cs_err err = {0};
 		unsigned offer = 99;
-		int rc = ike_p1_choose(body, &action, &suite, &offer, &why, &err);
+		int rc = ike_p1_choose(body, 0, &action, &suite, &offer, &why, &err);
 
 		if (!cases[i].why) {
 			ck_assert_msg(rc == 0, "%s: %s", cases[i].attributes, why.text);
@@ -309,7 +309,7 @@ START_TEST(test_p1_order)
 
 	ike_sa_begin(&b, &w);
 	put_proposal(&b, 7, 1, NULL, t, 3);
-	ck_assert_int_eq(ike_p1_choose((struct cs_bytes){buffer, w.len}, &action, &suite, &offer,
+	ck_assert_int_eq(ike_p1_choose((struct cs_bytes){buffer, w.len}, 0, &action, &suite, &offer,
 				       NULL, NULL),
 			 0);
 	ck_assert_uint_eq(offer, 1);
@@ -344,7 +344,7 @@ START_TEST(test_p1_mismatch_text)
 
 	ike_sa_begin(&b, &w);
 	put_proposal(&b, 1, 1, NULL, t, 4);
-	ck_assert_int_eq(ike_p1_choose((struct cs_bytes){buffer, w.len}, &action, &suite, &offer,
+	ck_assert_int_eq(ike_p1_choose((struct cs_bytes){buffer, w.len}, 0, &action, &suite, &offer,
 				       &why, NULL),
 			 CS_EPOLICY);
 	ck_assert_str_eq(why.text, "peer offered aes128-sha1-modp1024, 3des-md5-modp1536-rsasig, "
@@ -360,7 +360,7 @@ START_TEST(test_p1_mismatch_text)
 		ike_sa_transform_end(&b);
 	}
 	ike_sa_proposal_end(&b);
-	ck_assert_int_eq(ike_p1_choose((struct cs_bytes){buffer, w.len}, &action, &suite, &offer,
+	ck_assert_int_eq(ike_p1_choose((struct cs_bytes){buffer, w.len}, 0, &action, &suite, &offer,
 				       &why, NULL),
 			 CS_EPOLICY);
 	ck_assert_ptr_nonnull(strstr(why.text, ", ...; rule accepts aes256-sha256-modp2048"));
@@ -378,10 +378,10 @@ START_TEST(test_p1_signature_offers)
 	unsigned offer;
 
 	offers[0].auth = POL_AUTH_RSA;
-	ck_assert_int_eq(ike_p1_offer(&action, &w, &err), CS_EPOLICY);
+	ck_assert_int_eq(ike_p1_offer(&action, -1, &w, &err), CS_EPOLICY);
 	ck_assert_ptr_nonnull(strstr(err.text, "Gold"));
 	ck_assert_int_eq(
-		ike_p1_choose(one(1, NULL, 1, "80010007 800e0100 80020004 8004000e 80030003"),
+		ike_p1_choose(one(1, NULL, 1, "80010007 800e0100 80020004 8004000e 80030003"), 0,
 			      &action, &suite, &offer, NULL, NULL),
 		CS_EPOLICY);
 }
@@ -395,15 +395,15 @@ START_TEST(test_p1_other_protocols)
 	unsigned offer;
 
 	ck_assert_int_eq(
-		ike_p1_choose(one(3, NULL, 1, P1_GOOD), &action, &suite, &offer, NULL, NULL),
+		ike_p1_choose(one(3, NULL, 1, P1_GOOD), 0, &action, &suite, &offer, NULL, NULL),
 		CS_EPOLICY);
 	ck_assert_int_eq(
-		ike_p1_choose(one(1, NULL, 2, P1_GOOD), &action, &suite, &offer, NULL, NULL),
+		ike_p1_choose(one(1, NULL, 2, P1_GOOD), 0, &action, &suite, &offer, NULL, NULL),
 		CS_EPOLICY);
 	/* An SPI in phase 1 is allowed and not used. */
-	ck_assert_int_eq(
-		ike_p1_choose(one(1, &peer_spi, 1, P1_GOOD), &action, &suite, &offer, NULL, NULL),
-		0);
+	ck_assert_int_eq(ike_p1_choose(one(1, &peer_spi, 1, P1_GOOD), 0, &action, &suite, &offer,
+				       NULL, NULL),
+			 0);
 }
 END_TEST
 
@@ -430,15 +430,15 @@ START_TEST(test_p1_round)
 		struct cs_err err = {0};
 		unsigned offer;
 
-		ck_assert_int_eq(ike_p1_offer(&action, &w, &err), 0);
-		ck_assert_int_eq(ike_p1_choose((struct cs_bytes){sent, w.len}, &peer, &theirs,
+		ck_assert_int_eq(ike_p1_offer(&action, -1, &w, &err), 0);
+		ck_assert_int_eq(ike_p1_choose((struct cs_bytes){sent, w.len}, 0, &peer, &theirs,
 					       &offer, NULL, &err),
 				 0);
 		ck_assert_uint_eq(theirs.transform, i + 1);
 		ck_assert_uint_eq(theirs.life_seconds, offers[i].life_seconds.proposed);
 		ck_assert_uint_eq(theirs.life_kbytes, offers[i].life_kbytes.proposed);
 		ck_assert_int_eq(ike_p1_answer(&theirs, &a, &err), 0);
-		ck_assert_int_eq(ike_p1_accept((struct cs_bytes){answer, a.len}, &action, &ours,
+		ck_assert_int_eq(ike_p1_accept((struct cs_bytes){answer, a.len}, &action, -1, &ours,
 					       &offer, &err),
 				 0);
 		ck_assert_uint_eq(offer, i);
@@ -477,27 +477,27 @@ START_TEST(test_p1_accept)
 
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		struct cs_err err = {0};
-		int rc = ike_p1_accept(one(1, NULL, 1, cases[i].attributes), &action, &suite,
+		int rc = ike_p1_accept(one(1, NULL, 1, cases[i].attributes), &action, -1, &suite,
 				       &offer, &err);
 
 		ck_assert_msg(rc == cases[i].rc, "%s: %d %s", cases[i].attributes, rc, err.text);
 		if (rc == 0)
 			ck_assert_uint_eq(suite.life_seconds, cases[i].seconds);
 	}
-	ck_assert_int_eq(ike_p1_accept(one(3, NULL, 1, P1_GOOD), &action, &suite, &offer, NULL),
+	ck_assert_int_eq(ike_p1_accept(one(3, NULL, 1, P1_GOOD), &action, -1, &suite, &offer, NULL),
 			 CS_EPARSE);
 	/* Two transforms, and two proposals. */
 	ike_sa_begin(&b, &w);
 	put_proposal(&b, 1, 1, NULL, two, 2);
 	ck_assert_int_eq(
-		ike_p1_accept((struct cs_bytes){buffer, w.len}, &action, &suite, &offer, NULL),
+		ike_p1_accept((struct cs_bytes){buffer, w.len}, &action, -1, &suite, &offer, NULL),
 		CS_EPARSE);
 	w = cs_writer_of(buffer, sizeof(buffer));
 	ike_sa_begin(&b, &w);
 	put_proposal(&b, 1, 1, NULL, two, 1);
 	put_proposal(&b, 2, 1, NULL, two, 1);
 	ck_assert_int_eq(
-		ike_p1_accept((struct cs_bytes){buffer, w.len}, &action, &suite, &offer, NULL),
+		ike_p1_accept((struct cs_bytes){buffer, w.len}, &action, -1, &suite, &offer, NULL),
 		CS_EPARSE);
 }
 END_TEST
@@ -627,12 +627,13 @@ START_TEST(test_p2_transport)
 	ck_assert_int_eq(ike_p2_choose(body, &action, false, &suite, &offer, &why, NULL),
 			 CS_EPOLICY);
 	ck_assert_ptr_nonnull(strstr(why.text, "transport mode needs"));
-	ck_assert_int_eq(ike_p2_accept(body, &action, 0, true, &suite, &offer, NULL), 0);
-	ck_assert_int_eq(ike_p2_accept(body, &action, 0, false, &suite, &offer, NULL), CS_EPOLICY);
+	ck_assert_int_eq(ike_p2_accept(body, &action, 0, true, -1, &suite, &offer, NULL), 0);
+	ck_assert_int_eq(ike_p2_accept(body, &action, 0, false, -1, &suite, &offer, NULL),
+			 CS_EPOLICY);
 	ck_assert_int_eq(ike_p2_offer(&action, 0, false, -1, 0x1000, &w, NULL), CS_EPOLICY);
 	action.n_offers = 2;
 	w = cs_writer_of(buffer, sizeof(buffer));
-	ck_assert_int_eq(ike_p2_offer(&action, 0, false, 0, 0x1000, &w, NULL), 0);
+	ck_assert_int_eq(ike_p2_offer(&action, 0, false, -1, 0x1000, &w, NULL), 0);
 	ck_assert_int_eq(ike_sa_parse((struct cs_bytes){buffer, w.len}, &sa, NULL), 0);
 	ck_assert_uint_eq(sa.n, 1);
 	ck_assert_uint_eq(sa.proposals[0].n_transforms, 1);
@@ -687,7 +688,7 @@ START_TEST(test_p2_round)
 	uint8_t sent[1024], answer[512];
 
 	offers[3].life_kbytes = (struct pol_life){4194300, 1, 4194300};
-	for (int first = -1; first < (int)COUNT(offers); first++) {
+	for (int only = -1; only < (int)COUNT(offers); only++) {
 		for (unsigned i = 0; i < COUNT(offers); i++) {
 			struct pol_dynvpn_action peer = action;
 			struct cs_writer w = cs_writer_of(sent, sizeof(sent));
@@ -700,29 +701,41 @@ START_TEST(test_p2_round)
 			peer.offers = &offers[i];
 			peer.n_offers = 1;
 			ck_assert_int_eq(
-				ike_p2_offer(&action, 20, true, first, 0xabcdef01, &w, &err), 0);
+				ike_p2_offer(&action, 20, true, only, 0xabcdef01, &w, &err), 0);
 			body = (struct cs_bytes){sent, w.len};
+			if (only >= 0 && (int)i != only) {
+				ck_assert_int_eq(ike_p2_choose(body, &peer, true, &theirs, &offer,
+							       NULL, &err),
+						 CS_EPOLICY);
+				continue;
+			}
 			ck_assert_msg(
 				ike_p2_choose(body, &peer, true, &theirs, &offer, NULL, &err) == 0,
 				"%s", err.text);
+			ck_assert_int_eq(ike_p2_offer_of(&action, true, &theirs), (int)i);
 			ck_assert_uint_eq(theirs.spi, 0xabcdef01);
 			ck_assert_uint_eq(theirs.group, 20);
 			ck_assert_uint_eq(ike_p2_keymat_len(&theirs), keymat[i]);
-			if ((int)i == first) {
+			if ((int)i == only) {
 				ck_assert_uint_eq(theirs.proposal, 1);
 				ck_assert_uint_eq(theirs.transform, 1);
 			}
 			ck_assert_int_eq(ike_p2_answer(&theirs, 0x10203040, &a, &err), 0);
 			body = (struct cs_bytes){answer, a.len};
-			ck_assert_msg(ike_p2_accept(body, &action, 20, true, &ours, &offer, &err) ==
-					      0,
+			ck_assert_msg(ike_p2_accept(body, &action, 20, true, only, &ours, &offer,
+						    &err) == 0,
 				      "%s", err.text);
+			ck_assert_int_eq(ike_p2_accept(body, &action, 20, true, (int)i ? 0 : 1,
+						       &ours, &offer, NULL),
+					 CS_EPOLICY);
+			ike_p2_accept(body, &action, 20, true, only, &ours, &offer, NULL);
 			ck_assert_uint_eq(offer, i);
 			ck_assert_uint_eq(ours.spi, 0x10203040);
 			ck_assert_uint_eq(ours.life_kbytes, offers[i].life_kbytes.proposed);
 			/* The group is the one that we sent, nothing else. */
-			ck_assert_int_eq(ike_p2_accept(body, &action, 0, true, &ours, &offer, NULL),
-					 CS_EPOLICY);
+			ck_assert_int_eq(
+				ike_p2_accept(body, &action, 0, true, -1, &ours, &offer, NULL),
+				CS_EPOLICY);
 		}
 	}
 }
@@ -753,7 +766,7 @@ START_TEST(test_no_room)
 	for (size_t cap = 0; cap < 52; cap++) {
 		struct cs_writer w = cs_writer_of(buffer, cap);
 
-		ck_assert_int_eq(ike_p1_offer(&action, &w, NULL), CS_ELIMIT);
+		ck_assert_int_eq(ike_p1_offer(&action, -1, &w, NULL), CS_ELIMIT);
 	}
 }
 END_TEST

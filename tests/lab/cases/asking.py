@@ -17,7 +17,7 @@ from labkit.registry import case
 from labkit.suites import SUITES, Pfs
 from labkit.wire import clear_between
 from .daemons import worker_of
-from .psk import same_pair
+from labkit.negotiate import same_pair
 
 SUITE = SUITES["aes256-sha256-modp2048"]
 KEY = "correct-horse-battery"

@@ -89,23 +89,11 @@ def command_displays(lab):
 
 
 def worker_of(iked):
-    """The worker is the child of the process that we started."""
-    path = f"/proc/{iked.pid}/task/{iked.pid}/children"
-    if os.path.exists(path):
-        with open(path) as f:
-            children = f.read().split()
-    else:
-        children = []
-        for pid in filter(str.isdigit, os.listdir("/proc")):
-            try:
-                with open(f"/proc/{pid}/stat") as f:
-                    if f.read().rpartition(")")[2].split()[1] == str(iked.pid):
-                        children.append(pid)
-            except OSError:
-                continue
-    if len(children) != 1:
-        raise Failure(f"iked's parent has {len(children)} children, not one worker")
-    return int(children[0])
+    """The worker is the child of the process that we started, beside a certificate helper."""
+    workers = iked.children("--worker")
+    if len(workers) != 1:
+        raise Failure(f"iked's parent has {len(workers)} workers, not one")
+    return workers[0]
 
 
 class Stream:

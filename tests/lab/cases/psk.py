@@ -1,12 +1,11 @@
 """The matrix: Main Mode with a preshared key and Quick Mode, against ourselves and strongSwan."""
 
-from labkit.host import Failure, wait_until
+from labkit.negotiate import negotiate_and_delete
 from labkit.ours import Ours
 from labkit.policy import host_to_host
 from labkit.registry import case
 from labkit.suites import SUITES, Pfs
 from labkit.swan import Swan
-from labkit.wire import ESP, between, clear_between
 
 KEY = "correct-horse-battery"
 
@@ -23,51 +22,6 @@ def swan(host, peer, suite, mode, pfs, family, initiator):
 
 # name: who begins (left), who answers (right)
 PAIRS = {"own": (ours, ours), "to-strongswan": (ours, swan), "from-strongswan": (swan, ours)}
-
-
-def same_pair(left, right):
-    """Both kernels hold one ESP pair, and it is the same one."""
-    a, b = left.sas(), right.sas()
-    return a if len(a) == 2 and set(a) == set(b) else None
-
-
-def check_traffic(left, right, family):
-    """Pings both ways; every SA counts them in both kernels."""
-    before = left.sas(), right.sas()
-    left.ping(right, family, count=2, seconds=6)
-    right.ping(left, family, count=2, seconds=6)
-    for host, old, new in ((left, before[0], left.sas()), (right, before[1], right.sas())):
-        if set(old) != set(new):
-            raise Failure(f"{host.name}: the SAs changed under traffic: {old} {new}")
-        for sa, (packets, _) in old.items():
-            if new[sa][0] < packets + 4:
-                raise Failure(f"{host.name}: SA {sa} went from {packets} packets to {new[sa][0]}"
-                              " with four echoes and their answers")
-
-
-def negotiate_and_delete(lab, pair, suite, mode, pfs_kind, family):
-    left, right = lab.pair()
-    pfs = Pfs(pfs_kind, suite)
-    begin, answer = PAIRS[pair]
-    b = answer(right, left, suite, mode, pfs, family, False)
-    a = begin(left, right, suite, mode, pfs, family, True)
-    for deleter in (a, b):
-        left.ping(right, family)  # raises the ACQUIRE
-        wait_until(lambda: same_pair(left, right), 5, "one SA pair in both kernels")
-        check_traffic(left, right, family)
-        deleter.terminate()
-        wait_until(lambda: not left.sas() and not right.sas(), 5,
-                   f"SAs gone on both sides after deletion on {deleter.host.name}")
-        for end in (a, b):
-            end.wait_gone()
-    a.stop()
-    b.stop()
-    lab.wire.stop()
-    clear = lab.wire.lines(clear_between(left, right, family))
-    if clear:
-        raise Failure(f"in clear on the wire: {clear[0]}")
-    if lab.wire.count(f"{between(left, right, family)} and {ESP}") < 20:
-        raise Failure("hardly any ESP on the wire")
 
 
 # Without --full: each pair, suite, mode and PFS variant in company of every other at least once.
@@ -98,7 +52,10 @@ def register(pair, suite, mode, pfs, family, plain):
 
     @case(name, plain=plain)
     def run(lab):
-        negotiate_and_delete(lab, pair, SUITES[suite], mode, pfs, family)
+        variant = SUITES[suite], mode, Pfs(pfs, SUITES[suite]), family
+        begin, answer = PAIRS[pair]
+        negotiate_and_delete(lab, lambda host, peer: begin(host, peer, *variant, True),
+                             lambda host, peer: answer(host, peer, *variant, False), family)
 
 
 for _pair in PAIRS:

@@ -46,6 +46,21 @@ class Process:
     def running(self):
         return self.popen.poll() is None
 
+    def children(self, word):
+        """Process ids of its children whose command line has this word."""
+        found = []
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{pid}/stat") as f:
+                    parent = f.read().rpartition(")")[2].split()[1]
+                with open(f"/proc/{pid}/cmdline") as f:
+                    words = f.read().split("\0")
+            except OSError:
+                continue
+            if parent == str(self.pid) and word in words:
+                found.append(int(pid))
+        return found
+
     def log(self):
         with open(self.log_path, errors="replace") as f:
             return f.read()

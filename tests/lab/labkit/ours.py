@@ -4,7 +4,8 @@ import json
 
 from .host import Failure, wait_until
 
-PROGRAMS = {"pagent": "policy/pagent", "iked": "iked/iked", "ipsec": "ipsec-cli/ipsec"}
+PROGRAMS = {"pagent": "policy/pagent", "iked": "iked/iked", "ipsec": "ipsec-cli/ipsec",
+            "csipsec-pki": "pki/csipsec-pki"}
 
 # Short retransmission, so that a peer that says nothing is given up within a case's time.
 IKED_CONF = """\
@@ -39,6 +40,10 @@ class Ours:
     def start_iked(self):
         self.iked = self.host.start("iked", self.program("iked"), "-f", "-p", self.stack,
                                     "-c", self.host.path("conf/iked.conf"), "--user", "nobody")
+
+    def pki(self, *argv, ok=(0,)):
+        """csipsec-pki on this host's keyring, the one that its iked reads."""
+        return self.host.run(self.program("csipsec-pki"), *argv, ok=ok, timeout=60)
 
     def ipsec(self, *argv, ok=(0,), timeout=60):
         return self.host.run(self.program("ipsec"), "-p", self.stack, *argv, ok=ok,

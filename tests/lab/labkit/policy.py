@@ -64,7 +64,7 @@ IpDynVpnAction Gold
 KeyExchangePolicy
 {{
   KeyExchangeRuleRef ToPeer
-}}
+{more_refs}}}
 KeyExchangeRule ToPeer
 {{
   LocalSecurityEndpoint
@@ -75,16 +75,15 @@ KeyExchangeRule ToPeer
   RemoteSecurityEndpoint
   {{
     Identity {remote_id}
-    Location {remote}
+    Location {remote_location}
   }}
-  KeyExchangeActionRef Main
+  KeyExchangeActionRef {exchange}
   SharedKey Ascii {key}
 }}
-KeyExchangeAction Main
+{more_rules}KeyExchangeAction {exchange}
 {{
-  HowToInitiate     Main
-  HowToRespondIKEv1 Main
-  KeyExchangeOffer
+  HowToInitiate     {exchange}
+{respond}  KeyExchangeOffer
   {{
     HowToEncrypt   {ike_encrypt}
     HowToAuthMsgs  {ike_hash}
@@ -126,20 +125,44 @@ def rule(name, me, peer, action, *services, family=4):
                                      services="".join(services), action=action, vpn=vpn)
 
 
+KE_RULE = """\
+KeyExchangeRule {name}
+{{
+  LocalSecurityEndpoint
+  {{
+    Identity {local_id}
+    Location {local}
+  }}
+  RemoteSecurityEndpoint
+  {{
+    Identity {remote_id}
+    Location Any
+  }}
+  KeyExchangeActionRef {exchange}
+  SharedKey Ascii {key}
+}}
+"""
+
+
 def group_name(group):
     return f"Group{group}" if group else "None"
 
 
 def host_to_host(me, peer, suite, mode, pfs, key, *, family=4, initiator=False, first=(),
-                 local_id=None, remote_id=None, on_demand=True):
+                 local_id=None, remote_id=None, remote_location=None, on_demand=True,
+                 exchange="Main", respond=None, others=()):
     """
     The file for one side.  The initiator of a PFS variant begins with the variant's group and accepts
     it alone; the other side accepts what the variant allows and would begin with its own group.
+    respond: HowToRespondIKEv1, if it is not the exchange; "" leaves it out.  others: name, identity
+    and key of peers at any address, in key exchange rules behind the first.
     """
     begin, accept = (pfs.initiate, [pfs.initiate]) if initiator else (pfs.accept[0], pfs.accept)
     pfs_lines = [f"  InitiateWithPfs {group_name(begin)}"]
     pfs_lines += [f"  AcceptablePfs {group_name(g)}" for g in accept]
     local, remote = me.addr(family), peer.addr(family)
+    local_id = local_id or f"IpAddr {local}"
+    respond = exchange if respond is None else respond
     return HEAD.format(
         on_demand="Yes" if on_demand else "No",
         first="".join(f"  IpFilterRuleRef {name}\n" for name, _ in first),
@@ -148,4 +171,9 @@ def host_to_host(me, peer, suite, mode, pfs, key, *, family=4, initiator=False, 
         pfs="".join(line + "\n" for line in pfs_lines),
         esp_encrypt=suite.esp_encrypt, esp_auth=suite.esp_auth,
         ike_encrypt=suite.ike_encrypt, ike_hash=suite.ike_hash, group=suite.group,
-        local_id=local_id or f"IpAddr {local}", remote_id=remote_id or f"IpAddr {remote}", key=key)
+        local_id=local_id, remote_id=remote_id or f"IpAddr {remote}", key=key,
+        remote_location=remote_location or remote, exchange=exchange,
+        respond=f"  HowToRespondIKEv1 {respond}\n" if respond else "",
+        more_refs="".join(f"  KeyExchangeRuleRef {name}\n" for name, _, _ in others),
+        more_rules="".join(KE_RULE.format(name=name, local_id=local_id, local=local, remote_id=i,
+                                          exchange=exchange, key=k) for name, i, k in others))

@@ -10,6 +10,7 @@ CONF = """
 charon-systemd {{
   load = random nonce openssl kernel-netlink socket-default vici
   install_routes = no
+  i_dont_care_about_security_and_use_aggressive_mode_psk = yes
   threads = 8
   retransmit_timeout = 1.0
   retransmit_tries = 3
@@ -40,6 +41,7 @@ CONNECTION = """
 connections {{
   peer {{
     version = 1
+    aggressive = {aggressive}
     local_addrs = {local}
     remote_addrs = {remote}
     proposals = {ike}
@@ -74,7 +76,7 @@ class Swan:
     """A running charon with one connection to the other host."""
 
     def __init__(self, host, peer, suite, mode, pfs, key, family=4, trap=False, initiator=False,
-                 ike=None, esp=None):
+                 ike=None, esp=None, aggressive=False, local_id=None, remote_id=None):
         self.host, self.peer = host, peer
         self.uri = f"unix://{host.path('charon.vici')}"
         conf = host.write("strongswan.conf", CONF.format(vici=host.path("charon.vici"),
@@ -83,9 +85,10 @@ class Swan:
         esp = esp or ",".join(
             suite.swan_esp + (f"-{SWAN_GROUP[g]}" if g else "") for g in groups)
         host.write("swanctl.conf", CONNECTION.format(
-            local=host.addr(family), remote=peer.addr(family), local_id=host.addr(family),
-            remote_id=peer.addr(family), ike=ike or suite.name, esp=esp, mode=mode, key=key,
-            start="trap" if trap else "none"))
+            local=host.addr(family), remote=peer.addr(family),
+            local_id=local_id or host.addr(family), remote_id=remote_id or peer.addr(family),
+            ike=ike or suite.name, esp=esp, mode=mode, key=key,
+            aggressive="yes" if aggressive else "no", start="trap" if trap else "none"))
         self.env = {"STRONGSWAN_CONF": conf, "SWANCTL_DIR": host.dir}
         if family == 6:
             self._know_neighbours()

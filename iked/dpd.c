@@ -1,0 +1,184 @@
+/*
+ * Dead peers (RFC 3706).  A peer from which nothing came for a while, neither IKE nor ESP, is asked
+ * whether it is there; when it says nothing all that we have with it ends.  Only what is
+ * authenticated counts as a sign of life.  Errors in clear, which anybody can send, only bring the
+ * question forward.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "iked/engine_private.h"
+#include "iked/vendor.h"
+
+#define PROTO_ISAKMP 1u
+#define SILENT_MS    30000u /* between two looks when there is nothing to ask about */
+#define HURRY_MS     5000u  /* between two questions that errors in clear bring forward */
+
+/* Milliseconds after each question. */
+static const unsigned gaps[] = {1000, 1000, 2000, 2000, 3000, 3000};
+#define QUESTIONS (sizeof(gaps) / sizeof(gaps[0]))
+
+static uint64_t interval(const struct ike_p1 *p1)
+{
+	return p1->rule ? (uint64_t)p1->rule->action->liveness * 1000 : 0;
+}
+
+void ike_dpd_start(struct ike_engine *e, struct ike_p1 *p1)
+{
+	uint32_t seq;
+
+	ike_random(e, &seq, sizeof(seq));
+	p1->dpd_seq = seq & 0x7fffffff; /* it only grows */
+	p1->heard_at = e->now.mono;
+	if (p1->can & IKE_CAN_DPD)
+		ike_timer_set(&e->timers, &p1->dpd,
+			      e->now.mono + (interval(p1) ? interval(p1) : SILENT_MS));
+}
+
+void ike_dpd_heard(struct ike_engine *e, struct ike_p1 *p1)
+{
+	p1->heard_at = e->now.mono;
+	if (!p1->dpd_asked)
+		return;
+	p1->dpd_asked = 0;
+	ike_timer_set(&e->timers, &p1->dpd,
+		      e->now.mono + (interval(p1) ? interval(p1) : SILENT_MS));
+}
+
+/* Did packets come in through any SA of the peer since the last look? */
+static bool traffic_came(struct ike_engine *e, struct ike_peer *peer)
+{
+	bool came = false;
+
+	for (struct ike_list *l = peer->p2s.next; l != &peer->p2s; l = l->next) {
+		struct ike_p2 *p2 = IKE_OF(l, struct ike_p2, in_peer);
+		struct xf_said in = ike_p2_said_in(p2);
+		struct xf_counters c;
+		struct cs_err err;
+
+		if (!p2->up || e->ops.sa_counters(e->ctx, &in, &c, &err))
+			continue;
+		came |= c.packets != p2->packets_seen;
+		p2->packets_seen = c.packets;
+	}
+	return came;
+}
+
+static bool pairs_up(const struct ike_peer *peer)
+{
+	for (const struct ike_list *l = peer->p2s.next; l != &peer->p2s; l = l->next)
+		if (IKE_OF(l, struct ike_p2, in_peer)->up)
+			return true;
+	return false;
+}
+
+void ike_peer_gone(struct ike_engine *e, struct ike_peer *peer, const char *rule, const char *how)
+{
+	char text[CS_ADDR_STRLEN];
+	unsigned n_p1 = 0, n_p2 = 0;
+	struct ike_list *l;
+
+	for (l = peer->p2s.next; l != &peer->p2s; l = l->next)
+		n_p2 += IKE_OF(l, struct ike_p2, in_peer)->up != 0;
+	for (l = peer->p1s.next; l != &peer->p1s; l = l->next)
+		n_p1++;
+	ike_logf(e, CS_NOCTX, CSM_PEER_GONE, cs_addr_text(&peer->remote, text), rule, how, n_p1,
+		 n_p2);
+	e->stats.peers_gone++;
+	for (l = peer->p2s.next; l != &peer->p2s;) {
+		struct ike_p2 *p2 = IKE_OF(l, struct ike_p2, in_peer);
+
+		l = l->next;
+		ike_p2_end(e, p2, false, how);
+	}
+	for (l = peer->p1s.next; l != &peer->p1s;) {
+		struct ike_p1 *p1 = IKE_OF(l, struct ike_p1, in_peer);
+
+		l = l->next;
+		ike_p1_down(e, p1, false, how);
+	}
+}
+
+static void ask(struct ike_engine *e, struct ike_p1 *p1)
+{
+	uint8_t cookies[2 * ISA_COOKIE_LEN], seq[4];
+	struct cs_writer w = cs_writer_of(seq, sizeof(seq));
+
+	memcpy(cookies, p1->sid.icookie, ISA_COOKIE_LEN);
+	memcpy(cookies + ISA_COOKIE_LEN, p1->sid.rcookie, ISA_COOKIE_LEN);
+	cs_put_u32(&w, ++p1->dpd_seq);
+	ike_notify_p1(e, p1, ISA_N_R_U_THERE, PROTO_ISAKMP,
+		      (struct cs_bytes){cookies, sizeof(cookies)},
+		      (struct cs_bytes){seq, sizeof(seq)});
+	ike_timer_set(&e->timers, &p1->dpd, e->now.mono + gaps[p1->dpd_asked++]);
+	e->stats.dpd_sent++;
+}
+
+void ike_p1_dpd(struct ike_engine *e, struct ike_timer *t)
+{
+	struct ike_p1 *p1 = IKE_OF(t, struct ike_p1, dpd);
+	uint64_t wait = interval(p1);
+	char how[80];
+
+	if (p1->superseded)
+		return;
+	if (p1->dpd_asked == QUESTIONS) {
+		snprintf(how, sizeof(how), "no answer to %u questions whether it is there",
+			 (unsigned)QUESTIONS);
+		ike_peer_gone(e, p1->peer, p1->rule ? p1->rule->name : "", how);
+		return;
+	}
+	if (p1->dpd_asked) {
+		if (traffic_came(e, p1->peer))
+			ike_dpd_heard(e, p1);
+		else
+			ask(e, p1);
+		return;
+	}
+	if (!wait || !pairs_up(p1->peer)) {
+		ike_timer_set(&e->timers, t, e->now.mono + (wait ? wait : SILENT_MS));
+		return;
+	}
+	if (traffic_came(e, p1->peer))
+		p1->heard_at = e->now.mono;
+	if (e->now.mono < p1->heard_at + wait)
+		ike_timer_set(&e->timers, t, p1->heard_at + wait);
+	else
+		ask(e, p1);
+}
+
+/* The newest that can; one that was refreshed does not ask any more. */
+static struct ike_p1 *spokesman(const struct ike_peer *peer)
+{
+	for (const struct ike_list *l = peer->p1s.next; l != &peer->p1s; l = l->next) {
+		struct ike_p1 *p1 = IKE_OF(l, struct ike_p1, in_peer);
+
+		if (p1->up && !p1->superseded && (p1->can & IKE_CAN_DPD))
+			return p1;
+	}
+	return NULL;
+}
+
+bool ike_dpd_probe(struct ike_engine *e, struct ike_peer *peer)
+{
+	struct ike_p1 *p1 = spokesman(peer);
+
+	if (!p1 || !interval(p1))
+		return false;
+	if (!p1->dpd_asked && e->now.mono >= p1->hurried + HURRY_MS) {
+		p1->hurried = e->now.mono;
+		traffic_came(e, peer); /* from now on */
+		ask(e, p1);
+	}
+	return true;
+}
+
+void ike_dpd_ack(struct ike_engine *e, const struct ike_p1 *p1, const struct ike_notice *n)
+{
+	struct cs_reader r = cs_reader_of(n->data.p, n->data.len);
+	uint32_t seq;
+
+	/* That it is authentic counts already; an old answer, or one to nothing, is only odd. */
+	if (!cs_get_u32(&r, &seq) || seq != p1->dpd_seq)
+		e->stats.dpd_odd++;
+}

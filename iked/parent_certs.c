@@ -1,0 +1,173 @@
+/*
+ * The certificate helper as the parent sees it: one for each worker, started again when it ends,
+ * given up when it says that there is no keyring, tried anew when the operator asks.  The worker
+ * gets its end of the socket pair through the link, so that neither has to know when the other
+ * began.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "iked/iked.h"
+
+#define STABLE_MS      10000
+#define BACKOFF_MIN_MS 250
+#define BACKOFF_MAX_MS 30000
+
+/* In the child: the worker's options, our end of the pair in its place, all else closed. */
+static void become_certs(const struct iked_options *o, const sigset_t *mask, int end)
+{
+	char *argv[12];
+	int n = 0;
+
+	if (end != IKED_FD_CERTS && dup2(end, IKED_FD_CERTS) < 0)
+		_exit(CS_EXIT_FAILED);
+	fcntl(IKED_FD_CERTS, F_SETFD, 0);
+	if (close_range(IKED_FD_CERTS + 1, ~0u, 0) < 0)
+		_exit(CS_EXIT_FAILED);
+	sigprocmask(SIG_SETMASK, mask, NULL);
+	unsetenv("NOTIFY_SOCKET");
+	argv[n++] = (char *)"iked";
+	argv[n++] = (char *)"--certs";
+	argv[n++] = (char *)"-p";
+	argv[n++] = (char *)o->stack;
+	if (o->config_given) {
+		argv[n++] = (char *)"-c";
+		argv[n++] = (char *)o->config;
+	}
+	if (o->foreground)
+		argv[n++] = (char *)"-f";
+	if (o->user) {
+		argv[n++] = (char *)"--user";
+		argv[n++] = (char *)o->user;
+	}
+	argv[n] = NULL;
+	execv("/proc/self/exe", argv);
+	_exit(CS_EXIT_FAILED);
+}
+
+/* A byte, with a descriptor when fd is not -1. A worker that is ending does not hear it. */
+static void tell_worker(int link, char what, int fd)
+{
+	union {
+		struct cmsghdr align;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control = {0};
+	struct iovec iov = {&what, 1};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+	struct cmsghdr *c;
+
+	if (fd >= 0) {
+		msg.msg_control = control.space;
+		msg.msg_controllen = sizeof(control.space);
+		c = CMSG_FIRSTHDR(&msg);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(c), &fd, sizeof(int));
+	}
+	(void)!sendmsg(link, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static void start(struct iked_certs_parent *c, int link, uint64_t now)
+{
+	int pair[2];
+	pid_t pid;
+
+	c->restart_at = 0;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
+		c->restart_at = now + BACKOFF_MAX_MS;
+		return;
+	}
+	pid = fork();
+	if (pid == 0)
+		become_certs(c->o, c->mask, pair[1]);
+	close(pair[1]);
+	if (pid > 0) {
+		c->pid = pid;
+		c->started = now;
+		tell_worker(link, IKED_SAYS_CERTS, pair[0]);
+	} else {
+		struct cs_err err;
+
+		cs_fail_errno(&err, "cannot fork");
+		cs_log(CS_NOCTX, CSM_CERTS_UNUSABLE, err.text);
+		c->restart_at = now + BACKOFF_MAX_MS;
+	}
+	close(pair[0]);
+}
+
+void iked_certs_worker_began(struct iked_certs_parent *c, uint64_t now)
+{
+	/* The one of the worker before it is ending, and the next starts when it has ended. */
+	c->told_to_end = c->pid != 0;
+	if (!c->pid)
+		c->restart_at = now;
+	c->absent_told = false;
+}
+
+void iked_certs_refresh(struct iked_certs_parent *c, uint64_t now)
+{
+	c->absent = c->absent_told = false;
+	if (c->pid) {
+		c->told_to_end = true;
+		kill(c->pid, SIGTERM);
+	} else {
+		c->restart_at = now;
+	}
+}
+
+void iked_certs_ended(struct iked_certs_parent *c, int status, uint64_t now)
+{
+	bool stable = now - c->started >= STABLE_MS;
+	pid_t pid = c->pid;
+
+	c->pid = 0;
+	if (WIFEXITED(status) && WEXITSTATUS(status) == CS_EXIT_ABSENT) {
+		c->absent = true;
+		c->told_to_end = false;
+		return;
+	}
+	if (c->told_to_end) {
+		c->told_to_end = false;
+		c->restart_at = now;
+		return;
+	}
+	if (stable || c->backoff_ms == 0)
+		c->backoff_ms = BACKOFF_MIN_MS;
+	else if (c->backoff_ms < BACKOFF_MAX_MS)
+		c->backoff_ms *= 2;
+	c->restart_at = now + (stable ? 0 : c->backoff_ms);
+	if (WIFSIGNALED(status))
+		cs_log(CS_NOCTX, CSM_CERTS_DIED, (int)pid, WTERMSIG(status));
+	else if (WEXITSTATUS(status) != CS_EXIT_OK) /* that is: the worker let go of it */
+		cs_log(CS_NOCTX, CSM_CERTS_EXITED, (int)pid, WEXITSTATUS(status));
+}
+
+void iked_certs_due(struct iked_certs_parent *c, int link, uint64_t now)
+{
+	if (link < 0)
+		return;
+	if (c->absent && !c->absent_told) {
+		tell_worker(link, IKED_SAYS_NO_CERTS, -1);
+		c->absent_told = true;
+	}
+	if (!c->absent && !c->pid && c->restart_at && now >= c->restart_at)
+		start(c, link, now);
+}
+
+/* Without a worker it has nothing to do and ends by itself; this only hastens it. */
+void iked_certs_stop(struct iked_certs_parent *c)
+{
+	if (!c->pid)
+		return;
+	kill(c->pid, SIGTERM);
+	while (waitpid(c->pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	c->pid = 0;
+}

@@ -1,0 +1,17 @@
+/*
+ * Vendor IDs (RFC 2408 section 3.16): what a side says of itself in the first message that it
+ * sends. An ID promises a feature and nothing else; unknown ones mean nothing.
+ */
+#ifndef IKE_VENDOR_H
+#define IKE_VENDOR_H
+
+#include "iked/isakmp.h"
+
+/* Bits of what the peer can. */
+#define IKE_CAN_DPD 1u /* RFC 3706 */
+
+/* Ours, as many as the message may hold; room: how long it may become, 0: no bound. */
+void ike_vendor_put(struct isa_builder *b, size_t room);
+unsigned ike_vendor_read(const struct isa_message *m);
+
+#endif
