@@ -87,6 +87,9 @@
 		"counts"
 #define CSM_REFRESH_FAILED                                                                         \
 	"CSI1025W", CS_WARNING, "tunnel %c%u cannot be refreshed now, it is tried again: %s"
+#define CSM_CERT_REFUSED                                                                           \
+	"CSI1038E", CS_ERROR,                                                                      \
+		"Peer %s refused message 2, which proves our identity with certificate %s (rule %s): %s"
 #define CSM_KEY_REFUSED                                                                            \
 	"CSI1031E", CS_ERROR,                                                                      \
 		"Peer %s refused message 2, which proves the preshared key of rule %s (fingerprint "   \

@@ -54,9 +54,6 @@ const void *pol_make_ke_offer(struct pol_build *b, struct pol_node *node)
 	snprintf(o->name, sizeof(o->name), "%s", node->name ? node->name : "");
 	make_algorithms(b, node, o);
 	o->auth = pol_choice_of(node, "HowToAuthPeers") == 0 ? POL_AUTH_PSK : POL_AUTH_RSA;
-	if (!pol_item_of(node, "HowToAuthPeers"))
-		pol_warn(b, node, NULL, "HowToAuthPeers",
-			 "it is not coded and means RsaSignature, which this release never uses");
 	pol_make_lives(b, node, &o->life_seconds, &o->life_kbytes);
 	return pol_done(b, node, o);
 }
@@ -70,6 +67,17 @@ static bool inherited_yes(const struct pol_build *b, const struct pol_node *node
 	if (pol_item_of(node, keyword) || !b->key_exchange)
 		return pol_yes_of(node, keyword);
 	return pol_yes_of(b->key_exchange, keyword);
+}
+
+static enum pol_revocation revocation_of(const struct pol_build *b, const struct pol_node *node)
+{
+	static const enum pol_revocation levels[] = {POL_REVOCATION_NONE, POL_REVOCATION_LOOSE,
+						     POL_REVOCATION_STRICT};
+	int choice = pol_choice_of(node, "RevocationChecking");
+
+	if (choice < 0 && b->key_exchange)
+		choice = pol_choice_of(b->key_exchange, "RevocationChecking");
+	return choice < 0 ? POL_REVOCATION_LOOSE : levels[choice];
 }
 
 static enum pol_mode initiate_of(struct pol_build *b, struct pol_node *node)
@@ -138,6 +146,7 @@ const void *pol_make_ke_action(struct pol_build *b, struct pol_node *node)
 	a->allow_nat = inherited_yes(b, node, "AllowNat");
 	a->bypass_ip_validation = inherited_yes(b, node, "BypassIpValidation");
 	a->filter_by_identity = pol_yes_of(node, "FilterByIdentity");
+	a->revocation = revocation_of(b, node);
 	add_ke_offers(b, node, a);
 	return pol_done(b, node, a);
 }
