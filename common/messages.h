@@ -90,6 +90,9 @@
 #define CSM_PEER_GONE                                                                              \
 	"CSI1026W", CS_WARNING,                                                                    \
 		"Peer %s (rule %s) is gone: %s; %u phase 1 and %u phase 2 tunnels end with it"
+#define CSM_CERT_REFUSED                                                                           \
+	"CSI1038E", CS_ERROR,                                                                      \
+		"Peer %s refused message 2, which proves our identity with certificate %s (rule %s): %s"
 #define CSM_KEY_REFUSED                                                                            \
 	"CSI1031E", CS_ERROR,                                                                      \
 		"Peer %s refused message 2, which proves the preshared key of rule %s (fingerprint "   \

@@ -22,7 +22,7 @@
 
 int ike_aggressive_begin(struct ike_engine *e, struct ike_p1 *p1, struct cs_err *err)
 {
-	const struct cs_group *group = ike_p1_offer_group(p1->rule->action);
+	const struct cs_group *group = ike_p1_offer_group(p1->rule->action, ike_certs_usable(e));
 
 	if (!group)
 		return cs_fail(err, CS_EPOLICY,
@@ -42,12 +42,13 @@ static int build1(struct ike_engine *e, struct ike_p1 *p1, size_t *len, struct c
 	int rc;
 
 	ike_exchange_begin(e, p1, &b);
-	rc = ike_exchange_put_offer(p1, &b, err);
+	rc = ike_exchange_put_offer(e, p1, &b, err);
 	if (rc)
 		return rc;
 	isa_put(&b, ISA_KE, ke.p, ke.len);
 	isa_put(&b, ISA_NONCE, ex->ni.data, ex->ni.len);
 	isa_put(&b, ISA_ID, ex->id, ex->id_len);
+	ike_cert_put_requests(p1, &b);
 	ike_vendor_put(&b, 0);
 	return ike_exchange_end(&b, len, err);
 }
@@ -77,6 +78,7 @@ static void wait_again(struct ike_engine *e, struct ike_p1 *p1, const char *why)
 	free(ex->peer_id);
 	ex->peer_id = NULL;
 	ex->peer_id_len = ex->proof_len = 0;
+	ike_cert_forget_peer(p1);
 	memset(&p1->suite, 0, sizeof(p1->suite));
 	ike_p1_set_rcookie(e, p1, no_cookie);
 	p1->state = IKE_AM_SENT_1;
@@ -84,28 +86,33 @@ static void wait_again(struct ike_engine *e, struct ike_p1 *p1, const char *why)
 	ike_rt_resume(e, &ex->rt, &p1->timer);
 }
 
-static int take_identity(struct ike_exchange *ex, const struct isa_message *m, struct cs_err *err)
+static int take_proof(struct ike_p1 *p1, const struct isa_message *m, struct cs_err *err)
 {
-	struct cs_bytes id = isa_find(m, ISA_ID, 0)->body, proof = isa_find(m, ISA_HASH, 0)->body;
+	const struct isa_payload *hash = isa_find(m, ISA_HASH, 0);
+	struct cs_bytes id = isa_find(m, ISA_ID, 0)->body;
+	int rc = ike_exchange_keep_id(p1, id, err);
 
-	if (id.len > IKE_ID_BODY_MAX)
-		return cs_fail(err, CS_ELIMIT, "an identity of %zu bytes is too long", id.len);
-	ex->peer_id = malloc(id.len);
-	if (!ex->peer_id)
-		return cs_fail(err, CS_ENOMEM, "no memory for an identity");
-	memcpy(ex->peer_id, id.p, id.len);
-	ex->peer_id_len = (uint16_t)id.len;
-	memcpy(ex->proof, proof.p, proof.len);
-	ex->proof_len = (uint16_t)proof.len;
+	if (rc)
+		return rc;
+	if (ike_auth_signs(p1) != !hash)
+		return cs_fail(err, CS_EPARSE, "message 2 has %s, and the chosen offer takes %s",
+			       hash ? "a HASH" : "a signature", hash ? "a signature" : "a HASH");
+	if (!hash) {
+		rc = ike_cert_take_requests(p1, m, err);
+		return rc ? rc : ike_cert_take_proof(p1, m, id, err);
+	}
+	memcpy(p1->ex->proof, hash->body.p, hash->body.len);
+	p1->ex->proof_len = (uint16_t)hash->body.len;
 	return 0;
 }
 
-static int take2(struct ike_p1 *p1, const struct isa_message *m, struct cs_err *err)
+static int take2(struct ike_engine *e, struct ike_p1 *p1, const struct isa_message *m,
+		 struct cs_err *err)
 {
-	const struct cs_group *ours = ike_p1_offer_group(p1->rule->action);
+	const struct cs_group *ours = ike_p1_offer_group(p1->rule->action, ike_certs_usable(e));
 	unsigned offer;
-	int rc = ike_p1_accept(isa_find(m, ISA_SA, 0)->body, p1->rule->action, p1->ex->only,
-			       &p1->suite, &offer, err);
+	int rc = ike_p1_accept(isa_find(m, ISA_SA, 0)->body, p1->rule->action, ike_certs_usable(e),
+			       p1->ex->only, &p1->suite, &offer, err);
 
 	if (!rc && p1->suite.group != ours)
 		rc = cs_fail(err, CS_EPOLICY,
@@ -114,7 +121,7 @@ static int take2(struct ike_p1 *p1, const struct isa_message *m, struct cs_err *
 	if (!rc)
 		rc = ike_exchange_take_ke(p1, m, &p1->ex->nr, err);
 	if (!rc)
-		rc = take_identity(p1->ex, m, err);
+		rc = take_proof(p1, m, err);
 	return rc;
 }
 
@@ -126,11 +133,12 @@ void ike_aggressive_receive2(struct ike_engine *e, struct ike_p1 *p1, const stru
 		e->stats.repeats_refused++;
 		return;
 	}
-	if (take2(p1, m, &err)) {
+	if (take2(e, p1, m, &err)) {
 		wait_again(e, p1, err.text);
 		return;
 	}
 	ike_timer_stop(&e->timers, &p1->timer);
+	p1->can = (uint8_t)ike_vendor_read(m);
 	ike_p1_set_rcookie(e, p1, m->header.rcookie);
 	p1->state = IKE_AM_BUSY_3;
 	ike_exchange_compute_secret(e, p1);
@@ -164,33 +172,51 @@ static int send3(struct ike_engine *e, struct ike_p1 *p1, struct cs_err *err)
 	return len ? ike_exchange_answer(e, p1, len, err) : CS_ECRYPTO;
 }
 
-void ike_aggressive_send3(struct ike_engine *e, struct ike_p1 *p1, const struct ike_pk_job *job)
+void ike_aggressive_keys3(struct ike_engine *e, struct ike_p1 *p1, const struct ike_pk_job *job)
 {
-	struct ike_exchange *ex = p1->ex;
-	struct cs_bytes id = {ex->peer_id, ex->peer_id_len};
 	struct cs_err err = {0};
 
-	if (job->status) {
+	if (job->status)
 		wait_again(e, p1, job->err.text);
-		return;
-	}
-	if (ike_exchange_derive(p1, job, &err)) {
+	else if (ike_exchange_derive(p1, job, &err))
 		ike_p1_fail(e, p1, "%s", err.text);
-		return;
-	}
-	if (verify2(p1, &err)) {
+	else if (!ike_auth_signs(p1) && verify2(p1, &err))
+		ike_aggressive_refuse2(e, p1, ISA_N_AUTHENTICATION_FAILED, err.text);
+	else if (!ike_auth_signs(p1))
+		ike_aggressive_verified2(e, p1);
+	else if (ike_cert_verify(e, p1, &err))
+		ike_p1_fail(e, p1, "%s", err.text);
+}
+
+void ike_aggressive_refuse2(struct ike_engine *e, struct ike_p1 *p1, unsigned notify,
+			    const char *why)
+{
+	if (!ike_auth_signs(p1)) {
 		e->stats.auth_failures++;
-		ex->wrong_key = true;
-		ike_notify_clear(e, &p1->sid.local, &p1->sid.remote, p1->sid.icookie,
-				 p1->sid.rcookie, ISA_N_AUTHENTICATION_FAILED, SIZE_MAX);
-		wait_again(e, p1, err.text);
-		return;
+		p1->ex->wrong_key = true;
 	}
-	ike_rt_clear(&ex->rt);
-	if (ike_auth_check_identity(p1, id, &err)) {
+	ike_notify_clear(e, &p1->sid.local, &p1->sid.remote, p1->sid.icookie, p1->sid.rcookie,
+			 notify, SIZE_MAX);
+	wait_again(e, p1, why);
+}
+
+void ike_aggressive_verified2(struct ike_engine *e, struct ike_p1 *p1)
+{
+	struct cs_bytes id = {p1->ex->peer_id, p1->ex->peer_id_len};
+	struct cs_err err = {0};
+
+	ike_rt_clear(&p1->ex->rt);
+	if (ike_auth_check_identity(p1, id, &err))
 		ike_auth_refuse_identity(e, p1, err.text);
-		return;
-	}
+	else
+		ike_exchange_prove(e, p1);
+}
+
+void ike_aggressive_send3(struct ike_engine *e, struct ike_p1 *p1)
+{
+	struct cs_bytes id = {p1->ex->peer_id, p1->ex->peer_id_len};
+	struct cs_err err = {0};
+
 	if (send3(e, p1, &err)) {
 		ike_p1_fail(e, p1, "%s", err.text);
 		return;

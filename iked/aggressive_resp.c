@@ -21,16 +21,6 @@ static bool admit(struct ike_engine *e, bool named)
 	       ike_half_make_room(e, named);
 }
 
-static int keep_identity(struct ike_exchange *ex, struct cs_bytes id, struct cs_err *err)
-{
-	ex->peer_id = malloc(id.len);
-	if (!ex->peer_id)
-		return cs_fail(err, CS_ENOMEM, "no memory for an identity");
-	memcpy(ex->peer_id, id.p, id.len);
-	ex->peer_id_len = (uint16_t)id.len;
-	return 0;
-}
-
 static void begin(struct ike_engine *e, const struct ike_first *f, const struct isa_message *m,
 		  const struct pol_ke_rule *rule, const struct ike_p1_suite *suite)
 {
@@ -55,7 +45,8 @@ static void begin(struct ike_engine *e, const struct ike_first *f, const struct 
 	if (!ike_exchange_respond(e, p1, e->policy, rule, suite, isa_find(m, ISA_SA, 0)->body,
 				  f->digest, &err) &&
 	    !ike_exchange_take_ke(p1, m, &p1->ex->ni, &err) &&
-	    !keep_identity(p1->ex, isa_find(m, ISA_ID, 0)->body, &err) &&
+	    !ike_exchange_keep_id(p1, isa_find(m, ISA_ID, 0)->body, &err) &&
+	    (!ike_auth_signs(p1) || !ike_cert_take_requests(p1, m, &err)) &&
 	    !ike_job_start(e, p1, NULL, p1->suite.group, (struct cs_bytes){NULL, 0}, &err))
 		return;
 	ike_p1_fail(e, p1, "%s", err.text);
@@ -112,6 +103,7 @@ static int build2(struct ike_engine *e, struct ike_p1 *p1, size_t *len, struct c
 	isa_put(&b, ISA_KE, ke.p, ke.len);
 	isa_put(&b, ISA_NONCE, ex->nr.data, ex->nr.len);
 	isa_put(&b, ISA_ID, ex->id, ex->id_len);
+	ike_cert_put_requests(p1, &b);
 	rc = ike_auth_put_proof(p1, &b, err);
 	if (rc)
 		return rc;
@@ -119,14 +111,23 @@ static int build2(struct ike_engine *e, struct ike_p1 *p1, size_t *len, struct c
 	return ike_exchange_end(&b, len, err);
 }
 
-void ike_aggressive_send2(struct ike_engine *e, struct ike_p1 *p1, const struct ike_pk_job *job)
+void ike_aggressive_keys2(struct ike_engine *e, struct ike_p1 *p1, const struct ike_pk_job *job)
+{
+	struct cs_err err = {0};
+
+	ike_exchange_nonce(e, p1, &p1->ex->nr);
+	if (ike_exchange_derive(p1, job, &err))
+		ike_p1_fail(e, p1, "%s", err.text);
+	else
+		ike_exchange_prove(e, p1);
+}
+
+void ike_aggressive_send2(struct ike_engine *e, struct ike_p1 *p1)
 {
 	struct cs_err err = {0};
 	size_t len;
 
-	ike_exchange_nonce(e, p1, &p1->ex->nr);
-	if (ike_exchange_derive(p1, job, &err) || build2(e, p1, &len, &err) ||
-	    ike_exchange_answer(e, p1, len, &err)) {
+	if (build2(e, p1, &len, &err) || ike_exchange_answer(e, p1, len, &err)) {
 		ike_p1_fail(e, p1, "%s", err.text);
 		return;
 	}
@@ -141,8 +142,12 @@ static void tell_key_refused(struct ike_engine *e, struct ike_p1 *p1)
 
 	if (p1->ex->told || !ike_take_token(e, &e->cookie_bucket))
 		return;
-	ike_logf(e, ike_p1_ctx(p1), CSM_KEY_REFUSED, ike_exchange_peer(p1, peer), p1->rule->name,
-		 p1->rule->key_fingerprint, p1->ex->cause);
+	if (ike_auth_signs(p1))
+		ike_logf(e, ike_p1_ctx(p1), CSM_CERT_REFUSED, ike_exchange_peer(p1, peer),
+			 ike_cert_own_label(p1), p1->rule->name, p1->ex->cause);
+	else
+		ike_logf(e, ike_p1_ctx(p1), CSM_KEY_REFUSED, ike_exchange_peer(p1, peer),
+			 p1->rule->name, p1->rule->key_fingerprint, p1->ex->cause);
 	p1->ex->told = true;
 }
 
@@ -174,23 +179,52 @@ bool ike_aggressive_wait_on(struct ike_engine *e, struct ike_p1 *p1)
 
 /* ---- message 3 ---- */
 
-/* In clear or encrypted; only an encrypted one can be trusted with more than the HASH. */
+static int check3(struct ike_p1 *p1, const struct isa_message *m, struct cs_bytes id,
+		  struct cs_err *err)
+{
+	if (p1->ex->clear && !ike_auth_signs(p1))
+		return ike_auth_check_proof(p1, isa_find(m, ISA_HASH, 0)->body, id,
+					    isa_step_name(ISA_STEP_AGGR_3_PSK), err);
+	return 0;
+}
+
+/* In clear or encrypted; only an encrypted one can be trusted with more than the proof. */
 void ike_aggressive_receive3(struct ike_engine *e, struct ike_p1 *p1, const struct isa_message *m)
 {
 	struct cs_bytes id = {p1->ex->peer_id, p1->ex->peer_id_len};
-	bool encrypted = m->header.flags & ISA_FLAG_ENCRYPTED;
 	struct cs_err err = {0};
 
-	if (!encrypted && ike_auth_check_proof(p1, isa_find(m, ISA_HASH, 0)->body, id,
-					       isa_step_name(ISA_STEP_AGGR_3_PSK), &err)) {
+	if (check3(p1, m, id, &err)) {
 		e->stats.auth_failures++;
 		ike_exchange_complain(e, p1, m->header.length, &err);
 		return;
 	}
-	/* Its rule was chosen by the identity, but the policy may have changed since. */
-	if (ike_auth_check_identity(p1, id, &err)) {
-		ike_auth_refuse_identity(e, p1, err.text);
+	p1->ex->initial_contact = !p1->ex->clear && ike_exchange_says_initial_contact(m);
+	if (!ike_auth_signs(p1)) {
+		ike_aggressive_done3(e, p1);
 		return;
 	}
-	ike_exchange_done(e, p1, id, encrypted && ike_exchange_says_initial_contact(m));
+	p1->state = IKE_AM_BUSY_4;
+	ike_timer_set(&e->timers, &p1->timer, p1->ex->give_up);
+	if (ike_cert_take_proof(p1, m, id, &err) || ike_cert_verify(e, p1, &err))
+		ike_p1_fail(e, p1, "%s", err.text);
+}
+
+/* Its rule was chosen by the identity, but the policy may have changed since. */
+void ike_aggressive_done3(struct ike_engine *e, struct ike_p1 *p1)
+{
+	struct cs_bytes id = {p1->ex->peer_id, p1->ex->peer_id_len};
+	struct cs_err err = {0};
+
+	if (ike_auth_check_identity(p1, id, &err))
+		ike_auth_refuse_identity(e, p1, err.text);
+	else
+		ike_exchange_done(e, p1, id, p1->ex->initial_contact);
+}
+
+/* Anybody can make one up in clear. */
+void ike_aggressive_refuse3(struct ike_p1 *p1, const char *why)
+{
+	p1->state = IKE_AM_SENT_2;
+	ike_exchange_note(p1, why);
 }

@@ -1,6 +1,6 @@
 /*
  * Authentication in phase 1, whatever the mode: what SKEYID is made of, what proves an identity
- * (RFC 2409 section 5.4), and whether the identity is one that the policy wants.
+ * (RFC 2409 sections 5.1 and 5.4), and whether the identity is one that the policy wants.
  */
 #include "iked/engine_private.h"
 
@@ -8,16 +8,17 @@
 
 bool ike_auth_usable(const struct pol_ke_rule *rule, const struct ike_p1_suite *suite)
 {
-	return suite->auth == POL_AUTH_PSK && rule->shared_key.p;
+	return suite->auth == POL_AUTH_RSA || (suite->auth == POL_AUTH_PSK && rule->shared_key.p);
 }
 
-int ike_auth_skeyid(struct ike_p1 *p1, struct cs_err *err)
+int ike_auth_skeyid(struct ike_p1 *p1, struct cs_bytes gxy, struct cs_err *err)
 {
 	struct ike_exchange *ex = p1->ex;
+	struct cs_bytes ni = {ex->ni.data, ex->ni.len}, nr = {ex->nr.data, ex->nr.len};
 
-	return ike_skeyid_psk(p1->suite.hash, p1->rule->shared_key,
-			      (struct cs_bytes){ex->ni.data, ex->ni.len},
-			      (struct cs_bytes){ex->nr.data, ex->nr.len}, ex->skeyid, err);
+	if (ike_auth_signs(p1))
+		return ike_skeyid_sig(p1->suite.hash, gxy, ni, nr, ex->skeyid, err);
+	return ike_skeyid_psk(p1->suite.hash, p1->rule->shared_key, ni, nr, ex->skeyid, err);
 }
 
 /* HASH_I or HASH_R, of the side that sent this ID payload. */
@@ -37,8 +38,14 @@ int ike_auth_hash(const struct ike_p1 *p1, bool of_initiator, struct cs_bytes id
 int ike_auth_put_proof(const struct ike_p1 *p1, struct isa_builder *b, struct cs_err *err)
 {
 	uint8_t hash[IKE_HASH_MAX];
-	int rc = ike_auth_hash(p1, p1->initiator, (struct cs_bytes){p1->ex->id, p1->ex->id_len},
-			       hash, err);
+	int rc;
+
+	if (ike_auth_signs(p1)) {
+		ike_cert_put_proof(p1, b);
+		return 0;
+	}
+	rc = ike_auth_hash(p1, p1->initiator, (struct cs_bytes){p1->ex->id, p1->ex->id_len}, hash,
+			   err);
 
 	if (!rc)
 		isa_put(b, ISA_HASH, hash, p1->suite.hash->len);
@@ -88,13 +95,21 @@ int ike_auth_wrong_identity(const struct pol_ke_rule *rule, const struct pol_pee
 		       rule->name, pol_id_type_name(want->type), text);
 }
 
-/* The peer has proved the key but is not whom we want: both sides are told, the exchange ends. */
-void ike_auth_refuse_identity(struct ike_engine *e, struct ike_p1 *p1, const char *why)
+/*
+ * The peer has the keys but is not whom we want: both sides are told, the exchange ends.  Who sent
+ * the last message takes itself for up already.
+ */
+void ike_auth_refuse(struct ike_engine *e, struct ike_p1 *p1, unsigned notify, const char *why)
 {
 	struct cs_bytes none = {NULL, 0};
 
-	ike_notify_p1(e, p1, ISA_N_INVALID_ID_INFORMATION, 1, none, none);
-	if (p1->initiator)
+	ike_notify_p1(e, p1, notify, 1, none, none);
+	if (p1->initiator || p1->mode == POL_MODE_AGGRESSIVE)
 		ike_delete_p1(e, p1);
 	ike_p1_fail(e, p1, "%s", why);
+}
+
+void ike_auth_refuse_identity(struct ike_engine *e, struct ike_p1 *p1, const char *why)
+{
+	ike_auth_refuse(e, p1, ISA_N_INVALID_ID_INFORMATION, why);
 }

@@ -47,7 +47,10 @@ struct ike_nonce {
 	uint8_t data[256];
 };
 
-/* SKEYID with a preshared key: prf(key, Ni | Nr). */
+/* SKEYID with signatures: prf(Ni | Nr, g^xy). Nonces of at most ISA_NONCE_MAX bytes. */
+int ike_skeyid_sig(const struct cs_hash *h, struct cs_bytes gxy, struct cs_bytes ni,
+		   struct cs_bytes nr, uint8_t skeyid[static IKE_HASH_MAX], struct cs_err *err);
+/* With a preshared key: prf(key, Ni | Nr). */
 int ike_skeyid_psk(const struct cs_hash *h, struct cs_bytes psk, struct cs_bytes ni,
 		   struct cs_bytes nr, uint8_t skeyid[static IKE_HASH_MAX], struct cs_err *err);
 /* SKEYID_d, _a, _e and the cipher key. skeyid_e may be NULL (tests want it). */

@@ -52,9 +52,13 @@ tests_unit_test_pk_pool_SOURCES = tests/unit/test_pk_pool.c
 tests_unit_test_pk_pool_CFLAGS = $(IKED_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_pk_pool_LDADD = $(IKED_LIBS) $(CHECK_LIBS)
 
-EXTRA_DIST += tests/unit/test_cert.c
+EXTRA_DIST += tests/unit/test_cert.c tests/unit/test_rsa.c
 if HAVE_OPENSSL
-check_PROGRAMS += tests/unit/test_cert
+check_PROGRAMS += tests/unit/test_cert tests/unit/test_rsa
+tests_unit_test_rsa_SOURCES = \
+	tests/unit/test_rsa.c tests/unit/engine_pair.c tests/unit/engine_pair.h $(PKI_TEST_SOURCES)
+tests_unit_test_rsa_CFLAGS = $(IKED_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS) $(OPENSSL_CFLAGS)
+tests_unit_test_rsa_LDADD = $(IKED_LIBS) $(CHECK_LIBS)
 tests_unit_test_cert_SOURCES = tests/unit/test_cert.c $(PKI_TEST_SOURCES)
 tests_unit_test_cert_CFLAGS = $(IKED_CFLAGS) $(CHECK_CFLAGS) $(OPENSSL_CFLAGS)
 tests_unit_test_cert_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=ike_cert_run

@@ -114,6 +114,18 @@ static void ask(struct ike_engine *e, struct ike_p1 *p1)
 	e->stats.dpd_sent++;
 }
 
+/* The newest that can; one that was refreshed does not ask any more. */
+static struct ike_p1 *spokesman(const struct ike_peer *peer)
+{
+	for (const struct ike_list *l = peer->p1s.next; l != &peer->p1s; l = l->next) {
+		struct ike_p1 *p1 = IKE_OF(l, struct ike_p1, in_peer);
+
+		if (p1->up && !p1->superseded && (p1->can & IKE_CAN_DPD))
+			return p1;
+	}
+	return NULL;
+}
+
 void ike_p1_dpd(struct ike_engine *e, struct ike_timer *t)
 {
 	struct ike_p1 *p1 = IKE_OF(t, struct ike_p1, dpd);
@@ -122,6 +134,15 @@ void ike_p1_dpd(struct ike_engine *e, struct ike_timer *t)
 
 	if (p1->superseded)
 		return;
+	if (p1 != spokesman(p1->peer)) {
+		p1->dpd_asked = 0;
+		ike_timer_set(&e->timers, t, e->now.mono + (wait ? wait : SILENT_MS));
+		return;
+	}
+	if (p1->dpd_asked && traffic_came(e, p1->peer)) {
+		ike_dpd_heard(e, p1);
+		return;
+	}
 	if (p1->dpd_asked == QUESTIONS) {
 		snprintf(how, sizeof(how), "no answer to %u questions whether it is there",
 			 (unsigned)QUESTIONS);
@@ -129,10 +150,7 @@ void ike_p1_dpd(struct ike_engine *e, struct ike_timer *t)
 		return;
 	}
 	if (p1->dpd_asked) {
-		if (traffic_came(e, p1->peer))
-			ike_dpd_heard(e, p1);
-		else
-			ask(e, p1);
+		ask(e, p1);
 		return;
 	}
 	if (!wait || !pairs_up(p1->peer)) {
@@ -145,18 +163,6 @@ void ike_p1_dpd(struct ike_engine *e, struct ike_timer *t)
 		ike_timer_set(&e->timers, t, p1->heard_at + wait);
 	else
 		ask(e, p1);
-}
-
-/* The newest that can; one that was refreshed does not ask any more. */
-static struct ike_p1 *spokesman(const struct ike_peer *peer)
-{
-	for (const struct ike_list *l = peer->p1s.next; l != &peer->p1s; l = l->next) {
-		struct ike_p1 *p1 = IKE_OF(l, struct ike_p1, in_peer);
-
-		if (p1->up && !p1->superseded && (p1->can & IKE_CAN_DPD))
-			return p1;
-	}
-	return NULL;
 }
 
 bool ike_dpd_probe(struct ike_engine *e, struct ike_peer *peer)

@@ -86,6 +86,7 @@ static void make_lists(struct ike_engine *e)
 	ike_list_init(&e->p1s);
 	ike_list_init(&e->p2s);
 	ike_list_init(&e->jobs);
+	ike_list_init(&e->certs);
 	ike_list_init(&e->dead_p1s);
 	ike_list_init(&e->dead_p2s);
 	ike_list_init(&e->dead_peers);
@@ -415,6 +416,18 @@ void ike_engine_pk_done(struct ike_engine *e, struct ike_pk_job *job, struct ike
 	enter(e, now);
 	ike_job_back(e, job);
 	leave(e);
+}
+
+void ike_engine_cert_done(struct ike_engine *e, struct ike_cert_job *job, struct ike_now now)
+{
+	enter(e, now);
+	ike_cert_back(e, job);
+	leave(e);
+}
+
+void ike_engine_keyring(struct ike_engine *e, bool there)
+{
+	e->no_certs = !there;
 }
 
 void ike_engine_committed(struct ike_engine *e, uint64_t tx, int status, struct ike_now now)

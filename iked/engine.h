@@ -15,6 +15,7 @@
 
 #include "common/addr.h"
 #include "common/log.h"
+#include "iked/cert.h"
 #include "iked/crypto.h"
 #include "iked/isakmp.h"
 #include "iked/proposal.h"
@@ -182,6 +183,8 @@ struct ike_ops {
 		     const uint8_t *data, size_t len);
 	void (*random)(void *ctx, void *buf, size_t len);
 	enum ike_done (*pk)(void *ctx, struct ike_pk_job *job);
+	enum ike_done (*cert)(void *ctx,
+			      struct ike_cert_job *job); /* NULL: there are no certificates */
 
 	/* The kernel; each refusal has its text. */
 	int (*sa_spi)(void *ctx, const struct cs_addr *src, const struct cs_addr *dst,
@@ -285,6 +288,9 @@ void ike_engine_receive(struct ike_engine *e, const struct cs_endpoint *local,
 void ike_engine_acquire(struct ike_engine *e, const struct xf_acquire *a, struct ike_now now);
 void ike_engine_expire(struct ike_engine *e, const struct xf_expire *x, struct ike_now now);
 void ike_engine_pk_done(struct ike_engine *e, struct ike_pk_job *job, struct ike_now now);
+void ike_engine_cert_done(struct ike_engine *e, struct ike_cert_job *job, struct ike_now now);
+/* Is there a keyring? Until told otherwise there is. Without it no offer has signatures. */
+void ike_engine_keyring(struct ike_engine *e, bool there);
 void ike_engine_committed(struct ike_engine *e, uint64_t tx, int status, struct ike_now now);
 
 /* The next deadline (mono milliseconds), UINT64_MAX when there is none; tick runs what is due. */

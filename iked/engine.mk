@@ -3,7 +3,7 @@ IKE_ENGINE_SOURCES = \
 	iked/acquire.c \
 	iked/adopt.c \
 	iked/aggressive.h iked/aggressive_init.c iked/aggressive_resp.c \
-	iked/auth.c \
+	iked/auth.c iked/auth_cert.c \
 	iked/claim.c \
 	iked/commands.c \
 	iked/dpd.c \

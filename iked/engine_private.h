@@ -66,6 +66,30 @@ struct ike_pk {
 	struct ike_dh *orphan; /* the exchange's key pair, when it died while the job ran */
 };
 
+/*
+ * A certificate job with the exchange that waits for it, NULL when that is gone; what it works on,
+ * and later what it brought.
+ */
+struct ike_cert {
+	struct ike_cert_job job;
+	struct ike_list all;
+	struct ike_p1 *p1;
+	struct pol_policy *policy; /* the labels are its */
+	uint8_t hash[IKE_HASH_MAX];
+	struct cs_bytes peer_id; /* VERIFY: ID payload body, in the copies */
+	uint8_t *copies;
+};
+
+/* What an exchange with signatures has of certificates; NULL each until it is there. */
+struct ike_certs {
+	struct ike_cert *running;   /* is the executor's */
+	struct ike_cert *names;     /* CAS: what we ask for */
+	struct ike_cert *proof;     /* SIGN: our certificates and signature */
+	struct ike_cert *peer;      /* VERIFY, not begun: the peer's */
+	struct ike_cert_list asked; /* names of CAs that the peer asks for */
+	uint8_t *asked_memory;
+};
+
 /* ---- phase 1 ---- */
 
 enum ike_sid_kind { IKE_SID_HALF, IKE_SID_P1 };
@@ -108,11 +132,14 @@ enum ike_exchange_state {
 	IKE_MM_SENT_5,
 	IKE_MM_BUSY_4, /* responder: key pair and shared secret */
 	IKE_MM_SENT_4,
+	IKE_MM_BUSY_6, /* responder with signatures: the peer's proof, then ours */
+	IKE_MM_BUSY_7, /* initiator with signatures: the peer's proof */
 	IKE_AM_BUSY_1, /* initiator: key pair */
 	IKE_AM_SENT_1,
-	IKE_AM_BUSY_3, /* initiator: shared secret */
+	IKE_AM_BUSY_3, /* initiator: shared secret, proofs */
 	IKE_AM_BUSY_2, /* responder: key pair and shared secret */
 	IKE_AM_SENT_2,
+	IKE_AM_BUSY_4, /* responder with signatures: the peer's proof */
 	IKE_EX_DONE,
 };
 
@@ -120,6 +147,7 @@ enum ike_exchange_state {
 struct ike_exchange {
 	struct ike_dh *dh;
 	struct ike_pk *job;
+	struct ike_certs *certs; /* NULL: none so far */
 	struct ike_retransmit rt;
 	int only;              /* initiator: the one offer that is made, or -1 */
 	uint32_t successor_of; /* initiator: K number of the SA that it refreshes, or 0 */
@@ -131,9 +159,10 @@ struct ike_exchange {
 	size_t sai_len;
 	uint16_t id_len; /* our own ID payload body */
 	uint8_t *id;
-	uint64_t request;          /* digest of the message being worked on */
-	char cause[IKE_CAUSE_MAX]; /* the last thing that went wrong, for the final message */
-	bool told;                 /* the log says already why it will fail */
+	uint64_t request;            /* digest of the message being worked on */
+	char cause[IKE_CAUSE_MAX];   /* the last thing that went wrong, for the final message */
+	bool told;                   /* the log says already why it will fail */
+	bool initial_contact, clear; /* what the peer's last message said; was it in clear? */
 	bool keyed;     /* the SA's keys are those of both sides, as far as we can tell */
 	bool wrong_key; /* what we got does not verify with ours */
 	struct ike_datagram early; /* a Quick Mode message that overtook the last of phase 1 */
@@ -296,10 +325,11 @@ struct ike_engine {
 	struct ike_table spis_in, spis_out, mids, txs; /* phase 2 */
 	struct ike_table holds, unsettled;
 	struct ike_list all_holds, all_unsettled;
-	struct ike_list p1s, p2s, jobs, dead_p1s, dead_p2s, dead_peers, dead_tunnels;
+	struct ike_list p1s, p2s, jobs, certs, dead_p1s, dead_p2s, dead_peers, dead_tunnels;
 	struct ike_list changed;                           /* phase 1 SAs, see keep.c */
 	struct ike_list half[IKE_N_CLASSES][IKE_N_STAGES]; /* oldest first */
-	unsigned n_half[IKE_N_CLASSES], n_jobs;
+	unsigned n_half[IKE_N_CLASSES], n_jobs;            /* jobs: both kinds */
+	bool no_certs;                                     /* there is no keyring */
 	uint32_t last_tunnel, last_instance;
 	uint64_t serial;
 	struct ike_bucket notify_bucket;               /* answers in clear */
@@ -346,6 +376,9 @@ int ike_job_start(struct ike_engine *e, struct ike_p1 *p1, struct ike_p2 *p2,
 		  const struct cs_group *group, struct cs_bytes peer, struct cs_err *err);
 void ike_job_orphan(struct ike_pk *job, struct ike_dh *dh);
 void ike_job_back(struct ike_engine *e, struct ike_pk_job *job);
+/* The exchange waits for it, until ike_exchange_cert_done(). May finish at once. */
+void ike_cert_start(struct ike_engine *e, struct ike_p1 *p1, struct ike_cert *c);
+void ike_cert_back(struct ike_engine *e, struct ike_cert_job *job);
 void ike_jobs_drop(struct ike_engine *e);
 
 /* retransmit.c */
@@ -481,7 +514,7 @@ void ike_first_refuse(struct ike_engine *e, const struct ike_first *f, unsigned 
 /* Has the rule what the method takes? */
 bool ike_auth_usable(const struct pol_ke_rule *rule, const struct ike_p1_suite *suite);
 /* Into the exchange, from nonces and keys. */
-int ike_auth_skeyid(struct ike_p1 *p1, struct cs_err *err);
+int ike_auth_skeyid(struct ike_p1 *p1, struct cs_bytes gxy, struct cs_err *err);
 /* HASH_I or HASH_R, of the side that sent this ID payload. */
 int ike_auth_hash(const struct ike_p1 *p1, bool of_initiator, struct cs_bytes id_body,
 		  uint8_t hash[static IKE_HASH_MAX], struct cs_err *err);
@@ -495,8 +528,32 @@ int ike_auth_check_identity(const struct ike_p1 *p1, struct cs_bytes id_body, st
 /* One sentence with both identities; CS_EAUTH. */
 int ike_auth_wrong_identity(const struct pol_ke_rule *rule, const struct pol_peer_id *id,
 			    const char *why, struct cs_err *err);
-/* The peer has proved the key but is not whom we want: both are told, the exchange ends. */
+/* The peer has the keys but is not whom we want: both are told, the exchange ends. */
+void ike_auth_refuse(struct ike_engine *e, struct ike_p1 *p1, unsigned notify, const char *why);
 void ike_auth_refuse_identity(struct ike_engine *e, struct ike_p1 *p1, const char *why);
+
+/* auth_cert.c: signatures */
+bool ike_certs_usable(const struct ike_engine *e);
+bool ike_auth_signs(const struct ike_p1 *p1); /* is that the agreed method? */
+void ike_cert_free(struct ike_cert *c);
+void ike_certs_free(struct ike_certs *certs);
+/* Jobs: they come back through ike_exchange_cert_done(). */
+int ike_cert_ask(struct ike_engine *e, struct ike_p1 *p1, struct cs_err *err);
+int ike_cert_sign(struct ike_engine *e, struct ike_p1 *p1, struct cs_err *err);
+/* Of what ike_cert_take_proof() took. */
+int ike_cert_verify(struct ike_engine *e, struct ike_p1 *p1, struct cs_err *err);
+/* CERTREQ payloads: ours, when CAs were asked for; the peer's. */
+void ike_cert_put_requests(const struct ike_p1 *p1, struct isa_builder *b);
+int ike_cert_take_requests(struct ike_p1 *p1, const struct isa_message *m, struct cs_err *err);
+/* CERT and SIG payloads: ours, once signed; the peer's, for this ID payload body. */
+void ike_cert_put_proof(const struct ike_p1 *p1, struct isa_builder *b);
+int ike_cert_take_proof(struct ike_p1 *p1, const struct isa_message *m, struct cs_bytes id_body,
+			struct cs_err *err);
+void ike_cert_forget_peer(struct ike_p1 *p1); /* what the peer sent of these was nothing */
+const char *ike_cert_own_label(const struct ike_p1 *p1); /* "" before it is known */
+/* The notification for a VERIFY that failed; is it one of those about certificates? */
+unsigned ike_cert_notify(const struct ike_cert_job *job);
+bool ike_cert_notified(unsigned type);
 
 /* ident.c */
 /* Our ID payload body for a rule; *body is malloc'ed. */
@@ -521,6 +578,7 @@ int ike_exchange_initiate(struct ike_engine *e, const struct cs_addr *local,
 void ike_exchange_receive(struct ike_engine *e, struct ike_p1 *p1, const struct isa_header *h,
 			  const uint8_t *data, size_t len);
 void ike_exchange_job_done(struct ike_engine *e, struct ike_p1 *p1, struct ike_pk_job *job);
+void ike_exchange_cert_done(struct ike_engine *e, struct ike_p1 *p1, struct ike_cert *c);
 void ike_exchange_timeout(struct ike_engine *e, struct ike_p1 *p1);
 /* For lines about an exchange that the peer began. */
 struct ike_bucket *ike_exchange_log_bucket(struct ike_engine *e, const struct ike_p1 *p1);

@@ -47,14 +47,18 @@ struct ike_bucket *ike_exchange_log_bucket(struct ike_engine *e, const struct ik
 	return p1->mode == POL_MODE_AGGRESSIVE ? &e->log_bucket : &e->cookie_bucket;
 }
 
-static int may_initiate(const struct pol_ke_rule *rule, struct cs_err *err)
+static int may_initiate(const struct ike_engine *e, const struct pol_ke_rule *rule,
+			struct cs_err *err)
 {
 	if (rule->action->initiate == POL_MODE_DONOT)
 		return cs_fail(err, CS_EPOLICY,
 			       "KeyExchangeAction %s does not initiate (HowToInitiate DoNot)",
 			       rule->action->name);
-	if (!rule->shared_key.p)
-		return cs_fail(err, CS_EPOLICY, "KeyExchangeRule %s has no SharedKey", rule->name);
+	if (!rule->shared_key.p && !ike_p1_offers_rsa(rule->action, ike_certs_usable(e), -1))
+		return cs_fail(err, CS_EPOLICY,
+			       "KeyExchangeRule %s has no SharedKey, and certificates cannot be "
+			       "had without a keyring",
+			       rule->name);
 	return 0;
 }
 
@@ -66,7 +70,7 @@ int ike_exchange_initiate(struct ike_engine *e, const struct cs_addr *local,
 	struct cs_endpoint from = {*local, e->set.port}, to = {*remote, e->set.port};
 	uint8_t icookie[ISA_COOKIE_LEN];
 	struct ike_p1 *p1;
-	int rc = may_initiate(rule, err);
+	int rc = may_initiate(e, rule, err);
 
 	if (rc)
 		return rc;
@@ -144,7 +148,8 @@ void ike_exchange_begin(struct ike_engine *e, const struct ike_p1 *p1, struct is
 	isa_begin(b, e->out, IKE_DATAGRAM_MAX, &h);
 }
 
-int ike_exchange_put_offer(struct ike_p1 *p1, struct isa_builder *b, struct cs_err *err)
+int ike_exchange_put_offer(struct ike_engine *e, struct ike_p1 *p1, struct isa_builder *b,
+			   struct cs_err *err)
 {
 	struct ike_exchange *ex = p1->ex;
 	size_t at;
@@ -152,7 +157,7 @@ int ike_exchange_put_offer(struct ike_p1 *p1, struct isa_builder *b, struct cs_e
 
 	isa_payload_begin(b, ISA_SA);
 	at = b->w.len;
-	rc = ike_p1_offer(p1->rule->action, ex->only, &b->w, err);
+	rc = ike_p1_offer(p1->rule->action, ike_certs_usable(e), ex->only, &b->w, err);
 	if (rc)
 		return rc;
 	ex->sai_len = b->w.len - at;
@@ -216,7 +221,7 @@ int ike_exchange_derive(struct ike_p1 *p1, const struct ike_pk_job *job, struct 
 	struct cs_bytes own = ike_dh_public(ex->dh), peer = {ex->peer_ke, ex->peer_ke_len};
 	int rc;
 
-	rc = ike_auth_skeyid(p1, err);
+	rc = ike_auth_skeyid(p1, gxy, err);
 	if (!rc)
 		rc = ike_derive(h, c, ex->skeyid, gxy, p1->sid.icookie, p1->sid.rcookie, p1->keys,
 				NULL, err);
@@ -265,16 +270,16 @@ enum form { CLEAR, ENCRYPTED, EITHER };
 /* What each state expects next; a state that is not here expects nothing. */
 static const struct exchange_step {
 	enum ike_exchange_state state;
-	enum isa_step step;
+	enum isa_step step, signed_step; /* with a preshared key, with signatures */
 	enum form form;
 	step_fn *handle;
 } steps[] = {
-	{IKE_MM_SENT_1, ISA_STEP_MAIN_2, CLEAR, ike_main_receive2},
-	{IKE_MM_SENT_3, ISA_STEP_MAIN_4, CLEAR, ike_main_receive4},
-	{IKE_MM_SENT_4, ISA_STEP_MAIN_5_PSK, ENCRYPTED, ike_main_receive5},
-	{IKE_MM_SENT_5, ISA_STEP_MAIN_6_PSK, ENCRYPTED, ike_main_receive6},
-	{IKE_AM_SENT_1, ISA_STEP_AGGR_2_PSK, CLEAR, ike_aggressive_receive2},
-	{IKE_AM_SENT_2, ISA_STEP_AGGR_3_PSK, EITHER, ike_aggressive_receive3},
+	{IKE_MM_SENT_1, ISA_STEP_MAIN_2, ISA_STEP_MAIN_2, CLEAR, ike_main_receive2},
+	{IKE_MM_SENT_3, ISA_STEP_MAIN_4, ISA_STEP_MAIN_4, CLEAR, ike_main_receive4},
+	{IKE_MM_SENT_4, ISA_STEP_MAIN_5_PSK, ISA_STEP_MAIN_5_SIG, ENCRYPTED, ike_main_receive5},
+	{IKE_MM_SENT_5, ISA_STEP_MAIN_6_PSK, ISA_STEP_MAIN_6_SIG, ENCRYPTED, ike_main_receive6},
+	{IKE_AM_SENT_1, ISA_STEP_AGGR_2_PSK, ISA_STEP_AGGR_2_SIG, CLEAR, ike_aggressive_receive2},
+	{IKE_AM_SENT_2, ISA_STEP_AGGR_3_PSK, ISA_STEP_AGGR_3_SIG, EITHER, ike_aggressive_receive3},
 };
 
 static const struct exchange_step *step_of(enum ike_exchange_state state)
@@ -285,13 +290,17 @@ static const struct exchange_step *step_of(enum ike_exchange_state state)
 	return NULL;
 }
 
-static int read_clear(const struct isa_header *h, const uint8_t *data, enum isa_step step,
-		      struct isa_message *m, struct cs_err *err)
+/* Aggressive Mode's message 2 itself says which method the peer has chosen. */
+static int read_clear(const struct ike_p1 *p1, const struct exchange_step *s,
+		      const struct isa_header *h, const uint8_t *data, struct isa_message *m,
+		      struct cs_err *err)
 {
 	int rc = isa_chain_parse(h, data + ISA_HEADER_LEN, h->length - ISA_HEADER_LEN, false, m,
 				 err);
+	bool has_signature =
+		p1->state == IKE_AM_SENT_1 ? !rc && isa_find(m, ISA_SIG, 0) : ike_auth_signs(p1);
 
-	return rc ? rc : isa_step_check(m, step, err);
+	return rc ? rc : isa_step_check(m, has_signature ? s->signed_step : s->step, err);
 }
 
 void ike_exchange_receive(struct ike_engine *e, struct ike_p1 *p1, const struct isa_header *h,
@@ -316,17 +325,20 @@ void ike_exchange_receive(struct ike_engine *e, struct ike_p1 *p1, const struct 
 		return;
 	}
 	if (encrypted) {
-		if (ike_open(e, p1, h, data, s->step, p1->iv, NULL, NULL, &m, &err)) {
+		enum isa_step step = ike_auth_signs(p1) ? s->signed_step : s->step;
+
+		if (ike_open(e, p1, h, data, step, p1->iv, NULL, NULL, &m, &err)) {
 			ike_exchange_complain(e, p1, len, &err);
 			return;
 		}
-	} else if (read_clear(h, data, s->step, &m, &err)) {
+	} else if (read_clear(p1, s, h, data, &m, &err)) {
 		e->stats.dropped_malformed++;
 		ike_exchange_note(p1, err.text);
 		return;
 	}
 	ike_p1_count(e, p1, len);
 	p1->ex->request = digest;
+	p1->ex->clear = !encrypted;
 	s->handle(e, p1, &m);
 }
 
@@ -341,26 +353,138 @@ static void job_failed(struct ike_engine *e, struct ike_p1 *p1, const struct ike
 	ike_p1_fail(e, p1, "%s", job->err.text);
 }
 
-void ike_exchange_job_done(struct ike_engine *e, struct ike_p1 *p1, struct ike_pk_job *job)
+/* Our key pair is there, and so is what we ask of certificates. */
+static void ready_for_ke(struct ike_engine *e, struct ike_p1 *p1)
 {
-	bool keypair = job->kind == IKE_PK_KEYPAIR;
-
-	if (p1->state == IKE_AM_BUSY_3)
-		ike_aggressive_send3(e, p1, job);
-	else if (job->status)
-		job_failed(e, p1, job);
-	else if (p1->state == IKE_MM_BUSY_3)
+	if (p1->state == IKE_MM_BUSY_3)
 		ike_main_send3(e, p1);
-	else if (p1->state == IKE_MM_BUSY_5)
-		ike_main_send5(e, p1, job);
 	else if (p1->state == IKE_AM_BUSY_1)
 		ike_aggressive_send1(e, p1);
-	else if (keypair) /* of a responder, in either mode */
+	else /* of a responder, in either mode */
 		ike_exchange_compute_secret(e, p1);
+}
+
+/* The message that brings our public value brings our certificate requests, too. */
+static void keypair_made(struct ike_engine *e, struct ike_p1 *p1)
+{
+	struct cs_err err = {0};
+	bool asks = p1->state == IKE_AM_BUSY_1
+			    ? ike_p1_offers_rsa(p1->rule->action, ike_certs_usable(e), p1->ex->only)
+			    : ike_auth_signs(p1);
+
+	if (!asks)
+		ready_for_ke(e, p1);
+	else if (ike_cert_ask(e, p1, &err))
+		ike_p1_fail(e, p1, "%s", err.text);
+}
+
+void ike_exchange_job_done(struct ike_engine *e, struct ike_p1 *p1, struct ike_pk_job *job)
+{
+	if (p1->state == IKE_AM_BUSY_3)
+		ike_aggressive_keys3(e, p1, job);
+	else if (job->status)
+		job_failed(e, p1, job);
+	else if (job->kind == IKE_PK_KEYPAIR)
+		keypair_made(e, p1);
 	else if (p1->state == IKE_MM_BUSY_4)
 		ike_main_send4(e, p1, job);
+	else if (p1->state == IKE_MM_BUSY_5)
+		ike_main_keys5(e, p1, job);
 	else if (p1->state == IKE_AM_BUSY_2)
-		ike_aggressive_send2(e, p1, job);
+		ike_aggressive_keys2(e, p1, job);
+}
+
+/* ---- proofs ---- */
+
+static void proved(struct ike_engine *e, struct ike_p1 *p1)
+{
+	if (p1->state == IKE_MM_BUSY_5)
+		ike_main_send5(e, p1);
+	else if (p1->state == IKE_AM_BUSY_2)
+		ike_aggressive_send2(e, p1);
+	else if (p1->state == IKE_AM_BUSY_3)
+		ike_aggressive_send3(e, p1);
+	else
+		ike_main_send6(e, p1);
+}
+
+void ike_exchange_prove(struct ike_engine *e, struct ike_p1 *p1)
+{
+	struct cs_err err = {0};
+
+	if (!ike_auth_signs(p1))
+		proved(e, p1);
+	else if (ike_cert_sign(e, p1, &err))
+		ike_p1_fail(e, p1, "%s", err.text);
+}
+
+/* Without our proof the peer learns why nothing more comes. */
+static void cannot_prove(struct ike_engine *e, struct ike_p1 *p1, const struct ike_cert_job *job)
+{
+	struct cs_bytes none = {NULL, 0};
+
+	if (p1->state != IKE_AM_BUSY_2) /* there the peer has no keys yet */
+		ike_notify_p1(e, p1, ISA_N_CERTIFICATE_UNAVAILABLE, 1, none, none);
+	ike_p1_fail(e, p1, "our identity cannot be proved with a certificate: %s", job->err.text);
+}
+
+static void verified(struct ike_engine *e, struct ike_p1 *p1)
+{
+	if (p1->state == IKE_MM_BUSY_6)
+		ike_exchange_prove(e, p1);
+	else if (p1->state == IKE_MM_BUSY_7)
+		ike_main_done6(e, p1);
+	else if (p1->state == IKE_AM_BUSY_3)
+		ike_aggressive_verified2(e, p1);
+	else
+		ike_aggressive_done3(e, p1);
+}
+
+static void not_verified(struct ike_engine *e, struct ike_p1 *p1, const struct ike_cert_job *job)
+{
+	struct cs_err err = job->err;
+	const char *what = "the peer's certificate was not checked";
+
+	if (job->fault[0])
+		what = "the peer's certificate is refused";
+	else if (job->status == CS_EAUTH)
+		what = "the peer's signature is refused";
+	cs_err_prefix(&err, "%s", what);
+	e->stats.auth_failures++;
+	if (p1->state == IKE_AM_BUSY_3)
+		ike_aggressive_refuse2(e, p1, ike_cert_notify(job), err.text);
+	else if (p1->state == IKE_AM_BUSY_4 && p1->ex->clear)
+		ike_aggressive_refuse3(p1, err.text);
+	else
+		ike_auth_refuse(e, p1, ike_cert_notify(job), err.text);
+}
+
+/* The job is ours now. */
+void ike_exchange_cert_done(struct ike_engine *e, struct ike_p1 *p1, struct ike_cert *c)
+{
+	struct ike_certs *certs = p1->ex->certs;
+	const struct ike_cert_job *job = &c->job;
+
+	if (job->kind == IKE_CERT_CAS && !job->status) {
+		certs->names = c;
+		ready_for_ke(e, p1);
+		return;
+	}
+	if (job->kind == IKE_CERT_SIGN && !job->status) {
+		ike_cert_free(certs->proof);
+		certs->proof = c;
+		proved(e, p1);
+		return;
+	}
+	if (job->kind == IKE_CERT_CAS)
+		ike_p1_fail(e, p1, "certificates cannot be asked for: %s", job->err.text);
+	else if (job->kind == IKE_CERT_SIGN)
+		cannot_prove(e, p1, job);
+	else if (job->status)
+		not_verified(e, p1, job);
+	else
+		verified(e, p1);
+	ike_cert_free(c);
 }
 
 /* ---- up ---- */
@@ -378,7 +502,8 @@ bool ike_exchange_says_initial_contact(const struct isa_message *m)
 
 bool ike_exchange_awaits_last(const struct ike_p1 *p1)
 {
-	return p1->state == IKE_MM_SENT_5 || p1->state == IKE_AM_SENT_2;
+	return p1->state == IKE_MM_SENT_5 || p1->state == IKE_MM_BUSY_7 ||
+	       p1->state == IKE_AM_SENT_2 || p1->state == IKE_AM_BUSY_4;
 }
 
 /*
@@ -429,6 +554,22 @@ void ike_exchange_done(struct ike_engine *e, struct ike_p1 *p1, struct cs_bytes 
 		begin_early(e, p1, &early);
 	}
 	free(early.data);
+}
+
+int ike_exchange_keep_id(struct ike_p1 *p1, struct cs_bytes body, struct cs_err *err)
+{
+	struct ike_exchange *ex = p1->ex;
+
+	if (body.len > IKE_ID_BODY_MAX)
+		return cs_fail(err, CS_ELIMIT, "an identity of %zu bytes is too long", body.len);
+	free(ex->peer_id);
+	ex->peer_id_len = 0;
+	ex->peer_id = malloc(body.len);
+	if (!ex->peer_id)
+		return cs_fail(err, CS_ENOMEM, "no memory for an identity");
+	memcpy(ex->peer_id, body.p, body.len);
+	ex->peer_id_len = (uint16_t)body.len;
+	return 0;
 }
 
 /* It is an answer that was kept, as long as that is. */

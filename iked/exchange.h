@@ -19,7 +19,8 @@ bool ike_exchange_too_many_jobs(const struct ike_engine *e, bool named);
 /* Building in clear, into e->out. */
 void ike_exchange_begin(struct ike_engine *e, const struct ike_p1 *p1, struct isa_builder *b);
 /* As initiator: the SA payload, which is kept. */
-int ike_exchange_put_offer(struct ike_p1 *p1, struct isa_builder *b, struct cs_err *err);
+int ike_exchange_put_offer(struct ike_engine *e, struct ike_p1 *p1, struct isa_builder *b,
+			   struct cs_err *err);
 int ike_exchange_end(struct isa_builder *b, size_t *len, struct cs_err *err);
 /* From e->out: repeated until answered; or when the request comes again. */
 int ike_exchange_send(struct ike_engine *e, struct ike_p1 *p1, enum ike_exchange_state state,
@@ -33,12 +34,16 @@ int ike_exchange_take_ke(struct ike_p1 *p1, const struct isa_message *m, struct 
 /* Starts the job, or the exchange fails. */
 void ike_exchange_compute_secret(struct ike_engine *e, struct ike_p1 *p1);
 int ike_exchange_derive(struct ike_p1 *p1, const struct ike_pk_job *job, struct cs_err *err);
+/* Makes our proof; the message that it is for follows. */
+void ike_exchange_prove(struct ike_engine *e, struct ike_p1 *p1);
 /* The last message does not verify. len: its length. */
 void ike_exchange_complain(struct ike_engine *e, struct ike_p1 *p1, size_t len,
 			   const struct cs_err *err);
 /* The peer is who it should be: the SA comes up, and what waited for that begins. */
 void ike_exchange_done(struct ike_engine *e, struct ike_p1 *p1, struct cs_bytes id_body,
 		       bool initial_contact);
+/* The peer's ID payload body, until the exchange ends. */
+int ike_exchange_keep_id(struct ike_p1 *p1, struct cs_bytes body, struct cs_err *err);
 bool ike_exchange_says_initial_contact(const struct isa_message *m);
 
 #endif

@@ -26,7 +26,7 @@ void ike_exchange_complain(struct ike_engine *e, struct ike_p1 *p1, size_t len,
 	char peer[CS_ENDPOINT_STRLEN];
 
 	ike_exchange_note(p1, err->text);
-	if (p1->initiator)
+	if (p1->initiator || ike_auth_signs(p1)) /* with signatures it says nothing about a key */
 		return;
 	p1->ex->wrong_key = true;
 	if (!p1->ex->told && ike_take_token(e, &e->cookie_bucket)) {
@@ -44,7 +44,8 @@ void ike_exchange_complain(struct ike_engine *e, struct ike_p1 *p1, size_t len,
 
 static bool about_key(unsigned type)
 {
-	return type == ISA_N_AUTHENTICATION_FAILED || type == ISA_N_INVALID_HASH_INFORMATION;
+	return type == ISA_N_AUTHENTICATION_FAILED || type == ISA_N_INVALID_HASH_INFORMATION ||
+	       ike_cert_notified(type);
 }
 
 /* Who does not know our identity cannot have a key for it. */
@@ -115,7 +116,11 @@ static unsigned message_sent(const struct ike_p1 *p1)
 static const char *key_text(const struct ike_p1 *p1, const char *how, char buf[static KEY_TEXT])
 {
 	buf[0] = 0;
-	if (how)
+	if (how && ike_auth_signs(p1))
+		snprintf(buf, KEY_TEXT,
+			 "; %s cause is that the peer does not accept our certificate %s", how,
+			 ike_cert_own_label(p1));
+	else if (how)
 		snprintf(buf, KEY_TEXT,
 			 "; %s cause is a different preshared key at the peer (ours has "
 			 "fingerprint %s)",

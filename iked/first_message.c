@@ -106,7 +106,8 @@ bool ike_first_choose(struct ike_engine *e, const struct ike_first *f, const str
 		ike_first_refuse(e, f, ISA_N_NO_PROPOSAL_CHOSEN, err.text);
 	} else if (sa.len > IKE_SA_BODY_MAX) {
 		e->stats.dropped_limit++;
-	} else if (ike_p1_choose(sa, ke_len, rule->action, suite, &offer, &why, &err)) {
+	} else if (ike_p1_choose(sa, ke_len, rule->action, ike_certs_usable(e), suite, &offer, &why,
+				 &err)) {
 		if (err.code == CS_EPOLICY)
 			no_proposal(e, f, rule, why.text);
 		else

@@ -167,7 +167,13 @@ static void refused_by_peer(struct ike_engine *e, struct ike_p1 *p1, const struc
 	struct cs_bytes own = {p1->ex->id, p1->ex->id_len};
 	char id[IKE_ID_TEXT];
 
-	if (about_identity(n))
+	if (ike_auth_signs(p1) && (about_identity(n) || ike_cert_notified(n->type)))
+		ike_p1_fail(e, p1,
+			    "the peer answered %s: it does not accept our certificate %s for "
+			    "identity %s",
+			    isa_notify_name(n->type), ike_cert_own_label(p1),
+			    ike_ident_text(own, id, sizeof(id)));
+	else if (about_identity(n))
 		ike_p1_fail(e, p1, "the peer answered %s: it does not accept our identity %s",
 			    isa_notify_name(n->type), ike_ident_text(own, id, sizeof(id)));
 	else
@@ -187,7 +193,9 @@ static void handle_error(struct ike_engine *e, struct ike_p1 *p1, const struct i
 	} else if (ike_take_token(e, &e->log_bucket))
 		ike_logf(e, ike_p1_ctx(p1), CSM_NOTIFIED, cs_endpoint_text(&p1->sid.remote, peer),
 			 isa_notify_name(n->type), p1->tunnel, p1->rule ? p1->rule->name : "",
-			 about_identity(n) ? ": it does not accept our identity" : "");
+			 ike_cert_notified(n->type) ? ": it does not accept our certificate"
+			 : about_identity(n)        ? ": it does not accept our identity"
+						    : "");
 }
 
 static void handle_notice(struct ike_engine *e, struct ike_p1 *p1, const struct isa_payload *p)

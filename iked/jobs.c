@@ -1,6 +1,6 @@
 /*
- * Public-key jobs.  A job may outlive its exchange: then it takes the key pair along and both are
- * freed when the executor gives it back.
+ * Public-key jobs and certificate jobs.  A job may outlive its exchange: then it takes the key pair
+ * along and both are freed when the executor gives it back.
  */
 #include <string.h>
 
@@ -97,6 +97,36 @@ void ike_job_back(struct ike_engine *e, struct ike_pk_job *job)
 	job_finish(e, (struct ike_pk *)(uintptr_t)job->owner);
 }
 
+/* ---- certificates ---- */
+
+static void cert_finish(struct ike_engine *e, struct ike_cert *c)
+{
+	e->n_jobs--;
+	ike_list_remove(&c->all);
+	if (!c->p1 || !c->p1->ex) {
+		ike_cert_free(c);
+		return;
+	}
+	c->p1->ex->certs->running = NULL;
+	ike_exchange_cert_done(e, c->p1, c);
+}
+
+void ike_cert_start(struct ike_engine *e, struct ike_p1 *p1, struct ike_cert *c)
+{
+	c->p1 = p1;
+	c->job.now = e->now.wall;
+	p1->ex->certs->running = c;
+	ike_list_add_tail(&e->certs, &c->all);
+	e->n_jobs++;
+	if (e->ops.cert(e->ctx, &c->job) == IKE_DONE)
+		cert_finish(e, c);
+}
+
+void ike_cert_back(struct ike_engine *e, struct ike_cert_job *job)
+{
+	cert_finish(e, (struct ike_cert *)(uintptr_t)job->owner);
+}
+
 /* What the executor did not give back although the engine ends. */
 void ike_jobs_drop(struct ike_engine *e)
 {
@@ -108,5 +138,11 @@ void ike_jobs_drop(struct ike_engine *e)
 		ike_dh_free(pk->orphan);
 		ike_list_remove(&pk->all);
 		ike_arena_put(pk, sizeof(*pk));
+	}
+	while (!ike_list_empty(&e->certs)) {
+		struct ike_cert *c = IKE_OF(e->certs.next, struct ike_cert, all);
+
+		ike_list_remove(&c->all);
+		ike_cert_free(c);
 	}
 }

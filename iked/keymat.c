@@ -26,6 +26,20 @@ int ike_skeyid_psk(const struct cs_hash *h, struct cs_bytes psk, struct cs_bytes
 	return ike_prf(h, psk.p, psk.len, parts, 2, skeyid, err);
 }
 
+int ike_skeyid_sig(const struct cs_hash *h, struct cs_bytes gxy, struct cs_bytes ni,
+		   struct cs_bytes nr, uint8_t skeyid[static IKE_HASH_MAX], struct cs_err *err)
+{
+	uint8_t key[2 * ISA_NONCE_MAX];
+	struct cs_writer w = cs_writer_of(key, sizeof(key));
+	struct ike_part parts[] = {part(gxy)};
+
+	if (ni.len > ISA_NONCE_MAX || nr.len > ISA_NONCE_MAX)
+		return cs_fail(err, CS_EINVAL, "a nonce is too long");
+	cs_put_bytes(&w, ni.p, ni.len);
+	cs_put_bytes(&w, nr.p, nr.len);
+	return ike_prf(h, key, w.len, parts, 1, skeyid, err);
+}
+
 /*
  * Ka: SKEYID_e itself when it is long enough, else K1 | K2 ..., K1 = prf(SKEYID_e, 0) and
  * Kn = prf(SKEYID_e, Kn-1).

@@ -14,6 +14,7 @@ int ike_main_build_ke(struct ike_engine *e, struct ike_p1 *p1, size_t *len, stru
 	ike_exchange_begin(e, p1, &b);
 	isa_put(&b, ISA_KE, ke.p, ke.len);
 	isa_put(&b, ISA_NONCE, nonce->data, nonce->len);
+	ike_cert_put_requests(p1, &b);
 	return ike_exchange_end(&b, len, err);
 }
 

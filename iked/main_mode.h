@@ -16,11 +16,14 @@ int ike_main_begin(struct ike_engine *e, struct ike_p1 *p1, struct cs_err *err);
 void ike_main_receive2(struct ike_engine *e, struct ike_p1 *p1, const struct isa_message *m);
 void ike_main_send3(struct ike_engine *e, struct ike_p1 *p1);
 void ike_main_receive4(struct ike_engine *e, struct ike_p1 *p1, const struct isa_message *m);
-void ike_main_send5(struct ike_engine *e, struct ike_p1 *p1, const struct ike_pk_job *job);
+void ike_main_keys5(struct ike_engine *e, struct ike_p1 *p1, const struct ike_pk_job *job);
+void ike_main_send5(struct ike_engine *e, struct ike_p1 *p1);
 void ike_main_receive6(struct ike_engine *e, struct ike_p1 *p1, const struct isa_message *m);
+void ike_main_done6(struct ike_engine *e, struct ike_p1 *p1); /* its signature is right */
 
 /* main_mode_resp.c */
 void ike_main_send4(struct ike_engine *e, struct ike_p1 *p1, const struct ike_pk_job *job);
 void ike_main_receive5(struct ike_engine *e, struct ike_p1 *p1, const struct isa_message *m);
+void ike_main_send6(struct ike_engine *e, struct ike_p1 *p1);
 
 #endif

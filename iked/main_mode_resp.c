@@ -42,6 +42,7 @@ void ike_main_accept(struct ike_engine *e, struct ike_half *half, const struct i
 	ike_half_free(e, half);
 	ike_half_enter_p1(e, p1, IKE_ANSWERED);
 	if (!rc && !ike_exchange_take_ke(p1, &m, &p1->ex->ni, &err) &&
+	    (!ike_auth_signs(p1) || !ike_cert_take_requests(p1, &m, &err)) &&
 	    !ike_job_start(e, p1, NULL, p1->suite.group, (struct cs_bytes){NULL, 0}, &err))
 		return;
 	ike_p1_fail(e, p1, "%s", err.text);
@@ -79,9 +80,15 @@ static bool suite_allowed(const struct ike_p1_suite *s, const struct pol_ke_acti
 	return false;
 }
 
+static bool same_key(const struct pol_ke_rule *a, const struct pol_ke_rule *b)
+{
+	return a->shared_key.p && a->shared_key.len == b->shared_key.len &&
+	       cs_equal_secret(a->shared_key.p, b->shared_key.p, a->shared_key.len);
+}
+
 /*
- * The rule by addresses alone was a guess; the identity decides. Another rule must have the same
- * key, which the peer has proved, and an offer that is the agreed one.
+ * The rule by addresses alone was a guess; the identity decides. Another rule must have an
+ * offer that is the agreed one and, as long as that is what the peer proves, the same key.
  */
 static int final_rule(struct ike_engine *e, struct ike_p1 *p1, const struct pol_peer_id *id,
 		      struct cs_err *err)
@@ -97,8 +104,7 @@ static int final_rule(struct ike_engine *e, struct ike_p1 *p1, const struct pol_
 					       "no KeyExchangeRule is for this identity", err);
 	if (rule == p1->rule)
 		return 0;
-	if (rule->shared_key.len != p1->rule->shared_key.len || !rule->shared_key.p ||
-	    !cs_equal_secret(rule->shared_key.p, p1->rule->shared_key.p, rule->shared_key.len))
+	if (!ike_auth_signs(p1) && !same_key(rule, p1->rule))
 		return cs_fail(err, CS_EAUTH,
 			       "rule %s is for the peer's identity, but has another preshared key "
 			       "than rule %s, which its address chose",
@@ -124,7 +130,6 @@ void ike_main_receive5(struct ike_engine *e, struct ike_p1 *p1, const struct isa
 	struct cs_bytes body = isa_find(m, ISA_ID, 0)->body;
 	struct pol_peer_id id;
 	struct cs_err err = {0};
-	size_t len;
 	int rc = ike_ident_check(p1->rule, body, &p1->sid.remote.addr, &id, &err);
 
 	if (!rc) {
@@ -136,8 +141,31 @@ void ike_main_receive5(struct ike_engine *e, struct ike_p1 *p1, const struct isa
 		ike_auth_refuse_identity(e, p1, err.text);
 		return;
 	}
+	p1->state = IKE_MM_BUSY_6;
+	p1->ex->initial_contact = ike_exchange_says_initial_contact(m);
+	rc = ike_exchange_keep_id(p1, body, &err);
+	if (!rc && ike_auth_signs(p1)) {
+		if (isa_find(m, ISA_CERTREQ, 0))
+			rc = ike_cert_take_requests(p1, m, &err);
+		if (!rc)
+			rc = ike_cert_take_proof(p1, m, body, &err);
+		if (!rc)
+			rc = ike_cert_verify(e, p1, &err);
+	} else if (!rc) {
+		ike_exchange_prove(e, p1);
+	}
+	if (rc)
+		ike_p1_fail(e, p1, "%s", err.text);
+}
+
+void ike_main_send6(struct ike_engine *e, struct ike_p1 *p1)
+{
+	struct cs_err err = {0};
+	size_t len;
+
 	if (ike_main_build_auth(e, p1, false, &len, &err) || ike_exchange_answer(e, p1, len, &err))
 		ike_p1_fail(e, p1, "%s", err.text);
 	else
-		ike_exchange_done(e, p1, body, ike_exchange_says_initial_contact(m));
+		ike_exchange_done(e, p1, (struct cs_bytes){p1->ex->peer_id, p1->ex->peer_id_len},
+				  p1->ex->initial_contact);
 }

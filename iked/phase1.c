@@ -23,6 +23,7 @@ void ike_p1_end_exchange(struct ike_p1 *p1)
 		return;
 	p1->ex = NULL;
 	ike_job_orphan(ex->job, ex->dh);
+	ike_certs_free(ex->certs);
 	ike_rt_clear(&ex->rt);
 	free(ex->sai);
 	free(ex->id);

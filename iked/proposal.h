@@ -42,26 +42,29 @@ struct ike_mismatch {
 /* only: index of the one offer that is made (the one that won before), or -1: all of them. */
 
 /* ---- phase 1 ---- */
-/* SA payload body with every offer of the action that may be offered (see pol_ke_offer: those with
- * signatures are not yet). */
-int ike_p1_offer(const struct pol_ke_action *action, int only, struct cs_writer *w,
+/* certs: certificates can be had; without them offers with signatures do not count. */
+/* SA payload body with every offer of the action. */
+int ike_p1_offer(const struct pol_ke_action *action, bool certs, int only, struct cs_writer *w,
 		 struct cs_err *err);
 /* Index of the offer that these algorithms are of, or -1. */
-int ike_p1_offer_of(const struct pol_ke_action *action, const struct ike_p1_suite *suite);
+int ike_p1_offer_of(const struct pol_ke_action *action, bool certs,
+		    const struct ike_p1_suite *suite);
 /* The group of the first of these, which Aggressive Mode has to take; NULL when there is none. */
-const struct cs_group *ike_p1_offer_group(const struct pol_ke_action *action);
+const struct cs_group *ike_p1_offer_group(const struct pol_ke_action *action, bool certs);
+/* Is one of these with signatures? */
+bool ike_p1_offers_rsa(const struct pol_ke_action *action, bool certs, int only);
 /*
  * As responder: peers' transforms in their order, the first that an offer of the action accepts.
  * CS_EPOLICY with *why when none; *offer is the index of ours.  ke_len: in Aggressive Mode the
  * length of the KE payload that came along, which fits but one group; else 0.
  */
 int ike_p1_choose(struct cs_bytes sa_body, size_t ke_len, const struct pol_ke_action *action,
-		  struct ike_p1_suite *suite, unsigned *offer, struct ike_mismatch *why,
+		  bool certs, struct ike_p1_suite *suite, unsigned *offer, struct ike_mismatch *why,
 		  struct cs_err *err);
 /* The answer: one proposal, one transform, built from the suite. */
 int ike_p1_answer(const struct ike_p1_suite *suite, struct cs_writer *w, struct cs_err *err);
 /* As initiator: exactly one transform, equal to one that we offered. */
-int ike_p1_accept(struct cs_bytes sa_body, const struct pol_ke_action *action, int only,
+int ike_p1_accept(struct cs_bytes sa_body, const struct pol_ke_action *action, bool certs, int only,
 		  struct ike_p1_suite *suite, unsigned *offer, struct cs_err *err);
 
 /* ---- phase 2 ---- */

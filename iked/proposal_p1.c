@@ -114,11 +114,10 @@ const char *ike_p1_suite_text(const struct ike_p1_suite *s, char *buf, size_t si
 
 /* ---- matching ---- */
 
-/* Signatures need certificates, which the engine does not have yet. */
-static bool usable(const struct pol_ke_offer *o)
+static bool usable(const struct pol_ke_offer *o, bool certs)
 {
-	return o->auth == POL_AUTH_PSK && o->cipher && o->cipher->ike && o->cipher->supported &&
-	       o->hash && o->group;
+	return (o->auth == POL_AUTH_PSK || (o->auth == POL_AUTH_RSA && certs)) && o->cipher &&
+	       o->cipher->ike && o->cipher->supported && o->hash && o->group;
 }
 
 static bool same_algorithms(const struct pol_ke_offer *o, const struct transform *t)
@@ -154,13 +153,13 @@ static void explain_group(const struct pol_ke_offer *o, const struct transform *
 
 /* The first offer that takes the transform, or -1; near gets why one with its algorithms does not.
  */
-static int find_offer(const struct pol_ke_action *action, struct transform *t, bool group_fixed,
-		      char near[static IKE_UNFIT_MAX])
+static int find_offer(const struct pol_ke_action *action, bool certs, struct transform *t,
+		      bool group_fixed, char near[static IKE_UNFIT_MAX])
 {
 	for (unsigned i = 0; i < action->n_offers; i++) {
 		const struct pol_ke_offer *o = &action->offers[i];
 
-		if (!usable(o))
+		if (!usable(o, certs))
 			continue;
 		if (!same_algorithms(o, t)) {
 			if (group_fixed && !near[0])
@@ -176,7 +175,7 @@ static int find_offer(const struct pol_ke_action *action, struct transform *t, b
 }
 
 static void explain(const struct ike_sa_list *offered, const struct pol_ke_action *action,
-		    const char *near, struct ike_mismatch *why)
+		    bool certs, const char *near, struct ike_mismatch *why)
 {
 	struct ike_sa_list ours = {0};
 	char item[64];
@@ -186,14 +185,14 @@ static void explain(const struct ike_sa_list *offered, const struct pol_ke_actio
 		struct ike_p1_suite s = {o->cipher, o->hash, o->group, (uint16_t)o->auth,
 					 0,         0,       0,        0};
 
-		if (usable(o))
+		if (usable(o, certs))
 			ike_sa_list_add(&ours, ike_p1_suite_text(&s, item, sizeof(item)));
 	}
 	ike_sa_explain(offered, &ours, near, why);
 }
 
 int ike_p1_choose(struct cs_bytes sa_body, size_t ke_len, const struct pol_ke_action *action,
-		  struct ike_p1_suite *suite, unsigned *offer, struct ike_mismatch *why,
+		  bool certs, struct ike_p1_suite *suite, unsigned *offer, struct ike_mismatch *why,
 		  struct cs_err *err)
 {
 	struct ike_sa_list offered = {0};
@@ -218,7 +217,7 @@ int ike_p1_choose(struct cs_bytes sa_body, size_t ke_len, const struct pol_ke_ac
 			if (ke_len && t.group && t.group->public_len != ke_len)
 				ike_sa_unfit(&t.scan, "the KE payload is not of group %s",
 					     t.group->suite);
-			found = find_offer(action, &t, ke_len != 0, near);
+			found = find_offer(action, certs, &t, ke_len != 0, near);
 			if (found >= 0) {
 				fill_suite(&t, p, &raw, suite);
 				*offer = (unsigned)found;
@@ -228,7 +227,7 @@ int ike_p1_choose(struct cs_bytes sa_body, size_t ke_len, const struct pol_ke_ac
 		}
 	}
 	if (why)
-		explain(&offered, action, near, why);
+		explain(&offered, action, certs, near, why);
 	return cs_fail(err, CS_EPOLICY, "no phase 1 offer of the peer is accepted");
 }
 
@@ -237,7 +236,7 @@ static bool made(unsigned i, int only)
 	return only < 0 || i == (unsigned)only;
 }
 
-int ike_p1_accept(struct cs_bytes sa_body, const struct pol_ke_action *action, int only,
+int ike_p1_accept(struct cs_bytes sa_body, const struct pol_ke_action *action, bool certs, int only,
 		  struct ike_p1_suite *suite, unsigned *offer, struct cs_err *err)
 {
 	const struct ike_sa_proposal *p;
@@ -258,7 +257,7 @@ int ike_p1_accept(struct cs_bytes sa_body, const struct pol_ke_action *action, i
 	for (unsigned i = 0; i < action->n_offers; i++) {
 		const struct pol_ke_offer *o = &action->offers[i];
 
-		if (!made(i, only) || !usable(o) || !same_algorithms(o, &t) ||
+		if (!made(i, only) || !usable(o, certs) || !same_algorithms(o, &t) ||
 		    !ike_sa_life_answered(&o->life_seconds, t.scan.seconds) ||
 		    !ike_sa_life_answered(&o->life_kbytes, t.scan.kbytes))
 			continue;
@@ -292,27 +291,36 @@ static void put_transform(struct ike_sa_builder *b, uint8_t number, const struct
 	ike_sa_transform_end(b);
 }
 
-int ike_p1_offer_of(const struct pol_ke_action *action, const struct ike_p1_suite *s)
+int ike_p1_offer_of(const struct pol_ke_action *action, bool certs, const struct ike_p1_suite *s)
 {
 	for (unsigned i = 0; i < action->n_offers; i++) {
 		const struct pol_ke_offer *o = &action->offers[i];
 
-		if (usable(o) && o->cipher == s->cipher && o->hash == s->hash &&
+		if (usable(o, certs) && o->cipher == s->cipher && o->hash == s->hash &&
 		    o->group == s->group && (uint16_t)o->auth == s->auth)
 			return (int)i;
 	}
 	return -1;
 }
 
-const struct cs_group *ike_p1_offer_group(const struct pol_ke_action *action)
+const struct cs_group *ike_p1_offer_group(const struct pol_ke_action *action, bool certs)
 {
 	for (unsigned i = 0; i < action->n_offers; i++)
-		if (usable(&action->offers[i]))
+		if (usable(&action->offers[i], certs))
 			return action->offers[i].group;
 	return NULL;
 }
 
-int ike_p1_offer(const struct pol_ke_action *action, int only, struct cs_writer *w,
+bool ike_p1_offers_rsa(const struct pol_ke_action *action, bool certs, int only)
+{
+	for (unsigned i = 0; i < action->n_offers; i++)
+		if (made(i, only) && usable(&action->offers[i], certs) &&
+		    action->offers[i].auth == POL_AUTH_RSA)
+			return true;
+	return false;
+}
+
+int ike_p1_offer(const struct pol_ke_action *action, bool certs, int only, struct cs_writer *w,
 		 struct cs_err *err)
 {
 	struct ike_sa_builder b;
@@ -331,7 +339,7 @@ int ike_p1_offer(const struct pol_ke_action *action, int only, struct cs_writer 
 					 0,
 					 0};
 
-		if (made(i, only) && usable(o))
+		if (made(i, only) && usable(o, certs))
 			put_transform(&b, ++number, &s);
 	}
 	ike_sa_proposal_end(&b);

@@ -1,7 +1,8 @@
 /*
  * The one place that turns ciphertext into payloads and back (RFC 2409 section 5, appendix B).
  * What ike_open() gives out is decrypted, well formed, has the payloads of its step and a HASH that
- * is right; until then neither the caller's IV nor anything else has changed.
+ * is right (a signature is checked later); until then neither the caller's IV nor anything else has
+ * changed.
  */
 #include <string.h>
 
@@ -43,11 +44,14 @@ static int verify(const struct ike_p1 *p1, const struct isa_message *m, const ui
 		  struct cs_err *err)
 {
 	const struct isa_payload *got = isa_find(m, ISA_HASH, 0);
-	const uint8_t *after = got->whole.p + got->whole.len;
+	const uint8_t *after = got ? got->whole.p + got->whole.len : body;
 	struct cs_bytes rest = {after, (size_t)(body + m->used - after)};
 	uint8_t hash[IKE_HASH_MAX];
 	int rc;
 
+	if (step == ISA_STEP_MAIN_5_SIG || step == ISA_STEP_MAIN_6_SIG ||
+	    step == ISA_STEP_AGGR_3_SIG)
+		return 0; /* the signature is another's work, see auth_cert.c */
 	if (step == ISA_STEP_MAIN_5_PSK || step == ISA_STEP_MAIN_6_PSK)
 		return ike_auth_check_proof(p1, got->body, isa_find(m, ISA_ID, 0)->body,
 					    isa_step_name(step), err);

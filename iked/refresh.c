@@ -247,7 +247,7 @@ static void retry_p1(struct ike_engine *e, struct ike_p1 *p1)
 
 static int offer_of_p1(struct ike_engine *e, const struct ike_p1 *old)
 {
-	int only = ike_p1_offer_of(old->rule->action, &old->suite);
+	int only = ike_p1_offer_of(old->rule->action, ike_certs_usable(e), &old->suite);
 	char suite[80];
 
 	if (only < 0)

@@ -4,18 +4,16 @@
 #include <string.h>
 
 static const struct vendor {
-	const char *name;
 	unsigned can; /* 0: says only who it is */
 	uint8_t id[16];
 } vendors[] = {
 	/* The last two bytes are the version, 1.0. */
-	{"dead peer detection",
-	 IKE_CAN_DPD,
+	/* Dead peer detection. */
+	{IKE_CAN_DPD,
 	 {0xaf, 0xca, 0xd7, 0x13, 0x68, 0xa1, 0xf1, 0xc9, 0x6b, 0x86, 0x96, 0xfc, 0x77, 0x57, 0x01,
 	  0x00}},
-	/* A hash of our name: recognisable, and no promise of any feature. */
-	{"csipsec",
-	 0,
+	/* Ours: recognisable, and no promise of any feature. */
+	{0,
 	 {0x63, 0x73, 0x69, 0x70, 0x73, 0x65, 0x63, 0x9e, 0x41, 0xd7, 0x0c, 0x5b, 0x88, 0x26, 0xf3,
 	  0x01}},
 };

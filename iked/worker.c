@@ -70,6 +70,13 @@ static enum ike_done op_pk(void *ctx, struct ike_pk_job *job)
 	return ike_pk_pool_submit(w->pk, job);
 }
 
+static enum ike_done op_cert(void *ctx, struct ike_cert_job *job)
+{
+	struct worker *w = ctx;
+
+	return ike_cert_client_submit(w->certs, job);
+}
+
 static int op_sa_spi(void *ctx, const struct cs_addr *src, const struct cs_addr *dst, uint8_t proto,
 		     uint32_t reqid, enum xf_mode mode, uint32_t *spi, struct cs_err *err)
 {
@@ -173,6 +180,7 @@ static const struct ike_ops ops = {
 	.send = op_send,
 	.random = op_random,
 	.pk = op_pk,
+	.cert = op_cert,
 	.sa_spi = op_sa_spi,
 	.sa_update = op_sa_update,
 	.sa_add = op_sa_add,
@@ -440,10 +448,9 @@ static ssize_t hear(char *what, int *fd)
 	return n;
 }
 
-/* No exchange waits for a certificate yet, so that this is what a helper is asked. */
-static void on_cert(void *arg, struct ike_cert_job *job)
+/* The first question to a helper, so that the log says whether it answers. */
+static void on_probe(struct worker *w, struct ike_cert_job *job)
 {
-	struct worker *w = arg;
 	struct ike_cert_stats stats;
 
 	ike_cert_client_stats(w->certs, &stats);
@@ -456,6 +463,16 @@ static void on_cert(void *arg, struct ike_cert_job *job)
 	ike_cert_job_clear(job);
 }
 
+static void on_cert(void *arg, struct ike_cert_job *job)
+{
+	struct worker *w = arg;
+
+	if (job == &w->certs_probe)
+		on_probe(w, job);
+	else
+		ike_engine_cert_done(w->engine, job, iked_now());
+}
+
 static void new_helper(struct worker *w, int fd)
 {
 	struct cs_err err;
@@ -464,12 +481,13 @@ static void new_helper(struct worker *w, int fd)
 		cs_log(CS_NOCTX, CSM_CERTS_SILENT, err.text);
 		return;
 	}
+	ike_engine_keyring(w->engine, true);
 	if (w->certs_probing)
 		return;
 	w->certs_probe = (struct ike_cert_job){.kind = IKE_CERT_CAS, .now = iked_now().wall};
 	w->certs_probing = true;
 	if (ike_cert_client_submit(w->certs, &w->certs_probe) == IKE_DONE)
-		on_cert(w, &w->certs_probe);
+		on_probe(w, &w->certs_probe);
 }
 
 /* It tells of certificate helpers; at its end, so is ours. */
@@ -487,8 +505,10 @@ static void on_parent(uv_poll_t *poll, int status, int events)
 		new_helper(w, fd);
 	else if (fd >= 0)
 		close(fd);
-	if (n > 0 && what == IKED_SAYS_NO_CERTS)
+	if (n > 0 && what == IKED_SAYS_NO_CERTS) {
 		ike_cert_client_absent(w->certs, "there is no keyring");
+		ike_engine_keyring(w->engine, false);
+	}
 	if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)))
 		return;
 	uv_poll_stop(poll);

@@ -54,9 +54,6 @@ const void *pol_make_ke_offer(struct pol_build *b, struct pol_node *node)
 	snprintf(o->name, sizeof(o->name), "%s", node->name ? node->name : "");
 	make_algorithms(b, node, o);
 	o->auth = pol_choice_of(node, "HowToAuthPeers") == 0 ? POL_AUTH_PSK : POL_AUTH_RSA;
-	if (!pol_item_of(node, "HowToAuthPeers"))
-		pol_warn(b, node, NULL, "HowToAuthPeers",
-			 "it is not coded and means RsaSignature, which this release never uses");
 	pol_make_lives(b, node, &o->life_seconds, &o->life_kbytes);
 	return pol_done(b, node, o);
 }
@@ -82,6 +79,17 @@ static uint32_t inherited_number(const struct pol_build *b, const struct pol_nod
 	else
 		pol_number_of(b->key_exchange, keyword, &n);
 	return (uint32_t)n;
+}
+
+static enum pol_revocation revocation_of(const struct pol_build *b, const struct pol_node *node)
+{
+	static const enum pol_revocation levels[] = {POL_REVOCATION_NONE, POL_REVOCATION_LOOSE,
+						     POL_REVOCATION_STRICT};
+	int choice = pol_choice_of(node, "RevocationChecking");
+
+	if (choice < 0 && b->key_exchange)
+		choice = pol_choice_of(b->key_exchange, "RevocationChecking");
+	return choice < 0 ? POL_REVOCATION_LOOSE : levels[choice];
 }
 
 static enum pol_mode initiate_of(struct pol_build *b, struct pol_node *node)
@@ -151,6 +159,7 @@ const void *pol_make_ke_action(struct pol_build *b, struct pol_node *node)
 	a->bypass_ip_validation = inherited_yes(b, node, "BypassIpValidation");
 	a->liveness = inherited_number(b, node, "LivenessInterval");
 	a->filter_by_identity = pol_yes_of(node, "FilterByIdentity");
+	a->revocation = revocation_of(b, node);
 	add_ke_offers(b, node, a);
 	return pol_done(b, node, a);
 }

@@ -143,11 +143,15 @@ int pol_ke_rule_content(const struct pol_ke_rule *r, uint8_t hash[static POL_CON
 		return rc;
 	add_identity(&h, &r->local.identity);
 	add_identity(&h, &r->remote.identity);
+	pol_hash_number(&h, r->remote.n_ca_labels);
+	for (unsigned i = 0; i < r->remote.n_ca_labels; i++)
+		pol_hash_text(&h, r->remote.ca_labels[i]);
 	pol_hash_bytes(&h, r->shared_key.p, r->shared_key.len);
 	pol_hash_text(&h, a->name);
 	pol_hash_number(&h, a->initiate);
 	pol_hash_number(&h, a->respond);
 	pol_hash_number(&h, a->bypass_ip_validation);
+	pol_hash_number(&h, a->revocation);
 	pol_hash_number(&h, a->n_offers);
 	for (unsigned i = 0; i < a->n_offers; i++)
 		add_ke_offer(&h, &a->offers[i]);

@@ -254,12 +254,8 @@ static const struct pol_param ip_local_start_action[] = {
 
 /* ---- phase 1 ---- */
 
-#define NO_CERTIFICATES "certificates are not supported by this release"
-#define NO_REVOCATION   "certificates are not checked against revocation lists by this release"
-
 #define LIVENESS "here for IKE version 1, too, by RFC 3706"
 #define NO_NAT   "NAT traversal is not supported by this release"
-#define NO_RSA   NO_CERTIFICATES ", such an offer is never used"
 
 static const struct pol_param key_exchange_policy[] = {
 	{"AllowNat", POL_K_YESNO, .preset = "No", .except = "Yes", .note = NO_NAT},
@@ -271,7 +267,7 @@ static const struct pol_param key_exchange_policy[] = {
 	{"LivenessInterval", POL_K_NUMBER, .max = 4294967295, .preset = "30",
 	 .evidence = POL_FROM_MEMORY, .note = LIVENESS},
 	{"RevocationChecking", POL_K_KEYWORD, .values = "None|Loose|Strict", .preset = "Loose",
-	 .support = POL_NOTED, .evidence = POL_FROM_MEMORY, .note = NO_REVOCATION},
+	 .evidence = POL_FROM_MEMORY},
 	{"CertificateURLLookupPreference", POL_K_KEYWORD, .values = "Tolerate|Allow|Disallow",
 	 .preset = "Tolerate", .support = POL_NOTED, .evidence = POL_FROM_MEMORY,
 	 .note = IKEV2_ONLY},
@@ -328,8 +324,8 @@ static const struct pol_param key_exchange_action[] = {
 	{"BypassIpValidation", POL_K_YESNO, .evidence = POL_FROM_MEMORY},
 	{"LivenessInterval", POL_K_NUMBER, .max = 4294967295, .evidence = POL_FROM_MEMORY,
 	 .note = LIVENESS},
-	{"RevocationChecking", POL_K_KEYWORD, .values = "None|Loose|Strict", .support = POL_NOTED,
-	 .evidence = POL_FROM_MEMORY, .note = NO_REVOCATION},
+	{"RevocationChecking", POL_K_KEYWORD, .values = "None|Loose|Strict",
+	 .evidence = POL_FROM_MEMORY},
 	{"CertificateURLLookupPreference", POL_K_KEYWORD, .values = "Tolerate|Allow|Disallow",
 	 .support = POL_NOTED, .evidence = POL_FROM_MEMORY, .note = IKEV2_ONLY},
 	{0},
@@ -350,8 +346,7 @@ static const struct pol_param key_exchange_offer[] = {
 	 .preset = "HMAC_SHA1", .support = POL_NOTED, .evidence = POL_FROM_MEMORY,
 	 .note = IKEV2_ONLY},
 	{"HowToAuthPeers", POL_K_KEYWORD, .values = "PresharedKey|RsaSignature",
-	 .preset = "RsaSignature", .evidence = POL_FROM_MEMORY, .except = "RsaSignature",
-	 .note = NO_RSA},
+	 .preset = "RsaSignature", .evidence = POL_FROM_MEMORY},
 	{"DHGroup", POL_K_KEYWORD, .values = DH_VALUES, .preset = "Group2",
 	 .evidence = POL_FROM_MEMORY},
 	{"RefreshLifetimeProposed", POL_K_NUMBER, .min = 1, .max = 9999, .preset = "480",
@@ -385,8 +380,7 @@ static const struct pol_param remote_security_endpoint[] = {
 	{"LocationRef", POL_K_REF, .of = "IpAddr", .group = "location"},
 	{"LocationSetRef", POL_K_REF, .of = "IpAddrSet", .group = "location"},
 	{"LocationGroupRef", POL_K_REF, .of = "IpAddrGroup", .group = "location"},
-	{"CaLabel", POL_K_TEXT, .repeatable = true, .support = POL_NOTED,
-	 .evidence = POL_FROM_MEMORY, .note = NO_CERTIFICATES},
+	{"CaLabel", POL_K_TEXT, .repeatable = true, .evidence = POL_FROM_MEMORY},
 	{0},
 };
 

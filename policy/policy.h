@@ -52,6 +52,7 @@ struct pol_peer_id {
 
 enum pol_mode { POL_MODE_MAIN, POL_MODE_AGGRESSIVE, POL_MODE_EITHER, POL_MODE_DONOT };
 enum pol_auth { POL_AUTH_PSK = 1, POL_AUTH_RSA = 3 }; /* RFC 2409 appendix A */
+enum pol_revocation { POL_REVOCATION_NONE, POL_REVOCATION_LOOSE, POL_REVOCATION_STRICT };
 
 /* Accepted ranges; min == max == 0 stands for None (no limit). */
 struct pol_life {
@@ -73,8 +74,9 @@ struct pol_ke_action {
 	enum pol_mode respond;  /* MAIN, AGGRESSIVE or EITHER */
 	bool respond_coded; /* HowToRespond(IKEv1) stands in the file (see DESIGN on Aggressive) */
 	bool allow_nat, bypass_ip_validation, filter_by_identity;
-	uint32_t liveness;           /* LivenessInterval: seconds, 0: a silent peer is not asked */
-	struct pol_ke_offer *offers; /* in order of preference */
+	uint32_t liveness; /* LivenessInterval: seconds, 0: a silent peer is not asked */
+	enum pol_revocation revocation; /* of the peer's certificates */
+	struct pol_ke_offer *offers;    /* in order of preference */
 	unsigned n_offers;
 };
 
@@ -82,7 +84,7 @@ struct pol_sec_endpoint {
 	struct pol_identity identity;
 	struct cs_range *locations; /* OR'ed; at least one */
 	unsigned n_locations;
-	char **ca_labels;
+	char **ca_labels; /* of the remote side; none: SupportedCertAuth, else any CA */
 	unsigned n_ca_labels;
 };
 

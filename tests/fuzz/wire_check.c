@@ -57,7 +57,7 @@ static void check_p1(struct cs_bytes body, struct wire_count *count)
 	struct cs_err err = {0};
 	unsigned offer;
 	char text[64];
-	int rc = ike_p1_choose(body, 0, &wire_ke_action, &suite, &offer, &why, &err);
+	int rc = ike_p1_choose(body, 0, &wire_ke_action, true, &suite, &offer, &why, &err);
 
 	if (rc < 0) {
 		HOLDS(err.text[0] && (rc != CS_EPOLICY || why.text[0]));
@@ -69,12 +69,13 @@ static void check_p1(struct cs_bytes body, struct wire_count *count)
 	HOLDS(ike_p1_suite_text(&suite, text, sizeof(text))[0]);
 	/* Along with a public value of its group, as in Aggressive Mode, the same is chosen. */
 	group = suite.group;
-	rc = ike_p1_choose(body, group->public_len, &wire_ke_action, &again, &offer, NULL, &err);
+	rc = ike_p1_choose(body, group->public_len, &wire_ke_action, true, &again, &offer, NULL,
+			   &err);
 	HOLDS(rc == 0 && again.group == group && again.transform == suite.transform);
 	/* Our answer is one that an initiator with the peer's lifetimes takes. */
 	HOLDS(ike_p1_answer(&suite, &w, &err) == 0);
-	rc = ike_p1_choose((struct cs_bytes){answer, w.len}, 0, &wire_ke_action, &again, &offer,
-			   NULL, &err);
+	rc = ike_p1_choose((struct cs_bytes){answer, w.len}, 0, &wire_ke_action, true, &again,
+			   &offer, NULL, &err);
 	HOLDS(rc == 0 && again.life_seconds == suite.life_seconds &&
 	      again.life_kbytes == suite.life_kbytes && again.transform == suite.transform);
 }
@@ -112,7 +113,7 @@ static void check_answer(struct cs_bytes body)
 	struct ike_p2_suite p2;
 	struct cs_err err = {0};
 	unsigned offer;
-	int rc = ike_p1_accept(body, &wire_ke_action, -1, &p1, &offer, &err);
+	int rc = ike_p1_accept(body, &wire_ke_action, true, -1, &p1, &offer, &err);
 
 	HOLDS(rc < 0 ? err.text[0] != 0 : offer < 3 && p1.cipher == ke_offers[offer].cipher);
 	err.text[0] = '\0';
@@ -158,6 +159,15 @@ static void check_chain(const struct isa_message *m, const uint8_t *body, size_t
 			      isa_find(m, ISA_KE, 0)->body.len > 0 &&
 			      isa_find(m, ISA_ID, 0)->body.len >= 4 &&
 			      isa_find(m, ISA_NONCE, 0)->body.len <= ISA_NONCE_MAX);
+		if (rc == 0 && (s == ISA_STEP_MAIN_5_SIG || s == ISA_STEP_MAIN_6_SIG ||
+				s == ISA_STEP_AGGR_2_SIG || s == ISA_STEP_AGGR_3_SIG)) {
+			const struct isa_payload *cert;
+
+			HOLDS(isa_find(m, ISA_SIG, 0)->body.len > 0 &&
+			      isa_find(m, ISA_SIG, 0)->body.len <= 1024);
+			for (unsigned i = 0; (cert = isa_find(m, ISA_CERT, i)); i++)
+				HOLDS(i < ISA_CERTS_MAX && cert->body.len >= 2);
+		}
 		if (rc == 0 && (s == ISA_STEP_AGGR_2_PSK || s == ISA_STEP_AGGR_3_PSK))
 			HOLDS(isa_find(m, ISA_HASH, 0)->body.len > 0 &&
 			      isa_find(m, ISA_HASH, 0)->body.len <= 64);

@@ -19,7 +19,7 @@ static void make_message(struct wire_message *m, const char *name, unsigned exch
 				ike_p2_offer(&wire_vpn_action, 14, true, -1, 0xc0ffee01, &b.w,
 					     NULL);
 			else
-				ike_p1_offer(&wire_ke_action, -1, &b.w, NULL);
+				ike_p1_offer(&wire_ke_action, true, -1, &b.w, NULL);
 			break;
 		case ISA_DELETE:
 			cs_put_u32(&b.w, 1);

@@ -149,7 +149,7 @@ static bool find_esp_suite(struct kat *k, struct pol_data_offer *o)
 /* Once both public values and nonces are known. */
 static void derive(struct kat *k)
 {
-	uint8_t key[2 * ISA_NONCE_MAX], skeyid_e[IKE_HASH_MAX];
+	uint8_t skeyid_e[IKE_HASH_MAX];
 	struct cs_bytes gxy = {k->gxy, k->gxy_len};
 	const char *psk = json_string_value(json_object_get(k->doc, "psk"));
 	struct cs_err err = {0};
@@ -160,13 +160,7 @@ static void derive(struct kat *k)
 
 		rc = ike_skeyid_psk(k->hash, b, k->nonce[0], k->nonce[1], k->skeyid, &err);
 	} else {
-		/* Signatures: prf(Ni_b | Nr_b, g^xy). */
-		struct cs_writer w = cs_writer_of(key, sizeof(key));
-		struct ike_part part = {k->gxy, k->gxy_len};
-
-		cs_put_bytes(&w, k->nonce[0].p, k->nonce[0].len);
-		cs_put_bytes(&w, k->nonce[1].p, k->nonce[1].len);
-		rc = ike_prf(k->hash, key, w.len, &part, 1, k->skeyid, &err);
+		rc = ike_skeyid_sig(k->hash, gxy, k->nonce[0], k->nonce[1], k->skeyid, &err);
 	}
 	if (rc == 0)
 		rc = ike_derive(k->hash, k->cipher, k->skeyid, gxy, k->icookie, k->rcookie,
@@ -409,9 +403,10 @@ static void check_p1_proposals(struct kat *k)
 		       text_of(k->doc, "auth"));
 		return;
 	}
-	kat_ok(k->r, ike_p1_choose(k->sa[0], ke_len, &action, &suite, &index, &why, &err) == 0,
+	kat_ok(k->r,
+	       ike_p1_choose(k->sa[0], ke_len, &action, true, &suite, &index, &why, &err) == 0,
 	       "phase 1 offer is understood%s%s", why.text[0] ? ": " : "", why.text);
-	kat_ok(k->r, ike_p1_accept(k->sa[1], &action, -1, &suite, &index, &err) == 0,
+	kat_ok(k->r, ike_p1_accept(k->sa[1], &action, true, -1, &suite, &index, &err) == 0,
 	       "phase 1 answer is understood%s%s", err.text[0] ? ": " : "", err.text);
 }
 

@@ -53,12 +53,15 @@ static void each_triple(FILE *f, const char *list, triple_fn *fn)
 
 static void write_ke_offer(FILE *f, char *const part[3])
 {
+	char *rest = part[2];
+	const char *group = strsep(&rest, "/");
+
 	fprintf(f,
 		"  KeyExchangeOffer\n  {\n    HowToEncrypt %s\n    HowToAuthMsgs %s\n    DHGroup "
 		"%s\n"
-		"    HowToAuthPeers PresharedKey\n    RefreshLifetimeProposed 480\n"
+		"    HowToAuthPeers %s\n    RefreshLifetimeProposed 480\n"
 		"    RefreshLifetimeAccepted 5 1440\n  }\n",
-		part[0], part[1], part[2]);
+		part[0], part[1], group, or_default(rest, "PresharedKey"));
 }
 
 static void write_data_offer(FILE *f, char *const part[3])
@@ -115,6 +118,8 @@ static void write_key_exchange(FILE *f, const struct pair_policy *o, unsigned me
 		fprintf(f, "  HowToRespondIKEv1 %s\n", or_default(o->how_to_respond, "Main"));
 	if (o->bypass_ip_validation)
 		fprintf(f, "  BypassIpValidation Yes\n");
+	if (o->revocation)
+		fprintf(f, "  RevocationChecking %s\n", o->revocation);
 	each_triple(f, or_default(o->ke_offers, "AES_CBC KeyLength 128|SHA2_256|Group19"),
 		    write_ke_offer);
 	fprintf(f, "}\nKeyExchangePolicy\n{\n");
@@ -122,10 +127,10 @@ static void write_key_exchange(FILE *f, const struct pair_policy *o, unsigned me
 		fprintf(f,
 			"  KeyExchangeRule First\n  {\n    LocalSecurityEndpoint\n    {\n"
 			"      Identity %s\n      Location %s\n    }\n    RemoteSecurityEndpoint\n"
-			"    {\n      Identity %s\n      Location %s\n    }\n"
+			"    {\n      Identity %s\n      Location %s\n%s\n    }\n"
 			"    KeyExchangeActionRef Act\n    SharedKey Ascii %s\n  }\n",
 			or_default(o->local_id, own_id), local, or_default(o->remote_id, peer_id),
-			or_default(o->remote_location, remote),
+			or_default(o->remote_location, remote), or_default(o->ca_labels, ""),
 			or_default(o->key, "a-good-secret"));
 	fprintf(f, "%s}\n", or_default(o->more_rules, ""));
 	if (o->local_rule)
@@ -218,6 +223,22 @@ static enum ike_done op_pk(void *ctx, struct ike_pk_job *job)
 		return IKE_LATER;
 	}
 	ike_pk_run(job);
+	return IKE_DONE;
+}
+
+static enum ike_done op_cert(void *ctx, struct ike_cert_job *job)
+{
+	struct side *s = ctx;
+
+	if (s->certs_later) {
+		require(s->n_cert_jobs < 16, "s->n_cert_jobs is full");
+		s->cert_jobs[s->n_cert_jobs++] = job;
+		return IKE_LATER;
+	}
+	if (s->cert)
+		s->cert(s->cert_arg, job);
+	else
+		job->status = cs_fail(&job->err, CS_ENOTFOUND, "there is no keyring");
 	return IKE_DONE;
 }
 
@@ -464,6 +485,7 @@ static const struct ike_ops ops = {
 	.send = op_send,
 	.random = op_random,
 	.pk = op_pk,
+	.cert = op_cert,
 	.sa_spi = op_spi,
 	.sa_update = op_update,
 	.sa_add = op_add,
@@ -664,6 +686,12 @@ void pair_jobs(struct pair *p)
 
 			ike_pk_run(job);
 			ike_engine_pk_done(s->e, job, p->now);
+		}
+		while (s->n_cert_jobs) {
+			struct ike_cert_job *job = s->cert_jobs[--s->n_cert_jobs];
+
+			s->cert(s->cert_arg, job);
+			ike_engine_cert_done(s->e, job, p->now);
 		}
 	}
 	pair_run(p);

@@ -17,11 +17,13 @@
 /* One side's policy; NULL or 0 stands for the default in engine_pair.c. */
 struct pair_policy {
 	bool ipv6;
-	const char *ke_offers;   /* "AES_CBC KeyLength 256|SHA2_256|Group14;..." */
+	const char *ke_offers;   /* "AES_CBC KeyLength 256|SHA2_256|Group14[/RsaSignature];..." */
 	const char *data_offers; /* "Transport|AES_CBC KeyLength 256|ESP HMAC_SHA2_256_128;..." */
 	const char *pfs, *accept_pfs; /* "None", "Group14"; accepted: separated by blanks */
 	const char *key;
 	const char *local_id, *remote_id; /* "Fqdn a.example.com" */
+	const char *ca_labels;            /* "CaLabel Root", a line each */
+	const char *revocation;           /* "Strict" */
 	const char *remote_location;      /* of the peer, in the key exchange rule */
 	const char *more_rules;           /* key exchange rules behind the first, as text */
 	const char *initiation, *how_to_initiate, *how_to_respond; /* respond: "" is not coded */
@@ -42,6 +44,9 @@ struct pair_sa {
 };
 
 struct pair;
+
+/* Does a certificate job, by ike_cert_run() perhaps. */
+typedef void pair_cert_fn(void *arg, struct ike_cert_job *job);
 
 struct side {
 	struct pair *pair;
@@ -73,6 +78,12 @@ struct side {
 	bool jobs_later;
 	struct ike_pk_job *jobs[64];
 	unsigned n_jobs;
+	/* certificate jobs; NULL: there is no keyring. They wait for pair_jobs(), too. */
+	pair_cert_fn *cert;
+	void *cert_arg;
+	bool certs_later;
+	struct ike_cert_job *cert_jobs[16];
+	unsigned n_cert_jobs;
 };
 
 struct datagram {

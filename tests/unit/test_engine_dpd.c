@@ -10,6 +10,8 @@
 #include "tests/unit/engine_pair.h"
 
 static const struct pair_policy asking = {.liveness = "30"};
+static const struct pair_policy aggressive = {
+	.liveness = "30", .how_to_initiate = "Aggressive", .how_to_respond = "Aggressive"};
 
 static bool drop_all(struct pair *p, unsigned from, uint8_t *data, size_t *len)
 {
@@ -25,6 +27,7 @@ static struct pair *up(const struct pair_policy *left, const struct pair_policy 
 	struct pair *p = pair_new(left, right);
 
 	pair_acquire(p, 0);
+	pair_wait(p, 100); /* Aggressive Mode's Quick Mode waits a moment */
 	pair_expect_up(p);
 	/* Three packets came in, as the kernel here always says: that is the first sign of life. */
 	pair_wait(p, 31000);
@@ -53,7 +56,8 @@ END_TEST
 /* The network is cut: both sides are clean soon after, say so once, and begin anew on demand. */
 START_TEST(test_peer_gone)
 {
-	struct pair *p = up(&asking, &asking);
+	const struct pair_policy *o = _i / 2 ? &aggressive : &asking;
+	struct pair *p = up(o, o);
 
 	p->filter = drop_all;
 	pair_wait(p, 29000);
@@ -70,7 +74,8 @@ START_TEST(test_peer_gone)
 		ck_assert_uint_eq(p->side[i].n_kept, 0);
 	}
 	p->filter = NULL;
-	pair_acquire(p, (unsigned)_i);
+	pair_acquire(p, (unsigned)_i % 2);
+	pair_wait(p, 100);
 	ck_assert(pair_mirrored(p));
 	pair_free(p);
 }
@@ -267,7 +272,7 @@ static Suite *suite(void)
 
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, test_asks_and_answers);
-	tcase_add_loop_test(t, test_peer_gone, 0, 2);
+	tcase_add_loop_test(t, test_peer_gone, 0, 4);
 	tcase_add_test(t, test_short_cut);
 	tcase_add_test(t, test_not_asked);
 	tcase_add_test(t, test_one_side_asks);

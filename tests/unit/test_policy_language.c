@@ -238,7 +238,7 @@ START_TEST(test_branch_filters)
 	const struct pol_dynvpn_action *gold;
 	char buf[CS_ADDR_STRLEN];
 
-	ck_assert(only_not_honoured(&found, 9));
+	ck_assert(only_not_honoured(&found, 6));
 	ck_assert(!p->allow_on_demand);
 	ck_assert_uint_eq(p->n_rules, 5);
 	for (int i = 0; i < 5; i++) {
@@ -316,6 +316,7 @@ START_TEST(test_branch_keys)
 	ck_assert(r[0].action->allow_nat && r[0].action->respond_coded);
 	ck_assert_int_eq(r[0].action->initiate, POL_MODE_DONOT);
 	ck_assert_int_eq(r[0].action->respond, POL_MODE_MAIN);
+	ck_assert_int_eq(r[0].action->revocation, POL_REVOCATION_LOOSE);
 	ck_assert_uint_eq(r[0].action->n_offers, 2);
 	o = r[0].action->offers;
 	ck_assert_str_eq(o[0].name, "rsa-aes");

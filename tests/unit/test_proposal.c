@@ -269,7 +269,7 @@ START_TEST(test_p1_attributes)
 		struct ike_p1_suite suite;
 		struct cs_err err = {0};
 		unsigned offer = 99;
-		int rc = ike_p1_choose(body, 0, &action, &suite, &offer, &why, &err);
+		int rc = ike_p1_choose(body, 0, &action, false, &suite, &offer, &why, &err);
 
 		if (!cases[i].why) {
 			ck_assert_msg(rc == 0, "%s: %s", cases[i].attributes, why.text);
@@ -309,8 +309,8 @@ START_TEST(test_p1_order)
 
 	ike_sa_begin(&b, &w);
 	put_proposal(&b, 7, 1, NULL, t, 3);
-	ck_assert_int_eq(ike_p1_choose((struct cs_bytes){buffer, w.len}, 0, &action, &suite, &offer,
-				       NULL, NULL),
+	ck_assert_int_eq(ike_p1_choose((struct cs_bytes){buffer, w.len}, 0, &action, false, &suite,
+				       &offer, NULL, NULL),
 			 0);
 	ck_assert_uint_eq(offer, 1);
 	ck_assert_uint_eq(suite.proposal, 7);
@@ -344,8 +344,8 @@ START_TEST(test_p1_mismatch_text)
 
 	ike_sa_begin(&b, &w);
 	put_proposal(&b, 1, 1, NULL, t, 4);
-	ck_assert_int_eq(ike_p1_choose((struct cs_bytes){buffer, w.len}, 0, &action, &suite, &offer,
-				       &why, NULL),
+	ck_assert_int_eq(ike_p1_choose((struct cs_bytes){buffer, w.len}, 0, &action, false, &suite,
+				       &offer, &why, NULL),
 			 CS_EPOLICY);
 	ck_assert_str_eq(why.text, "peer offered aes128-sha1-modp1024, 3des-md5-modp1536-rsasig, "
 				   "cipher99/0-hash9-group99; rule accepts aes256-sha256-modp2048");
@@ -360,8 +360,8 @@ START_TEST(test_p1_mismatch_text)
 		ike_sa_transform_end(&b);
 	}
 	ike_sa_proposal_end(&b);
-	ck_assert_int_eq(ike_p1_choose((struct cs_bytes){buffer, w.len}, 0, &action, &suite, &offer,
-				       &why, NULL),
+	ck_assert_int_eq(ike_p1_choose((struct cs_bytes){buffer, w.len}, 0, &action, false, &suite,
+				       &offer, &why, NULL),
 			 CS_EPOLICY);
 	ck_assert_ptr_nonnull(strstr(why.text, ", ...; rule accepts aes256-sha256-modp2048"));
 }
@@ -378,11 +378,11 @@ START_TEST(test_p1_signature_offers)
 	unsigned offer;
 
 	offers[0].auth = POL_AUTH_RSA;
-	ck_assert_int_eq(ike_p1_offer(&action, -1, &w, &err), CS_EPOLICY);
+	ck_assert_int_eq(ike_p1_offer(&action, false, -1, &w, &err), CS_EPOLICY);
 	ck_assert_ptr_nonnull(strstr(err.text, "Gold"));
 	ck_assert_int_eq(
 		ike_p1_choose(one(1, NULL, 1, "80010007 800e0100 80020004 8004000e 80030003"), 0,
-			      &action, &suite, &offer, NULL, NULL),
+			      &action, false, &suite, &offer, NULL, NULL),
 		CS_EPOLICY);
 }
 END_TEST
@@ -394,15 +394,15 @@ START_TEST(test_p1_other_protocols)
 	struct ike_p1_suite suite;
 	unsigned offer;
 
-	ck_assert_int_eq(
-		ike_p1_choose(one(3, NULL, 1, P1_GOOD), 0, &action, &suite, &offer, NULL, NULL),
-		CS_EPOLICY);
-	ck_assert_int_eq(
-		ike_p1_choose(one(1, NULL, 2, P1_GOOD), 0, &action, &suite, &offer, NULL, NULL),
-		CS_EPOLICY);
-	/* An SPI in phase 1 is allowed and not used. */
-	ck_assert_int_eq(ike_p1_choose(one(1, &peer_spi, 1, P1_GOOD), 0, &action, &suite, &offer,
+	ck_assert_int_eq(ike_p1_choose(one(3, NULL, 1, P1_GOOD), 0, &action, false, &suite, &offer,
 				       NULL, NULL),
+			 CS_EPOLICY);
+	ck_assert_int_eq(ike_p1_choose(one(1, NULL, 2, P1_GOOD), 0, &action, false, &suite, &offer,
+				       NULL, NULL),
+			 CS_EPOLICY);
+	/* An SPI in phase 1 is allowed and not used. */
+	ck_assert_int_eq(ike_p1_choose(one(1, &peer_spi, 1, P1_GOOD), 0, &action, false, &suite,
+				       &offer, NULL, NULL),
 			 0);
 }
 END_TEST
@@ -430,16 +430,16 @@ START_TEST(test_p1_round)
 		struct cs_err err = {0};
 		unsigned offer;
 
-		ck_assert_int_eq(ike_p1_offer(&action, -1, &w, &err), 0);
-		ck_assert_int_eq(ike_p1_choose((struct cs_bytes){sent, w.len}, 0, &peer, &theirs,
-					       &offer, NULL, &err),
+		ck_assert_int_eq(ike_p1_offer(&action, false, -1, &w, &err), 0);
+		ck_assert_int_eq(ike_p1_choose((struct cs_bytes){sent, w.len}, 0, &peer, false,
+					       &theirs, &offer, NULL, &err),
 				 0);
 		ck_assert_uint_eq(theirs.transform, i + 1);
 		ck_assert_uint_eq(theirs.life_seconds, offers[i].life_seconds.proposed);
 		ck_assert_uint_eq(theirs.life_kbytes, offers[i].life_kbytes.proposed);
 		ck_assert_int_eq(ike_p1_answer(&theirs, &a, &err), 0);
-		ck_assert_int_eq(ike_p1_accept((struct cs_bytes){answer, a.len}, &action, -1, &ours,
-					       &offer, &err),
+		ck_assert_int_eq(ike_p1_accept((struct cs_bytes){answer, a.len}, &action, false, -1,
+					       &ours, &offer, &err),
 				 0);
 		ck_assert_uint_eq(offer, i);
 		ck_assert_ptr_eq(ours.cipher, offers[i].cipher);
@@ -477,28 +477,29 @@ START_TEST(test_p1_accept)
 
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		struct cs_err err = {0};
-		int rc = ike_p1_accept(one(1, NULL, 1, cases[i].attributes), &action, -1, &suite,
-				       &offer, &err);
+		int rc = ike_p1_accept(one(1, NULL, 1, cases[i].attributes), &action, false, -1,
+				       &suite, &offer, &err);
 
 		ck_assert_msg(rc == cases[i].rc, "%s: %d %s", cases[i].attributes, rc, err.text);
 		if (rc == 0)
 			ck_assert_uint_eq(suite.life_seconds, cases[i].seconds);
 	}
-	ck_assert_int_eq(ike_p1_accept(one(3, NULL, 1, P1_GOOD), &action, -1, &suite, &offer, NULL),
-			 CS_EPARSE);
+	ck_assert_int_eq(
+		ike_p1_accept(one(3, NULL, 1, P1_GOOD), &action, false, -1, &suite, &offer, NULL),
+		CS_EPARSE);
 	/* Two transforms, and two proposals. */
 	ike_sa_begin(&b, &w);
 	put_proposal(&b, 1, 1, NULL, two, 2);
-	ck_assert_int_eq(
-		ike_p1_accept((struct cs_bytes){buffer, w.len}, &action, -1, &suite, &offer, NULL),
-		CS_EPARSE);
+	ck_assert_int_eq(ike_p1_accept((struct cs_bytes){buffer, w.len}, &action, false, -1, &suite,
+				       &offer, NULL),
+			 CS_EPARSE);
 	w = cs_writer_of(buffer, sizeof(buffer));
 	ike_sa_begin(&b, &w);
 	put_proposal(&b, 1, 1, NULL, two, 1);
 	put_proposal(&b, 2, 1, NULL, two, 1);
-	ck_assert_int_eq(
-		ike_p1_accept((struct cs_bytes){buffer, w.len}, &action, -1, &suite, &offer, NULL),
-		CS_EPARSE);
+	ck_assert_int_eq(ike_p1_accept((struct cs_bytes){buffer, w.len}, &action, false, -1, &suite,
+				       &offer, NULL),
+			 CS_EPARSE);
 }
 END_TEST
 
@@ -766,7 +767,7 @@ START_TEST(test_no_room)
 	for (size_t cap = 0; cap < 52; cap++) {
 		struct cs_writer w = cs_writer_of(buffer, cap);
 
-		ck_assert_int_eq(ike_p1_offer(&action, -1, &w, NULL), CS_ELIMIT);
+		ck_assert_int_eq(ike_p1_offer(&action, false, -1, &w, NULL), CS_ELIMIT);
 	}
 }
 END_TEST

@@ -76,10 +76,9 @@ KeyExchangeRule ToPeer
   {{
     Identity {remote_id}
     Location {remote_location}
-  }}
+{ca_labels}  }}
   KeyExchangeActionRef {exchange}
-  SharedKey Ascii {key}
-}}
+{shared_key}}}
 {more_rules}KeyExchangeAction {exchange}
 {{
   HowToInitiate     {exchange}
@@ -87,7 +86,7 @@ KeyExchangeRule ToPeer
   {{
     HowToEncrypt   {ike_encrypt}
     HowToAuthMsgs  {ike_hash}
-    HowToAuthPeers PresharedKey
+    HowToAuthPeers {auth}
     DHGroup        Group{group}
   }}
 }}
@@ -150,11 +149,11 @@ def group_name(group):
 
 def host_to_host(me, peer, suite, mode, pfs, key, *, family=4, initiator=False, first=(),
                  local_id=None, remote_id=None, remote_location=None, on_demand=True,
-                 exchange="Main", respond=None, others=()):
+                 exchange="Main", respond=None, others=(), ca_labels=()):
     """
     The file for one side.  The initiator of a PFS variant begins with the variant's group and accepts
     it alone; the other side accepts what the variant allows and would begin with its own group.
-    respond: HowToRespondIKEv1, if it is not the exchange; "" leaves it out.  others: name, identity
+    key None: RSA signatures, by the CAs of these labels.  respond: HowToRespondIKEv1, if it is not the exchange; "" leaves it out.  others: name, identity
     and key of peers at any address, in key exchange rules behind the first.
     """
     begin, accept = (pfs.initiate, [pfs.initiate]) if initiator else (pfs.accept[0], pfs.accept)
@@ -171,7 +170,10 @@ def host_to_host(me, peer, suite, mode, pfs, key, *, family=4, initiator=False, 
         pfs="".join(line + "\n" for line in pfs_lines),
         esp_encrypt=suite.esp_encrypt, esp_auth=suite.esp_auth,
         ike_encrypt=suite.ike_encrypt, ike_hash=suite.ike_hash, group=suite.group,
-        local_id=local_id, remote_id=remote_id or f"IpAddr {remote}", key=key,
+        local_id=local_id, remote_id=remote_id or f"IpAddr {remote}",
+        auth="PresharedKey" if key else "RsaSignature",
+        shared_key=f"  SharedKey Ascii {key}\n" if key else "",
+        ca_labels="".join(f"    CaLabel {label}\n" for label in ca_labels),
         remote_location=remote_location or remote, exchange=exchange,
         respond=f"  HowToRespondIKEv1 {respond}\n" if respond else "",
         more_refs="".join(f"  KeyExchangeRuleRef {name}\n" for name, _, _ in others),

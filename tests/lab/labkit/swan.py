@@ -8,7 +8,7 @@ from .suites import SWAN_GROUP
 # Few plugins: charon and swanctl then start in a tenth of the time.
 CONF = """
 charon-systemd {{
-  load = random nonce openssl kernel-netlink socket-default vici
+  load = random nonce pem pkcs1 pkcs8 x509 openssl revocation constraints kernel-netlink socket-default vici
   install_routes = no
   i_dont_care_about_security_and_use_aggressive_mode_psk = yes
   threads = 8
@@ -33,7 +33,7 @@ charon-systemd {{
   }}
 }}
 swanctl {{
-  load = random nonce openssl
+  load = random nonce pem pkcs1 pkcs8 x509 openssl
 }}
 """
 
@@ -46,11 +46,11 @@ connections {{
     remote_addrs = {remote}
     proposals = {ike}
     local {{
-      auth = psk
+      auth = {auth}
       id = {local_id}
     }}
     remote {{
-      auth = psk
+      auth = {auth}
       id = {remote_id}
     }}
     children {{
@@ -62,6 +62,9 @@ connections {{
     }}
   }}
 }}
+"""
+
+SECRETS = """
 secrets {{
   ike-peer {{
     id-1 = {local_id}
@@ -73,7 +76,10 @@ secrets {{
 
 
 class Swan:
-    """A running charon with one connection to the other host."""
+    """
+    A running charon with one connection to the other host.  key None: RSA signatures, by what is in
+    x509, x509ca and private of the host's directory.
+    """
 
     def __init__(self, host, peer, suite, mode, pfs, key, family=4, trap=False, initiator=False,
                  ike=None, esp=None, aggressive=False, local_id=None, remote_id=None):
@@ -84,7 +90,8 @@ class Swan:
         groups = [pfs.initiate] if initiator else pfs.accept
         esp = esp or ",".join(
             suite.swan_esp + (f"-{SWAN_GROUP[g]}" if g else "") for g in groups)
-        host.write("swanctl.conf", CONNECTION.format(
+        host.write("swanctl.conf", (CONNECTION + (SECRETS if key else "")).format(
+            auth="psk" if key else "pubkey",
             local=host.addr(family), remote=peer.addr(family),
             local_id=local_id or host.addr(family), remote_id=remote_id or peer.addr(family),
             ike=ike or suite.name, esp=esp, mode=mode, key=key,

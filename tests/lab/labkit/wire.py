@@ -58,6 +58,8 @@ class Wire:
 
 IKE = "(udp port 500 or udp port 4500)"
 ESP = "(ip proto 50 or ip6 proto 50)"
+# The later fragments of a datagram do not say its ports; the first one does.
+FRAGMENT = "(ip proto 17 and ip[6:2] & 0x1fff != 0)"
 # Neighbour discovery cannot be protected by what it has to come before.
 NEIGHBOUR = "(icmp6 and (ip6[40] == 135 or ip6[40] == 136))"
 
@@ -68,4 +70,5 @@ def between(a, b, family=4):
 
 def clear_between(a, b, family=4):
     """An expression for what two hosts sent each other neither as ESP nor as IKE."""
-    return f"{between(a, b, family)} and not {ESP} and not {IKE} and not {NEIGHBOUR} and not arp"
+    return (f"{between(a, b, family)} and not {ESP} and not {IKE} and not {NEIGHBOUR}"
+            f" and not {FRAGMENT} and not arp")

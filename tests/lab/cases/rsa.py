@@ -1,0 +1,141 @@
+"""RSA signatures with certificates that csipsec-pki made: agreed in both modes, and refused."""
+
+import os
+import shutil
+
+from cases.refusals import SUITE, fails, nothing_left, one_message
+from labkit.host import Failure
+from labkit.negotiate import negotiate_and_delete
+from labkit.ours import PROGRAMS, Ours
+from labkit.policy import host_to_host
+from labkit.registry import case
+from labkit.suites import SUITES, Pfs
+from labkit.swan import Swan
+
+# A host's identity in z/OS's words and in strongSwan's.
+NAMES = {
+    "address": (None, None),
+    "fqdn": ("Fqdn {}.example.com", "{}.example.com"),
+    "user": ("UserAtFqdn gw@{}.example.com", "gw@{}.example.com"),
+    "dn": ("X500dn CN={},O=Example,C=US", "C=US, O=Example, CN={}"),
+}
+
+
+def pki(host, *argv):
+    """csipsec-pki on the keyring of this host."""
+    return host.run(f"{host.lab.build}/{PROGRAMS['csipsec-pki']}", *argv, timeout=60)
+
+
+def make_certificates(left, right):
+    """Root and Middle are on the left; left's certificate is Middle's, right asks Root for its own."""
+    def names(host):
+        return ("--ip", host.v4, "--dns", f"{host.name}.example.com", "--email",
+                f"gw@{host.name}.example.com", "--subject", f"CN={host.name},O=Example,C=US",
+                "--key", "rsa:2048")
+    pki(left, "ca", "Root", "--key", "rsa:2048")
+    pki(left, "ca", "Middle", "--ca", "Root", "--key", "rsa:2048", "--days", "1000")
+    pki(left, "host", left.name, "--ca", "Middle", *names(left))
+    request, reply, root = (left.path(f) for f in ("right.csr", "right.crt", "root.crt"))
+    pki(right, "request", right.name, "--out", request, *names(right))
+    pki(left, "sign", "--in", request, "--ca", "Root", "--out", reply)
+    pki(left, "export", "Root", "--out", root)
+    pki(right, "import", "Root", "--in", root)
+    pki(right, "import", right.name, "--in", reply)
+
+
+def for_swan(host):
+    """The keyring where swanctl looks: the own certificate and, not trusted, the one between."""
+    ring = host.path("conf/iked/keyring")
+    for folder, files in (("x509", (f"{host.name}.pem", "Middle.pem")), ("x509ca", ("Root.pem",)),
+                          ("private", (f"{host.name}.key",))):
+        os.makedirs(host.path(folder), exist_ok=True)
+        for name in files:
+            if os.path.exists(f"{ring}/{name}"):
+                shutil.copy(f"{ring}/{name}", host.path(f"{folder}/{name}"))
+
+
+def identity(kind, host, of_strongswan):
+    form = NAMES[kind][of_strongswan]
+    return form and form.format(host.name)
+
+
+def ours(host, peer, exchange, kind, initiator=False, suite=SUITE, **more):
+    return Ours(host, host_to_host(host, peer, suite, "transport", Pfs("none", suite), None,
+                                   exchange=exchange, initiator=initiator,
+                                   local_id=identity(kind, host, False),
+                                   remote_id=identity(kind, peer, False), **more))
+
+
+def swan(host, peer, exchange, kind, initiator=False, suite=SUITE):
+    for_swan(host)
+    return Swan(host, peer, suite, "transport", Pfs("none", suite), None, initiator=initiator,
+                trap=initiator, aggressive=exchange == "Aggressive",
+                local_id=identity(kind, host, True), remote_id=identity(kind, peer, True))
+
+
+PAIRS = {"own": (ours, ours), "to-strongswan": (ours, swan), "from-strongswan": (swan, ours)}
+
+
+def shown_as_signed(*ends):
+    """The display says which method it was."""
+    for end in ends:
+        if isinstance(end, Ours):
+            for tunnel in end.ike_tunnels():
+                methods = {tunnel[f"{side}AuthenticationMethod"] for side in ("Local", "Remote")}
+                if methods != {"RsaSignature"}:
+                    raise Failure(f"{end.host.name}: ipsec -k display shows {methods}")
+
+
+def register(pair, exchange, kind):
+    @case(f"rsa-{pair}-{exchange.lower()}-{kind}")
+    def run(lab):
+        begin, answer = PAIRS[pair]
+
+        def certified(host, peer):
+            make_certificates(peer, host)
+            return answer(host, peer, exchange, kind)
+        negotiate_and_delete(lab, lambda host, peer: begin(host, peer, exchange, kind, True),
+                             certified, check=shown_as_signed)
+
+
+for _run in (
+    ("own", "Main", "address"),
+    ("own", "Aggressive", "fqdn"),
+    ("to-strongswan", "Main", "fqdn"),
+    ("to-strongswan", "Aggressive", "address"),
+    ("from-strongswan", "Main", "dn"),
+    ("from-strongswan", "Aggressive", "user"),
+):
+    register(*_run)
+
+
+def other_ca(left):
+    """Left's certificate is of a CA that right does not know."""
+    pki(left, "ca", "Other", "--key", "rsa:2048")
+    pki(left, "host", left.name, "--ca", "Other", "--ip", left.v4, "--key", "rsa:2048", "--replace")
+
+
+@case("refuse-rsa-wrong-ca")
+def wrong_ca(lab):
+    left, right = lab.pair()
+    make_certificates(left, right)
+    other_ca(left)
+    a = ours(left, right, "Main", "address", on_demand=False)
+    b = ours(right, left, "Main", "address", on_demand=False)
+    fails(a, "INVALID-CERT-AUTHORITY")
+    one_message(b, "ToPeer", "certificate is refused.*CA")
+    one_message(a, "ToPeer", f"INVALID-CERT-AUTHORITY: it does not accept our certificate {left.name}")
+    nothing_left(lab, a, b)
+
+
+@case("refuse-rsa-wrong-ca-strongswan-answers")
+def wrong_ca_swan(lab):
+    left, right = lab.pair()
+    make_certificates(left, right)
+    other_ca(left)
+    a = ours(left, right, "Main", "address", on_demand=False)
+    b = swan(right, left, "Main", "address")
+    fails(a, "AUTHENTICATION-FAILED")
+    one_message(a, "ToPeer", f"AUTHENTICATION-FAILED: it does not accept our certificate {left.name}")
+    nothing_left(lab, a)
+    b.stop()
