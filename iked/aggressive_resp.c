@@ -52,8 +52,8 @@ static void begin(struct ike_engine *e, const struct ike_first *f, const struct 
 	p1->sid.named = named;
 	p1->can = (uint8_t)ike_vendor_read(m);
 	ike_half_enter_p1(e, p1, IKE_UNANSWERED);
-	if (!ike_exchange_respond(e, p1, e->policy, rule, suite, isa_find(m, ISA_SA, 0)->body,
-				  f->digest, &err) &&
+	if (!ike_exchange_respond(e, p1, rule, suite, isa_find(m, ISA_SA, 0)->body, f->digest,
+				  &err) &&
 	    !ike_exchange_take_ke(p1, m, &p1->ex->ni, &err) &&
 	    !keep_identity(p1->ex, isa_find(m, ISA_ID, 0)->body, &err) &&
 	    !ike_job_start(e, p1, NULL, p1->suite.group, (struct cs_bytes){NULL, 0}, &err))

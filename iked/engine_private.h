@@ -86,8 +86,7 @@ struct ike_half {
 	struct ike_sid sid; /* first */
 	struct ike_timer timer;
 	uint64_t digest; /* of message 1 */
-	struct pol_policy *policy;
-	const struct pol_ke_rule *rule;
+	const struct pol_ke_rule *rule; /* of the policy in force */
 	struct ike_p1_suite suite;
 	uint8_t can; /* bits of vendor.h */
 	size_t room; /* message 2 must not be longer than message 1 was */

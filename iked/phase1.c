@@ -194,6 +194,8 @@ void ike_p1_down(struct ike_engine *e, struct ike_p1 *p1, bool tell, const char 
 	if (p1->dead)
 		return;
 	if (!p1->up) {
+		p1->ex->only =
+			-1; /* it is ended; the policy's own list is not tried in its place */
 		ike_p1_fail(e, p1, "%s", reason);
 		return;
 	}
