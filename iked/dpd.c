@@ -114,18 +114,47 @@ static void ask(struct ike_engine *e, struct ike_p1 *p1)
 	e->stats.dpd_sent++;
 }
 
+static struct ike_p1 *another(const struct ike_p1 *p1)
+{
+	for (const struct ike_list *l = p1->peer->p1s.next; l != &p1->peer->p1s; l = l->next) {
+		struct ike_p1 *other = IKE_OF(l, struct ike_p1, in_peer);
+
+		if (other != p1 && other->up && (other->can & IKE_CAN_DPD))
+			return other;
+	}
+	return NULL;
+}
+
+/*
+ * A peer that was restarted in the middle of a refresh may have the older phase 1 SA alone, so it
+ * is asked there, too, before it is gone.
+ */
+static void no_answer(struct ike_engine *e, struct ike_p1 *p1)
+{
+	struct ike_p1 *other = another(p1);
+	char how[80];
+
+	snprintf(how, sizeof(how), "no answer to %u questions whether it is there",
+		 (unsigned)QUESTIONS);
+	if (!other) {
+		ike_peer_gone(e, p1->peer, p1->rule ? p1->rule->name : "", how);
+		return;
+	}
+	ike_p1_down(e, p1, false, how);
+	ike_refresh_back_p1(e, other);
+	other->dpd_asked = 0;
+	ask(e, other);
+}
+
 void ike_p1_dpd(struct ike_engine *e, struct ike_timer *t)
 {
 	struct ike_p1 *p1 = IKE_OF(t, struct ike_p1, dpd);
 	uint64_t wait = interval(p1);
-	char how[80];
 
 	if (p1->superseded)
 		return;
 	if (p1->dpd_asked == QUESTIONS) {
-		snprintf(how, sizeof(how), "no answer to %u questions whether it is there",
-			 (unsigned)QUESTIONS);
-		ike_peer_gone(e, p1->peer, p1->rule ? p1->rule->name : "", how);
+		no_answer(e, p1);
 		return;
 	}
 	if (p1->dpd_asked) {

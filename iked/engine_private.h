@@ -85,7 +85,7 @@ struct ike_sid {
 struct ike_half {
 	struct ike_sid sid; /* first */
 	struct ike_timer timer;
-	uint64_t digest; /* of message 1 */
+	uint64_t digest;                /* of message 1 */
 	const struct pol_ke_rule *rule; /* of the policy in force */
 	struct ike_p1_suite suite;
 	uint8_t can; /* bits of vendor.h */
@@ -578,6 +578,8 @@ void ike_refresh_join_p1(struct ike_engine *e, struct ike_p1 *p1);
 /* It is up: which one stays. */
 void ike_refresh_settle_p1(struct ike_engine *e, struct ike_p1 *p1);
 void ike_refresh_settle_p2(struct ike_engine *e, struct ike_p2 *p2);
+/* Its successor is gone, and it is the one to use again. */
+void ike_refresh_back_p1(struct ike_engine *e, struct ike_p1 *p1);
 struct ike_p1 *ike_refresh_successor(const struct ike_p1 *p1);
 uint64_t ike_p2_soft_bytes(const struct ike_p2 *p2);
 bool ike_p1_soft_size(const struct ike_p1 *p1);

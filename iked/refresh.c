@@ -316,6 +316,12 @@ static void supersede_p1(struct ike_engine *e, struct ike_p1 *loser, bool ours)
 	ike_timer_set(&e->timers, &loser->timer, soonest(at, loser->ends));
 }
 
+void ike_refresh_back_p1(struct ike_engine *e, struct ike_p1 *p1)
+{
+	p1->superseded = false;
+	ike_refresh_plan_p1(e, p1, p1->ends > e->now.mono ? p1->ends - e->now.mono : 0);
+}
+
 static bool same_tunnel(const struct ike_p1 *a, const struct ike_p1 *b)
 {
 	return a != b && a->up && a->rule && b->rule && !strcmp(a->rule->name, b->rule->name);
