@@ -29,7 +29,13 @@ void ike_dpd_start(struct ike_engine *e, struct ike_p1 *p1)
 
 	ike_random(e, &seq, sizeof(seq));
 	p1->dpd_seq = seq & 0x7fffffff; /* it only grows */
+	ike_dpd_resume(e, p1);
+}
+
+void ike_dpd_resume(struct ike_engine *e, struct ike_p1 *p1)
+{
 	p1->heard_at = e->now.mono;
+	p1->dpd_asked = 0;
 	if (p1->can & IKE_CAN_DPD)
 		ike_timer_set(&e->timers, &p1->dpd,
 			      e->now.mono + (interval(p1) ? interval(p1) : SILENT_MS));
@@ -37,12 +43,10 @@ void ike_dpd_start(struct ike_engine *e, struct ike_p1 *p1)
 
 void ike_dpd_heard(struct ike_engine *e, struct ike_p1 *p1)
 {
-	p1->heard_at = e->now.mono;
-	if (!p1->dpd_asked)
-		return;
-	p1->dpd_asked = 0;
-	ike_timer_set(&e->timers, &p1->dpd,
-		      e->now.mono + (interval(p1) ? interval(p1) : SILENT_MS));
+	if (p1->dpd_asked)
+		ike_dpd_resume(e, p1);
+	else
+		p1->heard_at = e->now.mono;
 }
 
 /* Did packets come in through any SA of the peer since the last look? */
@@ -141,8 +145,6 @@ static void no_answer(struct ike_engine *e, struct ike_p1 *p1)
 		return;
 	}
 	ike_p1_down(e, p1, false, how);
-	ike_refresh_back_p1(e, other);
-	other->dpd_asked = 0;
 	ask(e, other);
 }
 
