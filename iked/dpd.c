@@ -145,7 +145,8 @@ static void no_answer(struct ike_engine *e, struct ike_p1 *p1)
 		return;
 	}
 	ike_p1_down(e, p1, false, how);
-	ask(e, other);
+	if (!other->dpd_asked)
+		ask(e, other);
 }
 
 void ike_p1_dpd(struct ike_engine *e, struct ike_timer *t)
