@@ -42,8 +42,8 @@ static void begin(struct ike_engine *e, const struct ike_first *f, const struct 
 	p1->sid.named = named;
 	p1->can = (uint8_t)ike_vendor_read(m);
 	ike_half_enter_p1(e, p1, IKE_UNANSWERED);
-	if (!ike_exchange_respond(e, p1, e->policy, rule, suite, isa_find(m, ISA_SA, 0)->body,
-				  f->digest, &err) &&
+	if (!ike_exchange_respond(e, p1, rule, suite, isa_find(m, ISA_SA, 0)->body, f->digest,
+				  &err) &&
 	    !ike_exchange_take_ke(p1, m, &p1->ex->ni, &err) &&
 	    !ike_exchange_keep_id(p1, isa_find(m, ISA_ID, 0)->body, &err) &&
 	    (!ike_auth_signs(p1) || !ike_cert_take_requests(p1, m, &err)) &&

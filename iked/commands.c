@@ -152,15 +152,13 @@ int ike_command_refresh_p2(struct ike_engine *e, uint32_t tunnel, struct cs_err 
 
 /* The rule that stands for the same agreement, or NULL. */
 static const struct pol_ke_rule *same_ke_rule(const struct pol_policy *policy,
-					      const struct ike_p1 *p1)
+					      const struct pol_ke_rule *rule)
 {
 	uint8_t content[POL_CONTENT_LEN];
 
-	if (p1->up)
-		memcpy(content, p1->content, sizeof(content));
-	else if (pol_ke_rule_content(p1->rule, content, NULL))
-		return NULL;
-	return pol_ke_rule_same(policy, p1->rule->name, content);
+	return pol_ke_rule_content(rule, content, NULL)
+		       ? NULL
+		       : pol_ke_rule_same(policy, rule->name, content);
 }
 
 static void apply_to_p2(struct ike_engine *e, struct ike_p2 *p2, struct pol_policy *policy)
@@ -180,7 +178,9 @@ static void apply_to_p2(struct ike_engine *e, struct ike_p2 *p2, struct pol_poli
 
 static void apply_to_p1(struct ike_engine *e, struct ike_p1 *p1, struct pol_policy *policy)
 {
-	const struct pol_ke_rule *rule = same_ke_rule(policy, p1);
+	const struct pol_ke_rule *rule =
+		p1->up ? pol_ke_rule_same(policy, p1->rule->name, p1->content)
+		       : same_ke_rule(policy, p1->rule);
 
 	if (!rule) {
 		end_p1(e, p1, "the policy no longer has its rule, or has changed it");
@@ -191,7 +191,23 @@ static void apply_to_p1(struct ike_engine *e, struct ike_p1 *p1, struct pol_poli
 	p1->policy = pol_ref(policy);
 }
 
-/* Half-open records keep the policy that they were judged by. */
+/* Exchanges of Aggressive Mode stand among the records. */
+static void apply_to_half_open(struct ike_engine *e, struct ike_list *records,
+			       const struct pol_policy *policy)
+{
+	for (struct ike_list *l = records->next; l != records;) {
+		struct ike_sid *sid = IKE_OF(l, struct ike_sid, half);
+		struct ike_half *half = IKE_OF(sid, struct ike_half, sid);
+
+		l = l->next;
+		if (sid->kind != IKE_SID_HALF)
+			continue;
+		half->rule = same_ke_rule(policy, half->rule);
+		if (!half->rule)
+			ike_half_free(e, half);
+	}
+}
+
 void ike_apply_policy(struct ike_engine *e, struct pol_policy *policy)
 {
 	struct pol_policy *old = e->policy;
@@ -210,6 +226,8 @@ void ike_apply_policy(struct ike_engine *e, struct pol_policy *policy)
 		l = l->next;
 		apply_to_p1(e, p1, policy);
 	}
+	for (unsigned tier = 0; tier < IKE_N_CLASSES; tier++)
+		apply_to_half_open(e, &e->half[tier][IKE_UNANSWERED], policy);
 	ike_hold_forget_all(e); /* it may be what was wrong */
 	pol_unref(old);
 }

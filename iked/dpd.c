@@ -29,7 +29,13 @@ void ike_dpd_start(struct ike_engine *e, struct ike_p1 *p1)
 
 	ike_random(e, &seq, sizeof(seq));
 	p1->dpd_seq = seq & 0x7fffffff; /* it only grows */
+	ike_dpd_resume(e, p1);
+}
+
+void ike_dpd_resume(struct ike_engine *e, struct ike_p1 *p1)
+{
 	p1->heard_at = e->now.mono;
+	p1->dpd_asked = 0;
 	if (p1->can & IKE_CAN_DPD)
 		ike_timer_set(&e->timers, &p1->dpd,
 			      e->now.mono + (interval(p1) ? interval(p1) : SILENT_MS));
@@ -37,12 +43,10 @@ void ike_dpd_start(struct ike_engine *e, struct ike_p1 *p1)
 
 void ike_dpd_heard(struct ike_engine *e, struct ike_p1 *p1)
 {
-	p1->heard_at = e->now.mono;
-	if (!p1->dpd_asked)
-		return;
-	p1->dpd_asked = 0;
-	ike_timer_set(&e->timers, &p1->dpd,
-		      e->now.mono + (interval(p1) ? interval(p1) : SILENT_MS));
+	if (p1->dpd_asked)
+		ike_dpd_resume(e, p1);
+	else
+		p1->heard_at = e->now.mono;
 }
 
 /* Did packets come in through any SA of the peer since the last look? */
@@ -126,11 +130,41 @@ static struct ike_p1 *spokesman(const struct ike_peer *peer)
 	return NULL;
 }
 
+static struct ike_p1 *another(const struct ike_p1 *p1)
+{
+	for (const struct ike_list *l = p1->peer->p1s.next; l != &p1->peer->p1s; l = l->next) {
+		struct ike_p1 *other = IKE_OF(l, struct ike_p1, in_peer);
+
+		if (other != p1 && other->up && (other->can & IKE_CAN_DPD))
+			return other;
+	}
+	return NULL;
+}
+
+/*
+ * A peer that was restarted in the middle of a refresh may have the older phase 1 SA alone, so it
+ * is asked there, too, before it is gone.
+ */
+static void no_answer(struct ike_engine *e, struct ike_p1 *p1)
+{
+	struct ike_p1 *other = another(p1);
+	char how[80];
+
+	snprintf(how, sizeof(how), "no answer to %u questions whether it is there",
+		 (unsigned)QUESTIONS);
+	if (!other) {
+		ike_peer_gone(e, p1->peer, p1->rule ? p1->rule->name : "", how);
+		return;
+	}
+	ike_p1_down(e, p1, false, how);
+	if (!other->dpd_asked)
+		ask(e, other);
+}
+
 void ike_p1_dpd(struct ike_engine *e, struct ike_timer *t)
 {
 	struct ike_p1 *p1 = IKE_OF(t, struct ike_p1, dpd);
 	uint64_t wait = interval(p1);
-	char how[80];
 
 	if (p1->superseded)
 		return;
@@ -144,9 +178,7 @@ void ike_p1_dpd(struct ike_engine *e, struct ike_timer *t)
 		return;
 	}
 	if (p1->dpd_asked == QUESTIONS) {
-		snprintf(how, sizeof(how), "no answer to %u questions whether it is there",
-			 (unsigned)QUESTIONS);
-		ike_peer_gone(e, p1->peer, p1->rule ? p1->rule->name : "", how);
+		no_answer(e, p1);
 		return;
 	}
 	if (p1->dpd_asked) {

@@ -109,9 +109,8 @@ struct ike_sid {
 struct ike_half {
 	struct ike_sid sid; /* first */
 	struct ike_timer timer;
-	uint64_t digest; /* of message 1 */
-	struct pol_policy *policy;
-	const struct pol_ke_rule *rule;
+	uint64_t digest;                /* of message 1 */
+	const struct pol_ke_rule *rule; /* of the policy in force */
 	struct ike_p1_suite suite;
 	uint8_t can; /* bits of vendor.h */
 	size_t room; /* message 2 must not be longer than message 1 was */
@@ -637,6 +636,10 @@ void ike_refresh_join_p1(struct ike_engine *e, struct ike_p1 *p1);
 /* It is up: which one stays. */
 void ike_refresh_settle_p1(struct ike_engine *e, struct ike_p1 *p1);
 void ike_refresh_settle_p2(struct ike_engine *e, struct ike_p2 *p2);
+/* One ended; of phase 1 before it is unlinked. Where it was the current one, an older one is again.
+ */
+void ike_refresh_p1_ended(struct ike_engine *e, const struct ike_p1 *p1);
+void ike_refresh_p2_ended(struct ike_engine *e, struct ike_tunnel *t);
 struct ike_p1 *ike_refresh_successor(const struct ike_p1 *p1);
 uint64_t ike_p2_soft_bytes(const struct ike_p2 *p2);
 bool ike_p1_soft_size(const struct ike_p1 *p1);
@@ -659,8 +662,9 @@ void ike_restore_committed(struct ike_engine *e, uint64_t tx, int status);
 
 /* dpd.c: dead peers */
 struct ike_notice;
-void ike_dpd_start(struct ike_engine *e, struct ike_p1 *p1); /* it is up */
-void ike_dpd_heard(struct ike_engine *e, struct ike_p1 *p1); /* an authenticated message */
+void ike_dpd_start(struct ike_engine *e, struct ike_p1 *p1);  /* it is up */
+void ike_dpd_resume(struct ike_engine *e, struct ike_p1 *p1); /* it is to ask again */
+void ike_dpd_heard(struct ike_engine *e, struct ike_p1 *p1);  /* an authenticated message */
 void ike_p1_dpd(struct ike_engine *e, struct ike_timer *t);
 void ike_dpd_ack(struct ike_engine *e, const struct ike_p1 *p1, const struct ike_notice *n);
 /* Asks soon. False: this peer cannot be asked. */

@@ -106,13 +106,13 @@ int ike_exchange_initiate(struct ike_engine *e, const struct cs_addr *local,
 	return 0;
 }
 
-int ike_exchange_respond(struct ike_engine *e, struct ike_p1 *p1, struct pol_policy *policy,
-			 const struct pol_ke_rule *rule, const struct ike_p1_suite *suite,
-			 struct cs_bytes sa, uint64_t request, struct cs_err *err)
+int ike_exchange_respond(struct ike_engine *e, struct ike_p1 *p1, const struct pol_ke_rule *rule,
+			 const struct ike_p1_suite *suite, struct cs_bytes sa, uint64_t request,
+			 struct cs_err *err)
 {
 	struct ike_exchange *ex = p1->ex;
 
-	p1->policy = pol_ref(policy);
+	p1->policy = pol_ref(e->policy);
 	p1->rule = rule;
 	p1->suite = *suite;
 	ex->request = request;

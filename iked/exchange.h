@@ -10,9 +10,9 @@ const char *ike_exchange_peer(const struct ike_p1 *p1, char buf[static CS_ENDPOI
 /* Remembers what went wrong, for the message that ends the exchange. */
 void ike_exchange_note(struct ike_p1 *p1, const char *cause);
 /* As responder, what message 1 brought and led to. request: digest of the message in hand. */
-int ike_exchange_respond(struct ike_engine *e, struct ike_p1 *p1, struct pol_policy *policy,
-			 const struct pol_ke_rule *rule, const struct ike_p1_suite *suite,
-			 struct cs_bytes sa, uint64_t request, struct cs_err *err);
+int ike_exchange_respond(struct ike_engine *e, struct ike_p1 *p1, const struct pol_ke_rule *rule,
+			 const struct ike_p1_suite *suite, struct cs_bytes sa, uint64_t request,
+			 struct cs_err *err);
 /* Are there too many public-key jobs for an exchange that a peer of this class begins? */
 bool ike_exchange_too_many_jobs(const struct ike_engine *e, bool named);
 

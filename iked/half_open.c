@@ -22,7 +22,6 @@ void ike_half_free(struct ike_engine *e, struct ike_half *h)
 	e->n_half[h->sid.named]--;
 	e->stats.half_open--;
 	ike_timer_unmake(&e->timers, &h->timer);
-	pol_unref(h->policy);
 	free(h);
 }
 
@@ -163,7 +162,6 @@ static void remember(struct ike_engine *e, const struct ike_first *f, const stru
 		free(h);
 		return;
 	}
-	h->policy = pol_ref(e->policy);
 	ike_timer_set(&e->timers, &h->timer, e->now.mono + ike_rt_total(e));
 	ike_sid_link(e, &h->sid);
 	ike_list_add_tail(&e->half[named][IKE_UNANSWERED], &h->sid.half);

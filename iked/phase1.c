@@ -195,6 +195,8 @@ void ike_p1_down(struct ike_engine *e, struct ike_p1 *p1, bool tell, const char 
 	if (p1->dead)
 		return;
 	if (!p1->up) {
+		p1->ex->only =
+			-1; /* it is ended; the policy's own list is not tried in its place */
 		ike_p1_fail(e, p1, "%s", reason);
 		return;
 	}
@@ -206,6 +208,7 @@ void ike_p1_down(struct ike_engine *e, struct ike_p1 *p1, bool tell, const char 
 	ike_forget(e, p1);
 	ike_p1_record(e, p1, IKE_REC_P1_DOWN, reason);
 	ike_tell(e, IKE_EV_P1_DOWN, p1->instance, p1->tunnel, 0, rule_name(p1), reason);
+	ike_refresh_p1_ended(e, p1);
 	ike_p1_unlink(e, p1);
 }
 

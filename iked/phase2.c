@@ -456,6 +456,7 @@ void ike_p2_down(struct ike_engine *e, struct ike_p2 *p2, bool tell, const struc
 	ike_tell(e, IKE_EV_P2_DOWN, p2->instance, p2->parent, p2->tunnel->number, p2->rule->name,
 		 reason);
 	ike_p2_unlink(e, p2);
+	ike_refresh_p2_ended(e, p2->tunnel);
 }
 
 void ike_p2_end(struct ike_engine *e, struct ike_p2 *p2, bool tell, const char *reason)

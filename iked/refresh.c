@@ -5,6 +5,9 @@
  * begun before the other is up: of such twins both sides keep the same one, and who began the other
  * deletes it.
  *
+ * A successor that ends early, because the peer was restarted before it had it, leaves its place to
+ * the SA before it, which goes on as if there had been none.
+ *
  * What won last time is offered again, alone; when the peer does not take it, or the policy does
  * not allow it any more, the policy's own list is offered once.
  */
@@ -42,6 +45,11 @@ static uint64_t soft_in(struct ike_engine *e, uint64_t life, uint64_t left, bool
 static uint64_t soonest(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
+}
+
+static uint64_t left_until(const struct ike_engine *e, uint64_t ends)
+{
+	return ends > e->now.mono ? ends - e->now.mono : 0;
 }
 
 /* ---- phase 2 ---- */
@@ -209,6 +217,21 @@ void ike_refresh_settle_p2(struct ike_engine *e, struct ike_p2 *p2)
 			supersede_p2(e, p2, p2->initiator);
 		else
 			supersede_p2(e, other, twins ? other->initiator : p2->initiator);
+	}
+}
+
+void ike_refresh_p2_ended(struct ike_engine *e, struct ike_tunnel *t)
+{
+	if (ike_refresh_current(t))
+		return;
+	for (struct ike_list *l = t->p2s.next; l != &t->p2s; l = l->next) {
+		struct ike_p2 *p2 = IKE_OF(l, struct ike_p2, in_tunnel);
+
+		if (!p2->up)
+			continue;
+		p2->superseded = false;
+		ike_refresh_plan_p2(e, p2, left_until(e, p2->ends));
+		return;
 	}
 }
 
@@ -382,4 +405,15 @@ struct ike_p1 *ike_refresh_successor(const struct ike_p1 *p1)
 			best = other;
 	}
 	return best;
+}
+
+void ike_refresh_p1_ended(struct ike_engine *e, const struct ike_p1 *p1)
+{
+	struct ike_p1 *other = p1->superseded ? NULL : ike_refresh_successor(p1);
+
+	if (!other || !other->superseded)
+		return;
+	other->superseded = false;
+	ike_refresh_plan_p1(e, other, left_until(e, other->ends));
+	ike_dpd_resume(e, other);
 }

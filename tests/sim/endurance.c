@@ -14,6 +14,7 @@
 #define AFTER  (15 * MINUTE) /* a bad network: what it left comes to its end */
 #define EACH   10u           /* minutes between two packets of one pair of hosts */
 #define KILLS  4u            /* a day */
+#define NEAR   40u           /* a day: refreshes in which an engine is killed */
 
 static const struct sim_variant usual = {"AES_CBC KeyLength 256",
 					 "SHA2_256",
@@ -51,6 +52,23 @@ static void traffic(struct sim *sim, uint64_t minute)
 		}
 }
 
+/*
+ * A peer begins a refresh, of phase 1 perhaps the host, too, and the peer's engine dies in the
+ * middle.  A responder of Quick Mode is left out: its DELETE may overtake its message 2, and the
+ * initiator then has a pair of which nobody tells it that it is gone.
+ */
+static void plan_kill_near(struct sim *sim)
+{
+	uint64_t at = sim->now + sim_below(&sim->rng, (uint32_t)(DAY - MINUTE));
+	enum sim_action action = sim_chance(&sim->rng, 500) ? SIM_REFRESH_P1 : SIM_REFRESH_P2;
+	unsigned peer = 1 + sim_below(&sim->rng, sim->n_hosts - 1);
+
+	sim_at(sim, at, peer, action, 0);
+	if (action == SIM_REFRESH_P1 && sim_chance(&sim->rng, 300))
+		sim_at(sim, at + sim_below(&sim->rng, 60), 0, action, 0);
+	sim_at(sim, at + sim_below(&sim->rng, 150), peer, SIM_RESTART, 0);
+}
+
 static void plan_day(struct sim *sim)
 {
 	uint64_t bad = sim->now + sim_below(&sim->rng, 22 * 60) * MINUTE;
@@ -58,6 +76,8 @@ static void plan_day(struct sim *sim)
 	for (unsigned i = 0; i < KILLS; i++)
 		sim_at(sim, sim->now + sim_below(&sim->rng, (uint32_t)(DAY - MINUTE)),
 		       sim_below(&sim->rng, sim->n_hosts), SIM_RESTART, 0);
+	for (unsigned i = 0; i < NEAR; i++)
+		plan_kill_near(sim);
 	sim->net.loss = 50;
 	sim->net.duplicate = 50;
 	sim->net.delay_min = 20;

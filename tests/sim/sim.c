@@ -534,13 +534,13 @@ void sim_kill_engine(struct sim_host *h)
 
 /* ---- running ---- */
 
-static int drop_first_p1(void *arg, const struct ike_p1_info *info)
+static int first_p1(void *arg, const struct ike_p1_info *info)
 {
 	*(uint32_t *)arg = info->tunnel;
 	return 1;
 }
 
-static int drop_first_p2(void *arg, const struct ike_p2_info *info)
+static int first_p2(void *arg, const struct ike_p2_info *info)
 {
 	*(uint32_t *)arg = info->tunnel;
 	return 1;
@@ -594,12 +594,20 @@ static void act(struct sim *sim, struct sim_host *h, enum sim_action action, uns
 		sim_packet(sim, h->index, peer);
 		break;
 	case SIM_DROP_P1:
-		if (ike_engine_each_p1(h->engine, drop_first_p1, &tunnel))
+		if (ike_engine_each_p1(h->engine, first_p1, &tunnel))
 			ike_engine_deactivate_p1(h->engine, tunnel, sim_now(sim), NULL);
 		break;
 	case SIM_DROP_P2:
-		if (ike_engine_each_p2(h->engine, drop_first_p2, &tunnel))
+		if (ike_engine_each_p2(h->engine, first_p2, &tunnel))
 			ike_engine_deactivate_p2(h->engine, tunnel, sim_now(sim), NULL);
+		break;
+	case SIM_REFRESH_P1:
+		if (ike_engine_each_p1(h->engine, first_p1, &tunnel))
+			ike_engine_refresh_p1(h->engine, tunnel, sim_now(sim), NULL);
+		break;
+	case SIM_REFRESH_P2:
+		if (ike_engine_each_p2(h->engine, first_p2, &tunnel))
+			ike_engine_refresh_p2(h->engine, tunnel, sim_now(sim), NULL);
 		break;
 	case SIM_RELOAD:
 		sim_reload(h, sim_below(&sim->rng, SIM_EDITIONS), peer);

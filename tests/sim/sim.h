@@ -107,7 +107,16 @@ struct sim_net {
 	void *script_arg;
 };
 
-enum sim_action { SIM_TRAFFIC, SIM_DROP_P1, SIM_DROP_P2, SIM_RELOAD, SIM_RESTART, SIM_RESYNC };
+enum sim_action {
+	SIM_TRAFFIC,
+	SIM_DROP_P1,
+	SIM_DROP_P2,
+	SIM_REFRESH_P1,
+	SIM_REFRESH_P2,
+	SIM_RELOAD,
+	SIM_RESTART,
+	SIM_RESYNC
+};
 
 struct sim_event; /* of the queue */
 

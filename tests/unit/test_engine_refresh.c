@@ -341,6 +341,94 @@ START_TEST(test_cached_offer_kept_p1)
 }
 END_TEST
 
+/* ---- a new policy meanwhile ---- */
+
+/*
+ * The peer has refused the cached offer when the policy no longer has the rule (1: when iked
+ * stops): the attempt ends with the SA and is not begun again.
+ */
+START_TEST(test_refused_and_ended)
+{
+	struct pair_policy mine = {.ke_offers = TWO_KE}, other_key = {.key = "a-new-secret"};
+	struct pair *p = pair_up(&mine);
+	struct side *s = &p->side[0];
+	struct pol_policy *key = pair_make_policy(&other_key, 0);
+	uint64_t begun;
+
+	action_of(&p->side[1])->n_offers = 1;
+	action_of(&p->side[1])->offers[0] = action_of(&p->side[1])->offers[1];
+	ck_assert(!ike_engine_refresh_p1(s->e, 1, p->now, NULL));
+	pair_run(p);
+	ck_assert(pair_said(s, "NO-PROPOSAL-CHOSEN"));
+	begun = pair_stats(p, 0)->p1_initiated;
+	if (_i == 0) {
+		pol_unref(s->policy);
+		s->policy = key;
+		ike_engine_policy(s->e, key, p->now);
+	} else {
+		ike_engine_shutdown(s->e, true, false, p->now);
+		pol_unref(key);
+	}
+	pair_run(p);
+	ck_assert_uint_eq(pair_stats(p, 0)->p1_initiated, begun);
+	ck_assert_uint_eq(pair_stats(p, 0)->p1_live, 0);
+	pair_wait(p, 300000);
+	pair_expect_nothing(p);
+	pair_free(p);
+}
+END_TEST
+
+static bool third_brings_policy(struct pair *p, unsigned from, uint8_t *data, size_t *len)
+{
+	struct pol_policy *policy = p->filter_arg;
+
+	(void)data;
+	(void)len;
+	if (policy && from == 0 && p->n_history >= 2) {
+		p->filter_arg = NULL;
+		ike_engine_policy(p->side[1].e, policy, p->now);
+		pol_unref(p->side[1].policy);
+		p->side[1].policy = policy;
+	}
+	return true;
+}
+
+/*
+ * The responder gets a policy between messages 1 and 3: with the same rule the SA comes up under
+ * the new one and can be refreshed; with another key none comes up with the old one. In both modes.
+ */
+START_TEST(test_policy_between)
+{
+	const char *mode = _i / 2 ? "Aggressive" : "Main";
+	struct pair_policy same = {.how_to_initiate = mode, .how_to_respond = mode};
+	struct pair_policy other_key = {
+		.how_to_initiate = mode, .how_to_respond = mode, .key = "a-new-secret"};
+	struct pair *p = pair_new(&same, &same);
+	struct side *s = &p->side[1];
+
+	p->filter = third_brings_policy;
+	p->filter_arg = pair_make_policy(_i % 2 ? &other_key : &same, 1);
+	pair_acquire(p, 0);
+	pair_wait(p, 1000);
+	ck_assert_ptr_null(p->filter_arg);
+	if (_i % 2) {
+		ck_assert_uint_eq(pair_stats(p, 1)->p1_live, 0);
+		pair_wait(p, 300000);
+		pair_expect_nothing(p);
+	} else {
+		ck_assert(pair_mirrored(p));
+		ck_assert(!ike_engine_refresh_p1(s->e, p1_of(s).tunnel, p->now, NULL));
+		pair_run(p);
+		pair_wait(p, 40000);
+		expect_one(p);
+		ck_assert_int_eq(ike_engine_deactivate_p1(s->e, p1_of(s).tunnel, p->now, NULL), 0);
+		pair_run(p);
+		pair_expect_nothing(p);
+	}
+	pair_free(p);
+}
+END_TEST
+
 /* ---- sizes ---- */
 
 /* The kernel counts bytes: its soft expiry refreshes, the one of a first packet does not. */
@@ -420,6 +508,8 @@ static Suite *suite(void)
 	tcase_add_test(t, test_cached_offer_overruled);
 	tcase_add_loop_test(t, test_cached_offer_p1, 0, 2);
 	tcase_add_test(t, test_cached_offer_kept_p1);
+	tcase_add_loop_test(t, test_refused_and_ended, 0, 2);
+	tcase_add_loop_test(t, test_policy_between, 0, 4);
 	tcase_add_loop_test(t, test_life_size, 0, 2);
 	tcase_add_test(t, test_vpn_life_ends_it);
 	suite_add_tcase(s, t);

@@ -248,6 +248,94 @@ START_TEST(test_peer_starts_afresh)
 }
 END_TEST
 
+/* ---- in the middle of a refresh ---- */
+
+static bool drop_sixth(struct pair *p, unsigned from, uint8_t *data, size_t *len)
+{
+	unsigned *answers = p->filter_arg;
+
+	(void)len;
+	return from != 1 || data[18] != ISA_MAIN || ++*answers != 3;
+}
+
+/*
+ * The initiator dies before it has message 6 of a refresh: the responder alone has the new phase 1
+ * SA. Nobody answers there, but the peer is not gone.
+ */
+START_TEST(test_dies_before_sixth)
+{
+	static const struct pair_policy asking = {.liveness = "30"};
+	struct pair *p = pair_up(&asking);
+	unsigned answers = 0;
+
+	p->filter = drop_sixth;
+	p->filter_arg = &answers;
+	ck_assert(!ike_engine_refresh_p1(p->side[0].e, 1, p->now, NULL));
+	pair_run(p);
+	ck_assert_uint_eq(answers, 3);
+	p->filter = NULL;
+	ck_assert_uint_eq(pair_stats(p, 1)->p1_live, 2);
+	ck_assert_uint_eq(restart(&p->side[0]).p1, 1);
+	pair_wait(p, 120000);
+	ck_assert_msg(pair_mirrored(p), "%s", p->side[1].log);
+	ck_assert_uint_eq(pair_stats(p, 1)->peers_gone, 0);
+	ck_assert_uint_eq(pair_stats(p, 1)->p1_live, 1);
+	/* And the old one serves as before, refreshes included. */
+	ck_assert(!ike_engine_refresh_p1(p->side[1].e, 1, p->now, NULL));
+	pair_run(p);
+	pair_wait(p, 40000);
+	ck_assert(pair_mirrored(p));
+	for (unsigned i = 0; i < 2; i++)
+		ck_assert_uint_eq(pair_stats(p, i)->p1_live, 1);
+	pair_free(p);
+}
+END_TEST
+
+static bool drop_third(struct pair *p, unsigned from, uint8_t *data, size_t *len)
+{
+	unsigned *sent = p->filter_arg;
+
+	(void)len;
+	return from != 0 || data[18] != ISA_QUICK || ++*sent != 2;
+}
+
+/*
+ * The responder dies before it has message 3 of a refresh: it deletes the pair that the initiator
+ * has already, which goes on with the one before, and longer than its successor would have let it.
+ */
+START_TEST(test_dies_before_third)
+{
+	struct pair *p = pair_up(NULL);
+	struct side *s = &p->side[1];
+	struct ike_p2_info row;
+	unsigned sent = 0;
+	struct cache c;
+
+	p->filter = drop_third;
+	p->filter_arg = &sent;
+	ck_assert(!ike_engine_refresh_p2(p->side[0].e, 2, p->now, NULL));
+	pair_run(p);
+	ck_assert_uint_eq(sent, 2);
+	p->filter = NULL;
+	ck_assert_uint_eq(pair_stats(p, 0)->p2_live, 2);
+	ck_assert_int_eq(ike_engine_each_p2(s->e, first_p2, &row), 1);
+	ck_assert_int_ne(row.state, IKE_P2_DONE);
+	row.local_id = row.remote_id = (struct cs_bytes){NULL, 0};
+	crash(s, &c);
+	c.p2[c.n_p2++] = (struct ike_cached_p2){row, 4711};
+	ck_assert_uint_eq(restore(s, &c).p2, 1);
+	pair_run(p);
+	ck_assert_uint_eq(pair_stats(p, 0)->p2_live, 1);
+	pair_wait(p, 60000);
+	ck_assert_msg(pair_mirrored(p), "%s", p->side[0].log);
+	ck_assert_uint_eq(pair_stats(p, 0)->p2_live, 1);
+	/* It is refreshed in its time. */
+	pair_wait(p, 7200000);
+	ck_assert(pair_mirrored(p));
+	pair_free(p);
+}
+END_TEST
+
 /* ---- the policy has changed meanwhile ---- */
 
 START_TEST(test_rule_changed)
@@ -517,6 +605,8 @@ static Suite *suite(void)
 	tcase_add_test(t, test_expired_meanwhile);
 	tcase_add_loop_test(t, test_replay, 0, 2);
 	tcase_add_test(t, test_peer_starts_afresh);
+	tcase_add_test(t, test_dies_before_sixth);
+	tcase_add_test(t, test_dies_before_third);
 	tcase_add_loop_test(t, test_rule_changed, 0, 3);
 	tcase_add_test(t, test_no_policy);
 	tcase_add_loop_test(t, test_kernel_lost_some, 0, 3);
