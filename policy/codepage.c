@@ -13,8 +13,7 @@
 
 bool pol_is_utf16(const char *data, size_t size)
 {
-	return size >= 2 &&
-	       (memcmp(data, "\xff\xfe", 2) == 0 || memcmp(data, "\xfe\xff", 2) == 0);
+	return size >= 2 && (memcmp(data, "\xff\xfe", 2) == 0 || memcmp(data, "\xfe\xff", 2) == 0);
 }
 
 /*

@@ -68,8 +68,10 @@ static const struct {
 	{4, "}\n", 1, "", "'}' closes no block", AFTER_BASE, POL_ERROR},
 	{4, "IpService s\n{\nIpService t\n{\n}\n", 3, "IpService", "a '}' seems to be missing",
 	 AFTER_BASE, POL_ERROR},
-	{4, "IpFilterRule r\n{\nIpGenericFilterActionRef permit\nIpDynVpnAction d\n{\nIpDataOfferRef do\n}\n}\n", 4,
-	 "IpDynVpnAction", "and IpDynVpnActionRef names it; or a '}' is missing", AFTER_BASE,
+	{4,
+	 "IpFilterRule r\n{\nIpGenericFilterActionRef permit\nIpDynVpnAction d\n{\nIpDataOfferRef "
+	 "do\n}\n}\n",
+	 4, "IpDynVpnAction", "and IpDynVpnActionRef names it; or a '}' is missing", AFTER_BASE,
 	 POL_ERROR},
 	{4, "{\n}\n", 1, "", "'{' follows no statement", AFTER_BASE, POL_ERROR},
 	{5, SERVICE("Protocol"), 3, "Protocol", "the value is missing", AFTER_BASE, POL_ERROR},
