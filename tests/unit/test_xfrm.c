@@ -879,7 +879,8 @@ START_TEST(test_install)
 	ck_assert_uint_eq(t.rulesets, 2);
 	OK(xf_install(kernel, &policy, &err_));
 	ck_assert(xf_installed(kernel, &policy));
-	for (int i = 0; i < 2; i++) {
+	/* The kernel does not tell of a flush that found nothing. */
+	for (int i = 0; i < 2 && abilities.esp4; i++) {
 		ck_assert_int_eq(system(i ? "ip xfrm state flush" : "ip xfrm policy flush"), 0);
 		listen_for(ev, &t, 50);
 		ck_assert_uint_eq(t.rulesets, 3 + (unsigned)i);
