@@ -131,6 +131,7 @@ END_TEST
 /* Editors of Windows put a mark before UTF-8, and some save UTF-16. */
 START_TEST(test_byte_order_marks)
 {
+	static const char comment[] = {'\xef', '\xbb', '\xbf', '#', '\n'};
 	struct findings found;
 	struct pol_policy *p;
 	size_t size;
@@ -138,13 +139,13 @@ START_TEST(test_byte_order_marks)
 	char *marked = malloc(size + 3);
 
 	ck_assert_ptr_nonnull(marked);
-	memcpy(marked, "\xef\xbb\xbf", 3);
+	memcpy(marked, comment, 3);
 	memcpy(marked + 3, text, size);
 	p = compile_text(marked, size + 3, &found);
 	ck_assert_msg(p != NULL, "%u: %s", found.v[0].line, found.v[0].text);
 	pol_unref(p);
-	memcpy(marked, "\xef\xbb\xbf#\n", 5); /* lines count as they do without it */
-	ck_assert_ptr_null(compile_text(marked, 5, &found));
+	/* lines count as they do without it */
+	ck_assert_ptr_null(compile_text(comment, sizeof(comment), &found));
 	ck_assert_uint_eq(found.v[0].line, 1);
 	for (unsigned i = 0; i < 2; i++) {
 		int fd = memfd_create("policy", 0);
