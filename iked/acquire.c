@@ -217,14 +217,21 @@ static bool may_start(struct ike_engine *e, const struct xf_acquire *a,
 		e->ops.larval_clear(e->ctx, a);
 		return false;
 	}
+	return true;
+}
+
+/* False, with its own line in the log, when a command or the peer alone starts the rule's tunnels.
+ */
+static bool on_demand(struct ike_engine *e, const struct xf_acquire *a,
+		      const struct pol_filter_rule *rule)
+{
 	if (!rule->on_demand) {
-		refuse(e, a, "its rule does not allow on-demand activation (AllowOnDemand)");
+		complain(e, a, "its rule does not allow on-demand activation (AllowOnDemand)");
 		return false;
 	}
 	if (rule->vpn->initiation == POL_INIT_REMOTE) {
 		if (ike_take_token(e, &e->log_bucket))
 			ike_logf(e, CS_NOCTX, CSM_NOT_P2_INITIATOR, rule->name, rule->vpn->name);
-		e->ops.larval_clear(e->ctx, a);
 		return false;
 	}
 	return true;
@@ -287,10 +294,12 @@ static void begin(struct ike_engine *e, const struct pol_filter_rule *rule,
 	uint32_t number;
 
 	hold_or_not(e, key, a);
-	if (!ike_p2_initiate(e, rule, key->selector, key->local, key->remote, IKE_ACT_ONDEMAND,
-			     NULL, &number, &err))
-		return;
-	complain(e, a, err.text);
+	if (on_demand(e, a, rule)) {
+		if (!ike_p2_initiate(e, rule, key->selector, key->local, key->remote,
+				     IKE_ACT_ONDEMAND, NULL, &number, &err))
+			return;
+		complain(e, a, err.text);
+	}
 	ike_hold_failed(e, key);
 }
 
@@ -309,7 +318,8 @@ static void acquire(struct ike_engine *e, const struct xf_acquire *a)
 		return;
 	rc = derive_selector(rule, &a->selector, &selector, &err);
 	if (rc == CS_EUNSUPPORTED) {
-		ike_logf(e, CS_NOCTX, CSM_SELECTOR_TYPES, rule->name);
+		if (ike_take_token(e, &e->log_bucket))
+			ike_logf(e, CS_NOCTX, CSM_SELECTOR_TYPES, rule->name);
 		e->ops.larval_clear(e->ctx, a);
 		return;
 	}
