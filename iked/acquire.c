@@ -102,9 +102,13 @@ int ike_p1_towards(struct ike_engine *e, const struct cs_addr *local, const stru
 		   struct ike_p1 **p1, struct cs_err *err)
 {
 	const struct pol_ke_rule *rule = pol_ke_rule_find(e->policy, local, remote, NULL);
+	char from[CS_ADDR_STRLEN], to[CS_ADDR_STRLEN];
 
+	/* They are the packet's own where no IpLocalStartAction names a gateway. */
 	if (!rule)
-		return cs_fail(err, CS_EPOLICY, "no KeyExchangeRule is for these endpoints");
+		return cs_fail(err, CS_EPOLICY,
+			       "no KeyExchangeRule is for the security endpoints %s and %s",
+			       cs_addr_text(local, from), cs_addr_text(remote, to));
 	*p1 = ike_p1_for(e, local, remote, rule);
 	if (*p1)
 		return 0;

@@ -218,7 +218,7 @@ static const struct {
 	{{.no_on_demand = true}, "AllowOnDemand"},
 	{{.initiation = "RemoteOnly"}, "EZD1025I"},
 	{{.how_to_initiate = "DoNot"}, "HowToInitiate DoNot"},
-	{{.no_ke_rule = true}, "no KeyExchangeRule"},
+	{{.no_ke_rule = true}, "for the security endpoints 192.0.2.1 and 198.51.100.2"},
 };
 
 START_TEST(test_acquire_refused)
