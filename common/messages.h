@@ -191,6 +191,7 @@
 #define CSM_PA_STOPPING	      "CSI3022I", CS_INFO, "pagent stops; the policy stays in force in the kernel"
 #define CSM_PA_UNDONE	      "CSI3023I", CS_NOTICE, "filters and SPD entries are removed from the kernel"
 #define CSM_PA_MTU	      "CSI3024W", CS_WARNING, "the MTU of protected traffic does not follow the interfaces: %s"
+#define CSM_PA_MORE	      "CSI3025I", CS_INFO, "%u more findings are not logged; pagent -n %s shows all"
 
 /* ---- the kernel ---- */
 

@@ -102,9 +102,13 @@ int ike_p1_towards(struct ike_engine *e, const struct cs_addr *local, const stru
 		   struct ike_p1 **p1, struct cs_err *err)
 {
 	const struct pol_ke_rule *rule = pol_ke_rule_find(e->policy, local, remote, NULL);
+	char from[CS_ADDR_STRLEN], to[CS_ADDR_STRLEN];
 
+	/* They are the packet's own where no IpLocalStartAction names a gateway. */
 	if (!rule)
-		return cs_fail(err, CS_EPOLICY, "no KeyExchangeRule is for these endpoints");
+		return cs_fail(err, CS_EPOLICY,
+			       "no KeyExchangeRule is for the security endpoints %s and %s",
+			       cs_addr_text(local, from), cs_addr_text(remote, to));
 	*p1 = ike_p1_for(e, local, remote, rule);
 	if (*p1)
 		return 0;
@@ -217,14 +221,21 @@ static bool may_start(struct ike_engine *e, const struct xf_acquire *a,
 		e->ops.larval_clear(e->ctx, a);
 		return false;
 	}
+	return true;
+}
+
+/* False, with its own line in the log, when a command or the peer alone starts the rule's tunnels.
+ */
+static bool on_demand(struct ike_engine *e, const struct xf_acquire *a,
+		      const struct pol_filter_rule *rule)
+{
 	if (!rule->on_demand) {
-		refuse(e, a, "its rule does not allow on-demand activation (AllowOnDemand)");
+		complain(e, a, "its rule does not allow on-demand activation (AllowOnDemand)");
 		return false;
 	}
 	if (rule->vpn->initiation == POL_INIT_REMOTE) {
 		if (ike_take_token(e, &e->log_bucket))
 			ike_logf(e, CS_NOCTX, CSM_NOT_P2_INITIATOR, rule->name, rule->vpn->name);
-		e->ops.larval_clear(e->ctx, a);
 		return false;
 	}
 	return true;
@@ -287,10 +298,12 @@ static void begin(struct ike_engine *e, const struct pol_filter_rule *rule,
 	uint32_t number;
 
 	hold_or_not(e, key, a);
-	if (!ike_p2_initiate(e, rule, key->selector, key->local, key->remote, IKE_ACT_ONDEMAND,
-			     NULL, &number, &err))
-		return;
-	complain(e, a, err.text);
+	if (on_demand(e, a, rule)) {
+		if (!ike_p2_initiate(e, rule, key->selector, key->local, key->remote,
+				     IKE_ACT_ONDEMAND, NULL, &number, &err))
+			return;
+		complain(e, a, err.text);
+	}
 	ike_hold_failed(e, key);
 }
 
@@ -309,7 +322,8 @@ static void acquire(struct ike_engine *e, const struct xf_acquire *a)
 		return;
 	rc = derive_selector(rule, &a->selector, &selector, &err);
 	if (rc == CS_EUNSUPPORTED) {
-		ike_logf(e, CS_NOCTX, CSM_SELECTOR_TYPES, rule->name);
+		if (ike_take_token(e, &e->log_bucket))
+			ike_logf(e, CS_NOCTX, CSM_SELECTOR_TYPES, rule->name);
 		e->ops.larval_clear(e->ctx, a);
 		return;
 	}

@@ -60,6 +60,8 @@ int ike_activate(struct ike_engine *e, const char *name, uint32_t *tunnel, struc
 	struct cs_addr from, to;
 	int rc;
 
+	if (!e->policy)
+		return cs_fail(err, CS_EPOLICY, "no policy is in force yet");
 	if (!local)
 		return cs_fail(err, CS_ENOTFOUND, "there is no LocalDynVpnRule %s", name);
 	if (local->type >= 0)
@@ -165,7 +167,8 @@ static void apply_to_p2(struct ike_engine *e, struct ike_p2 *p2, struct pol_poli
 {
 	const struct pol_filter_rule *rule = pol_rule_by_id(policy, p2->tunnel->rule_id);
 
-	if (!rule || !rule->vpn) {
+	/* Ids are the rules' own as long as there is the policy store that gave them. */
+	if (!rule || !rule->vpn || strcmp(rule->name, p2->rule->name) != 0) {
 		ike_p2_end(e, p2, true, "the policy no longer has its rule");
 		return;
 	}

@@ -39,7 +39,7 @@ struct parent {
 	bool stopping, worker_stopped;
 	uint64_t started, restart_at, kill_at;
 	unsigned backoff_ms;
-	unsigned early_deaths; /* workers in a row that ended before they were ready */
+	unsigned early_deaths; /* workers in a row that crashed before they were ready */
 	enum cs_exit exit;
 	struct iked_certs_parent certs;
 };
@@ -165,13 +165,19 @@ static void renew_sealed(struct parent *p)
 	int fd;
 
 	cs_log(CS_NOCTX, CSM_NOT_KEPT,
-	       "workers end before they are ready, what was kept is dropped");
+	       "workers crash before they are ready, what was kept is dropped");
 	if (ike_sealed_create(&fd, &err) < 0) {
 		cs_log(CS_NOCTX, CSM_NOT_KEPT, err.text);
 		return;
 	}
 	close(p->sealed);
 	p->sealed = fd;
+}
+
+/* Not killed, and not an exit that says that something else is in the way. */
+static bool crashed(int status)
+{
+	return WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL;
 }
 
 static void worker_ended(struct parent *p, pid_t pid, int status)
@@ -201,7 +207,7 @@ static void worker_ended(struct parent *p, pid_t pid, int status)
 		p->worker_stopped = true;
 		return;
 	}
-	if (!p->ready && ++p->early_deaths == EARLY_DEATHS)
+	if (!p->ready && crashed(status) && ++p->early_deaths == EARLY_DEATHS)
 		renew_sealed(p);
 	if (stable || p->backoff_ms == 0)
 		p->backoff_ms = BACKOFF_MIN_MS;

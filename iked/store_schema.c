@@ -200,6 +200,16 @@ static int check_schema(struct ike_db *db, bool read_only, struct cs_err *err)
 	return 0;
 }
 
+/* sqlite does not say why, and it may be a directory above that the worker's user cannot pass. */
+static int open_failed(struct ike_db *db, struct cs_err *err)
+{
+	int why = db->handle ? sqlite3_system_errno(db->handle) : 0;
+
+	return cs_fail(err, CS_ESTORE, "cannot open %s: %s%s%s", db->path,
+		       db->handle ? sqlite3_errmsg(db->handle) : "out of memory", why ? ": " : "",
+		       why ? strerror(why) : "");
+}
+
 int ike_db_open(const char *path, bool read_only, struct ike_db **result, struct cs_err *err)
 {
 	int flags = read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
@@ -210,8 +220,7 @@ int ike_db_open(const char *path, bool read_only, struct ike_db **result, struct
 		return cs_fail(err, CS_ENOMEM, "out of memory");
 	snprintf(db->path, sizeof(db->path), "%s", path);
 	if (sqlite3_open_v2(path, &db->handle, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
-		status = cs_fail(err, CS_ESTORE, "cannot open %s: %s", path,
-				 db->handle ? sqlite3_errmsg(db->handle) : "out of memory");
+		status = open_failed(db, err);
 		goto fail;
 	}
 	sqlite3_extended_result_codes(db->handle, 1);

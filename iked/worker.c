@@ -670,6 +670,52 @@ static void attach_nmi(struct worker *w)
 	iked_nmi_attach(w->nmi, &env);
 }
 
+static int count_kept(void *arg, const struct ike_p1_kept *kept)
+{
+	(void)kept;
+	++*(unsigned *)arg;
+	return 0;
+}
+
+static void count_cached(void *arg, const struct ike_p2_info *info, uint64_t intent)
+{
+	(void)info;
+	(void)intent;
+	++*(unsigned *)arg;
+}
+
+/*
+ * Nothing of the time before lives on without its policy.  When that is there but cannot be read
+ * now, the worker ends, and all stays as it is for the one that finds it readable.
+ */
+static int policy_of_the_rest(struct worker *w, struct cs_err *err)
+{
+	struct pol_store *store = NULL;
+	uint64_t generation = 0;
+	char dir[CS_PATH_MAX];
+	unsigned rules, left = 0;
+	int64_t installed;
+	struct cs_err unread;
+	int status;
+
+	iked_policy_in_force(w->policy, &generation, &installed, &rules);
+	if (generation)
+		return 0;
+	if (w->sealed)
+		ike_sealed_each(w->sealed, count_kept, &left);
+	if (ike_store_cached(w->store, count_cached, &left, &unread) < 0 || !left)
+		return 0;
+	status = cs_state_path(w->o->stack, NULL, dir, err);
+	if (status == 0)
+		status = pol_store_open(dir, false, &store, err);
+	if (status == 0)
+		status = pol_store_generation(store, &generation, err);
+	pol_store_close(store);
+	if (status == 0)
+		iked_policy_first(w->policy); /* readable by now, or refused again */
+	return status == CS_ENOTFOUND ? 0 : status;
+}
+
 static int start(struct worker *w, struct cs_err *err)
 {
 	int status = prepare_process(w, err);
@@ -690,6 +736,9 @@ static int start(struct worker *w, struct cs_err *err)
 	if (ike_sealed_map(IKED_FD_SEALED, &w->sealed, err) < 0)
 		cs_log(CS_NOCTX, CSM_NOT_KEPT, err->text);
 	iked_policy_first(w->policy);
+	status = policy_of_the_rest(w, err);
+	if (status < 0)
+		return status;
 	/* Then packets may have asked a worker before us, which had no time to answer.  What could
 	 * not be settled stays as it is for the next start. */
 	if (iked_reconcile(w->kernel, w->store, w->sealed, w->engine, iked_now(), err) < 0)

@@ -11,6 +11,11 @@
 
 #include "common/buf.h"
 
+bool pol_is_utf16(const char *data, size_t size)
+{
+	return size >= 2 && (memcmp(data, "\xff\xfe", 2) == 0 || memcmp(data, "\xfe\xff", 2) == 0);
+}
+
 /*
  * Below the blank (X'40') EBCDIC has control characters alone, where ASCII has its blank, digits
  * and line ends; letters are above.  HT, VT, FF, CR, SO, SI, NL and LF are what a text may have of

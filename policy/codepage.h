@@ -12,6 +12,8 @@
 #define POL_CODEPAGE_DEFAULT "IBM-1047" /* where no Codepage statement names another */
 #define POL_CODEPAGE_MAX     32
 
+/* Told by the byte order mark with which such files begin. */
+bool pol_is_utf16(const char *data, size_t size);
 /* Told by bytes that no text of ASCII or a superset of it is made of alone. */
 bool pol_is_ebcdic(const char *data, size_t size);
 /*

@@ -181,6 +181,7 @@ static void make_key(struct pol_build *b, struct pol_node *node, struct pol_ke_r
 {
 	const struct pol_item *item = pol_item_of(node, "SharedKey");
 	const char *wrong = NULL, *text;
+	struct pol_word form, key;
 
 	if (!item || pol_choice_of(node, "SharedKey") < 0)
 		return; /* the form is told by validation */
@@ -190,8 +191,11 @@ static void make_key(struct pol_build *b, struct pol_node *node, struct pol_ke_r
 		return;
 	}
 	text = item->value;
-	pol_word_next(&text);
-	pol_word_next(&text);
+	form = pol_word_next(&text);
+	key = pol_word_next(&text);
+	if (!pol_word_is(form, "Hex") && (*key.p == '"' || *key.p == '\''))
+		pol_warn(b, node, item, NULL,
+			 "the quotation mark is part of the key: nothing is quoted in this file");
 	if (pol_word_next(&text).len)
 		pol_warn(b, node, item, NULL,
 			 "the key ends at the first blank; what follows is ignored");

@@ -72,6 +72,8 @@ static int split(struct pol_lines *lines, struct cs_err *err)
 	int rc;
 
 	*end = '\0';
+	if (lines->size >= 3 && memcmp(p, "\xef\xbb\xbf", 3) == 0)
+		p += 3; /* the mark that editors of Windows put before UTF-8 */
 	while (p < end) {
 		char *eol = memchr(p, '\n', (size_t)(end - p));
 
@@ -153,6 +155,8 @@ int pol_lex_file(const char *path, const char *page, struct pol_lines *lines, st
 		return cs_fail_errno(err, "cannot open it");
 	rc = read_all(fd, lines, err);
 	close(fd);
+	if (!rc && pol_is_utf16(lines->data, lines->size))
+		rc = cs_fail(err, CS_EPARSE, "it is in UTF-16; save it as UTF-8");
 	lines->ebcdic = !rc && pol_is_ebcdic(lines->data, lines->size);
 	if (lines->ebcdic)
 		rc = pol_from_ebcdic(page, &lines->data, &lines->size, err);

@@ -30,8 +30,9 @@ struct pol_lines {
 };
 
 /*
- * 0, or CS_ESYS, CS_ELIMIT, CS_ENOMEM, and what pol_from_ebcdic has for a file in EBCDIC, which is
- * taken to be in this code page. The text is wiped when freed: it may hold keys.
+ * 0, or CS_ESYS, CS_ELIMIT, CS_ENOMEM, CS_EPARSE for a file in UTF-16, and what pol_from_ebcdic has
+ * for one in EBCDIC, which is taken to be in this code page. The text is wiped when freed: it may
+ * hold keys.
  */
 int pol_lex_file(const char *path, const char *page, struct pol_lines *lines, struct cs_err *err);
 int pol_lex_text(const char *text, size_t size, struct pol_lines *lines, struct cs_err *err);

@@ -85,10 +85,13 @@ static void tell_iked(struct pagent *p)
 
 /* ---- reading ---- */
 
+#define LOGGED_MAX 200 /* findings of a reading: a file that is no policy has one in each line */
+
 /* What a reading found: logged, told to who asked, and the files that it read or missed. */
 struct findings {
 	pol_diag_fn *tell;
 	void *arg;
+	unsigned n;
 	char **files;
 	unsigned n_files;
 };
@@ -113,10 +116,8 @@ static void on_file(void *arg, const char *file)
 	       *(d)->statement ? ": " : "", (d)->attribute, *(d)->attribute ? ": " : "",           \
 	       (d)->text)
 
-static void on_finding(void *arg, const struct pol_diag *d)
+static void log_finding(const struct pol_diag *d)
 {
-	struct findings *f = arg;
-
 	switch (d->severity) {
 	case POL_ERROR:
 		LOG_FINDING(CSM_PA_ERROR, d);
@@ -128,6 +129,14 @@ static void on_finding(void *arg, const struct pol_diag *d)
 		LOG_FINDING(CSM_PA_NOTE, d);
 		break;
 	}
+}
+
+static void on_finding(void *arg, const struct pol_diag *d)
+{
+	struct findings *f = arg;
+
+	if (f->n++ < LOGGED_MAX)
+		log_finding(d);
 	if (f->tell)
 		f->tell(f->arg, d);
 }
@@ -170,6 +179,8 @@ int pagent_refresh(struct pagent *p, pol_diag_fn *diag, void *arg, bool *changed
 	pagent_watch_again(p);
 	rc = pol_compile_files(p->o->config, p->o->stack, on_finding, on_file, &f, &policy, err);
 	pagent_watch_files(p, f.files, f.n_files);
+	if (f.n > LOGGED_MAX)
+		cs_log(CS_NOCTX, CSM_PA_MORE, f.n - LOGGED_MAX, p->o->config);
 	if (rc == 0)
 		rc = put_in_force(p, policy, changed, err);
 	/* When only the kernel refused, its message is out, and it is asked again. */

@@ -170,7 +170,7 @@ static void on_minute(uv_timer_t *timer)
 	uv_timer_start(timer, on_minute, (uint64_t)(MINUTE - time(NULL) % MINUTE) * 1000, 0);
 	if (!p->policy || !p->in_kernel)
 		return;
-	/* Nobody tells of SPD entries that another tool removed. */
+	/* Nobody tells of single SPD entries that another tool removed. */
 	on_ruleset(p);
 	if (xf_mtu_follow(&err) < 0)
 		cs_log(CS_NOCTX, CSM_PA_MTU, err.text);

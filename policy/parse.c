@@ -3,6 +3,7 @@
  * decided here. After an error the parser goes on where an administrator would read on, so
  * that one run shows all errors and few that follow from others.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -136,6 +137,24 @@ static struct pol_node *begin_statement(struct pol_parse *p, const struct pol_st
 	return node;
 }
 
+/* A statement that cannot be where it is: which one does the block name instead? */
+static void misplaced(struct pol_parse *p, const struct pol_node *node, unsigned line,
+		      const char *keyword)
+{
+	char ref[KEYWORD_MAX + sizeof("Ref")];
+
+	snprintf(ref, sizeof(ref), "%.*sRef", KEYWORD_MAX - 1, keyword);
+	if (pol_param_find(node->statement, ref))
+		pol_find(p->diags, POL_ERROR, at(p, line), node, keyword,
+			 "it cannot stand inside %s: it stands outside, and %s names it; or a '}' "
+			 "is missing before it",
+			 node->statement->keyword, pol_param_find(node->statement, ref)->keyword);
+	else
+		pol_find(p->diags, POL_ERROR, at(p, line), node, keyword,
+			 "it cannot stand inside %s; a '}' seems to be missing before it",
+			 node->statement->keyword);
+}
+
 /* A keyword that the block does not know. True: the block ends here, its '}' is missing. */
 static bool unknown_attribute(struct pol_parse *p, const struct pol_node *node,
 			      const struct pol_line *line, const char *keyword, bool hidden)
@@ -146,9 +165,7 @@ static bool unknown_attribute(struct pol_parse *p, const struct pol_node *node,
 
 	if (s && s->global && s->params && opens && s->place == node->statement->place) {
 		if (p->implied_line != line->number)
-			pol_find(p->diags, POL_ERROR, at(p, line->number), node, keyword,
-				 "it cannot stand inside %s; a '}' seems to be missing before it",
-				 node->statement->keyword);
+			misplaced(p, node, line->number, keyword);
 		p->implied_line = line->number;
 		p->implied++;
 		p->pos--;

@@ -296,6 +296,10 @@ int pol_store_put(struct pol_store *store, struct pol_policy *policy, struct cs_
 	if (!store->write)
 		rc = cs_fail(err, CS_EINVAL, "the policy store is open for reading");
 	else
+		rc = pol_db_same_file(&store->policy, err);
+	if (rc == 0)
+		rc = pol_db_same_file(&store->secrets, err);
+	if (rc == 0)
 		rc = pol_db_exec(&store->policy, "BEGIN IMMEDIATE", err);
 	if (rc == 0) {
 		rc = put(store, policy, &generation, ids, err);

@@ -19,7 +19,9 @@
 #define POL_STORE_H
 
 #include <sqlite3.h>
+#include <sys/types.h>
 
+#include "common/paths.h"
 #include "policy/hash.h"
 #include "policy/tree.h"
 
@@ -29,6 +31,10 @@
 struct pol_db {
 	sqlite3 *sql;
 	const char *name; /* "policy.db", for messages */
+	/* Of a writer: the file that is open. */
+	char path[CS_PATH_MAX];
+	dev_t device;
+	ino_t inode;
 };
 
 struct pol_store {
@@ -41,6 +47,11 @@ struct pol_store {
 int pol_db_open(const char *statedir, bool secrets, bool write, struct pol_db *db,
 		struct cs_err *err);
 void pol_db_close(struct pol_db *db);
+/*
+ * Is the writer's open file still the one of that name?  sqlite does not look, and what is written
+ * to another one no reader would find.
+ */
+int pol_db_same_file(const struct pol_db *db, struct cs_err *err);
 int pol_db_exec(const struct pol_db *db, const char *sql, struct cs_err *err);
 int pol_db_prepare(const struct pol_db *db, const char *sql, sqlite3_stmt **st, struct cs_err *err);
 /* 1: a row; 0: no more; negative: failed. */

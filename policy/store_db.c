@@ -257,6 +257,30 @@ static int connect_db(const char *path, bool write, struct pol_db *db, struct cs
 			   err);
 }
 
+static int remember_file(struct pol_db *db, const char *path, struct cs_err *err)
+{
+	struct stat st;
+
+	if (lstat(path, &st) < 0)
+		return cs_fail_errno(err, "cannot look at %s", path);
+	snprintf(db->path, sizeof(db->path), "%s", path);
+	db->device = st.st_dev;
+	db->inode = st.st_ino;
+	return 0;
+}
+
+int pol_db_same_file(const struct pol_db *db, struct cs_err *err)
+{
+	struct stat st;
+
+	if (lstat(db->path, &st) == 0 && st.st_dev == db->device && st.st_ino == db->inode)
+		return 0;
+	return cs_fail(err, CS_ESTORE,
+		       "%s was removed or replaced under this process; put it back, or start "
+		       "pagent anew",
+		       db->path);
+}
+
 int pol_db_open(const char *statedir, bool secrets, bool write, struct pol_db *db,
 		struct cs_err *err)
 {
@@ -280,6 +304,8 @@ int pol_db_open(const char *statedir, bool secrets, bool write, struct pol_db *d
 		return cs_fail(err, CS_EPERM, "cannot read %s: %s", path, strerror(errno));
 	}
 	rc = connect_db(path, write, db, err);
+	if (rc == 0 && write)
+		rc = remember_file(db, path, err);
 	if (rc == 0)
 		rc = pol_db_exec(db, write ? "BEGIN IMMEDIATE" : "BEGIN", err);
 	if (rc == 0)

@@ -1,9 +1,11 @@
 /*
- * What the kernel tells without being asked: acquires and expires (XFRM multicast groups), and
- * changes of nftables.  A full receive buffer loses events; the kernel says so with ENOBUFS.
+ * What the kernel tells without being asked: acquires and expires (XFRM multicast groups), and for
+ * pagent changes of nftables and flushes of SAD and SPD.  A full receive buffer loses events; the
+ * kernel says so with ENOBUFS.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <netinet/in.h>
@@ -23,9 +25,10 @@
 
 struct xf_events {
 	struct xf_marking marking;
-	struct mnl_socket *xfrm, *nft; /* nft NULL: not asked for */
-	int epoll;                     /* one descriptor for both */
-	bool table_touched;            /* in the transaction that is being read */
+	struct mnl_socket *xfrm;
+	struct mnl_socket *nft, *flush; /* NULL: not asked for */
+	int epoll;                      /* one descriptor for all */
+	bool table_touched;             /* in the transaction that is being read */
 	_Alignas(struct nlmsghdr) uint8_t buf[XF_REPLY_MAX];
 };
 
@@ -54,11 +57,31 @@ static int open_socket(struct xf_events *ev, int bus, const int *groups, size_t 
 	return epoll_ctl(ev->epoll, EPOLL_CTL_ADD, fd, &e);
 }
 
+/*
+ * The groups have each SA and policy of each tunnel, too; the kernel keeps those to itself.  The
+ * type of a message is in the host's order, and a filter loads in the network's.
+ */
+static int flushes_alone(const struct mnl_socket *s)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, offsetof(struct nlmsghdr, nlmsg_type)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(XFRM_MSG_FLUSHSA), 1, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(XFRM_MSG_FLUSHPOLICY), 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+	};
+	struct sock_fprog filter = {sizeof(code) / sizeof(*code), code};
+
+	return setsockopt(mnl_socket_get_fd(s), SOL_SOCKET, SO_ATTACH_FILTER, &filter,
+			  sizeof(filter));
+}
+
 int xf_events_open(const struct xf_marking *marking, bool ruleset, struct xf_events **out,
 		   struct cs_err *err)
 {
 	static const int xfrm_groups[] = {XFRMNLGRP_ACQUIRE, XFRMNLGRP_EXPIRE};
 	static const int nft_groups[] = {NFNLGRP_NFTABLES};
+	static const int flush_groups[] = {XFRMNLGRP_SA, XFRMNLGRP_POLICY};
 	struct xf_events *ev = calloc(1, sizeof(*ev));
 
 	if (!ev)
@@ -75,6 +98,12 @@ int xf_events_open(const struct xf_marking *marking, bool ruleset, struct xf_eve
 		xf_events_close(ev);
 		return CS_ESYS;
 	}
+	if (ruleset && (open_socket(ev, NETLINK_XFRM, flush_groups, 2, &ev->flush) < 0 ||
+			flushes_alone(ev->flush) < 0)) {
+		cs_fail_errno(err, "XFRM event socket");
+		xf_events_close(ev);
+		return CS_ESYS;
+	}
 	*out = ev;
 	return 0;
 }
@@ -87,6 +116,8 @@ void xf_events_close(struct xf_events *ev)
 		mnl_socket_close(ev->xfrm);
 	if (ev->nft)
 		mnl_socket_close(ev->nft);
+	if (ev->flush)
+		mnl_socket_close(ev->flush);
 	if (ev->epoll >= 0)
 		close(ev->epoll);
 	free(ev);
@@ -164,6 +195,14 @@ static void on_xfrm(struct xf_events *ev, const struct nlmsghdr *h, const struct
 		on_expire(h, ops, arg);
 }
 
+/* What came before the filter was in its place is left out here. */
+static void on_flush(const struct nlmsghdr *h, const struct xf_event_ops *ops, void *arg)
+{
+	if ((h->nlmsg_type == XFRM_MSG_FLUSHSA || h->nlmsg_type == XFRM_MSG_FLUSHPOLICY) &&
+	    ops->ruleset)
+		ops->ruleset(arg);
+}
+
 /* ---- nftables ---- */
 
 static bool is_str(const struct nlmsghdr *h, uint16_t type, const char *text)
@@ -226,13 +265,15 @@ static int read_one(struct xf_events *ev, struct mnl_socket *s, const struct xf_
 		/* Events are lost: of SAs, or of a change of our table that we did not see. */
 		if (s == ev->xfrm && ops->overrun)
 			ops->overrun(arg);
-		if (s == ev->nft && ops->ruleset)
+		if (s != ev->xfrm && ops->ruleset)
 			ops->ruleset(arg);
 		return 1;
 	}
 	for (; mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left)) {
 		if (s == ev->xfrm)
 			on_xfrm(ev, h, ops, arg);
+		else if (s == ev->flush)
+			on_flush(h, ops, arg);
 		else
 			on_nft(ev, h, ops, arg);
 	}
@@ -242,14 +283,15 @@ static int read_one(struct xf_events *ev, struct mnl_socket *s, const struct xf_
 int xf_events_read(struct xf_events *ev, const struct xf_event_ops *ops, void *arg,
 		   struct cs_err *err)
 {
-	int rc = 1;
+	struct mnl_socket *const sockets[] = {ev->xfrm, ev->nft, ev->flush};
 
-	for (int i = 0; i < EVENTS_AT_ONCE && rc > 0; i++)
-		rc = read_one(ev, ev->xfrm, ops, arg, err);
-	if (rc < 0 || !ev->nft)
-		return rc < 0 ? rc : 0;
-	rc = 1;
-	for (int i = 0; i < EVENTS_AT_ONCE && rc > 0; i++)
-		rc = read_one(ev, ev->nft, ops, arg, err);
-	return rc < 0 ? rc : 0;
+	for (size_t i = 0; i < sizeof(sockets) / sizeof(*sockets); i++) {
+		int rc = sockets[i] ? 1 : 0;
+
+		for (int n = 0; n < EVENTS_AT_ONCE && rc > 0; n++)
+			rc = read_one(ev, sockets[i], ops, arg, err);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
 }

@@ -180,7 +180,7 @@ struct xf_event_ops {
 	void (*expire)(void *arg, const struct xf_expire *e);
 	/* The kernel dropped events (ENOBUFS): dump and reconcile. */
 	void (*overrun)(void *arg);
-	/* Somebody removed our nftables table or changed it (pagent). */
+	/* Somebody removed our nftables table or changed it, or flushed SAD or SPD (pagent). */
 	void (*ruleset)(void *arg);
 };
 struct xf_events;

@@ -4,9 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "policy/codepage.h"
+#include "policy/lex.h"
 #include "policy_text.h"
 
 #define KEY "Key1[!]|^~"
@@ -126,6 +128,42 @@ START_TEST(test_sample)
 }
 END_TEST
 
+/* Editors of Windows put a mark before UTF-8, and some save UTF-16. */
+START_TEST(test_byte_order_marks)
+{
+	static const char comment[] = {'\xef', '\xbb', '\xbf', '#', '\n'};
+	struct findings found;
+	struct pol_policy *p;
+	size_t size;
+	char *text = read_sample("host-to-host.policy", &size);
+	char *marked = malloc(size + 3);
+
+	ck_assert_ptr_nonnull(marked);
+	memcpy(marked, comment, 3);
+	memcpy(marked + 3, text, size);
+	p = compile_text(marked, size + 3, &found);
+	ck_assert_msg(p != NULL, "%u: %s", found.v[0].line, found.v[0].text);
+	pol_unref(p);
+	/* lines count as they do without it */
+	ck_assert_ptr_null(compile_text(comment, sizeof(comment), &found));
+	ck_assert_uint_eq(found.v[0].line, 1);
+	for (unsigned i = 0; i < 2; i++) {
+		int fd = memfd_create("policy", 0);
+		struct pol_lines lines;
+		struct cs_err err;
+		char path[64];
+
+		ck_assert_int_eq(write(fd, i ? "\xfe\xff\0#\0\n" : "\xff\xfe#\0\n\0", 6), 6);
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		ck_assert_int_eq(pol_lex_file(path, POL_CODEPAGE_DEFAULT, &lines, &err), CS_EPARSE);
+		ck_assert_ptr_nonnull(strstr(err.text, "UTF-16"));
+		close(fd);
+	}
+	free(text);
+	free(marked);
+}
+END_TEST
+
 /* ---- Codepage ---- */
 
 static char dir[] = "/tmp/test_codepage.XXXXXX";
@@ -235,6 +273,7 @@ int main(void)
 	tcase_add_test(tc, test_recognised);
 	tcase_add_test(tc, test_converted);
 	tcase_add_test(tc, test_sample);
+	tcase_add_test(tc, test_byte_order_marks);
 	tcase_add_test(tc, test_codepage);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(runner, CK_ENV);

@@ -218,7 +218,7 @@ static const struct {
 	{{.no_on_demand = true}, "AllowOnDemand"},
 	{{.initiation = "RemoteOnly"}, "EZD1025I"},
 	{{.how_to_initiate = "DoNot"}, "HowToInitiate DoNot"},
-	{{.no_ke_rule = true}, "no KeyExchangeRule"},
+	{{.no_ke_rule = true}, "for the security endpoints 192.0.2.1 and 198.51.100.2"},
 };
 
 START_TEST(test_acquire_refused)
@@ -229,6 +229,37 @@ START_TEST(test_acquire_refused)
 	ck_assert_msg(pair_said(&p->side[0], no_start[_i].said), "%s", p->side[0].log);
 	ck_assert_uint_eq(p->side[0].larval_clears, 1);
 	ck_assert_uint_eq(p->n_history, 0);
+	pair_free(p);
+}
+END_TEST
+
+/*
+ * What may not be started by packets is held, too, or each packet would ask again.  A tunnel that
+ * the peer begins takes the hold's place; should its policy get lost, a packet brings it back.
+ */
+START_TEST(test_not_on_demand)
+{
+	static const struct pair_policy o[2] = {{.no_on_demand = true},
+						{.initiation = "RemoteOnly"}};
+	struct pair *p = pair_new(&o[_i], NULL);
+	struct side *s = &p->side[0];
+	unsigned adds;
+
+	pair_acquire(p, 0);
+	ck_assert_uint_eq(pair_holds(s), 1);
+	pair_acquire(p, 0);
+	ck_assert_uint_eq(pair_stats(p, 0)->acquires_delayed, 1);
+	pair_wait(p, 1100);
+	ck_assert_uint_eq(pair_holds(s), 0);
+	pair_acquire(p, 0);
+	ck_assert_uint_eq(pair_holds(s), 1);
+	pair_acquire(p, 1);
+	pair_expect_up(p);
+	ck_assert_uint_eq(pair_holds(s), 0);
+	adds = s->policy_adds;
+	pair_acquire(p, 0);
+	ck_assert_uint_eq(s->policy_adds, adds + 1);
+	pair_expect_up(p);
 	pair_free(p);
 }
 END_TEST
@@ -389,6 +420,7 @@ static Suite *suite(void)
 	tcase_add_test(t, test_address_identity);
 	tcase_add_loop_test(t, test_responder_refuses, 0, COUNT(no_answer));
 	tcase_add_loop_test(t, test_acquire_refused, 0, COUNT(no_start));
+	tcase_add_loop_test(t, test_not_on_demand, 0, 2);
 	tcase_add_test(t, test_acquire_for_ike);
 	tcase_add_test(t, test_acquires_merge);
 	tcase_add_test(t, test_flushed_behind_us);

@@ -738,6 +738,24 @@ START_TEST(test_activate_refused)
 }
 END_TEST
 
+START_TEST(test_activate_without_policy)
+{
+	struct pair *p = pair_new(NULL, NULL);
+	const struct ike_settings settings = {.retries = 2, .init_wait_ms = 1000, .port = 500};
+	struct ike_engine *e;
+	struct ike_ops ops;
+	uint32_t tunnel = 0;
+	struct cs_err err;
+
+	pair_ops(&ops);
+	ck_assert_int_eq(ike_engine_new(&settings, &ops, &p->side[0], &e, &err), 0);
+	ck_assert_int_eq(ike_engine_activate(e, "ByHand", p->now, &tunnel, &err), CS_EPOLICY);
+	ck_assert_ptr_nonnull(strstr(err.text, "no policy is in force"));
+	ike_engine_free(e);
+	pair_free(p);
+}
+END_TEST
+
 /* Rules that stay keep their tunnels; a rule that goes takes them along; a new key ends phase 1. */
 START_TEST(test_policy_change)
 {
@@ -746,11 +764,17 @@ START_TEST(test_policy_change)
 	struct side *s = &p->side[0];
 	struct pol_policy *same = pair_make_policy(NULL, 0), *gone = pair_make_policy(NULL, 0);
 	struct pol_policy *key = pair_make_policy(&other_key, 0);
+	struct pol_policy *renamed = pair_make_policy(NULL, 0);
 
 	ike_engine_policy(s->e, same, p->now);
 	pair_run(p);
 	pair_expect_up(p);
-	if (_i) {
+	if (_i == 2) { /* a policy store that was lost gives the id to whatever comes first */
+		strcpy(renamed->rules[0].name, "Another");
+		ike_engine_policy(s->e, renamed, p->now);
+		pair_run(p);
+		ck_assert_uint_eq(pair_stats(p, 0)->p1_live, 1);
+	} else if (_i) {
 		ike_engine_policy(s->e, key, p->now);
 		pair_run(p);
 		ck_assert_uint_eq(pair_stats(p, 0)->p1_live, 0);
@@ -765,6 +789,7 @@ START_TEST(test_policy_change)
 	pol_unref(same);
 	pol_unref(gone);
 	pol_unref(key);
+	pol_unref(renamed);
 	pair_free(p);
 }
 END_TEST
@@ -796,7 +821,8 @@ static Suite *suite(void)
 	tcase_add_test(t, test_silent_peer);
 	tcase_add_test(t, test_activate);
 	tcase_add_test(t, test_activate_refused);
-	tcase_add_loop_test(t, test_policy_change, 0, 2);
+	tcase_add_test(t, test_activate_without_policy);
+	tcase_add_loop_test(t, test_policy_change, 0, 3);
 	suite_add_tcase(s, t);
 
 	t = tcase_create("network");

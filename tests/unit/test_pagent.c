@@ -416,6 +416,24 @@ START_TEST(test_table_removed)
 }
 END_TEST
 
+/* A file that is no policy has a fault in each line; the log gets the first of them. */
+START_TEST(test_many_findings)
+{
+	char text[8 * 1000 + 1], *end = text;
+
+	start();
+	for (int i = 0; i < 1000; i++)
+		end = stpcpy(end, "Foo bar\n");
+	write_text(in_dir("policy"), text);
+	wait_for_log("CSI3004E", 1);
+	ck_assert_uint_eq(log_count("unknown statement"), 200);
+	ck_assert_uint_ge(log_count(" more findings are not logged"), 1);
+	ck_assert_int_eq(generation(), 1);
+	ck_assert_int_eq(STATUS("-n", in_dir("policy")), 1);
+	stop();
+}
+END_TEST
+
 START_TEST(test_stays_in_force)
 {
 	pid_t killer;
@@ -576,6 +594,7 @@ int main(void)
 	tcase_add_test(tc, test_refresh);
 	tcase_add_test(tc, test_links);
 	tcase_add_test(tc, test_table_removed);
+	tcase_add_test(tc, test_many_findings);
 	tcase_add_test(tc, test_stays_in_force);
 	tcase_add_test(tc, test_killed);
 	tcase_add_test(tc, test_no_policy);

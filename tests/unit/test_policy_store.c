@@ -785,6 +785,39 @@ START_TEST(test_foreign)
 }
 END_TEST
 
+/* What is written to a file that has lost its name, nobody would find. */
+START_TEST(test_replaced)
+{
+	static const char *const leaves[] = {"policy.db", "secrets.db"};
+	char aside[400];
+
+	snprintf(aside, sizeof(aside), "%s/aside", dir);
+	fill();
+	for (int i = 0; i < 2; i++)
+		for (int other = 0; other < 2; other++) {
+			struct pol_store *store = open_store(true);
+			struct pol_policy *policy = policy_of(two, 1, KEY);
+			struct cs_err err = {0};
+			size_t len;
+			char *data = read_file(leaves[i], &len);
+
+			ck_assert_int_eq(rename(in_dir(leaves[i]), aside), 0);
+			if (other)
+				write_file(leaves[i], data, len);
+			ck_assert_int_eq(pol_store_put(store, policy, &err), CS_ESTORE);
+			ck_assert_ptr_nonnull(strstr(err.text, leaves[i]));
+			ck_assert_ptr_nonnull(strstr(err.text, "removed or replaced"));
+			ck_assert_int_eq(rename(aside, in_dir(leaves[i])), 0);
+			pol_unref(policy);
+			policy = policy_of(two, 2, KEY);
+			put(store, policy);
+			pol_unref(policy);
+			pol_store_close(store);
+			free(data);
+		}
+}
+END_TEST
+
 /* Files that another user put there are not used; sqlite would play a journal back. */
 START_TEST(test_others_files)
 {
@@ -854,6 +887,7 @@ int main(void)
 	tcase_add_test(tc, test_truncated);
 	tcase_add_test(tc, test_flipped_bytes);
 	tcase_add_test(tc, test_foreign);
+	tcase_add_test(tc, test_replaced);
 	tcase_add_test(tc, test_others_files);
 	tcase_add_test(tc, test_no_database);
 	suite_add_tcase(s, tc);

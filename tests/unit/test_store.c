@@ -756,6 +756,19 @@ START_TEST(read_only)
 }
 END_TEST
 
+/* sqlite's own text does not say that the way there is barred. */
+START_TEST(not_reachable)
+{
+	make_database();
+	ck_assert_int_eq(chmod(dir, 0700), 0);
+	if (geteuid() == 0)
+		ck_assert(setgroups(0, NULL) == 0 && setgid(65534) == 0 && setuid(65534) == 0);
+	else
+		ck_assert_int_eq(chmod(path, 0), 0);
+	expect_refusal("Permission denied");
+}
+END_TEST
+
 START_TEST(truncated)
 {
 	make_database();
@@ -926,6 +939,7 @@ int main(void)
 	tcase_add_test(stuck, closing_a_stuck_store_ends);
 	tcase_add_test(stuck, bounded_queue);
 	tcase_add_test(stuck, read_only);
+	tcase_add_test(stuck, not_reachable);
 	tcase_add_test(stuck, truncated);
 	tcase_add_test(stuck, other_things_than_our_database);
 	tcase_add_test(stuck, older_schema);

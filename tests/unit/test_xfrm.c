@@ -879,6 +879,16 @@ START_TEST(test_install)
 	ck_assert_uint_eq(t.rulesets, 2);
 	OK(xf_install(kernel, &policy, &err_));
 	ck_assert(xf_installed(kernel, &policy));
+	/* The kernel does not tell of a flush that found nothing. */
+	for (int i = 0; i < 2 && abilities.esp4; i++) {
+		ck_assert_int_eq(system(i ? "ip xfrm state flush" : "ip xfrm policy flush"), 0);
+		listen_for(ev, &t, 50);
+		ck_assert_uint_eq(t.rulesets, 3 + (unsigned)i);
+		OK(xf_install(kernel, &policy, &err_));
+		ck_assert(xf_installed(kernel, &policy));
+		listen_for(ev, &t, 50);
+		ck_assert_uint_eq(t.rulesets, 3 + (unsigned)i);
+	}
 	/* A policy without ipsec rules needs nothing of XFRM. */
 	policy.generation = 4;
 	policy.n_rules = 1;

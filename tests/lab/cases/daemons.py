@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import time
 
@@ -167,6 +168,27 @@ def worker_killed(lab):
     left.ping(right)
     if facts(a)[0] != before[0][0]:
         raise Failure("another tunnel took another phase 1")
+    finish(lab, a, b)
+
+
+@case("worker-killed-policy-locked")
+def worker_killed_policy_locked(lab):
+    """Workers that cannot read the policy leave all as it is for one that can."""
+    a, b = both(lab)
+    left, right = lab.hosts
+    left.ping(right)
+    before = facts(a)
+    stream = Stream(left, right)
+    lock = sqlite3.connect(left.path(f"state/{a.stack}/policy.db"), isolation_level=None)
+    lock.execute("BEGIN EXCLUSIVE")
+    os.kill(worker_of(a.iked), signal.SIGKILL)
+    wait_until(lambda: a.log_lines("EZD1045I", "policy.db", "locked"), 30, "a worker gives up")
+    lock.execute("ROLLBACK")
+    lock.close()
+    wait_until(lambda: a.ipsec("-k", "display", ok=None).returncode == 0, 20,
+               "a worker answers", step=0.1)
+    stream.stop()
+    same(a, before)
     finish(lab, a, b)
 
 

@@ -159,6 +159,22 @@ def flushed_closed(lab):
     finish(lab, a, b)
 
 
+@case("filter-xfrm-flushed")
+def xfrm_flushed(lab):
+    """ip xfrm policy flush, state flush and both: repaired at once, nothing leaks."""
+    left, right = lab.pair()
+    a, b = both(left, right)
+    left.ping(right)
+    for flush in (("policy",), ("state",), ("state", "policy")):
+        was = a.pagent.log().count("restored")
+        for what in flush:
+            left.run("ip", "xfrm", what, "flush")
+        left.ping(right, seconds=5)
+        if a.pagent.log().count("restored") == was:
+            raise Failure(f"pagent's log does not tell that {' and '.join(flush)} was flushed")
+    finish(lab, a, b)
+
+
 def finish(lab, a, b):
     """Ends both sides and holds the wire to it that nothing went in clear."""
     left, right = lab.hosts

@@ -1,5 +1,9 @@
 """Cases that prove the lab itself, with strongSwan at both ends."""
 
+import pathlib
+import subprocess
+import sys
+
 from labkit.host import Failure, wait_until
 from labkit.registry import case
 from labkit.suites import SUITES, Pfs
@@ -42,3 +46,17 @@ def harness_clear(lab):
         found = lab.wire.count(clear_between(left, right, family))
         if found < 2:
             raise Failure(f"{found} packets of an IPv{family} ping seen in clear")
+
+
+@case("harness-silence")
+def harness_silence(lab):
+    """A guest that is lost is ended with all its processes, or it takes a CPU for ever."""
+    watch = pathlib.Path(__file__).resolve().parents[1] / "watch.py"
+    lost = ["timeout", "--foreground", "60", "setsid", "sleep", "61.25"]
+    done = subprocess.run([sys.executable, str(watch), "0.5", *lost], timeout=20, check=False)
+    if done.returncode != 124:
+        raise Failure(f"watch.py ended with {done.returncode}")
+    left = [c.parent.name for c in pathlib.Path("/proc").glob("[0-9]*/cmdline")
+            if b"sleep\x0061.25" in c.read_bytes()]
+    if left:
+        raise Failure(f"processes are left: {left}")
