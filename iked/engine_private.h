@@ -226,6 +226,7 @@ struct ike_peer {
 struct ike_tunnel {
 	struct ike_node by_key, by_number;
 	struct ike_list p2s; /* newest first */
+	struct ike_list dead;
 	uint32_t number, generations, reqid;
 	uint16_t rule_id;
 	struct cs_addr local, remote;

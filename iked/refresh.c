@@ -173,7 +173,7 @@ void ike_refresh_p2_due(struct ike_engine *e, struct ike_p2 *old)
 /* An attempt ended. What the peer refused is offered once more as the policy has it. */
 void ike_refresh_p2_failed(struct ike_engine *e, struct ike_tunnel *t, bool again)
 {
-	struct ike_p2 *old = t->by_key.in ? ike_refresh_current(t) : NULL;
+	struct ike_p2 *old = ike_refresh_current(t);
 	struct cs_err err = {0};
 
 	if (!old || under_way(t))

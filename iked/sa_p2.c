@@ -108,9 +108,9 @@ void ike_bury_p2s(struct ike_engine *e)
 		free(p2);
 	}
 	while (!ike_list_empty(&e->dead_tunnels)) {
-		struct ike_tunnel *t = IKE_OF(e->dead_tunnels.next, struct ike_tunnel, p2s);
+		struct ike_tunnel *t = IKE_OF(e->dead_tunnels.next, struct ike_tunnel, dead);
 
-		ike_list_remove(&t->p2s);
+		ike_list_remove(&t->dead);
 		free(t);
 	}
 }
@@ -342,5 +342,5 @@ void ike_tunnel_put(struct ike_engine *e, struct ike_tunnel *t)
 		return;
 	ike_table_remove(&e->tunnels, &t->by_key);
 	ike_table_remove(&e->y_numbers, &t->by_number);
-	ike_list_add_tail(&e->dead_tunnels, &t->p2s);
+	ike_list_add_tail(&e->dead_tunnels, &t->dead);
 }
