@@ -259,5 +259,4 @@ void ike_end_all(struct ike_engine *e, bool tell, bool keep)
 	}
 	ike_unlink_all(e);
 	ike_hold_forget_all(e);
-	ike_unsettled_forget(e);
 }

@@ -241,7 +241,8 @@ struct ike_settings {
 int ike_engine_new(const struct ike_settings *settings, const struct ike_ops *ops, void *ctx,
 		   struct ike_engine **engine, struct cs_err *err);
 /* Deletes what it installed (telling peers when `tell`), unless keep: then SAs stay in the kernel.
- * Jobs under way must have been given back before. */
+ * Jobs under way must have been given back before.  An intent that the store has not answered for
+ * gets its result in ike_engine_committed, or from the next start. */
 void ike_engine_shutdown(struct ike_engine *e, bool tell, bool keep, struct ike_now now);
 void ike_engine_free(struct ike_engine *e);
 

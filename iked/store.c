@@ -539,8 +539,9 @@ void ike_store_close(struct ike_store *s)
 	uv_cond_signal(&s->wake);
 	uv_mutex_unlock(&s->lock);
 	uv_thread_join(&s->thread);
-	list_free(&s->queue);
-	list_free(&s->done);
+	/* An intent of a negotiation that was ended meanwhile gets its result by the answer. */
+	for (deliver(&s->async); s->queue.head; deliver(&s->async))
+		writer(s);
 	uv_cond_destroy(&s->wake);
 	uv_mutex_destroy(&s->lock);
 	uv_close((uv_handle_t *)&s->async, closed);

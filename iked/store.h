@@ -29,7 +29,8 @@ int ike_store_open(uv_loop_t *loop, const char *path, enum ike_stuck stuck, ike_
 uint64_t ike_store_record(struct ike_store *s, const struct ike_record *rec);
 /*
  * Writes what is queued, then closes; a stuck database is given a few seconds and what is lost is
- * logged.  No callback comes any more. The memory goes with the loop's next turn.
+ * logged.  All answers are given, and what they make the caller record is written, too: before it
+ * returns, not after.  The memory goes with the loop's next turn.
  */
 void ike_store_close(struct ike_store *s);
 

@@ -390,10 +390,10 @@ static void on_idle(void *arg)
 	w->nmi = NULL;
 	ike_cert_client_stop(w->certs);
 	ike_engine_shutdown(w->engine, !w->keep, w->keep, iked_now());
+	ike_store_close(w->store);
 	for (unsigned i = 0; i < 2; i++)
 		if (w->udp[i])
 			iked_udp_stop(w->udp[i]);
-	ike_store_close(w->store);
 	iked_policy_stop(w->policy);
 	close_handles(w);
 }

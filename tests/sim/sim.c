@@ -519,6 +519,20 @@ static void drain_jobs(struct sim_host *h)
 	}
 }
 
+/* Answers what this host's store has taken; a store that is closed does it at once. */
+static void drain_commits(struct sim_host *h)
+{
+	struct sim *sim = h->sim;
+
+	for (unsigned i = 0; i < sim->n_queue; i++) {
+		struct sim_event *ev = sim->queue[i];
+
+		if (ev->kind == EV_COMMIT && ev->host == h->index && ev->epoch == h->epoch)
+			ike_engine_committed(h->engine, ev->commit.tx, ev->commit.status,
+					     sim_now(sim));
+	}
+}
+
 void sim_kill_engine(struct sim_host *h)
 {
 	struct sim *sim = h->sim;
@@ -784,6 +798,7 @@ void sim_end(struct sim *sim)
 		if (h->engine) {
 			drain_jobs(h);
 			ike_engine_shutdown(h->engine, true, false, sim_now(sim));
+			drain_commits(h);
 			ike_engine_free(h->engine);
 			h->engine = NULL;
 			h->epoch++;

@@ -439,6 +439,34 @@ START_TEST(one_result_an_intent)
 }
 END_TEST
 
+static void fail_the_intent(void *arg, uint64_t tx, int status)
+{
+	struct fixture *f = arg;
+	struct sample s;
+
+	f->done++;
+	ck_assert_int_eq(status, 0);
+	if (f->done == 1)
+		ike_store_record(f->store, sample(&s, IKE_REC_P2_FAILED, 2, tx));
+}
+
+START_TEST(closing_gives_the_answers)
+{
+	struct fixture f = {0};
+	struct cs_err err = {0};
+
+	ck_assert_int_eq(uv_loop_init(&f.loop), 0);
+	ck_assert_int_ge(ike_store_open(&f.loop, path, IKE_STUCK_WAIT, fail_the_intent, &f,
+					&f.store, &err),
+			 0);
+	put(&f, IKE_REC_P2_INTENT, 2, 0);
+	close_store(&f);
+	ck_assert_uint_eq(f.done, 2);
+	ck_assert_int_eq(ask("SELECT count(*) FROM intents"), 0);
+	ck_assert_int_eq(ask("SELECT count(*) FROM outbox WHERE kind='P2_FAILED'"), 1);
+}
+END_TEST
+
 START_TEST(record_that_lacks_its_sa)
 {
 	struct ike_store_stats stats;
@@ -924,6 +952,7 @@ int main(void)
 	tcase_add_test(life, group_commit);
 	tcase_add_test(life, cache_gives_back_what_was_stored);
 	tcase_add_test(life, one_result_an_intent);
+	tcase_add_test(life, closing_gives_the_answers);
 	tcase_add_test(life, record_that_lacks_its_sa);
 	suite_add_tcase(suite, life);
 
