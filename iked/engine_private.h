@@ -567,9 +567,11 @@ int ike_refresh_p2(struct ike_engine *e, struct ike_p2 *old, struct cs_err *err)
 void ike_refresh_p1_due(struct ike_engine *e, struct ike_p1 *old);
 void ike_refresh_p2_due(struct ike_engine *e, struct ike_p2 *old);
 struct ike_p2 *ike_refresh_current(const struct ike_tunnel *t); /* the pair it stands on, or NULL */
+bool ike_refresh_under_way(const struct ike_tunnel *t);         /* a pair of it is negotiated */
 /* An attempt ended; again: the peer refused the offer that won before. */
-void ike_refresh_p1_failed(struct ike_engine *e, struct ike_p1 *old, bool again);
-void ike_refresh_p2_failed(struct ike_engine *e, struct ike_tunnel *t, bool again);
+/* True: another attempt has begun. */
+bool ike_refresh_p1_failed(struct ike_engine *e, struct ike_p1 *old, bool again);
+bool ike_refresh_p2_failed(struct ike_engine *e, struct ike_tunnel *t, bool again);
 /* A phase 1 SA comes up: the number of the tunnel that it belongs to. */
 void ike_refresh_join_p1(struct ike_engine *e, struct ike_p1 *p1);
 /* It is up: which one stays. */

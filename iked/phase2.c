@@ -384,11 +384,12 @@ static void end_failed(struct ike_engine *e, struct ike_p2 *p2, bool tell, const
 	/* Another pair of the tunnel may have come up. */
 	if (p2->qm->asked && !p2->tunnel->policy_in)
 		ike_hold_failed(e, &key);
-	ike_tell(e, IKE_EV_FAILED, p2->instance, p2->parent, p2->tunnel->number, p2->rule->name,
-		 told);
 	again = p2->initiator && p2->qm->only >= 0 && p2->qm->refused;
 	ike_p2_unlink(e, p2);
-	ike_refresh_p2_failed(e, p2->tunnel, again);
+	/* Who waits for a refresh is told of its last attempt. */
+	if (!ike_refresh_p2_failed(e, p2->tunnel, again))
+		ike_tell(e, IKE_EV_FAILED, p2->instance, p2->parent, p2->tunnel->number,
+			 p2->rule->name, told);
 }
 
 void ike_p2_fail(struct ike_engine *e, struct ike_p2 *p2, bool tell, const char *format, ...)

@@ -75,7 +75,7 @@ void ike_refresh_plan_p2(struct ike_engine *e, struct ike_p2 *p2, uint64_t left)
 	ike_timer_set(&e->timers, &p2->timer, e->now.mono + soft);
 }
 
-static bool under_way(const struct ike_tunnel *t)
+bool ike_refresh_under_way(const struct ike_tunnel *t)
 {
 	for (const struct ike_list *l = t->p2s.next; l != &t->p2s; l = l->next)
 		if (IKE_OF(l, struct ike_p2, in_tunnel)->qm)
@@ -137,7 +137,7 @@ static bool begin_p2(struct ike_engine *e, struct ike_p2 *old, bool cached, stru
 
 int ike_refresh_p2(struct ike_engine *e, struct ike_p2 *old, struct cs_err *err)
 {
-	if (under_way(old->tunnel))
+	if (ike_refresh_under_way(old->tunnel))
 		return cs_fail(err, CS_EEXIST, "tunnel Y%u has a negotiation under way",
 			       old->tunnel->number);
 	if (!may_refresh_p2(old))
@@ -163,15 +163,17 @@ void ike_refresh_p2_due(struct ike_engine *e, struct ike_p2 *old)
 }
 
 /* An attempt ended. What the peer refused is offered once more as the policy has it. */
-void ike_refresh_p2_failed(struct ike_engine *e, struct ike_tunnel *t, bool again)
+bool ike_refresh_p2_failed(struct ike_engine *e, struct ike_tunnel *t, bool again)
 {
 	struct ike_p2 *old = t->by_key.in ? ike_refresh_current(t) : NULL;
 	struct cs_err err = {0};
 
-	if (!old || under_way(t))
-		return;
-	if (!again || !begin_p2(e, old, false, &err))
-		retry_p2(e, old);
+	if (!old || ike_refresh_under_way(t))
+		return false;
+	if (again && begin_p2(e, old, false, &err))
+		return true;
+	retry_p2(e, old);
+	return false;
 }
 
 static uint32_t lower_spi(const struct ike_p2 *p2)
@@ -295,15 +297,16 @@ void ike_refresh_p1_due(struct ike_engine *e, struct ike_p1 *old)
 		ike_logf(e, ike_p1_ctx(old), CSM_REFRESH_FAILED, 'K', old->tunnel, err.text);
 }
 
-void ike_refresh_p1_failed(struct ike_engine *e, struct ike_p1 *old, bool again)
+bool ike_refresh_p1_failed(struct ike_engine *e, struct ike_p1 *old, bool again)
 {
 	struct cs_err err = {0};
 
 	old->refreshing = false;
 	if (again && !begin_p1(e, old, false, &err))
-		return;
+		return true;
 	old->refreshing = false;
 	retry_p1(e, old);
+	return false;
 }
 
 /* ours: this side deletes it. */
