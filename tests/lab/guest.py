@@ -4,8 +4,8 @@
   guest.py --list [--full] [GLOB ...]   names the cases
   guest.py                              runs those that the job file names, then halts the lab kernel
 
-The job file is job.json in $CSIPSEC_LAB_OUT: the build directory, the number of shards, and the
-names of the cases or the name of a script.  $CSIPSEC_LAB_SHARD says which shard this guest is.
+The job file is job.json in $CSIPSEC_LAB_OUT: the build directory, where libreswan is, the number of
+shards, and the names of the cases or the name of a script.  $CSIPSEC_LAB_SHARD says which shard this guest is.
 """
 
 import ctypes
@@ -50,9 +50,9 @@ def on_alarm(_signal, _frame):
     raise CaseTimeout("took too long")
 
 
-def run_case(case, build, out):
+def run_case(case, build, libreswan, out):
     """Returns None for a pass, or the reason of the failure."""
-    lab = Lab(f"/run/lab/{case.name}", build, None)
+    lab = Lab(f"/run/lab/{case.name}", build, None, libreswan)
     why = None
     signal.alarm(case.seconds)
     try:
@@ -113,7 +113,7 @@ def run_job(out, shard):
                 continue
             results.write(f"begin {name}\n")
             began = time.monotonic()
-            why = run_case(CASES[name], job["build"], out)
+            why = run_case(CASES[name], job["build"], job["libreswan"], out)
             seconds = time.monotonic() - began
             say(f"  {'ok  ' if why is None else 'FAIL'} {name} ({seconds:.1f} s)"
                 + ("" if why is None else f": {why}"))
