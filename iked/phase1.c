@@ -127,6 +127,8 @@ static void end_exchanges(struct ike_engine *e, struct ike_p1 *p1, const char *r
 		l = l->next;
 		if (p2->state == IKE_QM_PENDING)
 			ike_p2_fail_with_p1(e, p2, reason);
+		else if (p2->state == IKE_QM_SENT_3)
+			ike_quick_init_settle(e, p2);
 		else if (p2->state != IKE_QM_DONE)
 			ike_p2_fail(e, p2, false, "%s", reason);
 	}

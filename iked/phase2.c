@@ -274,7 +274,7 @@ int ike_p2_install_out(struct ike_engine *e, struct ike_p2 *p2, struct cs_err *e
 	return ike_p2_install_policy(e, p2, err);
 }
 
-static bool another_outbound(const struct ike_p2 *p2)
+bool ike_p2_another_outbound(const struct ike_p2 *p2)
 {
 	const struct ike_list *head = &p2->tunnel->p2s;
 
@@ -295,7 +295,7 @@ static void uninstall(struct ike_engine *e, struct ike_p2 *p2)
 	struct xf_policy policy;
 	struct cs_err err;
 
-	if (t->policy_in && !another_outbound(p2)) {
+	if (t->policy_in && !ike_p2_another_outbound(p2)) {
 		fill_policy(e, t, &policy);
 		e->ops.policy_delete(e->ctx, &policy, &err);
 		t->policy_in = false;
@@ -434,6 +434,19 @@ static bool last_counters(struct ike_engine *e, const struct xf_said *id, const 
 	return !e->ops.sa_counters(e->ctx, id, c, &err);
 }
 
+/* Its successor has waited long enough when this was what carried the traffic. */
+static void settle_waiting(struct ike_engine *e, struct ike_p2 *p2)
+{
+	struct ike_list *l = p2->tunnel->p2s.next, *next;
+
+	if (ike_p2_another_outbound(p2))
+		return;
+	for (; l != &p2->tunnel->p2s; l = next) {
+		next = l->next;
+		ike_quick_init_settle(e, IKE_OF(l, struct ike_p2, in_tunnel));
+	}
+}
+
 void ike_p2_down(struct ike_engine *e, struct ike_p2 *p2, bool tell, const struct xf_expire *x,
 		 const char *reason)
 {
@@ -445,6 +458,7 @@ void ike_p2_down(struct ike_engine *e, struct ike_p2 *p2, bool tell, const struc
 
 	if (p2->dead)
 		return;
+	settle_waiting(e, p2);
 	have_in = last_counters(e, &in_id, x, &in);
 	have_out = last_counters(e, &out_id, x, &out);
 	uninstall(e, p2);
@@ -530,6 +544,10 @@ void ike_p2_timer(struct ike_engine *e, struct ike_timer *t)
 	}
 	if (p2->state == IKE_QM_PENDING) {
 		ike_quick_start(e, p2);
+		return;
+	}
+	if (p2->state == IKE_QM_SENT_3) {
+		ike_quick_init_settle(e, p2);
 		return;
 	}
 	if (p1 && p2->initiator)

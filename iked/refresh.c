@@ -13,6 +13,7 @@
 #include "iked/engine_private.h"
 
 #define GRACE_MS 30000u /* what is under way to the old SA */
+#define LEFT_MS  60000u /* the peer was to delete the old SA, and has not: some never do */
 #define RETRY_MS 30000u /* between attempts that fail */
 #define LATE_MS  10000u /* of chance, when the time for a refresh has passed already */
 
@@ -181,10 +182,10 @@ static uint32_t lower_spi(const struct ike_p2 *p2)
 	return p2->spi_in < p2->spi_out ? p2->spi_in : p2->spi_out;
 }
 
-/* ours: this side deletes it. */
+/* ours: this side is first to delete it. */
 static void supersede_p2(struct ike_engine *e, struct ike_p2 *loser, bool ours)
 {
-	uint64_t at = ours ? e->now.mono + GRACE_MS : loser->ends;
+	uint64_t at = e->now.mono + (ours ? GRACE_MS : LEFT_MS);
 
 	loser->superseded = true;
 	loser->refresh = 0;
@@ -309,10 +310,10 @@ bool ike_refresh_p1_failed(struct ike_engine *e, struct ike_p1 *old, bool again)
 	return false;
 }
 
-/* ours: this side deletes it. */
+/* ours: this side is first to delete it. */
 static void supersede_p1(struct ike_engine *e, struct ike_p1 *loser, bool ours)
 {
-	uint64_t at = ours ? e->now.mono + GRACE_MS : loser->ends;
+	uint64_t at = e->now.mono + (ours ? GRACE_MS : LEFT_MS);
 
 	loser->superseded = true;
 	loser->refresh = 0;

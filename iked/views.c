@@ -20,7 +20,7 @@ static const enum ike_p2_state p2_states[] = {
 	[IKE_QM_PENDING] = IKE_P2_PENDING, [IKE_QM_BUSY_1] = IKE_P2_INIT,
 	[IKE_QM_SENT_1] = IKE_P2_KEP,      [IKE_QM_BUSY_3] = IKE_P2_KEP,
 	[IKE_QM_BUSY_2] = IKE_P2_INIT,     [IKE_QM_SENT_2] = IKE_P2_KEP,
-	[IKE_QM_DONE] = IKE_P2_DONE,
+	[IKE_QM_SENT_3] = IKE_P2_KEP,      [IKE_QM_DONE] = IKE_P2_DONE,
 };
 
 static void view_id(struct cs_bytes body, uint8_t *type, char *text, size_t size)

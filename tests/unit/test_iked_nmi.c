@@ -333,6 +333,7 @@ START_TEST(test_refresh)
 						.rule = ""});
 	wait_for_waiters(1);
 	run_pair();
+	pair_expire(pair, 0, false); /* the peer sends by the new pair */
 	expect_status(fd, kinds[_i].tunnel, "", "Refreshed");
 	ck_assert_int_eq(newest_generation(other, kinds[_i].list), 2);
 	close(fd);
@@ -352,6 +353,7 @@ START_TEST(test_refresh_by_rule)
 	ask(fd, "{\"request\":\"refresh-dynamic\",\"rule\":\"ByHand\",\"wait\":3600}");
 	wait_for_waiters(1);
 	run_pair();
+	pair_expire(pair, 0, false);
 	expect_status(fd, "Y2", "ByHand", "Refreshed");
 	close(fd);
 }
