@@ -2,6 +2,7 @@
 """Runs lab cases, in the lab kernel or on a native one, and writes a result a line.
 
   guest.py --list [--full] [GLOB ...]   names the cases
+  guest.py --interop                    names those of docs/interoperability.md
   guest.py                              runs those that the job file names, then halts the lab kernel
 
 The job file is job.json in $CSIPSEC_LAB_OUT: the build directory, where libreswan is, the number of
@@ -117,12 +118,15 @@ def run_job(out, shard):
             seconds = time.monotonic() - began
             say(f"  {'ok  ' if why is None else 'FAIL'} {name} ({seconds:.1f} s)"
                 + ("" if why is None else f": {why}"))
-            results.write(f"{'pass' if why is None else 'fail'} {name}\n")
+            results.write(f"{'pass' if why is None else 'fail'} {name}\ntime {name} {seconds:.1f}\n")
         results.write("end\n")
 
 
 def main():
     load_cases()
+    if "--interop" in sys.argv:
+        print("\n".join(c.name for c in CASES.values() if c.shows and c.plain))
+        return
     if "--list" in sys.argv:
         rest = [a for a in sys.argv[1:] if a not in ("--list", "--full")]
         print("\n".join(select(rest, "--full" in sys.argv)))

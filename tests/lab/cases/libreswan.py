@@ -1,5 +1,6 @@
 """Main Mode and Aggressive Mode with a preshared key, and Quick Mode, against libreswan."""
 
+from cases.psk import WHO
 from labkit.libre import Libre
 from labkit.negotiate import negotiate_and_delete
 from labkit.ours import Ours
@@ -25,8 +26,11 @@ PAIRS = {"to-libreswan": (ours, libre), "from-libreswan": (libre, ours)}
 
 def register(pair, suite_name, mode, pfs_kind, exchange):
     kind = "psk" if exchange == "Main" else "aggressive"
+    peer, who = WHO[pair]
+    feature = (f"Main Mode with preshared key, {mode}, {who}" if exchange == "Main"
+               else f"Aggressive Mode with preshared key, {who}")
 
-    @case(f"{kind}-{pair}-{suite_name}-{mode}-pfs-{pfs_kind}")
+    @case(f"{kind}-{pair}-{suite_name}-{mode}-pfs-{pfs_kind}", shows=(peer, feature))
     def run(lab):
         suite = SUITES[suite_name]
         variant = suite, mode, Pfs(pfs_kind, suite)
