@@ -14,7 +14,7 @@ libiked_a_SOURCES = \
 	iked/cert_client.c iked/cert_client.h iked/cert_serve.c iked/cert_wire.c iked/cert_wire.h \
 	iked/clock.c \
 	iked/json.c iked/json.h \
-	iked/nmi.c iked/nmi_wait.c iked/nmi_wait.h \
+	iked/nmi.c iked/nmi_negotiate.c iked/nmi_private.h iked/nmi_wait.c iked/nmi_wait.h \
 	iked/pk_pool.c iked/pk_pool.h \
 	iked/policy_loader.c \
 	iked/sealed.c iked/sealed.h \

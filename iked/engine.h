@@ -91,7 +91,9 @@ struct ike_p2_info {
 	struct cs_selector selector;
 	uint32_t spi_in, spi_out;
 	int64_t installed, refresh, expires, vpn_expires;
-	uint32_t lifetime, lifesize;
+	uint32_t lifetime, lifesize; /* agreed: seconds, kbytes (0: none) */
+	uint32_t lifesize_refresh;   /* kbytes at which it is refreshed, 0: none is planned */
+	bool pending;                /* it is up, and another pair of its tunnel is negotiated */
 	bool passthrough_df, passthrough_dscp;
 	struct cs_bytes local_id, remote_id; /* ID payload bodies, empty before they are known */
 };
@@ -165,6 +167,7 @@ void ike_pk_run(struct ike_pk_job *job);
 
 /* ---- events: what somebody may wait for ---- */
 
+/* FAILED: of a refresh only its last attempt, in which the policy's own list was offered. */
 enum ike_event_kind { IKE_EV_P1_UP, IKE_EV_P1_DOWN, IKE_EV_P2_UP, IKE_EV_P2_DOWN, IKE_EV_FAILED };
 
 struct ike_event {

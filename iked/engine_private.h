@@ -249,6 +249,7 @@ enum ike_quick_state {
 	IKE_QM_BUSY_1,  /* initiator: key pair */
 	IKE_QM_SENT_1,
 	IKE_QM_BUSY_3, /* initiator: shared secret, then the store */
+	IKE_QM_SENT_3, /* initiator: an older pair carries the traffic for a moment more */
 	IKE_QM_BUSY_2, /* responder: key pair, shared secret, the store */
 	IKE_QM_SENT_2,
 	IKE_QM_DONE,
@@ -629,9 +630,12 @@ int ike_refresh_p2(struct ike_engine *e, struct ike_p2 *old, struct cs_err *err)
 void ike_refresh_p1_due(struct ike_engine *e, struct ike_p1 *old);
 void ike_refresh_p2_due(struct ike_engine *e, struct ike_p2 *old);
 struct ike_p2 *ike_refresh_current(const struct ike_tunnel *t); /* the pair it stands on, or NULL */
+bool ike_p2_another_outbound(const struct ike_p2 *p2);          /* of its tunnel, in the kernel */
+bool ike_refresh_under_way(const struct ike_tunnel *t);         /* a pair of it is negotiated */
 /* An attempt ended; again: the peer refused the offer that won before. */
-void ike_refresh_p1_failed(struct ike_engine *e, struct ike_p1 *old, bool again);
-void ike_refresh_p2_failed(struct ike_engine *e, struct ike_tunnel *t, bool again);
+/* True: another attempt has begun. */
+bool ike_refresh_p1_failed(struct ike_engine *e, struct ike_p1 *old, bool again);
+bool ike_refresh_p2_failed(struct ike_engine *e, struct ike_tunnel *t, bool again);
 /* A phase 1 SA comes up: the number of the tunnel that it belongs to. */
 void ike_refresh_join_p1(struct ike_engine *e, struct ike_p1 *p1);
 /* It is up: which one stays. */
@@ -693,6 +697,7 @@ void ike_quick_start(struct ike_engine *e, struct ike_p2 *p2); /* its phase 1 is
 void ike_quick_receive2(struct ike_engine *e, struct ike_p2 *p2, const struct isa_message *m);
 void ike_quick_init_job(struct ike_engine *e, struct ike_p2 *p2, struct ike_pk_job *job);
 void ike_quick_init_commit(struct ike_engine *e, struct ike_p2 *p2);
+void ike_quick_init_settle(struct ike_engine *e, struct ike_p2 *p2); /* in SENT_3: up it goes */
 
 /* quick_mode_resp.c */
 void ike_quick_receive1(struct ike_engine *e, struct ike_p1 *p1, const struct isa_message *m,

@@ -237,7 +237,8 @@ static int set_stack_view(json_t *o, const struct ike_p2_info *i, const struct x
 		"OutboundPackets", count(out, true), "OutboundBytes", count(out, false),
 		"InboundPackets", count(in, true), "InboundBytes", count(in, false),
 		"Lifesize", (json_int_t)i->lifesize,
-		"LifesizeRefresh", i->lifesize ? json_null() : json_integer(0),
+		"LifesizeRefresh", i->lifesize ? number_or_null(i->lifesize_refresh)
+			: json_integer(0),
 		"CurrentByteCount", (json_int_t)bytes,
 		"LifetimeRefresh", number_or_null(i->refresh),
 		"LifetimeExpires", number_or_null(i->expires),
@@ -279,7 +280,7 @@ static int set_ike_view(json_t *o, const struct ike_p2_info *i)
 		"LifetimeRefresh", number_or_null(i->refresh),
 		"LifetimeExpires", number_or_null(i->expires),
 		"VPNLifeExpires", number_or_null(i->vpn_expires),
-		"PendingNewActivation", false));
+		"PendingNewActivation", i->pending));
 	/* clang-format on */
 }
 

@@ -9,19 +9,7 @@
 
 #include "iked/iked.h"
 #include "iked/json.h"
-#include "iked/nmi_wait.h"
-
-#define WAIT_MAX_SECONDS 86400
-#define REASON_MAX       512
-
-struct iked_nmi {
-	struct iked_nmi_env env;
-	struct cs_nmi_server *server;
-	struct iked_waiters *waiters;
-	/* The last failure, so that one that comes before the wait begins is not missed. */
-	uint32_t failed_tunnel;
-	char failed_reason[REASON_MAX];
-};
+#include "iked/nmi_private.h"
 
 /* ---- lists of SAs: a snapshot that is turned into JSON as the client takes it ---- */
 
@@ -229,21 +217,6 @@ static void dynamic_tunnels(struct iked_nmi *n, uint64_t ticket, const json_t *r
 
 /* ---- actions ---- */
 
-/* "K12", "Y3". */
-static bool parse_tunnel(const char *text, char letter, uint32_t *tunnel)
-{
-	unsigned long v;
-	char *end;
-
-	if (!text || text[0] != letter || text[1] < '1' || text[1] > '9')
-		return false;
-	v = strtoul(text + 1, &end, 10);
-	if (*end || v > UINT32_MAX)
-		return false;
-	*tunnel = (uint32_t)v;
-	return true;
-}
-
 static void deactivate_ike(struct iked_nmi *n, uint64_t ticket, const json_t *request)
 {
 	const char *which = json_string_value(json_object_get(request, "tunnel"));
@@ -252,7 +225,7 @@ static void deactivate_ike(struct iked_nmi *n, uint64_t ticket, const json_t *re
 	uint32_t tunnel;
 	int status;
 
-	if (parse_tunnel(which, 'K', &tunnel)) {
+	if (iked_nmi_tunnel(which, 'K', &tunnel)) {
 		status = ike_engine_deactivate_p1(n->env.engine, tunnel, iked_now(), &err);
 		if (status < 0)
 			cs_nmi_error(n->server, ticket, err.code, err.text);
@@ -294,7 +267,7 @@ static void deactivate_dynamic(struct iked_nmi *n, uint64_t ticket, const json_t
 	uint32_t tunnel = 0;
 	struct cs_err err;
 
-	if (!!which == !!rule || (which && !all && !parse_tunnel(which, 'Y', &tunnel))) {
+	if (!!which == !!rule || (which && !all && !iked_nmi_tunnel(which, 'Y', &tunnel))) {
 		cs_nmi_error(n->server, ticket, CS_EINVAL,
 			     "\"tunnel\" is \"Y<n>\" or \"all\", or \"rule\" is a LocalDynVpnRule");
 		return;
@@ -326,71 +299,6 @@ static void deactivate_dynamic(struct iked_nmi *n, uint64_t ticket, const json_t
 		cs_fail(&err, CS_ENOTFOUND, "there is no dynamic tunnel %s%s",
 			rule ? "of rule " : "", rule ? rule : which);
 		cs_nmi_error(n->server, ticket, err.code, err.text);
-	}
-}
-
-/* ---- activation, with and without wait ---- */
-
-void iked_nmi_event(struct iked_nmi *n, const struct ike_event *ev)
-{
-	if (!ev->p2_tunnel)
-		return;
-	if (ev->kind == IKE_EV_FAILED) {
-		n->failed_tunnel = ev->p2_tunnel;
-		snprintf(n->failed_reason, sizeof(n->failed_reason), "%s",
-			 ev->reason ? ev->reason : "");
-	}
-	iked_waiters_event(n->waiters, ev);
-}
-
-struct up_query {
-	uint32_t tunnel;
-	bool up;
-};
-
-static int is_up(void *arg, const struct ike_p2_info *info)
-{
-	struct up_query *q = arg;
-
-	q->up = info->tunnel == q->tunnel && info->state == IKE_P2_DONE;
-	return q->up; /* ends the walk */
-}
-
-static void activate_dynamic(struct iked_nmi *n, uint64_t ticket, const json_t *request)
-{
-	const char *rule = json_string_value(json_object_get(request, "rule"));
-	const json_t *wait = json_object_get(request, "wait");
-	json_int_t seconds = json_integer_value(wait);
-	struct up_query q = {0};
-	struct cs_err err;
-	int status;
-
-	if (!rule) {
-		cs_nmi_error(n->server, ticket, CS_EINVAL, "\"rule\" is a LocalDynVpnRule");
-		return;
-	}
-	if (wait && !json_is_null(wait) &&
-	    (!json_is_integer(wait) || seconds < 0 || seconds > WAIT_MAX_SECONDS)) {
-		cs_nmi_error(n->server, ticket, CS_EINVAL, "\"wait\" is 0 to 86400 seconds");
-		return;
-	}
-	n->failed_tunnel = 0;
-	status = ike_engine_activate(n->env.engine, rule, iked_now(), &q.tunnel, &err);
-	if (status < 0 && status != CS_EEXIST) {
-		cs_nmi_error(n->server, ticket, err.code, err.text);
-		return;
-	}
-	ike_engine_each_p2(n->env.engine, is_up, &q);
-	if (q.up) {
-		iked_nmi_answer(n->server, ticket,
-				iked_nmi_status('Y', q.tunnel, rule, "Already active"));
-	} else if (n->failed_tunnel && n->failed_tunnel == q.tunnel) {
-		cs_nmi_error(n->server, ticket, CS_ESYS, n->failed_reason);
-	} else if (!wait || json_is_null(wait)) {
-		iked_nmi_answer(n->server, ticket,
-				iked_nmi_status('Y', q.tunnel, rule, "Activating"));
-	} else {
-		iked_wait(n->waiters, ticket, q.tunnel, rule, (unsigned)seconds);
 	}
 }
 
@@ -556,7 +464,9 @@ static const struct request {
 	{"dynamic-tunnels", dynamic_tunnels, false},
 	{"deactivate-ike", deactivate_ike, true},
 	{"deactivate-dynamic", deactivate_dynamic, true},
-	{"activate-dynamic", activate_dynamic, true},
+	{"activate-dynamic", iked_nmi_activate_dynamic, true},
+	{"refresh-ike", iked_nmi_refresh_ike, true},
+	{"refresh-dynamic", iked_nmi_refresh_dynamic, true},
 	{"statistics", statistics, false},
 	{"policy", policy, false},
 	{"stop", stop, true},

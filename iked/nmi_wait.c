@@ -12,7 +12,7 @@ struct waiter {
 	uv_timer_t timer;
 	uint64_t ticket;
 	uint64_t round; /* of the load that it waits for, 0: for the tunnel */
-	uint32_t tunnel;
+	struct iked_wanted wanted;
 	char rule[POL_NAME_MAX + 1];
 };
 
@@ -78,7 +78,8 @@ static void end(struct waiter *w)
 static void up(struct waiter *w)
 {
 	iked_nmi_answer(w->all->server, w->ticket,
-			iked_nmi_status('Y', w->tunnel, w->rule, "Active"));
+			iked_nmi_status(w->wanted.letter, w->wanted.tunnel, w->rule,
+					w->wanted.refresh ? "Refreshed" : "Active"));
 	end(w);
 }
 
@@ -93,8 +94,9 @@ static void on_timeout(uv_timer_t *timer)
 	struct waiter *w = timer->data;
 	char text[128];
 
-	snprintf(text, sizeof(text), "Y%" PRIu32 " of rule %s is not up in time", w->tunnel,
-		 w->rule);
+	snprintf(text, sizeof(text), "%c%" PRIu32 "%s%s is not %s in time", w->wanted.letter,
+		 w->wanted.tunnel, w->rule[0] ? " of rule " : "", w->rule,
+		 w->wanted.refresh ? "refreshed" : "up");
 	failed(w, CS_EAGAIN, text);
 }
 
@@ -126,7 +128,7 @@ static struct waiter *begin(struct iked_waiters *all, uint64_t ticket)
 	return w;
 }
 
-void iked_wait(struct iked_waiters *all, uint64_t ticket, uint32_t tunnel, const char *rule,
+void iked_wait(struct iked_waiters *all, uint64_t ticket, const struct iked_wanted *wanted,
 	       unsigned seconds)
 {
 	struct waiter *w;
@@ -134,14 +136,14 @@ void iked_wait(struct iked_waiters *all, uint64_t ticket, uint32_t tunnel, const
 	if (all->n >= IKED_WAITERS_MAX) {
 		cs_nmi_error(
 			all->server, ticket, CS_ELIMIT,
-			"too many wait already; the activation goes on, and is not waited for");
+			"too many wait already; the negotiation goes on, and is not waited for");
 		return;
 	}
 	w = begin(all, ticket);
 	if (!w)
 		return;
-	w->tunnel = tunnel;
-	snprintf(w->rule, sizeof(w->rule), "%s", rule);
+	w->wanted = *wanted;
+	snprintf(w->rule, sizeof(w->rule), "%s", wanted->rule ? wanted->rule : "");
 	uv_timer_start(&w->timer, on_timeout, seconds * UINT64_C(1000), 0);
 }
 
@@ -153,17 +155,33 @@ void iked_wait_load(struct iked_waiters *all, uint64_t ticket, uint64_t round)
 		w->round = round;
 }
 
+/* Events of phase 2 name both tunnels. */
+static bool concerns(const struct waiter *w, const struct ike_event *ev)
+{
+	if (w->round)
+		return false;
+	if (w->wanted.letter == 'Y')
+		return w->wanted.tunnel == ev->p2_tunnel;
+	return !ev->p2_tunnel && w->wanted.tunnel == ev->p1_tunnel;
+}
+
+/* An older SA may end while its successor is made; an attempt that is given up has FAILED. */
+static bool ends(const struct waiter *w, enum ike_event_kind kind)
+{
+	return kind == IKE_EV_FAILED || (kind == IKE_EV_P2_DOWN && !w->wanted.refresh);
+}
+
 void iked_waiters_event(struct iked_waiters *all, const struct ike_event *ev)
 {
 	struct waiter *next;
 
 	for (struct waiter *w = all->first; w; w = next) {
 		next = w->next;
-		if (w->round || w->tunnel != ev->p2_tunnel)
+		if (!concerns(w, ev))
 			continue;
-		if (ev->kind == IKE_EV_P2_UP)
+		if (ev->kind == IKE_EV_P1_UP || ev->kind == IKE_EV_P2_UP)
 			up(w);
-		else if (ev->kind == IKE_EV_FAILED || ev->kind == IKE_EV_P2_DOWN)
+		else if (ends(w, ev->kind))
 			failed(w, CS_ESYS,
 			       ev->reason && *ev->reason ? ev->reason : "the negotiation failed");
 	}

@@ -14,8 +14,14 @@
 struct iked_waiters;
 
 struct iked_waiters *iked_waiters_new(uv_loop_t *loop, struct cs_nmi_server *server);
-/* The tunnel of this rule is up, fails, or is not up in time: that is the answer. */
-void iked_wait(struct iked_waiters *all, uint64_t ticket, uint32_t tunnel, const char *rule,
+struct iked_wanted {
+	char letter; /* of the tunnel: 'K' or 'Y' */
+	uint32_t tunnel;
+	const char *rule; /* LocalDynVpnRule, or NULL */
+	bool refresh;     /* a successor of what is up; else the tunnel itself */
+};
+/* It is up, fails, or is not up in time: that is the answer. */
+void iked_wait(struct iked_waiters *all, uint64_t ticket, const struct iked_wanted *wanted,
 	       unsigned seconds);
 void iked_waiters_event(struct iked_waiters *all, const struct ike_event *ev);
 /* This load of the policy, or a later one, is the answer; iked_waiters_loaded calls fn for it. */

@@ -109,9 +109,18 @@ void ike_delete_p1(struct ike_engine *e, struct ike_p1 *p1)
 	finish(e, p1, &b, mid);
 }
 
-/* Its own phase 1 if that lives, else another one of the same peer. */
+/*
+ * Its own phase 1 if that lives, else another one of the same peer.  When phase 1 was refreshed,
+ * some peers (strongSwan) have their pairs under the new SA from then on and look for them only
+ * there.
+ */
 static struct ike_p1 *messenger(const struct ike_p2 *p2)
 {
+	struct ike_p1 *newer =
+		p2->up && p2->p1 && p2->p1->superseded ? ike_refresh_successor(p2->p1) : NULL;
+
+	if (newer)
+		return newer;
 	if (p2->p1 && !p2->p1->dead && p2->p1->authenticated)
 		return p2->p1;
 	if (!p2->peer || ike_list_empty(&p2->peer->p1s))

@@ -129,6 +129,8 @@ static void end_exchanges(struct ike_engine *e, struct ike_p1 *p1, const char *r
 		l = l->next;
 		if (p2->state == IKE_QM_PENDING)
 			ike_p2_fail_with_p1(e, p2, reason);
+		else if (p2->state == IKE_QM_SENT_3)
+			ike_quick_init_settle(e, p2);
 		else if (p2->state != IKE_QM_DONE)
 			ike_p2_fail(e, p2, false, "%s", reason);
 	}
@@ -179,13 +181,13 @@ void ike_p1_fail(struct ike_engine *e, struct ike_p1 *p1, const char *format, ..
 	log_failure(e, p1, peer, reason);
 	snprintf(told, sizeof(told), "phase 1 with %s failed (rule %s): %s", peer, rule_name(p1),
 		 reason);
-	ike_tell(e, IKE_EV_FAILED, p1->instance, p1->tunnel, 0, rule_name(p1), told);
 	end_exchanges(e, p1, told);
 	old = predecessor(e, p1);
 	again = p1->ex && p1->ex->only >= 0 && refused_offer(p1);
 	ike_p1_unlink(e, p1);
-	if (old)
-		ike_refresh_p1_failed(e, old, again);
+	/* Who waits for a refresh is told of its last attempt. */
+	if (!old || !ike_refresh_p1_failed(e, old, again))
+		ike_tell(e, IKE_EV_FAILED, p1->instance, p1->tunnel, 0, rule_name(p1), told);
 }
 
 void ike_p1_down(struct ike_engine *e, struct ike_p1 *p1, bool tell, const char *reason)

@@ -274,7 +274,7 @@ int ike_p2_install_out(struct ike_engine *e, struct ike_p2 *p2, struct cs_err *e
 	return ike_p2_install_policy(e, p2, err);
 }
 
-static bool another_outbound(const struct ike_p2 *p2)
+bool ike_p2_another_outbound(const struct ike_p2 *p2)
 {
 	const struct ike_list *head = &p2->tunnel->p2s;
 
@@ -295,7 +295,7 @@ static void uninstall(struct ike_engine *e, struct ike_p2 *p2)
 	struct xf_policy policy;
 	struct cs_err err;
 
-	if (t->policy_in && !another_outbound(p2)) {
+	if (t->policy_in && !ike_p2_another_outbound(p2)) {
 		fill_policy(e, t, &policy);
 		e->ops.policy_delete(e->ctx, &policy, &err);
 		t->policy_in = false;
@@ -384,11 +384,12 @@ static void end_failed(struct ike_engine *e, struct ike_p2 *p2, bool tell, const
 	/* Another pair of the tunnel may have come up. */
 	if (p2->qm->asked && !p2->tunnel->policy_in)
 		ike_hold_failed(e, &key);
-	ike_tell(e, IKE_EV_FAILED, p2->instance, p2->parent, p2->tunnel->number, p2->rule->name,
-		 told);
 	again = p2->initiator && p2->qm->only >= 0 && p2->qm->refused;
 	ike_p2_unlink(e, p2);
-	ike_refresh_p2_failed(e, p2->tunnel, again);
+	/* Who waits for a refresh is told of its last attempt. */
+	if (!ike_refresh_p2_failed(e, p2->tunnel, again))
+		ike_tell(e, IKE_EV_FAILED, p2->instance, p2->parent, p2->tunnel->number,
+			 p2->rule->name, told);
 }
 
 void ike_p2_fail(struct ike_engine *e, struct ike_p2 *p2, bool tell, const char *format, ...)
@@ -433,6 +434,29 @@ static bool last_counters(struct ike_engine *e, const struct xf_said *id, const 
 	return !e->ops.sa_counters(e->ctx, id, c, &err);
 }
 
+/*
+ * The newest successor has waited long enough when this was what carried the traffic.  One that
+ * cannot take over ends by its timer: who ends this one may be walking the list that it is in.
+ */
+static void settle_waiting(struct ike_engine *e, const struct ike_p2 *p2)
+{
+	struct cs_err err;
+
+	if (ike_p2_another_outbound(p2))
+		return;
+	for (struct ike_list *l = p2->tunnel->p2s.next; l != &p2->tunnel->p2s; l = l->next) {
+		struct ike_p2 *waiting = IKE_OF(l, struct ike_p2, in_tunnel);
+
+		if (waiting->state != IKE_QM_SENT_3)
+			continue;
+		if (ike_p2_install_out(e, waiting, &err))
+			ike_timer_set(&e->timers, &waiting->timer, e->now.mono);
+		else
+			ike_p2_up(e, waiting);
+		return;
+	}
+}
+
 void ike_p2_down(struct ike_engine *e, struct ike_p2 *p2, bool tell, const struct xf_expire *x,
 		 const char *reason)
 {
@@ -444,6 +468,7 @@ void ike_p2_down(struct ike_engine *e, struct ike_p2 *p2, bool tell, const struc
 
 	if (p2->dead)
 		return;
+	settle_waiting(e, p2);
 	have_in = last_counters(e, &in_id, x, &in);
 	have_out = last_counters(e, &out_id, x, &out);
 	uninstall(e, p2);
@@ -530,6 +555,10 @@ void ike_p2_timer(struct ike_engine *e, struct ike_timer *t)
 	}
 	if (p2->state == IKE_QM_PENDING) {
 		ike_quick_start(e, p2);
+		return;
+	}
+	if (p2->state == IKE_QM_SENT_3) {
+		ike_quick_init_settle(e, p2);
 		return;
 	}
 	if (p1 && p2->initiator)

@@ -256,6 +256,8 @@ void ike_quick_init_job(struct ike_engine *e, struct ike_p2 *p2, struct ike_pk_j
 
 /* ---- message 3 ---- */
 
+#define CARRIED_MS 5000u /* peers repeat message 2 after 0.5 to 4 s */
+
 static int send3(struct ike_engine *e, struct ike_p2 *p2, struct cs_err *err)
 {
 	struct ike_quick *qm = p2->qm;
@@ -274,16 +276,39 @@ static int send3(struct ike_engine *e, struct ike_p2 *p2, struct cs_err *err)
 	return 0;
 }
 
+/*
+ * Some peers (strongSwan) make their SAs when message 3 has come, so what we send before by the new
+ * pair is lost.  Where an older pair carries the traffic it does so until the peer sends by the new
+ * one, or a moment has passed in which message 3 could be repeated.
+ */
 void ike_quick_init_commit(struct ike_engine *e, struct ike_p2 *p2)
 {
+	bool carried = ike_p2_another_outbound(p2);
 	struct cs_err err = {0};
 
 	if (!p2->p1) {
 		ike_p2_fail(e, p2, false, "its phase 1 SA is gone");
 		return;
 	}
-	if (ike_p2_install_in(e, p2, false, &err) || ike_p2_install_out(e, p2, &err) ||
-	    send3(e, p2, &err))
+	if (ike_p2_install_in(e, p2, carried, &err) ||
+	    (!carried && ike_p2_install_out(e, p2, &err)) || send3(e, p2, &err)) {
+		fail_err(e, p2, &err);
+		return;
+	}
+	p2->state = IKE_QM_SENT_3;
+	if (carried)
+		ike_timer_set(&e->timers, &p2->timer, e->now.mono + CARRIED_MS);
+	else
+		ike_p2_up(e, p2);
+}
+
+void ike_quick_init_settle(struct ike_engine *e, struct ike_p2 *p2)
+{
+	struct cs_err err = {0};
+
+	if (p2->dead || p2->state != IKE_QM_SENT_3)
+		return;
+	if (ike_p2_install_out(e, p2, &err))
 		fail_err(e, p2, &err);
 	else
 		ike_p2_up(e, p2);

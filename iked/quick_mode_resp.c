@@ -314,9 +314,14 @@ void ike_quick_receive3(struct ike_engine *e, struct ike_p2 *p2, const struct is
 	complete(e, p2);
 }
 
-/* Only who has the keys can send through the inbound SA: as good as message 3. */
+/*
+ * Only who has the keys can send through the inbound SA: as good as message 3, and as a sign that
+ * it has arrived.
+ */
 void ike_quick_first_packet(struct ike_engine *e, struct ike_p2 *p2)
 {
 	if (!p2->initiator && p2->state == IKE_QM_SENT_2)
 		complete(e, p2);
+	else if (p2->initiator)
+		ike_quick_init_settle(e, p2);
 }

@@ -16,6 +16,7 @@
 #include "iked/engine_private.h"
 
 #define GRACE_MS 30000u /* what is under way to the old SA */
+#define LEFT_MS  60000u /* the peer was to delete the old pair, and has not: some never do */
 #define RETRY_MS 30000u /* between attempts that fail */
 #define LATE_MS  10000u /* of chance, when the time for a refresh has passed already */
 
@@ -83,7 +84,7 @@ void ike_refresh_plan_p2(struct ike_engine *e, struct ike_p2 *p2, uint64_t left)
 	ike_timer_set(&e->timers, &p2->timer, e->now.mono + soft);
 }
 
-static bool under_way(const struct ike_tunnel *t)
+bool ike_refresh_under_way(const struct ike_tunnel *t)
 {
 	for (const struct ike_list *l = t->p2s.next; l != &t->p2s; l = l->next)
 		if (IKE_OF(l, struct ike_p2, in_tunnel)->qm)
@@ -145,7 +146,7 @@ static bool begin_p2(struct ike_engine *e, struct ike_p2 *old, bool cached, stru
 
 int ike_refresh_p2(struct ike_engine *e, struct ike_p2 *old, struct cs_err *err)
 {
-	if (under_way(old->tunnel))
+	if (ike_refresh_under_way(old->tunnel))
 		return cs_fail(err, CS_EEXIST, "tunnel Y%u has a negotiation under way",
 			       old->tunnel->number);
 	if (!may_refresh_p2(old))
@@ -171,15 +172,17 @@ void ike_refresh_p2_due(struct ike_engine *e, struct ike_p2 *old)
 }
 
 /* An attempt ended. What the peer refused is offered once more as the policy has it. */
-void ike_refresh_p2_failed(struct ike_engine *e, struct ike_tunnel *t, bool again)
+bool ike_refresh_p2_failed(struct ike_engine *e, struct ike_tunnel *t, bool again)
 {
 	struct ike_p2 *old = ike_refresh_current(t);
 	struct cs_err err = {0};
 
-	if (!old || under_way(t))
-		return;
-	if (!again || !begin_p2(e, old, false, &err))
-		retry_p2(e, old);
+	if (!old || ike_refresh_under_way(t))
+		return false;
+	if (again && begin_p2(e, old, false, &err))
+		return true;
+	retry_p2(e, old);
+	return false;
 }
 
 static uint32_t lower_spi(const struct ike_p2 *p2)
@@ -187,10 +190,10 @@ static uint32_t lower_spi(const struct ike_p2 *p2)
 	return p2->spi_in < p2->spi_out ? p2->spi_in : p2->spi_out;
 }
 
-/* ours: this side deletes it. */
+/* ours: this side is first to delete it. */
 static void supersede_p2(struct ike_engine *e, struct ike_p2 *loser, bool ours)
 {
-	uint64_t at = ours ? e->now.mono + GRACE_MS : loser->ends;
+	uint64_t at = e->now.mono + (ours ? GRACE_MS : LEFT_MS);
 
 	loser->superseded = true;
 	loser->refresh = 0;
@@ -318,18 +321,22 @@ void ike_refresh_p1_due(struct ike_engine *e, struct ike_p1 *old)
 		ike_logf(e, ike_p1_ctx(old), CSM_REFRESH_FAILED, 'K', old->tunnel, err.text);
 }
 
-void ike_refresh_p1_failed(struct ike_engine *e, struct ike_p1 *old, bool again)
+bool ike_refresh_p1_failed(struct ike_engine *e, struct ike_p1 *old, bool again)
 {
 	struct cs_err err = {0};
 
 	old->refreshing = false;
 	if (again && !begin_p1(e, old, false, &err))
-		return;
+		return true;
 	old->refreshing = false;
 	retry_p1(e, old);
+	return false;
 }
 
-/* ours: this side deletes it. */
+/*
+ * ours: this side deletes it.  What the peer leaves stays to its end: it may have died before it had
+ * the new one, and be there by the old.
+ */
 static void supersede_p1(struct ike_engine *e, struct ike_p1 *loser, bool ours)
 {
 	uint64_t at = ours ? e->now.mono + GRACE_MS : loser->ends;

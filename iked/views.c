@@ -20,7 +20,7 @@ static const enum ike_p2_state p2_states[] = {
 	[IKE_QM_PENDING] = IKE_P2_PENDING, [IKE_QM_BUSY_1] = IKE_P2_INIT,
 	[IKE_QM_SENT_1] = IKE_P2_KEP,      [IKE_QM_BUSY_3] = IKE_P2_KEP,
 	[IKE_QM_BUSY_2] = IKE_P2_INIT,     [IKE_QM_SENT_2] = IKE_P2_KEP,
-	[IKE_QM_DONE] = IKE_P2_DONE,
+	[IKE_QM_SENT_3] = IKE_P2_KEP,      [IKE_QM_DONE] = IKE_P2_DONE,
 };
 
 static void view_id(struct cs_bytes body, uint8_t *type, char *text, size_t size)
@@ -99,6 +99,9 @@ void ike_p2_view(const struct ike_p2 *p2, struct ike_p2_info *info)
 	info->vpn_expires = t->vpn_expires;
 	info->lifetime = p2->life_seconds;
 	info->lifesize = p2->life_kbytes > UINT32_MAX ? UINT32_MAX : (uint32_t)p2->life_kbytes;
+	if (p2->up && !p2->superseded)
+		info->lifesize_refresh = (uint32_t)(ike_p2_soft_bytes(p2) / 1024);
+	info->pending = p2->up && ike_refresh_under_way(t);
 	info->passthrough_df = p2->rule->vpn->passthrough_df;
 	info->passthrough_dscp = p2->rule->vpn->passthrough_dscp;
 	if (p2->peer) {

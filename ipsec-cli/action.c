@@ -1,4 +1,4 @@
-/* ipsec -k deactivate, -y activate and -y deactivate. */
+/* ipsec -k deactivate, -k refresh, -y activate, -y deactivate and -y refresh. */
 #include <string.h>
 
 #include "ipsec-cli/ask.h"
@@ -116,23 +116,36 @@ static void print_table(const struct outcome *o)
 
 /* ---- asking ---- */
 
+static const char *request_name(const struct command *cmd)
+{
+	bool ike = cmd->primary == 'k';
+
+	if (cmd->action == ACTION_REFRESH)
+		return ike ? "refresh-ike" : "refresh-dynamic";
+	return ike ? "deactivate-ike" : "deactivate-dynamic";
+}
+
+static json_t *wait_of(const struct command *cmd)
+{
+	return cmd->wait >= 0 ? json_integer(cmd->wait) : json_null();
+}
+
 /* One target: id or rule. Not 0: the connection is of no more use. */
 static int ask_target(struct outcome *o, struct cs_nmi *nmi, const char *id, const char *rule)
 {
 	const struct command *cmd = o->cmd;
 	struct cs_err err = {0};
-	int timeout = ANSWER_MS, rc;
+	int timeout = cmd->wait >= 0 ? cmd->wait * 1000 + WAIT_GRACE_MS : ANSWER_MS, rc;
 	json_t *request, *done = NULL;
 
 	if (cmd->action == ACTION_ACTIVATE) {
 		request = json_pack("{s:s, s:s, s:o}", "request", "activate-dynamic", "rule", rule,
-				    "wait", cmd->wait >= 0 ? json_integer(cmd->wait) : json_null());
-		if (cmd->wait >= 0)
-			timeout = cmd->wait * 1000 + WAIT_GRACE_MS;
+				    "wait", wait_of(cmd));
 	} else {
-		request = json_pack("{s:s, s:s*, s:s*}", "request",
-				    cmd->primary == 'k' ? "deactivate-ike" : "deactivate-dynamic",
-				    "tunnel", id, "rule", rule);
+		request = json_pack("{s:s, s:s*, s:s*}", "request", request_name(cmd), "tunnel", id,
+				    "rule", rule);
+		if (cmd->action == ACTION_REFRESH)
+			json_object_set_new(request, "wait", wait_of(cmd));
 	}
 	if (request)
 		rc = cs_nmi_call(nmi, request, timeout, on_entry, o, &done, &err);
@@ -154,7 +167,13 @@ static int ask_target(struct outcome *o, struct cs_nmi *nmi, const char *id, con
 
 static const char *function_of(const struct command *cmd)
 {
-	return cmd->action == ACTION_ACTIVATE ? "Activate" : "Deactivate";
+	static const char *const names[] = {
+		[ACTION_ACTIVATE] = "Activate",
+		[ACTION_DEACTIVATE] = "Deactivate",
+		[ACTION_REFRESH] = "Refresh",
+	};
+
+	return names[cmd->action];
 }
 
 static const char *primary_of(const struct command *cmd)

@@ -15,10 +15,12 @@ const char command_usage[] =
 	"  -f display     IP filters                 [-n FILTER...] [-g GROUP...]\n"
 	"  -k display     IKE (phase 1) tunnels      [-a K1...] [-n KEYEXCHANGERULE...]\n"
 	"  -k deactivate  with their dynamic tunnels  -a K1...|all\n"
+	"  -k refresh     -a K1... [--wait SECONDS]\n"
 	"  -y display     dynamic (phase 2) tunnels  [-a Y2...] [-n VPNACTION...] [-l RULE...]\n"
 	"                 -b: as iked sees them, not the stack\n"
 	"  -y activate    -l LOCALDYNVPNRULE... [--wait SECONDS]\n"
 	"  -y deactivate  -a Y2...|all or -l LOCALDYNVPNRULE...\n"
+	"  -y refresh     -a Y2... or -l LOCALDYNVPNRULE... [--wait SECONDS]\n"
 	"\n"
 	"  -p STACK       the stack (network namespace); default TCPIP\n"
 	"  -r FORM        short, detail (default) or wide\n"
@@ -60,7 +62,8 @@ enum arity { NONE, ONE, LIST };
 #define DISPLAY    (1u << ACTION_DISPLAY)
 #define ACTIVATE   (1u << ACTION_ACTIVATE)
 #define DEACTIVATE (1u << ACTION_DEACTIVATE)
-#define EVERY      (DISPLAY | ACTIVATE | DEACTIVATE)
+#define REFRESH    (1u << ACTION_REFRESH)
+#define EVERY      (DISPLAY | ACTIVATE | DEACTIVATE | REFRESH)
 
 static const struct option {
 	const char *text;
@@ -76,14 +79,14 @@ static const struct option {
 	{"-p", O_STACK, ONE, "fky", EVERY, NULL},
 	{"-r", O_FORMAT, ONE, "fky", DISPLAY, NULL},
 	{"-c", O_SCOPE, ONE, "fky", DISPLAY, NULL},
-	{"-a", O_IDS, LIST, "ky", DISPLAY | DEACTIVATE, NULL},
+	{"-a", O_IDS, LIST, "ky", DISPLAY | DEACTIVATE | REFRESH, NULL},
 	{"-n", O_NAMES, LIST, "fky", DISPLAY, NULL},
 	{"-g", O_GROUPS, LIST, "f", DISPLAY, NULL},
 	{"-l", O_RULES, LIST, "y", EVERY, NULL},
 	{"-b", O_FROM_IKE, NONE, "y", DISPLAY, NULL},
 	{"--json", O_JSON, NONE, "fky", EVERY, NULL},
 	{"--fail-empty", O_FAIL_EMPTY, NONE, "fky", DISPLAY, NULL},
-	{"--wait", O_WAIT, ONE, "y", ACTIVATE, NULL},
+	{"--wait", O_WAIT, ONE, "ky", ACTIVATE | REFRESH, NULL},
 	{"--help", O_HELP, NONE, "fky", EVERY, NULL},
 	{"-?", O_HELP, NONE, "fky", EVERY, NULL},
 	{"--version", O_VERSION, NONE, "fky", EVERY, NULL},
@@ -112,11 +115,11 @@ static const struct keyword {
 	{'f', "reload", -1},
 	{'k', "display", ACTION_DISPLAY},
 	{'k', "deactivate", ACTION_DEACTIVATE},
-	{'k', "refresh", -1},
+	{'k', "refresh", ACTION_REFRESH},
 	{'y', "display", ACTION_DISPLAY},
 	{'y', "activate", ACTION_ACTIVATE},
 	{'y', "deactivate", ACTION_DEACTIVATE},
-	{'y', "refresh", -1},
+	{'y', "refresh", ACTION_REFRESH},
 };
 
 static bool is_keyword(const char *word, const char *keyword)
@@ -286,6 +289,8 @@ static int set_value(struct command *cmd, const struct option *o, const char *wo
 
 /* ---- the line as a whole ---- */
 
+static const char *const action_names[] = {"display", "activate", "deactivate", "refresh"};
+
 /* "K1" as it is listed; the letter may be a small one. */
 static int check_ids(struct command *cmd, struct cs_err *err)
 {
@@ -315,19 +320,22 @@ static int check_targets(const struct command *cmd, struct cs_err *err)
 {
 	if (cmd->action == ACTION_ACTIVATE && cmd->rules.n == 0)
 		return cs_fail(err, CS_EINVAL, "-y activate needs -l and a LocalDynVpnRule");
-	if (cmd->action == ACTION_DEACTIVATE && cmd->ids.n + cmd->rules.n == 0)
-		return cs_fail(err, CS_EINVAL, "-%c deactivate needs -a and a tunnel%s, or -a all",
-			       cmd->primary, cmd->primary == 'y' ? ", or -l and a rule" : "");
-	if (cmd->action == ACTION_DEACTIVATE && cmd->ids.n > 0 && cmd->rules.n > 0)
-		return cs_fail(err, CS_EINVAL, "-a and -l cannot be combined with deactivate");
+	if (cmd->action != ACTION_DEACTIVATE && cmd->action != ACTION_REFRESH)
+		return 0;
+	if (cmd->ids.n + cmd->rules.n == 0)
+		return cs_fail(err, CS_EINVAL, "-%c %s needs -a and a tunnel%s%s", cmd->primary,
+			       action_names[cmd->action],
+			       cmd->primary == 'y' ? ", or -l and a rule" : "",
+			       cmd->action == ACTION_DEACTIVATE ? ", or -a all" : "");
+	if (cmd->ids.n > 0 && cmd->rules.n > 0)
+		return cs_fail(err, CS_EINVAL, "-a and -l cannot be combined with %s",
+			       action_names[cmd->action]);
 	return 0;
 }
 
 /* Whether each option given goes with the primary option and the keyword. */
 static int check_options(const struct command *cmd, const bool *given, struct cs_err *err)
 {
-	static const char *const names[] = {"display", "activate", "deactivate"};
-
 	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
 		const struct option *o = &options[i];
 
@@ -338,7 +346,7 @@ static int check_options(const struct command *cmd, const bool *given, struct cs
 				       cmd->primary);
 		if (!(o->actions & (1u << cmd->action)))
 			return cs_fail(err, CS_EINVAL, "%s does not go with %s", o->text,
-				       names[cmd->action]);
+				       action_names[cmd->action]);
 	}
 	return 0;
 }

@@ -12,7 +12,14 @@
 #include "common/paths.h"
 #include "ipsec-cli/report.h"
 
-enum action { ACTION_DISPLAY, ACTION_ACTIVATE, ACTION_DEACTIVATE, ACTION_HELP, ACTION_VERSION };
+enum action {
+	ACTION_DISPLAY,
+	ACTION_ACTIVATE,
+	ACTION_DEACTIVATE,
+	ACTION_REFRESH,
+	ACTION_HELP,
+	ACTION_VERSION
+};
 
 /* Names given to an option; each is the list's own. */
 struct names {

@@ -16,6 +16,7 @@ static int run(struct command *cmd)
 		return run_display(cmd);
 	case ACTION_ACTIVATE:
 	case ACTION_DEACTIVATE:
+	case ACTION_REFRESH:
 		break;
 	}
 	return run_action(cmd);

@@ -58,7 +58,7 @@ run_units() {
 
 run_lab() {
 	local result name
-	tests/lab/run --kernel "$lab_kernel" --build "$build" "$@" || :
+	tests/lab/run --kernel "$lab_kernel" --build "$build" --libreswan "$libreswan" "$@" || :
 	while read -r result name; do
 		case $result in
 		pass) passed=$((passed + 1)) ;;
@@ -107,6 +107,7 @@ run_tests() {
 		run_variants
 	fi
 
+	need_libreswan
 	pick_kernel
 	make_in "$build" "Building the lab's own programs" make-lab "${LAB_PROGRAMS[@]}"
 	title "Lab: real kernel, real peers"

@@ -2,10 +2,11 @@
 """Runs lab cases, in the lab kernel or on a native one, and writes a result a line.
 
   guest.py --list [--full] [GLOB ...]   names the cases
+  guest.py --interop                    names those of docs/interoperability.md
   guest.py                              runs those that the job file names, then halts the lab kernel
 
-The job file is job.json in $CSIPSEC_LAB_OUT: the build directory, the number of shards, and the
-names of the cases or the name of a script.  $CSIPSEC_LAB_SHARD says which shard this guest is.
+The job file is job.json in $CSIPSEC_LAB_OUT: the build directory, where libreswan is, the number of
+shards, and the names of the cases or the name of a script.  $CSIPSEC_LAB_SHARD says which shard this guest is.
 """
 
 import ctypes
@@ -50,9 +51,9 @@ def on_alarm(_signal, _frame):
     raise CaseTimeout("took too long")
 
 
-def run_case(case, build, out):
+def run_case(case, build, libreswan, out):
     """Returns None for a pass, or the reason of the failure."""
-    lab = Lab(f"/run/lab/{case.name}", build, None)
+    lab = Lab(f"/run/lab/{case.name}", build, None, libreswan)
     why = None
     signal.alarm(case.seconds)
     try:
@@ -113,16 +114,19 @@ def run_job(out, shard):
                 continue
             results.write(f"begin {name}\n")
             began = time.monotonic()
-            why = run_case(CASES[name], job["build"], out)
+            why = run_case(CASES[name], job["build"], job["libreswan"], out)
             seconds = time.monotonic() - began
             say(f"  {'ok  ' if why is None else 'FAIL'} {name} ({seconds:.1f} s)"
                 + ("" if why is None else f": {why}"))
-            results.write(f"{'pass' if why is None else 'fail'} {name}\n")
+            results.write(f"{'pass' if why is None else 'fail'} {name}\ntime {name} {seconds:.1f}\n")
         results.write("end\n")
 
 
 def main():
     load_cases()
+    if "--interop" in sys.argv:
+        print("\n".join(c.name for c in CASES.values() if c.shows and c.plain))
+        return
     if "--list" in sys.argv:
         rest = [a for a in sys.argv[1:] if a not in ("--list", "--full")]
         print("\n".join(select(rest, "--full" in sys.argv)))

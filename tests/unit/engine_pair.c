@@ -478,6 +478,8 @@ static void op_event(void *ctx, const struct ike_event *ev)
 	struct side *s = ctx;
 
 	s->n_events[ev->kind]++;
+	if (s->hear)
+		s->hear(ev);
 	snprintf(s->reason, sizeof(s->reason), "%s", ev->reason);
 }
 

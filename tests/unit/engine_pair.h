@@ -72,7 +72,8 @@ struct side {
 	unsigned n_kept;
 	/* events and log */
 	unsigned n_events[IKE_EV_FAILED + 1];
-	char log[65536], bad[65536]; /* all lines; those of warnings and errors */
+	void (*hear)(const struct ike_event *ev); /* or NULL */
+	char log[65536], bad[65536];              /* all lines; those of warnings and errors */
 	size_t log_len, bad_len;
 	/* public-key jobs that wait for pair_jobs() */
 	bool jobs_later;

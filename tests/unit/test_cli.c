@@ -73,6 +73,16 @@ static void answer_deactivate(struct cs_nmi_server *s, uint64_t ticket, const ch
 	cs_nmi_done(s, ticket, NULL);
 }
 
+static void answer_refresh(struct cs_nmi_server *s, uint64_t ticket, const char *id,
+			   const char *rule, bool wait)
+{
+	if (id && strcmp(id, "Y9") == 0)
+		cs_nmi_error(s, ticket, CS_ESYS, "NO-PROPOSAL-CHOSEN");
+	else
+		answer_tunnel(s, ticket, id ? id : "Y2", rule, wait ? "Refreshed" : "Refreshing");
+	cs_nmi_done(s, ticket, NULL);
+}
+
 static void answer_activate(struct cs_nmi_server *s, uint64_t ticket, const char *rule, bool wait)
 {
 	if (strcmp(rule, "Silent") == 0)
@@ -112,6 +122,9 @@ static void handle(void *arg, struct cs_nmi_server *s, uint64_t ticket, uid_t ui
 	else if (strcmp(name, "dynamic-tunnels") == 0)
 		answer_file(s, ticket,
 			    json_object_get(request, "source") ? "dynamic-ike" : "dynamic");
+	else if (strncmp(name, "refresh-", 8) == 0)
+		answer_refresh(s, ticket, json_string_value(json_object_get(request, "tunnel")),
+			       rule, json_is_integer(wait));
 	else if (strcmp(name, "activate-dynamic") == 0)
 		answer_activate(s, ticket, rule, json_is_integer(wait));
 	else
@@ -310,6 +323,9 @@ static const struct {
 	{"-p TCPCS -k deactivate -a all", 0, "k-deactivate-all.txt"},
 	{"-p TCPCS -y deactivate -a Y2,Y5", 0, "y-deactivate.txt"},
 	{"-p TCPCS -y deactivate -l Plant_Vpn", 0, "y-deactivate-rule.txt"},
+	{"-p TCPCS -k refresh -a K1", 0, "k-refresh.txt"},
+	{"-p TCPCS -y refresh -a Y2 Y9 --wait 2", 6, "y-refresh-wait.txt"},
+	{"-p TCPCS -y ref -l Plant_Vpn --json", 0, "y-refresh.json"},
 	{"-p TCPCS -y activate -l Plant_Vpn", 0, "y-activate.txt"},
 	{"-p TCPCS -y activate -l Plant_Vpn Refused Missing --wait 2", 6, "y-activate-wait.txt"},
 	{"-p TCPCS -y activate -l Plant_Vpn Slow --wait=2 --json", 6, "y-activate.json"},
@@ -537,8 +553,15 @@ START_TEST(test_failures)
 		{"-k deactivate -a K1 all", 2, "-a all stands alone"},
 		{"-k display -a K1,,K2", 2, "empty name"},
 		{"-k activate", 2, "activated with its dynamic tunnel"},
-		{"-k refresh -a K1", 2, "this release does not have -k refresh"},
-		{"-y refresh -a Y1", 2, "this release does not have -y refresh"},
+		{"-k refresh", 2, "-k refresh needs -a and a tunnel\n"},
+		{"-y refresh", 2, "-y refresh needs -a and a tunnel, or -l and a rule\n"},
+		{"-k refresh -a all", 2, "'all' is no tunnel of -k"},
+		{"-k refresh -l x", 2, "-l does not go with -k"},
+		{"-y refresh -a Y1 -l x", 2, "cannot be combined with refresh"},
+		{"-k deactivate -a K1 --wait 1", 2, "--wait does not go with deactivate"},
+		{"-k refresh -a K1 -r wide", 2, "-r does not go with refresh"},
+		{"-p TCPCS -y refresh -a Y9", 5, "Y9: NO-PROPOSAL-CHOSEN"},
+		{"-p TCPCS -y refresh -a Y9 --wait 1", 6, "Y9: NO-PROPOSAL-CHOSEN"},
 		{"-f default", 2, "this release does not have -f default"},
 		{"-f reload", 2, "this release does not have -f reload"},
 		{"-m display", 2, "this release does not have -m (manual tunnels)"},
@@ -590,6 +613,12 @@ START_TEST(test_requests)
 		{"-p TCPCS -k dea -a ALL", "{\"request\":\"deactivate-ike\",\"tunnel\":\"all\"}"},
 		{"-p TCPCS -y dea -a Y2", "{\"request\":\"deactivate-dynamic\",\"tunnel\":\"Y2\"}"},
 		{"-p TCPCS -y dea -l A", "{\"request\":\"deactivate-dynamic\",\"rule\":\"A\"}"},
+		{"-p TCPCS -k ref -a k1",
+		 "{\"request\":\"refresh-ike\",\"tunnel\":\"K1\",\"wait\":null}"},
+		{"-p TCPCS -k refresh -a K1 --wait 3",
+		 "{\"request\":\"refresh-ike\",\"tunnel\":\"K1\",\"wait\":3}"},
+		{"-p TCPCS -y refresh -l A --wait 0",
+		 "{\"request\":\"refresh-dynamic\",\"rule\":\"A\",\"wait\":0}"},
 		{"-p TCPCS -y act -l A",
 		 "{\"request\":\"activate-dynamic\",\"rule\":\"A\",\"wait\":null}"},
 		{"-p TCPCS -y act -l A --wait 7",

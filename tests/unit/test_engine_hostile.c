@@ -357,7 +357,7 @@ START_TEST(test_generations)
 		ck_assert_ptr_nonnull(p2);
 		ike_quick_start(s->e, p2);
 		pair_run(p);
-		pair_wait(p, 1);
+		pair_wait(p, 6000); /* until the new pair carries the traffic */
 	}
 	for (unsigned i = 0; i < 2; i++) {
 		ck_assert_uint_eq(pair_stats(p, i)->p2_live, 4);

@@ -52,6 +52,14 @@ static void expect_one(struct pair *p)
 	ck_assert(pair_mirrored(p));
 }
 
+/* Who begins a refresh sends by the new pair when the peer does, or a moment later. */
+static bool mirrored_soon(struct pair *p)
+{
+	if (!pair_mirrored(p))
+		pair_wait(p, 6000);
+	return pair_mirrored(p);
+}
+
 /* A day: pairs live an hour here, phase 1 eight; never is there a moment without. */
 START_TEST(test_a_day)
 {
@@ -62,7 +70,7 @@ START_TEST(test_a_day)
 	for (unsigned minute = 0; minute < 24 * 60; minute++) {
 		pair_wait(p, 60000);
 		pair_forget_history(p);
-		ck_assert(pair_mirrored(p));
+		ck_assert(mirrored_soon(p));
 		for (unsigned i = 0; i < 2; i++) {
 			ck_assert_uint_ge(pair_installed(&p->side[i]), 2);
 			ck_assert_uint_le(pair_installed(&p->side[i]), 4);
@@ -104,6 +112,7 @@ START_TEST(test_by_command)
 	ck_assert_int_eq(ike_engine_refresh_p2(s->e, 2, p->now, &err), 0);
 	ck_assert_int_eq(ike_engine_refresh_p2(s->e, 2, p->now, &err), CS_EEXIST);
 	pair_run(p);
+	pair_wait(p, 6000);
 	ck_assert_uint_eq(pair_installed(s), 4); /* make before break */
 	ck_assert_int_eq(ike_engine_refresh_p1(s->e, 1, p->now, &err), 0);
 	ck_assert_int_eq(ike_engine_refresh_p1(s->e, 1, p->now, &err), CS_EEXIST);
@@ -188,6 +197,117 @@ START_TEST(test_peer_comes_back)
 	pair_wait(p, 330000);
 	ck_assert(pair_mirrored(p));
 	ck_assert_uint_ge(p2_of(&p->side[0]).generation, 2);
+	pair_free(p);
+}
+END_TEST
+
+/*
+ * The peer may have its SAs only when message 3 has come: until it sends by the new pair, or for 5
+ * s, the old one carries what we send.
+ */
+START_TEST(test_old_pair_carries_on)
+{
+	struct pair *p = pair_up(NULL);
+	struct side *s = &p->side[0];
+
+	ck_assert(!ike_engine_refresh_p2(s->e, 2, p->now, NULL));
+	pair_run(p);
+	ck_assert_uint_eq(pair_installed(s), 3);
+	ck_assert_uint_eq(pair_installed(&p->side[1]), 4);
+	ck_assert_int_eq(p2_of(s).state, IKE_P2_KEP);
+	if (_i == 0) {
+		pair_expire(p, 0, false);
+	} else if (_i == 1) {
+		pair_wait(p, 4900);
+		ck_assert_uint_eq(pair_installed(s), 3);
+		pair_wait(p, 200);
+	} else if (_i == 2) {
+		/* The old one ends. */
+		struct xf_expire x = {.hard = true};
+
+		for (unsigned i = 0; i < s->n_sas; i++)
+			if (s->sas[i].sa.outbound)
+				x.id = s->sas[i].sa.id;
+		ike_engine_expire(s->e, &x, p->now);
+		ck_assert_uint_eq(s->n_policies, 1);
+		pair_run(p);
+		ck_assert_uint_eq(pair_installed(s), 2);
+		pair_wait(p, 1000);
+		expect_one(p);
+	} else {
+		/* Its phase 1 ends. */
+		ck_assert(!ike_engine_refresh_p1(s->e, 1, p->now, NULL));
+		pair_run(p);
+		ck_assert(!ike_engine_deactivate_p1(s->e, 1, p->now, NULL));
+		pair_run(p);
+		pair_wait(p, 1000);
+		pair_expect_nothing(p);
+		pair_free(p);
+		return;
+	}
+	ck_assert_int_eq(p2_of(s).state, IKE_P2_DONE);
+	pair_wait(p, 40000);
+	expect_one(p);
+	pair_free(p);
+}
+END_TEST
+
+static bool drop_deletes(struct pair *p, unsigned from, uint8_t *data, size_t *len)
+{
+	(void)p;
+	(void)len;
+	return from != 1 || data[18] != ISA_INFORMATIONAL;
+}
+
+/* The peer begins and never deletes what it has refreshed: we do, later. */
+START_TEST(test_peer_leaves_the_old)
+{
+	struct pair *p = pair_up(NULL);
+
+	p->filter = drop_deletes;
+	ck_assert(!ike_engine_refresh_p2(p->side[1].e, 2, p->now, NULL));
+	pair_run(p);
+	pair_wait(p, 50000);
+	ck_assert_uint_eq(pair_installed(&p->side[0]), 4);
+	pair_wait(p, 20000);
+	expect_one(p);
+	pair_free(p);
+}
+END_TEST
+
+static uint8_t told_under[ISA_COOKIE_LEN]; /* the cookie of the last Informational */
+
+static bool note_informational(struct pair *p, unsigned from, uint8_t *data, size_t *len)
+{
+	(void)p;
+	(void)len;
+	if (from == 0 && data[18] == ISA_INFORMATIONAL)
+		memcpy(told_under, data, sizeof(told_under));
+	return true;
+}
+
+/* The peer's pairs may be under the new phase 1 SA alone by now. */
+START_TEST(test_delete_under_the_new_p1)
+{
+	struct pair *p = pair_up(NULL);
+	struct ike_p1_info old = p1_of(&p->side[0]), new;
+
+	ck_assert(!ike_engine_refresh_p2(p->side[0].e, 2, p->now, NULL));
+	pair_run(p);
+	pair_expire(p, 0, false); /* the peer sends by the new pair */
+	pair_wait(p, 5000);
+	ck_assert(!ike_engine_refresh_p1(p->side[0].e, 1, p->now, NULL));
+	pair_run(p);
+	new = p1_of(&p->side[0]);
+	ck_assert_uint_eq(new.generation, 2);
+	p->filter = note_informational;
+	memset(told_under, 0, sizeof(told_under));
+	pair_wait(p, 27000);
+	ck_assert_uint_eq(pair_installed(&p->side[1]), 2); /* it was told */
+	ck_assert_mem_eq(told_under, new.icookie, sizeof(told_under));
+	pair_wait(p, 10000);
+	ck_assert_mem_eq(told_under, old.icookie, sizeof(told_under)); /* its own end */
+	expect_one(p);
 	pair_free(p);
 }
 END_TEST
@@ -503,6 +623,9 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, test_both_at_once, 0, 2);
 	tcase_add_test(t, test_peer_away);
 	tcase_add_test(t, test_peer_comes_back);
+	tcase_add_loop_test(t, test_old_pair_carries_on, 0, 4);
+	tcase_add_test(t, test_peer_leaves_the_old);
+	tcase_add_test(t, test_delete_under_the_new_p1);
 	tcase_add_test(t, test_cached_offer_p2);
 	tcase_add_test(t, test_cached_offer_refused_p2);
 	tcase_add_test(t, test_cached_offer_overruled);

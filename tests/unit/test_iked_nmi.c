@@ -82,6 +82,7 @@ static void teardown(void)
 {
 	char command[64];
 
+	pair->side[0].hear = NULL;
 	iked_nmi_stop(nmi);
 	iked_policy_stop(policy);
 	ike_pk_pool_stop(pool, do_nothing, NULL);
@@ -247,6 +248,171 @@ START_TEST(test_bound)
 }
 END_TEST
 
+/* ---- refresh: the peer answers ---- */
+
+static void to_nmi(const struct ike_event *ev)
+{
+	iked_nmi_event(nmi, ev);
+}
+
+static void run_pair(void)
+{
+	pair->now = iked_now();
+	pair_run(pair);
+}
+
+/* K1 and Y2 are up. */
+static void bring_up(void)
+{
+	pair->now = iked_now();
+	pair_acquire(pair, 0);
+	ck_assert(pair_mirrored(pair));
+	pair->side[0].hear = to_nmi;
+}
+
+static void expect_status(int fd, const char *tunnel, const char *rule, const char *status)
+{
+	json_t *answer = frame(fd), *entry = json_object_get(answer, "entry");
+	const char *got = json_string_value(json_object_get(entry, "LocalDynVpnRule"));
+
+	ck_assert_str_eq(json_string_value(json_object_get(entry, "TunnelID")), tunnel);
+	ck_assert_str_eq(json_string_value(json_object_get(entry, "Status")), status);
+	ck_assert_str_eq(got ? got : "", rule);
+	json_decref(answer);
+	json_decref(frame(fd)); /* done */
+}
+
+static int newest_generation(int fd, const char *request)
+{
+	json_t *answer, *entry;
+	int generation = 0;
+
+	ask(fd, request);
+	for (;;) {
+		answer = frame(fd);
+		entry = json_object_get(answer, "entry");
+		if (!entry)
+			break;
+		if (!generation)
+			generation = (int)json_integer_value(json_object_get(entry, "Generation"));
+		json_decref(answer);
+	}
+	json_decref(answer);
+	return generation;
+}
+
+/* At once, and waited for: the second request waits for the first one's negotiation. */
+START_TEST(test_refresh)
+{
+	static const struct {
+		const char *tunnel, *now, *wait, *list;
+	} kinds[] = {
+		{"K1", "{\"request\":\"refresh-ike\",\"tunnel\":\"K1\"}",
+		 "{\"request\":\"refresh-ike\",\"tunnel\":\"K1\",\"wait\":3600}",
+		 "{\"request\":\"ike-tunnels\"}"},
+		{"Y2", "{\"request\":\"refresh-dynamic\",\"tunnel\":\"Y2\",\"wait\":null}",
+		 "{\"request\":\"refresh-dynamic\",\"tunnel\":\"Y2\",\"wait\":3600}",
+		 "{\"request\":\"dynamic-tunnels\",\"source\":\"ike\"}"},
+	};
+	int fd = client(), other = client();
+
+	bring_up();
+	ask(fd, kinds[_i].now);
+	expect_status(fd, kinds[_i].tunnel, "", "Refreshing");
+	ask(fd, kinds[_i].wait);
+	wait_for_waiters(1);
+	/* The other kind's events are not this one's. */
+	iked_nmi_event(nmi, &(struct ike_event){.kind = _i ? IKE_EV_P1_UP : IKE_EV_P2_UP,
+						.p1_tunnel = 1,
+						.p2_tunnel = _i ? 0 : 2,
+						.rule = ""});
+	/* Nor is the end of an older SA. */
+	iked_nmi_event(nmi, &(struct ike_event){.kind = _i ? IKE_EV_P2_DOWN : IKE_EV_P1_DOWN,
+						.p1_tunnel = 1,
+						.p2_tunnel = _i ? 2 : 0,
+						.rule = ""});
+	wait_for_waiters(1);
+	run_pair();
+	pair_expire(pair, 0, false); /* the peer sends by the new pair */
+	expect_status(fd, kinds[_i].tunnel, "", "Refreshed");
+	ck_assert_int_eq(newest_generation(other, kinds[_i].list), 2);
+	close(fd);
+	close(other);
+}
+END_TEST
+
+START_TEST(test_refresh_by_rule)
+{
+	int fd = client();
+
+	bring_up();
+	ask(fd, "{\"request\":\"refresh-dynamic\",\"rule\":\"ByHand\"}");
+	expect_error(fd, cs_code_name(CS_ENOTFOUND)); /* packets began it */
+	ask(fd, "{\"request\":\"activate-dynamic\",\"rule\":\"ByHand\"}");
+	expect_status(fd, "Y2", "ByHand", "Already active");
+	ask(fd, "{\"request\":\"refresh-dynamic\",\"rule\":\"ByHand\",\"wait\":3600}");
+	wait_for_waiters(1);
+	run_pair();
+	pair_expire(pair, 0, false);
+	expect_status(fd, "Y2", "ByHand", "Refreshed");
+	close(fd);
+}
+END_TEST
+
+/* The peer takes neither what was agreed before nor the policy's list: one answer, the last. */
+START_TEST(test_refresh_refused)
+{
+	struct pol_dynvpn_action *vpn;
+	int fd = client();
+	json_t *error;
+
+	bring_up();
+	vpn = (struct pol_dynvpn_action *)pair->side[1].policy->rules[0].vpn;
+	vpn->offers[0].encap = vpn->offers[0].encap == POL_TUNNEL ? POL_TRANSPORT : POL_TUNNEL;
+	ask(fd, "{\"request\":\"refresh-dynamic\",\"tunnel\":\"Y2\",\"wait\":3600}");
+	wait_for_waiters(1);
+	run_pair();
+	error = frame(fd);
+	ck_assert_str_eq(json_string_value(json_object_get(error, "code")), cs_code_name(CS_ESYS));
+	ck_assert_ptr_nonnull(
+		strstr(json_string_value(json_object_get(error, "error")), "NO-PROPOSAL-CHOSEN"));
+	json_decref(error);
+	ck_assert_uint_eq(pair->side[0].n_events[IKE_EV_FAILED], 1);
+	ck_assert_uint_eq(pair_stats(pair, 0)->p2_failed, 2);
+	ck_assert(pair_mirrored(pair));
+	close(fd);
+}
+END_TEST
+
+START_TEST(test_refresh_errors)
+{
+	static const struct {
+		const char *request;
+		int code;
+	} cases[] = {
+		{"{\"request\":\"refresh-ike\",\"tunnel\":\"K9\"}", CS_ENOTFOUND},
+		{"{\"request\":\"refresh-dynamic\",\"tunnel\":\"Y9\"}", CS_ENOTFOUND},
+		{"{\"request\":\"refresh-dynamic\",\"rule\":\"None\"}", CS_ENOTFOUND},
+		{"{\"request\":\"refresh-ike\",\"tunnel\":\"all\"}", CS_EINVAL},
+		{"{\"request\":\"refresh-ike\",\"tunnel\":\"Y1\"}", CS_EINVAL},
+		{"{\"request\":\"refresh-ike\"}", CS_EINVAL},
+		{"{\"request\":\"refresh-dynamic\"}", CS_EINVAL},
+		{"{\"request\":\"refresh-dynamic\",\"tunnel\":\"Y2\",\"rule\":\"x\"}", CS_EINVAL},
+		{"{\"request\":\"refresh-ike\",\"tunnel\":\"K1\",\"wait\":-1}", CS_EINVAL},
+		{"{\"request\":\"refresh-dynamic\",\"tunnel\":\"Y2\",\"wait\":86401}", CS_EINVAL},
+		{"{\"request\":\"refresh-dynamic\",\"tunnel\":\"Y2\",\"wait\":0}", CS_EAGAIN},
+	};
+	int fd = client();
+
+	bring_up();
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		ask(fd, cases[i].request);
+		expect_error(fd, cs_code_name(cases[i].code));
+	}
+	close(fd);
+}
+END_TEST
+
 static void put_policy(void)
 {
 	struct pol_store *to;
@@ -299,6 +465,10 @@ int main(void)
 	tcase_add_test(t, test_client_gone);
 	tcase_add_test(t, test_tunnel_up);
 	tcase_add_test(t, test_bound);
+	tcase_add_loop_test(t, test_refresh, 0, 2);
+	tcase_add_test(t, test_refresh_by_rule);
+	tcase_add_test(t, test_refresh_refused);
+	tcase_add_test(t, test_refresh_errors);
 	tcase_add_test(t, test_policy);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);

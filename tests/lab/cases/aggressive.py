@@ -2,6 +2,7 @@
 
 import re
 
+from cases.psk import WHO
 from cases.refusals import KEY, SUITE, WRONG, fails, nothing_left, one_message
 from labkit.host import Failure, wait_until
 from labkit.negotiate import negotiate_and_delete, same_pair
@@ -51,7 +52,10 @@ def shown_as_aggressive(*ends):
 
 
 def register(pair, suite_name, mode, pfs_kind, kind):
-    @case(f"aggressive-{pair}-{suite_name}-{mode}-{kind}")
+    peer, who = WHO[pair]
+
+    @case(f"aggressive-{pair}-{suite_name}-{mode}-{kind}",
+          shows=(peer, f"Aggressive Mode with preshared key, {who}"))
     def run(lab):
         suite = SUITES[suite_name]
         variant = suite, mode, Pfs(pfs_kind, suite), kind

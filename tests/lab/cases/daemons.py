@@ -1,16 +1,14 @@
 """The daemons' own conduct: the commands' exit status, a killed worker, a checked file."""
 
 import os
-import re
 import signal
 import sqlite3
-import subprocess
-import time
 
 from labkit.host import Failure, wait_until
 from labkit.ours import Ours
 from labkit.policy import host_to_host
 from labkit.registry import case
+from labkit.stream import Stream
 from labkit.suites import SUITES, Pfs
 from labkit.swan import Swan
 
@@ -95,23 +93,6 @@ def worker_of(iked):
     if len(workers) != 1:
         raise Failure(f"iked's parent has {len(workers)} workers, not one")
     return workers[0]
-
-
-class Stream:
-    """Pings in the background, many a second; none of them may get lost."""
-
-    def __init__(self, host, peer):
-        self.popen = subprocess.Popen(
-            ["ping", "-n", "-q", "-i", "0.02", peer.addr()], stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, text=True, preexec_fn=host.enter)
-
-    def stop(self):
-        time.sleep(0.5)
-        self.popen.send_signal(signal.SIGINT)
-        out = self.popen.communicate(timeout=10)[0]
-        sent, back = map(int, re.search(r"(\d+) packets transmitted, (\d+) received", out).groups())
-        if sent < 20 or back < sent - 1:  # the last one may be under way
-            raise Failure(f"of {sent} packets {back} came back: " + " ".join(out.split()))
 
 
 def kill_worker(ours):

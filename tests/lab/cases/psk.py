@@ -47,10 +47,17 @@ IPV6 = (
 )
 
 
+WHO = {"own": ("csipsec", "we begin"), "to-strongswan": ("strongSwan", "we begin"),
+       "from-strongswan": ("strongSwan", "the peer begins"),
+       "to-libreswan": ("libreswan", "we begin"), "from-libreswan": ("libreswan", "the peer begins")}
+
+
 def register(pair, suite, mode, pfs, family, plain):
     name = f"psk-{pair}-{suite}-{mode}-pfs-{pfs}" + ("-ipv6" if family == 6 else "")
 
-    @case(name, plain=plain)
+    peer, who = WHO[pair]
+
+    @case(name, plain=plain, shows=(peer, f"Main Mode with preshared key, {mode}, {who}"))
     def run(lab):
         variant = SUITES[suite], mode, Pfs(pfs, SUITES[suite]), family
         begin, answer = PAIRS[pair]

@@ -21,8 +21,8 @@ def say(text):
 class Lab:
     """Hosts left and right joined by a veth, and what they send."""
 
-    def __init__(self, directory, build, keep):
-        self.dir, self.build, self.keep = directory, build, keep
+    def __init__(self, directory, build, keep, libreswan=""):
+        self.dir, self.build, self.keep, self.libreswan = directory, build, keep, libreswan
         self.wire, self.hosts = None, []
         shutil.rmtree(directory, ignore_errors=True)
         os.makedirs(directory)

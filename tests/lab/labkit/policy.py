@@ -57,9 +57,9 @@ IpDynVpnAction Gold
     HowToEncap   {mode}
     HowToEncrypt {esp_encrypt}
     HowToAuth    {esp_auth}
-    RefreshLifetimeProposed 240
-    RefreshLifetimeAccepted 60 480
-  }}
+    RefreshLifetimeProposed {p2_life}
+    RefreshLifetimeAccepted {p2_least} 480
+{p2_size}  }}
 }}
 KeyExchangePolicy
 {{
@@ -88,7 +88,7 @@ KeyExchangeRule ToPeer
     HowToAuthMsgs  {ike_hash}
     HowToAuthPeers {auth}
     DHGroup        Group{group}
-  }}
+{p1_life}  }}
 }}
 LocalDynVpnPolicy
 {{
@@ -143,18 +143,30 @@ KeyExchangeRule {name}
 """
 
 
+P1_LIFE = """\
+    RefreshLifetimeProposed {}
+    RefreshLifetimeAccepted 1 1440
+"""
+P2_SIZE = """\
+    RefreshLifesizeProposed {}
+    RefreshLifesizeAccepted 1 4194300
+"""
+
+
 def group_name(group):
     return f"Group{group}" if group else "None"
 
 
 def host_to_host(me, peer, suite, mode, pfs, key, *, family=4, initiator=False, first=(),
                  local_id=None, remote_id=None, remote_location=None, on_demand=True,
-                 exchange="Main", respond=None, others=(), ca_labels=()):
+                 exchange="Main", respond=None, others=(), ca_labels=(), lives=None, kbytes=None):
     """
     The file for one side.  The initiator of a PFS variant begins with the variant's group and accepts
     it alone; the other side accepts what the variant allows and would begin with its own group.
-    key None: RSA signatures, by the CAs of these labels.  respond: HowToRespondIKEv1, if it is not the exchange; "" leaves it out.  others: name, identity
-    and key of peers at any address, in key exchange rules behind the first.
+    key None: RSA signatures, by the CAs of these labels.  respond: HowToRespondIKEv1, if it is not
+    the exchange; "" leaves it out.  others: name, identity and key of peers at any address, in key
+    exchange rules behind the first.  lives: minutes that phase 1 and phase 2 are proposed for; down
+    to a minute is accepted then.  kbytes: the same of phase 2.
     """
     begin, accept = (pfs.initiate, [pfs.initiate]) if initiator else (pfs.accept[0], pfs.accept)
     pfs_lines = [f"  InitiateWithPfs {group_name(begin)}"]
@@ -164,6 +176,9 @@ def host_to_host(me, peer, suite, mode, pfs, key, *, family=4, initiator=False, 
     respond = exchange if respond is None else respond
     return HEAD.format(
         on_demand="Yes" if on_demand else "No",
+        p2_life=lives[1] if lives else 240, p2_least=1 if lives else 60,
+        p2_size=P2_SIZE.format(kbytes) if kbytes else "",
+        p1_life=P1_LIFE.format(lives[0]) if lives else "",
         first="".join(f"  IpFilterRuleRef {name}\n" for name, _ in first),
         first_rules="".join(text for _, text in first),
         local=local, remote=remote, mode=mode.capitalize(),

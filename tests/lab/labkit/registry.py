@@ -2,15 +2,18 @@
 
 from collections import namedtuple
 
-Case = namedtuple("Case", "name fn plain seconds")
+Case = namedtuple("Case", "name fn plain seconds shows")
 CASES = {}
 
 
-def case(name, plain=True, seconds=60):
-    """Registers a function of one argument, the Lab; plain cases run without --full."""
+def case(name, plain=True, seconds=60, shows=None):
+    """
+    Registers a function of one argument, the Lab; plain cases run without --full.  shows: peer and
+    feature that docs/interoperability.md lists its result under.
+    """
     def add(fn):
         if name in CASES:
             raise ValueError(f"two cases are called {name}")
-        CASES[name] = Case(name, fn, plain, seconds)
+        CASES[name] = Case(name, fn, plain, seconds, shows)
         return fn
     return add

@@ -45,7 +45,7 @@ connections {{
     local_addrs = {local}
     remote_addrs = {remote}
     proposals = {ike}
-    local {{
+{ike_life}    local {{
       auth = {auth}
       id = {local_id}
     }}
@@ -57,7 +57,7 @@ connections {{
       peer {{
         mode = {mode}
         esp_proposals = {esp}
-        start_action = {start}
+{child_life}        start_action = {start}
       }}
     }}
   }}
@@ -75,6 +75,15 @@ secrets {{
 """
 
 
+LIFE = 70  # seconds that an SA lasts when it is told when to rekey
+
+
+def life_lines(indent, hard, rekey):
+    """over_time counts from the rekeying on, life_time from the beginning."""
+    end = LIFE - rekey if hard == "over_time" else LIFE
+    return f"{indent}rekey_time = {rekey}s\n{indent}rand_time = 0\n{indent}{hard} = {end}s\n"
+
+
 class Swan:
     """
     A running charon with one connection to the other host.  key None: RSA signatures, by what is in
@@ -82,7 +91,9 @@ class Swan:
     """
 
     def __init__(self, host, peer, suite, mode, pfs, key, family=4, trap=False, initiator=False,
-                 ike=None, esp=None, aggressive=False, local_id=None, remote_id=None):
+                 ike=None, esp=None, aggressive=False, local_id=None, remote_id=None,
+                 lives=None):
+        """lives: seconds after which the IKE SA and the child SA are rekeyed."""
         self.host, self.peer = host, peer
         self.uri = f"unix://{host.path('charon.vici')}"
         conf = host.write("strongswan.conf", CONF.format(vici=host.path("charon.vici"),
@@ -94,6 +105,8 @@ class Swan:
             auth="psk" if key else "pubkey",
             local=host.addr(family), remote=peer.addr(family),
             local_id=local_id or host.addr(family), remote_id=remote_id or peer.addr(family),
+            ike_life=life_lines("    ", "over_time", lives[0]) if lives else "",
+            child_life=life_lines("        ", "life_time", lives[1]) if lives else "",
             ike=ike or suite.name, esp=esp, mode=mode, key=key,
             aggressive="yes" if aggressive else "no", start="trap" if trap else "none"))
         self.env = {"STRONGSWAN_CONF": conf, "SWANCTL_DIR": host.dir}

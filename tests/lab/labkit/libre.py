@@ -1,0 +1,129 @@
+"""
+libreswan, one instance a host.  It is not installed: the lab has it in a directory (scripts/libreswan.sh).
+What can be named on its command lines is; its programs look for each other at a compiled-in path, where
+an overlay shows them to this lab alone.
+"""
+
+import glob
+import os
+import re
+import subprocess
+
+from .host import Failure, wait_until
+
+CONF = """\
+config setup
+	ikev1-policy=accept
+conn peer
+	ikev2=no
+	authby=secret
+	auto=ignore
+	aggressive={aggressive}
+	type={mode}
+	left={local}
+	leftid={local_id}
+	leftupdown=%disabled
+	right={remote}
+	rightid={remote_id}
+	ike={ike}
+	esp={esp}
+	pfs={pfs}
+	rekeyfuzz=0%
+	retransmit-timeout=20s
+	retransmit-interval=1000ms
+{more}"""
+
+# Its words for our groups. Debian's build has no modp1024 and takes no ECP group in Quick Mode.
+GROUPS = {5: "modp1536", 14: "modp2048", 19: "dh19", 20: "dh20"}
+IKE = {"AES_CBC KeyLength 256": "aes256", "AES_CBC KeyLength 128": "aes128", "3DES": "3des"}
+HASH = {"SHA1": "sha1", "SHA2_256": "sha2_256", "SHA2_384": "sha2_384",
+        "ESP HMAC_SHA1": "sha1", "ESP HMAC_SHA2_256_128": "sha2_256",
+        "ESP HMAC_SHA2_384_192": "sha2_384"}
+
+
+LIBEXEC = "/usr/libexec"
+
+
+def overlay(root):
+    """Once a guest; the lab's mount namespace is its own."""
+    if os.path.exists(f"{LIBEXEC}/ipsec/pluto"):
+        return
+    done = subprocess.run(["mount", "-t", "overlay", "overlay", LIBEXEC, "-o",
+                           f"lowerdir={root}{LIBEXEC}:{LIBEXEC}"], stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, timeout=20, check=False)
+    if done.returncode != 0:
+        raise Failure(f"no overlay on {LIBEXEC}: {done.stdout.strip()}")
+
+
+class Libre:
+    """A running pluto with one connection to the other host."""
+
+    def __init__(self, host, peer, suite, mode, pfs, key, *, trap=False, initiator=False,
+                 aggressive=False, local_id=None, remote_id=None, more=()):
+        """more: further lines of the connection, as (keyword, value)."""
+        self.host, self.peer = host, peer
+        root = host.lab.libreswan
+        if not root:
+            raise Failure("this run has no libreswan (run it by ./dev lab)")
+        overlay(root)
+        self.libexec = f"{LIBEXEC}/ipsec"
+        self.env = {"LD_LIBRARY_PATH": ":".join(glob.glob(f"{root}/usr/lib/*-linux-gnu"))}
+        self.ctl = host.path("run/pluto.ctl")
+        group = pfs.initiate if initiator else pfs.accept[0]
+        local_id, remote_id = local_id or host.v4, remote_id or peer.v4
+        self.conf = host.write("ipsec.conf", CONF.format(
+            aggressive="yes" if aggressive else "no", mode=mode, local=host.v4, remote=peer.v4,
+            local_id=local_id, remote_id=remote_id,
+            ike=f"{IKE[suite.ike_encrypt]}-{HASH[suite.ike_hash]};{GROUPS[suite.group]}",
+            esp=f"{IKE[suite.esp_encrypt]}-{HASH[suite.esp_auth]}"
+            + (f";{GROUPS[group]}" if group else ""),
+            pfs="yes" if group else "no", more="".join(f"\t{k}={v}\n" for k, v in more)))
+        secrets = host.write("ipsec.secrets", f'{local_id} {remote_id} : PSK "{key}"\n')
+        host.run("mkdir", host.path("nss"), host.path("ipsec.d"))
+        host.run(f"{root}/usr/bin/certutil", "-N", "-d", f"sql:{host.path('nss')}",
+                 "--empty-password", env=self.env)
+        self.process = host.start(
+            "pluto", f"{self.libexec}/pluto", "--nofork", "--config", self.conf,
+            "--rundir", host.path("run"), "--dumpdir", host.dir, "--ipsecdir", host.path("ipsec.d"),
+            "--nssdir", host.path("nss"), "--secretsfile", secrets,
+            "--logfile", host.path("pluto-out.log"), "--no-dnssec", "--nhelpers", "0",
+            env=self.env)
+        host.run(f"{self.libexec}/addconn", "--config", self.conf, "--ctlsocket", self.ctl,
+                 "peer", env=self.env)
+        self.whack("--listen")
+        if trap:
+            # The larval SA of a first packet, which it leaves, keeps a later one from asking for so long.
+            host.run("sh", "-c", "echo 1 >/proc/sys/net/core/xfrm_acq_expires")
+            self.whack("--route", "--name", "peer")
+
+    def whack(self, *argv, ok=(0,)):
+        return self.host.run(f"{self.libexec}/whack", "--ctlsocket", self.ctl, *argv,
+                             env=self.env, ok=ok).stdout
+
+    def log(self):
+        with open(self.host.path("pluto-out.log"), errors="replace") as f:
+            return f.read()
+
+    def initiate(self):
+        return self.whack("--initiate", "--name", "peer", ok=None)
+
+    def terminate(self):
+        return self.whack("--terminate", "--name", "peer", ok=None)
+
+    def states(self):
+        """Numbers of the SAs that it holds."""
+        return re.findall(r"^#(\d+): ", self.whack("--showstates"), flags=re.M)
+
+    def drop_all(self):
+        if self.states():
+            self.terminate()
+
+    def wait_gone(self, seconds=10):
+        wait_until(lambda: not self.states(), seconds, f"{self.host.name}: libreswan's SAs gone")
+
+    def stop(self):
+        self.whack("--shutdown", ok=None)
+        self.process.popen.wait(10)
+        self.process.stop()
+        # Neighbour discovery's policies, which it leaves behind.
+        self.host.run("ip", "-6", "xfrm", "policy", "deleteall", "proto", "ipv6-icmp")
