@@ -5,6 +5,7 @@
  * its own after it, because the change may be newer than what the first one saw.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "iked/iked.h"
 
@@ -20,12 +21,12 @@ struct iked_policy {
 	uint64_t round; /* loads that were begun */
 	/* What the load needs and finds; the work thread's while busy. */
 	char dir[CS_PATH_MAX];
-	uint64_t have; /* its generation */
+	struct pol_edition have, seen;
 	struct pol_policy *found;
 	int status;
 	struct cs_err err;
 	/* In force. */
-	uint64_t generation; /* 0: none */
+	struct pol_edition edition; /* generation 0: none */
 	int64_t installed;
 	unsigned rules, waited;
 };
@@ -34,13 +35,12 @@ struct iked_policy {
 static void load(struct iked_policy *p)
 {
 	struct pol_store *store = NULL;
-	uint64_t generation = 0;
 
 	p->found = NULL;
 	p->status = pol_store_open(p->dir, false, &store, &p->err);
 	if (p->status == 0)
-		p->status = pol_store_generation(store, &generation, &p->err);
-	if (p->status == 0 && generation != p->have)
+		p->status = pol_store_edition(store, &p->seen, &p->err);
+	if (p->status == 0 && memcmp(&p->seen, &p->have, sizeof(p->have)))
 		p->status = pol_store_load(store, &p->found, &p->err);
 	pol_store_close(store);
 }
@@ -52,7 +52,8 @@ static void apply(struct iked_policy *p, struct pol_policy *policy)
 				    "policy has FIPS140 Yes, and the IkeConfig file has not");
 		return;
 	}
-	p->generation = policy->generation;
+	p->edition = p->seen;
+	p->edition.generation = policy->generation; /* it may be newer than what was seen */
 	p->installed = iked_now().wall;
 	p->rules = policy->n_rules;
 	cs_log(CS_NOCTX, CSM_POLICY_LOADED, (unsigned long long)policy->generation, policy->n_rules,
@@ -71,7 +72,7 @@ static void tell(struct iked_policy *p)
 		return;
 	if (p->status != CS_ENOTFOUND)
 		cs_log(CS_NOCTX, CSM_POLICY_FAILED, p->err.text);
-	else if (!p->generation)
+	else if (!p->edition.generation)
 		cs_log(CS_NOCTX, CSM_NO_POLICY);
 }
 
@@ -115,7 +116,7 @@ static void start(struct iked_policy *p, bool asked)
 {
 	p->round++;
 	p->asked = asked;
-	p->have = p->generation;
+	p->have = p->edition;
 	p->work.data = p;
 	p->busy = true;
 	/* Fails only without a function to run. */
@@ -136,7 +137,7 @@ static void on_poll(uv_timer_t *timer)
 {
 	struct iked_policy *p = timer->data;
 
-	if (p->generation) {
+	if (p->edition.generation) {
 		uv_timer_stop(timer);
 		return;
 	}
@@ -173,14 +174,14 @@ void iked_policy_first(struct iked_policy *p)
 {
 	load(p);
 	settle(p);
-	if (!p->generation)
+	if (!p->edition.generation)
 		uv_timer_start(&p->poll, on_poll, POLL_MS, POLL_MS);
 }
 
 void iked_policy_in_force(const struct iked_policy *p, uint64_t *generation, int64_t *installed,
 			  unsigned *rules)
 {
-	*generation = p->generation;
+	*generation = p->edition.generation;
 	*installed = p->installed;
 	*rules = p->rules;
 }

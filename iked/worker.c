@@ -691,6 +691,7 @@ static void count_cached(void *arg, const struct ike_p2_info *info, uint64_t int
 static int policy_of_the_rest(struct worker *w, struct cs_err *err)
 {
 	struct pol_store *store = NULL;
+	struct pol_edition edition;
 	uint64_t generation = 0;
 	char dir[CS_PATH_MAX];
 	unsigned rules, left = 0;
@@ -709,7 +710,7 @@ static int policy_of_the_rest(struct worker *w, struct cs_err *err)
 	if (status == 0)
 		status = pol_store_open(dir, false, &store, err);
 	if (status == 0)
-		status = pol_store_generation(store, &generation, err);
+		status = pol_store_edition(store, &edition, err);
 	pol_store_close(store);
 	if (status == 0)
 		iked_policy_first(w->policy); /* readable by now, or refused again */

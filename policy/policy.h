@@ -195,6 +195,8 @@ struct pol_local_dynvpn {
 	bool auto_activate;
 };
 
+#define POL_CONTENT_LEN 32 /* octets of a SHA-256 */
+
 struct pol_policy {
 	uint64_t generation; /* of the store; 0 when compiled from files and not stored */
 	/* IpFilterPolicy */
@@ -274,7 +276,15 @@ void pol_store_close(struct pol_store *store);
 int pol_store_put(struct pol_store *store, struct pol_policy *policy, struct cs_err *err);
 /* The generation in force; CS_ENOTFOUND when there is none yet. */
 int pol_store_load(struct pol_store *store, struct pol_policy **policy, struct cs_err *err);
-int pol_store_generation(struct pol_store *store, uint64_t *generation, struct cs_err *err);
+/*
+ * Which one that is: a store that was made anew counts from 1 again, but another policy has another
+ * digest.  Without padding: two are the same when their bytes are.
+ */
+struct pol_edition {
+	uint64_t generation;
+	uint8_t digest[POL_CONTENT_LEN];
+};
+int pol_store_edition(struct pol_store *store, struct pol_edition *edition, struct cs_err *err);
 
 /* ---- matching: functions over a loaded policy, without I/O ---- */
 
@@ -326,7 +336,6 @@ const struct pol_ke_rule *pol_ke_rule_find(const struct pol_policy *policy,
  * What the two hosts of the rule agree on, key included, as a hash (a secret itself): a phase 1 SA
  * lives on over a new policy while its rule's name and content stay the same.
  */
-#define POL_CONTENT_LEN 32
 int pol_ke_rule_content(const struct pol_ke_rule *rule, uint8_t hash[static POL_CONTENT_LEN],
 			struct cs_err *err);
 const struct pol_ke_rule *pol_ke_rule_same(const struct pol_policy *policy, const char *name,

@@ -58,16 +58,44 @@ static int in_force(const struct pol_store *store, uint64_t *generation, bool *f
 	return rc;
 }
 
-int pol_store_generation(struct pol_store *store, uint64_t *generation, struct cs_err *err)
+/* The digest is beside the secrets, because it is over them, too. */
+static int stored_digest(const struct pol_store *store, uint64_t generation,
+			 uint8_t digest[static POL_HASH_LEN], bool *found, struct cs_err *err)
 {
-	uint64_t number = 0;
-	bool found = false;
-	int rc = in_force(store, &number, &found, err);
+	sqlite3_stmt *st = NULL;
+	int rc = pol_db_prepare(&store->secrets, "SELECT value FROM digest WHERE generation = ?1",
+				&st, err);
 
-	if (rc == 0 && !found)
-		rc = cs_fail(err, CS_ENOTFOUND, "no policy is stored yet");
+	*found = false;
+	if (rc == 0) {
+		sqlite3_bind_int64(st, 1, (sqlite3_int64)generation);
+		rc = pol_db_row(&store->secrets, st, err);
+	}
+	if (rc == 1 && sqlite3_column_bytes(st, 0) == POL_HASH_LEN) {
+		memcpy(digest, sqlite3_column_blob(st, 0), POL_HASH_LEN);
+		*found = true;
+	}
+	sqlite3_finalize(st);
+	return rc < 0 ? rc : 0;
+}
+
+static int must_be_in_force(const struct pol_store *store, uint64_t *generation,
+			    struct cs_err *err)
+{
+	bool found = false;
+	int rc = in_force(store, generation, &found, err);
+
+	return rc == 0 && !found ? cs_fail(err, CS_ENOTFOUND, "no policy is stored yet") : rc;
+}
+
+int pol_store_edition(struct pol_store *store, struct pol_edition *edition, struct cs_err *err)
+{
+	bool found;
+	int rc = must_be_in_force(store, &edition->generation, err);
+
+	memset(edition->digest, 0, sizeof(edition->digest));
 	if (rc == 0)
-		*generation = number;
+		rc = stored_digest(store, edition->generation, edition->digest, &found, err);
 	return rc;
 }
 
@@ -111,7 +139,7 @@ static int load(struct pol_store *store, struct pol_policy **policy, struct cs_e
 	struct pol_tree *tree = NULL;
 	uint64_t generation = 0;
 	uint16_t *ids = NULL;
-	int rc = pol_store_generation(store, &generation, err);
+	int rc = must_be_in_force(store, &generation, err);
 
 	if (rc == 0)
 		rc = pol_tree_load(store, generation, &tree, err);
@@ -144,27 +172,6 @@ int pol_store_load(struct pol_store *store, struct pol_policy **policy, struct c
 }
 
 /* ---- writing ---- */
-
-/* The digest is beside the secrets, because it is over them, too. */
-static int stored_digest(const struct pol_store *store, uint64_t generation,
-			 uint8_t digest[static POL_HASH_LEN], bool *found, struct cs_err *err)
-{
-	sqlite3_stmt *st = NULL;
-	int rc = pol_db_prepare(&store->secrets, "SELECT value FROM digest WHERE generation = ?1",
-				&st, err);
-
-	*found = false;
-	if (rc == 0) {
-		sqlite3_bind_int64(st, 1, (sqlite3_int64)generation);
-		rc = pol_db_row(&store->secrets, st, err);
-	}
-	if (rc == 1 && sqlite3_column_bytes(st, 0) == POL_HASH_LEN) {
-		memcpy(digest, sqlite3_column_blob(st, 0), POL_HASH_LEN);
-		*found = true;
-	}
-	sqlite3_finalize(st);
-	return rc < 0 ? rc : 0;
-}
 
 /* Is it what is in force already? Then it keeps its number. */
 static int is_in_force(const struct pol_store *store, const struct pol_policy *policy,

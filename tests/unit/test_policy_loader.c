@@ -168,6 +168,24 @@ START_TEST(test_reload)
 }
 END_TEST
 
+/* A store that was made anew counts from 1 again. */
+START_TEST(test_new_store)
+{
+	char command[96];
+
+	put("another-secret");
+	iked_policy_first(policy);
+	snprintf(command, sizeof(command), "rm -r %s", state);
+	ck_assert_int_eq(system(command), 0);
+	put("a-good-secret");
+	iked_policy_reload(policy);
+	wait_for_loads(1);
+	ck_assert_int_eq(loaded.status, 0);
+	ck_assert_uint_eq(in_force(), 1);
+	ck_assert(agrees());
+}
+END_TEST
+
 /* What changes during a load is not missed, and however many ask, one more load is enough. */
 START_TEST(test_change_during_load)
 {
@@ -237,6 +255,7 @@ int main(void)
 	tcase_add_test(t, test_first);
 	tcase_add_test(t, test_comes_later);
 	tcase_add_test(t, test_reload);
+	tcase_add_test(t, test_new_store);
 	tcase_add_test(t, test_change_during_load);
 	tcase_add_test(t, test_unreadable);
 	tcase_add_test(t, test_stop_during_load);

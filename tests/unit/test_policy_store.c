@@ -202,15 +202,15 @@ START_TEST(test_round_trip)
 	struct pol_policy *policy = policy_of(two, 2, KEY), *back;
 	struct pol_store *store = open_store(true), *reader;
 	uint8_t before[POL_HASH_LEN], after[POL_HASH_LEN];
-	uint64_t generation = 0;
+	struct pol_edition edition;
 
 	ck_assert_uint_eq(policy->generation, 0);
 	put(store, policy);
 	ck_assert_uint_eq(policy->generation, 1);
 	reader = open_store(false);
 	back = load(reader);
-	ck_assert_int_eq(pol_store_generation(reader, &generation, NULL), 0);
-	ck_assert_uint_eq(generation, 1);
+	ck_assert_int_eq(pol_store_edition(reader, &edition, NULL), 0);
+	ck_assert_uint_eq(edition.generation, 1);
 	ck_assert_uint_eq(back->generation, 1);
 	ck_assert_int_eq(pol_tree_digest(pol_policy_tree(policy), before, NULL), 0);
 	ck_assert_int_eq(pol_tree_digest(pol_policy_tree(back), after, NULL), 0);
@@ -383,7 +383,7 @@ START_TEST(test_ids_run_out)
 	struct pol_store *store = open_store(true);
 	struct pol_policy *policy = policy_of(two, 2, KEY);
 	struct cs_err err = {0};
-	uint64_t generation = 0;
+	struct pol_edition edition;
 
 	put(store, policy);
 	pol_store_close(store);
@@ -398,8 +398,8 @@ START_TEST(test_ids_run_out)
 	ck_assert_ptr_nonnull(strstr(err.text, "16368"));
 	ck_assert_uint_eq(policy->generation, 0);
 	/* what was in force is in force */
-	ck_assert_int_eq(pol_store_generation(store, &generation, NULL), 0);
-	ck_assert_uint_eq(generation, 1);
+	ck_assert_int_eq(pol_store_edition(store, &edition, NULL), 0);
+	ck_assert_uint_eq(edition.generation, 1);
 	pol_unref(policy);
 	policy = load(store);
 	ck_assert_mem_eq(policy->ke_rules[0].shared_key.p, KEY, strlen(KEY));
@@ -433,7 +433,7 @@ START_TEST(test_reader)
 	struct pol_store *store = NULL, *reader;
 	struct pol_policy *policy = NULL;
 	struct cs_err err = {0};
-	uint64_t generation;
+	struct pol_edition edition;
 
 	ck_assert_int_eq(pol_store_open(dir, false, &store, &err), CS_ENOTFOUND);
 	ck_assert_ptr_nonnull(strstr(err.text, "policy.db"));
@@ -441,7 +441,7 @@ START_TEST(test_reader)
 	store = open_store(true);
 	reader = open_store(false);
 	ck_assert_int_eq(pol_store_load(reader, &policy, &err), CS_ENOTFOUND);
-	ck_assert_int_eq(pol_store_generation(reader, &generation, &err), CS_ENOTFOUND);
+	ck_assert_int_eq(pol_store_edition(reader, &edition, &err), CS_ENOTFOUND);
 	policy = policy_of(two, 2, KEY);
 	ck_assert_int_eq(pol_store_put(reader, policy, &err), CS_EINVAL);
 	put(store, policy);
@@ -596,11 +596,11 @@ static bool try_all(void)
 		struct pol_store *store = NULL;
 		struct pol_policy *policy = NULL;
 		struct cs_err err = {0};
-		uint64_t generation;
+		struct pol_edition edition;
 		int rc = pol_store_open(dir, write, &store, &err);
 
 		if (rc == 0) {
-			pol_store_generation(store, &generation, NULL);
+			pol_store_edition(store, &edition, NULL);
 			rc = pol_store_load(store, &policy, &err);
 		}
 		if (rc < 0) {
