@@ -176,7 +176,8 @@ static void check_pair(struct sim_host *h, const struct seen *s, const struct li
 void sim_reload(struct sim_host *h, enum sim_edition edition, unsigned peer)
 {
 	/* Made anew each time, so that nothing of the one before is there by chance. */
-	struct pol_policy *policy = sim_policy(h->variant, h->index, h->sim->n_hosts, edition, peer);
+	struct pol_policy *policy =
+		sim_policy(h->variant, h->index, h->sim->n_hosts, edition, peer);
 	struct pol_policy *old = h->policy;
 	const struct ike_stats *stats = ike_engine_stats(h->engine);
 	struct list before = {.host = h}, after = {.host = h};
