@@ -1,9 +1,10 @@
 """
-./dev bench lab: setups a second, CPU a setup and side, and memory, ours beside strongSwan's, in one
+./dev bench lab: setups a second, CPU a setup and side, and memory, ours beside other daemons', in one
 run on one kernel.  The initiator has an address a tunnel (RFC 2544's range); a packet from each asks
 for its tunnel, with a few open at a time.
 """
 
+import dataclasses
 import ipaddress
 import os
 import select
@@ -11,15 +12,36 @@ import socket
 import subprocess
 import time
 
+from cases.rsa import for_swan, make_certificates
 from labkit.host import Failure
 from labkit.lab import Lab, say
 from labkit.ours import Ours
 from labkit.swan import CONF
 
-TUNNELS, FIRST, OPEN = 1000, 100, 4
+OPEN = 4
 NET = "198.18.0.0/16"
 RIGHT = "198.19.0.1"
 KEY = "bench-bench-bench-bench"
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """What is measured; all with aes256-sha256-modp2048."""
+    name: str
+    tunnels: int
+    exchange: str = "Main"
+    rsa: bool = False
+    pfs: bool = False
+    refresh: bool = False
+
+
+ROWS = (
+    Row("Main Mode, preshared key", 1000),
+    Row("Aggressive Mode, preshared key", 200, exchange="Aggressive"),
+    Row("Main Mode, RSA 2048", 200, rsa=True),
+    Row("Main Mode, preshared key, PFS modp2048", 200, pfs=True),
+    Row("refresh of phase 2, PFS modp2048", 200, pfs=True, refresh=True),
+)
 
 POLICY = """\
 IpFilterPolicy
@@ -60,11 +82,15 @@ IpGenericFilterAction ipsec
 }}
 IpDynVpnAction Bench
 {{
+  InitiateWithPfs {pfs}
+  AcceptablePfs   {pfs}
   IpDataOffer
   {{
     HowToEncap   Transport
     HowToEncrypt AES_CBC KeyLength 256
     HowToAuth    ESP HMAC_SHA2_256_128
+    RefreshLifetimeProposed {life}
+    RefreshLifetimeAccepted 1 480
   }}
 }}
 KeyExchangePolicy
@@ -82,18 +108,17 @@ KeyExchangePolicy
       Location {remote}
     }}
     KeyExchangeActionRef Bench
-    SharedKey Ascii {key}
-  }}
+{key}  }}
 }}
 KeyExchangeAction Bench
 {{
-  HowToInitiate     Main
-  HowToRespondIKEv1 Main
+  HowToInitiate     {exchange}
+  HowToRespondIKEv1 {exchange}
   KeyExchangeOffer
   {{
     HowToEncrypt   AES_CBC KeyLength 256
     HowToAuthMsgs  SHA2_256
-    HowToAuthPeers PresharedKey
+    HowToAuthPeers {auth}
     DHGroup        Group14
   }}
 }}
@@ -103,42 +128,50 @@ CONNECTION = """
   c{n} {{
     version = 1
     unique = never
+    aggressive = {aggressive}
     local_addrs = {local}
     remote_addrs = {remote}
     proposals = aes256-sha256-modp2048
     local {{
-      auth = psk
+      auth = {auth}
       id = {me}
     }}
     remote {{
-      auth = psk
+      auth = {auth}
       id = {peer}
     }}
     children {{
       c{n} {{
         mode = transport
-        esp_proposals = aes256-sha256
-        start_action = {start}
+        esp_proposals = aes256-sha256{pfs}
+{life}        start_action = {start}
       }}
     }}
   }}
 """
 
 
-def sources():
+def sources(n):
     first = int(ipaddress.ip_network(NET)[256])
-    return [str(ipaddress.ip_address(first + i)) for i in range(TUNNELS)]
+    return [str(ipaddress.ip_address(first + i)) for i in range(n)]
+
+
+def names(initiator):
+    ends = ("left.example.com", "right.example.com")
+    return ends if initiator else ends[::-1]
 
 
 class OursSide(Ours):
     """Our daemons on one host; what counts is iked."""
 
-    def __init__(self, host, initiator):
-        ends = (NET, RIGHT) if initiator else (RIGHT, NET)
-        names = ("left.example.com", "right.example.com")
-        me, peer = names if initiator else names[::-1]
-        super().__init__(host, POLICY.format(local=ends[0], remote=ends[1], me=me, peer=peer,
-                                             key=KEY))
+    def __init__(self, host, initiator, row):
+        local, remote = (NET, RIGHT) if initiator else (RIGHT, NET)
+        me, peer = names(initiator)
+        super().__init__(host, POLICY.format(
+            local=local, remote=remote, me=me, peer=peer, exchange=row.exchange,
+            auth="RsaSignature" if row.rsa else "PresharedKey",
+            key="" if row.rsa else f"    SharedKey Ascii {KEY}\n",
+            pfs="Group14" if row.pfs else "None", life=1 if row.refresh else 240))
 
     def pids(self):
         return with_children(self.iked.pid)
@@ -147,21 +180,32 @@ class OursSide(Ours):
 class SwanSide:
     """charon on one host: a connection for each of the initiator's addresses, one for the responder."""
 
-    def __init__(self, host, initiator):
+    def __init__(self, host, initiator, row):
         self.host = host
-        names = ("left.example.com", "right.example.com")
-        me, peer = names if initiator else names[::-1]
+        me, peer = names(initiator)
         conf = host.write("strongswan.conf", CONF.format(
             vici=host.path("charon.vici"), log="/dev/null").replace("ike = 2", "ike = 0")
             .replace("enc = 1", "enc = 0").replace("default = 1", "default = 0")
             .replace("threads = 8", "threads = 16\n  ikesa_table_size = 1024"))
+        life = "        rekey_time = 45s\n        rand_time = 0\n        life_time = 60s\n"
+
+        def connection(n, local, remote, start):
+            return CONNECTION.format(
+                n=n, local=local, remote=remote, me=me, peer=peer, start=start,
+                aggressive="yes" if row.exchange == "Aggressive" else "no",
+                auth="pubkey" if row.rsa else "psk", pfs="-modp2048" if row.pfs else "",
+                life=life if row.refresh and initiator else "")
         if initiator:
-            text = "".join(CONNECTION.format(n=n, local=a, remote=RIGHT, me=me, peer=peer,
-                                             start="trap") for n, a in enumerate(sources()))
+            text = "".join(connection(n, a, RIGHT, "trap")
+                           for n, a in enumerate(sources(row.tunnels)))
         else:
-            text = CONNECTION.format(n=0, local=RIGHT, remote=NET, me=me, peer=peer, start="none")
-        host.write("swanctl.conf", f"connections {{\n{text}\n}}\nsecrets {{\n  ike-bench {{\n"
-                   f"    id-1 = {me}\n    id-2 = {peer}\n    secret = {KEY}\n  }}\n}}\n")
+            text = connection(0, RIGHT, NET, "none")
+        secrets = (f"secrets {{\n  ike-bench {{\n    id-1 = {me}\n    id-2 = {peer}\n"
+                   f"    secret = {KEY}\n  }}\n}}\n")
+        if row.rsa:
+            for_swan(host)
+        host.write("swanctl.conf",
+                   f"connections {{\n{text}\n}}\n{'' if row.rsa else secrets}")
         env = {"STRONGSWAN_CONF": conf, "SWANCTL_DIR": host.dir}
         self.process = host.start("charon", "charon-systemd", env=env)
         host.run("swanctl", "--load-all", "--noprompt", "--file", host.path("swanctl.conf"),
@@ -173,6 +217,9 @@ class SwanSide:
     def stop(self):
         self.process.popen.kill()
         self.process.popen.wait()
+
+
+SIDES = {"strongSwan": SwanSide, "csipsec": OursSide}
 
 
 def with_children(pid):
@@ -207,13 +254,25 @@ def rss_mb(pids):
 
 
 class Monitor:
-    """Counts the tunnels for which the responder has installed its outbound SA."""
+    """The tunnels for which the responder has installed its outbound SA, and how many it has installed."""
 
     def __init__(self, host):
         self.popen = subprocess.Popen(["ip", "xfrm", "monitor", "SA"], stdin=subprocess.DEVNULL,
                                       stdout=subprocess.PIPE, preexec_fn=host.enter)
-        self.up, self._rest = set(), b""
+        self.up, self.installed, self._rest = set(), 0, b""
         time.sleep(0.2)
+
+    def read(self):
+        """False when nothing has come for a second."""
+        if not select.select([self.popen.stdout], [], [], 1)[0]:
+            return False
+        *lines, self._rest = (self._rest + os.read(self.popen.stdout.fileno(), 65536)) \
+            .split(b"\n")
+        new = [line.split()[3].decode() for line in lines
+               if line.startswith(f"src {RIGHT} dst ".encode())]
+        self.installed += len(new)
+        self.up.update(new)
+        return True
 
     def wait_for(self, n, seconds, again):
         """Until n tunnels are up; again() is called when nothing has come for a second."""
@@ -221,13 +280,16 @@ class Monitor:
         while len(self.up) < n:
             if time.monotonic() > end:
                 raise Failure(f"{len(self.up)} tunnels are up, not {n} within {seconds} s")
-            if not select.select([self.popen.stdout], [], [], 1)[0]:
+            if not self.read():
                 again()
-                continue
-            *lines, self._rest = (self._rest + os.read(self.popen.stdout.fileno(), 65536)) \
-                .split(b"\n")
-            self.up.update(line.split()[3].decode() for line in lines
-                           if line.startswith(f"src {RIGHT} dst ".encode()))
+
+    def wait_refreshed(self, n, seconds):
+        """Until n more SAs are installed."""
+        end, want = time.monotonic() + seconds, self.installed + n
+        while self.installed < want:
+            if time.monotonic() > end:
+                raise Failure(f"{n + self.installed - want} of {n} SAs are refreshed in {seconds} s")
+            self.read()
 
     def stop(self):
         self.popen.kill()
@@ -273,32 +335,36 @@ def bring_up(monitor, socks, begin, end):
     return time.monotonic() - began, repeats
 
 
-def measure(build, out, name, side):
+def measure(build, out, row, name, side):
     lab = Lab(f"/run/lab/bench-{name}", build, f"{out}/{name}")
     try:
         left, right = lab.pair(capture=False)
+        addresses = sources(row.tunnels)
         lab.ip("-n", "right", "addr", "add", f"{RIGHT}/15", "dev", "eth0")
-        batch = left.write("addresses", "".join(f"addr add {a}/15 dev eth0\n" for a in sources()))
+        batch = left.write("addresses", "".join(f"addr add {a}/15 dev eth0\n" for a in addresses))
         lab.ip("-n", "left", "-batch", batch)
-        responder, initiator = side(right, False), side(left, True)
+        if row.rsa:
+            make_certificates(left, right)
+        responder, initiator = side(right, False, row), side(left, True, row)
         ends = initiator.pids(), responder.pids()
         monitor = Monitor(right)
-        socks = packets(left, sources())
+        socks = packets(left, addresses)
         rss = [[rss_mb(p) for p in ends]]
         cpu = [cpu_ms(p) for p in ends]
-        seconds, repeats = bring_up(monitor, socks, 0, FIRST)
+        seconds, repeats = bring_up(monitor, socks, 0, row.tunnels)
         rss.append([rss_mb(p) for p in ends])
-        more = bring_up(monitor, socks, FIRST, TUNNELS)
-        seconds, repeats = seconds + more[0], repeats + more[1]
-        rss.append([rss_mb(p) for p in ends])
-        cpu = [(cpu_ms(p) - c) / TUNNELS for p, c in zip(ends, cpu)]
+        if row.refresh:
+            cpu, was = [cpu_ms(p) for p in ends], monitor.installed
+            monitor.wait_refreshed(row.tunnels, 90)
+        done = monitor.installed - was if row.refresh else row.tunnels
+        cpu = [(cpu_ms(p) - c) / done for p, c in zip(ends, cpu)]
         monitor.stop()
         for s in socks:
             s.close()
         initiator.stop()
         responder.stop()
-        say(f"{name:<12} {TUNNELS / seconds:8.1f}  {cpu[0]:9.2f} {cpu[1]:9.2f}  "
-            + "  ".join(f"{i:6.1f}/{r:<6.1f}" for i, r in rss)
+        say(f"  {name:<12} " + ("       -" if row.refresh else f"{row.tunnels / seconds:8.1f}")
+            + f"  {cpu[0]:9.2f} {cpu[1]:9.2f}  " + "  ".join(f"{i:6.1f}/{r:<6.1f}" for i, r in rss)
             + (f"  ({repeats} packets asked twice)" if repeats else ""))
         lab.keep = None
     except Failure:
@@ -309,10 +375,11 @@ def measure(build, out, name, side):
 
 
 def main(build, out):
-    say(f"Main Mode PSK and Quick Mode, aes256-sha256-modp2048, {TUNNELS} tunnels, {OPEN} open at a"
-        " time, both ends on one CPU")
-    say("             setups/s  CPU ms a setup       RSS MB, initiator/responder")
-    say(f"                       initiator responder  none           {FIRST:<13}  {TUNNELS}")
-    measure(build, out, "strongSwan", SwanSide)
-    measure(build, out, "csipsec", OursSide)
+    say(f"aes256-sha256-modp2048, {OPEN} negotiations open at a time, both ends on one CPU")
+    say("               setups/s  CPU ms a setup       RSS MB, initiator/responder")
+    say("                         initiator responder  without        with all tunnels")
+    for row in ROWS:
+        say(f"{row.name}, {row.tunnels} tunnels")
+        for name, side in SIDES.items():
+            measure(build, out, row, name, side)
     return 0
