@@ -73,8 +73,11 @@ class Libre:
     """
 
     def __init__(self, host, peer, suite, mode, pfs, key, *, trap=False, initiator=False,
-                 aggressive=False, local_id=None, remote_id=None, more=()):
-        """more: further lines of the connection, as (keyword, value)."""
+                 aggressive=False, local_id=None, remote_id=None, dpd=None, more=()):
+        """
+        more: further lines of the connection, as (keyword, value).  dpd: seconds between its
+        questions whether the peer is there; after four times as many it is dead.
+        """
         self.host, self.peer = host, peer
         root = host.lab.libreswan
         if not root:
@@ -83,6 +86,8 @@ class Libre:
         self.libexec, self.root = f"{LIBEXEC}/ipsec", root
         self.env = {"LD_LIBRARY_PATH": ":".join(glob.glob(f"{root}/usr/lib/*-linux-gnu"))}
         self.ctl = host.path("run/pluto.ctl")
+        if dpd:
+            more = (*more, ("dpddelay", dpd), ("dpdtimeout", 4 * dpd), ("dpdaction", "hold"))
         group = pfs.initiate if initiator else pfs.accept[0]
         local_id, remote_id = local_id or host.v4, remote_id or peer.v4
         self.conf = host.write("ipsec.conf", CONF.format(
