@@ -12,6 +12,7 @@
 
 #define PROTO_ISAKMP 1u
 #define SILENT_MS    30000u /* between two looks when there is nothing to ask about */
+#define LOOKS     4u     /* for traffic in an interval, so that it ends at most a quarter late */
 #define HURRY_MS     5000u  /* between two questions that errors in clear bring forward */
 
 /* Milliseconds after each question. */
@@ -21,6 +22,14 @@ static const unsigned gaps[] = {1000, 1000, 2000, 2000, 3000, 3000};
 static uint64_t interval(const struct ike_p1 *p1)
 {
 	return p1->rule ? (uint64_t)p1->rule->action->liveness * 1000 : 0;
+}
+
+/* To the next look; traffic_came() knows only that packets came since the last one. */
+static uint64_t look(const struct ike_p1 *p1)
+{
+	uint64_t wait = interval(p1);
+
+	return wait ? wait / LOOKS : SILENT_MS;
 }
 
 void ike_dpd_start(struct ike_engine *e, struct ike_p1 *p1)
@@ -37,8 +46,7 @@ void ike_dpd_resume(struct ike_engine *e, struct ike_p1 *p1)
 	p1->heard_at = e->now.mono;
 	p1->dpd_asked = 0;
 	if (p1->can & IKE_CAN_DPD)
-		ike_timer_set(&e->timers, &p1->dpd,
-			      e->now.mono + (interval(p1) ? interval(p1) : SILENT_MS));
+		ike_timer_set(&e->timers, &p1->dpd, e->now.mono + look(p1));
 }
 
 void ike_dpd_heard(struct ike_engine *e, struct ike_p1 *p1)
@@ -192,10 +200,12 @@ void ike_p1_dpd(struct ike_engine *e, struct ike_timer *t)
 	}
 	if (traffic_came(e, p1->peer))
 		p1->heard_at = e->now.mono;
-	if (e->now.mono < p1->heard_at + wait)
+	if (e->now.mono >= p1->heard_at + wait)
+		ask(e, p1);
+	else if (p1->heard_at + wait < e->now.mono + look(p1))
 		ike_timer_set(&e->timers, t, p1->heard_at + wait);
 	else
-		ask(e, p1);
+		ike_timer_set(&e->timers, t, e->now.mono + look(p1));
 }
 
 bool ike_dpd_probe(struct ike_engine *e, struct ike_peer *peer)

@@ -125,7 +125,7 @@ def run_job(out, shard):
 def main():
     load_cases()
     if "--interop" in sys.argv:
-        print("\n".join(c.name for c in CASES.values() if c.shows and c.plain))
+        print("\n".join(c.name for c in CASES.values() if c.shows and c.interop))
         return
     if "--list" in sys.argv:
         rest = [a for a in sys.argv[1:] if a not in ("--list", "--full")]

@@ -335,9 +335,11 @@ static int op_delete(void *ctx, const struct xf_said *id, struct cs_err *err)
 static int op_counters(void *ctx, const struct xf_said *id, struct xf_counters *c,
 		       struct cs_err *err)
 {
-	if (!find_sa(ctx, id))
+	struct side *s = ctx;
+
+	if (!find_sa(s, id))
 		return cs_fail(err, CS_ENOTFOUND, "no such SA");
-	*c = (struct xf_counters){.packets = 3, .bytes = 252};
+	*c = (struct xf_counters){.packets = 3 + s->more_packets, .bytes = 252};
 	return 0;
 }
 

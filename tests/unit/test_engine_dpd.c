@@ -30,7 +30,7 @@ static struct pair *up(const struct pair_policy *left, const struct pair_policy 
 	pair_wait(p, 100); /* Aggressive Mode's Quick Mode waits a moment */
 	pair_expect_up(p);
 	/* Three packets came in, as the kernel here always says: that is the first sign of life. */
-	pair_wait(p, 31000);
+	pair_wait(p, 8000);
 	return p;
 }
 
@@ -77,6 +77,29 @@ START_TEST(test_peer_gone)
 	pair_acquire(p, (unsigned)_i % 2);
 	pair_wait(p, 100);
 	ck_assert(pair_mirrored(p));
+	pair_free(p);
+}
+END_TEST
+
+/* Traffic came until the cut, and just after a look: it is late by a quarter of the interval at most. */
+START_TEST(test_gone_after_traffic)
+{
+	struct pair *p = up(&asking, &asking);
+
+	for (unsigned second = 0; second < 301; second++) {
+		p->side[0].more_packets++;
+		p->side[1].more_packets++;
+		pair_wait(p, 1000);
+	}
+	p->filter = drop_all;
+	pair_wait(p, 29000 + 11000);
+	ck_assert(pair_mirrored(p));
+	pair_wait(p, 7500 + 2000);
+	for (unsigned i = 0; i < 2; i++) {
+		ck_assert_uint_eq(pair_stats(p, i)->peers_gone, 1);
+		ck_assert_uint_eq(p->side[i].n_sas, 0);
+		ck_assert_uint_lt(pair_stats(p, i)->dpd_sent, 7); /* traffic needed no question */
+	}
 	pair_free(p);
 }
 END_TEST
@@ -273,6 +296,7 @@ static Suite *suite(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, test_asks_and_answers);
 	tcase_add_loop_test(t, test_peer_gone, 0, 4);
+	tcase_add_test(t, test_gone_after_traffic);
 	tcase_add_test(t, test_short_cut);
 	tcase_add_test(t, test_not_asked);
 	tcase_add_test(t, test_one_side_asks);

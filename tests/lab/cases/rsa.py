@@ -3,27 +3,25 @@
 import os
 import shutil
 
+from cases.psk import WHO
 from cases.refusals import SUITE, fails, nothing_left, one_message
 from labkit.host import Failure
+from labkit.libre import Libre
 from labkit.negotiate import negotiate_and_delete
-from labkit.ours import PROGRAMS, Ours
+from labkit.ours import Ours, pki
 from labkit.policy import host_to_host
 from labkit.registry import case
 from labkit.suites import SUITES, Pfs
 from labkit.swan import Swan
 
-# A host's identity in z/OS's words and in strongSwan's.
+# A host's identity in z/OS's words, in strongSwan's and in libreswan's.
+OURS, SWAN, LIBRE = range(3)
 NAMES = {
-    "address": (None, None),
-    "fqdn": ("Fqdn {}.example.com", "{}.example.com"),
-    "user": ("UserAtFqdn gw@{}.example.com", "gw@{}.example.com"),
-    "dn": ("X500dn CN={},O=Example,C=US", "C=US, O=Example, CN={}"),
+    "address": (None, None, None),
+    "fqdn": ("Fqdn {}.example.com", "{}.example.com", "@{}.example.com"),
+    "user": ("UserAtFqdn gw@{}.example.com", "gw@{}.example.com", "gw@{}.example.com"),
+    "dn": ("X500dn CN={},O=Example,C=US", "C=US, O=Example, CN={}", "C=US, O=Example, CN={}"),
 }
-
-
-def pki(host, *argv):
-    """csipsec-pki on the keyring of this host."""
-    return host.run(f"{host.lab.build}/{PROGRAMS['csipsec-pki']}", *argv, timeout=60)
 
 
 def make_certificates(left, right):
@@ -43,6 +41,13 @@ def make_certificates(left, right):
     pki(right, "import", right.name, "--in", reply)
 
 
+def take_middle(left, right):
+    """Right gets the CA that is between left's certificate and Root from its administrator."""
+    middle = left.path("middle.crt")
+    pki(left, "export", "Middle", "--out", middle)
+    pki(right, "import", "Middle", "--in", middle)
+
+
 def for_swan(host):
     """The keyring where swanctl looks: the own certificate and, not trusted, the one between."""
     ring = host.path("conf/iked/keyring")
@@ -54,26 +59,33 @@ def for_swan(host):
                 shutil.copy(f"{ring}/{name}", host.path(f"{folder}/{name}"))
 
 
-def identity(kind, host, of_strongswan):
-    form = NAMES[kind][of_strongswan]
+def identity(kind, host, words):
+    form = NAMES[kind][words]
     return form and form.format(host.name)
 
 
 def ours(host, peer, exchange, kind, initiator=False, suite=SUITE, **more):
     return Ours(host, host_to_host(host, peer, suite, "transport", Pfs("none", suite), None,
                                    exchange=exchange, initiator=initiator,
-                                   local_id=identity(kind, host, False),
-                                   remote_id=identity(kind, peer, False), **more))
+                                   local_id=identity(kind, host, OURS),
+                                   remote_id=identity(kind, peer, OURS), **more))
 
 
 def swan(host, peer, exchange, kind, initiator=False, suite=SUITE):
     for_swan(host)
     return Swan(host, peer, suite, "transport", Pfs("none", suite), None, initiator=initiator,
                 trap=initiator, aggressive=exchange == "Aggressive",
-                local_id=identity(kind, host, True), remote_id=identity(kind, peer, True))
+                local_id=identity(kind, host, SWAN), remote_id=identity(kind, peer, SWAN))
 
 
-PAIRS = {"own": (ours, ours), "to-strongswan": (ours, swan), "from-strongswan": (swan, ours)}
+def libre(host, peer, exchange, kind, initiator=False, suite=SUITE):
+    return Libre(host, peer, suite, "transport", Pfs("none", suite), None, initiator=initiator,
+                 trap=initiator, aggressive=exchange == "Aggressive",
+                 local_id=identity(kind, host, LIBRE), remote_id=identity(kind, peer, LIBRE))
+
+
+PAIRS = {"own": (ours, ours), "to-strongswan": (ours, swan), "from-strongswan": (swan, ours),
+         "to-libreswan": (ours, libre), "from-libreswan": (libre, ours)}
 
 
 def shown_as_signed(*ends):
@@ -86,13 +98,18 @@ def shown_as_signed(*ends):
                     raise Failure(f"{end.host.name}: ipsec -k display shows {methods}")
 
 
-def register(pair, exchange, kind):
-    @case(f"rsa-{pair}-{exchange.lower()}-{kind}")
+def register(pair, exchange, kind, plain=True):
+    peer, who = WHO[pair]
+
+    @case(f"rsa-{pair}-{exchange.lower()}-{kind}", plain=plain, interop=True,
+          shows=(peer, f"{exchange} Mode with RSA signatures, {who}"))
     def run(lab):
         begin, answer = PAIRS[pair]
 
         def certified(host, peer):
             make_certificates(peer, host)
+            if (pair, exchange) == ("from-libreswan", "Aggressive"):
+                take_middle(peer, host)  # it sends its own certificate alone, whatever sendca says
             return answer(host, peer, exchange, kind)
         negotiate_and_delete(lab, lambda host, peer: begin(host, peer, exchange, kind, True),
                              certified, check=shown_as_signed)
@@ -105,6 +122,10 @@ for _run in (
     ("to-strongswan", "Aggressive", "address"),
     ("from-strongswan", "Main", "dn"),
     ("from-strongswan", "Aggressive", "user"),
+    ("to-libreswan", "Main", "dn"),
+    ("to-libreswan", "Aggressive", "fqdn", False),
+    ("from-libreswan", "Main", "address", False),
+    ("from-libreswan", "Aggressive", "user"),
 ):
     register(*_run)
 

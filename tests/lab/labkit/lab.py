@@ -48,6 +48,14 @@ class Lab:
             self.wire = Wire(self.hosts)
         return left, right
 
+    def wire_is(self, *how):
+        """What tc's netem does to all that both hosts send from now on; nothing: a plain wire."""
+        for host in self.hosts:
+            if how:
+                host.run("tc", "qdisc", "replace", "dev", "eth0", "root", "netem", *how)
+            else:
+                host.run("tc", "qdisc", "del", "dev", "eth0", "root")
+
     def check_clean(self):
         """No state, policy, route and table of ours may outlive the daemons of a case."""
         for host in self.hosts:

@@ -10,28 +10,39 @@ import re
 import subprocess
 
 from .host import Failure, wait_until
+from .ours import pki
 
 CONF = """\
 config setup
 	ikev1-policy=accept
 conn peer
 	ikev2=no
-	authby=secret
 	auto=ignore
 	aggressive={aggressive}
 	type={mode}
 	left={local}
-	leftid={local_id}
+	leftid="{local_id}"
 	leftupdown=%disabled
 	right={remote}
-	rightid={remote_id}
+	rightid="{remote_id}"
 	ike={ike}
 	esp={esp}
 	pfs={pfs}
 	rekeyfuzz=0%
 	retransmit-timeout=20s
 	retransmit-interval=1000ms
-{more}"""
+{auth}{more}"""
+
+BY_KEY = "\tauthby=secret\n"
+# The identity is the certificate's, and what is between it and the CA is sent along.
+BY_CERTIFICATE = """\
+	authby=rsasig
+	leftcert={name}
+	leftsendcert=always
+	sendca=all
+	leftrsasigkey=%cert
+	rightrsasigkey=%cert
+"""
 
 # Its words for our groups. Debian's build has no modp1024 and takes no ECP group in Quick Mode.
 GROUPS = {5: "modp1536", 14: "modp2048", 19: "dh19", 20: "dh20"}
@@ -56,19 +67,27 @@ def overlay(root):
 
 
 class Libre:
-    """A running pluto with one connection to the other host."""
+    """
+    A running pluto with one connection to the other host.  key None: RSA signatures, by what
+    csipsec-pki has in the host's keyring under the host's name.
+    """
 
     def __init__(self, host, peer, suite, mode, pfs, key, *, trap=False, initiator=False,
-                 aggressive=False, local_id=None, remote_id=None, more=()):
-        """more: further lines of the connection, as (keyword, value)."""
+                 aggressive=False, local_id=None, remote_id=None, dpd=None, more=()):
+        """
+        more: further lines of the connection, as (keyword, value).  dpd: seconds between its
+        questions whether the peer is there; after four times as many it is dead.
+        """
         self.host, self.peer = host, peer
         root = host.lab.libreswan
         if not root:
             raise Failure("this run has no libreswan (run it by ./dev lab)")
         overlay(root)
-        self.libexec = f"{LIBEXEC}/ipsec"
+        self.libexec, self.root = f"{LIBEXEC}/ipsec", root
         self.env = {"LD_LIBRARY_PATH": ":".join(glob.glob(f"{root}/usr/lib/*-linux-gnu"))}
         self.ctl = host.path("run/pluto.ctl")
+        if dpd:
+            more = (*more, ("dpddelay", dpd), ("dpdtimeout", 4 * dpd), ("dpdaction", "hold"))
         group = pfs.initiate if initiator else pfs.accept[0]
         local_id, remote_id = local_id or host.v4, remote_id or peer.v4
         self.conf = host.write("ipsec.conf", CONF.format(
@@ -77,24 +96,49 @@ class Libre:
             ike=f"{IKE[suite.ike_encrypt]}-{HASH[suite.ike_hash]};{GROUPS[suite.group]}",
             esp=f"{IKE[suite.esp_encrypt]}-{HASH[suite.esp_auth]}"
             + (f";{GROUPS[group]}" if group else ""),
-            pfs="yes" if group else "no", more="".join(f"\t{k}={v}\n" for k, v in more)))
-        secrets = host.write("ipsec.secrets", f'{local_id} {remote_id} : PSK "{key}"\n')
+            pfs="yes" if group else "no",
+            auth=BY_KEY if key else BY_CERTIFICATE.format(name=host.name),
+            more="".join(f"\t{k}={v}\n" for k, v in more)))
+        self.secrets = host.write("ipsec.secrets",
+                                  f'{local_id} {remote_id} : PSK "{key}"\n' if key else "")
         host.run("mkdir", host.path("nss"), host.path("ipsec.d"))
-        host.run(f"{root}/usr/bin/certutil", "-N", "-d", f"sql:{host.path('nss')}",
-                 "--empty-password", env=self.env)
+        self._nss("certutil", "-N", "--empty-password")
+        if not key:
+            self._take_certificates()
+        self.trap = trap
+        self.start()
+
+    def start(self):
+        """Also anew, after the process was killed."""
+        host = self.host
         self.process = host.start(
             "pluto", f"{self.libexec}/pluto", "--nofork", "--config", self.conf,
             "--rundir", host.path("run"), "--dumpdir", host.dir, "--ipsecdir", host.path("ipsec.d"),
-            "--nssdir", host.path("nss"), "--secretsfile", secrets,
+            "--nssdir", host.path("nss"), "--secretsfile", self.secrets,
             "--logfile", host.path("pluto-out.log"), "--no-dnssec", "--nhelpers", "0",
             env=self.env)
         host.run(f"{self.libexec}/addconn", "--config", self.conf, "--ctlsocket", self.ctl,
                  "peer", env=self.env)
         self.whack("--listen")
-        if trap:
+        if self.trap:
             # The larval SA of a first packet, which it leaves, keeps a later one from asking for so long.
             host.run("sh", "-c", "echo 1 >/proc/sys/net/core/xfrm_acq_expires")
             self.whack("--route", "--name", "peer")
+
+    def _nss(self, tool, *argv):
+        """A tool of NSS on pluto's database."""
+        self.host.run(f"{self.root}/usr/bin/{tool}", "-d", f"sql:{self.host.path('nss')}", *argv,
+                      env=self.env)
+
+    def _take_certificates(self):
+        """From the keyring by PKCS#12, as an administrator would; only the root is trusted."""
+        password, p12 = self.host.write("p12.password", "a-password\n"), self.host.path("own.p12")
+        pki(self.host, "export", self.host.name, "--form", "p12", "--private-key", "--chain",
+            "--out", p12, "--password-file", password)
+        self._nss("pk12util", "-i", p12, "-w", password, "-K", "")
+        root = self.host.path("root.pem")
+        pki(self.host, "export", "Root", "--out", root)
+        self._nss("certutil", "-A", "-a", "-n", "Root", "-t", "CT,,", "-i", root)
 
     def whack(self, *argv, ok=(0,)):
         return self.host.run(f"{self.libexec}/whack", "--ctlsocket", self.ctl, *argv,

@@ -18,6 +18,11 @@ IkeConfig
 """
 
 
+def pki(host, *argv, ok=(0,)):
+    """csipsec-pki on the keyring of this host."""
+    return host.run(f"{host.lab.build}/{PROGRAMS['csipsec-pki']}", *argv, ok=ok, timeout=60)
+
+
 class Ours:
     """One host with pagent and iked running on a policy."""
 
@@ -43,7 +48,7 @@ class Ours:
 
     def pki(self, *argv, ok=(0,)):
         """csipsec-pki on this host's keyring, the one that its iked reads."""
-        return self.host.run(self.program("csipsec-pki"), *argv, ok=ok, timeout=60)
+        return pki(self.host, *argv, ok=ok)
 
     def ipsec(self, *argv, ok=(0,), timeout=60):
         return self.host.run(self.program("ipsec"), "-p", self.stack, *argv, ok=ok,

@@ -45,7 +45,7 @@ connections {{
     local_addrs = {local}
     remote_addrs = {remote}
     proposals = {ike}
-{ike_life}    local {{
+{ike_life}{dpd}    local {{
       auth = {auth}
       id = {local_id}
     }}
@@ -92,8 +92,11 @@ class Swan:
 
     def __init__(self, host, peer, suite, mode, pfs, key, family=4, trap=False, initiator=False,
                  ike=None, esp=None, aggressive=False, local_id=None, remote_id=None,
-                 lives=None):
-        """lives: seconds after which the IKE SA and the child SA are rekeyed."""
+                 lives=None, dpd=None):
+        """
+        lives: seconds after which the IKE SA and the child SA are rekeyed.  dpd: seconds between its
+        questions whether the peer is there; after four times as many it is dead.
+        """
         self.host, self.peer = host, peer
         self.uri = f"unix://{host.path('charon.vici')}"
         conf = host.write("strongswan.conf", CONF.format(vici=host.path("charon.vici"),
@@ -107,13 +110,18 @@ class Swan:
             local_id=local_id or host.addr(family), remote_id=remote_id or peer.addr(family),
             ike_life=life_lines("    ", "over_time", lives[0]) if lives else "",
             child_life=life_lines("        ", "life_time", lives[1]) if lives else "",
+            dpd=f"    dpd_delay = {dpd}s\n    dpd_timeout = {4 * dpd}s\n" if dpd else "",
             ike=ike or suite.name, esp=esp, mode=mode, key=key,
             aggressive="yes" if aggressive else "no", start="trap" if trap else "none"))
         self.env = {"STRONGSWAN_CONF": conf, "SWANCTL_DIR": host.dir}
         if family == 6:
             self._know_neighbours()
-        self.process = host.start("charon-out", "charon-systemd", env=self.env)
-        self.swanctl("--load-all", "--noprompt", "--file", host.path("swanctl.conf"))
+        self.start()
+
+    def start(self):
+        """Also anew, after the process was killed."""
+        self.process = self.host.start("charon-out", "charon-systemd", env=self.env)
+        self.swanctl("--load-all", "--noprompt", "--file", self.host.path("swanctl.conf"))
 
     def _know_neighbours(self):
         """strongSwan's policy for all that two neighbours say would catch neighbour discovery too."""
