@@ -3,6 +3,7 @@
 # the cache with those of its libraries that are missing, and run from there.
 
 LIBRESWAN_TOOLS=libnss3-tools # certutil makes its database
+libreswan= # the directory, once need_libreswan has run
 
 # The libraries that a package depends on; of alternatives the first.
 library_depends() {

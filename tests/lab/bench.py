@@ -7,6 +7,7 @@ for its tunnel, with a few open at a time.
 import dataclasses
 import ipaddress
 import os
+import resource
 import select
 import socket
 import subprocess
@@ -15,10 +16,11 @@ import time
 from cases.rsa import for_swan, make_certificates
 from labkit.host import Failure
 from labkit.lab import Lab, say
+from labkit.libre import BY_CERTIFICATE, BY_KEY, Pluto
 from labkit.ours import Ours
 from labkit.swan import CONF
 
-OPEN = 4
+FIRST, OPEN = 100, 4
 NET = "198.18.0.0/16"
 RIGHT = "198.19.0.1"
 KEY = "bench-bench-bench-bench"
@@ -33,10 +35,13 @@ class Row:
     rsa: bool = False
     pfs: bool = False
     refresh: bool = False
+    without: tuple = ()
 
 
 ROWS = (
-    Row("Main Mode, preshared key", 1000),
+    # pluto takes minutes to know 1000 connections.
+    Row("Main Mode, preshared key", 1000, without=("libreswan",)),
+    Row("Main Mode, preshared key", 200),
     Row("Aggressive Mode, preshared key", 200, exchange="Aggressive"),
     Row("Main Mode, RSA 2048", 200, rsa=True),
     Row("Main Mode, preshared key, PFS modp2048", 200, pfs=True),
@@ -219,7 +224,51 @@ class SwanSide:
         self.process.popen.wait()
 
 
-SIDES = {"strongSwan": SwanSide, "csipsec": OursSide}
+LIBRE_SETUP = """\
+config setup
+	ikev1-policy=accept
+	uniqueids=no
+conn %default
+	ikev2=no
+	auto=ignore
+	aggressive={aggressive}
+	type=transport
+	leftid=@{me}
+	rightid=@{peer}
+	leftupdown=%disabled
+	ike=aes256-sha2_256;modp2048
+	esp=aes256-sha2_256{group}
+	pfs={pfs}
+	rekey={rekey}
+{life}{auth}"""
+LIBRE_CONNECTION = "conn c{n}\n\tleft={local}\n\tright={remote}\n"
+LIBRE_LIFE = "\tsalifetime=60s\n\trekeymargin=15s\n\trekeyfuzz=0%\n"
+
+
+class LibreSide(Pluto):
+    """pluto on one host: a connection for each of the initiator's addresses, one for the responder."""
+
+    def __init__(self, host, initiator, row):
+        me, peer = names(initiator)
+        ends = [(a, RIGHT) for a in sources(row.tunnels)] if initiator else [(RIGHT, "%any")]
+        setup = LIBRE_SETUP.format(
+            aggressive="yes" if row.exchange == "Aggressive" else "no", me=me, peer=peer,
+            group=";modp2048" if row.pfs else "", pfs="yes" if row.pfs else "no",
+            rekey="yes" if row.refresh and initiator else "no",
+            life=LIBRE_LIFE if row.refresh and initiator else "",
+            auth=BY_CERTIFICATE.format(name=host.name) if row.rsa else BY_KEY)
+        connections = [f"c{n}" for n in range(len(ends))]
+        super().__init__(
+            host, setup + "".join(LIBRE_CONNECTION.format(n=n, local=a, remote=b)
+                                  for n, (a, b) in enumerate(ends)),
+            "" if row.rsa else f'@{me} @{peer} : PSK "{KEY}"\n', connections,
+            certificates=row.rsa, trap=initiator)
+
+    def pids(self):
+        return with_children(self.process.pid)
+
+
+SIDES = {"strongSwan": SwanSide, "libreswan": LibreSide, "csipsec": OursSide}
 
 
 def with_children(pid):
@@ -335,8 +384,8 @@ def bring_up(monitor, socks, begin, end):
     return time.monotonic() - began, repeats
 
 
-def measure(build, out, row, name, side):
-    lab = Lab(f"/run/lab/bench-{name}", build, f"{out}/{name}")
+def measure(build, libreswan, out, row, name, side):
+    lab = Lab(f"/run/lab/bench-{name}", build, f"{out}/{name}", libreswan)
     try:
         left, right = lab.pair(capture=False)
         addresses = sources(row.tunnels)
@@ -351,7 +400,10 @@ def measure(build, out, row, name, side):
         socks = packets(left, addresses)
         rss = [[rss_mb(p) for p in ends]]
         cpu = [cpu_ms(p) for p in ends]
-        seconds, repeats = bring_up(monitor, socks, 0, row.tunnels)
+        seconds, repeats = bring_up(monitor, socks, 0, FIRST)
+        rss.append([rss_mb(p) for p in ends])
+        more = bring_up(monitor, socks, FIRST, row.tunnels)
+        seconds, repeats = seconds + more[0], repeats + more[1]
         rss.append([rss_mb(p) for p in ends])
         if row.refresh:
             cpu, was = [cpu_ms(p) for p in ends], monitor.installed
@@ -374,12 +426,15 @@ def measure(build, out, row, name, side):
         lab.destroy()
 
 
-def main(build, out):
+def main(build, libreswan, out):
+    # pluto has sockets for each address.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (65536, 65536))
     say(f"aes256-sha256-modp2048, {OPEN} negotiations open at a time, both ends on one CPU")
     say("               setups/s  CPU ms a setup       RSS MB, initiator/responder")
-    say("                         initiator responder  without        with all tunnels")
+    say(f"                         initiator responder  none           {FIRST:<13}  all")
     for row in ROWS:
         say(f"{row.name}, {row.tunnels} tunnels")
         for name, side in SIDES.items():
-            measure(build, out, row, name, side)
+            if name not in row.without:
+                measure(build, libreswan, out, row, name, side)
     return 0

@@ -190,7 +190,7 @@ def shell(lab, ends):
                    cwd=lab.dir, check=False)
 
 
-def main(build, out):
+def main(build, _libreswan, out):
     lab = Lab("/run/lab/demo", build, f"{out}/logs")
     try:
         demonstrate(lab)

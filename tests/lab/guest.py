@@ -86,7 +86,7 @@ def run_script(job, out):
     """A program in place of cases; its status goes to the file status."""
     status = 1
     try:
-        status = importlib.import_module(job["script"]).main(job["build"], out)
+        status = importlib.import_module(job["script"]).main(job["build"], job["libreswan"], out)
     except Failure as failure:
         say(f"failed: {failure}")
     with open(f"{out}/status", "w") as f:

@@ -66,46 +66,28 @@ def overlay(root):
         raise Failure(f"no overlay on {LIBEXEC}: {done.stdout.strip()}")
 
 
-class Libre:
-    """
-    A running pluto with one connection to the other host.  key None: RSA signatures, by what
-    csipsec-pki has in the host's keyring under the host's name.
-    """
+class Pluto:
+    """A running pluto with the connections of a configuration file."""
 
-    def __init__(self, host, peer, suite, mode, pfs, key, *, trap=False, initiator=False,
-                 aggressive=False, local_id=None, remote_id=None, dpd=None, more=()):
+    def __init__(self, host, conf, secrets, connections, *, certificates=False, trap=False):
         """
-        more: further lines of the connection, as (keyword, value).  dpd: seconds between its
-        questions whether the peer is there; after four times as many it is dead.
+        certificates: what csipsec-pki has in the host's keyring under the host's name.  trap: the
+        connections come up for a packet.
         """
-        self.host, self.peer = host, peer
-        root = host.lab.libreswan
-        if not root:
+        self.host, self.connections, self.trap = host, connections, trap
+        self.root = host.lab.libreswan
+        if not self.root:
             raise Failure("this run has no libreswan (run it by ./dev lab)")
-        overlay(root)
-        self.libexec, self.root = f"{LIBEXEC}/ipsec", root
-        self.env = {"LD_LIBRARY_PATH": ":".join(glob.glob(f"{root}/usr/lib/*-linux-gnu"))}
+        overlay(self.root)
+        self.libexec = f"{LIBEXEC}/ipsec"
+        self.env = {"LD_LIBRARY_PATH": ":".join(glob.glob(f"{self.root}/usr/lib/*-linux-gnu"))}
         self.ctl = host.path("run/pluto.ctl")
-        if dpd:
-            more = (*more, ("dpddelay", dpd), ("dpdtimeout", 4 * dpd), ("dpdaction", "hold"))
-        group = pfs.initiate if initiator else pfs.accept[0]
-        local_id, remote_id = local_id or host.v4, remote_id or peer.v4
-        self.conf = host.write("ipsec.conf", CONF.format(
-            aggressive="yes" if aggressive else "no", mode=mode, local=host.v4, remote=peer.v4,
-            local_id=local_id, remote_id=remote_id,
-            ike=f"{IKE[suite.ike_encrypt]}-{HASH[suite.ike_hash]};{GROUPS[suite.group]}",
-            esp=f"{IKE[suite.esp_encrypt]}-{HASH[suite.esp_auth]}"
-            + (f";{GROUPS[group]}" if group else ""),
-            pfs="yes" if group else "no",
-            auth=BY_KEY if key else BY_CERTIFICATE.format(name=host.name),
-            more="".join(f"\t{k}={v}\n" for k, v in more)))
-        self.secrets = host.write("ipsec.secrets",
-                                  f'{local_id} {remote_id} : PSK "{key}"\n' if key else "")
+        self.conf = host.write("ipsec.conf", conf)
+        self.secrets = host.write("ipsec.secrets", secrets)
         host.run("mkdir", host.path("nss"), host.path("ipsec.d"))
         self._nss("certutil", "-N", "--empty-password")
-        if not key:
+        if certificates:
             self._take_certificates()
-        self.trap = trap
         self.start()
 
     def start(self):
@@ -118,12 +100,13 @@ class Libre:
             "--logfile", host.path("pluto-out.log"), "--no-dnssec", "--nhelpers", "0",
             env=self.env)
         host.run(f"{self.libexec}/addconn", "--config", self.conf, "--ctlsocket", self.ctl,
-                 "peer", env=self.env)
+                 *self.connections, env=self.env)
         self.whack("--listen")
         if self.trap:
             # The larval SA of a first packet, which it leaves, keeps a later one from asking for so long.
             host.run("sh", "-c", "echo 1 >/proc/sys/net/core/xfrm_acq_expires")
-            self.whack("--route", "--name", "peer")
+            for name in self.connections:
+                self.whack("--route", "--name", name)
 
     def _nss(self, tool, *argv):
         """A tool of NSS on pluto's database."""
@@ -148,6 +131,43 @@ class Libre:
         with open(self.host.path("pluto-out.log"), errors="replace") as f:
             return f.read()
 
+    def stop(self):
+        self.whack("--shutdown", ok=None)
+        self.process.popen.wait(10)
+        self.process.stop()
+        # Neighbour discovery's policies, which it leaves behind.
+        self.host.run("ip", "-6", "xfrm", "policy", "deleteall", "proto", "ipv6-icmp")
+
+
+class Libre(Pluto):
+    """
+    With one connection to the other host.  key None: RSA signatures, by what csipsec-pki has in the
+    host's keyring under the host's name.
+    """
+
+    def __init__(self, host, peer, suite, mode, pfs, key, *, trap=False, initiator=False,
+                 aggressive=False, local_id=None, remote_id=None, dpd=None, more=()):
+        """
+        more: further lines of the connection, as (keyword, value).  dpd: seconds between its
+        questions whether the peer is there; after four times as many it is dead.
+        """
+        self.peer = peer
+        if dpd:
+            more = (*more, ("dpddelay", dpd), ("dpdtimeout", 4 * dpd), ("dpdaction", "hold"))
+        group = pfs.initiate if initiator else pfs.accept[0]
+        local_id, remote_id = local_id or host.v4, remote_id or peer.v4
+        conf = CONF.format(
+            aggressive="yes" if aggressive else "no", mode=mode, local=host.v4, remote=peer.v4,
+            local_id=local_id, remote_id=remote_id,
+            ike=f"{IKE[suite.ike_encrypt]}-{HASH[suite.ike_hash]};{GROUPS[suite.group]}",
+            esp=f"{IKE[suite.esp_encrypt]}-{HASH[suite.esp_auth]}"
+            + (f";{GROUPS[group]}" if group else ""),
+            pfs="yes" if group else "no",
+            auth=BY_KEY if key else BY_CERTIFICATE.format(name=host.name),
+            more="".join(f"\t{k}={v}\n" for k, v in more))
+        super().__init__(host, conf, f'{local_id} {remote_id} : PSK "{key}"\n' if key else "",
+                         ["peer"], certificates=not key, trap=trap)
+
     def initiate(self):
         return self.whack("--initiate", "--name", "peer", ok=None)
 
@@ -164,10 +184,3 @@ class Libre:
 
     def wait_gone(self, seconds=10):
         wait_until(lambda: not self.states(), seconds, f"{self.host.name}: libreswan's SAs gone")
-
-    def stop(self):
-        self.whack("--shutdown", ok=None)
-        self.process.popen.wait(10)
-        self.process.stop()
-        # Neighbour discovery's policies, which it leaves behind.
-        self.host.run("ip", "-6", "xfrm", "policy", "deleteall", "proto", "ipv6-icmp")
