@@ -239,6 +239,16 @@ static int check_sa(const struct xf_sa *sa, const char *what, struct cs_err *err
 	return 0;
 }
 
+/*
+ * AH's check value is padded so that the header is a multiple of 32 bits long in IPv4 (RFC 4302
+ * section 3.3.3.2.1); left to itself Linux takes 64, as in IPv6, and others drop what it sends.
+ */
+static void put_alignment(struct xfrm_usersa_info *info, const struct xf_sa *sa)
+{
+	if (sa->id.proto == IPPROTO_AH && sa->id.dst.family == AF_INET)
+		info->flags |= XFRM_STATE_ALIGN4;
+}
+
 static int put_sa(struct xf_kernel *k, uint16_t type, const struct xf_sa *sa, const char *what,
 		  struct cs_err *err)
 {
@@ -255,6 +265,7 @@ static int put_sa(struct xf_kernel *k, uint16_t type, const struct xf_sa *sa, co
 	xf_to_kernel_addr(&sa->id.dst, &info->id.daddr);
 	xf_to_kernel_addr(&sa->src, &info->saddr);
 	put_lifetime(&info->lft, sa);
+	put_alignment(info, sa);
 	rc = put_selector(info, sa, err);
 	if (rc < 0)
 		return rc;
