@@ -151,4 +151,6 @@ void ike_delete_p2(struct ike_engine *e, struct ike_p2 *p2)
 	if (p1 && p2->spi_in)
 		ike_delete_spi(e, p1, ike_p2_ipproto(p2) == IPPROTO_AH ? POL_AH : POL_ESP,
 			       p2->spi_in);
+	if (p1 && p2->ah_in)
+		ike_delete_spi(e, p1, POL_AH, p2->ah_in);
 }

@@ -151,7 +151,18 @@ static struct ike_p2 *make_pair(struct ike_engine *e, const struct request *q)
 	ike_list_add_head(&p2->peer->p2s, &p2->in_peer);
 	ike_p2_set_mid(e, p2, q->m->header.message_id);
 	ike_p2_set_spi_out(e, p2, q->suite.spi);
+	if (q->suite.ah)
+		ike_p2_set_ah_out(e, p2, q->suite.ah_spi);
 	return p2;
+}
+
+static struct ike_p2_spis needs_of(const struct ike_p2_suite *s)
+{
+	return (struct ike_p2_spis){
+		.esp = s->protocol == POL_ESP && !s->ah,
+		.bundled_esp = s->ah != NULL,
+		.ah = s->protocol == POL_AH || s->ah,
+	};
 }
 
 static void begin(struct ike_engine *e, const struct request *q, const uint8_t *iv, uint64_t digest)
@@ -160,8 +171,8 @@ static void begin(struct ike_engine *e, const struct request *q, const uint8_t *
 	char selector[CS_SELECTOR_STRLEN];
 	struct ike_p2 *p2 = make_pair(e, q);
 	struct cs_err err = {0};
+	struct ike_p2_spis needs = needs_of(&q->suite);
 	enum xf_mode mode;
-	uint32_t spi;
 
 	if (!p2) {
 		e->stats.dropped_limit++;
@@ -176,14 +187,11 @@ static void begin(struct ike_engine *e, const struct request *q, const uint8_t *
 		fail_tell(e, p2, ISA_N_INVALID_KEY_INFORMATION, &err);
 		return;
 	}
-	if (e->ops.sa_spi(e->ctx, &p2->tunnel->remote, &p2->tunnel->local, ike_p2_ipproto(p2),
-			  p2->tunnel->reqid, mode, &spi, &err)) {
-		e->stats.kernel_refusals++;
+	if (ike_p2_reserve(e, p2, &needs, mode, &err)) {
 		fail_tell(e, p2, ISA_N_NO_PROPOSAL_CHOSEN, &err);
 		return;
 	}
-	p2->larval = true;
-	ike_p2_set_spi_in(e, p2, spi);
+	ike_p2_settle_spis(e, p2);
 	ike_p2_settle_life(e, p2);
 	ike_quick_make_nonce(e, q->p1, &p2->qm->nr);
 	if (!group)
@@ -251,7 +259,7 @@ static int send2(struct ike_engine *e, struct ike_p2 *p2, struct cs_err *err)
 
 	ike_seal_begin(e, p1, &b, ISA_QUICK, p2->mid, IKE_SEAL_HASH2);
 	isa_payload_begin(&b, ISA_SA);
-	rc = ike_p2_answer(&p2->suite, p2->spi_in, &b.w, err);
+	rc = ike_p2_answer(&p2->suite, p2->spi_in, p2->ah_in, &b.w, err);
 	if (rc)
 		return rc;
 	isa_payload_end(&b);

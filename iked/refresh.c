@@ -334,8 +334,8 @@ bool ike_refresh_p1_failed(struct ike_engine *e, struct ike_p1 *old, bool again)
 }
 
 /*
- * ours: this side deletes it.  What the peer leaves stays to its end: it may have died before it had
- * the new one, and be there by the old.
+ * ours: this side deletes it.  What the peer leaves stays to its end: it may have died before it
+ * had the new one, and be there by the old.
  */
 static void supersede_p1(struct ike_engine *e, struct ike_p1 *loser, bool ours)
 {

@@ -340,6 +340,9 @@ static void local_chain(struct compile *c)
 
 	mark_text(c, c->exempt, "accept", exempt, sizeof(exempt));
 	chain(c, "to_local");
+	/* ESP of a bundle that is not inside its AH, which alone authenticates it. */
+	line(c, "esp spi 0x%08x-0x%08x counter drop comment \"not in AH\"", XF_SPI_BUNDLED_MIN,
+	     XF_SPI_BUNDLED_MAX);
 	if (c->policy->predecap) {
 		/* ESP is filtered as it comes; of port 4500 only what is IKE passes (RFC 3948). */
 		line(c, "udp dport 500 %s", exempt);

@@ -171,6 +171,31 @@ START_TEST(test_ah_lives_on)
 }
 END_TEST
 
+/* A bundle lives on whole; where one of its four SAs is gone none stays, and the peer is told. */
+START_TEST(test_bundle_restart)
+{
+	struct pair_policy o = {.data_offers = "Tunnel|AES_CBC KeyLength 128|AH HMAC_SHA1"};
+	struct pair *p = pair_up(&o);
+	struct side *s = &p->side[_i % 2];
+	struct ike_p2_info before, after;
+	struct cache c;
+
+	ck_assert_int_eq(ike_engine_each_p2(s->e, first_p2, &before), 1);
+	ck_assert_uint_eq(restart(s).p2, 1);
+	ck_assert_int_eq(ike_engine_each_p2(s->e, first_p2, &after), 1);
+	ck_assert_uint_eq(after.ah_in, before.ah_in);
+	ck_assert_uint_eq(after.ah_out, before.ah_out);
+	ck_assert_ptr_eq(after.suite.ah, before.suite.ah);
+	ck_assert(pair_mirrored(p));
+	crash(s, &c);
+	s->sas[_i / 2] = s->sas[--s->n_sas];
+	ck_assert_uint_eq(restore(s, &c).p2, 0);
+	pair_run(p);
+	pair_expect_nothing(p);
+	pair_free(p);
+}
+END_TEST
+
 /* Both ends at once, twice, and with the tunnel taken down by its phase 1. */
 START_TEST(test_both_restart)
 {
@@ -623,6 +648,7 @@ static Suite *suite(void)
 	tcase_set_timeout(t, 120);
 	tcase_add_loop_test(t, test_lives_on, 0, 4);
 	tcase_add_loop_test(t, test_ah_lives_on, 0, 4);
+	tcase_add_loop_test(t, test_bundle_restart, 0, 8);
 	tcase_add_loop_test(t, test_both_restart, 0, 2);
 	tcase_add_test(t, test_lifetimes_go_on);
 	tcase_add_test(t, test_expired_meanwhile);

@@ -297,6 +297,7 @@ START_TEST(test_predecap)
 	struct fixture f;
 
 	setup(&f, POL_PERMIT);
+	expect_line(&f, "to_local", "esp spi 0x0ff00000-0x0fffffff counter drop comment");
 	expect_line(&f, "to_local", "meta l4proto { 50, 51 } accept\n");
 	f.policy.predecap = true;
 	expect_line(&f, "to_local", "udp dport 4500 @th,64,32 0 meta mark set");
