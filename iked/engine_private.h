@@ -250,7 +250,8 @@ enum ike_quick_state {
 	IKE_QM_BUSY_1,  /* initiator: key pair */
 	IKE_QM_SENT_1,
 	IKE_QM_BUSY_3, /* initiator: shared secret, then the store */
-	IKE_QM_SENT_3, /* initiator: an older pair carries the traffic for a moment more */
+	IKE_QM_SENT_3, /* initiator: an older pair carries the traffic for a moment more, or the
+			  peer may say CONNECTED */
 	IKE_QM_BUSY_2, /* responder: key pair, shared secret, the store */
 	IKE_QM_SENT_2,
 	IKE_QM_DONE,
@@ -275,6 +276,7 @@ struct ike_quick {
 	int only;                         /* the one offer that is made, or -1 */
 	uint16_t pfs;                     /* initiator: the group, or POL_PFS_NONE */
 	bool refused;                     /* the peer said no to what was offered */
+	bool commit; /* the peer set the commit bit in a message that is authentic */
 	char cause[IKE_CAUSE_MAX];
 };
 
@@ -498,7 +500,7 @@ void ike_half_leave_p1(struct ike_engine *e, struct ike_p1 *p1);
 int ike_open(struct ike_engine *e, struct ike_p1 *p1, const struct isa_header *h,
 	     const uint8_t *data, enum isa_step step, uint8_t *iv, const struct ike_nonce *ni,
 	     const struct ike_nonce *nr, struct isa_message *m, struct cs_err *err);
-enum ike_seal { IKE_SEAL_PLAIN, IKE_SEAL_HASH1, IKE_SEAL_HASH2, IKE_SEAL_HASH3 };
+enum ike_seal { IKE_SEAL_PLAIN, IKE_SEAL_HASH1, IKE_SEAL_HASH2, IKE_SEAL_HASH3, IKE_SEAL_HASH4 };
 void ike_seal_begin(struct ike_engine *e, struct ike_p1 *p1, struct isa_builder *b,
 		    unsigned exchange, uint32_t mid, enum ike_seal kind);
 /* Fills the HASH, pads and encrypts; the length, or 0 with err. */
@@ -706,6 +708,7 @@ void ike_quick_busy(struct ike_engine *e, struct ike_p2 *p2, enum ike_quick_stat
 void ike_quick_soon(struct ike_engine *e, struct ike_p2 *p2);  /* as its phase 1 allows */
 void ike_quick_start(struct ike_engine *e, struct ike_p2 *p2); /* its phase 1 is up */
 void ike_quick_receive2(struct ike_engine *e, struct ike_p2 *p2, const struct isa_message *m);
+void ike_quick_receive4(struct ike_engine *e, struct ike_p2 *p2, const struct isa_message *m);
 void ike_quick_init_job(struct ike_engine *e, struct ike_p2 *p2, struct ike_pk_job *job);
 void ike_quick_init_commit(struct ike_engine *e, struct ike_p2 *p2);
 void ike_quick_init_settle(struct ike_engine *e, struct ike_p2 *p2); /* in SENT_3: up it goes */
@@ -834,6 +837,7 @@ void ike_notify_clear(struct ike_engine *e, const struct cs_endpoint *local,
 		      const struct cs_endpoint *remote, const uint8_t *icookie,
 		      const uint8_t *rcookie, unsigned type, size_t request);
 void ike_put_initial_contact(const struct ike_p1 *p1, struct isa_builder *b);
+void ike_put_connected(const struct ike_p2 *p2, struct isa_builder *b);
 void ike_delete_p1(struct ike_engine *e, struct ike_p1 *p1);
 void ike_delete_p2(struct ike_engine *e, struct ike_p2 *p2); /* our inbound SPI */
 void ike_delete_spi(struct ike_engine *e, struct ike_p1 *p1, enum pol_proto proto, uint32_t spi);

@@ -256,6 +256,7 @@ void ike_quick_init_job(struct ike_engine *e, struct ike_p2 *p2, struct ike_pk_j
 /* ---- message 3 ---- */
 
 #define CARRIED_MS 5000u /* peers repeat message 2 after 0.5 to 4 s */
+#define COMMIT_MS  1000u /* for CONNECTED, which may not come */
 
 static int send3(struct ike_engine *e, struct ike_p2 *p2, struct cs_err *err)
 {
@@ -278,25 +279,27 @@ static int send3(struct ike_engine *e, struct ike_p2 *p2, struct cs_err *err)
 /*
  * Some peers (strongSwan) make their SAs when message 3 has come, so what we send before by the new
  * pair is lost.  Where an older pair carries the traffic it does so until the peer sends by the new
- * one, or a moment has passed in which message 3 could be repeated.
+ * one, or a moment has passed in which message 3 could be repeated.  The same moment, only shorter,
+ * is given to a peer that set the commit bit: packets that ask are held as long.
  */
 void ike_quick_init_commit(struct ike_engine *e, struct ike_p2 *p2)
 {
-	bool carried = ike_p2_another_outbound(p2);
+	bool carried = ike_p2_another_outbound(p2), wait = carried || p2->qm->commit;
 	struct cs_err err = {0};
 
 	if (!p2->p1) {
 		ike_p2_fail(e, p2, false, "its phase 1 SA is gone");
 		return;
 	}
-	if (ike_p2_install_in(e, p2, carried, &err) ||
-	    (!carried && ike_p2_install_out(e, p2, &err)) || send3(e, p2, &err)) {
+	if (ike_p2_install_in(e, p2, wait, &err) || (!wait && ike_p2_install_out(e, p2, &err)) ||
+	    send3(e, p2, &err)) {
 		fail_err(e, p2, &err);
 		return;
 	}
 	p2->state = IKE_QM_SENT_3;
-	if (carried)
-		ike_timer_set(&e->timers, &p2->timer, e->now.mono + CARRIED_MS);
+	if (wait)
+		ike_timer_set(&e->timers, &p2->timer,
+			      e->now.mono + (carried ? CARRIED_MS : COMMIT_MS));
 	else
 		ike_p2_up(e, p2);
 }
@@ -311,4 +314,19 @@ void ike_quick_init_settle(struct ike_engine *e, struct ike_p2 *p2)
 		fail_err(e, p2, &err);
 	else
 		ike_p2_up(e, p2);
+}
+
+/* ---- message 4 ---- */
+
+/* CONNECTED: the peer has its SAs. Other notifications are none of our business here. */
+void ike_quick_receive4(struct ike_engine *e, struct ike_p2 *p2, const struct isa_message *m)
+{
+	const struct isa_payload *p;
+	struct ike_notice n;
+
+	for (unsigned i = 0; (p = isa_find(m, ISA_NOTIFY, i)); i++)
+		if (ike_notice_read(p, &n) && n.type == ISA_N_CONNECTED) {
+			ike_quick_init_settle(e, p2);
+			return;
+		}
 }

@@ -182,6 +182,7 @@ static void begin(struct ike_engine *e, const struct request *q, const uint8_t *
 		 cs_selector_text(&q->selector, selector), p2->parent);
 	memcpy(p2->qm->iv, iv, IKE_BLOCK_MAX);
 	p2->qm->request = digest;
+	p2->qm->commit = q->m->header.flags & ISA_FLAG_COMMIT;
 	mode = q->suite.encap == POL_TRANSPORT ? XF_TRANSPORT : XF_TUNNEL;
 	if (ike_quick_take_ke(p2, q->m, group, &p2->qm->ni, &err)) {
 		fail_tell(e, p2, ISA_N_INVALID_KEY_INFORMATION, &err);
@@ -296,8 +297,32 @@ void ike_quick_resp_commit(struct ike_engine *e, struct ike_p2 *p2)
 
 /* ---- the end ---- */
 
-/* Our SPI is deleted at the peer, which holds the SAs by now. */
-static void complete(struct ike_engine *e, struct ike_p2 *p2)
+/*
+ * CONNECTED as a fourth message: as the answer to message 3 it is sent again when that is.  Lost it
+ * does no harm, as the peer must be able to go on without; so no error of it ends anything.
+ */
+static void send4(struct ike_engine *e, struct ike_p2 *p2)
+{
+	struct ike_quick *qm = p2->qm;
+	struct ike_p1 *p1 = p2->p1;
+	struct isa_builder b;
+	size_t len;
+
+	ike_seal_begin(e, p1, &b, ISA_QUICK, p2->mid, IKE_SEAL_HASH4);
+	ike_put_connected(p2, &b);
+	len = ike_seal_end(e, p1, &b, p2->mid, IKE_SEAL_HASH4, &qm->ni, &qm->nr, qm->iv, NULL);
+	if (!len)
+		return;
+	ike_answer_keep(&p2->answer, qm->request, e->out, len);
+	ike_p1_count(e, p1, len);
+	ike_send(e, &p1->sid.local, &p1->sid.remote, e->out, len);
+}
+
+/*
+ * By message 3 or by a packet.  Our SPI is deleted at the peer where that fails, because it holds
+ * the SAs by now.
+ */
+static void complete(struct ike_engine *e, struct ike_p2 *p2, bool by_message)
 {
 	struct cs_bytes none = {NULL, 0};
 	struct cs_err err = {0};
@@ -307,6 +332,8 @@ static void complete(struct ike_engine *e, struct ike_p2 *p2)
 	ike_timer_stop(&e->timers, &p2->timer);
 	rc = ike_p2_install_out(e, p2, &err);
 	if (!rc) {
+		if (by_message && p2->qm->commit)
+			send4(e, p2);
 		ike_p2_up(e, p2);
 		return;
 	}
@@ -319,7 +346,7 @@ static void complete(struct ike_engine *e, struct ike_p2 *p2)
 void ike_quick_receive3(struct ike_engine *e, struct ike_p2 *p2, const struct isa_message *m)
 {
 	(void)m; /* its HASH was all it had to say */
-	complete(e, p2);
+	complete(e, p2, true);
 }
 
 /*
@@ -329,7 +356,7 @@ void ike_quick_receive3(struct ike_engine *e, struct ike_p2 *p2, const struct is
 void ike_quick_first_packet(struct ike_engine *e, struct ike_p2 *p2)
 {
 	if (!p2->initiator && p2->state == IKE_QM_SENT_2)
-		complete(e, p2);
+		complete(e, p2, false);
 	else if (p2->initiator)
 		ike_quick_init_settle(e, p2);
 }
