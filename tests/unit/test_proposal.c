@@ -776,6 +776,42 @@ START_TEST(test_p2_bundle_choice)
 }
 END_TEST
 
+/* A proposal number with IPComp is passed over for another one, its ESP is not taken alone. */
+START_TEST(test_p2_ipcomp)
+{
+	static const struct raw_transform esp = {12, ESP_GOOD}, comp = {2, "80040001"};
+	struct pol_data_offer offers[] = {
+		esp_offer("AES_CBC", 256, "HMAC_SHA2_256_128", POL_TUNNEL)};
+	struct pol_dynvpn_action action = {.offers = offers, .n_offers = 1};
+	struct ike_mismatch why = {""};
+	struct ike_p2_suite suite;
+	unsigned offer;
+
+	for (unsigned third = 0; third < 2; third++) {
+		struct ike_sa_builder b;
+		uint8_t buffer[512];
+		struct cs_writer w = cs_writer_of(buffer, sizeof(buffer));
+
+		ike_sa_begin(&b, &w);
+		put_proposal(&b, 1, 3, &peer_spi, &esp, 1);
+		put_proposal(&b, 1, 4, NULL, &comp, 1);
+		put_proposal(&b, 2, 4, NULL, &comp, 1);
+		if (third)
+			put_proposal(&b, 3, 3, &peer_spi, &esp, 1);
+		ck_assert_int_eq(ike_p2_choose((struct cs_bytes){buffer, w.len}, &action, true,
+					       &suite, &offer, &why, NULL),
+				 third ? 0 : CS_EPOLICY);
+		if (third)
+			ck_assert_uint_eq(suite.proposal, 3);
+		else
+			ck_assert_msg(strstr(why.text,
+					     "peer offered a bundle of protocols with IPComp, "
+					     "IPComp, which is neither ESP nor AH; rule accepts "),
+				      "%s", why.text);
+	}
+}
+END_TEST
+
 /* Only what an offer takes is reserved. */
 START_TEST(test_p2_needs)
 {
@@ -932,6 +968,7 @@ int main(void)
 	tcase_add_test(c, test_p2_transport);
 	tcase_add_test(c, test_p2_bundles);
 	tcase_add_test(c, test_p2_bundle_choice);
+	tcase_add_test(c, test_p2_ipcomp);
 	tcase_add_test(c, test_p2_needs);
 	tcase_add_test(c, test_p2_round);
 	tcase_add_test(c, test_p2_offers_not_made);
