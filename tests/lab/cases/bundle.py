@@ -93,6 +93,40 @@ def needs_its_ah(lab):
     b.stop()
 
 
+def out_policy(host):
+    """Selector, mark and reqid of the tunnel's outbound policy, as ip xfrm has them."""
+    blocks = host.policies_text().split("\nsrc ")
+    (block,) = [b for b in blocks if "dir out" in b and "proto ah" in b]
+    words = block.split()
+    return words[words.index("mark") + 1], words[words.index("reqid") + 1]
+
+
+@case("bundle-needs-its-esp")
+def needs_its_esp(lab):
+    """A peer that leaves the ESP out: what comes by AH alone must not be taken."""
+    left, right = lab.pair()
+    b = ours(right, left, "transport", 4, False)
+    a = ours(left, right, "transport", 4, True)
+    left.ping(right)
+    if not same_pair(left, right, 4):
+        raise Failure(f"not one bundle in both kernels: {left.sas()} {right.sas()}")
+    mark, reqid = out_policy(left)
+    value, _, mask = mark.partition("/")
+    left.run("ip", "xfrm", "policy", "update", "src", f"{left.v4}/32", "dst", f"{right.v4}/32",
+             "dir", "out", "priority", "1000", "mark", value, "mask", mask, "tmpl", "proto", "ah",
+             "mode", "transport", "reqid", reqid)
+    before = right.sas()
+    left.ping(right, seconds=2, expect=False)
+    grown = [sa for sa, count in right.sas().items() if count[0] > before[sa][0]]
+    if len(grown) != 1:
+        raise Failure(f"AH alone did not come, or something came back: {before} {right.sas()}")
+    a.terminate()
+    a.wait_gone()
+    b.wait_gone()
+    a.stop()
+    b.stop()
+
+
 @case("bundle-restart")
 def restart(lab):
     """The worker is killed on both sides: all four SAs live on, traffic too."""
