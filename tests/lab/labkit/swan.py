@@ -57,7 +57,7 @@ connections {{
       peer {{
         mode = {mode}
         {protocol}_proposals = {esp}
-{child_life}        start_action = {start}
+{ipcomp}{child_life}        start_action = {start}
       }}
     }}
   }}
@@ -92,10 +92,10 @@ class Swan:
 
     def __init__(self, host, peer, suite, mode, pfs, key, family=4, trap=False, initiator=False,
                  ike=None, esp=None, aggressive=False, local_id=None, remote_id=None,
-                 lives=None, protocol="esp"):
+                 lives=None, protocol="esp", ipcomp=False):
         """
         lives: seconds after which the IKE SA and the child SA are rekeyed.  protocol: esp or ah,
-        what the child proposals are for.
+        what the child proposals are for.  ipcomp: compression is offered, too.
         """
         self.host, self.peer = host, peer
         self.uri = f"unix://{host.path('charon.vici')}"
@@ -110,7 +110,8 @@ class Swan:
             local_id=local_id or host.addr(family), remote_id=remote_id or peer.addr(family),
             ike_life=life_lines("    ", "over_time", lives[0]) if lives else "",
             child_life=life_lines("        ", "life_time", lives[1]) if lives else "",
-            ike=ike or suite.name, esp=esp, protocol=protocol, mode=mode, key=key,
+            ike=ike or suite.name, esp=esp, protocol=protocol,
+            ipcomp="        ipcomp = yes\n" if ipcomp else "", mode=mode, key=key,
             aggressive="yes" if aggressive else "no", start="trap" if trap else "none"))
         self.env = {"STRONGSWAN_CONF": conf, "SWANCTL_DIR": host.dir}
         if family == 6:
