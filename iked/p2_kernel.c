@@ -335,7 +335,7 @@ void ike_p2_uninstall(struct ike_engine *e, struct ike_p2 *p2)
 		e->ops.sa_delete(e->ctx, &out, &err);
 	if (p2->out_kernel && ah_out.spi)
 		e->ops.sa_delete(e->ctx, &ah_out, &err);
-	if (p2->in_kernel || (p2->larval && p2->suite.protocol))
+	if ((p2->in_kernel || (p2->larval && p2->suite.protocol)) && in.spi)
 		e->ops.sa_delete(e->ctx, &in, &err);
 	if ((p2->in_kernel || p2->larval) && ah_in.spi)
 		e->ops.sa_delete(e->ctx, &ah_in, &err);
