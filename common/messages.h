@@ -56,6 +56,8 @@
 	"CSI1012I", CS_INFO,                                                                       \
 		"IKE version 1.0 Security Association %u for tunnel Y%u created: rule %s, %s, %s, "    \
 		"SPI in %08x out %08x, %u s"
+#define CSM_P2_AH                                                                                  \
+	"CSI1039I", CS_INFO, "Tunnel Y%u has AH around its ESP: SPI in %08x out %08x"
 #define CSM_P2_FAILED                                                                              \
 	"CSI1013E", CS_ERROR,                                                                      \
 		"IKE version 1.0 phase 2 negotiation for tunnel Y%u with %s failed (rule %s): %s"

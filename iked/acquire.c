@@ -241,6 +241,16 @@ static bool on_demand(struct ike_engine *e, const struct xf_acquire *a,
 	return true;
 }
 
+static bool has_vanished(struct ike_engine *e, const struct ike_p2 *p2)
+{
+	struct xf_said out = ike_p2_said_out(p2), ah = ike_p2_ah_said(p2, true);
+	struct xf_counters c;
+	struct cs_err err;
+
+	return e->ops.sa_counters(e->ctx, &out, &c, &err) == CS_ENOTFOUND ||
+	       (p2->suite.ah && e->ops.sa_counters(e->ctx, &ah, &c, &err) == CS_ENOTFOUND);
+}
+
 /*
  * The kernel asks although a pair is up that should serve: is it still there? A pair that somebody
  * flushed would swallow the tunnel's traffic, and hold off others, until its lifetime is over.
@@ -251,12 +261,9 @@ static void drop_vanished(struct ike_engine *e, struct ike_tunnel *t)
 
 	while (l != &t->p2s) {
 		struct ike_p2 *p2 = IKE_OF(l, struct ike_p2, in_tunnel);
-		struct xf_said out = {t->remote, ike_p2_ipproto(p2), p2->spi_out};
-		struct xf_counters c;
-		struct cs_err err;
 
 		l = l->next;
-		if (p2->up && e->ops.sa_counters(e->ctx, &out, &c, &err) == CS_ENOTFOUND)
+		if (p2->up && has_vanished(e, p2))
 			ike_p2_down(e, p2, true, NULL, "the kernel no longer has it");
 	}
 }

@@ -145,6 +145,10 @@ static void fill_p2(struct ike_engine *e, struct ike_p2 *p2, const struct ike_p2
 	p2->tunnel->vpn_expires = i->vpn_expires;
 	ike_p2_set_spi_in(e, p2, i->spi_in);
 	ike_p2_set_spi_out(e, p2, i->spi_out);
+	if (i->suite.ah) {
+		ike_p2_set_ah_in(e, p2, i->ah_in);
+		ike_p2_set_ah_out(e, p2, i->ah_out);
+	}
 	p2->in_kernel = p2->out_kernel = true;
 	p2->up = ike_serial(e);
 }
@@ -181,7 +185,8 @@ int ike_adopt_p2(struct ike_engine *e, const struct ike_p2_info *i, struct cs_er
 		e->policy ? pol_rule_by_id(e->policy, i->rule_id) : NULL;
 
 	if (!i->tunnel || !i->spi_in || !i->spi_out || !i->local_id.len || !i->remote_id.len ||
-	    (!i->suite.cipher && !i->suite.integ))
+	    (!i->suite.cipher && !i->suite.integ) ||
+	    (i->suite.ah && (!i->suite.cipher || !i->ah_in || !i->ah_out)))
 		return cs_fail(err, CS_EPARSE, "what the cache has of it is not whole");
 	if (!rule || !rule->vpn || strcmp(rule->name, i->rule))
 		return cs_fail(err, CS_EPOLICY, "the policy no longer has its rule");
@@ -194,4 +199,6 @@ void ike_adopt_not(struct ike_engine *e, const struct ike_p2_info *i)
 
 	if (p1 && i->spi_in)
 		ike_delete_spi(e, p1, i->suite.protocol, i->spi_in);
+	if (p1 && i->ah_in)
+		ike_delete_spi(e, p1, POL_AH, i->ah_in);
 }

@@ -99,7 +99,7 @@ static void make_lists(struct ike_engine *e)
 			ike_list_init(&e->half[tier][stage]);
 }
 
-static struct ike_table *const *tables_of(struct ike_engine *e, struct ike_table *list[14])
+static struct ike_table *const *tables_of(struct ike_engine *e, struct ike_table *list[16])
 {
 	unsigned n = 0;
 
@@ -112,6 +112,8 @@ static struct ike_table *const *tables_of(struct ike_engine *e, struct ike_table
 	list[n++] = &e->y_numbers;
 	list[n++] = &e->spis_in;
 	list[n++] = &e->spis_out;
+	list[n++] = &e->ahs_in;
+	list[n++] = &e->ahs_out;
 	list[n++] = &e->mids;
 	list[n++] = &e->txs;
 	list[n++] = &e->holds;
@@ -146,7 +148,7 @@ int ike_engine_new(const struct ike_settings *settings, const struct ike_ops *op
 		   struct ike_engine **engine, struct cs_err *err)
 {
 	struct ike_engine *e = calloc(1, sizeof(*e));
-	struct ike_table *tables[14];
+	struct ike_table *tables[16];
 	int rc = 0;
 
 	if (!e)
@@ -186,7 +188,7 @@ void ike_engine_shutdown(struct ike_engine *e, bool tell, bool keep, struct ike_
 
 void ike_engine_free(struct ike_engine *e)
 {
-	struct ike_table *tables[14];
+	struct ike_table *tables[16];
 
 	if (!e)
 		return;

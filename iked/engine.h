@@ -90,6 +90,7 @@ struct ike_p2_info {
 	struct cs_addr local, remote; /* security endpoints */
 	struct cs_selector selector;
 	uint32_t spi_in, spi_out;
+	uint32_t ah_in, ah_out; /* of a bundle's AH, else 0 */
 	int64_t installed, refresh, expires, vpn_expires;
 	uint32_t lifetime, lifesize; /* agreed: seconds, kbytes (0: none) */
 	uint32_t lifesize_refresh;   /* kbytes at which it is refreshed, 0: none is planned */
@@ -191,8 +192,8 @@ struct ike_ops {
 
 	/* The kernel; each refusal has its text. */
 	int (*sa_spi)(void *ctx, const struct cs_addr *src, const struct cs_addr *dst,
-		      uint8_t proto, uint32_t reqid, enum xf_mode mode, uint32_t *spi,
-		      struct cs_err *err);
+		      uint8_t proto, enum xf_spi_kind kind, uint32_t reqid, enum xf_mode mode,
+		      uint32_t *spi, struct cs_err *err);
 	int (*sa_update)(void *ctx, const struct xf_sa *sa,
 			 struct cs_err *err); /* inbound, over sa_spi */
 	int (*sa_add)(void *ctx, const struct xf_sa *sa, struct cs_err *err);

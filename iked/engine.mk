@@ -20,6 +20,7 @@ IKE_ENGINE_SOURCES = \
 	iked/main_mode.c iked/main_mode.h iked/main_mode_init.c iked/main_mode_resp.c \
 	iked/notify.c \
 	iked/phase1.c \
+	iked/p2_kernel.c \
 	iked/phase2.c \
 	iked/protect.c \
 	iked/quick_mode.c iked/quick_mode_init.c iked/quick_mode_resp.c \
@@ -39,7 +40,8 @@ check_PROGRAMS += \
 	tests/unit/test_aggressive tests/unit/test_engine tests/unit/test_engine_dpd \
 	tests/unit/test_engine_hostile \
 	tests/unit/test_engine_life tests/unit/test_engine_peers tests/unit/test_engine_refusals \
-	tests/unit/test_engine_refresh tests/unit/test_engine_restart \
+	tests/unit/test_engine_bundle tests/unit/test_engine_commit tests/unit/test_engine_refresh \
+	tests/unit/test_engine_restart \
 	tests/unit/test_table
 # Its last message of phase 1 may go in clear.
 tests_unit_test_aggressive_SOURCES = \
@@ -63,6 +65,14 @@ tests_unit_test_engine_refresh_SOURCES = \
 	tests/unit/test_engine_refresh.c tests/unit/engine_pair.c tests/unit/engine_pair.h
 tests_unit_test_engine_refresh_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
 tests_unit_test_engine_refresh_LDADD = $(ENGINE_TEST_LIBS)
+tests_unit_test_engine_bundle_SOURCES = \
+	tests/unit/test_engine_bundle.c tests/unit/engine_pair.c tests/unit/engine_pair.h
+tests_unit_test_engine_bundle_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
+tests_unit_test_engine_bundle_LDADD = $(ENGINE_TEST_LIBS)
+tests_unit_test_engine_commit_SOURCES = \
+	tests/unit/test_engine_commit.c tests/unit/engine_pair.c tests/unit/engine_pair.h
+tests_unit_test_engine_commit_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
+tests_unit_test_engine_commit_LDADD = $(ENGINE_TEST_LIBS)
 tests_unit_test_engine_restart_SOURCES = \
 	tests/unit/test_engine_restart.c tests/unit/engine_pair.c tests/unit/engine_pair.h
 tests_unit_test_engine_restart_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)

@@ -236,6 +236,7 @@ struct ike_tunnel {
 	bool policy_in; /* an outbound policy of ours is in the kernel, with these: */
 	enum xf_mode mode;
 	uint8_t proto;
+	bool bundle;
 	int64_t vpn_expires; /* wall clock, 0: never */
 };
 
@@ -251,7 +252,8 @@ enum ike_quick_state {
 	IKE_QM_BUSY_1,  /* initiator: key pair */
 	IKE_QM_SENT_1,
 	IKE_QM_BUSY_3, /* initiator: shared secret, then the store */
-	IKE_QM_SENT_3, /* initiator: an older pair carries the traffic for a moment more */
+	IKE_QM_SENT_3, /* initiator: an older pair carries the traffic for a moment more, or the
+			  peer may say CONNECTED */
 	IKE_QM_BUSY_2, /* responder: key pair, shared secret, the store */
 	IKE_QM_SENT_2,
 	IKE_QM_DONE,
@@ -267,19 +269,28 @@ struct ike_quick {
 	uint8_t peer_ke[IKE_PUBLIC_MAX];
 	uint8_t iv[IKE_BLOCK_MAX];
 	uint8_t keymat_in[IKE_KEYMAT_MAX], keymat_out[IKE_KEYMAT_MAX];
-	size_t keymat_len;
-	uint64_t request; /* digest of the message being worked on */
-	bool ids_sent;    /* responder: the peer named its selectors */
-	bool intended;    /* an intent was recorded, it will get a result */
-	bool asked;       /* a packet wants it; it is held (hold.c) */
-	int only;         /* the one offer that is made, or -1 */
-	uint16_t pfs;     /* initiator: the group, or POL_PFS_NONE */
-	bool refused;     /* the peer said no to what was offered */
+	size_t keymat_len, ah_keymat_len; /* of a bundle that of its AH follows */
+	struct ike_p2_spis reserved;      /* in the kernel, none of them with keys yet */
+	uint64_t request;                 /* digest of the message being worked on */
+	bool ids_sent;                    /* responder: the peer named its selectors */
+	bool intended;                    /* an intent was recorded, it will get a result */
+	bool asked;                       /* a packet wants it; it is held (hold.c) */
+	int only;                         /* the one offer that is made, or -1 */
+	uint16_t pfs;                     /* initiator: the group, or POL_PFS_NONE */
+	bool refused;                     /* the peer said no to what was offered */
+	bool commit; /* the peer set the commit bit in a message that is authentic */
 	char cause[IKE_CAUSE_MAX];
 };
 
+/* What a resynchronisation has seen of a pair. */
+enum { IKE_SEEN_IN = 1, IKE_SEEN_OUT = 2, IKE_SEEN_AH_IN = 4, IKE_SEEN_AH_OUT = 8 };
+
+/*
+ * One SA a direction, or of a bundle two, ESP and AH around it, which come and go together.
+ * spi_in and spi_out are those of the ESP then, and ah_in and ah_out those of the AH, else 0.
+ */
 struct ike_p2 {
-	struct ike_node by_spi_in, by_spi_out, by_mid, by_tx;
+	struct ike_node by_spi_in, by_spi_out, by_ah_in, by_ah_out, by_mid, by_tx;
 	struct ike_list all, in_peer, in_tunnel, in_p1;
 	struct ike_timer timer, linger;
 	struct ike_p1 *p1; /* NULL when it is gone */
@@ -287,9 +298,10 @@ struct ike_p2 {
 	struct ike_tunnel *tunnel;
 	enum ike_quick_state state;
 	enum ike_activation activation;
-	bool initiator, dead, in_kernel, out_kernel, larval, seen_in, seen_out, looked_for;
+	bool initiator, dead, in_kernel, out_kernel, larval, looked_for;
+	uint8_t seen; /* IKE_SEEN_... */
 	uint32_t parent, generation, instance, mid;
-	uint32_t spi_in, spi_out;
+	uint32_t spi_in, spi_out, ah_in, ah_out;
 	uint64_t born, up, tx; /* serial numbers of its begin and when established; transaction of
 				  the intent */
 	struct pol_policy *policy;
@@ -325,7 +337,7 @@ struct ike_engine {
 	struct ike_timers timers;
 	struct ike_table cookies, icookies, targets, k_numbers; /* phase 1 */
 	struct ike_table peers, tunnels, y_numbers;
-	struct ike_table spis_in, spis_out, mids, txs; /* phase 2 */
+	struct ike_table spis_in, spis_out, ahs_in, ahs_out, mids, txs; /* phase 2 */
 	struct ike_table holds, unsettled;
 	struct ike_list all_holds, all_unsettled;
 	struct ike_list p1s, p2s, jobs, certs, dead_p1s, dead_p2s, dead_peers, dead_tunnels;
@@ -444,6 +456,8 @@ void ike_p2_unlink(struct ike_engine *e, struct ike_p2 *p2); /* freed when the e
 void ike_p2_set_mid(struct ike_engine *e, struct ike_p2 *p2, uint32_t mid);
 void ike_p2_set_spi_in(struct ike_engine *e, struct ike_p2 *p2, uint32_t spi);
 void ike_p2_set_spi_out(struct ike_engine *e, struct ike_p2 *p2, uint32_t spi);
+void ike_p2_set_ah_in(struct ike_engine *e, struct ike_p2 *p2, uint32_t spi);
+void ike_p2_set_ah_out(struct ike_engine *e, struct ike_p2 *p2, uint32_t spi);
 void ike_p2_set_tx(struct ike_engine *e, struct ike_p2 *p2, uint64_t tx);
 struct ike_p2 *ike_p2_by_mid(const struct ike_engine *e, const struct ike_p1 *p1, uint32_t mid);
 struct ike_p2 *ike_p2_by_tx(const struct ike_engine *e, uint64_t tx);
@@ -488,7 +502,7 @@ void ike_half_leave_p1(struct ike_engine *e, struct ike_p1 *p1);
 int ike_open(struct ike_engine *e, struct ike_p1 *p1, const struct isa_header *h,
 	     const uint8_t *data, enum isa_step step, uint8_t *iv, const struct ike_nonce *ni,
 	     const struct ike_nonce *nr, struct isa_message *m, struct cs_err *err);
-enum ike_seal { IKE_SEAL_PLAIN, IKE_SEAL_HASH1, IKE_SEAL_HASH2, IKE_SEAL_HASH3 };
+enum ike_seal { IKE_SEAL_PLAIN, IKE_SEAL_HASH1, IKE_SEAL_HASH2, IKE_SEAL_HASH3, IKE_SEAL_HASH4 };
 void ike_seal_begin(struct ike_engine *e, struct ike_p1 *p1, struct isa_builder *b,
 		    unsigned exchange, uint32_t mid, enum ike_seal kind);
 /* Fills the HASH, pads and encrypts; the length, or 0 with err. */
@@ -632,7 +646,6 @@ int ike_refresh_p2(struct ike_engine *e, struct ike_p2 *old, struct cs_err *err)
 void ike_refresh_p1_due(struct ike_engine *e, struct ike_p1 *old);
 void ike_refresh_p2_due(struct ike_engine *e, struct ike_p2 *old);
 struct ike_p2 *ike_refresh_current(const struct ike_tunnel *t); /* the pair it stands on, or NULL */
-bool ike_p2_another_outbound(const struct ike_p2 *p2);          /* of its tunnel, in the kernel */
 bool ike_refresh_under_way(const struct ike_tunnel *t);         /* a pair of it is negotiated */
 /* An attempt ended; again: the peer refused the offer that won before. */
 /* True: another attempt has begun. */
@@ -699,6 +712,7 @@ void ike_quick_busy(struct ike_engine *e, struct ike_p2 *p2, enum ike_quick_stat
 void ike_quick_soon(struct ike_engine *e, struct ike_p2 *p2);  /* as its phase 1 allows */
 void ike_quick_start(struct ike_engine *e, struct ike_p2 *p2); /* its phase 1 is up */
 void ike_quick_receive2(struct ike_engine *e, struct ike_p2 *p2, const struct isa_message *m);
+void ike_quick_receive4(struct ike_engine *e, struct ike_p2 *p2, const struct isa_message *m);
 void ike_quick_init_job(struct ike_engine *e, struct ike_p2 *p2, struct ike_pk_job *job);
 void ike_quick_init_commit(struct ike_engine *e, struct ike_p2 *p2);
 void ike_quick_init_settle(struct ike_engine *e, struct ike_p2 *p2); /* in SENT_3: up it goes */
@@ -711,6 +725,25 @@ void ike_quick_resp_job(struct ike_engine *e, struct ike_p2 *p2, struct ike_pk_j
 void ike_quick_resp_commit(struct ike_engine *e, struct ike_p2 *p2);
 void ike_quick_first_packet(struct ike_engine *e, struct ike_p2 *p2);
 
+/* p2_kernel.c: what a pair has in the kernel */
+/* What it needs of SPIs, before it can name them to the peer. */
+int ike_p2_reserve(struct ike_engine *e, struct ike_p2 *p2, const struct ike_p2_spis *needs,
+		   enum xf_mode mode, struct cs_err *err);
+/* The suite is agreed: what it does not need of them goes back. */
+void ike_p2_settle_spis(struct ike_engine *e, struct ike_p2 *p2);
+int ike_p2_install_in(struct ike_engine *e, struct ike_p2 *p2, bool tell_first, struct cs_err *err);
+int ike_p2_install_out(struct ike_engine *e, struct ike_p2 *p2, struct cs_err *err);
+/* The tunnel's one outbound policy, made to fit this pair. */
+int ike_p2_install_policy(struct ike_engine *e, struct ike_p2 *p2, struct cs_err *err);
+/* A packet did not find the tunnel's policy: somebody may have flushed it. */
+void ike_tunnel_policy_again(struct ike_engine *e, const struct ike_tunnel *t);
+void ike_p2_uninstall(struct ike_engine *e, struct ike_p2 *p2);
+bool ike_p2_another_outbound(const struct ike_p2 *p2); /* of its tunnel, in the kernel */
+uint8_t ike_p2_ipproto(const struct ike_p2 *p2);
+struct xf_said ike_p2_said_in(const struct ike_p2 *p2);
+struct xf_said ike_p2_said_out(const struct ike_p2 *p2);
+struct xf_said ike_p2_ah_said(const struct ike_p2 *p2, bool outbound); /* of a bundle */
+
 /* phase2.c: the life of a tunnel's SA pairs */
 /* The agreed life, shortened to what is left of the tunnel's VpnLife. */
 void ike_p2_settle_life(struct ike_engine *e, struct ike_p2 *p2);
@@ -718,12 +751,6 @@ int ike_p2_keymat(struct ike_p2 *p2, struct cs_bytes gxy, struct cs_err *err);
 /* Records the intent; the exchange goes on when the store has it (see ike_p2_committed). */
 void ike_p2_intend(struct ike_engine *e, struct ike_p2 *p2);
 void ike_p2_committed(struct ike_engine *e, struct ike_p2 *p2, int status);
-int ike_p2_install_in(struct ike_engine *e, struct ike_p2 *p2, bool tell_first, struct cs_err *err);
-int ike_p2_install_out(struct ike_engine *e, struct ike_p2 *p2, struct cs_err *err);
-/* The tunnel's one outbound policy, made to fit this pair. */
-int ike_p2_install_policy(struct ike_engine *e, struct ike_p2 *p2, struct cs_err *err);
-/* A packet did not find the tunnel's policy: somebody may have flushed it. */
-void ike_tunnel_policy_again(struct ike_engine *e, const struct ike_tunnel *t);
 void ike_p2_up(struct ike_engine *e, struct ike_p2 *p2);
 void ike_p2_fail(struct ike_engine *e, struct ike_p2 *p2, bool tell, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
@@ -738,8 +765,6 @@ void ike_p2_end_quick(struct ike_p2 *p2);
 void ike_p2_larval_expired(struct ike_engine *e, struct ike_p2 *p2);
 void ike_p2_timer(struct ike_engine *e, struct ike_timer *t);
 void ike_p2_linger(struct ike_engine *e, struct ike_timer *t);
-uint8_t ike_p2_ipproto(const struct ike_p2 *p2);
-struct xf_said ike_p2_said_in(const struct ike_p2 *p2);
 /* Transport mode is for data addresses that are the security endpoints. */
 bool ike_transport_ok(const struct cs_selector *s, const struct cs_addr *local,
 		      const struct cs_addr *remote);
@@ -816,6 +841,7 @@ void ike_notify_clear(struct ike_engine *e, const struct cs_endpoint *local,
 		      const struct cs_endpoint *remote, const uint8_t *icookie,
 		      const uint8_t *rcookie, unsigned type, size_t request);
 void ike_put_initial_contact(const struct ike_p1 *p1, struct isa_builder *b);
+void ike_put_connected(const struct ike_p2 *p2, struct isa_builder *b);
 void ike_delete_p1(struct ike_engine *e, struct ike_p1 *p1);
 void ike_delete_p2(struct ike_engine *e, struct ike_p2 *p2); /* our inbound SPI */
 void ike_delete_spi(struct ike_engine *e, struct ike_p1 *p1, enum pol_proto proto, uint32_t spi);

@@ -134,7 +134,8 @@ static struct ike_p2 *concerned(struct ike_p1 *p1, const struct ike_notice *n)
 
 		if (p2->state != IKE_QM_SENT_1 && p2->state != IKE_QM_SENT_2)
 			continue;
-		if (spi && (p2->spi_in == spi || p2->spi_out == spi))
+		if (spi && (p2->spi_in == spi || p2->spi_out == spi || p2->ah_in == spi ||
+			    p2->ah_out == spi))
 			return p2;
 		if (p2->state == IKE_QM_SENT_1) {
 			only = p2;

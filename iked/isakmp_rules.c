@@ -196,6 +196,11 @@ static const struct step steps[ISA_STEP_N] = {
 			       NAT_ADDRESSES}},
 	/* HASH(3) covers no payload, so there is none beside it. */
 	[ISA_STEP_QUICK_3] = {"Quick Mode message 3", {ISA_HASH}, false, {{ISA_HASH, 1, 1}}},
+	/* CONNECTED, where the commit bit was set. */
+	[ISA_STEP_QUICK_4] = {"Quick Mode message 4",
+			      {ISA_HASH},
+			      true,
+			      {{ISA_HASH, 1, 1}, {ISA_NOTIFY, 1, MANY}}},
 	[ISA_STEP_INFO_CLEAR] = {"Informational message in the clear",
 				 {0},
 				 true,

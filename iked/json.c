@@ -185,22 +185,26 @@ static int set_range(json_t *o, const char *base, const char *prefix, const char
 	       json_object_set_new(o, range, upper ? address(&r->hi) : json_null());
 }
 
-/* Protection: HowToAuth to EncryptOutboundSpi. AH has no encryption, AEAD no algorithm of its own.
+/*
+ * Protection: HowToAuth to EncryptOutboundSpi.  AH has no encryption, AEAD no algorithm of its own,
+ * and a bundle authenticates with AH and encrypts with ESP.
  */
 static int set_protection(json_t *o, const struct ike_p2_info *i)
 {
 	const struct ike_p2_suite *s = &i->suite;
 	bool known = s->cipher || s->integ;
-	bool esp = s->protocol == POL_ESP;
+	bool esp = s->protocol == POL_ESP && !s->ah;
+	const struct cs_integ *integ = s->ah ? s->ah : s->integ;
+	uint32_t auth_in = s->ah ? i->ah_in : i->spi_in, auth_out = s->ah ? i->ah_out : i->spi_out;
 	const char *encrypt = s->cipher ? s->cipher->display : "DoNot";
 
 	/* clang-format off */
 	return json_object_update_new(o, json_pack(
 		"{s:s? s:s? s:o s:o s:s? s:o s:o s:o}",
 		"HowToAuth", !known ? NULL : esp ? "ESP" : "AH",
-		"AuthAlgorithm", s->integ ? s->integ->display : NULL,
-		"AuthInboundSpi", s->integ ? number_or_null(i->spi_in) : json_null(),
-		"AuthOutboundSpi", s->integ ? number_or_null(i->spi_out) : json_null(),
+		"AuthAlgorithm", integ ? integ->display : NULL,
+		"AuthInboundSpi", integ ? number_or_null(auth_in) : json_null(),
+		"AuthOutboundSpi", integ ? number_or_null(auth_out) : json_null(),
 		"HowToEncrypt", known ? encrypt : NULL,
 		"KeyLength", s->cipher && s->cipher->key_attr ?
 			json_integer(s->cipher->key_bits) : json_null(),

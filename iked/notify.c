@@ -58,6 +58,16 @@ void ike_put_initial_contact(const struct ike_p1 *p1, struct isa_builder *b)
 		   (struct cs_bytes){cookies, sizeof(cookies)}, (struct cs_bytes){NULL, 0});
 }
 
+void ike_put_connected(const struct ike_p2 *p2, struct isa_builder *b)
+{
+	uint8_t spi[4];
+	struct cs_writer w = cs_writer_of(spi, sizeof(spi));
+
+	cs_put_u32(&w, p2->spi_in);
+	put_notify(b, ISA_N_CONNECTED, (unsigned)p2->suite.protocol,
+		   (struct cs_bytes){spi, sizeof(spi)}, (struct cs_bytes){NULL, 0});
+}
+
 void ike_notify_p1(struct ike_engine *e, struct ike_p1 *p1, unsigned type, unsigned proto,
 		   struct cs_bytes spi, struct cs_bytes data)
 {
@@ -151,4 +161,6 @@ void ike_delete_p2(struct ike_engine *e, struct ike_p2 *p2)
 	if (p1 && p2->spi_in)
 		ike_delete_spi(e, p1, ike_p2_ipproto(p2) == IPPROTO_AH ? POL_AH : POL_ESP,
 			       p2->spi_in);
+	if (p1 && p2->ah_in)
+		ike_delete_spi(e, p1, POL_AH, p2->ah_in);
 }

@@ -1,9 +1,8 @@
 /*
- * The life of a phase 2 SA pair around its exchange: keys, the commit gate, the kernel, records.
+ * The life of a phase 2 SA pair around its exchange: keys, the commit gate, records.
  * Nothing keyed enters the kernel before the store has the intent; every intent gets one result and
  * every pair that came up one record of its end.
  */
-#include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,15 +10,6 @@
 #include "iked/engine_private.h"
 
 /* ---- what a pair is ---- */
-
-uint8_t ike_p2_ipproto(const struct ike_p2 *p2)
-{
-	const struct pol_data_offer *first = &p2->rule->vpn->offers[0];
-
-	if (p2->suite.protocol)
-		return p2->suite.protocol == POL_AH ? IPPROTO_AH : IPPROTO_ESP;
-	return !first->cipher && first->auth_proto == POL_AH ? IPPROTO_AH : IPPROTO_ESP;
-}
 
 bool ike_transport_ok(const struct cs_selector *s, const struct cs_addr *local,
 		      const struct cs_addr *remote)
@@ -33,24 +23,9 @@ bool ike_p2_transport_ok(const struct ike_tunnel *t)
 	return ike_transport_ok(&t->selector, &t->local, &t->remote);
 }
 
-struct xf_said ike_p2_said_in(const struct ike_p2 *p2)
-{
-	return (struct xf_said){p2->tunnel->local, ike_p2_ipproto(p2), p2->spi_in};
-}
-
-static struct xf_said said_out(const struct ike_p2 *p2)
-{
-	return (struct xf_said){p2->tunnel->remote, ike_p2_ipproto(p2), p2->spi_out};
-}
-
 static const char *peer_text(const struct ike_p2 *p2, char buf[static CS_ADDR_STRLEN])
 {
 	return cs_addr_text(&p2->tunnel->remote, buf);
-}
-
-static enum xf_mode mode_of(const struct ike_p2 *p2)
-{
-	return p2->suite.encap == POL_TRANSPORT ? XF_TRANSPORT : XF_TUNNEL;
 }
 
 void ike_p2_settle_life(struct ike_engine *e, struct ike_p2 *p2)
@@ -68,23 +43,38 @@ void ike_p2_settle_life(struct ike_engine *e, struct ike_p2 *p2)
 	p2->life_kbytes = p2->suite.life_kbytes;
 }
 
+/* Of one SA; each protocol and SPI has its own (RFC 2409 section 5.5). */
+static int sa_keymat(const struct ike_p2 *p2, struct cs_bytes gxy, enum pol_proto proto,
+		     uint32_t spi, uint8_t *out, size_t len, struct cs_err *err)
+{
+	const struct ike_quick *qm = p2->qm;
+	struct cs_bytes ni = {qm->ni.data, qm->ni.len}, nr = {qm->nr.data, qm->nr.len};
+
+	return ike_keymat(p2->p1->suite.hash, p2->p1->keys->d, gxy, (uint8_t)proto, spi, ni, nr,
+			  out, len, err);
+}
+
 int ike_p2_keymat(struct ike_p2 *p2, struct cs_bytes gxy, struct cs_err *err)
 {
 	struct ike_quick *qm = p2->qm;
-	const struct cs_hash *h = p2->p1->suite.hash;
-	struct cs_bytes ni = {qm->ni.data, qm->ni.len}, nr = {qm->nr.data, qm->nr.len};
-	uint8_t proto = (uint8_t)p2->suite.protocol;
+	enum pol_proto proto = p2->suite.protocol;
 	int rc;
 
 	qm->keymat_len = ike_p2_keymat_len(&p2->suite);
-	if (!qm->keymat_len || qm->keymat_len > sizeof(qm->keymat_in))
+	qm->ah_keymat_len = ike_p2_ah_keymat_len(&p2->suite);
+	if (!qm->keymat_len || qm->keymat_len > sizeof(qm->keymat_in) ||
+	    qm->keymat_len + qm->ah_keymat_len > sizeof(qm->keymat_in))
 		return cs_fail(err, CS_ECRYPTO, "the agreed offer needs %zu bytes of keys",
-			       qm->keymat_len);
-	rc = ike_keymat(h, p2->p1->keys->d, gxy, proto, p2->spi_in, ni, nr, qm->keymat_in,
-			qm->keymat_len, err);
+			       qm->keymat_len + qm->ah_keymat_len);
+	rc = sa_keymat(p2, gxy, proto, p2->spi_in, qm->keymat_in, qm->keymat_len, err);
 	if (!rc)
-		rc = ike_keymat(h, p2->p1->keys->d, gxy, proto, p2->spi_out, ni, nr, qm->keymat_out,
-				qm->keymat_len, err);
+		rc = sa_keymat(p2, gxy, proto, p2->spi_out, qm->keymat_out, qm->keymat_len, err);
+	if (!rc && p2->suite.ah)
+		rc = sa_keymat(p2, gxy, POL_AH, p2->ah_in, qm->keymat_in + qm->keymat_len,
+			       qm->ah_keymat_len, err);
+	if (!rc && p2->suite.ah)
+		rc = sa_keymat(p2, gxy, POL_AH, p2->ah_out, qm->keymat_out + qm->keymat_len,
+			       qm->ah_keymat_len, err);
 	return rc;
 }
 
@@ -145,168 +135,6 @@ void ike_p2_intend(struct ike_engine *e, struct ike_p2 *p2)
 		ike_p2_committed(e, p2, 0);
 }
 
-/* ---- the kernel ---- */
-
-static void fill_sa(const struct ike_engine *e, const struct ike_p2 *p2, bool outbound,
-		    struct xf_sa *sa)
-{
-	const struct ike_p2_suite *s = &p2->suite;
-	const uint8_t *key = outbound ? p2->qm->keymat_out : p2->qm->keymat_in;
-	size_t cipher_len = s->cipher ? s->cipher->key_bits / 8u + s->cipher->salt : 0;
-
-	memset(sa, 0, sizeof(*sa));
-	sa->id = outbound ? said_out(p2) : ike_p2_said_in(p2);
-	sa->src = outbound ? p2->tunnel->local : p2->tunnel->remote;
-	sa->reqid = p2->tunnel->reqid;
-	sa->mode = mode_of(p2);
-	sa->outbound = outbound;
-	sa->cipher = s->cipher;
-	sa->cipher_key = (struct cs_bytes){key, cipher_len};
-	sa->integ = s->integ;
-	sa->integ_key = (struct cs_bytes){key + cipher_len, p2->qm->keymat_len - cipher_len};
-	sa->selector = p2->tunnel->selector;
-	sa->hard_seconds = p2->life_seconds;
-	sa->hard_bytes = p2->life_kbytes * 1024;
-	sa->soft_bytes = ike_p2_soft_bytes(p2);
-	sa->replay_window = outbound ? 0 : e->set.replay_window;
-}
-
-static void refused(struct ike_engine *e, const struct ike_p2 *p2, const char *what,
-		    const struct cs_err *err)
-{
-	e->stats.kernel_refusals++;
-	ike_logf(e, ike_p2_ctx(p2), CSM_KERNEL_REFUSED, what, p2->tunnel->number, err->text);
-}
-
-int ike_p2_install_in(struct ike_engine *e, struct ike_p2 *p2, bool tell_first, struct cs_err *err)
-{
-	struct xf_sa sa;
-	int rc;
-
-	fill_sa(e, p2, false, &sa);
-	sa.tell_first_packet = tell_first;
-	rc = e->ops.sa_update(e->ctx, &sa, err);
-	/* The larval state may have timed out while the peer thought. */
-	if (rc == CS_ENOTFOUND)
-		rc = e->ops.sa_add(e->ctx, &sa, err);
-	if (rc) {
-		refused(e, p2, "the inbound SA", err);
-		return rc;
-	}
-	p2->larval = false;
-	p2->in_kernel = true;
-	return 0;
-}
-
-static void fill_policy(const struct ike_engine *e, const struct ike_tunnel *t, struct xf_policy *p)
-{
-	memset(p, 0, sizeof(*p));
-	p->dir = XF_OUT;
-	p->selector = t->selector;
-	p->family = t->local.family;
-	p->priority = XF_PRIO_TUNNEL;
-	p->mark = xf_mark_value(&e->set.marking, t->rule_id);
-	p->mark_mask = xf_mark_mask(&e->set.marking);
-	p->action = XF_ALLOW;
-	p->has_template = true;
-	p->mode = t->mode;
-	p->proto = t->proto;
-	p->reqid = t->reqid;
-	if (t->mode == XF_TUNNEL) {
-		p->local = t->local;
-		p->remote = t->remote;
-	}
-}
-
-int ike_p2_install_policy(struct ike_engine *e, struct ike_p2 *p2, struct cs_err *err)
-{
-	struct ike_tunnel *t = p2->tunnel, wanted = *t;
-	struct ike_tunnel_key key = ike_tunnel_key_of(t);
-	struct xf_policy policy;
-	int rc;
-
-	wanted.mode = mode_of(p2);
-	wanted.proto = ike_p2_ipproto(p2);
-	if (t->policy_in && t->mode == wanted.mode && t->proto == wanted.proto)
-		return 0;
-	fill_policy(e, &wanted, &policy);
-	rc = e->ops.policy_add(e->ctx, &policy, err);
-	if (rc) {
-		refused(e, p2, "the outbound policy", err);
-		return rc;
-	}
-	ike_hold_replaced(e, &key);
-	t->policy_in = true;
-	t->mode = wanted.mode;
-	t->proto = wanted.proto;
-	ike_claim_take(e, t);
-	return 0;
-}
-
-void ike_tunnel_policy_again(struct ike_engine *e, const struct ike_tunnel *t)
-{
-	struct xf_policy policy;
-	struct cs_err err;
-
-	if (!t->policy_in)
-		return;
-	fill_policy(e, t, &policy);
-	e->ops.policy_add(e->ctx, &policy, &err);
-}
-
-int ike_p2_install_out(struct ike_engine *e, struct ike_p2 *p2, struct cs_err *err)
-{
-	struct ike_tunnel_key key = ike_tunnel_key_of(p2->tunnel);
-	struct xf_sa sa;
-	int rc;
-
-	/* Another peer may have been quicker since this exchange began. */
-	rc = ike_claim_check(e, &key, p2->peer, err);
-	if (rc)
-		return rc;
-	fill_sa(e, p2, true, &sa);
-	rc = e->ops.sa_add(e->ctx, &sa, err);
-	if (rc) {
-		refused(e, p2, "the outbound SA", err);
-		return rc;
-	}
-	p2->out_kernel = true;
-	return ike_p2_install_policy(e, p2, err);
-}
-
-bool ike_p2_another_outbound(const struct ike_p2 *p2)
-{
-	const struct ike_list *head = &p2->tunnel->p2s;
-
-	for (const struct ike_list *l = head->next; l != head; l = l->next) {
-		const struct ike_p2 *other = IKE_OF(l, struct ike_p2, in_tunnel);
-
-		if (other != p2 && other->out_kernel)
-			return true;
-	}
-	return false;
-}
-
-/* The policy goes before the last pair, so that no packet meets a policy without an SA. */
-static void uninstall(struct ike_engine *e, struct ike_p2 *p2)
-{
-	struct ike_tunnel *t = p2->tunnel;
-	struct xf_said in = ike_p2_said_in(p2), out = said_out(p2);
-	struct xf_policy policy;
-	struct cs_err err;
-
-	if (t->policy_in && !ike_p2_another_outbound(p2)) {
-		fill_policy(e, t, &policy);
-		e->ops.policy_delete(e->ctx, &policy, &err);
-		t->policy_in = false;
-	}
-	if (p2->out_kernel)
-		e->ops.sa_delete(e->ctx, &out, &err);
-	if (p2->in_kernel || p2->larval)
-		e->ops.sa_delete(e->ctx, &in, &err);
-	p2->out_kernel = p2->in_kernel = p2->larval = false;
-}
-
 /* ---- up ---- */
 
 void ike_p2_end_quick(struct ike_p2 *p2)
@@ -360,6 +188,8 @@ void ike_p2_up(struct ike_engine *e, struct ike_p2 *p2)
 		 ike_p2_suite_text(&p2->suite, suite, sizeof(suite)),
 		 cs_selector_text(&p2->tunnel->selector, selector), p2->spi_in, p2->spi_out,
 		 p2->life_seconds);
+	if (p2->suite.ah)
+		ike_logf(e, ike_p2_ctx(p2), CSM_P2_AH, p2->tunnel->number, p2->ah_in, p2->ah_out);
 	record(e, p2, IKE_REC_P2_UP, NULL, NULL, "", &tx);
 	ike_tell(e, IKE_EV_P2_UP, p2->instance, p2->parent, p2->tunnel->number, p2->rule->name, "");
 	ike_refresh_settle_p2(e, p2);
@@ -376,7 +206,7 @@ static void end_failed(struct ike_engine *e, struct ike_p2 *p2, bool tell, const
 	uint64_t tx;
 
 	e->stats.p2_failed++;
-	uninstall(e, p2);
+	ike_p2_uninstall(e, p2);
 	if (tell)
 		ike_delete_p2(e, p2);
 	if (p2->qm->intended && (!p2->by_tx.in || ike_unsettled_keep(e, p2, reason)))
@@ -460,7 +290,7 @@ static void settle_waiting(struct ike_engine *e, const struct ike_p2 *p2)
 void ike_p2_down(struct ike_engine *e, struct ike_p2 *p2, bool tell, const struct xf_expire *x,
 		 const char *reason)
 {
-	struct xf_said in_id = ike_p2_said_in(p2), out_id = said_out(p2);
+	struct xf_said in_id = ike_p2_said_in(p2), out_id = ike_p2_said_out(p2);
 	struct xf_counters in, out;
 	char peer[CS_ADDR_STRLEN];
 	bool have_in, have_out;
@@ -471,7 +301,7 @@ void ike_p2_down(struct ike_engine *e, struct ike_p2 *p2, bool tell, const struc
 	settle_waiting(e, p2);
 	have_in = last_counters(e, &in_id, x, &in);
 	have_out = last_counters(e, &out_id, x, &out);
-	uninstall(e, p2);
+	ike_p2_uninstall(e, p2);
 	if (tell)
 		ike_delete_p2(e, p2);
 	e->stats.p2_down++;

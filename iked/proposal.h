@@ -22,16 +22,27 @@ struct ike_p1_suite {
 	uint8_t proposal, transform;        /* numbers, repeated in the answer */
 };
 
-/* A phase 2 offer as agreed. With cipher and integ of AH + ESP pairs left to a later issue. */
+/*
+ * A phase 2 offer as agreed: ESP, AH, or a bundle of the two.  Of a bundle protocol is ESP, which
+ * encrypts and has no integrity of its own; ah is the algorithm of the AH around it.
+ */
 struct ike_p2_suite {
 	enum pol_proto protocol;
 	const struct cs_cipher *cipher; /* NULL for AH */
-	const struct cs_integ *integ;   /* NULL for AEAD */
+	const struct cs_integ *integ;   /* NULL for AEAD and in a bundle */
+	const struct cs_integ *ah;      /* NULL: no bundle */
+	bool esp_first;                 /* of a bundle's two proposals, as the peer put them */
 	enum pol_encap encap;           /* UDP-encapsulated numbers are mapped to these */
 	uint16_t group;                 /* PFS, or 0 */
 	uint64_t life_seconds, life_kbytes;
-	uint8_t proposal, transform;
-	uint32_t spi; /* the sender's, host byte order */
+	uint8_t proposal, transform, ah_transform;
+	uint32_t spi, ah_spi; /* the sender's, host byte order */
+};
+
+/* SPIs of ours that an offer names; 0 where no offer needs it. */
+struct ike_p2_spis {
+	uint32_t esp, ah;
+	uint32_t bundled_esp; /* see XF_SPI_BUNDLED_MIN in xfrm/xfrm.h */
 };
 
 /* Why nothing matched, for one message that shows offer and answer side by side. */
@@ -74,7 +85,10 @@ int ike_p1_accept(struct cs_bytes sa_body, const struct pol_ke_action *action, b
  */
 /* group: PFS or 0. */
 int ike_p2_offer(const struct pol_dynvpn_action *action, unsigned group, bool transport_ok,
-		 int only, uint32_t spi, struct cs_writer *w, struct cs_err *err);
+		 int only, const struct ike_p2_spis *spis, struct cs_writer *w, struct cs_err *err);
+/* Which SPIs it will name: those are not 0. */
+struct ike_p2_spis ike_p2_offer_needs(const struct pol_dynvpn_action *action, bool transport_ok,
+				      int only);
 int ike_p2_offer_of(const struct pol_dynvpn_action *action, bool transport_ok,
 		    const struct ike_p2_suite *suite);
 /* May this side propose that PFS group or, with 0, none? */
@@ -82,13 +96,14 @@ bool ike_p2_group_allowed(const struct pol_dynvpn_action *action, unsigned group
 int ike_p2_choose(struct cs_bytes sa_body, const struct pol_dynvpn_action *action,
 		  bool transport_ok, struct ike_p2_suite *suite, unsigned *offer,
 		  struct ike_mismatch *why, struct cs_err *err);
-int ike_p2_answer(const struct ike_p2_suite *suite, uint32_t spi, struct cs_writer *w,
-		  struct cs_err *err);
+int ike_p2_answer(const struct ike_p2_suite *suite, uint32_t spi, uint32_t ah_spi,
+		  struct cs_writer *w, struct cs_err *err);
 int ike_p2_accept(struct cs_bytes sa_body, const struct pol_dynvpn_action *action, unsigned group,
 		  bool transport_ok, int only, struct ike_p2_suite *suite, unsigned *offer,
 		  struct cs_err *err);
 /* Bytes of KEYMAT one SA of this suite takes: cipher key, salt, integrity key. */
 size_t ike_p2_keymat_len(const struct ike_p2_suite *suite);
+size_t ike_p2_ah_keymat_len(const struct ike_p2_suite *suite); /* of a bundle's AH; else 0 */
 
 /* "aes256-sha256-modp2048", "esp aes256-sha256 tunnel pfs=modp2048": for logs. */
 const char *ike_p1_suite_text(const struct ike_p1_suite *suite, char *buf, size_t size);

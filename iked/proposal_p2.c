@@ -1,16 +1,21 @@
-/* Phase 2 proposals: ESP and AH (RFC 2407 sections 4.4 and 4.5, RFC 4106 section 8). */
+/*
+ * Phase 2 proposals of the peer, read and matched: ESP and AH (RFC 2407 sections 4.4 and 4.5, RFC
+ * 4106 section 8), and bundles of the two: proposals with one number, which are taken together or
+ * not at all (RFC 2408 section 4.2).
+ */
 #include "iked/proposal.h"
 
 #include <stdio.h>
 #include <string.h>
 
+#include "iked/proposal_p2.h"
 #include "iked/sa_payload.h"
 
-#define SPI_LEN 4
-#define SPI_MIN 256 /* smaller ones are reserved (RFC 4303 section 2.1) */
-
-/* Attribute types of RFC 2407 section 4.5. */
-enum { A_LIFE_TYPE = 1, A_DURATION = 2, A_GROUP = 3, A_ENCAP = 4, A_AUTH = 5, A_KEY_LENGTH = 6 };
+#define PROTO_IPCOMP 4 /* RFC 2407 section 4.4.1 */
+#define SPI_LEN      4
+#define SPI_MIN      256 /* smaller ones are reserved (RFC 4303 section 2.1) */
+/* Of each half of a peer's bundle: what is tried grows with their product. */
+#define BUNDLE_TRANSFORMS_MAX 24
 
 /* A transform of the peer: the numbers, and our rows for those that we know. */
 struct transform {
@@ -18,16 +23,11 @@ struct transform {
 	uint16_t encap_number, auth_number, key_bits, group;
 	enum pol_encap encap; /* 0: not known */
 	bool udp;             /* encapsulated in UDP */
+	bool bundled;         /* ESP under AH */
 	const struct cs_cipher *cipher;
 	const struct cs_integ *integ;
 	uint32_t spi;
 	struct ike_sa_scan scan;
-};
-
-/* One of our offers as it goes over the wire. */
-struct own {
-	const struct cs_cipher *cipher; /* NULL for AH */
-	const struct cs_integ *integ;   /* NULL for AEAD */
 };
 
 /* ---- reading ---- */
@@ -92,7 +92,9 @@ static void check_esp(struct transform *t)
 		ike_sa_unfit(&t->scan, "a key length stands with a cipher of fixed length");
 	else if (t->cipher->icv_bits && t->auth_number)
 		ike_sa_unfit(&t->scan, "an integrity algorithm stands with %s", t->cipher->suite);
-	else if (!t->cipher->icv_bits && !t->auth_number)
+	else if (t->bundled && t->auth_number)
+		ike_sa_unfit(&t->scan, "ESP with integrity under AH is not supported");
+	else if (!t->bundled && !t->cipher->icv_bits && !t->auth_number)
 		ike_sa_unfit(&t->scan, "ESP without integrity");
 }
 
@@ -116,6 +118,7 @@ static void parse_transform(const struct ike_sa_proposal *p, const struct ike_sa
 
 	memset(t, 0, sizeof(*t));
 	t->protocol = p->protocol;
+	t->bundled = p->bundled;
 	t->id = raw->id;
 	if (p->spi.len != SPI_LEN || !cs_get_u32(&spi, &t->spi) || t->spi < SPI_MIN)
 		ike_sa_unfit(&t->scan, "the SPI is not allowed");
@@ -134,12 +137,22 @@ static void parse_transform(const struct ike_sa_proposal *p, const struct ike_sa
 
 /* ---- texts ---- */
 
-static const char *text_of(enum pol_proto protocol, const char *cipher, const char *integ,
+static const char *text_of(const char *protocol, const char *cipher, const char *integ,
 			   const char *encap, const char *group, char *buf, size_t size)
 {
-	snprintf(buf, size, "%s %s%s%s %s%s%s", protocol == POL_AH ? "ah" : "esp", cipher,
-		 cipher[0] && integ[0] ? "-" : "", integ, encap, group[0] ? " pfs=" : "", group);
+	snprintf(buf, size, "%s %s%s%s %s%s%s", protocol, cipher, cipher[0] && integ[0] ? "-" : "",
+		 integ, encap, group[0] ? " pfs=" : "", group);
 	return buf;
+}
+
+static const char *protocol_name(enum pol_proto protocol, bool bundle)
+{
+	return bundle ? "ah+esp" : protocol == POL_AH ? "ah" : "esp";
+}
+
+static const char *integ_name(const struct cs_integ *integ, const struct cs_integ *ah)
+{
+	return ah ? ah->suite : integ ? integ->suite : "";
 }
 
 static const char *encap_name(enum pol_encap encap)
@@ -159,23 +172,26 @@ static const char *group_text(unsigned number, char *buf, size_t size)
 	return buf;
 }
 
-static const char *transform_text(const struct transform *t, char *buf, size_t size)
+/* ah: of a bundle, or NULL. */
+static const char *transform_text(const struct transform *t, const struct transform *ah, char *buf,
+				  size_t size)
 {
+	const struct transform *auth = ah ? ah : t;
 	char cipher[24] = "", integ[16] = "", encap[24], group[16];
 
 	if (t->protocol == POL_ESP && t->cipher)
 		snprintf(cipher, sizeof(cipher), "%s", t->cipher->suite);
 	else if (t->protocol == POL_ESP)
 		snprintf(cipher, sizeof(cipher), "cipher%u/%u", t->id, t->key_bits);
-	if (t->integ)
-		snprintf(integ, sizeof(integ), "%s", t->integ->suite);
-	else if (t->auth_number)
-		snprintf(integ, sizeof(integ), "integ%u", t->auth_number);
+	if (auth->integ)
+		snprintf(integ, sizeof(integ), "%s", auth->integ->suite);
+	else if (auth->auth_number)
+		snprintf(integ, sizeof(integ), "integ%u", auth->auth_number);
 	if (t->encap)
 		snprintf(encap, sizeof(encap), "%s%s", t->udp ? "udp-" : "", encap_name(t->encap));
 	else
 		snprintf(encap, sizeof(encap), "encap%u", t->encap_number);
-	return text_of(t->protocol, cipher, integ, encap,
+	return text_of(protocol_name((enum pol_proto)t->protocol, ah != NULL), cipher, integ, encap,
 		       group_text(t->group, group, sizeof(group)), buf, size);
 }
 
@@ -183,40 +199,19 @@ const char *ike_p2_suite_text(const struct ike_p2_suite *s, char *buf, size_t si
 {
 	char group[16];
 
-	return text_of(s->protocol, s->cipher ? s->cipher->suite : "",
-		       s->integ ? s->integ->suite : "", encap_name(s->encap),
+	return text_of(protocol_name(s->protocol, s->ah != NULL), s->cipher ? s->cipher->suite : "",
+		       integ_name(s->integ, s->ah), encap_name(s->encap),
 		       group_text(s->group, group, sizeof(group)), buf, size);
 }
 
 /* ---- matching ---- */
 
-/*
- * What an offer comes to; false for those that cannot be made: algorithms that the kernel side does
- * not have, and AH together with ESP.
- */
-static bool own_of(const struct pol_data_offer *o, bool transport_ok, struct own *own)
+/* ah: of a bundle, or NULL. */
+static bool same_algorithms(const struct ike_p2_own *own, const struct transform *t,
+			    const struct transform *ah)
 {
-	if (o->encap == POL_TRANSPORT && !transport_ok)
-		return false;
-	own->integ = o->integ;
-	if (o->integ && !o->integ->supported)
-		return false;
-	if (o->auth_proto == POL_AH) {
-		own->cipher = NULL;
-		return !o->cipher && o->integ && o->integ->ah;
-	}
-	/* DoNot in the policy is the NULL cipher on the wire. */
-	own->cipher = o->cipher ? o->cipher : cs_cipher_by_keyword("DoNot", 0);
-	if (!own->cipher || !own->cipher->esp || !own->cipher->supported)
-		return false;
-	return own->cipher->icv_bits ? o->integ == NULL : o->integ && o->integ->esp;
-}
-
-static bool same_algorithms(const struct pol_data_offer *o, const struct own *own,
-			    const struct transform *t)
-{
-	return (unsigned)o->auth_proto == t->protocol && own->cipher == t->cipher &&
-	       own->integ == t->integ;
+	return (unsigned)own->protocol == t->protocol && own->cipher == t->cipher &&
+	       own->integ == t->integ && own->ah == (ah ? ah->integ : NULL) && !own->ah == !ah;
 }
 
 static bool group_accepted(const struct pol_dynvpn_action *action, unsigned group)
@@ -227,6 +222,37 @@ static bool group_accepted(const struct pol_dynvpn_action *action, unsigned grou
 		if (action->accept_pfs[i] == group)
 			return true;
 	return action->n_accept_pfs == 0 && group == POL_PFS_NONE;
+}
+
+/* The shorter of two lives, of which 0 is none said. */
+static uint64_t shorter(uint64_t a, uint64_t b)
+{
+	return !a || (b && b < a) ? b : a;
+}
+
+/*
+ * A bundle's two halves live and die together, so they must agree in what each could say for
+ * itself; what t says holds for both from here on.
+ */
+static void join(struct transform *t, const struct transform *ah)
+{
+	if (ah->scan.unfit[0])
+		ike_sa_unfit(&t->scan, "%s", ah->scan.unfit);
+	if (ah->encap_number != t->encap_number)
+		ike_sa_unfit(&t->scan, "ESP and AH of a bundle differ in their mode");
+	if (ah->group != t->group)
+		ike_sa_unfit(&t->scan, "ESP and AH of a bundle differ in their group");
+	t->scan.seconds = shorter(t->scan.seconds, ah->scan.seconds);
+	t->scan.kbytes = shorter(t->scan.kbytes, ah->scan.kbytes);
+}
+
+static void fill_bundle(const struct transform *ah, const struct ike_sa_transform *raw,
+			bool esp_first, struct ike_p2_suite *suite)
+{
+	suite->esp_first = esp_first;
+	suite->ah = ah->integ;
+	suite->ah_transform = raw->number;
+	suite->ah_spi = ah->spi;
 }
 
 static void fill_suite(const struct transform *t, const struct ike_sa_proposal *p,
@@ -266,14 +292,16 @@ static void check_conditions(const struct pol_dynvpn_action *action, bool transp
 /* The first offer that takes the transform, or -1; near gets why one with its algorithms does not.
  */
 static int find_offer(const struct pol_dynvpn_action *action, bool transport_ok,
-		      struct transform *t, char near[static IKE_UNFIT_MAX])
+		      struct transform *t, const struct transform *ah,
+		      char near[static IKE_UNFIT_MAX])
 {
-	struct own own;
+	struct ike_p2_own own;
 
 	for (unsigned i = 0; i < action->n_offers; i++) {
 		const struct pol_data_offer *o = &action->offers[i];
 
-		if (!own_of(o, true, &own) || !same_algorithms(o, &own, t) || o->encap != t->encap)
+		if (!ike_p2_own_of(o, true, &own) || !same_algorithms(&own, t, ah) ||
+		    o->encap != t->encap)
 			continue;
 		check_conditions(action, transport_ok, t);
 		if (t->scan.unfit[0])
@@ -292,81 +320,228 @@ static void explain(const struct ike_sa_list *offered, const struct pol_dynvpn_a
 
 	for (unsigned i = 0; i < action->n_offers; i++) {
 		const struct pol_data_offer *o = &action->offers[i];
-		struct own own;
+		struct ike_p2_own own;
 
-		if (own_of(o, transport_ok, &own))
+		if (ike_p2_own_of(o, transport_ok, &own))
 			ike_sa_list_add(&ours,
-					text_of(o->auth_proto, own.cipher ? own.cipher->suite : "",
-						own.integ ? own.integ->suite : "",
-						encap_name(o->encap), "", item, sizeof(item)));
+					text_of(protocol_name(own.protocol, own.ah != NULL),
+						own.cipher ? own.cipher->suite : "",
+						integ_name(own.integ, own.ah), encap_name(o->encap),
+						"", item, sizeof(item)));
 	}
 	ike_sa_explain(offered, &ours, near, why);
+}
+
+/* A peer's offers, being gone through. */
+struct choice {
+	const struct pol_dynvpn_action *action;
+	bool transport_ok;
+	struct ike_sa_list offered;
+	char near[IKE_UNFIT_MAX];
+	struct ike_p2_suite *suite;
+};
+
+static void not_taken(struct choice *c, const struct transform *t, const struct transform *ah)
+{
+	char item[64];
+
+	ike_sa_list_add(&c->offered, transform_text(t, ah, item, sizeof(item)));
+}
+
+/* The offer of ours that takes one of its transforms, or -1. */
+static int choose_single(struct choice *c, const struct ike_sa_proposal *p)
+{
+	struct cs_reader r = cs_reader_of(p->transforms.p, p->transforms.len);
+	struct ike_sa_transform raw;
+	struct transform t;
+	int found;
+
+	while (ike_sa_next_transform(&r, &raw)) {
+		parse_transform(p, &raw, &t);
+		found = find_offer(c->action, c->transport_ok, &t, NULL, c->near);
+		if (found >= 0) {
+			fill_suite(&t, p, &raw, c->suite);
+			return found;
+		}
+		not_taken(c, &t, NULL);
+	}
+	return -1;
+}
+
+/* One transform of ESP with each of AH. */
+static int choose_ah(struct choice *c, const struct ike_sa_proposal *esp,
+		     const struct ike_sa_transform *esp_raw, const struct ike_sa_proposal *ah)
+{
+	struct cs_reader r = cs_reader_of(ah->transforms.p, ah->transforms.len);
+	struct ike_sa_transform raw;
+	struct transform t, a;
+	int found;
+
+	for (unsigned n = 0; n < BUNDLE_TRANSFORMS_MAX && ike_sa_next_transform(&r, &raw); n++) {
+		parse_transform(esp, esp_raw, &t);
+		parse_transform(ah, &raw, &a);
+		join(&t, &a);
+		found = find_offer(c->action, c->transport_ok, &t, &a, c->near);
+		if (found >= 0) {
+			fill_suite(&t, esp, esp_raw, c->suite);
+			fill_bundle(&a, &raw, esp < ah, c->suite);
+			return found;
+		}
+		not_taken(c, &t, &a);
+	}
+	return -1;
+}
+
+static int choose_bundle(struct choice *c, const struct ike_sa_proposal *esp,
+			 const struct ike_sa_proposal *ah)
+{
+	struct cs_reader r = cs_reader_of(esp->transforms.p, esp->transforms.len);
+	struct ike_sa_transform raw;
+	int found = -1;
+
+	for (unsigned n = 0; found < 0 && n < BUNDLE_TRANSFORMS_MAX; n++) {
+		if (!ike_sa_next_transform(&r, &raw))
+			break;
+		found = choose_ah(c, esp, &raw, ah);
+	}
+	return found;
+}
+
+/* One of each; which comes first does not matter. */
+static bool is_esp_and_ah(const struct ike_sa_proposal *p, unsigned n)
+{
+	return n == 2 && ((p[0].protocol == POL_ESP && p[1].protocol == POL_AH) ||
+			  (p[0].protocol == POL_AH && p[1].protocol == POL_ESP));
+}
+
+/* Why proposals of one number are none that we know. */
+static const char *odd_text(const struct ike_sa_proposal *p, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (p[i].protocol == PROTO_IPCOMP)
+			return n > 1 ? "a bundle of protocols with IPComp"
+				     : "IPComp, which is neither ESP nor AH";
+	return n > 1 ? "a bundle of protocols other than ESP with AH"
+		     : "a protocol that is neither ESP nor AH";
+}
+
+/* What has one number. */
+static int choose_number(struct choice *c, const struct ike_sa_proposal *p, unsigned n)
+{
+	if (is_esp_and_ah(p, n))
+		return p[0].protocol == POL_ESP ? choose_bundle(c, &p[0], &p[1])
+						: choose_bundle(c, &p[1], &p[0]);
+	if (n == 1 && (p->protocol == POL_ESP || p->protocol == POL_AH))
+		return choose_single(c, p);
+	ike_sa_list_add(&c->offered, odd_text(p, n));
+	return -1;
+}
+
+/* How many proposals from here on have the number of this one. */
+static unsigned with_number(const struct ike_sa_payload *sa, unsigned at)
+{
+	unsigned n = 1;
+
+	while (at + n < sa->n && sa->proposals[at + n].number == sa->proposals[at].number)
+		n++;
+	return n;
 }
 
 int ike_p2_choose(struct cs_bytes sa_body, const struct pol_dynvpn_action *action,
 		  bool transport_ok, struct ike_p2_suite *suite, unsigned *offer,
 		  struct ike_mismatch *why, struct cs_err *err)
 {
-	struct ike_sa_list offered = {0};
-	char near[IKE_UNFIT_MAX] = "", item[64];
+	struct choice c = {.action = action, .transport_ok = transport_ok, .suite = suite};
 	struct ike_sa_payload sa;
-	int rc = ike_sa_parse(sa_body, &sa, err);
+	int found, rc = ike_sa_parse(sa_body, &sa, err);
 
 	if (rc < 0)
 		return rc;
-	for (unsigned i = 0; i < sa.n; i++) {
-		const struct ike_sa_proposal *p = &sa.proposals[i];
-		struct cs_reader r = cs_reader_of(p->transforms.p, p->transforms.len);
-		struct ike_sa_transform raw;
-
-		if (p->bundled || (p->protocol != POL_ESP && p->protocol != POL_AH)) {
-			ike_sa_list_add(&offered,
-					p->bundled ? "a bundle of protocols"
-						   : "a protocol that is neither ESP nor AH");
-			continue;
-		}
-		while (ike_sa_next_transform(&r, &raw)) {
-			struct transform t;
-			int found;
-
-			parse_transform(p, &raw, &t);
-			found = find_offer(action, transport_ok, &t, near);
-			if (found >= 0) {
-				fill_suite(&t, p, &raw, suite);
-				*offer = (unsigned)found;
-				return 0;
-			}
-			ike_sa_list_add(&offered, transform_text(&t, item, sizeof(item)));
+	for (unsigned i = 0, n; i < sa.n; i += n) {
+		n = with_number(&sa, i);
+		found = choose_number(&c, &sa.proposals[i], n);
+		if (found >= 0) {
+			*offer = (unsigned)found;
+			return 0;
 		}
 	}
 	if (why)
-		explain(&offered, action, transport_ok, near, why);
+		explain(&c.offered, action, transport_ok, c.near, why);
 	return cs_fail(err, CS_EPOLICY, "no phase 2 offer of the peer is accepted");
 }
 
-static bool made(unsigned i, int only)
+/* An answer: one transform, or of a bundle one of each protocol. */
+struct answer {
+	struct ike_sa_payload sa;
+	const struct ike_sa_proposal *p;
+	struct ike_sa_transform raw, ah_raw;
+	struct transform t, ah;
+	bool bundle;
+};
+
+static int first_transform(const struct ike_sa_proposal *p, struct ike_sa_transform *raw,
+			   struct cs_err *err)
 {
-	return only < 0 || i == (unsigned)only;
+	struct cs_reader r = cs_reader_of(p->transforms.p, p->transforms.len);
+
+	if (p->n_transforms != 1 || !ike_sa_next_transform(&r, raw))
+		return cs_fail(err, CS_EPARSE,
+			       "the peer's answer has %u transforms of protocol %u instead of one",
+			       p->n_transforms, p->protocol);
+	return 0;
+}
+
+static int read_bundle(struct answer *a, struct cs_err *err)
+{
+	const struct ike_sa_proposal *p = a->sa.proposals;
+	bool ah_first = p[0].protocol == POL_AH;
+	int rc = first_transform(&p[ah_first], &a->raw, err);
+
+	if (!rc)
+		rc = first_transform(&p[!ah_first], &a->ah_raw, err);
+	if (rc)
+		return rc;
+	a->p = &p[ah_first];
+	a->bundle = true;
+	parse_transform(&p[ah_first], &a->raw, &a->t);
+	parse_transform(&p[!ah_first], &a->ah_raw, &a->ah);
+	join(&a->t, &a->ah);
+	return 0;
+}
+
+static int read_answer(struct cs_bytes sa_body, struct answer *a, struct cs_err *err)
+{
+	int rc = ike_sa_parse(sa_body, &a->sa, err);
+
+	if (!rc && is_esp_and_ah(a->sa.proposals, a->sa.n) && a->sa.proposals[0].bundled)
+		return read_bundle(a, err);
+	if (!rc)
+		rc = ike_sa_parse_answer(sa_body, &a->sa, &a->raw, err);
+	if (rc)
+		return rc;
+	a->p = &a->sa.proposals[0];
+	if (a->p->protocol != POL_ESP && a->p->protocol != POL_AH)
+		return cs_fail(err, CS_EPARSE, "the peer's answer is for protocol %u",
+			       a->p->protocol);
+	parse_transform(a->p, &a->raw, &a->t);
+	return 0;
 }
 
 int ike_p2_accept(struct cs_bytes sa_body, const struct pol_dynvpn_action *action, unsigned group,
 		  bool transport_ok, int only, struct ike_p2_suite *suite, unsigned *offer,
 		  struct cs_err *err)
 {
-	const struct ike_sa_proposal *p;
-	struct ike_sa_transform raw;
-	struct ike_sa_payload sa;
+	struct answer a = {.bundle = false};
+	const struct transform *ah;
 	struct transform t;
-	struct own own;
+	struct ike_p2_own own;
 	char item[64];
-	int rc = ike_sa_parse_answer(sa_body, &sa, &raw, err);
+	int rc = read_answer(sa_body, &a, err);
 
 	if (rc < 0)
 		return rc;
-	p = &sa.proposals[0];
-	if (p->protocol != POL_ESP && p->protocol != POL_AH)
-		return cs_fail(err, CS_EPARSE, "the peer's answer is for protocol %u", p->protocol);
-	parse_transform(p, &raw, &t);
+	t = a.t;
+	ah = a.bundle ? &a.ah : NULL;
 	if (t.udp)
 		ike_sa_unfit(&t.scan, "no NAT was found, so no UDP encapsulation");
 	if (t.scan.unfit[0])
@@ -374,12 +549,14 @@ int ike_p2_accept(struct cs_bytes sa_body, const struct pol_dynvpn_action *actio
 	for (unsigned i = 0; i < action->n_offers && t.group == group; i++) {
 		const struct pol_data_offer *o = &action->offers[i];
 
-		if (!made(i, only) || !own_of(o, transport_ok, &own) ||
-		    !same_algorithms(o, &own, &t) || o->encap != t.encap ||
+		if (!ike_p2_made(i, only) || !ike_p2_own_of(o, transport_ok, &own) ||
+		    !same_algorithms(&own, &t, ah) || o->encap != t.encap ||
 		    !ike_sa_life_answered(&o->life_seconds, t.scan.seconds) ||
 		    !ike_sa_life_answered(&o->life_kbytes, t.scan.kbytes))
 			continue;
-		fill_suite(&t, p, &raw, suite);
+		fill_suite(&t, a.p, &a.raw, suite);
+		if (ah)
+			fill_bundle(ah, &a.ah_raw, false, suite);
 		if (!suite->life_seconds)
 			suite->life_seconds = o->life_seconds.proposed;
 		if (!suite->life_kbytes)
@@ -388,109 +565,6 @@ int ike_p2_accept(struct cs_bytes sa_body, const struct pol_dynvpn_action *actio
 		return 0;
 	}
 	return cs_fail(err, CS_EPOLICY, "the peer chose %s (%llu s), which was not offered",
-		       transform_text(&t, item, sizeof(item)), (unsigned long long)t.scan.seconds);
-}
-
-size_t ike_p2_keymat_len(const struct ike_p2_suite *suite)
-{
-	size_t len = 0;
-
-	if (suite->cipher)
-		len += suite->cipher->key_bits / 8u + suite->cipher->salt;
-	if (suite->integ)
-		len += suite->integ->key_bits / 8u;
-	return len;
-}
-
-/* ---- building ---- */
-
-static void put_transform(struct ike_sa_builder *b, uint8_t number, const struct ike_p2_suite *s)
-{
-	ike_sa_transform_begin(b, number,
-			       (uint8_t)(s->protocol == POL_AH ? s->integ->ah : s->cipher->esp));
-	if (s->life_seconds)
-		ike_sa_life(b, A_LIFE_TYPE, IKE_LIFE_SECONDS, s->life_seconds);
-	if (s->life_kbytes)
-		ike_sa_life(b, A_LIFE_TYPE, IKE_LIFE_KBYTES, s->life_kbytes);
-	if (s->group != POL_PFS_NONE)
-		ike_sa_basic(b, A_GROUP, s->group);
-	ike_sa_basic(b, A_ENCAP, (uint16_t)s->encap);
-	if (s->integ)
-		ike_sa_basic(b, A_AUTH, s->integ->esp);
-	if (s->cipher && s->cipher->key_attr)
-		ike_sa_basic(b, A_KEY_LENGTH, s->cipher->key_bits);
-	ike_sa_transform_end(b);
-}
-
-int ike_p2_offer_of(const struct pol_dynvpn_action *action, bool transport_ok,
-		    const struct ike_p2_suite *s)
-{
-	for (unsigned i = 0; i < action->n_offers; i++) {
-		const struct pol_data_offer *o = &action->offers[i];
-		struct own own;
-
-		if (own_of(o, transport_ok, &own) && own.cipher == s->cipher &&
-		    own.integ == s->integ && o->auth_proto == s->protocol && o->encap == s->encap)
-			return (int)i;
-	}
-	return -1;
-}
-
-bool ike_p2_group_allowed(const struct pol_dynvpn_action *action, unsigned group)
-{
-	for (unsigned i = 0; i < action->n_accept_pfs; i++)
-		if (action->accept_pfs[i] == group)
-			return true;
-	return action->initiate_pfs == group;
-}
-
-int ike_p2_offer(const struct pol_dynvpn_action *action, unsigned group, bool transport_ok,
-		 int only, uint32_t spi, struct cs_writer *w, struct cs_err *err)
-{
-	struct ike_sa_builder b;
-	uint8_t protocol = 0; /* of the open proposal */
-
-	ike_sa_begin(&b, w);
-	/* Offers of one protocol that follow each other are transforms of one proposal. */
-	for (unsigned i = 0; i < action->n_offers; i++) {
-		const struct pol_data_offer *o = &action->offers[i];
-		struct own own;
-		struct ike_p2_suite s;
-
-		if (!made(i, only) || !own_of(o, transport_ok, &own))
-			continue;
-		if (protocol != o->auth_proto) {
-			if (protocol)
-				ike_sa_proposal_end(&b);
-			protocol = (uint8_t)o->auth_proto;
-			ike_sa_proposal_begin(&b, (uint8_t)(b.n_proposals + 1), protocol, &spi);
-		}
-		s = (struct ike_p2_suite){
-			.protocol = o->auth_proto,
-			.cipher = own.cipher,
-			.integ = own.integ,
-			.encap = o->encap,
-			.group = (uint16_t)group,
-			.life_seconds = o->life_seconds.proposed,
-			.life_kbytes = o->life_kbytes.proposed,
-		};
-		put_transform(&b, (uint8_t)(b.n_transforms + 1), &s);
-	}
-	if (!protocol)
-		return cs_fail(err, CS_EPOLICY, "IpDynVpnAction %s has no offer that can be made",
-			       action->name);
-	ike_sa_proposal_end(&b);
-	return ike_sa_end(&b, err);
-}
-
-int ike_p2_answer(const struct ike_p2_suite *suite, uint32_t spi, struct cs_writer *w,
-		  struct cs_err *err)
-{
-	struct ike_sa_builder b;
-
-	ike_sa_begin(&b, w);
-	ike_sa_proposal_begin(&b, suite->proposal, (uint8_t)suite->protocol, &spi);
-	put_transform(&b, suite->transform, suite);
-	ike_sa_proposal_end(&b);
-	return ike_sa_end(&b, err);
+		       transform_text(&t, ah, item, sizeof(item)),
+		       (unsigned long long)t.scan.seconds);
 }

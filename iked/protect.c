@@ -15,6 +15,23 @@ static struct cs_bytes nonce_bytes(const struct ike_nonce *n)
 	return n ? (struct cs_bytes){n->data, n->len} : (struct cs_bytes){NULL, 0};
 }
 
+/*
+ * Of a fourth message of Quick Mode: prf(SKEYID_a, M-ID | Ni_b | Nr_b | what follows), as
+ * draft-ietf-ipsec-ike-01 has it and peers do it; RFC 2409 says nothing.
+ */
+static int hash4(const struct ike_p1 *p1, uint32_t mid, const struct ike_nonce *ni,
+		 const struct ike_nonce *nr, struct cs_bytes rest,
+		 uint8_t hash[static IKE_HASH_MAX], struct cs_err *err)
+{
+	uint8_t both[2 * ISA_NONCE_MAX];
+	struct cs_writer w = cs_writer_of(both, sizeof(both));
+
+	cs_put_bytes(&w, ni->data, ni->len);
+	cs_put_bytes(&w, nr->data, nr->len);
+	return ike_hash_quick(p1->suite.hash, p1->keys->a, mid, false,
+			      (struct cs_bytes){both, w.len}, rest, hash, err);
+}
+
 /* What the HASH payload of this message must be. rest: what follows that payload in the chain. */
 static int expected_hash(const struct ike_p1 *p1, const struct isa_message *m, enum isa_step step,
 			 const struct ike_nonce *ni, const struct ike_nonce *nr,
@@ -34,6 +51,8 @@ static int expected_hash(const struct ike_p1 *p1, const struct isa_message *m, e
 	case ISA_STEP_QUICK_3:
 		return ike_hash_quick(h, p1->keys->a, mid, true, nonce_bytes(ni), nonce_bytes(nr),
 				      hash, err);
+	case ISA_STEP_QUICK_4:
+		return hash4(p1, mid, ni, nr, rest, hash, err);
 	default:
 		return cs_fail(err, CS_EINVAL, "%s is not encrypted", isa_step_name(step));
 	}
@@ -127,14 +146,19 @@ size_t ike_seal_end(struct ike_engine *e, struct ike_p1 *p1, struct isa_builder 
 	size_t hash_len = p1->suite.hash->len, end = b->w.len, len;
 	struct cs_bytes rest;
 	uint8_t hash[IKE_HASH_MAX];
+	int rc;
 
 	if (kind != IKE_SEAL_PLAIN && cs_writer_ok(&b->w)) {
 		rest = (struct cs_bytes){e->out + HASH_AT + hash_len, end - HASH_AT - hash_len};
 		if (kind == IKE_SEAL_HASH3)
 			rest = nonce_bytes(nr);
-		if (ike_hash_quick(p1->suite.hash, p1->keys->a, mid, kind == IKE_SEAL_HASH3,
-				   nonce_bytes(kind == IKE_SEAL_HASH1 ? NULL : ni), rest, hash,
-				   err))
+		rc = kind == IKE_SEAL_HASH4
+			     ? hash4(p1, mid, ni, nr, rest, hash, err)
+			     : ike_hash_quick(p1->suite.hash, p1->keys->a, mid,
+					      kind == IKE_SEAL_HASH3,
+					      nonce_bytes(kind == IKE_SEAL_HASH1 ? NULL : ni), rest,
+					      hash, err);
+		if (rc)
 			return 0;
 		memcpy(e->out + HASH_AT, hash, hash_len);
 	}

@@ -1,5 +1,9 @@
 /*
  * Quick Mode (RFC 2409 section 5.5): what both roles do, and which message goes where.
+ *
+ * The commit bit (RFC 2408 section 3.1) asks for a fourth message, CONNECTED, when the responder
+ * has its SAs.  The bit is of the header, which no HASH covers: whoever is on the path can set it.
+ * So all that it does is a message more from the responder, and a moment's wait of the initiator.
  */
 #include <string.h>
 
@@ -116,16 +120,29 @@ static void receive_first(struct ike_engine *e, struct ike_p1 *p1, const struct 
 	ike_quick_receive1(e, p1, &m, iv, digest);
 }
 
-/* Message 2 or 3 of an exchange that we know. */
+/* Which message may come now; false: none. */
+static bool next_step(const struct ike_p2 *p2, enum isa_step *step)
+{
+	if (p2->initiator && p2->state == IKE_QM_SENT_1)
+		*step = ISA_STEP_QUICK_2;
+	else if (p2->initiator && p2->state == IKE_QM_SENT_3)
+		*step = ISA_STEP_QUICK_4;
+	else if (!p2->initiator && p2->state == IKE_QM_SENT_2)
+		*step = ISA_STEP_QUICK_3;
+	else
+		return false;
+	return true;
+}
+
+/* Message 2, 3 or 4 of an exchange that we know. */
 static void receive_next(struct ike_engine *e, struct ike_p2 *p2, const struct isa_header *h,
 			 const uint8_t *data, uint64_t digest)
 {
-	enum isa_step step = p2->initiator ? ISA_STEP_QUICK_2 : ISA_STEP_QUICK_3;
-	enum ike_quick_state waiting = p2->initiator ? IKE_QM_SENT_1 : IKE_QM_SENT_2;
+	enum isa_step step;
 	struct cs_err err = {0};
 	struct isa_message m;
 
-	if (p2->state != waiting) {
+	if (!next_step(p2, &step)) {
 		e->stats.dropped_unknown++;
 		return;
 	}
@@ -136,8 +153,14 @@ static void receive_next(struct ike_engine *e, struct ike_p2 *p2, const struct i
 	}
 	ike_p1_count(e, p2->p1, h->length);
 	ike_dpd_heard(e, p2->p1);
+	if (step == ISA_STEP_QUICK_4) {
+		ike_quick_receive4(e, p2, &m);
+		return;
+	}
 	p2->qm->request = digest;
-	if (p2->initiator)
+	if (h->flags & ISA_FLAG_COMMIT)
+		p2->qm->commit = true;
+	if (step == ISA_STEP_QUICK_2)
 		ike_quick_receive2(e, p2, &m);
 	else
 		ike_quick_receive3(e, p2, &m);

@@ -31,7 +31,7 @@ static int build_message1(struct ike_engine *e, struct ike_p2 *p2, size_t *len, 
 	ike_seal_begin(e, p2->p1, &b, ISA_QUICK, p2->mid, IKE_SEAL_HASH1);
 	isa_payload_begin(&b, ISA_SA);
 	rc = ike_p2_offer(p2->rule->vpn, group ? group->number : POL_PFS_NONE,
-			  ike_p2_transport_ok(p2->tunnel), qm->only, p2->spi_in, &b.w, err);
+			  ike_p2_transport_ok(p2->tunnel), qm->only, &qm->reserved, &b.w, err);
 	if (rc)
 		return rc;
 	isa_payload_end(&b);
@@ -72,12 +72,13 @@ void ike_quick_start(struct ike_engine *e, struct ike_p2 *p2)
 	const struct ike_tunnel *t = p2->tunnel;
 	const struct pol_data_offer *first =
 		&p2->rule->vpn->offers[p2->qm->only < 0 ? 0 : p2->qm->only];
+	bool transport_ok = ike_p2_transport_ok(t);
 	enum xf_mode mode =
-		ike_p2_transport_ok(t) && first->encap == POL_TRANSPORT ? XF_TRANSPORT : XF_TUNNEL;
+		transport_ok && first->encap == POL_TRANSPORT ? XF_TRANSPORT : XF_TUNNEL;
+	struct ike_p2_spis needs = ike_p2_offer_needs(p2->rule->vpn, transport_ok, p2->qm->only);
 	struct ike_tunnel_key key = ike_tunnel_key_of(t);
 	char selector[CS_SELECTOR_STRLEN];
 	struct cs_err err = {0};
-	uint32_t spi;
 
 	ike_logf(e, ike_p2_ctx(p2), CSM_P2_START, t->number, "initiator", p2->rule->name,
 		 cs_selector_text(&t->selector, selector), p2->parent);
@@ -88,14 +89,10 @@ void ike_quick_start(struct ike_engine *e, struct ike_p2 *p2)
 		fail_err(e, p2, &err);
 		return;
 	}
-	if (e->ops.sa_spi(e->ctx, &t->remote, &t->local, ike_p2_ipproto(p2), t->reqid, mode, &spi,
-			  &err)) {
-		e->stats.kernel_refusals++;
+	if (ike_p2_reserve(e, p2, &needs, mode, &err)) {
 		fail_err(e, p2, &err);
 		return;
 	}
-	p2->larval = true;
-	ike_p2_set_spi_in(e, p2, spi);
 	ike_p2_set_mid(e, p2, ike_new_mid(e, p2->p1));
 	if (!group)
 		send1(e, p2);
@@ -233,8 +230,10 @@ void ike_quick_receive2(struct ike_engine *e, struct ike_p2 *p2, const struct is
 		fail_err(e, p2, &err);
 		return;
 	}
-	ike_p2_set_spi_in(e, p2, p2->spi_in); /* the protocol is known now */
+	ike_p2_settle_spis(e, p2);
 	ike_p2_set_spi_out(e, p2, p2->suite.spi);
+	if (p2->suite.ah)
+		ike_p2_set_ah_out(e, p2, p2->suite.ah_spi);
 	responder_lifetime(e, p2, m);
 	ike_p2_settle_life(e, p2);
 	if (!group)
@@ -257,6 +256,7 @@ void ike_quick_init_job(struct ike_engine *e, struct ike_p2 *p2, struct ike_pk_j
 /* ---- message 3 ---- */
 
 #define CARRIED_MS 5000u /* peers repeat message 2 after 0.5 to 4 s */
+#define COMMIT_MS  1000u /* for CONNECTED, which may not come */
 
 static int send3(struct ike_engine *e, struct ike_p2 *p2, struct cs_err *err)
 {
@@ -279,25 +279,27 @@ static int send3(struct ike_engine *e, struct ike_p2 *p2, struct cs_err *err)
 /*
  * Some peers (strongSwan) make their SAs when message 3 has come, so what we send before by the new
  * pair is lost.  Where an older pair carries the traffic it does so until the peer sends by the new
- * one, or a moment has passed in which message 3 could be repeated.
+ * one, or a moment has passed in which message 3 could be repeated.  The same moment, only shorter,
+ * is given to a peer that set the commit bit: packets that ask are held as long.
  */
 void ike_quick_init_commit(struct ike_engine *e, struct ike_p2 *p2)
 {
-	bool carried = ike_p2_another_outbound(p2);
+	bool carried = ike_p2_another_outbound(p2), wait = carried || p2->qm->commit;
 	struct cs_err err = {0};
 
 	if (!p2->p1) {
 		ike_p2_fail(e, p2, false, "its phase 1 SA is gone");
 		return;
 	}
-	if (ike_p2_install_in(e, p2, carried, &err) ||
-	    (!carried && ike_p2_install_out(e, p2, &err)) || send3(e, p2, &err)) {
+	if (ike_p2_install_in(e, p2, wait, &err) || (!wait && ike_p2_install_out(e, p2, &err)) ||
+	    send3(e, p2, &err)) {
 		fail_err(e, p2, &err);
 		return;
 	}
 	p2->state = IKE_QM_SENT_3;
-	if (carried)
-		ike_timer_set(&e->timers, &p2->timer, e->now.mono + CARRIED_MS);
+	if (wait)
+		ike_timer_set(&e->timers, &p2->timer,
+			      e->now.mono + (carried ? CARRIED_MS : COMMIT_MS));
 	else
 		ike_p2_up(e, p2);
 }
@@ -312,4 +314,19 @@ void ike_quick_init_settle(struct ike_engine *e, struct ike_p2 *p2)
 		fail_err(e, p2, &err);
 	else
 		ike_p2_up(e, p2);
+}
+
+/* ---- message 4 ---- */
+
+/* CONNECTED: the peer has its SAs. Other notifications are none of our business here. */
+void ike_quick_receive4(struct ike_engine *e, struct ike_p2 *p2, const struct isa_message *m)
+{
+	const struct isa_payload *p;
+	struct ike_notice n;
+
+	for (unsigned i = 0; (p = isa_find(m, ISA_NOTIFY, i)); i++)
+		if (ike_notice_read(p, &n) && n.type == ISA_N_CONNECTED) {
+			ike_quick_init_settle(e, p2);
+			return;
+		}
 }

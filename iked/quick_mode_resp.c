@@ -151,7 +151,18 @@ static struct ike_p2 *make_pair(struct ike_engine *e, const struct request *q)
 	ike_list_add_head(&p2->peer->p2s, &p2->in_peer);
 	ike_p2_set_mid(e, p2, q->m->header.message_id);
 	ike_p2_set_spi_out(e, p2, q->suite.spi);
+	if (q->suite.ah)
+		ike_p2_set_ah_out(e, p2, q->suite.ah_spi);
 	return p2;
+}
+
+static struct ike_p2_spis needs_of(const struct ike_p2_suite *s)
+{
+	return (struct ike_p2_spis){
+		.esp = s->protocol == POL_ESP && !s->ah,
+		.bundled_esp = s->ah != NULL,
+		.ah = s->protocol == POL_AH || s->ah,
+	};
 }
 
 static void begin(struct ike_engine *e, const struct request *q, const uint8_t *iv, uint64_t digest)
@@ -160,8 +171,8 @@ static void begin(struct ike_engine *e, const struct request *q, const uint8_t *
 	char selector[CS_SELECTOR_STRLEN];
 	struct ike_p2 *p2 = make_pair(e, q);
 	struct cs_err err = {0};
+	struct ike_p2_spis needs = needs_of(&q->suite);
 	enum xf_mode mode;
-	uint32_t spi;
 
 	if (!p2) {
 		e->stats.dropped_limit++;
@@ -171,19 +182,17 @@ static void begin(struct ike_engine *e, const struct request *q, const uint8_t *
 		 cs_selector_text(&q->selector, selector), p2->parent);
 	memcpy(p2->qm->iv, iv, IKE_BLOCK_MAX);
 	p2->qm->request = digest;
+	p2->qm->commit = q->m->header.flags & ISA_FLAG_COMMIT;
 	mode = q->suite.encap == POL_TRANSPORT ? XF_TRANSPORT : XF_TUNNEL;
 	if (ike_quick_take_ke(p2, q->m, group, &p2->qm->ni, &err)) {
 		fail_tell(e, p2, ISA_N_INVALID_KEY_INFORMATION, &err);
 		return;
 	}
-	if (e->ops.sa_spi(e->ctx, &p2->tunnel->remote, &p2->tunnel->local, ike_p2_ipproto(p2),
-			  p2->tunnel->reqid, mode, &spi, &err)) {
-		e->stats.kernel_refusals++;
+	if (ike_p2_reserve(e, p2, &needs, mode, &err)) {
 		fail_tell(e, p2, ISA_N_NO_PROPOSAL_CHOSEN, &err);
 		return;
 	}
-	p2->larval = true;
-	ike_p2_set_spi_in(e, p2, spi);
+	ike_p2_settle_spis(e, p2);
 	ike_p2_settle_life(e, p2);
 	ike_quick_make_nonce(e, q->p1, &p2->qm->nr);
 	if (!group)
@@ -251,7 +260,7 @@ static int send2(struct ike_engine *e, struct ike_p2 *p2, struct cs_err *err)
 
 	ike_seal_begin(e, p1, &b, ISA_QUICK, p2->mid, IKE_SEAL_HASH2);
 	isa_payload_begin(&b, ISA_SA);
-	rc = ike_p2_answer(&p2->suite, p2->spi_in, &b.w, err);
+	rc = ike_p2_answer(&p2->suite, p2->spi_in, p2->ah_in, &b.w, err);
 	if (rc)
 		return rc;
 	isa_payload_end(&b);
@@ -288,8 +297,32 @@ void ike_quick_resp_commit(struct ike_engine *e, struct ike_p2 *p2)
 
 /* ---- the end ---- */
 
-/* Our SPI is deleted at the peer, which holds the SAs by now. */
-static void complete(struct ike_engine *e, struct ike_p2 *p2)
+/*
+ * CONNECTED as a fourth message: as the answer to message 3 it is sent again when that is.  Lost it
+ * does no harm, as the peer must be able to go on without; so no error of it ends anything.
+ */
+static void send4(struct ike_engine *e, struct ike_p2 *p2)
+{
+	struct ike_quick *qm = p2->qm;
+	struct ike_p1 *p1 = p2->p1;
+	struct isa_builder b;
+	size_t len;
+
+	ike_seal_begin(e, p1, &b, ISA_QUICK, p2->mid, IKE_SEAL_HASH4);
+	ike_put_connected(p2, &b);
+	len = ike_seal_end(e, p1, &b, p2->mid, IKE_SEAL_HASH4, &qm->ni, &qm->nr, qm->iv, NULL);
+	if (!len)
+		return;
+	ike_answer_keep(&p2->answer, qm->request, e->out, len);
+	ike_p1_count(e, p1, len);
+	ike_send(e, &p1->sid.local, &p1->sid.remote, e->out, len);
+}
+
+/*
+ * By message 3 or by a packet.  Our SPI is deleted at the peer where that fails, because it holds
+ * the SAs by now.
+ */
+static void complete(struct ike_engine *e, struct ike_p2 *p2, bool by_message)
 {
 	struct cs_bytes none = {NULL, 0};
 	struct cs_err err = {0};
@@ -299,6 +332,8 @@ static void complete(struct ike_engine *e, struct ike_p2 *p2)
 	ike_timer_stop(&e->timers, &p2->timer);
 	rc = ike_p2_install_out(e, p2, &err);
 	if (!rc) {
+		if (by_message && p2->qm->commit)
+			send4(e, p2);
 		ike_p2_up(e, p2);
 		return;
 	}
@@ -311,7 +346,7 @@ static void complete(struct ike_engine *e, struct ike_p2 *p2)
 void ike_quick_receive3(struct ike_engine *e, struct ike_p2 *p2, const struct isa_message *m)
 {
 	(void)m; /* its HASH was all it had to say */
-	complete(e, p2);
+	complete(e, p2, true);
 }
 
 /*
@@ -321,7 +356,7 @@ void ike_quick_receive3(struct ike_engine *e, struct ike_p2 *p2, const struct is
 void ike_quick_first_packet(struct ike_engine *e, struct ike_p2 *p2)
 {
 	if (!p2->initiator && p2->state == IKE_QM_SENT_2)
-		complete(e, p2);
+		complete(e, p2, false);
 	else if (p2->initiator)
 		ike_quick_init_settle(e, p2);
 }

@@ -3,6 +3,7 @@
  * Nothing leaves the kernel before its end is on record with its last counters; a crash meanwhile
  * leaves all of it to the next start.
  */
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,9 +52,10 @@ static int by_spi(const void *a, const void *b)
  * SPIs are unique for one destination only, so all with that SPI are looked at. A larval one is no
  * SA yet.
  */
-static struct sa *find_sa(const struct restore *r, uint32_t spi, const struct cs_addr *dst,
-			  uint32_t reqid)
+static struct sa *find_sa(const struct restore *r, enum pol_proto protocol, uint32_t spi,
+			  const struct cs_addr *dst, uint32_t reqid)
 {
+	uint8_t proto = protocol == POL_AH ? IPPROTO_AH : IPPROTO_ESP;
 	size_t lo = 0, hi = r->left->n_sas;
 
 	while (spi && lo < hi) {
@@ -66,6 +68,7 @@ static struct sa *find_sa(const struct restore *r, uint32_t spi, const struct cs
 	}
 	for (; spi && lo < r->left->n_sas && r->sas[lo].left->id.spi == spi; lo++)
 		if (!r->sas[lo].left->larval && r->sas[lo].left->reqid == reqid &&
+		    r->sas[lo].left->id.proto == proto &&
 		    cs_addr_equal(&r->sas[lo].left->id.dst, dst))
 			return &r->sas[lo];
 	return NULL;
@@ -73,12 +76,44 @@ static struct sa *find_sa(const struct restore *r, uint32_t spi, const struct cs
 
 struct pair {
 	struct sa *in, *out;
+	bool bundle;
+	struct sa *ah_in, *ah_out; /* of a bundle */
 };
 
 static struct pair pair_of(const struct restore *r, const struct ike_p2_info *i)
 {
-	return (struct pair){find_sa(r, i->spi_in, &i->local, i->reqid),
-			     find_sa(r, i->spi_out, &i->remote, i->reqid)};
+	enum pol_proto protocol = i->suite.protocol;
+
+	return (struct pair){
+		.in = find_sa(r, protocol, i->spi_in, &i->local, i->reqid),
+		.out = find_sa(r, protocol, i->spi_out, &i->remote, i->reqid),
+		.bundle = i->suite.ah != NULL,
+		.ah_in = find_sa(r, POL_AH, i->ah_in, &i->local, i->reqid),
+		.ah_out = find_sa(r, POL_AH, i->ah_out, &i->remote, i->reqid),
+	};
+}
+
+static bool is_whole(const struct pair *p)
+{
+	return p->in && p->out && (!p->bundle || (p->ah_in && p->ah_out));
+}
+
+static bool has_any(const struct pair *p)
+{
+	return p->in || p->out || p->ah_in || p->ah_out;
+}
+
+static bool is_taken(const struct pair *p)
+{
+	return p->in->adopted || p->out->adopted ||
+	       (p->bundle && (p->ah_in->adopted || p->ah_out->adopted));
+}
+
+static void take(const struct pair *p)
+{
+	p->in->adopted = p->out->adopted = true;
+	if (p->bundle)
+		p->ah_in->adopted = p->ah_out->adopted = true;
 }
 
 static int by_tunnel(const void *a, const void *b)
@@ -164,7 +199,7 @@ static void record_p2(struct restore *r, const struct ike_cached_p2 *p2, enum ik
  */
 static bool may_adopt(const struct ike_cached_p2 *p2, const struct pair *pair)
 {
-	if (!pair->in || !pair->out)
+	if (!is_whole(pair))
 		return false;
 	return !p2->intent || !p2->info.initiator || pair->in->left->counters.packets > 0;
 }
@@ -216,7 +251,7 @@ static void adopt_p2(struct restore *r, const struct ike_cached_p2 *p2)
 	struct ike_p2_info info = info_of(r, p2, &pair);
 	struct cs_err err = {0};
 
-	if (pair.in->adopted || pair.out->adopted)
+	if (is_taken(&pair))
 		return;
 	if (ike_adopt_p2(r->e, &info, &err)) {
 		not_adopted(r->e, 'Y', p2->info.tunnel, &err);
@@ -224,7 +259,7 @@ static void adopt_p2(struct restore *r, const struct ike_cached_p2 *p2)
 	}
 	if (p2->intent)
 		record_p2(r, p2, IKE_REC_P2_UP, &pair, "");
-	pair.in->adopted = pair.out->adopted = true;
+	take(&pair);
 	r->reqids[r->n_reqids++] = p2->info.reqid;
 	r->done->p2++;
 }
@@ -244,9 +279,9 @@ static void adopt(struct restore *r)
 static void settle_p2(struct restore *r, const struct ike_cached_p2 *p2)
 {
 	struct pair pair = pair_of(r, &p2->info);
-	bool any = pair.in || pair.out;
+	bool any = has_any(&pair);
 
-	if (pair.in && pair.out && pair.in->adopted)
+	if (is_whole(&pair) && pair.in->adopted)
 		return;
 	ike_adopt_not(r->e, &p2->info);
 	if (!any)

@@ -2,6 +2,7 @@
  * After the kernel dropped events, or at start: what the kernel holds and what we hold are made
  * one, and what packets asked for meanwhile is begun.
  */
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,7 +31,7 @@ void ike_resync_begin(struct ike_engine *e)
 	for (struct ike_list *l = e->p2s.next; l != &e->p2s; l = l->next) {
 		struct ike_p2 *p2 = IKE_OF(l, struct ike_p2, all);
 
-		p2->seen_in = p2->seen_out = false;
+		p2->seen = 0;
 		p2->looked_for = p2->up != 0;
 	}
 }
@@ -75,6 +76,20 @@ static void add_lost(struct ike_engine *e, const struct xf_acquire *a)
 	e->lost[e->n_lost++] = *a;
 }
 
+static bool is_bundle_ah(const struct ike_p2 *p2, const struct xf_sa *sa)
+{
+	return p2->suite.ah && sa->id.proto == IPPROTO_AH;
+}
+
+static bool seen_whole(const struct ike_p2 *p2)
+{
+	unsigned want = IKE_SEEN_IN | IKE_SEEN_OUT;
+
+	if (p2->suite.ah)
+		want |= IKE_SEEN_AH_IN | IKE_SEEN_AH_OUT;
+	return (p2->seen & want) == want;
+}
+
 void ike_resync_sa(struct ike_engine *e, const struct xf_sa *sa)
 {
 	struct xf_acquire a;
@@ -85,9 +100,9 @@ void ike_resync_sa(struct ike_engine *e, const struct xf_sa *sa)
 	if (xf_acquire_of(sa, &a))
 		add_lost(e, &a);
 	else if (in)
-		in->seen_in = true;
+		in->seen |= is_bundle_ah(in, sa) ? IKE_SEEN_AH_IN : IKE_SEEN_IN;
 	else if (out)
-		out->seen_out = true;
+		out->seen |= is_bundle_ah(out, sa) ? IKE_SEEN_AH_OUT : IKE_SEEN_OUT;
 	else if (xf_reqid_is_tunnel(sa->reqid) && !e->restore_tx)
 		ike_strays_add(e, &sa->id);
 }
@@ -102,7 +117,7 @@ void ike_resync_end(struct ike_engine *e)
 		struct ike_p2 *p2 = IKE_OF(l, struct ike_p2, all);
 
 		l = l->next;
-		if (p2->looked_for && !(p2->seen_in && p2->seen_out))
+		if (p2->looked_for && !seen_whole(p2))
 			ike_p2_end(e, p2, true, "the kernel no longer has it");
 		p2->looked_for = false;
 	}

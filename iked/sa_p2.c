@@ -82,6 +82,8 @@ void ike_p2_unlink(struct ike_engine *e, struct ike_p2 *p2)
 	e->stats.p2_live--;
 	ike_table_remove(&e->spis_in, &p2->by_spi_in);
 	ike_table_remove(&e->spis_out, &p2->by_spi_out);
+	ike_table_remove(&e->ahs_in, &p2->by_ah_in);
+	ike_table_remove(&e->ahs_out, &p2->by_ah_out);
 	ike_table_remove(&e->mids, &p2->by_mid);
 	ike_table_remove(&e->txs, &p2->by_tx);
 	ike_list_remove(&p2->in_p1);
@@ -136,6 +138,21 @@ void ike_p2_set_spi_out(struct ike_engine *e, struct ike_p2 *p2, uint32_t spi)
 	p2->spi_out = spi;
 	ike_table_add(&e->spis_out, &p2->by_spi_out,
 		      hash_spi(e, &p2->tunnel->remote, ike_p2_ipproto(p2), spi));
+}
+
+void ike_p2_set_ah_in(struct ike_engine *e, struct ike_p2 *p2, uint32_t spi)
+{
+	ike_table_remove(&e->ahs_in, &p2->by_ah_in);
+	p2->ah_in = spi;
+	ike_table_add(&e->ahs_in, &p2->by_ah_in, hash_spi(e, &p2->tunnel->local, IPPROTO_AH, spi));
+}
+
+void ike_p2_set_ah_out(struct ike_engine *e, struct ike_p2 *p2, uint32_t spi)
+{
+	ike_table_remove(&e->ahs_out, &p2->by_ah_out);
+	p2->ah_out = spi;
+	ike_table_add(&e->ahs_out, &p2->by_ah_out,
+		      hash_spi(e, &p2->tunnel->remote, IPPROTO_AH, spi));
 }
 
 void ike_p2_set_tx(struct ike_engine *e, struct ike_p2 *p2, uint64_t tx)
@@ -202,6 +219,38 @@ static bool match_spi_out(const struct ike_node *node, const void *key)
 	       cs_addr_equal(&p2->tunnel->remote, k->addr);
 }
 
+static bool match_ah_in(const struct ike_node *node, const void *key)
+{
+	const struct ike_p2 *p2 = IKE_OF(node, struct ike_p2, by_ah_in);
+	const struct spi_key *k = key;
+
+	return p2->ah_in == k->spi && cs_addr_equal(&p2->tunnel->local, k->addr);
+}
+
+static bool match_ah_out(const struct ike_node *node, const void *key)
+{
+	const struct ike_p2 *p2 = IKE_OF(node, struct ike_p2, by_ah_out);
+	const struct spi_key *k = key;
+
+	return p2->ah_out == k->spi && cs_addr_equal(&p2->tunnel->remote, k->addr);
+}
+
+/* By the AH of a bundle. */
+static struct ike_p2 *by_ah(const struct ike_engine *e, bool inbound, uint64_t hash,
+			    const struct spi_key *key)
+{
+	struct ike_node *node;
+
+	if (key->proto != IPPROTO_AH)
+		return NULL;
+	if (inbound) {
+		node = ike_table_find(&e->ahs_in, hash, match_ah_in, key);
+		return node ? IKE_OF(node, struct ike_p2, by_ah_in) : NULL;
+	}
+	node = ike_table_find(&e->ahs_out, hash, match_ah_out, key);
+	return node ? IKE_OF(node, struct ike_p2, by_ah_out) : NULL;
+}
+
 struct ike_p2 *ike_p2_by_spi(const struct ike_engine *e, bool inbound, const struct cs_addr *addr,
 			     uint8_t proto, uint32_t spi)
 {
@@ -211,10 +260,10 @@ struct ike_p2 *ike_p2_by_spi(const struct ike_engine *e, bool inbound, const str
 
 	if (inbound) {
 		node = ike_table_find(&e->spis_in, hash, match_spi_in, &key);
-		return node ? IKE_OF(node, struct ike_p2, by_spi_in) : NULL;
+		return node ? IKE_OF(node, struct ike_p2, by_spi_in) : by_ah(e, true, hash, &key);
 	}
 	node = ike_table_find(&e->spis_out, hash, match_spi_out, &key);
-	return node ? IKE_OF(node, struct ike_p2, by_spi_out) : NULL;
+	return node ? IKE_OF(node, struct ike_p2, by_spi_out) : by_ah(e, false, hash, &key);
 }
 
 /* ---- tunnels ---- */

@@ -13,7 +13,7 @@
 #include "iked/json.h"
 
 #define APPLICATION_ID 0x43534944 /* "CSID", shown by file(1) */
-#define SCHEMA_VERSION 2
+#define SCHEMA_VERSION 3
 #define BUSY_MS        250
 
 static const char schema[] =
@@ -55,6 +55,9 @@ static const char schema[] =
 	" lifetime INTEGER NOT NULL, lifesize INTEGER NOT NULL,"
 	" passthrough_df INTEGER NOT NULL, passthrough_dscp INTEGER NOT NULL,"
 	" local_id BLOB NOT NULL DEFAULT x'', remote_id BLOB NOT NULL DEFAULT x'',"
+	/* of a bundle: the AH around the ESP */
+	" ah INTEGER NOT NULL DEFAULT 0, ah_in INTEGER NOT NULL DEFAULT 0,"
+	" ah_out INTEGER NOT NULL DEFAULT 0,"
 	" PRIMARY KEY (tunnel, generation)) STRICT, WITHOUT ROWID;"
 
 	"CREATE TABLE intents ("
@@ -75,6 +78,9 @@ static const char schema[] =
 static const char *const migrations[SCHEMA_VERSION] = {
 	[1] = "ALTER TABLE p2 ADD COLUMN local_id BLOB NOT NULL DEFAULT x'';"
 	      "ALTER TABLE p2 ADD COLUMN remote_id BLOB NOT NULL DEFAULT x'';",
+	[2] = "ALTER TABLE p2 ADD COLUMN ah INTEGER NOT NULL DEFAULT 0;"
+	      "ALTER TABLE p2 ADD COLUMN ah_in INTEGER NOT NULL DEFAULT 0;"
+	      "ALTER TABLE p2 ADD COLUMN ah_out INTEGER NOT NULL DEFAULT 0;",
 };
 
 static const char *const sql[N_STATEMENTS] = {
@@ -82,7 +88,7 @@ static const char *const sql[N_STATEMENTS] = {
 		   "?,?,?,?,?,?)",
 	[DROP_P1] = "DELETE FROM p1 WHERE tunnel=? AND generation=?",
 	[PUT_P2] = "INSERT OR REPLACE INTO p2 VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,"
-		   "?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+		   "?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 	[DROP_P2] = "DELETE FROM p2 WHERE tunnel=? AND generation=?",
 	[PUT_INTENT] = "INSERT OR REPLACE INTO intents VALUES (?,?,?,?)",
 	[DROP_INTENT] = "DELETE FROM intents WHERE tx=?",
@@ -408,6 +414,9 @@ static enum ike_db_fault put_p2(struct ike_db *db, const struct ike_p2_info *i, 
 	put_int(&b, i->passthrough_dscp);
 	put_blob(&b, i->local_id.p, i->local_id.len);
 	put_blob(&b, i->remote_id.p, i->remote_id.len);
+	put_int(&b, s->ah ? s->ah->esp : 0);
+	put_int(&b, i->ah_in);
+	put_int(&b, i->ah_out);
 	return step(db, &b, "cannot store phase 2", err);
 }
 

@@ -93,6 +93,8 @@ void ike_p2_view(const struct ike_p2 *p2, struct ike_p2_info *info)
 	info->selector = t->selector;
 	info->spi_in = p2->spi_in;
 	info->spi_out = p2->spi_out;
+	info->ah_in = p2->ah_in;
+	info->ah_out = p2->ah_out;
 	info->installed = p2->installed;
 	info->expires = p2->expires;
 	info->refresh = p2->refresh;

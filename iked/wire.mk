@@ -6,7 +6,7 @@ IKE_WIRE_SOURCES = \
 	iked/crypto_hash.c iked/keymat.c \
 	iked/dh.c iked/dh.h iked/dh_groups.c iked/dh_gcrypt.c \
 	iked/isakmp.c iked/isakmp.h iked/isakmp_rules.c \
-	iked/proposal.h iked/proposal_p1.c iked/proposal_p2.c \
+	iked/offer_p2.c iked/proposal.h iked/proposal_p1.c iked/proposal_p2.c iked/proposal_p2.h \
 	iked/sa_payload.c iked/sa_payload.h
 if HAVE_OPENSSL
 IKE_WIRE_SOURCES += iked/dh_openssl.c

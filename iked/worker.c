@@ -78,11 +78,12 @@ static enum ike_done op_cert(void *ctx, struct ike_cert_job *job)
 }
 
 static int op_sa_spi(void *ctx, const struct cs_addr *src, const struct cs_addr *dst, uint8_t proto,
-		     uint32_t reqid, enum xf_mode mode, uint32_t *spi, struct cs_err *err)
+		     enum xf_spi_kind kind, uint32_t reqid, enum xf_mode mode, uint32_t *spi,
+		     struct cs_err *err)
 {
 	struct worker *w = ctx;
 
-	return xf_sa_spi(w->kernel, src, dst, proto, reqid, mode, spi, err);
+	return xf_sa_spi(w->kernel, src, dst, proto, kind, reqid, mode, spi, err);
 }
 
 static int op_sa_update(void *ctx, const struct xf_sa *sa, struct cs_err *err)

@@ -155,9 +155,6 @@ static void check_transforms(struct pol_build *b, struct pol_node *node,
 		pol_wrong(b, node, item, "HowToAuth", "AES_GMAC needs HowToEncrypt DoNot");
 	else if (gmac && (!o->integ || !o->integ->supported))
 		pol_wrong(b, node, item, "HowToAuth", "AES_GMAC is not supported");
-	else if (o->auth_proto == POL_AH && !donot)
-		pol_wrong(b, node, item, "HowToAuth",
-			  "AH together with ESP encryption is not supported by this release");
 }
 
 const void *pol_make_data_offer(struct pol_build *b, struct pol_node *node)

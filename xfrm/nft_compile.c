@@ -286,6 +286,28 @@ static void list(struct compile *c, const char *name, enum sense sense)
 
 /* ---- the chains around the list ---- */
 
+/* Are all offers of the rule AH around ESP? */
+static bool bundles_only(const struct pol_filter_rule *r)
+{
+	for (unsigned i = 0; r->vpn && i < r->vpn->n_offers; i++)
+		if (r->vpn->offers[i].auth_proto != POL_AH || !r->vpn->offers[i].cipher)
+			return false;
+	return r->vpn && r->vpn->n_offers;
+}
+
+/* By how many SAs of the rule it must have come; of a bundle the first is the AH. */
+static void came_by(struct compile *c, const struct pol_filter_rule *r, const char *ipsec)
+{
+	char second[80] = "";
+
+	if (bundles_only(r))
+		snprintf(second, sizeof(second),
+			 "ipsec in spnum 1 reqid & 0x%08x == 0x%08" PRIx32 " ",
+			 ~XF_REQID_TUNNEL_MAX, xf_reqid(r->id, 0));
+	line(c, "ipsec in reqid & 0x%08x == 0x%08" PRIx32 " %s%s", ~XF_REQID_TUNNEL_MAX,
+	     xf_reqid(r->id, 0), second, ipsec);
+}
+
 /* Where a matched packet that arrived goes: `next` is what accepts it. */
 static void arrivals(struct compile *c, const char *way, const char *permit, const char *ipsec)
 {
@@ -300,8 +322,7 @@ static void arrivals(struct compile *c, const char *way, const char *permit, con
 		if (p->rules[i].verdict != POL_IPSEC || !is_active(c, &p->rules[i]))
 			continue;
 		fprintf(c->f, "\tchain ipsec_%s_%u {\n", way, i);
-		line(c, "ipsec in reqid & 0x%08x == 0x%08" PRIx32 " %s", ~XF_REQID_TUNNEL_MAX,
-		     xf_reqid(p->rules[i].id, 0), ipsec);
+		came_by(c, &p->rules[i], ipsec);
 		line(c, "counter drop comment \"unprotected\"");
 		end_chain(c);
 	}
@@ -340,6 +361,9 @@ static void local_chain(struct compile *c)
 
 	mark_text(c, c->exempt, "accept", exempt, sizeof(exempt));
 	chain(c, "to_local");
+	/* ESP of a bundle that is not inside its AH, which alone authenticates it. */
+	line(c, "esp spi 0x%08x-0x%08x counter drop comment \"not in AH\"", XF_SPI_BUNDLED_MIN,
+	     XF_SPI_BUNDLED_MAX);
 	if (c->policy->predecap) {
 		/* ESP is filtered as it comes; of port 4500 only what is IKE passes (RFC 3948). */
 		line(c, "udp dport 500 %s", exempt);

@@ -27,7 +27,7 @@ static bool can_esp(struct xf_kernel *k, uint8_t family, const uint8_t *address,
 		return false;
 	sa.cipher_key = (struct cs_bytes){keys[0], sa.cipher->key_bits / 8u};
 	sa.integ_key = (struct cs_bytes){keys[1], sa.integ->key_bits / 8u};
-	rc = xf_sa_spi(k, &a, &a, IPPROTO_ESP, sa.reqid, sa.mode, &sa.id.spi, err);
+	rc = xf_sa_spi(k, &a, &a, IPPROTO_ESP, XF_SPI_PLAIN, sa.reqid, sa.mode, &sa.id.spi, err);
 	if (rc == 0) {
 		rc = xf_sa_update(k, &sa, err);
 		xf_sa_delete(k, &sa.id, NULL);

@@ -11,7 +11,6 @@
 
 #include "xfrm/kernel.h"
 
-#define SPI_MIN 0x100u /* RFC 4303 section 2.1 reserves what is below */
 /* Windows up to here fit the old replay state; above, the bitmap of XFRMA_REPLAY_ESN_VAL. */
 #define OLD_WINDOW_MAX 32u
 
@@ -33,10 +32,13 @@ static int on_new_sa_spi(const struct nlmsghdr *h, void *arg)
 	return MNL_CB_OK;
 }
 
-/* ALLOCSPI; with a mark it gives its SPI to the larval state of an acquire, where there is one. */
+/*
+ * ALLOCSPI; with a mark it gives its SPI to the larval state of an acquire, where there is one.
+ * What is no ESP of a bundle gets one from the greater part of what is left beside their range.
+ */
 static int allocate_spi(struct xf_kernel *k, const struct cs_addr *src, const struct xf_said *id,
-			uint32_t reqid, enum xf_mode mode, uint32_t mark, uint32_t *spi,
-			struct cs_err *err)
+			enum xf_spi_kind kind, uint32_t reqid, enum xf_mode mode, uint32_t mark,
+			uint32_t *spi, struct cs_err *err)
 {
 	char what[XF_WHAT_MAX], to[CS_ADDR_STRLEN];
 	struct xfrm_userspi_info *info;
@@ -51,8 +53,8 @@ static int allocate_spi(struct xf_kernel *k, const struct cs_addr *src, const st
 	info->info.id.proto = id->proto;
 	xf_to_kernel_addr(&id->dst, &info->info.id.daddr);
 	xf_to_kernel_addr(src, &info->info.saddr);
-	info->min = SPI_MIN;
-	info->max = 0xffffffff;
+	info->min = kind == XF_SPI_BUNDLED ? XF_SPI_BUNDLED_MIN : XF_SPI_BUNDLED_MAX + 1;
+	info->max = kind == XF_SPI_BUNDLED ? XF_SPI_BUNDLED_MAX : 0xffffffff;
 	if (mark)
 		xf_msg_put_mark(&m, mark, xf_mark_mask(&k->marking));
 	snprintf(what, sizeof(what), "SPI for %s", cs_addr_text(&id->dst, to));
@@ -65,11 +67,12 @@ static int allocate_spi(struct xf_kernel *k, const struct cs_addr *src, const st
 }
 
 int xf_sa_spi(struct xf_kernel *k, const struct cs_addr *src, const struct cs_addr *dst,
-	      uint8_t proto, uint32_t reqid, enum xf_mode mode, uint32_t *spi, struct cs_err *err)
+	      uint8_t proto, enum xf_spi_kind kind, uint32_t reqid, enum xf_mode mode,
+	      uint32_t *spi, struct cs_err *err)
 {
 	struct xf_said id = {.dst = *dst, .proto = proto};
 
-	return allocate_spi(k, src, &id, reqid, mode, 0, spi, err);
+	return allocate_spi(k, src, &id, kind, reqid, mode, 0, spi, err);
 }
 
 static int delete_state(struct xf_kernel *k, const struct xf_said *id, uint32_t mark,
@@ -122,7 +125,7 @@ int xf_larval_clear(struct xf_kernel *k, const struct xf_acquire *a, struct cs_e
 	struct xf_said id = {.dst = a->dst, .proto = a->proto};
 	int rc;
 
-	rc = allocate_spi(k, &a->src, &id, a->reqid, a->mode, mark, &id.spi, err);
+	rc = allocate_spi(k, &a->src, &id, XF_SPI_PLAIN, a->reqid, a->mode, mark, &id.spi, err);
 	return rc < 0 ? rc : delete_state(k, &id, mark, err);
 }
 
@@ -216,6 +219,13 @@ static int put_selector(struct xfrm_usersa_info *info, const struct xf_sa *sa, s
 	return xf_to_kernel_selector(s, sa->id.dst.family, !sa->outbound, &info->sel, err);
 }
 
+/* Outbound ones are the peer's; it sees to what it receives. */
+static bool is_bundled_spi(const struct xf_sa *sa)
+{
+	return sa->outbound ||
+	       (sa->id.spi >= XF_SPI_BUNDLED_MIN && sa->id.spi <= XF_SPI_BUNDLED_MAX);
+}
+
 static int check_sa(const struct xf_sa *sa, const char *what, struct cs_err *err)
 {
 	bool aead = sa->cipher && sa->cipher->icv_bits;
@@ -228,7 +238,7 @@ static int check_sa(const struct xf_sa *sa, const char *what, struct cs_err *err
 		return cs_fail(err, CS_EINVAL, "%s: protocol %u", what, sa->id.proto);
 	if ((sa->id.proto == IPPROTO_ESP) != (sa->cipher != NULL))
 		return cs_fail(err, CS_EINVAL, "%s: ESP has a cipher and AH has none", what);
-	if (!aead && !sa->integ)
+	if (!aead && !sa->integ && !(sa->bundled && is_bundled_spi(sa)))
 		return cs_fail(err, CS_EINVAL, "%s: no integrity algorithm", what);
 	if (sa->cipher && (sa->cipher_key.len != key || key > 128))
 		return cs_fail(err, CS_EINVAL, "%s: %s needs a key of %zu bytes, not %zu", what,
@@ -237,6 +247,16 @@ static int check_sa(const struct xf_sa *sa, const char *what, struct cs_err *err
 		return cs_fail(err, CS_EINVAL, "%s: %s needs a key of %u bytes, not %zu", what,
 			       sa->integ->display, sa->integ->key_bits / 8u, sa->integ_key.len);
 	return 0;
+}
+
+/*
+ * AH's check value is padded so that the header is a multiple of 32 bits long in IPv4 (RFC 4302
+ * section 3.3.3.2.1); left to itself Linux takes 64, as in IPv6, and others drop what it sends.
+ */
+static void put_alignment(struct xfrm_usersa_info *info, const struct xf_sa *sa)
+{
+	if (sa->id.proto == IPPROTO_AH && sa->id.dst.family == AF_INET)
+		info->flags |= XFRM_STATE_ALIGN4;
 }
 
 static int put_sa(struct xf_kernel *k, uint16_t type, const struct xf_sa *sa, const char *what,
@@ -255,6 +275,7 @@ static int put_sa(struct xf_kernel *k, uint16_t type, const struct xf_sa *sa, co
 	xf_to_kernel_addr(&sa->id.dst, &info->id.daddr);
 	xf_to_kernel_addr(&sa->src, &info->saddr);
 	put_lifetime(&info->lft, sa);
+	put_alignment(info, sa);
 	rc = put_selector(info, sa, err);
 	if (rc < 0)
 		return rc;

@@ -57,6 +57,15 @@ static size_t own_templates(const struct xf_policy *p, uint8_t family, struct xf
 	t[0].aalgos = t[0].ealgos = t[0].calgos = 0xffffffff;
 	xf_to_kernel_addr(src, &t[0].saddr);
 	xf_to_kernel_addr(dst, &t[0].id.daddr);
+	if (p->bundle) {
+		/* Behind it, so outside of it; the addresses are those of the packet by then. */
+		t[1] = t[0];
+		t[1].id.proto = IPPROTO_AH;
+		t[1].mode = XFRM_MODE_TRANSPORT;
+		memset(&t[1].saddr, 0, sizeof(t[1].saddr));
+		memset(&t[1].id.daddr, 0, sizeof(t[1].id.daddr));
+		return 2;
+	}
 	if (!p->optional || p->proto != IPPROTO_ESP)
 		return 1;
 	/* This one only lets pass what nftables checked: AH as well as ESP. */
@@ -206,9 +215,12 @@ static bool is_everything(const struct xfrm_selector *s)
 	return !s->prefixlen_s && !s->prefixlen_d && !s->proto && !s->sport_mask && !s->dport_mask;
 }
 
-static void read_template(const struct xfrm_user_tmpl *t, bool turned, struct xf_policy *p)
+/* t[0] of n. */
+static void read_template(const struct xfrm_user_tmpl *t, size_t n, bool turned,
+			  struct xf_policy *p)
 {
 	p->has_template = true;
+	p->bundle = n > 1 && !t[0].optional && !t[1].optional && t[1].id.proto == IPPROTO_AH;
 	p->optional = t->optional && !p->hold;
 	p->mode = t->mode == XFRM_MODE_TUNNEL ? XF_TUNNEL : XF_TRANSPORT;
 	p->proto = t->id.proto;
@@ -250,8 +262,10 @@ static bool read_policy(const struct nlmsghdr *h, struct xf_policy *p)
 	}
 	t = xf_attr_array(h, sizeof(info), XFRMA_TMPL, sizeof(*t), &n);
 	p->hold = n && t[n - 1].reqid == XF_REQID_HELD;
-	if (n > (p->hold ? 1 : 0))
-		read_template(&t[0], turned, p);
+	if (p->hold)
+		n--;
+	if (n)
+		read_template(t, n, turned, p);
 	return true;
 }
 

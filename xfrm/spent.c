@@ -18,6 +18,8 @@
 #define IPV6_HEADER 40u
 #define ESP_HEADER  8u
 #define ESP_TRAILER 2u
+/* AH with the longest check value, padded for IPv6, less the one that ESP in a bundle has not. */
+#define BUNDLE_MORE (48u - XF_DEAD_END_ICV)
 
 /* What every link of the family carries (RFC 791, RFC 8200); less is never told to a sender. */
 static unsigned least(uint8_t family)
@@ -27,7 +29,7 @@ static unsigned least(uint8_t family)
 
 /*
  * Less what a real SA can have beyond the spent one's: UDP encapsulation, and an outer header of
- * IPv6 around IPv4.
+ * IPv6 around IPv4; or AH around ESP of one family, which goes with neither.
  */
 unsigned xf_spent_mtu(uint8_t family, unsigned link)
 {
@@ -36,6 +38,8 @@ unsigned xf_spent_mtu(uint8_t family, unsigned link)
 			  ESP_TRAILER + XF_DEAD_END_BLOCK - 1;
 	unsigned less = UDP_HEADER + IPV6_HEADER - outer;
 
+	if (less < BUNDLE_MORE)
+		less = BUNDLE_MORE;
 	return link > lowest + less ? link - less : lowest;
 }
 

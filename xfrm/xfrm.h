@@ -50,6 +50,15 @@ struct xf_said {
 	uint32_t spi;  /* host byte order */
 };
 
+/*
+ * ESP of a bundle has no integrity of its own, its AH has.  So that it cannot be used without, its
+ * inbound SPIs are from a range of their own, and what comes to us as ESP with one of these, and
+ * not inside AH, is dropped by nftables.  No other SPI is from there.
+ */
+#define XF_SPI_BUNDLED_MIN 0x0ff00000u
+#define XF_SPI_BUNDLED_MAX 0x0fffffffu
+enum xf_spi_kind { XF_SPI_PLAIN, XF_SPI_BUNDLED };
+
 /* One direction. Keys are read during the call only. */
 struct xf_sa {
 	struct xf_said id;
@@ -59,8 +68,9 @@ struct xf_sa {
 	bool outbound;
 	const struct cs_cipher *cipher; /* NULL with AH */
 	struct cs_bytes cipher_key;     /* with the salt behind it for AEAD */
-	const struct cs_integ *integ;   /* NULL with AEAD */
+	const struct cs_integ *integ;   /* NULL with AEAD and in a bundle */
 	struct cs_bytes integ_key;
+	bool bundled;                /* ESP under AH */
 	struct cs_selector selector; /* transport mode restricts to it; as seen from this host */
 	uint32_t soft_seconds, hard_seconds; /* 0: none */
 	uint64_t soft_bytes, hard_bytes;     /* 0: none */
@@ -104,6 +114,7 @@ struct xf_policy {
 	bool has_template, optional;
 	enum xf_mode mode;
 	uint8_t proto;
+	bool bundle; /* proto is ESP, and AH in transport mode goes around it */
 	uint32_t reqid;
 	struct cs_addr local, remote; /* tunnel mode; none: any */
 	int64_t added;                /* set by reading: seconds since the epoch */
@@ -129,7 +140,8 @@ void xf_probe(struct xf_kernel *k, struct xf_abilities *abilities);
  * reason) with the object and the kernel's extended-ack text.
  */
 int xf_sa_spi(struct xf_kernel *k, const struct cs_addr *src, const struct cs_addr *dst,
-	      uint8_t proto, uint32_t reqid, enum xf_mode mode, uint32_t *spi, struct cs_err *err);
+	      uint8_t proto, enum xf_spi_kind kind, uint32_t reqid, enum xf_mode mode,
+	      uint32_t *spi, struct cs_err *err);
 int xf_sa_add(struct xf_kernel *k, const struct xf_sa *sa, struct cs_err *err);
 int xf_sa_update(struct xf_kernel *k, const struct xf_sa *sa,
 		 struct cs_err *err); /* over a larval */

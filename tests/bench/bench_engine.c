@@ -69,9 +69,11 @@ static enum ike_done op_pk(void *ctx, struct ike_pk_job *job)
 }
 
 static int op_spi(void *ctx, const struct cs_addr *src, const struct cs_addr *dst, uint8_t proto,
-		  uint32_t reqid, enum xf_mode mode, uint32_t *spi, struct cs_err *err)
+		  enum xf_spi_kind kind, uint32_t reqid, enum xf_mode mode, uint32_t *spi,
+		  struct cs_err *err)
 {
-	(void)ctx, (void)src, (void)dst, (void)proto, (void)reqid, (void)mode, (void)err;
+	(void)ctx, (void)src, (void)dst, (void)proto, (void)kind, (void)reqid, (void)mode;
+	(void)err;
 	*spi = next_spi++;
 	return 0;
 }

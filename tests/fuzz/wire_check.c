@@ -13,11 +13,12 @@
 /* ---- policies that offers are matched with ---- */
 
 static struct pol_ke_offer ke_offers[3];
-static struct pol_data_offer data_offers[4];
+#define N_DATA 5 /* three of ESP, AH, and a bundle */
+static struct pol_data_offer data_offers[N_DATA];
 static uint16_t pfs[] = {POL_PFS_NONE, 14, 19};
 const struct pol_ke_action wire_ke_action = {.offers = ke_offers, .n_offers = 3};
 const struct pol_dynvpn_action wire_vpn_action = {
-	.offers = data_offers, .n_offers = 4, .accept_pfs = pfs, .n_accept_pfs = 3};
+	.offers = data_offers, .n_offers = N_DATA, .accept_pfs = pfs, .n_accept_pfs = 3};
 
 void wire_policies(void)
 {
@@ -32,10 +33,10 @@ void wire_policies(void)
 		ke_offers[i].auth = POL_AUTH_PSK;
 		ke_offers[i].life_seconds = (struct pol_life){28800, 600, 86400};
 	}
-	for (unsigned i = 0; i < 4; i++) {
+	for (unsigned i = 0; i < N_DATA; i++) {
 		data_offers[i].encap = i % 2 ? POL_TRANSPORT : POL_TUNNEL;
-		data_offers[i].auth_proto = i == 3 ? POL_AH : POL_ESP;
-		if (i < 3)
+		data_offers[i].auth_proto = i >= 3 ? POL_AH : POL_ESP;
+		if (i != 3)
 			data_offers[i].cipher =
 				cs_cipher_by_keyword(i == 2 ? "AES_GCM_16" : "AES_CBC", 128);
 		if (i != 2)
@@ -96,14 +97,15 @@ static void check_p2(struct cs_bytes body, bool transport_ok, struct wire_count 
 		return;
 	}
 	count->accepted++;
-	HOLDS(offer < 4 && suite.spi >= 256 && suite.encap == data_offers[offer].encap);
+	HOLDS(offer < N_DATA && suite.spi >= 256 && suite.encap == data_offers[offer].encap);
 	HOLDS(ike_p2_keymat_len(&suite) > 0 && ike_p2_keymat_len(&suite) <= 192);
 	HOLDS(ike_p2_suite_text(&suite, text, sizeof(text))[0]);
-	HOLDS(ike_p2_answer(&suite, 0x1000, &w, &err) == 0);
+	HOLDS(ike_p2_answer(&suite, 0x1000, 0x2000, &w, &err) == 0);
 	rc = ike_p2_choose((struct cs_bytes){answer, w.len}, &wire_vpn_action, true, &again, &offer,
 			   NULL, &err);
 	HOLDS(rc == 0 && again.life_seconds == suite.life_seconds && again.group == suite.group &&
-	      again.transform == suite.transform && again.spi == 0x1000);
+	      again.transform == suite.transform && again.spi == 0x1000 && again.ah == suite.ah &&
+	      again.ah_spi == (suite.ah ? 0x2000 : 0));
 }
 
 /* As an initiator takes an answer: one of our offers, or an error. */
@@ -118,7 +120,7 @@ static void check_answer(struct cs_bytes body)
 	HOLDS(rc < 0 ? err.text[0] != 0 : offer < 3 && p1.cipher == ke_offers[offer].cipher);
 	err.text[0] = '\0';
 	rc = ike_p2_accept(body, &wire_vpn_action, 14, true, -1, &p2, &offer, &err);
-	HOLDS(rc < 0 ? err.text[0] != 0 : offer < 4 && p2.cipher == data_offers[offer].cipher);
+	HOLDS(rc < 0 ? err.text[0] != 0 : offer < N_DATA && p2.cipher == data_offers[offer].cipher);
 }
 
 void wire_check_sa(struct cs_bytes body, struct wire_count *count)

@@ -6,6 +6,7 @@ static void make_message(struct wire_message *m, const char *name, unsigned exch
 {
 	struct isa_header h = {
 		.icookie = {1}, .rcookie = {2}, .version = 0x10, .exchange = (uint8_t)exchange};
+	static const struct ike_p2_spis spis = {0xc0ffee01, 0xc0ffee02, 0x0ff00001};
 	struct isa_builder b;
 
 	m->name = name;
@@ -16,8 +17,7 @@ static void make_message(struct wire_message *m, const char *name, unsigned exch
 		switch (*types) {
 		case ISA_SA:
 			if (exchange == ISA_QUICK)
-				ike_p2_offer(&wire_vpn_action, 14, true, -1, 0xc0ffee01, &b.w,
-					     NULL);
+				ike_p2_offer(&wire_vpn_action, 14, true, -1, &spis, &b.w, NULL);
 			else
 				ike_p1_offer(&wire_ke_action, true, -1, &b.w, NULL);
 			break;

@@ -25,6 +25,10 @@ const struct sim_variant sim_variants[] = {
 	 "ESP Null", "Group19", false, true, 0, 0, 0},
 	{"3DES", "MD5", "Group19", "Transport", "AES_CBC KeyLength 128", "ESP HMAC_SHA1", "None",
 	 true, true, 0, 0, 0},
+	{"AES_CBC KeyLength 256", "SHA2_256", "Group19", "Tunnel", "DoNot", "AH HMAC_SHA2_256_128",
+	 "None", false, false, 0, 0, 0},
+	{"AES_CBC KeyLength 128", "SHA1", "Group2", "Transport", "AES_CBC KeyLength 128",
+	 "AH HMAC_SHA1", "Group19", true, false, 0, 0, 0},
 };
 const unsigned sim_n_variants = sizeof(sim_variants) / sizeof(sim_variants[0]);
 

@@ -288,9 +288,11 @@ static enum ike_done op_pk(void *ctx, struct ike_pk_job *job)
 }
 
 static int op_sa_spi(void *ctx, const struct cs_addr *src, const struct cs_addr *dst, uint8_t proto,
-		     uint32_t reqid, enum xf_mode mode, uint32_t *spi, struct cs_err *err)
+		     enum xf_spi_kind kind, uint32_t reqid, enum xf_mode mode, uint32_t *spi,
+		     struct cs_err *err)
 {
 	(void)src;
+	(void)kind;
 	(void)mode;
 	return vk_spi(ctx, dst, proto, reqid, spi, err);
 }

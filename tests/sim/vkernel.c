@@ -201,8 +201,8 @@ static void acquire(struct sim_host *h, unsigned rule_id, const struct cs_select
 	sim_push_acquire(h, &a);
 }
 
-/* The newest usable SA of a reqid, as the kernel picks it. */
-static struct vk_sa *outbound_sa(struct sim_host *h, uint32_t reqid)
+/* The newest usable SA of a reqid and protocol, as the kernel picks it. */
+static struct vk_sa *outbound_sa(struct sim_host *h, uint32_t reqid, uint8_t proto)
 {
 	struct vk_sa *best = NULL;
 
@@ -210,7 +210,7 @@ static struct vk_sa *outbound_sa(struct sim_host *h, uint32_t reqid)
 		struct vk_sa *sa = h->kernel.sas[i];
 
 		if (!sa->larval && sa->sa.outbound && sa->sa.reqid == reqid &&
-		    (!best || sa->added >= best->added))
+		    sa->sa.id.proto == proto && (!best || sa->added >= best->added))
 			best = sa;
 	}
 	return best;
@@ -224,7 +224,7 @@ void vk_output(struct sim_host *h, struct sim_host *peer)
 	const struct xf_marking marking = {XF_MARK_SHIFT_DEFAULT};
 	const struct xf_policy *best = NULL;
 	unsigned rule_id = rule_towards(h, peer);
-	struct vk_sa *sa;
+	struct vk_sa *sa, *ah = NULL;
 
 	if (!rule_id) { /* denied */
 		if (h->edition != SIM_WITHOUT || h->edited != peer->index)
@@ -240,8 +240,10 @@ void vk_output(struct sim_host *h, struct sim_host *peer)
 		    (!best || p->priority < best->priority))
 			best = p;
 	}
-	sa = best && !best->hold ? outbound_sa(h, best->reqid) : NULL;
-	if (!sa) {
+	sa = best && !best->hold ? outbound_sa(h, best->reqid, best->proto) : NULL;
+	if (sa && best->bundle)
+		ah = outbound_sa(h, best->reqid, IPPROTO_AH);
+	if (!sa || (best->bundle && !ah)) {
 		h->asked++;
 		if (!best || !best->hold)
 			acquire(h, rule_id, &sel);
@@ -250,6 +252,12 @@ void vk_output(struct sim_host *h, struct sim_host *peer)
 	h->sent++;
 	sa->packets++;
 	sim_push_esp(h, peer, sa);
+	/* What is around it goes as a packet of its own, so that its keys are seen, too. */
+	if (ah) {
+		h->sent++;
+		ah->packets++;
+		sim_push_esp(h, peer, ah);
+	}
 }
 
 void vk_input(struct sim_host *h, const struct xf_said *id, const uint8_t *cipher_key,

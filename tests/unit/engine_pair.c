@@ -260,7 +260,8 @@ static bool refuses(struct side *s, struct cs_err *err)
 }
 
 static int op_spi(void *ctx, const struct cs_addr *src, const struct cs_addr *dst, uint8_t proto,
-		  uint32_t reqid, enum xf_mode mode, uint32_t *spi, struct cs_err *err)
+		  enum xf_spi_kind kind, uint32_t reqid, enum xf_mode mode, uint32_t *spi,
+		  struct cs_err *err)
 {
 	struct side *s = ctx;
 	struct pair_sa *k;
@@ -272,16 +273,20 @@ static int op_spi(void *ctx, const struct cs_addr *src, const struct cs_addr *ds
 	k = &s->sas[s->n_sas++];
 	memset(k, 0, sizeof(*k));
 	k->larval = true;
-	k->sa.id = (struct xf_said){*dst, proto, ++s->next_spi};
+	*spi = ++s->next_spi + (kind == XF_SPI_BUNDLED ? XF_SPI_BUNDLED_MIN : 0);
+	k->sa.id = (struct xf_said){*dst, proto, *spi};
 	k->sa.reqid = reqid;
 	k->sa.mode = mode;
-	*spi = s->next_spi;
 	return 0;
 }
 
 static int store_sa(struct side *s, struct pair_sa *k, const struct xf_sa *sa)
 {
+	bool guarded = sa->bundled && (sa->outbound || sa->id.spi >= XF_SPI_BUNDLED_MIN);
+
 	(void)s;
+	require(sa->integ || (sa->cipher && sa->cipher->icv_bits) || guarded,
+		"an SA has no integrity");
 	k->larval = false;
 	k->sa = *sa;
 	require(sa->cipher_key.len <= sizeof(k->keys[0]), "sa->cipher_key.len is too long");
@@ -790,7 +795,8 @@ void pair_expect_up(struct pair *p)
 	for (unsigned i = 0; i < 2; i++) {
 		ck_assert_msg(pair_stats(p, i)->p2_live == 1, "side %u:\n%s", i, p->side[i].log);
 		ck_assert_msg(pair_stats(p, i)->p2_up == 1, "side %u:\n%s", i, p->side[i].log);
-		ck_assert_uint_eq(pair_installed(&p->side[i]), 2);
+		ck_assert_uint_eq(pair_installed(&p->side[i]),
+				  p->side[i].policies[0].bundle ? 4 : 2);
 		ck_assert_uint_eq(p->side[i].n_policies, 1);
 		ck_assert_uint_eq(p->side[i].n_records[IKE_REC_P1_UP], 1);
 		ck_assert_uint_eq(p->side[i].n_records[IKE_REC_P2_INTENT], 1);

@@ -40,6 +40,7 @@ static const struct {
 	{"Transport|DoNot|ESP HMAC_SHA2_512_256", "None", false},
 	{"Tunnel|AES_CBC KeyLength 128|ESP HMAC_SHA2_384_192", "Group20", true},
 	{"Transport|DoNot|AH HMAC_SHA1", "None", false},
+	{"Tunnel|DoNot|AH HMAC_SHA2_256_128", "Group14", true},
 	/* the transport offer is not for networks */
 	{"Transport|3DES|ESP HMAC_MD5;Tunnel|AES_CBC KeyLength 128|ESP HMAC_SHA1", "None", true},
 };

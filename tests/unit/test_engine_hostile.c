@@ -5,6 +5,7 @@
 #include <check.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -56,7 +57,8 @@ static struct {
 	unsigned type;
 	uint8_t body[64];
 	size_t len;
-	bool flip; /* the last bit of the last payload */
+	unsigned times; /* 0: once */
+	bool flip;      /* the last bit of the last payload */
 } extra;
 
 size_t __real_ike_seal_end(struct ike_engine *e, struct ike_p1 *p1, struct isa_builder *b,
@@ -70,7 +72,7 @@ size_t __wrap_ike_seal_end(struct ike_engine *e, struct ike_p1 *p1, struct isa_b
 			   uint32_t mid, enum ike_seal kind, const struct ike_nonce *ni,
 			   const struct ike_nonce *nr, uint8_t *iv, struct cs_err *err)
 {
-	if (extra.len && kind == extra.kind)
+	for (unsigned i = 0; extra.len && kind == extra.kind && i < extra.times + !extra.times; i++)
 		isa_put(b, extra.type, extra.body, extra.len);
 	if (extra.flip && kind == extra.kind)
 		b->w.base[b->w.len - 1] ^= 1;
@@ -328,7 +330,8 @@ START_TEST(test_quick_ids)
 
 	ike_seal_begin(s->e, p1, &b, ISA_QUICK, mid, IKE_SEAL_HASH1);
 	isa_payload_begin(&b, ISA_SA);
-	ike_p2_offer(s->policy->rules[0].vpn, 0, true, -1, 0x4711, &b.w, NULL);
+	ike_p2_offer(s->policy->rules[0].vpn, 0, true, -1, &(struct ike_p2_spis){.esp = 0x4711},
+		     &b.w, NULL);
 	isa_payload_end(&b);
 	isa_put(&b, ISA_NONCE, "0123456789", 10);
 	isa_put(&b, ISA_ID, id, (size_t)cs_unhex(quick_ids[_i].ci, id, sizeof(id)));
@@ -339,6 +342,92 @@ START_TEST(test_quick_ids)
 	ck_assert_msg(pair_stats(p, 1)->p2_live == (quick_ids[_i].fits ? 2 : 1), "%s",
 		      p->side[1].log);
 	ck_assert_uint_eq(p->n_history, sent + 1); /* message 2, or why not */
+	pair_free(p);
+}
+END_TEST
+
+static const struct {
+	const char *local, *remote, *service;
+	bool ipv6;
+} selectors[] = {
+	{"10.1.0.5-10.1.0.9", "10.2.0.0/16", NULL, false},
+	{"10.1.0.0/16", "10.2.0.250-10.2.1.3", "Protocol Tcp", false},
+	{"2001:db8:a::5-2001:db8:a::1:9", "2001:db8:b::/64", NULL, true},
+	{"2001:db8:a::/64", "2001:db8:b::7", "Protocol Tcp", true},
+};
+
+/* Ranges and prefixes of both families, with a protocol, as the two ends name them. */
+START_TEST(test_selectors)
+{
+	struct pair_policy a = {.data_offers = "Tunnel|AES_CBC KeyLength 128|ESP HMAC_SHA1",
+				.ipv6 = selectors[_i].ipv6,
+				.local_net = selectors[_i].local,
+				.remote_net = selectors[_i].remote,
+				.service = selectors[_i].service};
+	struct pair_policy b = a;
+	const struct cs_selector *s;
+	struct cs_range local, remote;
+	struct cs_err err;
+	struct pair *p;
+
+	b.local_net = a.remote_net;
+	b.remote_net = a.local_net;
+	p = pair_up2(&a, &b);
+	ck_assert(!cs_range_parse(a.local_net, &local, &err) &&
+		  !cs_range_parse(a.remote_net, &remote, &err));
+	s = &newest_p2(&p->side[1])->tunnel->selector;
+	ck_assert(cs_range_equal(&s->local, &remote) && cs_range_equal(&s->remote, &local));
+	s = &newest_p2(&p->side[0])->tunnel->selector;
+	ck_assert(cs_range_equal(&s->local, &local) && cs_range_equal(&s->remote, &remote));
+	pair_free(p);
+}
+END_TEST
+
+/* Payloads that Quick Mode does not need: those without a meaning end it, others do not. */
+static const struct {
+	unsigned type, times, notify;
+	bool taken;
+} odd_payloads[] = {
+	{ISA_VENDOR, 20, 0, true},
+	{ISA_VENDOR, ISA_PAYLOADS_MAX, 0, false},
+	{ISA_NOTIFY, 1, ISA_N_REPLAY_STATUS, true},
+	{ISA_NOTIFY, 1, 31, true},    /* an error type that is not known */
+	{ISA_NOTIFY, 3, 40500, true}, /* private */
+	{200, 1, 0, true},            /* private */
+	{14, 1, 0, false},
+	{15, 1, 0, false},
+	{127, 1, 0, false},
+	{ISA_DELETE, 1, 0, false},
+	{ISA_CERT, 1, 0, false},
+};
+
+START_TEST(test_odd_payloads)
+{
+	unsigned i = (unsigned)_i / 2, sender = (unsigned)_i % 2;
+	struct pair *p = pair_new(NULL, NULL);
+	char text[32];
+
+	snprintf(text, sizeof(text), "payload %u", odd_payloads[i].type);
+	memset(extra.body, 1, 16);
+	extra.kind = sender ? IKE_SEAL_HASH2 : IKE_SEAL_HASH1;
+	extra.type = odd_payloads[i].type;
+	extra.times = odd_payloads[i].times;
+	extra.len = 16;
+	if (odd_payloads[i].notify)
+		extra.len = put_notify(extra.body, (uint16_t)odd_payloads[i].notify, "spi!", 4,
+				       "data", 4);
+	pair_acquire(p, 0);
+	extra.len = 0;
+	if (odd_payloads[i].taken) {
+		pair_expect_up(p);
+	} else {
+		ck_assert_uint_eq(pair_stats(p, sender)->p2_up, 0);
+		if (odd_payloads[i].times == 1)
+			ck_assert_msg(pair_said(&p->side[!sender], text), "%s",
+				      p->side[!sender].log);
+		pair_wait(p, 300000);
+		pair_expect_nothing(p);
+	}
 	pair_free(p);
 }
 END_TEST
@@ -689,6 +778,9 @@ int main(void)
 	tcase_add_test(t, test_many_quick_modes);
 	tcase_add_test(t, test_other_selectors);
 	tcase_add_loop_test(t, test_quick_ids, 0, sizeof(quick_ids) / sizeof(quick_ids[0]));
+	tcase_add_loop_test(t, test_selectors, 0, sizeof(selectors) / sizeof(selectors[0]));
+	tcase_add_loop_test(t, test_odd_payloads, 0,
+			    2 * sizeof(odd_payloads) / sizeof(odd_payloads[0]));
 	tcase_add_loop_test(t, test_responder_lifetime, 0,
 			    sizeof(lifetimes) / sizeof(lifetimes[0]));
 	tcase_add_test(t, test_clear_informational);

@@ -3,6 +3,7 @@
  * kept, what its SA cache has and what the kernel has.
  */
 #include <check.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -146,6 +147,51 @@ START_TEST(test_lives_on)
 	ck_assert(pair_mirrored(p));
 	ck_assert_uint_eq(p->n_history, 3);
 	ck_assert_uint_eq(pair_stats(p, !(_i % 2))->p1_up, 1);
+	pair_free(p);
+}
+END_TEST
+
+/* What is AH is found again as AH, and the other side's deletion of it takes it. */
+START_TEST(test_ah_lives_on)
+{
+	struct pair_policy o = {.data_offers = "Tunnel|DoNot|AH HMAC_SHA2_256_128"};
+	struct pair *p = pair_up(&o);
+	struct side *s = &p->side[_i % 2];
+	struct ike_p2_info info;
+
+	ck_assert_uint_eq(restart(s).p2, 1);
+	ck_assert(pair_mirrored(p));
+	for (unsigned i = 0; i < s->n_sas; i++)
+		ck_assert_uint_eq(s->sas[i].sa.id.proto, IPPROTO_AH);
+	ck_assert_int_eq(ike_engine_each_p2(s->e, first_p2, &info), 1);
+	ck_assert_int_eq(ike_engine_deactivate_p2(p->side[_i / 2].e, info.tunnel, p->now, NULL), 0);
+	pair_run(p);
+	pair_expect_nothing(p);
+	pair_free(p);
+}
+END_TEST
+
+/* A bundle lives on whole; where one of its four SAs is gone none stays, and the peer is told. */
+START_TEST(test_bundle_restart)
+{
+	struct pair_policy o = {.data_offers = "Tunnel|AES_CBC KeyLength 128|AH HMAC_SHA1"};
+	struct pair *p = pair_up(&o);
+	struct side *s = &p->side[_i % 2];
+	struct ike_p2_info before, after;
+	struct cache c;
+
+	ck_assert_int_eq(ike_engine_each_p2(s->e, first_p2, &before), 1);
+	ck_assert_uint_eq(restart(s).p2, 1);
+	ck_assert_int_eq(ike_engine_each_p2(s->e, first_p2, &after), 1);
+	ck_assert_uint_eq(after.ah_in, before.ah_in);
+	ck_assert_uint_eq(after.ah_out, before.ah_out);
+	ck_assert_ptr_eq(after.suite.ah, before.suite.ah);
+	ck_assert(pair_mirrored(p));
+	crash(s, &c);
+	s->sas[_i / 2] = s->sas[--s->n_sas];
+	ck_assert_uint_eq(restore(s, &c).p2, 0);
+	pair_run(p);
+	pair_expect_nothing(p);
 	pair_free(p);
 }
 END_TEST
@@ -601,6 +647,8 @@ static Suite *suite(void)
 
 	tcase_set_timeout(t, 120);
 	tcase_add_loop_test(t, test_lives_on, 0, 4);
+	tcase_add_loop_test(t, test_ah_lives_on, 0, 4);
+	tcase_add_loop_test(t, test_bundle_restart, 0, 8);
 	tcase_add_loop_test(t, test_both_restart, 0, 2);
 	tcase_add_test(t, test_lifetimes_go_on);
 	tcase_add_test(t, test_expired_meanwhile);

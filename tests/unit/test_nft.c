@@ -292,11 +292,34 @@ START_TEST(test_times)
 }
 END_TEST
 
+/* Two SAs where every offer of the rule is AH around ESP, one where another may be taken. */
+START_TEST(test_bundles_only)
+{
+	struct pol_data_offer offers[2] = {
+		{.auth_proto = POL_AH,
+		 .cipher = cs_cipher_by_keyword("AES_CBC", 128),
+		 .integ = cs_integ_by_keyword("HMAC_SHA1")},
+		{.auth_proto = POL_AH, .integ = cs_integ_by_keyword("HMAC_SHA1")},
+	};
+	struct pol_dynvpn_action vpn = {.offers = offers, .n_offers = 1};
+	struct fixture f;
+
+	setup(&f, POL_IPSEC);
+	f.rule.vpn = &vpn;
+	expect_line(&f, "ipsec_local_0",
+		    "ipsec in reqid & 0xfffc0000 == 0x00440000 "
+		    "ipsec in spnum 1 reqid & 0xfffc0000 == 0x00440000 meta mark set");
+	vpn.n_offers = 2;
+	expect_line(&f, "ipsec_local_0", "ipsec in reqid & 0xfffc0000 == 0x00440000 meta mark set");
+}
+END_TEST
+
 START_TEST(test_predecap)
 {
 	struct fixture f;
 
 	setup(&f, POL_PERMIT);
+	expect_line(&f, "to_local", "esp spi 0x0ff00000-0x0fffffff counter drop comment");
 	expect_line(&f, "to_local", "meta l4proto { 50, 51 } accept\n");
 	f.policy.predecap = true;
 	expect_line(&f, "to_local", "udp dport 4500 @th,64,32 0 meta mark set");
@@ -452,6 +475,7 @@ int main(void)
 	tcase_add_test(t, test_addresses);
 	tcase_add_test(t, test_fragments);
 	tcase_add_test(t, test_times);
+	tcase_add_test(t, test_bundles_only);
 	tcase_add_test(t, test_predecap);
 	tcase_add_test(t, test_marking);
 	suite_add_tcase(s, t);

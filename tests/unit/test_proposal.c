@@ -102,6 +102,7 @@ static struct cs_bytes one(uint8_t protocol, const uint32_t *spi, uint8_t id,
 #define P1_LIFE "800b0001 800c7080"
 
 static const uint32_t peer_spi = 0xc0ffee01;
+static const struct ike_p2_spis own_spis = {0xabcdef01, 0xabcdef01, 0x0ff12345};
 
 /* ---- the frame ---- */
 
@@ -631,10 +632,10 @@ START_TEST(test_p2_transport)
 	ck_assert_int_eq(ike_p2_accept(body, &action, 0, true, -1, &suite, &offer, NULL), 0);
 	ck_assert_int_eq(ike_p2_accept(body, &action, 0, false, -1, &suite, &offer, NULL),
 			 CS_EPOLICY);
-	ck_assert_int_eq(ike_p2_offer(&action, 0, false, -1, 0x1000, &w, NULL), CS_EPOLICY);
+	ck_assert_int_eq(ike_p2_offer(&action, 0, false, -1, &own_spis, &w, NULL), CS_EPOLICY);
 	action.n_offers = 2;
 	w = cs_writer_of(buffer, sizeof(buffer));
-	ck_assert_int_eq(ike_p2_offer(&action, 0, false, -1, 0x1000, &w, NULL), 0);
+	ck_assert_int_eq(ike_p2_offer(&action, 0, false, -1, &own_spis, &w, NULL), 0);
 	ck_assert_int_eq(ike_sa_parse((struct cs_bytes){buffer, w.len}, &sa, NULL), 0);
 	ck_assert_uint_eq(sa.n, 1);
 	ck_assert_uint_eq(sa.proposals[0].n_transforms, 1);
@@ -653,7 +654,10 @@ START_TEST(test_p2_bundles)
 	struct ike_sa_builder b;
 	unsigned offer;
 
-	/* AH and ESP under one number are one offer, which we do not take in half. */
+	/*
+	 * AH and ESP under one number are one offer, which is not taken in half, nor where ESP has
+	 * an integrity of its own, too.
+	 */
 	for (unsigned third = 0; third < 2; third++) {
 		struct cs_writer w = cs_writer_of(buffer, sizeof(buffer));
 
@@ -668,7 +672,172 @@ START_TEST(test_p2_bundles)
 		if (third)
 			ck_assert_uint_eq(suite.proposal, 2);
 		else
-			ck_assert_ptr_nonnull(strstr(why.text, "a bundle of protocols"));
+			ck_assert_ptr_nonnull(strstr(why.text, "ah+esp aes256-sha256 tunnel"));
+	}
+}
+END_TEST
+
+static struct pol_data_offer bundle_offer(const char *cipher, unsigned bits, const char *integ,
+					  enum pol_encap encap)
+{
+	struct pol_data_offer o = esp_offer(cipher, bits, integ, encap);
+
+	o.auth_proto = POL_AH;
+	return o;
+}
+
+#define ESP_BARE "80040001 80060100 " /* tunnel, 256 bits, no integrity */
+#define AH_GOOD  "80040001 80050005 "
+
+/* What stands under one number, and what becomes of it where the rule has a bundle. */
+START_TEST(test_p2_bundle_choice)
+{
+	static const struct {
+		struct {
+			uint8_t protocol;
+			struct raw_transform t[2];
+			unsigned n;
+		} part[3];
+		const char *why; /* NULL: taken */
+	} cases[] = {
+		{{{2, {{5, AH_GOOD}}, 1}, {3, {{12, ESP_BARE}}, 1}}, NULL},
+		{{{3, {{12, ESP_BARE}}, 1}, {2, {{5, AH_GOOD}}, 1}}, NULL},
+		/* the second transform of each */
+		{{{2, {{3, "80040001 80050002"}, {5, AH_GOOD}}, 2},
+		  {3, {{3, "80040001"}, {12, ESP_BARE}}, 2}},
+		 NULL},
+		/* the group stands in both or in none */
+		{{{2, {{5, AH_GOOD "8003000e"}}, 1}, {3, {{12, ESP_BARE "8003000e"}}, 1}}, NULL},
+		{{{2, {{5, AH_GOOD}}, 1}, {3, {{12, ESP_BARE "8003000e"}}, 1}},
+		 "differ in their group"},
+		{{{2, {{5, "80040002 80050005"}}, 1}, {3, {{12, ESP_BARE}}, 1}},
+		 "differ in their mode"},
+		{{{2, {{5, AH_GOOD}}, 1}, {3, {{12, "80040001 80050005 80060100"}}, 1}},
+		 "peer offered ah+esp aes256-sha256 tunnel; rule accepts ah+esp aes256-sha256 "
+		 "tunnel"},
+		{{{2, {{3, AH_GOOD}}, 1}, {3, {{12, ESP_BARE}}, 1}}, "AH transform 3"},
+		{{{2, {{5, AH_GOOD "80010001 80020064"}}, 1}, {3, {{12, ESP_BARE}}, 1}},
+		 "lifetime 100 s"},
+		/* half of it */
+		{{{3, {{12, ESP_BARE}}, 1}}, "peer offered esp aes256 tunnel"},
+		{{{2, {{5, AH_GOOD}}, 1}}, "peer offered ah sha256 tunnel"},
+		/* others */
+		{{{3, {{12, ESP_BARE}}, 1}, {4, {{2, "80040001"}}, 1}}, "with IPComp"},
+		{{{2, {{5, AH_GOOD}}, 1}, {3, {{12, ESP_BARE}}, 1}, {4, {{2, "80040001"}}, 1}},
+		 "a bundle of protocols with IPComp"},
+		{{{4, {{2, "80040001"}}, 1}}, "IPComp, which is neither ESP nor AH"},
+		{{{3, {{12, ESP_BARE}}, 1}, {3, {{12, ESP_BARE}}, 1}},
+		 "a bundle of protocols other than ESP with AH"},
+	};
+	uint16_t pfs[] = {POL_PFS_NONE, 14};
+	struct pol_data_offer offers[] = {
+		bundle_offer("AES_CBC", 256, "HMAC_SHA2_256_128", POL_TUNNEL)};
+	struct pol_dynvpn_action action = {
+		.offers = offers, .n_offers = 1, .accept_pfs = pfs, .n_accept_pfs = 2};
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct ike_mismatch why = {""};
+		struct ike_p2_suite suite;
+		struct ike_sa_builder b;
+		struct cs_err err = {0};
+		uint8_t buffer[512];
+		struct cs_writer w = cs_writer_of(buffer, sizeof(buffer));
+		unsigned offer;
+		int rc;
+
+		ike_sa_begin(&b, &w);
+		for (unsigned k = 0; k < 3 && cases[i].part[k].n; k++) {
+			uint32_t spi = peer_spi + k;
+
+			put_proposal(&b, 7, cases[i].part[k].protocol, &spi, cases[i].part[k].t,
+				     cases[i].part[k].n);
+		}
+		rc = ike_p2_choose((struct cs_bytes){buffer, w.len}, &action, true, &suite, &offer,
+				   &why, &err);
+		if (cases[i].why) {
+			ck_assert_msg(rc == CS_EPOLICY, "case %zu: %d %s", i, rc, err.text);
+			ck_assert_msg(strstr(why.text, cases[i].why) != NULL, "case %zu: %s", i,
+				      why.text);
+			continue;
+		}
+		ck_assert_msg(rc == 0, "case %zu: %s", i, why.text);
+		ck_assert_int_eq(suite.protocol, POL_ESP);
+		ck_assert_str_eq(suite.ah->suite, "sha256");
+		ck_assert_ptr_null(suite.integ);
+		ck_assert_int_eq(suite.esp_first, cases[i].part[0].protocol == 3);
+		ck_assert_uint_eq(suite.spi, peer_spi + !suite.esp_first);
+		ck_assert_uint_eq(suite.ah_spi, peer_spi + suite.esp_first);
+		ck_assert_uint_eq(suite.proposal, 7);
+		ck_assert_uint_eq(suite.transform, cases[i].part[1].n);
+		ck_assert_uint_eq(suite.ah_transform, cases[i].part[1].n);
+		ck_assert_uint_eq(ike_p2_keymat_len(&suite), 32);
+		ck_assert_uint_eq(ike_p2_ah_keymat_len(&suite), 32);
+	}
+}
+END_TEST
+
+/* A proposal number with IPComp is passed over for another one, its ESP is not taken alone. */
+START_TEST(test_p2_ipcomp)
+{
+	static const struct raw_transform esp = {12, ESP_GOOD}, comp = {2, "80040001"};
+	struct pol_data_offer offers[] = {
+		esp_offer("AES_CBC", 256, "HMAC_SHA2_256_128", POL_TUNNEL)};
+	struct pol_dynvpn_action action = {.offers = offers, .n_offers = 1};
+	struct ike_mismatch why = {""};
+	struct ike_p2_suite suite;
+	unsigned offer;
+
+	for (unsigned third = 0; third < 2; third++) {
+		struct ike_sa_builder b;
+		uint8_t buffer[512];
+		struct cs_writer w = cs_writer_of(buffer, sizeof(buffer));
+
+		ike_sa_begin(&b, &w);
+		put_proposal(&b, 1, 3, &peer_spi, &esp, 1);
+		put_proposal(&b, 1, 4, NULL, &comp, 1);
+		put_proposal(&b, 2, 4, NULL, &comp, 1);
+		if (third)
+			put_proposal(&b, 3, 3, &peer_spi, &esp, 1);
+		ck_assert_int_eq(ike_p2_choose((struct cs_bytes){buffer, w.len}, &action, true,
+					       &suite, &offer, &why, NULL),
+				 third ? 0 : CS_EPOLICY);
+		if (third)
+			ck_assert_uint_eq(suite.proposal, 3);
+		else
+			ck_assert_msg(strstr(why.text,
+					     "peer offered a bundle of protocols with IPComp, "
+					     "IPComp, which is neither ESP nor AH; rule accepts "),
+				      "%s", why.text);
+	}
+}
+END_TEST
+
+/* Only what an offer takes is reserved. */
+START_TEST(test_p2_needs)
+{
+	struct pol_data_offer offers[] = {
+		esp_offer("AES_CBC", 256, "HMAC_SHA2_256_128", POL_TRANSPORT),
+		ah_offer("HMAC_SHA1", POL_TUNNEL),
+		bundle_offer("3DES", 0, "HMAC_SHA1", POL_TUNNEL),
+	};
+	static const struct {
+		bool transport;
+		int only;
+		bool esp, ah, bundled;
+	} cases[] = {
+		{true, -1, true, true, true},  {false, -1, false, true, true},
+		{true, 0, true, false, false}, {true, 1, false, true, false},
+		{true, 2, false, true, true},
+	};
+	struct pol_dynvpn_action action = {.offers = offers, .n_offers = COUNT(offers)};
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct ike_p2_spis needs =
+			ike_p2_offer_needs(&action, cases[i].transport, cases[i].only);
+
+		ck_assert_int_eq(needs.esp != 0, cases[i].esp);
+		ck_assert_int_eq(needs.ah != 0, cases[i].ah);
+		ck_assert_int_eq(needs.bundled_esp != 0, cases[i].bundled);
 	}
 }
 END_TEST
@@ -681,8 +850,10 @@ START_TEST(test_p2_round)
 		ah_offer("HMAC_SHA2_384_192", POL_TUNNEL),
 		esp_offer("3DES", 0, "HMAC_MD5", POL_TUNNEL),
 		esp_offer(NULL, 0, "HMAC_SHA1", POL_TRANSPORT),
+		bundle_offer("AES_CBC", 128, "HMAC_SHA2_256_128", POL_TRANSPORT),
+		bundle_offer("3DES", 0, "HMAC_SHA1", POL_TUNNEL),
 	};
-	static const size_t keymat[] = {64, 36, 48, 40, 20};
+	static const size_t keymat[] = {64, 36, 48, 40, 20, 16, 24};
 	uint16_t pfs[] = {20};
 	struct pol_dynvpn_action action = {
 		.offers = offers, .n_offers = COUNT(offers), .accept_pfs = pfs, .n_accept_pfs = 1};
@@ -701,8 +872,8 @@ START_TEST(test_p2_round)
 
 			peer.offers = &offers[i];
 			peer.n_offers = 1;
-			ck_assert_int_eq(
-				ike_p2_offer(&action, 20, true, only, 0xabcdef01, &w, &err), 0);
+			ck_assert_int_eq(ike_p2_offer(&action, 20, true, only, &own_spis, &w, &err),
+					 0);
 			body = (struct cs_bytes){sent, w.len};
 			if (only >= 0 && (int)i != only) {
 				ck_assert_int_eq(ike_p2_choose(body, &peer, true, &theirs, &offer,
@@ -714,14 +885,16 @@ START_TEST(test_p2_round)
 				ike_p2_choose(body, &peer, true, &theirs, &offer, NULL, &err) == 0,
 				"%s", err.text);
 			ck_assert_int_eq(ike_p2_offer_of(&action, true, &theirs), (int)i);
-			ck_assert_uint_eq(theirs.spi, 0xabcdef01);
+			ck_assert_uint_eq(theirs.spi, i > 4 ? own_spis.bundled_esp : own_spis.esp);
+			ck_assert_uint_eq(theirs.ah_spi, i > 4 ? own_spis.ah : 0);
 			ck_assert_uint_eq(theirs.group, 20);
 			ck_assert_uint_eq(ike_p2_keymat_len(&theirs), keymat[i]);
 			if ((int)i == only) {
 				ck_assert_uint_eq(theirs.proposal, 1);
 				ck_assert_uint_eq(theirs.transform, 1);
 			}
-			ck_assert_int_eq(ike_p2_answer(&theirs, 0x10203040, &a, &err), 0);
+			ck_assert_int_eq(ike_p2_answer(&theirs, 0x10203040, 0x50607080, &a, &err),
+					 0);
 			body = (struct cs_bytes){answer, a.len};
 			ck_assert_msg(ike_p2_accept(body, &action, 20, true, only, &ours, &offer,
 						    &err) == 0,
@@ -732,6 +905,7 @@ START_TEST(test_p2_round)
 			ike_p2_accept(body, &action, 20, true, only, &ours, &offer, NULL);
 			ck_assert_uint_eq(offer, i);
 			ck_assert_uint_eq(ours.spi, 0x10203040);
+			ck_assert_uint_eq(ours.ah_spi, i > 4 ? 0x50607080 : 0);
 			ck_assert_uint_eq(ours.life_kbytes, offers[i].life_kbytes.proposed);
 			/* The group is the one that we sent, nothing else. */
 			ck_assert_int_eq(
@@ -751,10 +925,11 @@ START_TEST(test_p2_offers_not_made)
 	uint8_t buffer[256];
 	struct cs_writer w = cs_writer_of(buffer, sizeof(buffer));
 
-	both.auth_proto = POL_AH; /* encrypting with ESP, authenticating with AH */
+	both.auth_proto = POL_AH; /* authenticating twice, with AH and with GCM */
+	both.cipher = cs_cipher_by_keyword("AES_GCM_16", 256);
 	offers[0] = both;
 	offers[1] = des;
-	ck_assert_int_eq(ike_p2_offer(&action, 0, true, -1, 0x1000, &w, NULL), CS_EPOLICY);
+	ck_assert_int_eq(ike_p2_offer(&action, 0, true, -1, &own_spis, &w, NULL), CS_EPOLICY);
 }
 END_TEST
 
@@ -792,6 +967,9 @@ int main(void)
 	tcase_add_test(c, test_p2_spi);
 	tcase_add_test(c, test_p2_transport);
 	tcase_add_test(c, test_p2_bundles);
+	tcase_add_test(c, test_p2_bundle_choice);
+	tcase_add_test(c, test_p2_ipcomp);
+	tcase_add_test(c, test_p2_needs);
 	tcase_add_test(c, test_p2_round);
 	tcase_add_test(c, test_p2_offers_not_made);
 	tcase_add_test(c, test_no_room);

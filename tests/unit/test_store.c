@@ -155,12 +155,15 @@ static struct ike_record *sample(struct sample *s, enum ike_record_kind kind, ui
 		.suite = {.protocol = POL_ESP,
 			  .cipher = cs_cipher_by_keyword("AES_CBC", 128),
 			  .integ = cs_integ_by_keyword("HMAC_SHA2_256_128"),
+			  .ah = cs_integ_by_keyword("HMAC_SHA1"),
 			  .encap = POL_TUNNEL},
 		.pfs_group = 19,
 		.local = s->p1.local.addr,
 		.remote = s->p1.remote.addr,
 		.spi_in = 0xc0000000u + tunnel,
 		.spi_out = 0xd0000000u + tunnel,
+		.ah_in = 0xc1000000u + tunnel,
+		.ah_out = 0xd1000000u + tunnel,
 		.installed = 1001,
 		.refresh = 1500,
 		.expires = 1900,
@@ -404,6 +407,9 @@ START_TEST(cache_gives_back_what_was_stored)
 	ck_assert(cs_addr_equal(&found.info2.remote, &s.p2.remote));
 	ck_assert_uint_eq(found.info2.spi_in, s.p2.spi_in);
 	ck_assert_uint_eq(found.info2.spi_out, s.p2.spi_out);
+	ck_assert_ptr_eq(found.info2.suite.ah, s.p2.suite.ah);
+	ck_assert_uint_eq(found.info2.ah_in, s.p2.ah_in);
+	ck_assert_uint_eq(found.info2.ah_out, s.p2.ah_out);
 	ck_assert_uint_eq(found.info2.reqid, s.p2.reqid);
 	ck_assert_uint_eq(found.info2.pfs_group, 19);
 	ck_assert_int_eq(found.info2.vpn_expires, 9000);
@@ -850,6 +856,9 @@ START_TEST(older_schema)
 	close_store(&f);
 	ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
 	ck_assert_int_eq(sqlite3_exec(db,
+				      "ALTER TABLE p2 DROP COLUMN ah_out;"
+				      "ALTER TABLE p2 DROP COLUMN ah_in;"
+				      "ALTER TABLE p2 DROP COLUMN ah;"
 				      "ALTER TABLE p2 DROP COLUMN remote_id;"
 				      "ALTER TABLE p2 DROP COLUMN local_id;"
 				      "PRAGMA user_version=1",
@@ -860,6 +869,7 @@ START_TEST(older_schema)
 	ck_assert_int_eq(ike_store_cached(f.store, found_p2, &found, &err), 0);
 	ck_assert_uint_eq(found.p2, 1);
 	ck_assert_uint_eq(found.info2.local_id.len, 0);
+	ck_assert_ptr_null(found.info2.suite.ah);
 	put(&f, IKE_REC_P2_INTENT, 78, 0);
 	close_store(&f);
 	open_store(&f, IKE_STUCK_WAIT);

@@ -330,6 +330,7 @@ static const struct suite suites[] = {
 	{"AES_GCM_16", 256, NULL},
 	{"DoNot", 0, "HMAC_SHA2_512_256"},
 	{NULL, 0, "HMAC_SHA1"}, /* AH */
+	{"AES_CBC", 256, NULL}, /* ESP of a bundle */
 };
 
 static uint8_t key_bytes[2][128];
@@ -343,6 +344,7 @@ static struct xf_sa sa_of(const struct suite *suite, const char *src, const char
 	sa.id.dst = addr(dst);
 	sa.id.proto = suite->cipher ? IPPROTO_ESP : IPPROTO_AH;
 	sa.id.spi = spi;
+	sa.bundled = suite->cipher && !suite->integ && strcmp(suite->cipher, "AES_CBC") == 0;
 	if (suite->cipher) {
 		sa.cipher = cs_cipher_by_keyword(suite->cipher, suite->bits);
 		ck_assert_msg(sa.cipher != NULL, "%s", suite->cipher);
@@ -436,9 +438,9 @@ START_TEST(test_inbound)
 	local = addr("2001:db8::1");
 	remote = addr("2001:db8::2");
 	for (size_t i = 0; i < sizeof(windows) / sizeof(windows[0]); i++) {
-		OK(xf_sa_spi(kernel, &remote, &local, IPPROTO_ESP, xf_reqid(20, 5), XF_TUNNEL, &spi,
-			     &err_));
-		ck_assert_uint_ge(spi, 256);
+		OK(xf_sa_spi(kernel, &remote, &local, IPPROTO_ESP, XF_SPI_PLAIN, xf_reqid(20, 5),
+			     XF_TUNNEL, &spi, &err_));
+		ck_assert_uint_gt(spi, XF_SPI_BUNDLED_MAX);
 		sa = sa_of(&suites[1], "2001:db8::2", "2001:db8::1", spi);
 		sa.outbound = false;
 		sa.mode = XF_TUNNEL;
@@ -713,8 +715,20 @@ static unsigned fits(unsigned mtu, unsigned outer, unsigned iv, unsigned icv, un
 	return mtu > overhead ? (mtu - overhead) / block * block - 2 : 0;
 }
 
-/* The smallest of what the SAs that we can make take: UDP encapsulation in IPv6, every suite. */
-static unsigned fits_all(unsigned link)
+/* A bundle has no integrity in its ESP, but AH around it, padded to 4 or 8 bytes. */
+static unsigned fits_bundle(unsigned link, unsigned outer, const struct cs_cipher *c,
+			    const struct cs_integ *ah)
+{
+	unsigned pad = outer == 20 ? 4 : 8, ah_len = (12 + ah->icv_bits / 8u + pad - 1) / pad * pad;
+
+	return fits(link - ah_len, outer, c->block, 0, c->block < 4 ? 4 : c->block);
+}
+
+/*
+ * The smallest of what the SAs that we can make take: UDP encapsulation in IPv6, every suite; and
+ * bundles, which have the family of what they protect.
+ */
+static unsigned fits_all(unsigned link, unsigned outer)
 {
 	unsigned n_ciphers, n_integs, least = link, one;
 	const struct cs_cipher *c = cs_ciphers(&n_ciphers);
@@ -727,6 +741,9 @@ static unsigned fits_all(unsigned link)
 
 			one = fits(link - 8, 40, iv, icv / 8, c[i].block < 4 ? 4 : c[i].block);
 			least = one < least ? one : least;
+			one = fits_bundle(link, outer, &c[i], &in[j]);
+			if (!c[i].icv_bits)
+				least = one < least ? one : least;
 		}
 	}
 	return least;
@@ -743,7 +760,7 @@ START_TEST(test_spent_mtu)
 			    XF_DEAD_END_BLOCK);
 		/* On the smallest links the outer packet is cut; less than its least no sender
 		 * takes. */
-		most = fits_all(link);
+		most = fits_all(link, outer);
 		if (told < least || (told > most && told >= least + 16) || told + 140 < link)
 			wrong = link;
 	}

@@ -171,13 +171,13 @@ class Host:
 
     def sas(self):
         """
-        ESP states that carry keys: {(destination, spi): (packets, bytes)}.  pagent's from the loopback
-        address are none: nothing leaves the host by them (docs/architecture.md).
+        ESP and AH states that carry keys: {(destination, spi): (packets, bytes)}.  pagent's from the
+        loopback address are none: nothing leaves the host by them (docs/architecture.md).
         """
         out = self.run("ip", "-s", "xfrm", "state").stdout
         found = {}
         for block in re.split(r"^(?=src )", out, flags=re.M):
-            head = re.match(r"src (\S+) dst (\S+)\s+proto esp spi (0x[0-9a-f]+)", block)
+            head = re.match(r"src (\S+) dst (\S+)\s+proto (?:esp|ah) spi (0x[0-9a-f]+)", block)
             count = re.search(r"lifetime current:\s+(\d+)\(bytes\), (\d+)\(packets\)", block)
             if head and head[1] in ("127.0.0.1", "::1"):
                 continue

@@ -4,10 +4,10 @@ from .host import Failure, wait_until
 from .wire import ESP, between, clear_between
 
 
-def same_pair(left, right):
-    """Both kernels hold one ESP pair, and it is the same one."""
+def same_pair(left, right, sas=2):
+    """Both kernels hold the SAs of one pair, and they are the same ones."""
     a, b = left.sas(), right.sas()
-    return a if len(a) == 2 and set(a) == set(b) else None
+    return a if len(a) == sas and set(a) == set(b) else None
 
 
 def check_traffic(left, right, family):
@@ -24,17 +24,18 @@ def check_traffic(left, right, family):
                               " with four echoes and their answers")
 
 
-def negotiate_and_delete(lab, begin, answer, family=4, check=None):
+def negotiate_and_delete(lab, begin, answer, family=4, check=None, protected=ESP, sas=2):
     """
     A packet raises the negotiation, traffic flows, and one of the two deletes it; twice.  begin and
     answer start the daemons on a host: (host, peer); check looks at them when the SAs are up.
+    protected: what alone may be on the wire beside IKE; sas: how many a kernel holds for it.
     """
     left, right = lab.pair()
     b = answer(right, left)
     a = begin(left, right)
     for deleter in (a, b):
         left.ping(right, family)  # raises the ACQUIRE
-        wait_until(lambda: same_pair(left, right), 5, "one SA pair in both kernels")
+        wait_until(lambda: same_pair(left, right, sas), 5, "one SA pair in both kernels")
         check_traffic(left, right, family)
         if check:
             check(a, b)
@@ -46,8 +47,8 @@ def negotiate_and_delete(lab, begin, answer, family=4, check=None):
     a.stop()
     b.stop()
     lab.wire.stop()
-    clear = lab.wire.lines(clear_between(left, right, family))
+    clear = lab.wire.lines(clear_between(left, right, family, protected))
     if clear:
         raise Failure(f"in clear on the wire: {clear[0]}")
-    if lab.wire.count(f"{between(left, right, family)} and {ESP}") < 20:
-        raise Failure("hardly any ESP on the wire")
+    if lab.wire.count(f"{between(left, right, family)} and {protected}") < 20:
+        raise Failure("hardly any protected packet on the wire")

@@ -56,8 +56,8 @@ connections {{
     children {{
       peer {{
         mode = {mode}
-        esp_proposals = {esp}
-{child_life}        start_action = {start}
+        {protocol}_proposals = {esp}
+{ipcomp}{child_life}        start_action = {start}
       }}
     }}
   }}
@@ -92,10 +92,11 @@ class Swan:
 
     def __init__(self, host, peer, suite, mode, pfs, key, family=4, trap=False, initiator=False,
                  ike=None, esp=None, aggressive=False, local_id=None, remote_id=None,
-                 lives=None, dpd=None):
+                 lives=None, dpd=None, protocol="esp", ipcomp=False):
         """
         lives: seconds after which the IKE SA and the child SA are rekeyed.  dpd: seconds between its
-        questions whether the peer is there; after four times as many it is dead.
+        questions whether the peer is there; after four times as many it is dead.  protocol: esp or
+        ah, what the child proposals are for.  ipcomp: compression is offered, too.
         """
         self.host, self.peer = host, peer
         self.uri = f"unix://{host.path('charon.vici')}"
@@ -111,7 +112,8 @@ class Swan:
             ike_life=life_lines("    ", "over_time", lives[0]) if lives else "",
             child_life=life_lines("        ", "life_time", lives[1]) if lives else "",
             dpd=f"    dpd_delay = {dpd}s\n    dpd_timeout = {4 * dpd}s\n" if dpd else "",
-            ike=ike or suite.name, esp=esp, mode=mode, key=key,
+            ike=ike or suite.name, esp=esp, protocol=protocol,
+            ipcomp="        ipcomp = yes\n" if ipcomp else "", mode=mode, key=key,
             aggressive="yes" if aggressive else "no", start="trap" if trap else "none"))
         self.env = {"STRONGSWAN_CONF": conf, "SWANCTL_DIR": host.dir}
         if family == 6:

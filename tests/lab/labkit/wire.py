@@ -58,6 +58,7 @@ class Wire:
 
 IKE = "(udp port 500 or udp port 4500)"
 ESP = "(ip proto 50 or ip6 proto 50)"
+AH = "(ip proto 51 or ip6 proto 51)"
 # The later fragments of a datagram do not say its ports; the first one does.
 FRAGMENT = "(ip proto 17 and ip[6:2] & 0x1fff != 0)"
 # Neighbour discovery cannot be protected by what it has to come before.
@@ -68,7 +69,7 @@ def between(a, b, family=4):
     return f"(host {a.addr(family)} and host {b.addr(family)})"
 
 
-def clear_between(a, b, family=4):
-    """An expression for what two hosts sent each other neither as ESP nor as IKE."""
-    return (f"{between(a, b, family)} and not {ESP} and not {IKE} and not {NEIGHBOUR}"
+def clear_between(a, b, family=4, protected=ESP):
+    """An expression for what two hosts sent each other neither protected nor as IKE."""
+    return (f"{between(a, b, family)} and not {protected} and not {IKE} and not {NEIGHBOUR}"
             f" and not {FRAGMENT} and not arp")
