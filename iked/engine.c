@@ -92,6 +92,7 @@ static void make_lists(struct ike_engine *e)
 	ike_list_init(&e->dead_peers);
 	ike_list_init(&e->dead_tunnels);
 	ike_list_init(&e->changed);
+	ike_list_init(&e->all_fragments);
 	ike_list_init(&e->all_holds);
 	ike_list_init(&e->all_unsettled);
 	for (unsigned tier = 0; tier < IKE_N_CLASSES; tier++)
@@ -159,10 +160,11 @@ int ike_engine_new(const struct ike_settings *settings, const struct ike_ops *op
 	e->ctx = ctx;
 	e->plain = malloc(IKE_DATAGRAM_MAX);
 	e->out = malloc(IKE_DATAGRAM_MAX);
+	e->whole = malloc(IKE_DATAGRAM_MAX);
 	tables_of(e, tables);
 	for (unsigned i = 0; tables[i] && !rc; i++)
 		rc = ike_table_init(tables[i]);
-	if (rc || !e->plain || !e->out) {
+	if (rc || !e->plain || !e->out || !e->whole) {
 		ike_engine_free(e);
 		return cs_fail(err, CS_ENOMEM, "no memory for the engine's tables");
 	}
@@ -207,6 +209,7 @@ void ike_engine_free(struct ike_engine *e)
 	cs_wipe(e->cookie_key, sizeof(e->cookie_key));
 	free(e->plain);
 	free(e->out);
+	free(e->whole);
 	free(e);
 }
 
@@ -346,6 +349,30 @@ static void dispatch(struct ike_engine *e, const struct arrival *a)
 	e->stats.refused_exchange++;
 }
 
+/* What comes out is treated as a datagram that came whole. */
+static void receive_fragment(struct ike_engine *e, const struct arrival *a)
+{
+	struct ike_sid *sid = sid_of_answer(e, a);
+	struct isa_header h;
+	struct arrival whole = {a->local, a->remote, &h, e->whole, 0};
+
+	e->stats.fragments_received++;
+	if (!sid) {
+		e->stats.dropped_unknown++;
+		return;
+	}
+	whole.len = ike_fragment_take(e, sid, a->h, a->data);
+	if (!whole.len)
+		return;
+	e->stats.reassembled++;
+	if (isa_header_parse(e->whole, whole.len, &h, NULL) || h.next == ISA_FRAGMENT ||
+	    memcmp(h.icookie, a->h->icookie, ISA_COOKIE_LEN) ||
+	    memcmp(h.rcookie, a->h->rcookie, ISA_COOKIE_LEN))
+		e->stats.dropped_malformed++;
+	else
+		dispatch(e, &whole);
+}
+
 void ike_engine_receive(struct ike_engine *e, const struct cs_endpoint *local,
 			const struct cs_endpoint *remote, const uint8_t *data, size_t len,
 			struct ike_now now)
@@ -361,6 +388,8 @@ void ike_engine_receive(struct ike_engine *e, const struct cs_endpoint *local,
 		if (err.code == CS_EUNSUPPORTED && len >= ISA_HEADER_LEN)
 			ike_notify_clear(e, local, remote, data, data + ISA_COOKIE_LEN,
 					 ISA_N_INVALID_MAJOR_VERSION, len);
+	} else if (h.next == ISA_FRAGMENT && !(h.flags & ISA_FLAG_ENCRYPTED)) {
+		receive_fragment(e, &a);
 	} else {
 		dispatch(e, &a);
 	}

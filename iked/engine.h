@@ -345,6 +345,9 @@ struct ike_stats {
 	uint64_t p1_initiated, p1_responded, p1_up, p1_failed, p2_up, p2_failed, p2_down;
 	uint64_t acquires, acquires_merged, acquires_delayed, kernel_refusals;
 	uint64_t refused_exchange, unknown_expires;
+	/* Sent; come; come again; of no use; messages put together. */
+	uint64_t fragments_sent, fragments_received, fragments_repeated, fragments_dropped;
+	uint64_t reassembled;
 	uint64_t dpd_sent, dpd_odd,
 		peers_gone; /* questions, answers to none, peers that gave none */
 	unsigned p1_live, p2_live, half_open;

@@ -11,6 +11,7 @@ IKE_ENGINE_SOURCES = \
 	iked/engine_log.c \
 	iked/exchange.c iked/exchange.h iked/exchange_fail.c \
 	iked/first_message.c \
+	iked/fragment.c \
 	iked/half_open.c \
 	iked/hold.c \
 	iked/ident.c \
@@ -42,6 +43,7 @@ check_PROGRAMS += \
 	tests/unit/test_engine_life tests/unit/test_engine_peers tests/unit/test_engine_refusals \
 	tests/unit/test_engine_bundle tests/unit/test_engine_commit tests/unit/test_engine_refresh \
 	tests/unit/test_engine_restart \
+	tests/unit/test_fragment \
 	tests/unit/test_table
 # Its last message of phase 1 may go in clear.
 tests_unit_test_aggressive_SOURCES = \
@@ -49,6 +51,10 @@ tests_unit_test_aggressive_SOURCES = \
 tests_unit_test_aggressive_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
 tests_unit_test_aggressive_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=ike_seal_end
 tests_unit_test_aggressive_LDADD = $(ENGINE_TEST_LIBS)
+tests_unit_test_fragment_SOURCES = \
+	tests/unit/test_fragment.c tests/unit/engine_pair.c tests/unit/engine_pair.h
+tests_unit_test_fragment_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
+tests_unit_test_fragment_LDADD = $(ENGINE_TEST_LIBS)
 tests_unit_test_engine_SOURCES = \
 	tests/unit/test_engine.c tests/unit/engine_pair.c tests/unit/engine_pair.h
 tests_unit_test_engine_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)

@@ -94,15 +94,18 @@ struct ike_certs {
 
 enum ike_sid_kind { IKE_SID_HALF, IKE_SID_P1 };
 
+struct ike_fragments;
+
 /* What a half-open record and a phase 1 SA have in common: how messages find them. */
 struct ike_sid {
 	struct ike_node by_cookies, by_icookie;
 	enum ike_sid_kind kind;
 	uint8_t icookie[ISA_COOKIE_LEN], rcookie[ISA_COOKIE_LEN];
 	struct cs_endpoint local, remote;
-	struct ike_list half; /* among the half-open, oldest first */
-	bool named;           /* the policy names the peer's address exactly */
-	uint64_t born;        /* serial number of its first message */
+	struct ike_list half;            /* among the half-open, oldest first */
+	bool named;                      /* the policy names the peer's address exactly */
+	uint64_t born;                   /* serial number of its first message */
+	struct ike_fragments *fragments; /* of a message that is not whole yet, or NULL */
 };
 
 /* The responder's memory of a message 1. */
@@ -343,6 +346,8 @@ struct ike_engine {
 	struct ike_list p1s, p2s, jobs, certs, dead_p1s, dead_p2s, dead_peers, dead_tunnels;
 	struct ike_list changed;                           /* phase 1 SAs, see keep.c */
 	struct ike_list half[IKE_N_CLASSES][IKE_N_STAGES]; /* oldest first */
+	struct ike_list all_fragments;                     /* messages that are put together */
+	size_t fragment_bytes;                             /* what these take */
 	unsigned n_half[IKE_N_CLASSES], n_jobs;            /* jobs: both kinds */
 	bool no_certs;                                     /* there is no keyring */
 	uint32_t last_tunnel, last_instance;
@@ -360,7 +365,8 @@ struct ike_engine {
 	struct xf_acquire *lost; /* acquires of which only the larval state told */
 	unsigned n_lost, cap_lost;
 	struct ike_stats stats;
-	uint8_t *plain, *out; /* IKE_DATAGRAM_MAX each: decrypted message, message being built */
+	/* IKE_DATAGRAM_MAX each: decrypted message, message being built, one put together. */
+	uint8_t *plain, *out, *whole;
 };
 
 /* engine.c */
@@ -399,11 +405,10 @@ void ike_jobs_drop(struct ike_engine *e);
 /* retransmit.c */
 /* Keeps a copy, sends it, and sets the timer. */
 int ike_rt_start(struct ike_engine *e, struct ike_retransmit *rt, struct ike_timer *timer,
-		 const struct cs_endpoint *local, const struct cs_endpoint *remote,
-		 const uint8_t *data, size_t len, struct cs_err *err);
+		 const struct ike_p1 *p1, const uint8_t *data, size_t len, struct cs_err *err);
 /* Sends again; false when that was the last time and nobody answered. */
 bool ike_rt_again(struct ike_engine *e, struct ike_retransmit *rt, struct ike_timer *timer,
-		  const struct cs_endpoint *local, const struct cs_endpoint *remote);
+		  const struct ike_p1 *p1);
 /* The answer was none: the timer, stopped meanwhile, runs on. */
 void ike_rt_resume(struct ike_engine *e, const struct ike_retransmit *rt, struct ike_timer *timer);
 void ike_rt_hurry(struct ike_retransmit *rt); /* at most two more */
@@ -485,6 +490,19 @@ void ike_unlink_all(struct ike_engine *e); /* without a word to anybody */
 uint32_t ike_new_mid(struct ike_engine *e, struct ike_p1 *p1);
 bool ike_mid_used(const struct ike_p1 *p1, uint32_t mid);
 int ike_mid_use(struct ike_p1 *p1, uint32_t mid);
+
+/* fragment.c */
+/*
+ * One fragment has come for these cookies. When its message is whole, how long it is, in e->whole;
+ * else 0.
+ */
+size_t ike_fragment_take(struct ike_engine *e, struct ike_sid *sid, const struct isa_header *h,
+			 const uint8_t *data);
+void ike_fragments_free(struct ike_engine *e, struct ike_sid *sid);
+/* To the SA that a half-open record becomes, so that what comes again is still known. */
+void ike_fragments_move(struct ike_sid *from, struct ike_sid *to);
+/* A message to the peer of p1, in fragments when it is large and the peer takes these. */
+void ike_send_p1(struct ike_engine *e, const struct ike_p1 *p1, const uint8_t *data, size_t len);
 
 /* half_open.c */
 void ike_half_receive(struct ike_engine *e, const struct cs_endpoint *local,

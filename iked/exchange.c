@@ -180,8 +180,7 @@ int ike_exchange_end(struct isa_builder *b, size_t *len, struct cs_err *err)
 int ike_exchange_send(struct ike_engine *e, struct ike_p1 *p1, enum ike_exchange_state state,
 		      size_t len, struct cs_err *err)
 {
-	int rc = ike_rt_start(e, &p1->ex->rt, &p1->timer, &p1->sid.local, &p1->sid.remote, e->out,
-			      len, err);
+	int rc = ike_rt_start(e, &p1->ex->rt, &p1->timer, p1, e->out, len, err);
 
 	ike_p1_count(e, p1, len);
 	if (!rc)
@@ -195,13 +194,13 @@ int ike_exchange_answer(struct ike_engine *e, struct ike_p1 *p1, size_t len, str
 	if (ike_answer_keep(&p1->answer, p1->ex->request, e->out, len))
 		return cs_fail(err, CS_ENOMEM, "no memory to keep a message");
 	ike_p1_count(e, p1, len);
-	ike_send(e, &p1->sid.local, &p1->sid.remote, e->out, len);
+	ike_send_p1(e, p1, e->out, len);
 	return 0;
 }
 
 void ike_exchange_answer_again(struct ike_engine *e, struct ike_p1 *p1)
 {
-	ike_send(e, &p1->sid.local, &p1->sid.remote, p1->answer.data, p1->answer.len);
+	ike_send_p1(e, p1, p1->answer.data, p1->answer.len);
 }
 
 void ike_exchange_nonce(struct ike_engine *e, const struct ike_p1 *p1, struct ike_nonce *nonce)

@@ -162,7 +162,7 @@ void ike_exchange_timeout(struct ike_engine *e, struct ike_p1 *p1)
 	if (!p1->initiator) {
 		if (p1->state != IKE_AM_SENT_2 || !ike_aggressive_wait_on(e, p1))
 			no_last_message(e, p1);
-	} else if (ike_rt_again(e, &ex->rt, &p1->timer, &p1->sid.local, &p1->sid.remote)) {
+	} else if (ike_rt_again(e, &ex->rt, &p1->timer, p1)) {
 		ike_logf(e, ike_p1_ctx(p1), CSM_RETRANSMIT, ike_exchange_peer(p1, peer),
 			 message_sent(p1), ex->rt.sent, ex->rt.limit);
 	} else {

@@ -86,7 +86,7 @@ bool ike_half_named(const struct pol_ke_rule *rule, const struct cs_addr *addr)
 
 /* ---- message 2 ---- */
 
-static void send_message2(struct ike_engine *e, const struct ike_half *h)
+static void send_message2(struct ike_engine *e, struct ike_half *h)
 {
 	struct isa_header header = {.version = 0x10, .exchange = ISA_MAIN};
 	struct isa_builder b;
@@ -100,7 +100,8 @@ static void send_message2(struct ike_engine *e, const struct ike_half *h)
 		return;
 	isa_payload_end(&b);
 	/* The address may be forged: no more bytes go out than came in. */
-	ike_vendor_put(&b, h->room);
+	if (!(ike_vendor_put(&b, h->room) & IKE_CAN_FRAGMENTS))
+		h->can &= (uint8_t)~IKE_CAN_FRAGMENTS; /* it will not know that we take them */
 	len = isa_end(&b, 0);
 	if (len)
 		ike_send(e, &h->sid.local, &h->sid.remote, e->out, len);

@@ -24,6 +24,9 @@ static bool is_zero(const uint8_t *p, size_t len)
 /* Main and Aggressive Mode are phase 1 and have no message id; the rest has one. */
 static int check_message_id(const struct isa_header *h, struct cs_err *err)
 {
+	/* Of a fragment only the cookies count: strongSwan and Cisco have no message id there. */
+	if (h->next == ISA_FRAGMENT && !(h->flags & ISA_FLAG_ENCRYPTED))
+		return 0;
 	switch (h->exchange) {
 	case ISA_MAIN:
 	case ISA_AGGRESSIVE:

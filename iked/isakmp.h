@@ -36,6 +36,7 @@ enum isa_payload_type {
 	ISA_NATOA = 21,
 	ISA_NATD_DRAFT = 130,
 	ISA_NATOA_DRAFT = 131,
+	ISA_FRAGMENT = 132, /* of a whole message, see fragment.c */
 };
 
 enum isa_exchange {
@@ -124,6 +125,7 @@ enum isa_step {
 	ISA_STEP_QUICK_4,
 	ISA_STEP_INFO_CLEAR,
 	ISA_STEP_INFO_ENCRYPTED,
+	ISA_STEP_FRAGMENT,
 	ISA_STEP_N,
 };
 

@@ -30,6 +30,7 @@ static const struct shape {
 	{ISA_NATOA, 8, 20},
 	{ISA_NATD_DRAFT, 1, 64},
 	{ISA_NATOA_DRAFT, 8, 20},
+	{ISA_FRAGMENT, 5, UINT16_MAX}, /* id, number, flags, at least one byte */
 };
 
 /* A notification's SPI lies within it; a deletion holds as many SPIs as it says. */
@@ -209,6 +210,7 @@ static const struct step steps[ISA_STEP_N] = {
 				     {ISA_HASH},
 				     true,
 				     {{ISA_HASH, 1, 1}, {ISA_DELETE, 0, MANY}}},
+	[ISA_STEP_FRAGMENT] = {"fragment", {0}, false, {{ISA_FRAGMENT, 1, 1}}},
 };
 
 static unsigned count_of(const struct isa_message *m, unsigned type)
@@ -225,7 +227,9 @@ static bool step_allows(const struct step *s, unsigned type)
 	for (const struct rule *r = s->rules; r->type; r++)
 		if (r->type == type)
 			return true;
-	return s->vendor && (type == ISA_VENDOR || type == ISA_NOTIFY || type >= PRIVATE_MIN);
+	/* A fragment is a message of its own and nothing else. */
+	return s->vendor && type != ISA_FRAGMENT &&
+	       (type == ISA_VENDOR || type == ISA_NOTIFY || type >= PRIVATE_MIN);
 }
 
 static int check_counts(const struct isa_message *m, const struct step *s, struct cs_err *err)
@@ -342,9 +346,11 @@ const char *isa_payload_name(unsigned type)
 		{ISA_NATOA, "NAT-OA"},
 		{ISA_NATD_DRAFT, "NAT-D (draft)"},
 		{ISA_NATOA_DRAFT, "NAT-OA (draft)"},
+		{ISA_FRAGMENT, "FRAGMENT"},
 	};
 
-	return type >= PRIVATE_MIN && type != ISA_NATD_DRAFT && type != ISA_NATOA_DRAFT
+	return type >= PRIVATE_MIN && type != ISA_NATD_DRAFT && type != ISA_NATOA_DRAFT &&
+			       type != ISA_FRAGMENT
 		       ? "private"
 		       : name_of(names, COUNT(names), type);
 }

@@ -36,6 +36,7 @@ void ike_main_accept(struct ike_engine *e, struct ike_half *half, const struct i
 	p1->sid.named = half->sid.named;
 	p1->sid.born = half->sid.born;
 	p1->can = half->can;
+	ike_fragments_move(&half->sid, &p1->sid);
 	rc = ike_exchange_respond(e, p1, half->rule, &half->suite,
 				  (struct cs_bytes){half->sa, half->sa_len},
 				  ike_digest(e, data, len), &err);

@@ -308,12 +308,18 @@ static json_t *engine_numbers(const struct ike_stats *s)
 {
 	/* clang-format off */
 	return json_pack("{s:I s:I s:I s:I s:I s:I s:I s:I s:I"
-			 " s:I s:I s:I s:I s:I s:I s:I s:I s:I s:I s:I s:I s:I}",
+			 " s:I s:I s:I s:I s:I s:I s:I s:I s:I s:I s:I s:I s:I"
+			 " s:I s:I s:I s:I s:I}",
 			 "received", (json_int_t)s->received, "sent", (json_int_t)s->sent,
 			 "dropped_malformed", (json_int_t)s->dropped_malformed,
 			 "dropped_unknown", (json_int_t)s->dropped_unknown,
 			 "dropped_limit", (json_int_t)s->dropped_limit,
 			 "retransmitted", (json_int_t)s->retransmitted,
+			 "fragments_sent", (json_int_t)s->fragments_sent,
+			 "fragments_received", (json_int_t)s->fragments_received,
+			 "fragments_repeated", (json_int_t)s->fragments_repeated,
+			 "fragments_dropped", (json_int_t)s->fragments_dropped,
+			 "reassembled", (json_int_t)s->reassembled,
 			 "repeats_answered", (json_int_t)s->repeats_answered,
 			 "repeats_refused", (json_int_t)s->repeats_refused,
 			 "auth_failures", (json_int_t)s->auth_failures,

@@ -32,7 +32,7 @@ static void finish(struct ike_engine *e, struct ike_p1 *p1, struct isa_builder *
 	if (!len)
 		return;
 	ike_p1_count(e, p1, len);
-	ike_send(e, &p1->sid.local, &p1->sid.remote, e->out, len);
+	ike_send_p1(e, p1, e->out, len);
 }
 
 static void put_notify(struct isa_builder *b, unsigned type, unsigned proto, struct cs_bytes spi,

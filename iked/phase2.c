@@ -393,7 +393,7 @@ void ike_p2_timer(struct ike_engine *e, struct ike_timer *t)
 	}
 	if (p1 && p2->initiator)
 		ike_exchange_last_again(e, p1);
-	if (p1 && ike_rt_again(e, &p2->qm->rt, &p2->timer, &p1->sid.local, &p1->sid.remote)) {
+	if (p1 && ike_rt_again(e, &p2->qm->rt, &p2->timer, p1)) {
 		ike_logf(e, ike_p2_ctx(p2), CSM_RETRANSMIT, cs_endpoint_text(&p1->sid.remote, peer),
 			 p2->initiator ? 1u : 2u, p2->qm->rt.sent, p2->qm->rt.limit);
 		return;

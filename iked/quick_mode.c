@@ -77,8 +77,7 @@ void ike_quick_put_ids(struct isa_builder *b, const struct ike_p2 *p2)
 int ike_quick_send(struct ike_engine *e, struct ike_p2 *p2, size_t len, struct cs_err *err)
 {
 	ike_p1_count(e, p2->p1, len);
-	return ike_rt_start(e, &p2->qm->rt, &p2->timer, &p2->p1->sid.local, &p2->p1->sid.remote,
-			    e->out, len, err);
+	return ike_rt_start(e, &p2->qm->rt, &p2->timer, p2->p1, e->out, len, err);
 }
 
 static void drop(struct ike_engine *e, const struct ike_p1 *p1, const char *why)
@@ -179,7 +178,7 @@ void ike_quick_receive(struct ike_engine *e, struct ike_p1 *p1, const struct isa
 	p2 = ike_p2_by_mid(e, p1, h->message_id);
 	if (p2 && p2->answer.data && p2->answer.digest == digest) {
 		e->stats.repeats_answered++;
-		ike_send(e, &p1->sid.local, &p1->sid.remote, p2->answer.data, p2->answer.len);
+		ike_send_p1(e, p1, p2->answer.data, p2->answer.len);
 	} else if (p2) {
 		receive_next(e, p2, h, data, digest);
 	} else {

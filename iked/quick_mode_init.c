@@ -272,7 +272,7 @@ static int send3(struct ike_engine *e, struct ike_p2 *p2, struct cs_err *err)
 	if (ike_answer_keep(&p2->answer, qm->request, e->out, len))
 		return cs_fail(err, CS_ENOMEM, "no memory to keep a message");
 	ike_p1_count(e, p1, len);
-	ike_send(e, &p1->sid.local, &p1->sid.remote, e->out, len);
+	ike_send_p1(e, p1, e->out, len);
 	return 0;
 }
 

@@ -315,7 +315,7 @@ static void send4(struct ike_engine *e, struct ike_p2 *p2)
 		return;
 	ike_answer_keep(&p2->answer, qm->request, e->out, len);
 	ike_p1_count(e, p1, len);
-	ike_send(e, &p1->sid.local, &p1->sid.remote, e->out, len);
+	ike_send_p1(e, p1, e->out, len);
 }
 
 /*

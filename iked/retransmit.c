@@ -24,8 +24,7 @@ uint64_t ike_rt_total(const struct ike_engine *e)
 }
 
 int ike_rt_start(struct ike_engine *e, struct ike_retransmit *rt, struct ike_timer *timer,
-		 const struct cs_endpoint *local, const struct cs_endpoint *remote,
-		 const uint8_t *data, size_t len, struct cs_err *err)
+		 const struct ike_p1 *p1, const uint8_t *data, size_t len, struct cs_err *err)
 {
 	uint8_t *copy = malloc(len);
 
@@ -37,19 +36,19 @@ int ike_rt_start(struct ike_engine *e, struct ike_retransmit *rt, struct ike_tim
 	rt->len = len;
 	rt->sent = 1;
 	rt->limit = e->set.retries + 1;
-	ike_send(e, local, remote, data, len);
+	ike_send_p1(e, p1, data, len);
 	ike_timer_set(&e->timers, timer, e->now.mono + ike_rt_wait(e, 1));
 	return 0;
 }
 
 bool ike_rt_again(struct ike_engine *e, struct ike_retransmit *rt, struct ike_timer *timer,
-		  const struct cs_endpoint *local, const struct cs_endpoint *remote)
+		  const struct ike_p1 *p1)
 {
 	if (!rt->data || rt->sent >= rt->limit)
 		return false;
 	rt->sent++;
 	e->stats.retransmitted++;
-	ike_send(e, local, remote, rt->data, rt->len);
+	ike_send_p1(e, p1, rt->data, rt->len);
 	ike_timer_set(&e->timers, timer, e->now.mono + ike_rt_wait(e, rt->sent));
 	return true;
 }

@@ -116,6 +116,7 @@ void ike_sid_unlink(struct ike_engine *e, struct ike_sid *sid)
 {
 	ike_table_remove(&e->icookies, &sid->by_icookie);
 	ike_table_remove(&e->cookies, &sid->by_cookies);
+	ike_fragments_free(e, sid);
 }
 
 /* ---- phase 1 ---- */

@@ -3,27 +3,48 @@
 
 #include <string.h>
 
+#define ID_MAX 20
+
 static const struct vendor {
 	unsigned can; /* 0: says only who it is */
-	uint8_t id[16];
+	uint8_t len, significant;
+	uint8_t id[ID_MAX];
 } vendors[] = {
-	/* The last two bytes are the version, 1.0. */
-	/* Dead peer detection. */
+	/* Dead peer detection. The last two bytes are the version, 1.0. */
 	{IKE_CAN_DPD,
+	 16,
+	 16,
 	 {0xaf, 0xca, 0xd7, 0x13, 0x68, 0xa1, 0xf1, 0xc9, 0x6b, 0x86, 0x96, 0xfc, 0x77, 0x57, 0x01,
 	  0x00}},
+	/* Fragments. Four bytes of modes follow, Main and Aggressive; some peers leave them out. */
+	{IKE_CAN_FRAGMENTS, 20, 16, {0x40, 0x48, 0xb7, 0xd5, 0x6e, 0xbc, 0xe8, 0x85, 0x25, 0xe7,
+				     0xde, 0x7f, 0x00, 0xd6, 0xc2, 0xd3, 0xc0, 0x00, 0x00, 0x00}},
 	/* Ours: recognisable, and no promise of any feature. */
 	{0,
+	 16,
+	 16,
 	 {0x63, 0x73, 0x69, 0x70, 0x73, 0x65, 0x63, 0x9e, 0x41, 0xd7, 0x0c, 0x5b, 0x88, 0x26, 0xf3,
 	  0x01}},
 };
 #define N_VENDORS (sizeof(vendors) / sizeof(vendors[0]))
 
-void ike_vendor_put(struct isa_builder *b, size_t room)
+unsigned ike_vendor_put(struct isa_builder *b, size_t room)
 {
-	for (size_t i = 0; i < N_VENDORS; i++)
-		if (!room || b->w.len + 4 + sizeof(vendors[i].id) <= room)
-			isa_put(b, ISA_VENDOR, vendors[i].id, sizeof(vendors[i].id));
+	unsigned told = 0;
+
+	for (size_t i = 0; i < N_VENDORS; i++) {
+		if (room && b->w.len + 4 + vendors[i].len > room)
+			continue;
+		isa_put(b, ISA_VENDOR, vendors[i].id, vendors[i].len);
+		told |= vendors[i].can;
+	}
+	return told;
+}
+
+static bool is_vendor(const struct vendor *v, struct cs_bytes body)
+{
+	return (body.len == v->len || body.len == v->significant) &&
+	       !memcmp(body.p, v->id, v->significant);
 }
 
 unsigned ike_vendor_read(const struct isa_message *m)
@@ -33,8 +54,7 @@ unsigned ike_vendor_read(const struct isa_message *m)
 
 	for (unsigned n = 0; (p = isa_find(m, ISA_VENDOR, n)); n++)
 		for (size_t i = 0; i < N_VENDORS; i++)
-			if (p->body.len == sizeof(vendors[i].id) &&
-			    !memcmp(p->body.p, vendors[i].id, sizeof(vendors[i].id)))
+			if (is_vendor(&vendors[i], p->body))
 				can |= vendors[i].can;
 	return can;
 }

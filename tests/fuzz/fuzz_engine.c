@@ -134,6 +134,29 @@ static void mutate_clear(const struct ike_p1 *p1, uint8_t *raw, size_t *len, siz
 		raw[1 + sim_below(&rng, 7)] ^= (uint8_t)(1 + sim_below(&rng, 255));
 }
 
+/* Mutated fragments of it; sometimes it arrives in fragments itself, and true is returned. */
+static bool inject_fragments(struct sim *s, const struct cs_endpoint *from,
+			     const struct cs_endpoint *to, const uint8_t *data, size_t len)
+{
+	static uint8_t raw[SIM_FRAGMENT_MAX];
+	unsigned of = 1 + sim_below(&rng, 4);
+	bool genuine = sim_chance(&rng, 300);
+	size_t n, raw_len;
+
+	for (unsigned i = 1; i <= of; i++) {
+		n = sim_fragment(data, len, i, of, raw);
+		if (!n || len > SIM_FRAGMENT_MAX / 2)
+			return false;
+		if (genuine)
+			sim_inject(s, from, to, raw, n, 9);
+		raw_len = n;
+		mutate_clear(NULL, raw, &raw_len, sizeof(raw) - 64);
+		sim_inject(s, from, to, raw, raw_len, 1 + sim_below(&rng, 8));
+		injected++;
+	}
+	return genuine;
+}
+
 /* Runs for every genuine datagram: its mutations go first. */
 static bool inject_before(struct sim *s, unsigned host, const struct cs_endpoint *from,
 			  const struct cs_endpoint *to, const uint8_t *data, size_t len,
@@ -164,7 +187,7 @@ static bool inject_before(struct sim *s, unsigned host, const struct cs_endpoint
 		sim_inject(s, from, to, raw, raw_len, 1 + sim_below(&rng, 8));
 		injected++;
 	}
-	return true;
+	return !sim_chance(&rng, 300) || !inject_fragments(s, from, to, data, len);
 }
 
 /* One pair of engines under attack for a while; false when an invariant broke. */

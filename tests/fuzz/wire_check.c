@@ -170,6 +170,11 @@ static void check_chain(const struct isa_message *m, const uint8_t *body, size_t
 			for (unsigned i = 0; (cert = isa_find(m, ISA_CERT, i)); i++)
 				HOLDS(i < ISA_CERTS_MAX && cert->body.len >= 2);
 		}
+		if (rc == 0 && s == ISA_STEP_FRAGMENT)
+			HOLDS(m->n_payloads == 1 && m->payloads[0].type == ISA_FRAGMENT &&
+			      m->payloads[0].body.len > 4);
+		if (rc == 0 && s != ISA_STEP_FRAGMENT)
+			HOLDS(!isa_find(m, ISA_FRAGMENT, 0));
 		if (rc == 0 && (s == ISA_STEP_AGGR_2_PSK || s == ISA_STEP_AGGR_3_PSK))
 			HOLDS(isa_find(m, ISA_HASH, 0)->body.len > 0 &&
 			      isa_find(m, ISA_HASH, 0)->body.len <= 64);

@@ -33,6 +33,7 @@ static void set_trouble(struct sim *sim)
 	sim->net.loss = losses[sim_below(&sim->rng, 5)];
 	sim->net.duplicate = others[sim_below(&sim->rng, 4)];
 	sim->net.corrupt = others[sim_below(&sim->rng, 4)] / 5;
+	sim->net.cut = sim->seed % 4 == 3 ? 500 : 0;
 	sim->net.delay_min = 1 + sim_below(&sim->rng, 50);
 	sim->net.delay_max = sim->net.delay_min + (sim_chance(&sim->rng, 300) ? 3000 : 50);
 	sim->net.bad_until = sim_chance(&sim->rng, 200) ? 0 : sim_below(&sim->rng, TROUBLE_MAX);

@@ -170,10 +170,32 @@ static void deliver(struct sim *sim, struct sim_host *to, const struct cs_endpoi
 			(uint8_t)(1u << sim_below(&sim->rng, 8));
 }
 
-static void op_send(void *ctx, const struct cs_endpoint *local, const struct cs_endpoint *remote,
-		    const uint8_t *data, size_t len)
+size_t sim_fragment(const uint8_t *message, size_t len, unsigned number, unsigned of,
+		    uint8_t out[static SIM_FRAGMENT_MAX])
 {
-	struct sim_host *h = ctx, *to = host_of(h->sim, &remote->addr);
+	static const uint8_t no_cookie[ISA_COOKIE_LEN];
+	size_t piece = (len + of - 1) / of, at = (number - 1) * piece;
+	struct isa_builder b;
+	struct isa_header h;
+
+	if (at >= len || isa_header_parse(message, len, &h, NULL) || h.next == ISA_FRAGMENT ||
+	    !memcmp(h.rcookie, no_cookie, ISA_COOKIE_LEN))
+		return 0;
+	h.flags = 0;
+	isa_begin(&b, out, SIM_FRAGMENT_MAX, &h);
+	isa_payload_begin(&b, ISA_FRAGMENT);
+	cs_put_u16(&b.w, 1);
+	cs_put_u8(&b.w, (uint8_t)number);
+	cs_put_u8(&b.w, number == of);
+	cs_put_bytes(&b.w, message + at, number == of ? len - at : piece);
+	isa_payload_end(&b);
+	return isa_end(&b, 0);
+}
+
+static void carry(struct sim_host *h, const struct cs_endpoint *local,
+		  const struct cs_endpoint *remote, const uint8_t *data, size_t len)
+{
+	struct sim_host *to = host_of(h->sim, &remote->addr);
 	struct sim *sim = h->sim;
 	struct sim_net *net = &sim->net;
 	unsigned copies = 1;
@@ -201,6 +223,26 @@ static void op_send(void *ctx, const struct cs_endpoint *local, const struct cs_
 	for (unsigned i = 0; i < copies; i++)
 		deliver(sim, to, local, remote, data, len,
 			i == 0 ? delay : delay + sim_below(&sim->rng, 100));
+}
+
+static void op_send(void *ctx, const struct cs_endpoint *local, const struct cs_endpoint *remote,
+		    const uint8_t *data, size_t len)
+{
+	struct sim_host *h = ctx;
+	uint8_t out[SIM_FRAGMENT_MAX];
+	unsigned of = 0;
+	size_t n;
+
+	/* An Informational message is never so large, and one that is torn does not come again. */
+	if (h->sim->net.cut && len > ISA_HEADER_LEN && data[18] != ISA_INFORMATIONAL &&
+	    sim_chance(&h->sim->rng, h->sim->net.cut))
+		of = 2 + sim_below(&h->sim->rng, 2);
+	if (!of || !sim_fragment(data, len, 1, of, out)) {
+		carry(h, local, remote, data, len);
+		return;
+	}
+	for (unsigned i = 1; i <= of && (n = sim_fragment(data, len, i, of, out)); i++)
+		carry(h, local, remote, out, n);
 }
 
 void sim_inject(struct sim *sim, const struct cs_endpoint *from, const struct cs_endpoint *to,

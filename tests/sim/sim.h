@@ -9,10 +9,11 @@
 #include "iked/engine.h"
 #include "policy/policy.h"
 
-#define SIM_HOSTS  3          /* of a random scenario */
-#define SIM_MOST   51         /* of a long one */
-#define SIM_WALL   1700000000 /* wall clock at virtual time 0 */
-#define SIM_LARVAL 30000      /* milliseconds that an unanswered acquire blocks the next */
+#define SIM_HOSTS        3          /* of a random scenario */
+#define SIM_MOST         51         /* of a long one */
+#define SIM_WALL         1700000000 /* wall clock at virtual time 0 */
+#define SIM_LARVAL       30000      /* milliseconds that an unanswered acquire blocks the next */
+#define SIM_FRAGMENT_MAX 16384
 
 struct sim;
 
@@ -99,6 +100,7 @@ struct sim_host {
 struct sim_net {
 	unsigned loss, duplicate, corrupt; /* permille, while it is bad */
 	unsigned delay_min, delay_max;     /* milliseconds */
+	unsigned cut; /* permille, always: messages that their sender sends in fragments */
 	uint64_t bad_from, bad_until;
 	/* Scripted runs: what to do with the nth datagram of each kind, see exhaustive.c. */
 	bool (*script)(struct sim *sim, unsigned host, const struct cs_endpoint *from,
@@ -106,6 +108,13 @@ struct sim_net {
 		       unsigned *copies, uint64_t *delay);
 	void *script_arg;
 };
+
+/*
+ * The fragment with this number, of so many, of a message; its length, or 0 when that may not be
+ * cut. All have one id, as with some peers.
+ */
+size_t sim_fragment(const uint8_t *message, size_t len, unsigned number, unsigned of,
+		    uint8_t out[static SIM_FRAGMENT_MAX]);
 
 enum sim_action {
 	SIM_TRAFFIC,

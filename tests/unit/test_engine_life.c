@@ -394,7 +394,7 @@ START_TEST(test_no_amplification)
 	struct pair *p = pair_new(NULL, NULL);
 	struct side *s = &p->side[1];
 	struct datagram *d;
-	size_t vids = 2 * (4 + 16);
+	size_t vids = 2 * (4 + 16) + 4 + 20;
 
 	p->filter = drop_all;
 	pair_acquire(p, 0);

@@ -285,6 +285,7 @@ static const uint8_t plain[ISA_STEP_N][8] = {
 	[ISA_STEP_QUICK_4] = {HA, N},
 	[ISA_STEP_INFO_CLEAR] = {N},
 	[ISA_STEP_INFO_ENCRYPTED] = {HA, N},
+	[ISA_STEP_FRAGMENT] = {ISA_FRAGMENT},
 };
 
 START_TEST(test_step_plain)

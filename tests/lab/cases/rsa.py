@@ -24,14 +24,14 @@ NAMES = {
 }
 
 
-def make_certificates(left, right):
+def make_certificates(left, right, bits=2048):
     """Root and Middle are on the left; left's certificate is Middle's, right asks Root for its own."""
     def names(host):
         return ("--ip", host.v4, "--dns", f"{host.name}.example.com", "--email",
                 f"gw@{host.name}.example.com", "--subject", f"CN={host.name},O=Example,C=US",
-                "--key", "rsa:2048")
-    pki(left, "ca", "Root", "--key", "rsa:2048")
-    pki(left, "ca", "Middle", "--ca", "Root", "--key", "rsa:2048", "--days", "1000")
+                "--key", f"rsa:{bits}")
+    pki(left, "ca", "Root", "--key", f"rsa:{bits}")
+    pki(left, "ca", "Middle", "--ca", "Root", "--key", f"rsa:{bits}", "--days", "1000")
     pki(left, "host", left.name, "--ca", "Middle", *names(left))
     request, reply, root = (left.path(f) for f in ("right.csr", "right.crt", "root.crt"))
     pki(right, "request", right.name, "--out", request, *names(right))

@@ -42,6 +42,7 @@ connections {{
   peer {{
     version = 1
     aggressive = {aggressive}
+    fragmentation = yes
     local_addrs = {local}
     remote_addrs = {remote}
     proposals = {ike}
