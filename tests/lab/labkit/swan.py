@@ -143,6 +143,10 @@ class Swan:
     def terminate(self):
         return self.swanctl("--terminate", "--ike", "peer", "--timeout", "10")
 
+    def terminate_child(self):
+        """The phase 2 SAs alone."""
+        return self.swanctl("--terminate", "--child", "peer", "--timeout", "10")
+
     def drop_all(self):
         """Ends what is up, if anything is; used when a case is over."""
         if self.swanctl("--list-sas").strip():
