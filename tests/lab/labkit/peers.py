@@ -56,13 +56,14 @@ def asks_by_packet(peer):
     return {} if peer == "own" else {"trap": True}
 
 
-def pair_with(lab, peer, a=AGREED, theirs=None, **more):
+def pair_with(lab, peer, a=AGREED, theirs=None, peer_more=(), **more):
     """
     Ours on the left and the peer on the right, where packets ask on both sides: (ours, peer).
-    theirs: the agreement as the peer has it, where that differs; more is ours.
+    theirs: the agreement as the peer has it, where that differs; more is for our
+    side alone, peer_more for the peer's.
     """
     left, right = lab.pair(capture=False)
-    b = PEERS[peer](right, left, theirs or a, **asks_by_packet(peer))
+    b = PEERS[peer](right, left, theirs or a, **asks_by_packet(peer), **dict(peer_more))
     return ours(left, right, a, initiator=True, **more), b
 
 

@@ -75,12 +75,13 @@ secrets {{
 """
 
 
-LIFE = 70  # seconds that an SA lasts when it is told when to rekey
+LIFE = 70  # seconds that an SA lasts when it is told when to rekey, unless that is later
 
 
 def life_lines(indent, hard, rekey):
     """over_time counts from the rekeying on, life_time from the beginning."""
-    end = LIFE - rekey if hard == "over_time" else LIFE
+    life = max(LIFE, rekey * 11 // 10)
+    end = life - rekey if hard == "over_time" else life
     return f"{indent}rekey_time = {rekey}s\n{indent}rand_time = 0\n{indent}{hard} = {end}s\n"
 
 
