@@ -10,7 +10,7 @@ CONF = """
 charon-systemd {{
   load = random nonce pem pkcs1 pkcs8 x509 openssl revocation constraints kernel-netlink socket-default vici
   install_routes = no
-  i_dont_care_about_security_and_use_aggressive_mode_psk = yes
+  i_dont_care_about_security_and_use_aggressive_mode_psk = {aggressive_psk}
   threads = 8
   retransmit_timeout = 1.0
   retransmit_tries = 3
@@ -93,15 +93,16 @@ class Swan:
 
     def __init__(self, host, peer, suite, mode, pfs, key, family=4, trap=False, initiator=False,
                  ike=None, esp=None, aggressive=False, local_id=None, remote_id=None,
-                 lives=None, dpd=None):
+                 lives=None, dpd=None, aggressive_psk=True):
         """
         lives: seconds after which the IKE SA and the child SA are rekeyed.  dpd: seconds between its
         questions whether the peer is there; after four times as many it is dead.
         """
         self.host, self.peer = host, peer
         self.uri = f"unix://{host.path('charon.vici')}"
-        conf = host.write("strongswan.conf", CONF.format(vici=host.path("charon.vici"),
-                                                         log=host.path("charon.log")))
+        conf = host.write("strongswan.conf", CONF.format(
+            vici=host.path("charon.vici"), log=host.path("charon.log"),
+            aggressive_psk="yes" if aggressive_psk else "no"))
         groups = [pfs.initiate] if initiator else pfs.accept
         esp = esp or ",".join(
             suite.swan_esp + (f"-{SWAN_GROUP[g]}" if g else "") for g in groups)
