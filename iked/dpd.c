@@ -51,6 +51,7 @@ void ike_dpd_resume(struct ike_engine *e, struct ike_p1 *p1)
 
 void ike_dpd_heard(struct ike_engine *e, struct ike_p1 *p1)
 {
+	p1->used |= p1->up;
 	if (p1->dpd_asked)
 		ike_dpd_resume(e, p1);
 	else
@@ -182,7 +183,7 @@ void ike_p1_dpd(struct ike_engine *e, struct ike_timer *t)
 		return;
 	}
 	if (p1->dpd_asked && traffic_came(e, p1->peer)) {
-		ike_dpd_heard(e, p1);
+		ike_dpd_resume(e, p1);
 		return;
 	}
 	if (p1->dpd_asked == QUESTIONS) {

@@ -203,6 +203,8 @@ struct ike_p1 {
 	uint16_t n_quick;            /* Quick Modes that the peer has begun and not ended */
 	struct ike_list changed;     /* among those to be kept anew */
 	bool superseded, refreshing; /* another one has taken its place; is being made */
+	bool left_over;              /* superseded, and the peer was to delete it */
+	bool used;                   /* the peer has sent under it since it is up */
 	uint64_t ends;               /* mono, when up */
 	struct ike_timer dpd;        /* the next look at whether the peer is there */
 	uint64_t heard_at, hurried;  /* mono: an authenticated message; a question for an error */
@@ -646,6 +648,8 @@ void ike_refresh_settle_p2(struct ike_engine *e, struct ike_p2 *p2);
 void ike_refresh_p1_ended(struct ike_engine *e, const struct ike_p1 *p1);
 void ike_refresh_p2_ended(struct ike_engine *e, struct ike_tunnel *t);
 struct ike_p1 *ike_refresh_successor(const struct ike_p1 *p1);
+/* A superseded one may go, as far as the peer is concerned. */
+bool ike_refresh_p1_replaced(const struct ike_p1 *p1);
 uint64_t ike_p2_soft_bytes(const struct ike_p2 *p2);
 bool ike_p1_soft_size(const struct ike_p1 *p1);
 

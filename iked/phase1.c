@@ -249,7 +249,7 @@ void ike_p1_timer(struct ike_engine *e, struct ike_timer *t)
 		ike_p1_down(e, p1, true, "its life size is used up");
 	else if (e->now.mono >= p1->ends)
 		ike_p1_down(e, p1, true, "its lifetime is over");
-	else if (p1->superseded && busy(p1))
+	else if (p1->superseded && (busy(p1) || !ike_refresh_p1_replaced(p1)))
 		ike_timer_set(&e->timers, t, e->now.mono + BUSY_MS);
 	else if (p1->superseded)
 		ike_p1_down(e, p1, true, "a newer one has taken its place");

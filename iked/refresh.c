@@ -16,7 +16,7 @@
 #include "iked/engine_private.h"
 
 #define GRACE_MS 30000u /* what is under way to the old SA */
-#define LEFT_MS  60000u /* the peer was to delete the old pair, and has not: some never do */
+#define LEFT_MS  60000u /* the peer was to delete the old SA, and has not: some never do */
 #define RETRY_MS 30000u /* between attempts that fail */
 #define LATE_MS  10000u /* of chance, when the time for a refresh has passed already */
 
@@ -333,15 +333,13 @@ bool ike_refresh_p1_failed(struct ike_engine *e, struct ike_p1 *old, bool again)
 	return false;
 }
 
-/*
- * ours: this side deletes it.  What the peer leaves stays to its end: it may have died before it had
- * the new one, and be there by the old.
- */
+/* ours: this side is first to delete it. */
 static void supersede_p1(struct ike_engine *e, struct ike_p1 *loser, bool ours)
 {
-	uint64_t at = ours ? e->now.mono + GRACE_MS : loser->ends;
+	uint64_t at = e->now.mono + (ours ? GRACE_MS : LEFT_MS);
 
 	loser->superseded = true;
+	loser->left_over = !ours;
 	loser->refresh = 0;
 	ike_timer_set(&e->timers, &loser->timer, soonest(at, loser->ends));
 }
@@ -412,6 +410,14 @@ struct ike_p1 *ike_refresh_successor(const struct ike_p1 *p1)
 			best = other;
 	}
 	return best;
+}
+
+/* A peer that died before it had the new one is there by the old one alone, once it is back. */
+bool ike_refresh_p1_replaced(const struct ike_p1 *p1)
+{
+	const struct ike_p1 *successor = ike_refresh_successor(p1);
+
+	return !p1->left_over || (successor && successor->used);
 }
 
 void ike_refresh_p1_ended(struct ike_engine *e, const struct ike_p1 *p1)

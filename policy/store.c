@@ -79,8 +79,7 @@ static int stored_digest(const struct pol_store *store, uint64_t generation,
 	return rc < 0 ? rc : 0;
 }
 
-static int must_be_in_force(const struct pol_store *store, uint64_t *generation,
-			    struct cs_err *err)
+static int must_be_in_force(const struct pol_store *store, uint64_t *generation, struct cs_err *err)
 {
 	bool found = false;
 	int rc = in_force(store, generation, &found, err);

@@ -175,14 +175,19 @@ static void check_pair(struct sim_host *h, const struct seen *s, const struct li
 
 void sim_reload(struct sim_host *h, enum sim_edition edition, unsigned peer)
 {
-	struct pol_policy *policy = h->editions[edition][peer], *old = h->policy;
+	/* Made anew each time, so that nothing of the one before is there by chance. */
+	struct pol_policy *policy =
+		sim_policy(h->variant, h->index, h->sim->n_hosts, edition, peer);
+	struct pol_policy *old = h->policy;
 	const struct ike_stats *stats = ike_engine_stats(h->engine);
 	struct list before = {.host = h}, after = {.host = h};
 	unsigned live = stats->p2_live;
 	unsigned long datagrams = h->sim->datagrams;
 
+	if (!policy)
+		abort();
 	ike_engine_each_p2(h->engine, see, &before);
-	h->policy = pol_ref(policy);
+	h->policy = policy;
 	h->edition = edition;
 	h->edited = peer;
 	for (unsigned i = 0; i < before.n; i++)

@@ -14,49 +14,15 @@
 	(31 * MINUTE) /* phase 1 lives 20 minutes here, phase 2 10, an exchange 254 s */
 #define FLOW_WITHIN (15 * MINUTE)
 
-/* The editions of a host's policy, by variant and number of hosts; shared by all scenarios. */
-struct editions {
-	bool made, bad;
-	struct pol_policy *policies[SIM_EDITIONS][SIM_HOSTS];
-};
-static struct editions cache[16][SIM_HOSTS][SIM_HOSTS + 1];
-
-static void make_editions(struct editions *ed, unsigned variant, unsigned host, unsigned n)
+static bool add_host(struct sim *sim, const struct sim_variant *variant, unsigned host, unsigned n)
 {
-	for (unsigned edition = 0; edition < SIM_EDITIONS; edition++)
-		for (unsigned peer = 0; peer < n; peer++) {
-			struct pol_policy **slot = &ed->policies[edition][peer];
+	struct pol_policy *policy = sim_policy(variant, host, n, SIM_WHOLE, 0);
+	bool started;
 
-			*slot = sim_policy(&sim_variants[variant], host, n, edition, peer);
-			ed->bad = ed->bad || !*slot;
-		}
-	ed->made = true;
-}
-
-static bool add_host(struct sim *sim, unsigned variant, unsigned host, unsigned n)
-{
-	struct editions *ed = &cache[variant][host][n];
-	const char *address = sim_address(sim_variants[variant].ipv6, host);
-
-	if (!ed->made)
-		make_editions(ed, variant, host, n);
-	if (ed->bad)
-		return false;
-	memcpy(sim->hosts[host].editions, ed->policies, sizeof(ed->policies));
-	return sim_add_host(sim, address, ed->policies[SIM_WHOLE][0]) == 0;
-}
-
-static void drop_policies(void)
-{
-	for (unsigned v = 0; v < 16; v++)
-		for (unsigned h = 0; h < SIM_HOSTS; h++)
-			for (unsigned n = 0; n <= SIM_HOSTS; n++) {
-				struct editions *ed = &cache[v][h][n];
-
-				for (unsigned i = 0; i < SIM_EDITIONS * SIM_HOSTS; i++)
-					pol_unref(ed->policies[i / SIM_HOSTS][i % SIM_HOSTS]);
-				*ed = (struct editions){0};
-			}
+	sim->hosts[host].variant = variant;
+	started = policy && sim_add_host(sim, sim_address(variant->ipv6, host), policy) == 0;
+	pol_unref(policy);
+	return started;
 }
 
 static void set_trouble(struct sim *sim)
@@ -134,7 +100,7 @@ static bool run(struct sim *sim, uint64_t seed, bool verbose)
 	n = sim_chance(&sim->rng, 300) ? 3 : 2;
 	set_trouble(sim);
 	for (unsigned i = 0; i < n; i++) {
-		if (!add_host(sim, variant, i, n)) {
+		if (!add_host(sim, &sim_variants[variant], i, n)) {
 			sim_fail(sim, "host %u did not start", i);
 			break;
 		}
@@ -175,7 +141,6 @@ unsigned sim_random_scenarios(uint64_t first_seed, unsigned n, bool verbose)
 		kept += sim.kept;
 		gone += sim.told_gone;
 	}
-	drop_policies();
 	printf("sim: %u random scenarios from seed %llu, %lu datagrams; %lu SAs lived on over a "
 	       "restart; by new policies %lu SA pairs lived on, %lu ended at both sides; %u "
 	       "failed\n",

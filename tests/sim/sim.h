@@ -83,9 +83,9 @@ struct sim_host {
 	struct ike_engine *engine; /* NULL while it is down */
 	struct vkernel kernel;
 	struct sim_ledger ledger;
-	struct pol_policy *policy;                            /* in force */
-	struct pol_policy *editions[SIM_EDITIONS][SIM_HOSTS]; /* the scenario's, for SIM_RELOAD */
-	enum sim_edition edition; /* in force, and the peer that it is about */
+	struct pol_policy *policy;         /* in force */
+	const struct sim_variant *variant; /* the scenario's, for SIM_RELOAD */
+	enum sim_edition edition;          /* in force, and the peer that it is about */
 	unsigned edited;
 	unsigned sent, received; /* packets through ESP */
 	unsigned asked;          /* packets that found no SA */

@@ -259,17 +259,26 @@ static bool drop_deletes(struct pair *p, unsigned from, uint8_t *data, size_t *l
 	return from != 1 || data[18] != ISA_INFORMATIONAL;
 }
 
-/* The peer begins and never deletes what it has refreshed: we do, later. */
+/*
+ * The peer begins and never deletes what it has refreshed: we do, later, phase 1 once the peer has
+ * used the new one.
+ */
 START_TEST(test_peer_leaves_the_old)
 {
 	struct pair *p = pair_up(NULL);
 
 	p->filter = drop_deletes;
 	ck_assert(!ike_engine_refresh_p2(p->side[1].e, 2, p->now, NULL));
+	ck_assert(!ike_engine_refresh_p1(p->side[1].e, 1, p->now, NULL));
 	pair_run(p);
 	pair_wait(p, 50000);
 	ck_assert_uint_eq(pair_installed(&p->side[0]), 4);
 	pair_wait(p, 20000);
+	ck_assert_uint_eq(pair_installed(&p->side[0]), 2);
+	ck_assert_uint_eq(pair_stats(p, 0)->p1_live, 2);
+	ck_assert(!ike_engine_refresh_p2(p->side[1].e, 2, p->now, NULL));
+	pair_run(p);
+	pair_wait(p, 70000);
 	expect_one(p);
 	pair_free(p);
 }

@@ -456,9 +456,9 @@ START_TEST(closing_gives_the_answers)
 	struct cs_err err = {0};
 
 	ck_assert_int_eq(uv_loop_init(&f.loop), 0);
-	ck_assert_int_ge(ike_store_open(&f.loop, path, IKE_STUCK_WAIT, fail_the_intent, &f,
-					&f.store, &err),
-			 0);
+	ck_assert_int_ge(
+		ike_store_open(&f.loop, path, IKE_STUCK_WAIT, fail_the_intent, &f, &f.store, &err),
+		0);
 	put(&f, IKE_REC_P2_INTENT, 2, 0);
 	close_store(&f);
 	ck_assert_uint_eq(f.done, 2);

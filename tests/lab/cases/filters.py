@@ -170,8 +170,9 @@ def xfrm_flushed(lab):
         for what in flush:
             left.run("ip", "xfrm", what, "flush")
         left.ping(right, seconds=5)
-        if a.pagent.log().count("restored") == was:
-            raise Failure(f"pagent's log does not tell that {' and '.join(flush)} was flushed")
+        # A second repair within a second waits for its end.
+        wait_until(lambda: a.pagent.log().count("restored") > was, 5,
+                   f"pagent told that {' and '.join(flush)} was flushed")
     finish(lab, a, b)
 
 
