@@ -12,7 +12,7 @@
 
 #define PROTO_ISAKMP 1u
 #define SILENT_MS    30000u /* between two looks when there is nothing to ask about */
-#define LOOKS     4u     /* for traffic in an interval, so that it ends at most a quarter late */
+#define LOOKS        4u     /* for traffic in an interval, so that it ends at most a quarter late */
 #define HURRY_MS     5000u  /* between two questions that errors in clear bring forward */
 
 /* Milliseconds after each question. */

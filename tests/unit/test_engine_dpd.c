@@ -81,7 +81,8 @@ START_TEST(test_peer_gone)
 }
 END_TEST
 
-/* Traffic came until the cut, and just after a look: it is late by a quarter of the interval at most. */
+/* Traffic came until the cut, and just after a look: it is late by a quarter of the interval at
+ * most. */
 START_TEST(test_gone_after_traffic)
 {
 	struct pair *p = up(&asking, &asking);

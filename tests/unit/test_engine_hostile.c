@@ -269,6 +269,24 @@ START_TEST(test_late_initial_contact)
 }
 END_TEST
 
+/* In an Informational after phase 1, as racoon says it: what was there before goes, that one stays.
+ */
+START_TEST(test_initial_contact_after_phase1)
+{
+	struct pair *p = pair_up(NULL);
+	uint8_t body[256];
+
+	ck_assert(!ike_engine_refresh_p1(p->side[0].e, 1, p->now, NULL));
+	pair_run(p);
+	ck_assert_uint_eq(pair_stats(p, 1)->p1_live, 2);
+	inform(p, ISA_NOTIFY, body, put_notify(body, ISA_N_INITIAL_CONTACT, "", 0, "", 0), 1);
+	ck_assert_uint_eq(pair_stats(p, 1)->p2_live, 0);
+	ck_assert_uint_eq(pair_stats(p, 1)->p1_live, 1);
+	ck_assert_uint_eq(p->side[1].n_sas, 0);
+	pair_free(p);
+}
+END_TEST
+
 /* A HASH that is not right: nothing in the message is looked at. */
 START_TEST(test_wrong_hash)
 {
@@ -771,6 +789,7 @@ int main(void)
 	tcase_add_test(t, test_dpd);
 	tcase_add_test(t, test_notifies);
 	tcase_add_test(t, test_late_initial_contact);
+	tcase_add_test(t, test_initial_contact_after_phase1);
 	tcase_add_test(t, test_generations);
 	tcase_add_test(t, test_wrong_hash);
 	tcase_add_test(t, test_reqid_again);

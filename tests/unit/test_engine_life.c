@@ -430,6 +430,24 @@ START_TEST(test_exchanges_refused)
 }
 END_TEST
 
+/* IKE version 3: told so in clear, at a limited rate. */
+START_TEST(test_other_major_version)
+{
+	struct pair *p = pair_new(NULL, NULL);
+	struct side *s = &p->side[1];
+	uint8_t buf[64] = {1, 2, 3, 4, 5, 6, 7, 8, [17] = 0x30, [18] = ISA_MAIN, [27] = 64};
+
+	for (unsigned n = 0; n < 100; n++)
+		ike_engine_receive(s->e, &s->addr, &p->side[0].addr, buf, sizeof(buf), p->now);
+	ck_assert_uint_eq(p->n_history, 20); /* the bucket */
+	ck_assert_uint_eq(p->history[0].data[18], ISA_INFORMATIONAL);
+	/* The type is the last thing in the notification's fixed part. */
+	ck_assert_uint_eq(p->history[0].data[ISA_HEADER_LEN + 11], ISA_N_INVALID_MAJOR_VERSION);
+	ck_assert_uint_eq(pair_stats(p, 1)->p1_live, 0);
+	pair_free(p);
+}
+END_TEST
+
 /* ---- kernel and store ---- */
 
 /* The nth addition fails, on either side. */
@@ -834,6 +852,7 @@ static Suite *suite(void)
 	tcase_add_test(t, test_job_bound);
 	tcase_add_test(t, test_no_amplification);
 	tcase_add_test(t, test_exchanges_refused);
+	tcase_add_test(t, test_other_major_version);
 	suite_add_tcase(s, t);
 	return s;
 }

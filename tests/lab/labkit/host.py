@@ -65,6 +65,11 @@ class Process:
         with open(self.log_path, errors="replace") as f:
             return f.read()
 
+    def kill(self):
+        """kill -9 of it and of all that it started: nobody can say farewell."""
+        os.killpg(self.pid, signal.SIGKILL)
+        self.popen.wait(10)
+
     def stop(self, seconds=10):
         """Asks the process to end; its exit status is returned."""
         if self.running():

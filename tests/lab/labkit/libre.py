@@ -45,11 +45,14 @@ BY_CERTIFICATE = """\
 """
 
 # Its words for our groups. Debian's build has no modp1024 and takes no ECP group in Quick Mode.
-GROUPS = {5: "modp1536", 14: "modp2048", 19: "dh19", 20: "dh20"}
-IKE = {"AES_CBC KeyLength 256": "aes256", "AES_CBC KeyLength 128": "aes128", "3DES": "3des"}
-HASH = {"SHA1": "sha1", "SHA2_256": "sha2_256", "SHA2_384": "sha2_384",
-        "ESP HMAC_SHA1": "sha1", "ESP HMAC_SHA2_256_128": "sha2_256",
-        "ESP HMAC_SHA2_384_192": "sha2_384"}
+GROUPS = {5: "modp1536", 14: "modp2048", 19: "dh19", 20: "dh20", 21: "dh21"}
+CIPHERS = {"AES_CBC KeyLength 256": "aes256", "AES_CBC KeyLength 128": "aes128", "3DES": "3des",
+           "AES_GCM_16 KeyLength 128": "aes_gcm128", "AES_GCM_16 KeyLength 256": "aes_gcm256",
+           "DoNot": "null"}
+HASHES = {"SHA1": "sha1", "SHA2_256": "sha2_256", "SHA2_384": "sha2_384", "SHA2_512": "sha2_512",
+          "ESP HMAC_SHA1": "sha1", "ESP HMAC_SHA2_256_128": "sha2_256",
+          "ESP HMAC_SHA2_384_192": "sha2_384", "ESP HMAC_SHA2_512_256": "sha2_512",
+          "ESP AES128_XCBC_96": "aes_xcbc", "ESP Null": "null"}
 
 
 LIBEXEC = "/usr/libexec"
@@ -93,6 +96,9 @@ class Pluto:
     def start(self):
         """Also anew, after the process was killed."""
         host = self.host
+        for leaf in ("run/pluto.pid", "run/pluto.ctl"):
+            if os.path.exists(host.path(leaf)):
+                os.unlink(host.path(leaf))
         self.process = host.start(
             "pluto", f"{self.libexec}/pluto", "--nofork", "--config", self.conf,
             "--rundir", host.path("run"), "--dumpdir", host.dir, "--ipsecdir", host.path("ipsec.d"),
@@ -159,8 +165,8 @@ class Libre(Pluto):
         conf = CONF.format(
             aggressive="yes" if aggressive else "no", mode=mode, local=host.v4, remote=peer.v4,
             local_id=local_id, remote_id=remote_id,
-            ike=f"{IKE[suite.ike_encrypt]}-{HASH[suite.ike_hash]};{GROUPS[suite.group]}",
-            esp=f"{IKE[suite.esp_encrypt]}-{HASH[suite.esp_auth]}"
+            ike=f"{CIPHERS[suite.ike_encrypt]}-{HASHES[suite.ike_hash]};{GROUPS[suite.group]}",
+            esp=f"{CIPHERS[suite.esp_encrypt]}-{HASHES[suite.esp_auth]}"
             + (f";{GROUPS[group]}" if group else ""),
             pfs="yes" if group else "no",
             auth=BY_KEY if key else BY_CERTIFICATE.format(name=host.name),
@@ -174,9 +180,14 @@ class Libre(Pluto):
     def terminate(self):
         return self.whack("--terminate", "--name", "peer", ok=None)
 
-    def states(self):
-        """Numbers of the SAs that it holds."""
-        return re.findall(r"^#(\d+): ", self.whack("--showstates"), flags=re.M)
+    def terminate_child(self):
+        """The phase 2 SAs alone."""
+        for number in self.states("STATE_QUICK_"):
+            self.whack("--deletestate", number, ok=None)
+
+    def states(self, word="STATE_"):
+        """Numbers of the SAs that it holds, or of those in a state that begins like this."""
+        return re.findall(rf"^000 #(\d+): \S+ {word}", self.whack("--showstates"), flags=re.M)
 
     def drop_all(self):
         if self.states():

@@ -42,6 +42,15 @@ class Ours:
         self.pagent = self.host.start("pagent", self.program("pagent"), "-f", "-p", self.stack,
                                       "-c", self.policy_path)
 
+    @property
+    def process(self):
+        """The one that negotiates, as the other peers have it."""
+        return self.iked
+
+    def start(self):
+        """It anew, after it was killed."""
+        self.start_iked()
+
     def start_iked(self):
         self.iked = self.host.start("iked", self.program("iked"), "-f", "-p", self.stack,
                                     "-c", self.host.path("conf/iked.conf"), "--user", "nobody")
@@ -78,9 +87,15 @@ class Ours:
     def terminate(self):
         self.ipsec("-k", "deactivate", "-a", "all")
 
+    def terminate_child(self):
+        """The phase 2 SAs alone."""
+        self.ipsec("-y", "deactivate", "-a", "all")
+
     def drop_all(self):
-        if self.ike_tunnels() or self.tunnels():
+        if self.ike_tunnels():
             self.terminate()
+        if self.tunnels():  # of which phase 1 is gone, or K's end has not come to them yet
+            self.terminate_child()
 
     def wait_gone(self, seconds=10):
         wait_until(lambda: not self.ike_tunnels() and not self.tunnels(), seconds,

@@ -32,10 +32,10 @@ def agreed(**what):
     return replace(AGREED, **what)
 
 
-def ours(host, peer, a, *, initiator=False, **more):
-    return Ours(host, host_to_host(host, peer, a.suite, a.mode, Pfs(a.pfs, a.suite), a.key,
-                                   initiator=initiator, exchange=a.exchange, liveness=a.dpd,
-                                   **more))
+def ours(host, peer, a, *, initiator=False, retries=2, **more):
+    text = host_to_host(host, peer, a.suite, a.mode, Pfs(a.pfs, a.suite), a.key,
+                        initiator=initiator, exchange=a.exchange, liveness=a.dpd, **more)
+    return Ours(host, text, retries=retries)
 
 
 def swan(host, peer, a, *, initiator=False, **more):
@@ -56,14 +56,24 @@ def asks_by_packet(peer):
     return {} if peer == "own" else {"trap": True}
 
 
-def pair_with(lab, peer, a=AGREED, theirs=None, capture=False, **more):
+def pair_with(lab, peer, a=AGREED, theirs=None, peer_more=(), **more):
     """
     Ours on the left and the peer on the right, where packets ask on both sides: (ours, peer).
-    theirs: the agreement as the peer has it, where that differs; more is the peer's.
+    theirs: the agreement as the peer has it, where that differs; more is for our
+    side alone, peer_more for the peer's.
     """
-    left, right = lab.pair(capture=capture)
-    b = PEERS[peer](right, left, theirs or a, **asks_by_packet(peer), **more)
-    return ours(left, right, a, initiator=True), b
+    left, right = lab.pair(capture=False)
+    b = PEERS[peer](right, left, theirs or a, **asks_by_packet(peer), **dict(peer_more))
+    return ours(left, right, a, initiator=True, **more), b
+
+
+def directions(peer):
+    """(word for a case's name, who begins, who answers, words for a table), each once."""
+    if peer == "own":
+        yield "own", ours, ours, "we begin"
+    else:
+        yield f"to-{peer}", ours, PEERS[peer], "we begin"
+        yield f"from-{peer}", PEERS[peer], ours, "the peer begins"
 
 
 def up(lab, sender=0, seconds=8):
@@ -71,6 +81,16 @@ def up(lab, sender=0, seconds=8):
     hosts = lab.hosts[sender], lab.hosts[1 - sender]
     hosts[0].ping(hosts[1], seconds=seconds)
     wait_until(lambda: same_pair(*lab.hosts), 5, "one SA pair in both kernels")
+
+
+def one_pair_carries(left, right):
+    """Echoes both ways go by the same two SAs in both kernels, whatever older ones there are."""
+    before = left.sas(), right.sas()
+    left.ping(right, count=2)
+    right.ping(left, count=2)
+    risen = [{sa for sa, (packets, _) in host.sas().items() if packets > old.get(sa, (0,))[0]}
+             for host, old in zip((left, right), before)]
+    return len(risen[0]) == 2 and risen[0] == risen[1]
 
 
 def finish(lab, a, b):

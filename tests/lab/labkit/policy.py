@@ -52,7 +52,7 @@ IpGenericFilterAction ipsec
 IpDynVpnAction Gold
 {{
   Initiation Either
-{pfs}  IpDataOffer
+{vpn_life}{pfs}  IpDataOffer
   {{
     HowToEncap   {mode}
     HowToEncrypt {esp_encrypt}
@@ -160,7 +160,7 @@ def group_name(group):
 def host_to_host(me, peer, suite, mode, pfs, key, *, family=4, initiator=False, first=(),
                  local_id=None, remote_id=None, remote_location=None, on_demand=True,
                  exchange="Main", respond=None, others=(), ca_labels=(), lives=None, kbytes=None,
-                 liveness=None):
+                 liveness=None, vpn_life=None):
     """
     The file for one side.  The initiator of a PFS variant begins with the variant's group and accepts
     it alone; the other side accepts what the variant allows and would begin with its own group.
@@ -168,6 +168,7 @@ def host_to_host(me, peer, suite, mode, pfs, key, *, family=4, initiator=False, 
     the exchange; "" leaves it out.  others: name, identity and key of peers at any address, in key
     exchange rules behind the first.  lives: minutes that phase 1 and phase 2 are proposed for; down
     to a minute is accepted then.  kbytes: the same of phase 2.  liveness: LivenessInterval.
+    vpn_life: VpnLife in minutes.
     """
     begin, accept = (pfs.initiate, [pfs.initiate]) if initiator else (pfs.accept[0], pfs.accept)
     pfs_lines = [f"  InitiateWithPfs {group_name(begin)}"]
@@ -177,6 +178,7 @@ def host_to_host(me, peer, suite, mode, pfs, key, *, family=4, initiator=False, 
     respond = exchange if respond is None else respond
     return HEAD.format(
         on_demand="Yes" if on_demand else "No",
+        vpn_life="" if vpn_life is None else f"  VpnLife {vpn_life}\n",
         liveness="" if liveness is None else f"  LivenessInterval {liveness}\n",
         p2_life=lives[1] if lives else 240, p2_least=1 if lives else 60,
         p2_size=P2_SIZE.format(kbytes) if kbytes else "",

@@ -2,20 +2,21 @@
 
 from collections import namedtuple
 
-Case = namedtuple("Case", "name fn plain seconds shows interop")
+Case = namedtuple("Case", "name fn plain seconds shows interop virtual")
 CASES = {}
 
 
-def case(name, plain=True, seconds=60, shows=None, interop=None):
+def case(name, plain=True, seconds=60, shows=None, interop=None, virtual=False):
     """
     Registers a function of one argument, the Lab; plain cases run without --full.  shows: peer and
     feature that docs/interoperability.md lists its result under; interop: whether ./dev interop runs
-    it, as it does with plain ones.
+    it, as it does with plain ones.  virtual: it runs in a lab kernel of its own whose clock jumps
+    to the next thing that happens, so hours of waiting cost nothing.
     """
     def add(fn):
         if name in CASES:
             raise ValueError(f"two cases are called {name}")
         CASES[name] = Case(name, fn, plain, seconds, shows,
-                           plain if interop is None else interop)
+                           plain if interop is None else interop, virtual)
         return fn
     return add

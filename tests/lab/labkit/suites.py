@@ -15,7 +15,28 @@ SUITES = {s.name: s for s in (
           "AES_CBC KeyLength 256", "ESP HMAC_SHA2_384_192", "aes256-sha384"),
 )}
 
-SWAN_GROUP = {2: "modp1024", 5: "modp1536", 14: "modp2048", 19: "ecp256", 20: "ecp384"}
+def _esp(words, encrypt, auth):
+    """The usual phase 1, and these algorithms in phase 2."""
+    usual = SUITES["aes256-sha256-modp2048"]
+    return usual._replace(esp_encrypt=encrypt, esp_auth=auth, swan_esp=words)
+
+
+# One of each that is not in SUITES: by its phase 2, the last by its phase 1.
+ALGORITHMS = {
+    "aes128gcm16": _esp("aes128gcm16", "AES_GCM_16 KeyLength 128", "ESP Null"),
+    "aes256gcm16": _esp("aes256gcm16", "AES_GCM_16 KeyLength 256", "ESP Null"),
+    "aes256-sha1": _esp("aes256-sha1", "AES_CBC KeyLength 256", "ESP HMAC_SHA1"),
+    "aes128-sha384": _esp("aes128-sha384", "AES_CBC KeyLength 128", "ESP HMAC_SHA2_384_192"),
+    "aes256-sha512": _esp("aes256-sha512", "AES_CBC KeyLength 256", "ESP HMAC_SHA2_512_256"),
+    "aes128-aesxcbc": _esp("aes128-aesxcbc", "AES_CBC KeyLength 128", "ESP AES128_XCBC_96"),
+    "3des-sha256": _esp("3des-sha256", "3DES", "ESP HMAC_SHA2_256_128"),
+    "null-sha1": _esp("null-sha1", "DoNot", "ESP HMAC_SHA1"),
+    "null-sha256": _esp("null-sha256", "DoNot", "ESP HMAC_SHA2_256_128"),
+    "ecp521": Suite("aes256-sha512-ecp521", "AES_CBC KeyLength 256", "SHA2_512", 21, 14,
+                    "AES_CBC KeyLength 256", "ESP HMAC_SHA2_512_256", "aes256-sha512"),
+}
+
+SWAN_GROUP = {2: "modp1024", 5: "modp1536", 14: "modp2048", 19: "ecp256", 20: "ecp384", 21: "ecp521"}
 
 
 class Pfs:

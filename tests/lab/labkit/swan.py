@@ -10,7 +10,7 @@ CONF = """
 charon-systemd {{
   load = random nonce pem pkcs1 pkcs8 x509 openssl revocation constraints kernel-netlink socket-default vici
   install_routes = no
-  i_dont_care_about_security_and_use_aggressive_mode_psk = yes
+  i_dont_care_about_security_and_use_aggressive_mode_psk = {aggressive_psk}
   threads = 8
   retransmit_timeout = 1.0
   retransmit_tries = 3
@@ -76,12 +76,13 @@ secrets {{
 """
 
 
-LIFE = 70  # seconds that an SA lasts when it is told when to rekey
+LIFE = 70  # seconds that an SA lasts when it is told when to rekey, unless that is later
 
 
 def life_lines(indent, hard, rekey):
     """over_time counts from the rekeying on, life_time from the beginning."""
-    end = LIFE - rekey if hard == "over_time" else LIFE
+    life = max(LIFE, rekey * 11 // 10)
+    end = life - rekey if hard == "over_time" else life
     return f"{indent}rekey_time = {rekey}s\n{indent}rand_time = 0\n{indent}{hard} = {end}s\n"
 
 
@@ -93,7 +94,7 @@ class Swan:
 
     def __init__(self, host, peer, suite, mode, pfs, key, family=4, trap=False, initiator=False,
                  ike=None, esp=None, aggressive=False, local_id=None, remote_id=None,
-                 lives=None, dpd=None, protocol="esp", ipcomp=False):
+                 lives=None, dpd=None, protocol="esp", ipcomp=False, aggressive_psk=True):
         """
         lives: seconds after which the IKE SA and the child SA are rekeyed.  dpd: seconds between its
         questions whether the peer is there; after four times as many it is dead.  protocol: esp or
@@ -101,8 +102,9 @@ class Swan:
         """
         self.host, self.peer = host, peer
         self.uri = f"unix://{host.path('charon.vici')}"
-        conf = host.write("strongswan.conf", CONF.format(vici=host.path("charon.vici"),
-                                                         log=host.path("charon.log")))
+        conf = host.write("strongswan.conf", CONF.format(
+            vici=host.path("charon.vici"), log=host.path("charon.log"),
+            aggressive_psk="yes" if aggressive_psk else "no"))
         groups = [pfs.initiate] if initiator else pfs.accept
         esp = esp or ",".join(
             suite.swan_esp + (f"-{SWAN_GROUP[g]}" if g else "") for g in groups)
@@ -145,6 +147,10 @@ class Swan:
 
     def terminate(self):
         return self.swanctl("--terminate", "--ike", "peer", "--timeout", "10")
+
+    def terminate_child(self):
+        """The phase 2 SAs alone."""
+        return self.swanctl("--terminate", "--child", "peer", "--timeout", "10")
 
     def drop_all(self):
         """Ends what is up, if anything is; used when a case is over."""
