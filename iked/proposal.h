@@ -20,6 +20,8 @@ struct ike_p1_suite {
 	uint16_t auth;
 	uint64_t life_seconds, life_kbytes; /* 0: not said, IKE_DEFAULT_LIFE seconds hold */
 	uint8_t proposal, transform;        /* numbers, repeated in the answer */
+	bool xauth;                         /* the peer is a client that proves its user, too */
+	uint64_t life_max; /* seconds after which we end it although more was agreed, 0: none */
 };
 
 /* A phase 2 offer as agreed. With cipher and integ of AH + ESP pairs left to a later issue. */
@@ -31,7 +33,8 @@ struct ike_p2_suite {
 	uint16_t group;                 /* PFS, or 0 */
 	uint64_t life_seconds, life_kbytes;
 	uint8_t proposal, transform;
-	uint32_t spi; /* the sender's, host byte order */
+	uint32_t spi;      /* the sender's, host byte order */
+	uint64_t life_max; /* as in phase 1 */
 };
 
 /* Why nothing matched, for one message that shows offer and answer side by side. */
