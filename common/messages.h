@@ -99,6 +99,13 @@
 	"CSI1031E", CS_ERROR,                                                                      \
 		"Peer %s refused message 2, which proves the preshared key of rule %s (fingerprint "   \
 		"%s): %s; the usual cause is a different key at the peer"
+#define CSM_CLIENT_IN                                                                              \
+	"CSI1041I", CS_INFO, "User %s of the client at %s is let in: tunnel K%u (rule %s)"
+#define CSM_CLIENT_REFUSED                                                                         \
+	"CSI1042W", CS_WARNING, "User %s of the client at %s is refused (rule %s): %s"
+#define CSM_POOL_EMPTY                                                                             \
+	"CSI1043W", CS_WARNING,                                                                    \
+		"KeyExchangeAction %s has no free address in its ClientAddressPool for user %s"
 #define CSM_P1_NO_PROPOSAL                                                                         \
 	"EZD1021I", CS_WARNING, "Phase 1 from %s: no proposal chosen (rule %s, action %s): %s"
 #define CSM_P2_NO_PROPOSAL                                                                         \

@@ -2,6 +2,7 @@
  * SAs that an engine before this one left: phase 1 from what it kept, phase 2 from the SA cache and
  * the kernel.  They go on as if nothing had happened; answers to messages of before are gone.
  */
+#include <netinet/in.h>
 #include <string.h>
 
 #include "iked/engine_private.h"
@@ -25,6 +26,7 @@ static int restore_suite(const struct ike_p1_kept *k, struct ike_p1_suite *s, st
 	s->hash = cs_hash_by_ike(k->hash);
 	s->group = cs_group_by_number(k->group);
 	s->auth = k->auth;
+	s->xauth = k->xauth != 0;
 	s->life_seconds = k->life_seconds;
 	s->life_kbytes = k->life_kbytes;
 	if (!s->cipher || !s->hash || !s->group)
@@ -37,7 +39,9 @@ static int check_kept(const struct ike_engine *e, const struct ike_p1_kept *k, s
 {
 	if (!k->tunnel || k->local_id_len < 1 || k->remote_id_len < 1 ||
 	    (size_t)k->local_id_len + k->remote_id_len > sizeof(k->ids) ||
-	    k->n_mids > IKE_KEPT_MIDS || !memchr(k->rule, 0, sizeof(k->rule)))
+	    k->n_mids > IKE_KEPT_MIDS || k->xauth > 1 || !memchr(k->user, 0, sizeof(k->user)) ||
+	    (k->client_address.family && k->client_address.family != AF_INET) ||
+	    !memchr(k->rule, 0, sizeof(k->rule)))
 		return cs_fail(err, CS_EPARSE, "K%u was not kept whole", k->tunnel);
 	if (ike_sid_by_cookies(e, k->icookie, k->rcookie))
 		return cs_fail(err, CS_EEXIST, "K%u is there already", k->tunnel);
@@ -103,9 +107,18 @@ int ike_adopt_p1(struct ike_engine *e, const struct ike_p1_kept *k, struct cs_er
 		return cs_fail(err, CS_EPOLICY,
 			       "the policy no longer has its rule, or has changed it");
 	}
+	if (k->xauth != p1->rule->action->xauth)
+		rc = cs_fail(err, CS_EPARSE, "K%u was not kept whole", k->tunnel);
+	else if (k->xauth)
+		rc = ike_client_adopt(e, p1, k, err);
+	if (rc) {
+		ike_p1_unlink(e, p1);
+		return rc;
+	}
 	p1->up = ike_serial(e);
 	ike_refresh_plan_p1(e, p1, life_left(e, p1->expires, p1->life_seconds));
-	ike_refresh_settle_p1(e, p1);
+	if (!p1->client)
+		ike_refresh_settle_p1(e, p1);
 	ike_dpd_start(e, p1);
 	ike_keep_later(e, p1);
 	return 0;

@@ -49,7 +49,7 @@ static int build1(struct ike_engine *e, struct ike_p1 *p1, size_t *len, struct c
 	isa_put(&b, ISA_NONCE, ex->ni.data, ex->ni.len);
 	isa_put(&b, ISA_ID, ex->id, ex->id_len);
 	ike_cert_put_requests(p1, &b);
-	ike_vendor_put(&b, 0);
+	ike_vendor_put(&b, 0, false);
 	return ike_exchange_end(&b, len, err);
 }
 

@@ -107,7 +107,7 @@ static int build2(struct ike_engine *e, struct ike_p1 *p1, size_t *len, struct c
 	rc = ike_auth_put_proof(p1, &b, err);
 	if (rc)
 		return rc;
-	ike_vendor_put(&b, 0);
+	ike_vendor_put(&b, 0, p1->suite.xauth);
 	return ike_exchange_end(&b, len, err);
 }
 

@@ -189,6 +189,10 @@ static void apply_to_p1(struct ike_engine *e, struct ike_p1 *p1, struct pol_poli
 		end_p1(e, p1, "the policy no longer has its rule, or has changed it");
 		return;
 	}
+	if (!ike_client_known(p1, rule)) {
+		end_p1(e, p1, "the policy no longer has its ClientUser");
+		return;
+	}
 	p1->rule = rule;
 	pol_unref(p1->policy);
 	p1->policy = pol_ref(policy);

@@ -100,7 +100,7 @@ static void make_lists(struct ike_engine *e)
 			ike_list_init(&e->half[tier][stage]);
 }
 
-static struct ike_table *const *tables_of(struct ike_engine *e, struct ike_table *list[16])
+static struct ike_table *const *tables_of(struct ike_engine *e, struct ike_table *list[17])
 {
 	unsigned n = 0;
 
@@ -119,6 +119,7 @@ static struct ike_table *const *tables_of(struct ike_engine *e, struct ike_table
 	list[n++] = &e->txs;
 	list[n++] = &e->holds;
 	list[n++] = &e->unsettled;
+	list[n++] = &e->leases;
 	list[n] = NULL;
 	return list;
 }
@@ -149,7 +150,7 @@ int ike_engine_new(const struct ike_settings *settings, const struct ike_ops *op
 		   struct ike_engine **engine, struct cs_err *err)
 {
 	struct ike_engine *e = calloc(1, sizeof(*e));
-	struct ike_table *tables[16];
+	struct ike_table *tables[17];
 	int rc = 0;
 
 	if (!e)
@@ -190,7 +191,7 @@ void ike_engine_shutdown(struct ike_engine *e, bool tell, bool keep, struct ike_
 
 void ike_engine_free(struct ike_engine *e)
 {
-	struct ike_table *tables[16];
+	struct ike_table *tables[17];
 
 	if (!e)
 		return;
@@ -326,6 +327,17 @@ static void receive_unsupported(struct ike_engine *e, const struct arrival *a)
 			 ISA_N_INVALID_EXCHANGE_TYPE, a->len);
 }
 
+/* Only clients of a gateway have these. */
+static void receive_transaction(struct ike_engine *e, const struct arrival *a)
+{
+	struct ike_p1 *p1 = p1_of(e, a->h);
+
+	if (p1 && p1->client && p1->authenticated)
+		ike_client_receive(e, p1, a->h, a->data, a->len);
+	else
+		receive_unsupported(e, a);
+}
+
 /* An exchange that is not here is dropped without a word. */
 static const struct {
 	uint8_t exchange;
@@ -335,7 +347,7 @@ static const struct {
 	{ISA_QUICK, receive_quick},
 	{ISA_INFORMATIONAL, receive_info},
 	{ISA_AGGRESSIVE, receive_aggressive},
-	{ISA_TRANSACTION, receive_unsupported},
+	{ISA_TRANSACTION, receive_transaction},
 };
 
 static void dispatch(struct ike_engine *e, const struct arrival *a)

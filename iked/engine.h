@@ -142,14 +142,19 @@ struct ike_p1_kept {
 	uint32_t life_seconds;
 	uint64_t life_kbytes, bytes;
 	uint16_t local_id_len, remote_id_len, n_mids;
-	uint8_t can;               /* bits of vendor.h */
+	uint8_t can;   /* bits of vendor.h */
+	uint8_t xauth; /* 1: of a client, with the user and the address that it was given */
+	char user[POL_USER_MAX + 1];
+	struct cs_addr client_address;
 	uint8_t ids[IKE_KEPT_IDS]; /* two ID payload bodies */
 	uint32_t mids[IKE_KEPT_MIDS];
 };
 
-/* ---- public-key jobs ---- */
+/* ---- public-key jobs, and passwords, which take as long ---- */
 
-enum ike_pk_kind { IKE_PK_KEYPAIR, IKE_PK_SECRET };
+enum ike_pk_kind { IKE_PK_KEYPAIR, IKE_PK_SECRET, IKE_PK_PASSWORD };
+
+#define IKE_PASSWORD_MAX 127 /* bytes of a user's password */
 
 /* Allocated and freed by the engine; between submission and completion the executor's alone. */
 struct ike_pk_job {
@@ -160,7 +165,9 @@ struct ike_pk_job {
 	uint8_t peer[IKE_PUBLIC_MAX]; /* SECRET: the peer's value, peer_len bytes */
 	size_t peer_len;
 	uint8_t secret[IKE_SECRET_MAX]; /* SECRET: result, group->secret_len bytes */
-	int status;                     /* result: 0 or cs_code */
+	/* PASSWORD, which takes as long: status 0 when it is that of the hash */
+	char hash[POL_CRYPT_MAX + 1], password[IKE_PASSWORD_MAX + 1];
+	int status; /* result: 0 or cs_code */
 	struct cs_err err;
 };
 /* Does the work; safe on any thread. */
@@ -348,6 +355,7 @@ struct ike_stats {
 	/* Sent; come; come again; of no use; messages put together. */
 	uint64_t fragments_sent, fragments_received, fragments_repeated, fragments_dropped;
 	uint64_t reassembled;
+	uint64_t clients_in, clients_refused; /* users who were let in; who were not */
 	uint64_t dpd_sent, dpd_odd,
 		peers_gone; /* questions, answers to none, peers that gave none */
 	unsigned p1_live, p2_live, half_open;

@@ -5,6 +5,7 @@ IKE_ENGINE_SOURCES = \
 	iked/aggressive.h iked/aggressive_init.c iked/aggressive_resp.c \
 	iked/auth.c iked/auth_cert.c \
 	iked/claim.c \
+	iked/client.c iked/client.h \
 	iked/commands.c \
 	iked/dpd.c \
 	iked/engine.c iked/engine.h iked/engine_private.h \
@@ -19,6 +20,7 @@ IKE_ENGINE_SOURCES = \
 	iked/jobs.c \
 	iked/keep.c \
 	iked/main_mode.c iked/main_mode.h iked/main_mode_init.c iked/main_mode_resp.c \
+	iked/mode_config.c \
 	iked/notify.c \
 	iked/phase1.c \
 	iked/p2_kernel.c \
@@ -41,6 +43,7 @@ check_PROGRAMS += \
 	tests/unit/test_aggressive tests/unit/test_engine tests/unit/test_engine_dpd \
 	tests/unit/test_engine_hostile \
 	tests/unit/test_engine_life tests/unit/test_engine_peers tests/unit/test_engine_refusals \
+	tests/unit/test_client \
 	tests/unit/test_engine_bundle tests/unit/test_engine_commit tests/unit/test_engine_refresh \
 	tests/unit/test_engine_restart \
 	tests/unit/test_fragment \
@@ -51,6 +54,11 @@ tests_unit_test_aggressive_SOURCES = \
 tests_unit_test_aggressive_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
 tests_unit_test_aggressive_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=ike_seal_end
 tests_unit_test_aggressive_LDADD = $(ENGINE_TEST_LIBS)
+tests_unit_test_client_SOURCES = \
+	tests/unit/test_client.c tests/unit/engine_pair.c tests/unit/engine_pair.h \
+	tests/unit/policy_text.c tests/unit/policy_text.h
+tests_unit_test_client_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(CRYPT_CFLAGS) $(GCRYPT_CFLAGS)
+tests_unit_test_client_LDADD = $(ENGINE_TEST_LIBS)
 tests_unit_test_fragment_SOURCES = \
 	tests/unit/test_fragment.c tests/unit/engine_pair.c tests/unit/engine_pair.h
 tests_unit_test_fragment_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)

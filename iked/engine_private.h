@@ -177,6 +177,29 @@ struct ike_exchange {
 	unsigned repeats;            /* responder: of message 2, by timer */
 };
 
+enum ike_client_state {
+	IKE_CL_ASKED, /* who the user is */
+	IKE_CL_CHECKING,
+	IKE_CL_IN,
+	IKE_CL_REFUSED, /* and it is being told so */
+};
+
+/* The user of a client and the address that it was given, see client.c; in the arena. */
+struct ike_client {
+	struct ike_p1 *p1;
+	struct ike_node by_address; /* in: the address is its own */
+	enum ike_client_state state;
+	struct ike_timer timer;
+	struct ike_retransmit rt; /* our own message */
+	struct ike_answer answer; /* to Mode Config */
+	struct ike_pk *job;
+	uint32_t mid; /* of our message */
+	uint8_t iv[IKE_BLOCK_MAX];
+	bool known, initial_contact; /* a user of the policy; what phase 1 had said */
+	char user[POL_USER_MAX + 1];
+	struct cs_addr address;
+};
+
 struct ike_p1 {
 	struct ike_sid sid;                   /* first */
 	struct ike_node by_number, by_target; /* by_target: initiator, not established */
@@ -197,6 +220,7 @@ struct ike_p1 {
 	uint8_t iv[IKE_BLOCK_MAX]; /* chain of phase 1; its last value starts the others */
 	struct ike_peer *peer;
 	struct ike_exchange *ex;
+	struct ike_client *client; /* NULL: it is none */
 	struct ike_answer answer;
 	int64_t established, expires;
 	uint32_t life_seconds;
@@ -341,7 +365,7 @@ struct ike_engine {
 	struct ike_table cookies, icookies, targets, k_numbers; /* phase 1 */
 	struct ike_table peers, tunnels, y_numbers;
 	struct ike_table spis_in, spis_out, ahs_in, ahs_out, mids, txs; /* phase 2 */
-	struct ike_table holds, unsettled;
+	struct ike_table holds, unsettled, leases;
 	struct ike_list all_holds, all_unsettled;
 	struct ike_list p1s, p2s, jobs, certs, dead_p1s, dead_p2s, dead_peers, dead_tunnels;
 	struct ike_list changed;                           /* phase 1 SAs, see keep.c */
@@ -395,6 +419,9 @@ void ike_p2_view(const struct ike_p2 *p2, struct ike_p2_info *info);
 /* Of p1 or of p2. peer empty: makes its key pair; else the shared secret. May finish at once. */
 int ike_job_start(struct ike_engine *e, struct ike_p1 *p1, struct ike_p2 *p2,
 		  const struct cs_group *group, struct cs_bytes peer, struct cs_err *err);
+/* Is it the password of that hash? Comes back through ike_client_checked(). */
+int ike_password_start(struct ike_engine *e, struct ike_p1 *p1, const char *hash,
+		       struct cs_bytes password, struct cs_err *err);
 void ike_job_orphan(struct ike_pk *job, struct ike_dh *dh);
 void ike_job_back(struct ike_engine *e, struct ike_pk_job *job);
 /* The exchange waits for it, until ike_exchange_cert_done(). May finish at once. */
@@ -490,6 +517,26 @@ void ike_unlink_all(struct ike_engine *e); /* without a word to anybody */
 uint32_t ike_new_mid(struct ike_engine *e, struct ike_p1 *p1);
 bool ike_mid_used(const struct ike_p1 *p1, uint32_t mid);
 int ike_mid_use(struct ike_p1 *p1, uint32_t mid);
+
+/* client.c: users of a gateway */
+int ike_client_make(struct ike_engine *e, struct ike_p1 *p1, struct cs_err *err);
+void ike_client_free(struct ike_engine *e, struct ike_p1 *p1);
+/* Phase 1 is up: asks who the user is. */
+void ike_client_ask(struct ike_engine *e, struct ike_p1 *p1, bool initial_contact);
+/* May it be used? That of a client not before its user is known. */
+bool ike_client_in(const struct ike_p1 *p1);
+/* May its peer have a tunnel to these? To the address that it was given, where there is a pool. */
+bool ike_client_may_have(const struct ike_p1 *p1, const struct cs_range *remote);
+bool ike_client_known(const struct ike_p1 *p1, const struct pol_ke_rule *rule);
+void ike_client_receive(struct ike_engine *e, struct ike_p1 *p1, const struct isa_header *h,
+			const uint8_t *data, size_t len);
+/* It has gone on, so it has heard that it is in. */
+void ike_client_heard(struct ike_engine *e, struct ike_p1 *p1);
+void ike_client_checked(struct ike_engine *e, struct ike_p1 *p1, const struct ike_pk_job *job);
+/* A client's tunnels end with its phase 1 SA: its address will be another's. */
+void ike_client_end_pairs(struct ike_engine *e, struct ike_p1 *p1, bool tell, const char *reason);
+int ike_client_adopt(struct ike_engine *e, struct ike_p1 *p1, const struct ike_p1_kept *k,
+		     struct cs_err *err);
 
 /* fragment.c */
 /*

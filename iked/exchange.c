@@ -546,6 +546,8 @@ void ike_exchange_done(struct ike_engine *e, struct ike_p1 *p1, struct cs_bytes 
 	p1->ex->early = (struct ike_datagram){NULL, 0};
 	if (ike_p1_up(e, p1, id_body, &err)) {
 		ike_p1_fail(e, p1, "%s", err.text);
+	} else if (p1->client) {
+		ike_client_ask(e, p1, initial_contact);
 	} else {
 		if (initial_contact)
 			ike_p1_initial_contact(e, p1);

@@ -100,7 +100,7 @@ static void send_message2(struct ike_engine *e, struct ike_half *h)
 		return;
 	isa_payload_end(&b);
 	/* The address may be forged: no more bytes go out than came in. */
-	if (!(ike_vendor_put(&b, h->room) & IKE_CAN_FRAGMENTS))
+	if (!(ike_vendor_put(&b, h->room, h->suite.xauth) & IKE_CAN_FRAGMENTS))
 		h->can &= (uint8_t)~IKE_CAN_FRAGMENTS; /* it will not know that we take them */
 	len = isa_end(&b, 0);
 	if (len)

@@ -79,7 +79,8 @@ static void delete_p1(struct ike_engine *e, struct ike_p1 *by, const uint8_t *co
 	if (!sid || sid->kind != IKE_SID_P1)
 		return;
 	p1 = IKE_OF(sid, struct ike_p1, sid);
-	if (p1->up && p1->peer == by->peer)
+	/* Before its user is known a client may end nothing but this one. */
+	if (p1->up && p1->peer == by->peer && (p1 == by || ike_client_in(by)))
 		ike_p1_down(e, p1, false, "the peer deleted it");
 }
 
@@ -89,7 +90,7 @@ static void delete_p2(struct ike_engine *e, const struct ike_p1 *by, unsigned pr
 	uint8_t ipproto = proto == POL_AH ? IPPROTO_AH : IPPROTO_ESP;
 	struct ike_p2 *p2 = ike_p2_by_spi(e, false, &by->sid.remote.addr, ipproto, spi);
 
-	if (p2 && p2->peer == by->peer)
+	if (p2 && p2->peer == by->peer && ike_client_in(by))
 		ike_p2_end(e, p2, p2->up != 0, "the peer deleted it");
 }
 
@@ -209,6 +210,8 @@ static void handle_notice(struct ike_engine *e, struct ike_p1 *p1, const struct 
 	}
 	if (n.type && n.type < ERRORS_END)
 		handle_error(e, p1, &n);
+	else if (p1->up && n.type == ISA_N_INITIAL_CONTACT && !ike_client_in(p1))
+		p1->client->initial_contact = true; /* when its user is known */
 	else if (p1->up && n.type == ISA_N_INITIAL_CONTACT)
 		ike_p1_initial_contact(e, p1);
 	else if (p1->up && n.type == ISA_N_R_U_THERE)

@@ -30,7 +30,8 @@ static const struct shape {
 	{ISA_NATOA, 8, 20},
 	{ISA_NATD_DRAFT, 1, 64},
 	{ISA_NATOA_DRAFT, 8, 20},
-	{ISA_FRAGMENT, 5, UINT16_MAX}, /* id, number, flags, at least one byte */
+	{ISA_ATTRIBUTES, 4, UINT16_MAX}, /* type, reserved, id */
+	{ISA_FRAGMENT, 5, UINT16_MAX},   /* id, number, flags, at least one byte */
 };
 
 /* A notification's SPI lies within it; a deletion holds as many SPIs as it says. */
@@ -210,6 +211,10 @@ static const struct step steps[ISA_STEP_N] = {
 				     {ISA_HASH},
 				     true,
 				     {{ISA_HASH, 1, 1}, {ISA_DELETE, 0, MANY}}},
+	[ISA_STEP_TRANSACTION] = {"Transaction message",
+				  {ISA_HASH, ISA_ATTRIBUTES},
+				  false,
+				  {{ISA_HASH, 1, 1}, {ISA_ATTRIBUTES, 1, 1}}},
 	[ISA_STEP_FRAGMENT] = {"fragment", {0}, false, {{ISA_FRAGMENT, 1, 1}}},
 };
 

@@ -2,6 +2,8 @@
  * Public-key jobs and certificate jobs.  A job may outlive its exchange: then it takes the key pair
  * along and both are freed when the executor gives it back.
  */
+#include <crypt.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "iked/engine_private.h"
@@ -11,12 +13,33 @@ _Static_assert(sizeof(struct ike_exchange) <= IKE_ARENA_MAX,
 	       "a phase 1 exchange must fit the arena");
 _Static_assert(sizeof(struct ike_quick) <= IKE_ARENA_MAX, "Quick Mode must fit the arena");
 
+/* Large, so not on a thread's stack. */
+static int check_password(const char *password, const char *hash, struct cs_err *err)
+{
+	struct crypt_data *data = calloc(1, sizeof(*data));
+	const char *made = data ? crypt_r(password, hash, data) : NULL;
+	int rc = 0;
+
+	if (!data)
+		rc = cs_fail(err, CS_ENOMEM, "no memory to check a password");
+	else if (!made || made[0] == '*')
+		rc = cs_fail(err, CS_ECRYPTO, "the hash of its password is of an unknown kind");
+	else if (strlen(made) != strlen(hash) || !cs_equal_secret(made, hash, strlen(hash)))
+		rc = cs_fail(err, CS_EAUTH, "the password is wrong");
+	if (data)
+		cs_wipe(data, sizeof(*data));
+	free(data);
+	return rc;
+}
+
 void ike_pk_run(struct ike_pk_job *job)
 {
 	struct cs_bytes peer = {job->peer, job->peer_len};
 
 	if (job->kind == IKE_PK_KEYPAIR)
 		job->status = ike_dh_keypair(job->group, &job->dh, &job->err);
+	else if (job->kind == IKE_PK_PASSWORD)
+		job->status = check_password(job->password, job->hash, &job->err);
 	else
 		job->status = ike_dh_secret(job->dh, peer, job->secret, &job->err);
 }
@@ -26,7 +49,10 @@ static void job_finish(struct ike_engine *e, struct ike_pk *pk)
 {
 	struct ike_dh *made = NULL;
 
-	if (pk->p1 && pk->p1->ex) {
+	if (pk->p1 && pk->job.kind == IKE_PK_PASSWORD) {
+		pk->p1->client->job = NULL;
+		ike_client_checked(e, pk->p1, &pk->job);
+	} else if (pk->p1 && pk->p1->ex) {
 		pk->p1->ex->job = NULL;
 		if (!pk->job.status && pk->job.kind == IKE_PK_KEYPAIR)
 			pk->p1->ex->dh = pk->job.dh;
@@ -74,6 +100,27 @@ int ike_job_start(struct ike_engine *e, struct ike_p1 *p1, struct ike_p2 *p2,
 		p1->ex->job = pk;
 	else
 		p2->qm->job = pk;
+	ike_list_add_tail(&e->jobs, &pk->all);
+	e->n_jobs++;
+	if (e->ops.pk(e->ctx, &pk->job) == IKE_DONE)
+		job_finish(e, pk);
+	return 0;
+}
+
+int ike_password_start(struct ike_engine *e, struct ike_p1 *p1, const char *hash,
+		       struct cs_bytes password, struct cs_err *err)
+{
+	struct ike_pk *pk = ike_arena_get(sizeof(*pk));
+
+	if (!pk)
+		return cs_fail(err, CS_ENOMEM, "no memory for a job");
+	pk->p1 = p1;
+	pk->job.owner = (uint64_t)(uintptr_t)pk;
+	pk->job.kind = IKE_PK_PASSWORD;
+	memcpy(pk->job.hash, hash, strlen(hash));
+	if (password.len)
+		memcpy(pk->job.password, password.p, password.len);
+	p1->client->job = pk;
 	ike_list_add_tail(&e->jobs, &pk->all);
 	e->n_jobs++;
 	if (e->ops.pk(e->ctx, &pk->job) == IKE_DONE)

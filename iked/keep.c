@@ -38,7 +38,8 @@ static void keep(struct ike_engine *e, const struct ike_p1 *p1)
 	size_t ids = (size_t)peer->local_id_len + peer->remote_id_len;
 	struct ike_p1_kept k;
 
-	if (!e->ops.p1_keep || !p1->rule || ids > sizeof(k.ids))
+	/* A client that is not let in yet begins anew. */
+	if (!e->ops.p1_keep || !p1->rule || !ike_client_in(p1) || ids > sizeof(k.ids))
 		return;
 	memset(&k, 0, sizeof(k));
 	k.tunnel = p1->tunnel;
@@ -61,6 +62,12 @@ static void keep(struct ike_engine *e, const struct ike_p1 *p1)
 	k.life_kbytes = p1->life_kbytes;
 	k.bytes = p1->bytes;
 	k.can = p1->can;
+	k.xauth = p1->client != NULL;
+	if (p1->client) {
+		memcpy(k.user, p1->client->user, sizeof(k.user));
+		k.client_address =
+			p1->client->by_address.in ? p1->client->address : (struct cs_addr){0};
+	}
 	k.local_id_len = peer->local_id_len;
 	k.remote_id_len = peer->remote_id_len;
 	memcpy(k.ids, peer->ids, ids);

@@ -15,7 +15,7 @@ int ike_main_begin(struct ike_engine *e, struct ike_p1 *p1, struct cs_err *err)
 	rc = ike_exchange_put_offer(e, p1, &b, err);
 	if (rc)
 		return rc;
-	ike_vendor_put(&b, 0);
+	ike_vendor_put(&b, 0, false);
 	rc = ike_exchange_end(&b, &len, err);
 	if (!rc)
 		rc = ike_exchange_send(e, p1, IKE_MM_SENT_1, len, err);

@@ -70,11 +70,14 @@ static bool in_life(const struct pol_life *life, uint64_t value)
 
 static bool suite_allowed(const struct ike_p1_suite *s, const struct pol_ke_action *action)
 {
+	if (action->xauth != s->xauth)
+		return false;
 	for (unsigned i = 0; i < action->n_offers; i++) {
 		const struct pol_ke_offer *o = &action->offers[i];
 
 		if (o->cipher == s->cipher && o->hash == s->hash && o->group == s->group &&
-		    (unsigned)o->auth == s->auth && in_life(&o->life_seconds, s->life_seconds) &&
+		    (unsigned)o->auth == s->auth &&
+		    (s->xauth || in_life(&o->life_seconds, s->life_seconds)) &&
 		    in_life(&o->life_kbytes, s->life_kbytes))
 			return true;
 	}

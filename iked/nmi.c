@@ -309,7 +309,7 @@ static json_t *engine_numbers(const struct ike_stats *s)
 	/* clang-format off */
 	return json_pack("{s:I s:I s:I s:I s:I s:I s:I s:I s:I"
 			 " s:I s:I s:I s:I s:I s:I s:I s:I s:I s:I s:I s:I s:I"
-			 " s:I s:I s:I s:I s:I}",
+			 " s:I s:I s:I s:I s:I s:I s:I}",
 			 "received", (json_int_t)s->received, "sent", (json_int_t)s->sent,
 			 "dropped_malformed", (json_int_t)s->dropped_malformed,
 			 "dropped_unknown", (json_int_t)s->dropped_unknown,
@@ -320,6 +320,8 @@ static json_t *engine_numbers(const struct ike_stats *s)
 			 "fragments_repeated", (json_int_t)s->fragments_repeated,
 			 "fragments_dropped", (json_int_t)s->fragments_dropped,
 			 "reassembled", (json_int_t)s->reassembled,
+			 "clients_in", (json_int_t)s->clients_in,
+			 "clients_refused", (json_int_t)s->clients_refused,
 			 "repeats_answered", (json_int_t)s->repeats_answered,
 			 "repeats_refused", (json_int_t)s->repeats_refused,
 			 "auth_failures", (json_int_t)s->auth_failures,

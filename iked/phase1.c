@@ -67,16 +67,24 @@ int ike_p1_up(struct ike_engine *e, struct ike_p1 *p1, struct cs_bytes remote_id
 	struct cs_bytes own = {p1->ex->id, p1->ex->id_len};
 	uint64_t life = p1->suite.life_seconds ? p1->suite.life_seconds : IKE_DEFAULT_LIFE;
 	struct ike_peer *peer;
-	int rc = pol_ke_rule_content(p1->rule, p1->content, err);
+	int rc;
+
+	if (p1->suite.life_max && life > p1->suite.life_max)
+		life = p1->suite.life_max;
+	rc = pol_ke_rule_content(p1->rule, p1->content, err);
 
 	if (rc)
 		return rc;
+	if (p1->suite.xauth && ike_client_make(e, p1, err))
+		return err->code;
 	peer = ike_peer_get(e, &p1->sid.local.addr, &p1->sid.remote.addr, own, remote_id);
 	if (!peer)
 		return cs_fail(err, CS_ENOMEM, "no memory for the peer");
 	p1->peer = peer;
 	ike_list_add_head(&peer->p1s, &p1->in_peer);
-	ike_refresh_join_p1(e, p1);
+	/* Clients share an identity, so one of them does not succeed another. */
+	if (!p1->client)
+		ike_refresh_join_p1(e, p1);
 	p1->authenticated = true;
 	p1->state = IKE_EX_DONE;
 	p1->up = ike_serial(e);
@@ -94,7 +102,8 @@ int ike_p1_up(struct ike_engine *e, struct ike_p1 *p1, struct cs_bytes remote_id
 	ike_p1_record(e, p1, IKE_REC_P1_UP, "");
 	ike_keep_later(e, p1);
 	ike_tell(e, IKE_EV_P1_UP, p1->instance, p1->tunnel, 0, rule_name(p1), "");
-	ike_refresh_settle_p1(e, p1);
+	if (!p1->client)
+		ike_refresh_settle_p1(e, p1);
 	ike_dpd_start(e, p1);
 	return 0;
 }
@@ -202,6 +211,7 @@ void ike_p1_down(struct ike_engine *e, struct ike_p1 *p1, bool tell, const char 
 		ike_p1_fail(e, p1, "%s", reason);
 		return;
 	}
+	ike_client_end_pairs(e, p1, tell, reason);
 	end_exchanges(e, p1, reason);
 	if (tell)
 		ike_delete_p1(e, p1);

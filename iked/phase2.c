@@ -33,6 +33,8 @@ void ike_p2_settle_life(struct ike_engine *e, struct ike_p2 *p2)
 	struct ike_tunnel *t = p2->tunnel;
 	uint64_t life = p2->suite.life_seconds ? p2->suite.life_seconds : IKE_DEFAULT_LIFE;
 
+	if (p2->suite.life_max && life > p2->suite.life_max)
+		life = p2->suite.life_max;
 	if (life > UINT32_MAX / 1000)
 		life = UINT32_MAX / 1000;
 	if (!t->vpn_expires && p2->rule->vpn->vpn_life)

@@ -94,7 +94,7 @@ static void ran(uv_work_t *req, int status)
 	p->stats.under_way--;
 	if (status < 0)
 		refuse(job);
-	if (job->status < 0)
+	if (job->status < 0 && job->kind != IKE_PK_PASSWORD)
 		p->stats.failed++;
 	p->fn(p->arg, job);
 	fill_next(p);

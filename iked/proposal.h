@@ -20,6 +20,8 @@ struct ike_p1_suite {
 	uint16_t auth;
 	uint64_t life_seconds, life_kbytes; /* 0: not said, IKE_DEFAULT_LIFE seconds hold */
 	uint8_t proposal, transform;        /* numbers, repeated in the answer */
+	bool xauth;                         /* the peer is a client that proves its user, too */
+	uint64_t life_max; /* seconds after which we end it although more was agreed, 0: none */
 };
 
 /*
@@ -37,6 +39,7 @@ struct ike_p2_suite {
 	uint64_t life_seconds, life_kbytes;
 	uint8_t proposal, transform, ah_transform;
 	uint32_t spi, ah_spi; /* the sender's, host byte order */
+	uint64_t life_max;    /* as in phase 1 */
 };
 
 /* SPIs of ours that an offer names; 0 where no offer needs it. */

@@ -9,6 +9,10 @@
 #define PROTO_ISAKMP 1
 #define KEY_IKE      1
 
+/* draft-beaulieu-ike-xauth-02 section 7: the initiator is a client. */
+#define XAUTH_PSK 65001
+#define XAUTH_RSA 65005
+
 /* Attribute types of appendix A. Types 5 to 10, 15 and 16 describe private groups, 13 is a PRF. */
 enum {
 	A_CIPHER = 1,
@@ -23,6 +27,7 @@ enum {
 /* A transform of the peer: the numbers, and our rows for those that we know. */
 struct transform {
 	uint16_t cipher_number, key_bits, hash_number, auth, group_number;
+	bool xauth; /* auth is what the client's machine proves itself by */
 	const struct cs_cipher *cipher;
 	const struct cs_hash *hash;
 	const struct cs_group *group;
@@ -62,6 +67,13 @@ static void scan_attribute(struct transform *t, const struct ike_sa_attribute *a
 	}
 }
 
+static void read_xauth(struct transform *t)
+{
+	t->xauth = t->auth == XAUTH_PSK || t->auth == XAUTH_RSA;
+	if (t->xauth)
+		t->auth = t->auth == XAUTH_PSK ? POL_AUTH_PSK : POL_AUTH_RSA;
+}
+
 static void parse_transform(const struct ike_sa_transform *raw, struct transform *t)
 {
 	struct cs_reader r = cs_reader_of(raw->attributes.p, raw->attributes.len);
@@ -73,6 +85,7 @@ static void parse_transform(const struct ike_sa_transform *raw, struct transform
 	while (ike_sa_next_attribute(&r, &a))
 		scan_attribute(t, &a);
 	ike_sa_scan_end(&t->scan);
+	read_xauth(t);
 	t->cipher = cs_cipher_by_ike(t->cipher_number, t->key_bits);
 	t->hash = cs_hash_by_ike(t->hash_number);
 	t->group = cs_group_by_number(t->group_number);
@@ -82,7 +95,7 @@ static void parse_transform(const struct ike_sa_transform *raw, struct transform
 
 static const char *transform_text(const struct transform *t, char *buf, size_t size)
 {
-	char cipher[24], hash[16], group[16], auth[16] = "";
+	char cipher[24], hash[16], group[16], auth[24] = "";
 
 	if (t->cipher)
 		snprintf(cipher, sizeof(cipher), "%s", t->cipher->suite);
@@ -100,15 +113,15 @@ static const char *transform_text(const struct transform *t, char *buf, size_t s
 		snprintf(auth, sizeof(auth), "-rsasig");
 	else if (t->auth != POL_AUTH_PSK)
 		snprintf(auth, sizeof(auth), "-auth%u", t->auth);
-	snprintf(buf, size, "%s-%s-%s%s", cipher, hash, group, auth);
+	snprintf(buf, size, "%s-%s-%s%s%s", cipher, hash, group, auth, t->xauth ? "-xauth" : "");
 	return buf;
 }
 
 const char *ike_p1_suite_text(const struct ike_p1_suite *s, char *buf, size_t size)
 {
-	snprintf(buf, size, "%s-%s-%s%s", s->cipher ? s->cipher->suite : "?",
+	snprintf(buf, size, "%s-%s-%s%s%s", s->cipher ? s->cipher->suite : "?",
 		 s->hash ? s->hash->suite : "?", s->group ? s->group->suite : "?",
-		 s->auth == POL_AUTH_RSA ? "-rsasig" : "");
+		 s->auth == POL_AUTH_RSA ? "-rsasig" : "", s->xauth ? "-xauth" : "");
 	return buf;
 }
 
@@ -138,6 +151,7 @@ static void fill_suite(const struct transform *t, const struct ike_sa_proposal *
 		.life_kbytes = t->scan.kbytes,
 		.proposal = p->number,
 		.transform = raw->number,
+		.xauth = t->xauth,
 	};
 }
 
@@ -158,9 +172,18 @@ static int find_offer(const struct pol_ke_action *action, bool certs, struct tra
 {
 	for (unsigned i = 0; i < action->n_offers; i++) {
 		const struct pol_ke_offer *o = &action->offers[i];
+		struct pol_life seconds = o->life_seconds;
 
 		if (!usable(o, certs))
 			continue;
+		/* Clients offer weeks and cannot be told otherwise: it is ended in time. */
+		if (action->xauth)
+			seconds.accepted_max = UINT32_MAX;
+		if (action->xauth != t->xauth) {
+			snprintf(near, IKE_UNFIT_MAX, "ClientAuthentication is %s",
+				 action->xauth ? "XAuth" : "None");
+			continue;
+		}
 		if (!same_algorithms(o, t)) {
 			if (group_fixed && !near[0])
 				explain_group(o, t, near);
@@ -168,7 +191,7 @@ static int find_offer(const struct pol_ke_action *action, bool certs, struct tra
 		}
 		if (t->scan.unfit[0])
 			memcpy(near, t->scan.unfit, IKE_UNFIT_MAX);
-		else if (ike_sa_life_fits(&o->life_seconds, &o->life_kbytes, &t->scan, near))
+		else if (ike_sa_life_fits(&seconds, &o->life_kbytes, &t->scan, near))
 			return (int)i;
 	}
 	return -1;
@@ -182,8 +205,11 @@ static void explain(const struct ike_sa_list *offered, const struct pol_ke_actio
 
 	for (unsigned i = 0; i < action->n_offers; i++) {
 		const struct pol_ke_offer *o = &action->offers[i];
-		struct ike_p1_suite s = {o->cipher, o->hash, o->group, (uint16_t)o->auth,
-					 0,         0,       0,        0};
+		struct ike_p1_suite s = {.cipher = o->cipher,
+					 .hash = o->hash,
+					 .group = o->group,
+					 .auth = (uint16_t)o->auth,
+					 .xauth = action->xauth};
 
 		if (usable(o, certs))
 			ike_sa_list_add(&ours, ike_p1_suite_text(&s, item, sizeof(item)));
@@ -220,6 +246,9 @@ int ike_p1_choose(struct cs_bytes sa_body, size_t ke_len, const struct pol_ke_ac
 			found = find_offer(action, certs, &t, ke_len != 0, near);
 			if (found >= 0) {
 				fill_suite(&t, p, &raw, suite);
+				if (t.xauth)
+					suite->life_max =
+						action->offers[found].life_seconds.accepted_max;
 				*offer = (unsigned)found;
 				return 0;
 			}
@@ -257,7 +286,7 @@ int ike_p1_accept(struct cs_bytes sa_body, const struct pol_ke_action *action, b
 	for (unsigned i = 0; i < action->n_offers; i++) {
 		const struct pol_ke_offer *o = &action->offers[i];
 
-		if (!made(i, only) || !usable(o, certs) || !same_algorithms(o, &t) ||
+		if (!made(i, only) || !usable(o, certs) || t.xauth || !same_algorithms(o, &t) ||
 		    !ike_sa_life_answered(&o->life_seconds, t.scan.seconds) ||
 		    !ike_sa_life_answered(&o->life_kbytes, t.scan.kbytes))
 			continue;
@@ -275,6 +304,13 @@ int ike_p1_accept(struct cs_bytes sa_body, const struct pol_ke_action *action, b
 
 /* ---- building ---- */
 
+static uint16_t auth_number(const struct ike_p1_suite *s)
+{
+	if (!s->xauth)
+		return s->auth;
+	return s->auth == POL_AUTH_RSA ? XAUTH_RSA : XAUTH_PSK;
+}
+
 static void put_transform(struct ike_sa_builder *b, uint8_t number, const struct ike_p1_suite *s)
 {
 	ike_sa_transform_begin(b, number, KEY_IKE);
@@ -283,7 +319,7 @@ static void put_transform(struct ike_sa_builder *b, uint8_t number, const struct
 		ike_sa_basic(b, A_KEY_LENGTH, s->cipher->key_bits);
 	ike_sa_basic(b, A_HASH, s->hash->ike);
 	ike_sa_basic(b, A_GROUP, s->group->number);
-	ike_sa_basic(b, A_AUTH, s->auth);
+	ike_sa_basic(b, A_AUTH, auth_number(s));
 	if (s->life_seconds)
 		ike_sa_life(b, A_LIFE_TYPE, IKE_LIFE_SECONDS, s->life_seconds);
 	if (s->life_kbytes)
@@ -330,14 +366,12 @@ int ike_p1_offer(const struct pol_ke_action *action, bool certs, int only, struc
 	ike_sa_proposal_begin(&b, 1, PROTO_ISAKMP, NULL);
 	for (unsigned i = 0; i < action->n_offers; i++) {
 		const struct pol_ke_offer *o = &action->offers[i];
-		struct ike_p1_suite s = {o->cipher,
-					 o->hash,
-					 o->group,
-					 (uint16_t)o->auth,
-					 o->life_seconds.proposed,
-					 o->life_kbytes.proposed,
-					 0,
-					 0};
+		struct ike_p1_suite s = {.cipher = o->cipher,
+					 .hash = o->hash,
+					 .group = o->group,
+					 .auth = (uint16_t)o->auth,
+					 .life_seconds = o->life_seconds.proposed,
+					 .life_kbytes = o->life_kbytes.proposed};
 
 		if (made(i, only) && usable(o, certs))
 			put_transform(&b, ++number, &s);

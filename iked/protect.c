@@ -45,6 +45,7 @@ static int expected_hash(const struct ike_p1 *p1, const struct isa_message *m, e
 	switch (step) {
 	case ISA_STEP_QUICK_1:
 	case ISA_STEP_INFO_ENCRYPTED:
+	case ISA_STEP_TRANSACTION:
 		return ike_hash_quick(h, p1->keys->a, mid, false, none, rest, hash, err);
 	case ISA_STEP_QUICK_2:
 		return ike_hash_quick(h, p1->keys->a, mid, false, nonce_bytes(ni), rest, hash, err);

@@ -175,6 +175,12 @@ void ike_quick_receive(struct ike_engine *e, struct ike_p1 *p1, const struct isa
 		ike_exchange_early(e, p1, data, len);
 		return;
 	}
+	if (!ike_client_in(p1)) {
+		e->stats.dropped_unknown++;
+		drop(e, p1, "its client's user is not known yet");
+		return;
+	}
+	ike_client_heard(e, p1);
 	p2 = ike_p2_by_mid(e, p1, h->message_id);
 	if (p2 && p2->answer.data && p2->answer.digest == digest) {
 		e->stats.repeats_answered++;

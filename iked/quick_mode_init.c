@@ -60,6 +60,8 @@ static void send1(struct ike_engine *e, struct ike_p2 *p2)
 
 void ike_quick_soon(struct ike_engine *e, struct ike_p2 *p2)
 {
+	if (!ike_client_in(p2->p1))
+		return; /* it begins when the user is known */
 	if (e->now.mono < p2->p1->quick_from)
 		ike_timer_set(&e->timers, &p2->timer, p2->p1->quick_from);
 	else

@@ -3,6 +3,7 @@
  * enters the kernel before message 2 leaves; the outbound SA and the policy follow with message 3
  * or with the first packet that came through the inbound SA.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "iked/engine_private.h"
@@ -67,6 +68,9 @@ static int find_rule(struct ike_engine *e, struct request *q, struct cs_err *err
 	char selector[CS_SELECTOR_STRLEN], peer[CS_ENDPOINT_STRLEN];
 	struct ike_tunnel_key key;
 
+	if (!ike_client_may_have(q->p1, &q->selector.remote))
+		return cs_fail(err, CS_EPOLICY, "%s is not the address that the client was given",
+			       cs_selector_text(&q->selector, selector));
 	q->rule = e->policy ? pol_dynamic_rule(e->policy, &q->selector, (time_t)e->now.wall) : NULL;
 	if (!q->rule)
 		return cs_fail(err, CS_EPOLICY, "no IpFilterRule with an IpDynVpnAction covers %s",
@@ -87,18 +91,41 @@ static int find_rule(struct ike_engine *e, struct request *q, struct cs_err *err
 	return ike_claim_check(e, &key, q->p1->peer, err);
 }
 
+/* As in phase 1, the lifetime of a client's offer has no upper bound: we end it in time. */
+static int choose(const struct request *q, bool transport_ok, struct ike_p2_suite *suite,
+		  struct ike_mismatch *why, struct cs_err *err)
+{
+	const struct pol_dynvpn_action *vpn = q->rule->vpn;
+	struct cs_bytes sa = isa_find(q->m, ISA_SA, 0)->body;
+	struct pol_dynvpn_action wide = *vpn;
+	unsigned offer;
+	int rc;
+
+	if (!q->p1->client)
+		return ike_p2_choose(sa, vpn, transport_ok, suite, &offer, why, err);
+	wide.offers = reallocarray(NULL, vpn->n_offers, sizeof(*vpn->offers));
+	if (!wide.offers)
+		return cs_fail(err, CS_ENOMEM, "no memory for offers");
+	memcpy(wide.offers, vpn->offers, vpn->n_offers * sizeof(*vpn->offers));
+	for (unsigned i = 0; i < vpn->n_offers; i++)
+		wide.offers[i].life_seconds.accepted_max = UINT32_MAX;
+	rc = ike_p2_choose(sa, &wide, transport_ok, suite, &offer, why, err);
+	if (!rc)
+		suite->life_max = vpn->offers[offer].life_seconds.accepted_max;
+	free(wide.offers);
+	return rc;
+}
+
 static int choose_offer(struct ike_engine *e, struct request *q, bool transport_ok,
 			struct cs_err *err)
 {
 	const struct pol_dynvpn_action *vpn = q->rule->vpn;
 	struct ike_mismatch why = {""};
 	char peer[CS_ENDPOINT_STRLEN];
-	unsigned offer;
 	int rc;
 
 	q->notify = ISA_N_NO_PROPOSAL_CHOSEN;
-	rc = ike_p2_choose(isa_find(q->m, ISA_SA, 0)->body, vpn, transport_ok, &q->suite, &offer,
-			   &why, err);
+	rc = choose(q, transport_ok, &q->suite, &why, err);
 	if (rc == CS_EPOLICY) {
 		ike_logf(e, ike_p1_ctx(q->p1), CSM_P2_NO_PROPOSAL,
 			 cs_endpoint_text(&q->p1->sid.remote, peer), q->rule->name, vpn->name,

@@ -211,6 +211,7 @@ void ike_p1_unlink(struct ike_engine *e, struct ike_p1 *p1)
 	ike_list_remove(&p1->in_peer);
 	if (p1->peer)
 		ike_peer_put(e, p1->peer);
+	ike_client_free(e, p1);
 	ike_timer_unmake(&e->timers, &p1->timer);
 	ike_timer_unmake(&e->timers, &p1->linger);
 	ike_timer_unmake(&e->timers, &p1->dpd);

@@ -19,6 +19,8 @@ static const struct vendor {
 	/* Fragments. Four bytes of modes follow, Main and Aggressive; some peers leave them out. */
 	{IKE_CAN_FRAGMENTS, 20, 16, {0x40, 0x48, 0xb7, 0xd5, 0x6e, 0xbc, 0xe8, 0x85, 0x25, 0xe7,
 				     0xde, 0x7f, 0x00, 0xd6, 0xc2, 0xd3, 0xc0, 0x00, 0x00, 0x00}},
+	/* XAuth. */
+	{IKE_CAN_XAUTH, 8, 8, {0x09, 0x00, 0x26, 0x89, 0xdf, 0xd6, 0xb7, 0x12}},
 	/* Ours: recognisable, and no promise of any feature. */
 	{0,
 	 16,
@@ -28,11 +30,13 @@ static const struct vendor {
 };
 #define N_VENDORS (sizeof(vendors) / sizeof(vendors[0]))
 
-unsigned ike_vendor_put(struct isa_builder *b, size_t room)
+unsigned ike_vendor_put(struct isa_builder *b, size_t room, bool xauth)
 {
 	unsigned told = 0;
 
 	for (size_t i = 0; i < N_VENDORS; i++) {
+		if (vendors[i].can == IKE_CAN_XAUTH && !xauth)
+			continue;
 		if (room && b->w.len + 4 + vendors[i].len > room)
 			continue;
 		isa_put(b, ISA_VENDOR, vendors[i].id, vendors[i].len);

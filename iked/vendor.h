@@ -10,12 +10,13 @@
 /* Bits of what the peer can. */
 #define IKE_CAN_DPD       1u /* RFC 3706 */
 #define IKE_CAN_FRAGMENTS 2u /* fragment.c */
+#define IKE_CAN_XAUTH     4u /* client.c */
 
 /*
  * Ours, as many as the message may hold; room: how long it may become, 0: no bound. What the peer
- * so learns that we can.
+ * so learns that we can. xauth: it is a client.
  */
-unsigned ike_vendor_put(struct isa_builder *b, size_t room);
+unsigned ike_vendor_put(struct isa_builder *b, size_t room, bool xauth);
 unsigned ike_vendor_read(const struct isa_message *m);
 
 #endif

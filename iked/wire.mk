@@ -3,6 +3,7 @@ noinst_LIBRARIES += libike.a
 IKE_WIRE_SOURCES = \
 	iked/arena.c iked/crypto.h \
 	iked/cert.h iked/cert_job.c \
+	iked/config_payload.c iked/config_payload.h \
 	iked/crypto_hash.c iked/keymat.c \
 	iked/dh.c iked/dh.h iked/dh_groups.c iked/dh_gcrypt.c \
 	iked/isakmp.c iked/isakmp.h iked/isakmp_rules.c \
@@ -12,8 +13,8 @@ if HAVE_OPENSSL
 IKE_WIRE_SOURCES += iked/dh_openssl.c
 endif
 libike_a_SOURCES = $(IKE_WIRE_SOURCES) $(IKE_ENGINE_SOURCES)
-libike_a_CFLAGS = $(AM_CFLAGS) $(GCRYPT_CFLAGS) $(OPENSSL_CFLAGS)
-IKE_LIBS = libike.a $(GCRYPT_LIBS) $(OPENSSL_LIBS)
+libike_a_CFLAGS = $(AM_CFLAGS) $(GCRYPT_CFLAGS) $(CRYPT_CFLAGS) $(OPENSSL_CFLAGS)
+IKE_LIBS = libike.a $(GCRYPT_LIBS) $(CRYPT_LIBS) $(OPENSSL_LIBS)
 
 # Known answers: what real peers computed. Runs over tests/captures, or the directories it is given.
 check_PROGRAMS += tests/kat/kat

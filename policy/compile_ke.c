@@ -1,5 +1,6 @@
 /* KeyExchangeOffer, KeyExchangeAction, KeyExchangeRule and KeyExchangePolicy. */
 #include <gcrypt.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -142,6 +143,70 @@ static void add_ke_offers(struct pol_build *b, struct pol_node *node, struct pol
 	}
 }
 
+/* ---- clients of a gateway ---- */
+
+static void add_user(struct pol_build *b, struct pol_node *node, const struct pol_item *item,
+		     struct pol_ke_action *a)
+{
+	const char *text = item->value;
+	struct pol_client_user u = {0};
+
+	if (!pol_word_copy(pol_word_next(&text), u.name, sizeof(u.name)) ||
+	    !pol_word_copy(pol_word_next(&text), u.hash, sizeof(u.hash)) || !u.name[0] ||
+	    !u.hash[0] || pol_word_next(&text).len) {
+		pol_wrong(b, node, item, NULL,
+			  "a name of at most %d characters and the hash of a password must follow",
+			  POL_USER_MAX);
+		return;
+	}
+	if (u.hash[0] != '$') {
+		pol_wrong(b, node, item, NULL,
+			  "behind the name must be a hash as crypt(5) has it, which begins with $");
+		return;
+	}
+	for (unsigned i = 0; i < a->n_users; i++)
+		if (!strcmp(a->users[i].name, u.name))
+			pol_wrong(b, node, item, NULL, "user %s is here twice", u.name);
+	a->users = pol_append(b, a->users, &a->n_users, &u, sizeof(u));
+}
+
+static void make_pool(struct pol_build *b, struct pol_node *node, struct pol_ke_action *a)
+{
+	const struct pol_item *item = pol_item_of(node, "ClientAddressPool");
+
+	if (!item || !pol_range_of(item->value, &a->pool, NULL))
+		return; /* the form is told by validation */
+	if (a->pool.lo.family != AF_INET || !a->pool.lo.b[0] || a->pool.hi.b[0] >= 224)
+		pol_wrong(b, node, item, NULL, "it must be of IPv4 unicast addresses");
+}
+
+static void make_clients(struct pol_build *b, struct pol_node *node, struct pol_ke_action *a)
+{
+	static const char *const only[] = {"ClientUser", "ClientAddressPool", "ClientDns"};
+	const char *dns = pol_text_of(node, "ClientDns");
+
+	a->xauth = pol_choice_of(node, "ClientAuthentication") == 1;
+	for (unsigned i = 0; !a->xauth && i < 3; i++)
+		if (pol_item_of(node, only[i]))
+			pol_wrong(b, node, pol_item_of(node, only[i]), NULL,
+				  "it takes ClientAuthentication XAuth");
+	if (!a->xauth)
+		return;
+	for (unsigned i = 0; i < node->n_items; i++)
+		if (!strcmp(node->items[i].param->keyword, "ClientUser"))
+			add_user(b, node, &node->items[i], a);
+	make_pool(b, node, a);
+	if (dns && (cs_addr_parse(dns, &a->dns, NULL) || a->dns.family != AF_INET))
+		pol_wrong(b, node, pol_item_of(node, "ClientDns"), NULL,
+			  "it must be an IPv4 address");
+	if (!pol_item_of(node, "ClientUser"))
+		pol_wrong(b, node, NULL, "ClientUser",
+			  "it is required with ClientAuthentication XAuth");
+	if (a->initiate != POL_MODE_DONOT)
+		pol_wrong(b, node, pol_item_of(node, "ClientAuthentication"), NULL,
+			  "XAuth takes HowToInitiate DoNot: clients begin");
+}
+
 const void *pol_make_ke_action(struct pol_build *b, struct pol_node *node)
 {
 	struct pol_ke_action *a;
@@ -161,6 +226,7 @@ const void *pol_make_ke_action(struct pol_build *b, struct pol_node *node)
 	a->filter_by_identity = pol_yes_of(node, "FilterByIdentity");
 	a->revocation = revocation_of(b, node);
 	add_ke_offers(b, node, a);
+	make_clients(b, node, a);
 	return pol_done(b, node, a);
 }
 

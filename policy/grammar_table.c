@@ -254,8 +254,9 @@ static const struct pol_param ip_local_start_action[] = {
 
 /* ---- phase 1 ---- */
 
-#define LIVENESS "here for IKE version 1, too, by RFC 3706"
-#define NO_NAT   "NAT traversal is not supported by this release"
+#define LIVENESS  "here for IKE version 1, too, by RFC 3706"
+#define NO_NAT    "NAT traversal is not supported by this release"
+#define EXTENSION "an extension of csipsec, for IKE version 1 clients of a gateway"
 
 static const struct pol_param key_exchange_policy[] = {
 	{"AllowNat", POL_K_YESNO, .preset = "No", .except = "Yes", .note = NO_NAT},
@@ -328,6 +329,17 @@ static const struct pol_param key_exchange_action[] = {
 	 .evidence = POL_FROM_MEMORY},
 	{"CertificateURLLookupPreference", POL_K_KEYWORD, .values = "Tolerate|Allow|Disallow",
 	 .support = POL_NOTED, .evidence = POL_FROM_MEMORY, .note = IKEV2_ONLY},
+	{"ClientAuthentication", POL_K_KEYWORD, .values = "None|XAuth", .preset = "None",
+	 .evidence = POL_OURS,
+	 .note = EXTENSION
+	 ": user and password are asked for when phase 1 is up, and Quick Mode waits for them"},
+	{"ClientUser", POL_K_TEXT, .repeatable = true, .secret = true, .evidence = POL_OURS,
+	 .note = EXTENSION ": a name and the hash of its password as crypt(5) has it"},
+	{"ClientAddressPool", POL_K_ADDRS, .evidence = POL_OURS,
+	 .note = EXTENSION ": IPv4 addresses that are given out by Mode Config; none that ends in "
+			   "0 or 255"},
+	{"ClientDns", POL_K_ADDR, .evidence = POL_OURS,
+	 .note = EXTENSION ": the name server that Mode Config tells"},
 	{0},
 };
 

@@ -68,6 +68,14 @@ struct pol_ke_offer {
 	struct pol_life life_seconds, life_kbytes;
 };
 
+#define POL_USER_MAX  63 /* characters of a client's user name */
+#define POL_CRYPT_MAX 127
+
+/* A user whom a gateway lets in, and the hash of the password as crypt(5) has it. */
+struct pol_client_user {
+	char name[POL_USER_MAX + 1], hash[POL_CRYPT_MAX + 1];
+};
+
 struct pol_ke_action {
 	char name[POL_NAME_MAX + 1];
 	enum pol_mode initiate; /* MAIN, AGGRESSIVE or DONOT */
@@ -78,6 +86,11 @@ struct pol_ke_action {
 	enum pol_revocation revocation; /* of the peer's certificates */
 	struct pol_ke_offer *offers;    /* in order of preference */
 	unsigned n_offers;
+	bool xauth;           /* ClientAuthentication XAuth: peers are users' machines */
+	struct cs_range pool; /* ClientAddressPool, family 0: none */
+	struct cs_addr dns;   /* ClientDns, family 0: none */
+	struct pol_client_user *users;
+	unsigned n_users;
 };
 
 struct pol_sec_endpoint {

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "iked/config_payload.h"
 #include "tests/fuzz/holds.h"
 
 /* ---- policies that offers are matched with ---- */
@@ -131,6 +132,23 @@ void wire_check_sa(struct cs_bytes body, struct wire_count *count)
 	check_answer(body);
 }
 
+/* What is taken out lies within the payload. */
+static void check_config(const struct isa_message *m)
+{
+	struct cs_bytes body = isa_find(m, ISA_ATTRIBUTES, 0)->body;
+	struct ike_config c;
+	struct cs_err err = {0};
+
+	if (ike_config_read(m, &c, &err) < 0) {
+		HOLDS(err.text[0]);
+		return;
+	}
+	HOLDS(!c.has_user ||
+	      (c.user.p >= body.p + 4 && c.user.p + c.user.len <= body.p + body.len));
+	HOLDS(!c.has_password ||
+	      (c.password.p >= body.p + 4 && c.password.p + c.password.len <= body.p + body.len));
+}
+
 static void check_chain(const struct isa_message *m, const uint8_t *body, size_t len,
 			struct wire_count *count)
 {
@@ -170,6 +188,8 @@ static void check_chain(const struct isa_message *m, const uint8_t *body, size_t
 			for (unsigned i = 0; (cert = isa_find(m, ISA_CERT, i)); i++)
 				HOLDS(i < ISA_CERTS_MAX && cert->body.len >= 2);
 		}
+		if (rc == 0 && s == ISA_STEP_TRANSACTION)
+			check_config(m);
 		if (rc == 0 && s == ISA_STEP_FRAGMENT)
 			HOLDS(m->n_payloads == 1 && m->payloads[0].type == ISA_FRAGMENT &&
 			      m->payloads[0].body.len > 4);

@@ -31,6 +31,12 @@ static void make_message(struct wire_message *m, const char *name, unsigned exch
 			cs_put_u32(&b.w, 0x03040000 | ISA_N_RESPONDER_LIFETIME);
 			cs_put_zeros(&b.w, 16);
 			break;
+		case ISA_ATTRIBUTES:
+			cs_put_u32(&b.w, 0x02000007); /* a reply */
+			cs_put_u32(&b.w, 0x40890003); /* a user name */
+			cs_put_bytes(&b.w, "bob", 3);
+			cs_put_u32(&b.w, 0xc08f0001); /* a status */
+			break;
 		case ISA_FRAGMENT:
 			cs_put_u32(&b.w, 0x00010101); /* id 1, number 1, the last */
 			cs_put_zeros(&b.w, 32);
@@ -57,6 +63,7 @@ void wire_messages(struct wire_message messages[static WIRE_MESSAGES])
 	static const uint8_t last[] = {ISA_HASH, 0};
 	static const uint8_t info[] = {ISA_HASH, ISA_DELETE, ISA_NOTIFY, 0};
 	static const uint8_t fragment[] = {ISA_FRAGMENT, 0};
+	static const uint8_t transaction[] = {ISA_HASH, ISA_ATTRIBUTES, 0};
 
 	make_message(&messages[0], "main1", ISA_MAIN, main1, 0);
 	make_message(&messages[1], "main3", ISA_MAIN, main3, 0);
@@ -67,5 +74,6 @@ void wire_messages(struct wire_message messages[static WIRE_MESSAGES])
 	make_message(&messages[6], "aggressive1", ISA_AGGRESSIVE, aggressive1, 0);
 	make_message(&messages[7], "aggressive2", ISA_AGGRESSIVE, aggressive2, 0);
 	make_message(&messages[8], "aggressive3", ISA_AGGRESSIVE, aggressive3, 16);
+	make_message(&messages[10], "transaction", ISA_TRANSACTION, transaction, 16);
 	make_message(&messages[9], "fragment", ISA_MAIN, fragment, 0);
 }

@@ -12,7 +12,7 @@ import guest
 from labkit.registry import CASES
 
 BEGIN, END = "<!-- table: made by ./dev interop -->\n", "<!-- end of table -->\n"
-PEERS = ("csipsec", "strongSwan", "libreswan")
+PEERS = ("csipsec", "strongSwan", "libreswan", "vpnc")
 
 
 def read_results(out):

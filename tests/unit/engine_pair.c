@@ -120,6 +120,7 @@ static void write_key_exchange(FILE *f, const struct pair_policy *o, unsigned me
 		fprintf(f, "  BypassIpValidation Yes\n");
 	if (o->revocation)
 		fprintf(f, "  RevocationChecking %s\n", o->revocation);
+	fprintf(f, "%s", or_default(o->more_action, ""));
 	each_triple(f, or_default(o->ke_offers, "AES_CBC KeyLength 128|SHA2_256|Group19"),
 		    write_ke_offer);
 	fprintf(f, "}\nKeyExchangePolicy\n{\n");

@@ -25,6 +25,7 @@ struct pair_policy {
 	const char *ca_labels;            /* "CaLabel Root", a line each */
 	const char *revocation;           /* "Strict" */
 	const char *remote_location;      /* of the peer, in the key exchange rule */
+	const char *more_action;          /* lines of the key exchange action */
 	const char *more_rules;           /* key exchange rules behind the first, as text */
 	const char *initiation, *how_to_initiate, *how_to_respond; /* respond: "" is not coded */
 	const char *local_net, *remote_net; /* data addresses; endpoints come from a start action */

@@ -541,6 +541,40 @@ START_TEST(too_large)
 }
 END_TEST
 
+/* All peers together have 8 MB; those for which nothing came for longest go. */
+START_TEST(many_peers)
+{
+	static uint8_t data[15000];
+	enum { PEERS = 600 };
+	struct pair_policy o = in_mode(0);
+	struct pair *p = before_quick1(&o);
+	struct ike_engine *e = p->side[1].e;
+	struct ike_p1 *peers = calloc(PEERS, sizeof(*peers));
+	struct isa_header h;
+	unsigned left = 0;
+
+	ck_assert_ptr_nonnull(peers);
+	ck_assert(!isa_header_parse(made, make(quick1, 7, 1, 0, data, sizeof(data)), &h, NULL));
+	for (unsigned i = 0; i < PEERS; i++) {
+		peers[i].sid.kind = IKE_SID_P1;
+		peers[i].can = IKE_CAN_FRAGMENTS;
+		ck_assert_uint_eq(ike_fragment_take(e, &peers[i].sid, &h, made), 0);
+		ck_assert_uint_le(e->fragment_bytes, 8u << 20);
+	}
+	for (unsigned i = 0; i < PEERS; i++)
+		left += peers[i].sid.fragments != NULL;
+	ck_assert_uint_gt(left, 500);
+	ck_assert_uint_lt(left, PEERS);
+	ck_assert_ptr_null(peers[0].sid.fragments);
+	ck_assert_ptr_nonnull(peers[PEERS - 1].sid.fragments);
+	for (unsigned i = 0; i < PEERS; i++)
+		ike_fragments_free(e, &peers[i].sid);
+	ck_assert_uint_eq(e->fragment_bytes, 0);
+	free(peers);
+	goes_through(p);
+}
+END_TEST
+
 START_TEST(never_ends)
 {
 	struct pair_policy o = in_mode(0);
@@ -666,6 +700,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, vendor_ids, 0, 6);
 	tcase_add_test(t, many_ids);
 	tcase_add_test(t, too_large);
+	tcase_add_test(t, many_peers);
 	tcase_add_test(t, never_ends);
 	tcase_add_loop_test(t, large_message, 0, 2);
 	tcase_add_test(t, lost_piece);

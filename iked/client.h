@@ -1,0 +1,16 @@
+/*
+ * Private to the engine's side of gateway clients: users and addresses.
+ */
+#ifndef IKE_CLIENT_H
+#define IKE_CLIENT_H
+
+#include "iked/config_payload.h"
+#include "iked/engine_private.h"
+
+/* mode_config.c */
+/* Answers, from what the rule gives: an address of its own, as long as the SA lives. */
+void ike_config_put_answer(struct ike_engine *e, struct ike_p1 *p1, const struct ike_config *asked,
+			   struct isa_builder *b);
+void ike_lease_hold(struct ike_engine *e, struct ike_p1 *p1, const struct cs_addr *address);
+
+#endif
