@@ -131,10 +131,11 @@ No Detach
 SCRIPT = """\
 #!/bin/sh
 [ "$reason" = connect ] || exit 0
-echo "$INTERNAL_IP4_ADDRESS $INTERNAL_IP4_DNS" >{result}
 ip link set dev "$TUNDEV" up
 ip addr add "$INTERNAL_IP4_ADDRESS"/32 dev "$TUNDEV"
 ip route add 10.8.0.0/24 dev "$TUNDEV"
+echo "$INTERNAL_IP4_ADDRESS $INTERNAL_IP4_DNS" >{result}.new
+mv {result}.new {result}
 """
 
 
