@@ -134,9 +134,10 @@ def strongswan_begins(lab):
     for _ in range(2):
         for kind, place in (("--child", 1), ("--ike", 0), ("--child", 1)):
             before = generations(a)[place]
-            b.swanctl("--rekey", kind, "peer")
-            # It keeps the IKE SAs that it has refreshed, and refreshes all of the name.
-            wait_until(lambda: generations(a)[place] > before, 10,
+            # It keeps the IKE SAs that it has refreshed, and by name it refreshes all of them.
+            which = (kind, "peer") if kind == "--child" else ("--ike-id", b.newest_ike())
+            b.swanctl("--rekey", *which)
+            wait_until(lambda: generations(a)[place] == before + 1, 10,
                        f"the generation after swanctl --rekey {kind}", step=0.2)
         refresh(a, "-y")
     settled(left, right)

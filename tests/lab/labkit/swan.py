@@ -1,6 +1,7 @@
 """strongSwan from Debian's packages (charon-systemd and swanctl), one instance a host."""
 
 import json
+import re
 
 from .host import wait_until
 from .suites import SWAN_GROUP
@@ -141,6 +142,10 @@ class Swan:
     def log(self):
         with open(self.host.path("charon.log"), errors="replace") as f:
             return f.read()
+
+    def newest_ike(self):
+        """The number of the IKE SA that came up last."""
+        return re.findall(r"IKE_SA peer\[(\d+)\] established", self.log())[-1]
 
     def initiate(self):
         return self.swanctl("--initiate", "--child", "peer", "--timeout", "20")
