@@ -86,14 +86,6 @@ static struct item *list_take(struct list *l)
 	return it;
 }
 
-static void list_free(struct list *l)
-{
-	struct item *it;
-
-	while ((it = list_take(l)))
-		free(it);
-}
-
 static size_t text_size(const char *s)
 {
 	return s ? strlen(s) + 1 : 1;
