@@ -100,6 +100,8 @@ def run_script(job, out):
         status = importlib.import_module(job["script"]).main(job["build"], job["libreswan"], out)
     except Failure as failure:
         say(f"failed: {failure}")
+    except Exception as error:  # a fault of the program itself, which would go nowhere
+        say(f"failed: {error!r}")
     with open(f"{out}/status", "w") as f:
         f.write(f"{status}\n")
 
