@@ -54,6 +54,27 @@ for _mode in ("transport", "tunnel"):
         register(_mode, _family)
 
 
+def bundle_up(lab, mode):
+    """Ours on both hosts, and one bundle that both kernels hold: these SAs."""
+    left, right = lab.pair()
+    b = ours(right, left, mode, 4, False)
+    a = ours(left, right, mode, 4, True)
+    left.ping(right)
+    pair = same_pair(left, right, 4)
+    if not pair:
+        raise Failure(f"not one bundle in both kernels: {left.sas()} {right.sas()}")
+    return left, right, a, b, pair
+
+
+def finish(a, b):
+    """a ends the tunnel, and both end."""
+    a.terminate()
+    a.wait_gone()
+    b.wait_gone()
+    a.stop()
+    b.stop()
+
+
 def spis_in(host):
     """The inbound ESP SPIs of a host."""
     out = host.run("ip", "xfrm", "state", "list", "dst", host.v4, "proto", "esp").stdout
@@ -70,12 +91,7 @@ def bare_esp(host, other, spi):
 @case("bundle-needs-its-ah")
 def needs_its_ah(lab):
     """ESP of a bundle has no integrity: what comes by it and not inside AH must not be taken."""
-    left, right = lab.pair()
-    b = ours(right, left, "transport", 4, False)
-    a = ours(left, right, "transport", 4, True)
-    left.ping(right)
-    if not same_pair(left, right, 4):
-        raise Failure(f"not one bundle in both kernels: {left.sas()} {right.sas()}")
+    left, right, a, b, _ = bundle_up(lab, "transport")
     (spi,) = spis_in(right)
     before = right.sas()
     for _ in range(3):
@@ -86,11 +102,7 @@ def needs_its_ah(lab):
     if "counter packets 3" not in rules or "not in AH" not in rules:
         raise Failure(f"the packets were not dropped where they should be: {rules}")
     left.ping(right)
-    a.terminate()
-    a.wait_gone()
-    b.wait_gone()
-    a.stop()
-    b.stop()
+    finish(a, b)
 
 
 def out_policy(host):
@@ -104,12 +116,7 @@ def out_policy(host):
 @case("bundle-needs-its-esp")
 def needs_its_esp(lab):
     """A peer that leaves the ESP out: what comes by AH alone must not be taken."""
-    left, right = lab.pair()
-    b = ours(right, left, "transport", 4, False)
-    a = ours(left, right, "transport", 4, True)
-    left.ping(right)
-    if not same_pair(left, right, 4):
-        raise Failure(f"not one bundle in both kernels: {left.sas()} {right.sas()}")
+    left, right, a, b, _ = bundle_up(lab, "transport")
     mark, reqid = out_policy(left)
     value, _, mask = mark.partition("/")
     left.run("ip", "xfrm", "policy", "update", "src", f"{left.v4}/32", "dst", f"{right.v4}/32",
@@ -120,23 +127,13 @@ def needs_its_esp(lab):
     grown = [sa for sa, count in right.sas().items() if count[0] > before[sa][0]]
     if len(grown) != 1:
         raise Failure(f"AH alone did not come, or something came back: {before} {right.sas()}")
-    a.terminate()
-    a.wait_gone()
-    b.wait_gone()
-    a.stop()
-    b.stop()
+    finish(a, b)
 
 
 @case("bundle-restart")
 def restart(lab):
     """The worker is killed on both sides: all four SAs live on, traffic too."""
-    left, right = lab.pair()
-    b = ours(right, left, "tunnel", 4, False)
-    a = ours(left, right, "tunnel", 4, True)
-    left.ping(right)
-    before = same_pair(left, right, 4)
-    if not before:
-        raise Failure(f"not one bundle in both kernels: {left.sas()} {right.sas()}")
+    left, right, a, b, before = bundle_up(lab, "tunnel")
     for end in (a, b):
         kill_worker(end)
         check_display(end)
