@@ -5,19 +5,53 @@ passed=0 failed=0 skipped=0
 
 # check NAME COMMAND...: one case; its output is in build/logs/NAME.log, shown when it fails.
 check() {
-	local name=$1 log=$build/logs/${1//\//-}.log began
+	start "$@"
+	tell
+}
+
+# start NAME COMMAND... runs a case beside others, as many as there are CPUs.  Lines are printed in
+# the order of the starts, as soon as those before have ended; tell waits for all.
+started=()
+start() {
+	local name=$1 log
+	log=$(log_of "$1")
 	shift
 	mkdir -p "$build/logs"
-	began=$(date +%s%N)
-	if "$@" >"$log" 2>&1; then
+	while [ "$(jobs -rp | wc -l)" -ge "$jobs" ]; do
+		wait -n || :
+		while [ -e "$(log_of "${started[0]:-}").end" ]; do tell_first; done
+	done
+	rm -f "$log.end"
+	{
+		began=$(date +%s%N) status=0
+		"$@" >"$log" 2>&1 || status=$?
+		printf '%s %s\n' "$status" "$(since "$began")" >"$log.part"
+		mv "$log.part" "$log.end"
+	} &
+	started+=("$name")
+}
+
+tell() {
+	wait
+	while [ "${#started[@]}" -gt 0 ]; do tell_first; done
+}
+
+tell_first() {
+	local name=${started[0]} log status took
+	log=$(log_of "$name")
+	started=("${started[@]:1}")
+	read -r status took <"$log.end" || status=none took='it did not end'
+	if [ "$status" = 0 ]; then
 		passed=$((passed + 1))
-		printf '  ok   %s (%s)\n' "$name" "$(since "$began")"
+		printf '  ok   %s (%s)\n' "$name" "$took"
 	else
 		failed=$((failed + 1))
-		printf '  FAIL %s (%s), see %s\n' "$name" "$(since "$began")" "${log#"$top"/}"
+		printf '  FAIL %s (%s), see %s\n' "$name" "$took" "${log#"$top"/}"
 		tail -n 25 "$log" | sed 's/^/       /'
 	fi
 }
+
+log_of() { printf '%s' "$build/logs/${1//\//-}.log"; }
 
 skip() {
 	skipped=$((skipped + 1))
@@ -50,10 +84,11 @@ run_units() {
 	for t in "${tests[@]}"; do
 		case $t in
 		"$KAT_PROGRAM" | "$SIM_PROGRAM" | "$FUZZ_PROGRAM") ;; # have sections of their own
-		*.sh) check "${t#tests/}" in_dir "$build/asan" env srcdir="$top" "$top/$t" ;;
-		*) check "${t#tests/}" in_dir "$build/asan" "./$t" ;;
+		*.sh) start "${t#tests/}" in_dir "$build/asan" env srcdir="$top" "$top/$t" ;;
+		*) start "${t#tests/}" in_dir "$build/asan" "./$t" ;;
 		esac
 	done
+	tell
 }
 
 run_lab() {
@@ -79,6 +114,8 @@ run_tests() {
 	[ "${#full[@]}" -eq 0 ] || need_packages "${FUZZ_PACKAGES[@]}"
 	build_release
 	build_asan
+	# What runs in the background does not hear an interrupt.
+	trap 'trap - INT; kill 0' INT
 	export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1
 
 	title "Unit tests, under ASan and UBSan"
@@ -88,14 +125,14 @@ run_tests() {
 	check kat "$build/asan/$KAT_PROGRAM" tests/captures
 
 	seed=$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')
-	title "Simulation: every loss, duplication and swap; $scenarios scenarios twice; $days days of 50 peers"
-	check sim-exhaustive "$build/asan/$SIM_PROGRAM" --exhaustive
-	check sim-seed-1 "$build/asan/$SIM_PROGRAM" --scenarios "$scenarios" --seed 1
-	check "sim-seed-$seed" "$build/asan/$SIM_PROGRAM" --scenarios "$scenarios" --seed "$seed"
-	check "sim-days-$seed" "$build/asan/$SIM_PROGRAM" --days "$days" --seed "$seed"
-
-	title "Mutated datagrams through the engine"
-	check fuzz "$build/asan/$FUZZ_PROGRAM" --datagrams "$mutations" --seed "$seed"
+	title "Simulation and fuzzing: every loss, duplication and swap; $scenarios scenarios twice;
+  $days days of 50 peers; $mutations mutated datagrams through the engine"
+	start "sim-days-$seed" "$build/asan/$SIM_PROGRAM" --days "$days" --seed "$seed"
+	start sim-exhaustive "$build/asan/$SIM_PROGRAM" --exhaustive
+	start sim-seed-1 "$build/asan/$SIM_PROGRAM" --scenarios "$scenarios" --seed 1
+	start "sim-seed-$seed" "$build/asan/$SIM_PROGRAM" --scenarios "$scenarios" --seed "$seed"
+	start "fuzz-$seed" "$build/asan/$FUZZ_PROGRAM" --datagrams "$mutations" --seed "$seed"
+	tell
 
 	title "Lint"
 	run_lint
