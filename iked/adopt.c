@@ -166,6 +166,12 @@ static void fill_p2(struct ike_engine *e, struct ike_p2 *p2, const struct ike_p2
 	p2->up = ike_serial(e);
 }
 
+/* A client proves its user to a phase 1 SA, and has an address as long as that lives. */
+static bool client_is_gone(const struct ike_p1 *p1, const struct ike_p2_info *i)
+{
+	return i->user[0] && (!p1 || !p1->client || strcmp(p1->client->user, i->user) != 0);
+}
+
 static int adopt_under(struct ike_engine *e, struct ike_p1 *p1, const struct pol_filter_rule *rule,
 		       const struct ike_p2_info *i, struct cs_err *err)
 {
@@ -196,6 +202,7 @@ int ike_adopt_p2(struct ike_engine *e, const struct ike_p2_info *i, struct cs_er
 {
 	const struct pol_filter_rule *rule =
 		e->policy ? pol_rule_by_id(e->policy, i->rule_id) : NULL;
+	struct ike_p1 *p1 = parent_of(e, i);
 
 	if (!i->tunnel || !i->spi_in || !i->spi_out || !i->local_id.len || !i->remote_id.len ||
 	    (!i->suite.cipher && !i->suite.integ) ||
@@ -203,7 +210,9 @@ int ike_adopt_p2(struct ike_engine *e, const struct ike_p2_info *i, struct cs_er
 		return cs_fail(err, CS_EPARSE, "what the cache has of it is not whole");
 	if (!rule || !rule->vpn || strcmp(rule->name, i->rule))
 		return cs_fail(err, CS_EPOLICY, "the policy no longer has its rule");
-	return adopt_under(e, parent_of(e, i), rule, i, err);
+	if (client_is_gone(p1, i))
+		return cs_fail(err, CS_EPOLICY, "user %s has to be proved again", i->user);
+	return adopt_under(e, p1, rule, i, err);
 }
 
 void ike_adopt_not(struct ike_engine *e, const struct ike_p2_info *i)

@@ -72,6 +72,8 @@ struct ike_p1_info {
 	uint32_t lifetime, lifesize; /* agreed: seconds, kbytes (0: none) */
 	unsigned n_p2;
 	bool allow_nat;
+	char user[POL_USER_MAX + 1];   /* of a client that was let in, else "" */
+	struct cs_addr client_address; /* that it was given; family 0: none */
 };
 
 struct ike_p2_info {
@@ -97,6 +99,7 @@ struct ike_p2_info {
 	bool pending;                /* it is up, and another pair of its tunnel is negotiated */
 	bool passthrough_df, passthrough_dscp;
 	struct cs_bytes local_id, remote_id; /* ID payload bodies, empty before they are known */
+	char user[POL_USER_MAX + 1];         /* of the client that it is for, else "" */
 };
 
 /* ---- records: the audit trail and the SA cache, one transaction each ---- */

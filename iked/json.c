@@ -91,7 +91,8 @@ json_t *ike_json_p1(const struct ike_p1_info *i)
 	/* clang-format off */
 	return json_pack("{s:o s:I s:s s:o s:o s:o s:s? s:o s:o s:s? s:o s:s s:s"
 			 " s:s? s:s? s:o s:s? s:o s:s? s:s? s:o s:o"
-			 " s:I s:I s:I s:o s:o s:I s:o s:s s:I s:s s:b s:b s:b s:b s:b s:n s:I s:I}",
+			 " s:I s:I s:I s:o s:o s:I s:o s:s s:I s:s s:b s:b s:b s:b s:b s:n s:o s:o"
+			 " s:I s:I}",
 			 "TunnelID", tunnel_name('K', i->tunnel),
 			 "Generation", (json_int_t)i->generation,
 			 "IKEVersion", "1.0",
@@ -131,6 +132,9 @@ json_t *ike_json_p1(const struct ike_p1_info *i)
 			 "AllowNat", i->allow_nat,
 			 "RmtNAPTDetected", false,
 			 "RmtUdpEncapPort",
+			 "XAuthUser", text_or_null(i->user),
+			 "ClientAddress", i->client_address.family ?
+				 address(&i->client_address) : json_null(),
 			 "MessageInstance", (json_int_t)i->instance,
 			 "RemotePort", (json_int_t)i->remote.port);
 	/* clang-format on */
@@ -341,7 +345,8 @@ json_t *ike_json_p2(const struct ike_p2_info *i, bool ike_view, const struct xf_
 		bad |= set_passthrough(o, i);
 	/* clang-format off */
 	bad |= json_object_update_new(o, json_pack(
-		"{s:o s:I s:I}",
+		"{s:o s:o s:I s:I}",
+		"XAuthUser", text_or_null(i->user),
 		"IpFilterRule", text_or_null(i->rule), "Reqid", (json_int_t)i->reqid,
 		"MessageInstance", (json_int_t)i->instance));
 	/* clang-format on */

@@ -296,12 +296,10 @@ static enum ike_db_fault write_group(struct ike_store *s, const struct list *gro
 	return IKE_DB_OK;
 }
 
-/* Waits with the back-off of this try; returns early when the store is being closed. */
-static void back_off(struct ike_store *s, unsigned try)
+/* Waits with the back-off of this attempt; returns early when the store is being closed. */
+static void back_off(struct ike_store *s, unsigned attempt)
 {
-	uint64_t ms = try < 8 ? (uint64_t)BACKOFF_MIN_MS <<
-	try : BACKOFF_MAX_MS
-		;
+	uint64_t ms = attempt < 8 ? (uint64_t)BACKOFF_MIN_MS << attempt : BACKOFF_MAX_MS;
 	uint64_t now = uv_hrtime(), until;
 	bool closing;
 
@@ -341,23 +339,23 @@ static void set_stuck(struct ike_store *s, bool stuck, const struct cs_err *err)
 		cs_log(CS_NOCTX, CSM_STORE_WORKS, s->path, (unsigned long long)lost);
 }
 
-/* Is it time to give up on this group?  The store is stuck, and this was the try-th attempt. */
-static bool give_up(struct ike_store *s, bool was_stuck, unsigned try)
+/* Is it time to give up on this group?  The store is stuck, and this was the attempt-th attempt. */
+static bool give_up(struct ike_store *s, bool was_stuck, unsigned attempt)
 {
 	bool closing;
 
 	uv_mutex_lock(&s->lock);
 	closing = s->closing;
 	uv_mutex_unlock(&s->lock);
-	if (s->policy == IKE_STUCK_GO_ON && (was_stuck || try >= GO_ON_TRIES))
+	if (s->policy == IKE_STUCK_GO_ON && (was_stuck || attempt >= GO_ON_TRIES))
 		return true;
-	return closing && try >= CLOSE_TRIES;
+	return closing && attempt >= CLOSE_TRIES;
 }
 
 static void settle_group(struct ike_store *s, struct list *group)
 {
 	struct cs_err err = {0};
-	unsigned n = group->n, try = 0;
+	unsigned n = group->n, attempt = 0;
 	bool was_stuck;
 
 	while (group->head) {
@@ -367,7 +365,7 @@ static void settle_group(struct ike_store *s, struct list *group)
 			set_stuck(s, false, NULL);
 			complete(s, group, n, 0);
 			n = group->n;
-			try = 0;
+			attempt = 0;
 			continue;
 		}
 		if (f == IKE_DB_RECORD && n > 1) {
@@ -385,20 +383,20 @@ static void settle_group(struct ike_store *s, struct list *group)
 			continue;
 		}
 		uv_mutex_lock(&s->lock);
-		was_stuck = s->stats.stuck && try == 0;
+		was_stuck = s->stats.stuck && attempt == 0;
 		uv_mutex_unlock(&s->lock);
 		set_stuck(s, true, &err);
 		/* A file that was replaced or repaired is seen only by a new handle. */
 		ike_db_close(s->db);
 		s->db = NULL;
-		if (give_up(s, was_stuck, ++try)) {
+		if (give_up(s, was_stuck, ++attempt)) {
 			uv_mutex_lock(&s->lock);
 			count_loss(s, group->n);
 			uv_mutex_unlock(&s->lock);
 			complete(s, group, group->n, 0);
 			return;
 		}
-		back_off(s, try - 1);
+		back_off(s, attempt - 1);
 	}
 }
 

@@ -177,6 +177,7 @@ static void get_p2(struct row *r, struct ike_p2_info *i, uint64_t *intent)
 	i->suite.ah = cs_integ_by_esp((unsigned)get_int(r));
 	i->ah_in = (uint32_t)get_int(r);
 	i->ah_out = (uint32_t)get_int(r);
+	snprintf(i->user, sizeof(i->user), "%s", get_text(r));
 }
 
 static int end(struct ike_db *db, sqlite3_stmt *st, int rc, unsigned bad, struct cs_err *err)

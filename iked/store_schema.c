@@ -13,7 +13,7 @@
 #include "iked/json.h"
 
 #define APPLICATION_ID 0x43534944 /* "CSID", shown by file(1) */
-#define SCHEMA_VERSION 3
+#define SCHEMA_VERSION 4
 #define BUSY_MS        250
 
 static const char schema[] =
@@ -58,6 +58,7 @@ static const char schema[] =
 	/* of a bundle: the AH around the ESP */
 	" ah INTEGER NOT NULL DEFAULT 0, ah_in INTEGER NOT NULL DEFAULT 0,"
 	" ah_out INTEGER NOT NULL DEFAULT 0,"
+	" user TEXT NOT NULL DEFAULT '',"
 	" PRIMARY KEY (tunnel, generation)) STRICT, WITHOUT ROWID;"
 
 	"CREATE TABLE intents ("
@@ -81,6 +82,7 @@ static const char *const migrations[SCHEMA_VERSION] = {
 	[2] = "ALTER TABLE p2 ADD COLUMN ah INTEGER NOT NULL DEFAULT 0;"
 	      "ALTER TABLE p2 ADD COLUMN ah_in INTEGER NOT NULL DEFAULT 0;"
 	      "ALTER TABLE p2 ADD COLUMN ah_out INTEGER NOT NULL DEFAULT 0;",
+	[3] = "ALTER TABLE p2 ADD COLUMN user TEXT NOT NULL DEFAULT '';",
 };
 
 static const char *const sql[N_STATEMENTS] = {
@@ -88,7 +90,7 @@ static const char *const sql[N_STATEMENTS] = {
 		   "?,?,?,?,?,?)",
 	[DROP_P1] = "DELETE FROM p1 WHERE tunnel=? AND generation=?",
 	[PUT_P2] = "INSERT OR REPLACE INTO p2 VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,"
-		   "?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+		   "?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 	[DROP_P2] = "DELETE FROM p2 WHERE tunnel=? AND generation=?",
 	[PUT_INTENT] = "INSERT OR REPLACE INTO intents VALUES (?,?,?,?)",
 	[DROP_INTENT] = "DELETE FROM intents WHERE tx=?",
@@ -417,6 +419,7 @@ static enum ike_db_fault put_p2(struct ike_db *db, const struct ike_p2_info *i, 
 	put_int(&b, s->ah ? s->ah->esp : 0);
 	put_int(&b, i->ah_in);
 	put_int(&b, i->ah_out);
+	put_text(&b, i->user);
 	return step(db, &b, "cannot store phase 2", err);
 }
 

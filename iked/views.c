@@ -31,9 +31,21 @@ static void view_id(struct cs_bytes body, uint8_t *type, char *text, size_t size
 	ike_ident_text(body, text, size);
 }
 
+static const struct ike_client *client_of(const struct ike_p1 *p1)
+{
+	return p1 && p1->client && p1->client->state == IKE_CL_IN ? p1->client : NULL;
+}
+
+static void view_user(const struct ike_client *c, char user[static POL_USER_MAX + 1])
+{
+	if (c)
+		memcpy(user, c->user, POL_USER_MAX + 1);
+}
+
 void ike_p1_view(const struct ike_p1 *p1, struct ike_p1_info *info)
 {
 	const struct ike_peer *peer = p1->peer;
+	const struct ike_client *client = client_of(p1);
 	struct cs_bytes own = {NULL, 0}, other = {NULL, 0};
 
 	memset(info, 0, sizeof(*info));
@@ -67,6 +79,9 @@ void ike_p1_view(const struct ike_p1 *p1, struct ike_p1_info *info)
 	info->lifesize = p1->life_kbytes > UINT32_MAX ? UINT32_MAX : (uint32_t)p1->life_kbytes;
 	for (const struct ike_list *l = p1->p2s.next; l != &p1->p2s; l = l->next)
 		info->n_p2++;
+	view_user(client, info->user);
+	if (client && client->by_address.in)
+		info->client_address = client->address;
 }
 
 void ike_p2_view(const struct ike_p2 *p2, struct ike_p2_info *info)
@@ -111,6 +126,7 @@ void ike_p2_view(const struct ike_p2 *p2, struct ike_p2_info *info)
 		info->remote_id = (struct cs_bytes){p2->peer->ids + p2->peer->local_id_len,
 						    p2->peer->remote_id_len};
 	}
+	view_user(client_of(p2->p1), info->user);
 }
 
 int ike_engine_each_p1(const struct ike_engine *e, ike_p1_fn *fn, void *arg)

@@ -1,26 +1,34 @@
 /* The label tables of the reports, in the order of z/OS V1R12. */
 #include "ipsec-cli/report.h"
 
-/* A label, one that begins a line of the short form, one in an indented block. */
-#define L(name, kind)                                                                              \
+/* A label, one that begins a line of the short form, one in an indented block, one of our own. */
+#define L(label, kind_)                                                                            \
 	{                                                                                          \
-		name, kind, NULL, false, false                                                     \
+		.name = label, .kind = kind_                                                       \
 	}
-#define LINE(name, kind)                                                                           \
+#define LINE(label, kind_)                                                                         \
 	{                                                                                          \
-		name, kind, NULL, true, false                                                      \
+		.name = label, .kind = kind_, .newline = true                                      \
 	}
-#define SHORT(name, kind, abb)                                                                     \
+#define SHORT(label, kind_, abb)                                                                   \
 	{                                                                                          \
-		name, kind, abb, false, false                                                      \
+		.name = label, .kind = kind_, .abbreviation = abb                                  \
 	}
-#define IN(name, kind)                                                                             \
+#define SHORT_LINE(label, kind_, abb)                                                              \
 	{                                                                                          \
-		name, kind, NULL, false, true                                                      \
+		.name = label, .kind = kind_, .abbreviation = abb, .newline = true                 \
 	}
-#define IN_LINE(name, kind)                                                                        \
+#define IN(label, kind_)                                                                           \
 	{                                                                                          \
-		name, kind, NULL, true, true                                                       \
+		.name = label, .kind = kind_, .indented = true                                     \
+	}
+#define IN_LINE(label, kind_)                                                                      \
+	{                                                                                          \
+		.name = label, .kind = kind_, .newline = true, .indented = true                    \
+	}
+#define EXTRA(label, kind_)                                                                        \
+	{                                                                                          \
+		.name = label, .kind = kind_, .extra = true                                        \
 	}
 
 #define REPORT(primary, labels)                                                                    \
@@ -67,6 +75,8 @@ static const struct label ike_tunnels[] = {
 	L("AllowNat", V_PLAIN),
 	L("RmtNAPTDetected", V_PLAIN),
 	L("RmtUdpEncapPort", V_PLAIN),
+	EXTRA("XAuthUser", V_PLAIN),
+	EXTRA("ClientAddress", V_PLAIN),
 };
 
 /* Both views of a dynamic tunnel begin alike. */
@@ -111,6 +121,7 @@ static const struct label dynamic_stack[] = {
 	DYNAMIC_NAT,
 	LINE("PassthroughDF", V_PLAIN),
 	L("PassthroughDSCP", V_PLAIN),
+	EXTRA("XAuthUser", V_PLAIN),
 };
 
 static const struct label dynamic_ike[] = {
@@ -128,6 +139,7 @@ static const struct label dynamic_ike[] = {
 	LINE("VPNLifeExpires", V_TIME),
 	L("PendingNewActivation", V_PLAIN),
 	DYNAMIC_NAT,
+	EXTRA("XAuthUser", V_PLAIN),
 };
 
 static const struct label filters[] = {
@@ -158,14 +170,14 @@ static const struct label filters[] = {
 	LINE("SourceAddress", V_PLAIN),
 	LINE("SourceAddressPrefix", V_PLAIN),
 	LINE("SourceAddressRange", V_PLAIN),
-	{"SourceAddressGranularity", V_PLAIN, "SourceAddressGran", true, false},
+	SHORT_LINE("SourceAddressGranularity", V_PLAIN, "SourceAddressGran"),
 	LINE("SourcePort", V_PORT),
 	L("SourcePortRange", V_PLAIN),
 	SHORT("SourcePortGranularity", V_PLAIN, "SourcePortGran"),
 	LINE("DestAddress", V_PLAIN),
 	LINE("DestAddressPrefix", V_PLAIN),
 	LINE("DestAddressRange", V_PLAIN),
-	{"DestAddressGranularity", V_PLAIN, "DestAddressGran", true, false},
+	SHORT_LINE("DestAddressGranularity", V_PLAIN, "DestAddressGran"),
 	LINE("DestPort", V_PORT),
 	L("DestPortRange", V_PLAIN),
 	SHORT("DestPortGranularity", V_PLAIN, "DestPortGran"),

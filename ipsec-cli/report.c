@@ -179,12 +179,21 @@ static void print_stars(FILE *out)
 
 /* ---- layouts ---- */
 
+static bool has_value(const struct label *l, const json_t *entry)
+{
+	const json_t *value = json_object_get(entry, l->name);
+
+	return value && !json_is_null(value);
+}
+
 static void print_detail(FILE *out, const struct report *r, const json_t *entry)
 {
 	for (size_t i = 0; i < r->n; i++) {
 		const struct label *l = &r->labels[i];
 		int used;
 
+		if (l->extra && !has_value(l, entry))
+			continue;
 		used = fprintf(out, "%s%s:", l->indented ? "  " : "", l->name);
 		if (l->kind != V_BLOCK) {
 			fprintf(out, "%*s", VALUE_COLUMN - 1 - used, "");
@@ -201,7 +210,7 @@ static void print_short(FILE *out, const struct report *r, const json_t *entry)
 	const struct label *first = r->labels;
 
 	for (const struct label *l = first; l < first + r->n; l++) {
-		if (l->kind == V_BLOCK)
+		if (l->kind == V_BLOCK || l->extra)
 			continue;
 		if (l != first)
 			fputs(l->newline ? "\n|" : l == first + 1 ? " |" : "|", out);
@@ -223,7 +232,7 @@ static void print_wide(FILE *out, const struct report *r, const json_t *entry)
 	for (size_t i = 0; i < r->n; i++) {
 		const struct label *l = &r->labels[i];
 
-		if (l->kind == V_BLOCK)
+		if (l->kind == V_BLOCK || l->extra)
 			continue;
 		fputs(separator, out);
 		separator = "|";

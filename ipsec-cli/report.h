@@ -31,6 +31,7 @@ struct label {
 	const char *abbreviation; /* in the short form, NULL: the name */
 	bool newline;             /* begins a line of the short form */
 	bool indented;
+	bool extra; /* none of z/OS's: in the detail form alone, and where an entry has a value */
 };
 
 struct report {

@@ -221,9 +221,16 @@ static void expect_out(struct pair *p)
 
 /* ---- the user ---- */
 
+static int copy_p1(void *arg, const struct ike_p1_info *info)
+{
+	*(struct ike_p1_info *)arg = *info;
+	return 0;
+}
+
 START_TEST(let_in_and_up)
 {
 	struct pair *p = asked("", NULL);
+	struct ike_p1_info info;
 	struct ike_config c;
 
 	/* Quick Mode has come already and was of no use. */
@@ -234,7 +241,9 @@ START_TEST(let_in_and_up)
 	ck_assert(c.has_user && c.has_password && !c.user.len && !c.password.len && !c.xauth_type);
 	p->side[1].jobs_later = true;
 	say_login(p, "alice", 5, PASSWORD, strlen(PASSWORD));
-	pair_wait(p, 2500); /* Quick Mode again */
+	ike_engine_each_p1(p->side[1].e, copy_p1, &info);
+	ck_assert_str_eq(info.user, ""); /* who it says it is */
+	pair_wait(p, 2500);              /* Quick Mode again */
 	ck_assert_uint_eq(p->side[1].n_records[IKE_REC_P2_INTENT], 0);
 	ck_assert_uint_eq(p->side[1].n_kept, 0);
 	p->side[1].jobs_later = false;
@@ -489,11 +498,19 @@ static void expect_answer(struct pair *p, const void *body, size_t len)
 #define NETMASK "\0\2\0\4\xff\xff\xff\xff"
 #define DNS     "\0\3\0\4\x0a\x08\0\x35"
 
+static int copy_p2(void *arg, const struct ike_p2_info *info)
+{
+	*(struct ike_p2_info *)arg = *info;
+	return 0;
+}
+
 START_TEST(an_address)
 {
 	struct pair *p =
 		let_in("  ClientAddressPool 10.9.0.4-10.9.0.4\n  ClientDns 10.8.0.53\n", HOST);
 	uint8_t first[sizeof(last)];
+	struct ike_p1_info p1;
+	struct ike_p2_info p2;
 	size_t len;
 
 	request(p, 0x4711);
@@ -510,6 +527,11 @@ START_TEST(an_address)
 	expect_answer(p, ADDRESS NETMASK DNS, 24);
 	pair_wait(p, 7000);
 	pair_expect_up(p);
+	ike_engine_each_p1(p->side[1].e, copy_p1, &p1);
+	ck_assert_str_eq(p1.user, "alice");
+	ck_assert_mem_eq(p1.client_address.b, "\x0a\x09\0\4", 4);
+	ike_engine_each_p2(p->side[1].e, copy_p2, &p2);
+	ck_assert_str_eq(p2.user, "alice");
 	/* It goes with the phase 1 SA, and so does the tunnel. */
 	ck_assert(!ike_engine_deactivate_p1(p->side[1].e, 1, p->now, NULL));
 	pair_run(p);
@@ -675,12 +697,6 @@ START_TEST(new_policy)
 	pair_free(p);
 }
 END_TEST
-
-static int copy_p1(void *arg, const struct ike_p1_info *info)
-{
-	*(struct ike_p1_info *)arg = *info;
-	return 0;
-}
 
 /* The next engine knows the client and its address. */
 START_TEST(restart)

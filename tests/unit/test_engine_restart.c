@@ -415,6 +415,29 @@ START_TEST(test_rule_changed)
 }
 END_TEST
 
+/* The pair of a client, whose phase 1 SA was not kept or is not of its user any more. */
+START_TEST(test_client_is_gone)
+{
+	struct pair *p = pair_up(NULL);
+	struct side *s = &p->side[0];
+	struct ike_restored done;
+	struct cache c;
+
+	crash(s, &c);
+	strcpy(c.p2[0].info.user, "alice");
+	if (_i)
+		s->n_kept = 0;
+	done = restore(s, &c);
+	ck_assert_uint_eq(done.p1, !_i);
+	ck_assert_uint_eq(done.p2, 0);
+	ck_assert_uint_eq(done.removed, 2);
+	ck_assert_uint_eq(s->n_sas, 0);
+	ck_assert_uint_eq(s->n_policies, 0);
+	ck_assert(pair_said(s, "user alice has to be proved again"));
+	pair_free(p);
+}
+END_TEST
+
 START_TEST(test_no_policy)
 {
 	struct pair *p = pair_up(NULL);
@@ -657,6 +680,7 @@ static Suite *suite(void)
 	tcase_add_test(t, test_dies_before_sixth);
 	tcase_add_test(t, test_dies_before_third);
 	tcase_add_loop_test(t, test_rule_changed, 0, 3);
+	tcase_add_loop_test(t, test_client_is_gone, 0, 2);
 	tcase_add_test(t, test_no_policy);
 	tcase_add_loop_test(t, test_kernel_lost_some, 0, 3);
 	tcase_add_loop_test(t, test_intent, 0, 3);

@@ -171,6 +171,7 @@ static struct ike_record *sample(struct sample *s, enum ike_record_kind kind, ui
 		.lifetime = 900,
 		.lifesize = 512,
 		.passthrough_df = true,
+		.user = "alice",
 		.local_id = {(const uint8_t *)"\1\0\0\0\xc0\0\2\1", 8},
 		.remote_id = {(const uint8_t *)"\2\0\0\0branch.example", 18},
 	};
@@ -417,6 +418,7 @@ START_TEST(cache_gives_back_what_was_stored)
 	ck_assert_uint_eq(found.info2.remote_id.len, s.p2.remote_id.len);
 	ck_assert_mem_eq(found.ids[0], s.p2.local_id.p, s.p2.local_id.len);
 	ck_assert_mem_eq(found.ids[1], s.p2.remote_id.p, s.p2.remote_id.len);
+	ck_assert_str_eq(found.info2.user, "alice");
 	ck_assert(found.info2.passthrough_df && !found.info2.passthrough_dscp);
 	ck_assert_int_eq(ike_store_last_tunnel(f.store, &tunnel, &err), 0);
 	ck_assert_uint_eq(tunnel, 77);
@@ -856,6 +858,7 @@ START_TEST(older_schema)
 	close_store(&f);
 	ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
 	ck_assert_int_eq(sqlite3_exec(db,
+				      "ALTER TABLE p2 DROP COLUMN user;"
 				      "ALTER TABLE p2 DROP COLUMN ah_out;"
 				      "ALTER TABLE p2 DROP COLUMN ah_in;"
 				      "ALTER TABLE p2 DROP COLUMN ah;"

@@ -189,6 +189,10 @@ def client_vpnc(lab):
     left.run("ping", "-n", "-q", "-c", "5", "-i", "0.2", "-w", "10", INSIDE)
     if len(right.sas()) != 2:
         raise Failure(f"the gateway has these SAs: {right.sas()}")
+    shown = [(e["XAuthUser"], e["ClientAddress"]) for e in b.ike_tunnels()]
+    shown += [e["XAuthUser"] for e in b.tunnels()]
+    if shown != [("alice", address), "alice"]:
+        raise Failure(f"the displays have {shown} of alice at {address}")
     a.stop()
     wait_until(lambda: not right.sas(), 5, "SAs gone after vpnc has ended")
     b.wait_gone()
