@@ -58,6 +58,9 @@
 		"SPI in %08x out %08x, %u s"
 #define CSM_P2_AH                                                                                  \
 	"CSI1039I", CS_INFO, "Tunnel Y%u has AH around its ESP: SPI in %08x out %08x"
+#define CSM_P2_SHORT                                                                               \
+	"CSI1044I", CS_INFO,                                                                       \
+		"Tunnel Y%u: check values have %u bits, as a PeerQuirk of its KeyExchangeAction says"
 #define CSM_P2_FAILED                                                                              \
 	"CSI1013E", CS_ERROR,                                                                      \
 		"IKE version 1.0 phase 2 negotiation for tunnel Y%u with %s failed (rule %s): %s"

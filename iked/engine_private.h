@@ -326,7 +326,8 @@ struct ike_p2 {
 	enum ike_quick_state state;
 	enum ike_activation activation;
 	bool initiator, dead, in_kernel, out_kernel, larval, looked_for;
-	uint8_t seen; /* IKE_SEEN_... */
+	uint8_t seen;    /* IKE_SEEN_... */
+	unsigned quirks; /* of its peer, as the policy has them: bits of policy/quirk.h */
 	uint32_t parent, generation, instance, mid;
 	uint32_t spi_in, spi_out, ah_in, ah_out;
 	uint64_t born, up, tx; /* serial numbers of its begin and when established; transaction of
@@ -796,6 +797,8 @@ int ike_p2_reserve(struct ike_engine *e, struct ike_p2 *p2, const struct ike_p2_
 		   enum xf_mode mode, struct cs_err *err);
 /* The suite is agreed: what it does not need of them goes back. */
 void ike_p2_settle_spis(struct ike_engine *e, struct ike_p2 *p2);
+/* To how many bits a quirk of its peer cuts this algorithm; 0: none does. */
+unsigned ike_p2_icv_bits(const struct ike_p2 *p2, const struct cs_integ *integ);
 int ike_p2_install_in(struct ike_engine *e, struct ike_p2 *p2, bool tell_first, struct cs_err *err);
 int ike_p2_install_out(struct ike_engine *e, struct ike_p2 *p2, struct cs_err *err);
 /* The tunnel's one outbound policy, made to fit this pair. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "iked/engine_private.h"
+#include "policy/quirk.h"
 
 /* ---- names ---- */
 
@@ -131,6 +132,17 @@ static void fill_common(const struct ike_engine *e, const struct ike_p2 *p2, boo
 	sa->replay_window = outbound ? 0 : e->set.replay_window;
 }
 
+unsigned ike_p2_icv_bits(const struct ike_p2 *p2, const struct cs_integ *integ)
+{
+	unsigned n;
+	const struct pol_quirk *q = pol_quirks(&n);
+
+	for (; integ && n--; q++)
+		if (q->integ && p2->quirks & q->bit && !strcmp(q->integ, integ->keyword))
+			return q->icv_bits;
+	return 0;
+}
+
 static void fill_sa(const struct ike_engine *e, const struct ike_p2 *p2, bool outbound,
 		    struct xf_sa *sa)
 {
@@ -146,6 +158,7 @@ static void fill_sa(const struct ike_engine *e, const struct ike_p2 *p2, bool ou
 	sa->cipher_key = (struct cs_bytes){key, cipher_len};
 	sa->integ = s->integ;
 	sa->integ_key = (struct cs_bytes){key + cipher_len, p2->qm->keymat_len - cipher_len};
+	sa->icv_bits = ike_p2_icv_bits(p2, sa->integ);
 	sa->selector = p2->tunnel->selector;
 	sa->hard_bytes = p2->life_kbytes * 1024;
 	sa->soft_bytes = ike_p2_soft_bytes(p2);
@@ -166,6 +179,7 @@ static void fill_ah(const struct ike_engine *e, const struct ike_p2 *p2, bool ou
 	sa->mode = XF_TRANSPORT;
 	sa->integ = p2->suite.ah;
 	sa->integ_key = (struct cs_bytes){key + qm->keymat_len, qm->ah_keymat_len};
+	sa->icv_bits = ike_p2_icv_bits(p2, sa->integ);
 	if (mode_of(p2) == XF_TRANSPORT)
 		sa->selector = p2->tunnel->selector;
 }

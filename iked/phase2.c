@@ -175,6 +175,7 @@ static void bound_generations(struct ike_engine *e, struct ike_tunnel *t)
 
 void ike_p2_up(struct ike_engine *e, struct ike_p2 *p2)
 {
+	unsigned short_bits = ike_p2_icv_bits(p2, p2->suite.ah ? p2->suite.ah : p2->suite.integ);
 	char suite[100], selector[CS_SELECTOR_STRLEN];
 	uint64_t tx;
 
@@ -192,6 +193,8 @@ void ike_p2_up(struct ike_engine *e, struct ike_p2 *p2)
 		 p2->life_seconds);
 	if (p2->suite.ah)
 		ike_logf(e, ike_p2_ctx(p2), CSM_P2_AH, p2->tunnel->number, p2->ah_in, p2->ah_out);
+	if (short_bits)
+		ike_logf(e, ike_p2_ctx(p2), CSM_P2_SHORT, p2->tunnel->number, short_bits);
 	record(e, p2, IKE_REC_P2_UP, NULL, NULL, "", &tx);
 	ike_tell(e, IKE_EV_P2_UP, p2->instance, p2->parent, p2->tunnel->number, p2->rule->name, "");
 	ike_refresh_settle_p2(e, p2);

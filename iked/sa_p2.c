@@ -46,6 +46,7 @@ struct ike_p2 *ike_p2_new(struct ike_engine *e, struct ike_p1 *p1, struct pol_po
 	if (p1) {
 		p2->p1 = p1;
 		p2->parent = p1->tunnel;
+		p2->quirks = p1->rule ? p1->rule->action->quirks : 0;
 		ike_list_add_tail(&p1->p2s, &p2->in_p1);
 		if (!initiator)
 			p1->n_quick++;

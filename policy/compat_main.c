@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "policy/grammar.h"
+#include "policy/quirk.h"
 
 static const char *support_text(enum pol_support support)
 {
@@ -112,6 +113,20 @@ static void put_place(const char *title, enum pol_place place)
 			put_statement(&s[i]);
 }
 
+static void put_quirks(void)
+{
+	unsigned n;
+	const struct pol_quirk *q = pol_quirks(&n);
+
+	fputs("\n## What peers do that is not as the RFCs have it\n\n"
+	      "| PeerQuirk | peers | what it is about | shown by | to be looked at again after |\n"
+	      "| --- | --- | --- | --- | --- |\n",
+	      stdout);
+	for (; n--; q++)
+		printf("| %s | %s | %s | %s | %s |\n", q->keyword ? q->keyword : "always met",
+		       q->peers, q->what, q->test, q->until);
+}
+
 int main(void)
 {
 	fputs("# Compatibility: the policy language\n\n"
@@ -128,5 +143,6 @@ int main(void)
 	put_place("Main and image configuration files", POL_IN_MAIN);
 	put_place("IPSec policy files", POL_IN_POLICY);
 	put_place("iked's configuration file", POL_IN_IKED);
+	put_quirks();
 	return ferror(stdout) != 0;
 }

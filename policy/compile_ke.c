@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "policy/compile.h"
+#include "policy/quirk.h"
 
 #define KEY_MAX  900
 #define FIPS_MIN 14 /* libgcrypt's least HMAC key in FIPS mode */
@@ -207,6 +208,20 @@ static void make_clients(struct pol_build *b, struct pol_node *node, struct pol_
 			  "XAuth takes HowToInitiate DoNot: clients begin");
 }
 
+static unsigned quirks_of(const struct pol_node *node)
+{
+	unsigned n, bits = 0;
+	const struct pol_quirk *rows = pol_quirks(&n);
+
+	for (unsigned i = 0; i < node->n_items; i++)
+		for (unsigned k = 0; k < n; k++)
+			if (!strcmp(node->items[i].param->keyword, "PeerQuirk") &&
+			    rows[k].keyword &&
+			    pol_choice(rows[k].keyword, node->items[i].value, NULL) == 0)
+				bits |= rows[k].bit;
+	return bits;
+}
+
 const void *pol_make_ke_action(struct pol_build *b, struct pol_node *node)
 {
 	struct pol_ke_action *a;
@@ -227,6 +242,7 @@ const void *pol_make_ke_action(struct pol_build *b, struct pol_node *node)
 	a->revocation = revocation_of(b, node);
 	add_ke_offers(b, node, a);
 	make_clients(b, node, a);
+	a->quirks = quirks_of(node);
 	return pol_done(b, node, a);
 }
 

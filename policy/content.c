@@ -156,6 +156,7 @@ int pol_ke_rule_content(const struct pol_ke_rule *r, uint8_t hash[static POL_CON
 	pol_hash_number(&h, a->xauth);
 	add_addr(&h, &a->pool.lo);
 	add_addr(&h, &a->pool.hi);
+	pol_hash_number(&h, a->quirks);
 	pol_hash_number(&h, a->n_offers);
 	for (unsigned i = 0; i < a->n_offers; i++)
 		add_ke_offer(&h, &a->offers[i]);

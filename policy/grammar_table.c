@@ -340,6 +340,11 @@ static const struct pol_param key_exchange_action[] = {
 			   "0 or 255"},
 	{"ClientDns", POL_K_ADDR, .evidence = POL_OURS,
 	 .note = EXTENSION ": the name server that Mode Config tells"},
+	{"PeerQuirk", POL_K_KEYWORD, .values = "ShortSha256", .repeatable = true,
+	 .evidence = POL_OURS,
+	 .note = "an extension of csipsec: what peers of the rule do that is not as the RFCs have "
+		 "it, "
+		 "see the end of this page"},
 	{0},
 };
 

@@ -22,6 +22,7 @@ libpolicy_a_SOURCES = \
 	policy/parse.c policy/parse.h policy/parse_file.h \
 	policy/policy.c policy/policy.h \
 	policy/pool.c policy/pool.h \
+	policy/quirk.c policy/quirk.h \
 	policy/resolve.c \
 	policy/tree.c policy/tree.h \
 	policy/validate.c \

@@ -91,6 +91,7 @@ struct pol_ke_action {
 	struct cs_addr dns;   /* ClientDns, family 0: none */
 	struct pol_client_user *users;
 	unsigned n_users;
+	unsigned quirks; /* PeerQuirk: bits of policy/quirk.h */
 };
 
 struct pol_sec_endpoint {

@@ -159,7 +159,7 @@ static void put_algorithms(struct xf_msg *m, const struct xf_sa *sa)
 		memset(&a, 0, sizeof(a));
 		snprintf(a.auth.alg_name, sizeof(a.auth.alg_name), "%s", sa->integ->xfrm);
 		a.auth.alg_key_len = (unsigned)sa->integ_key.len * 8;
-		a.auth.alg_trunc_len = sa->integ->icv_bits;
+		a.auth.alg_trunc_len = sa->icv_bits ? sa->icv_bits : sa->integ->icv_bits;
 		memcpy(a.auth.alg_key, sa->integ_key.p, sa->integ_key.len);
 		xf_msg_put(m, XFRMA_ALG_AUTH_TRUNC, &a, sizeof(a.auth) + sa->integ_key.len);
 	}

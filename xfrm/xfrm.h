@@ -70,6 +70,7 @@ struct xf_sa {
 	struct cs_bytes cipher_key;     /* with the salt behind it for AEAD */
 	const struct cs_integ *integ;   /* NULL with AEAD and in a bundle */
 	struct cs_bytes integ_key;
+	unsigned icv_bits;           /* of integ; 0: as many as it has */
 	bool bundled;                /* ESP under AH */
 	struct cs_selector selector; /* transport mode restricts to it; as seen from this host */
 	uint32_t soft_seconds, hard_seconds; /* 0: none */

@@ -79,6 +79,35 @@ START_TEST(test_phase2_suites)
 }
 END_TEST
 
+/* A quirk of the peer cuts what it names, in ESP and in the AH of a bundle, and nothing else. */
+START_TEST(test_short_sha256)
+{
+	static const struct {
+		const char *offer;
+		unsigned bits;
+	} cases[] = {
+		{"Transport|AES_CBC KeyLength 128|ESP HMAC_SHA2_256_128", 96},
+		{"Transport|DoNot|AH HMAC_SHA2_256_128", 96},
+		{"Transport|AES_CBC KeyLength 128|AH HMAC_SHA2_256_128", 96},
+		{"Transport|AES_CBC KeyLength 128|ESP HMAC_SHA2_384_192", 0},
+	};
+	struct pair_policy o = {.data_offers = cases[_i].offer,
+				.more_action = "  PeerQuirk ShortSha256\n"};
+	struct pair_policy right = {.data_offers = cases[_i].offer};
+	struct pair *p = pair_new(&o, &right);
+
+	pair_acquire(p, 0);
+	pair_expect_up(p);
+	for (unsigned i = 0; i < p->side[0].n_sas; i++)
+		ck_assert_uint_eq(p->side[0].sas[i].sa.icv_bits,
+				  p->side[0].sas[i].sa.integ ? cases[_i].bits : 0);
+	for (unsigned i = 0; i < p->side[1].n_sas; i++)
+		ck_assert_uint_eq(p->side[1].sas[i].sa.icv_bits, 0);
+	ck_assert_uint_eq(pair_said(&p->side[0], "check values have 96 bits"), cases[_i].bits != 0);
+	pair_free(p);
+}
+END_TEST
+
 /* The responder takes a group that is not the one it would offer, if AcceptablePfs has it. */
 START_TEST(test_pfs_other_group)
 {
@@ -407,6 +436,7 @@ static Suite *suite(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, test_phase1_suites, 0, COUNT(ke_suites));
 	tcase_add_loop_test(t, test_phase2_suites, 0, 2 * COUNT(p2_suites));
+	tcase_add_loop_test(t, test_short_sha256, 0, 4);
 	tcase_add_test(t, test_pfs_other_group);
 	tcase_add_test(t, test_jobs_and_commits_later);
 	tcase_add_test(t, test_death_during_job);

@@ -311,6 +311,8 @@ static const struct {
 	 "'Certificate'", AFTER_BASE, POL_ERROR},
 	{0, "KeyExchangeAction a\n{\nRevocationChecking Yes\nKeyExchangeOfferRef psk\n}\n", 3,
 	 "RevocationChecking", "'Yes'", AFTER_BASE, POL_ERROR},
+	{0, "KeyExchangeAction a\n{\nPeerQuirk LongSha256\nKeyExchangeOfferRef psk\n}\n", 3,
+	 "PeerQuirk", "'LongSha256'", AFTER_BASE, POL_ERROR},
 	{0, "KeyExchangeAction a\n{\nAllowNat Yes\nKeyExchangeOfferRef psk\n}\n", 3, "AllowNat",
 	 "'Yes' is not honoured: NAT traversal", AFTER_BASE, POL_WARNING},
 	{71,

@@ -24,7 +24,7 @@ def from_strongswan(lab):
 
     negotiate_and_delete(
         lab, lambda host, peer: Swan(host, peer, SUITE, "transport", PFS, KEY, trap=True,
-                                     initiator=True, ipcomp=True),
+                                     initiator=True, child=(("ipcomp", "yes"),)),
         lambda host, peer: Ours(host, host_to_host(host, peer, SUITE, "transport", PFS, KEY)),
         check=check)
     # It leaves the larval state of the IPComp that it offered.

@@ -82,7 +82,7 @@ KeyExchangeRule ToPeer
 {more_rules}KeyExchangeAction {exchange}
 {{
   HowToInitiate     {exchange}
-{respond}  KeyExchangeOffer
+{respond}{quirks}  KeyExchangeOffer
   {{
     HowToEncrypt   {ike_encrypt}
     HowToAuthMsgs  {ike_hash}
@@ -160,7 +160,7 @@ def group_name(group):
 def host_to_host(me, peer, suite, mode, pfs, key, *, family=4, initiator=False, first=(),
                  local_id=None, remote_id=None, remote_location=None, on_demand=True,
                  exchange="Main", respond=None, others=(), ca_labels=(), lives=None, kbytes=None,
-                 liveness=None, vpn_life=None):
+                 liveness=None, vpn_life=None, quirks=()):
     """
     The file for one side.  The initiator of a PFS variant begins with the variant's group and accepts
     it alone; the other side accepts what the variant allows and would begin with its own group.
@@ -168,7 +168,7 @@ def host_to_host(me, peer, suite, mode, pfs, key, *, family=4, initiator=False, 
     the exchange; "" leaves it out.  others: name, identity and key of peers at any address, in key
     exchange rules behind the first.  lives: minutes that phase 1 and phase 2 are proposed for; down
     to a minute is accepted then.  kbytes: the same of phase 2.  liveness: LivenessInterval.
-    vpn_life: VpnLife in minutes.
+    vpn_life: VpnLife in minutes.  quirks: values of PeerQuirk.
     """
     begin, accept = (pfs.initiate, [pfs.initiate]) if initiator else (pfs.accept[0], pfs.accept)
     pfs_lines = [f"  InitiateWithPfs {group_name(begin)}"]
@@ -195,6 +195,7 @@ def host_to_host(me, peer, suite, mode, pfs, key, *, family=4, initiator=False, 
         ca_labels="".join(f"    CaLabel {label}\n" for label in ca_labels),
         remote_location=remote_location or remote, exchange=exchange,
         respond=f"  HowToRespondIKEv1 {respond}\n" if respond else "",
+        quirks="".join(f"  PeerQuirk {q}\n" for q in quirks),
         more_refs="".join(f"  KeyExchangeRuleRef {name}\n" for name, _, _ in others),
         more_rules="".join(KE_RULE.format(name=name, local_id=local_id, local=local, remote_id=i,
                                           exchange=exchange, key=k) for name, i, k in others))

@@ -59,7 +59,7 @@ connections {{
       peer {{
         mode = {mode}
         {protocol}_proposals = {esp}
-{ipcomp}{child_life}        start_action = {start}
+{child}{child_life}        start_action = {start}
       }}
     }}
   }}
@@ -95,11 +95,11 @@ class Swan:
 
     def __init__(self, host, peer, suite, mode, pfs, key, family=4, trap=False, initiator=False,
                  ike=None, esp=None, aggressive=False, local_id=None, remote_id=None,
-                 lives=None, dpd=None, protocol="esp", ipcomp=False, aggressive_psk=True):
+                 lives=None, dpd=None, protocol="esp", child=(), aggressive_psk=True):
         """
         lives: seconds after which the IKE SA and the child SA are rekeyed.  dpd: seconds between its
         questions whether the peer is there; after four times as many it is dead.  protocol: esp or
-        ah, what the child proposals are for.  ipcomp: compression is offered, too.
+        ah, what the child proposals are for.  child: further lines of the child, as (keyword, value).
         """
         self.host, self.peer = host, peer
         self.uri = f"unix://{host.path('charon.vici')}"
@@ -117,7 +117,7 @@ class Swan:
             child_life=life_lines("        ", "life_time", lives[1]) if lives else "",
             dpd=f"    dpd_delay = {dpd}s\n    dpd_timeout = {4 * dpd}s\n" if dpd else "",
             ike=ike or suite.name, esp=esp, protocol=protocol,
-            ipcomp="        ipcomp = yes\n" if ipcomp else "", mode=mode, key=key,
+            child="".join(f"        {k} = {v}\n" for k, v in child), mode=mode, key=key,
             aggressive="yes" if aggressive else "no", start="trap" if trap else "none"))
         self.env = {"STRONGSWAN_CONF": conf, "SWANCTL_DIR": host.dir}
         if family == 6:
