@@ -4,31 +4,31 @@
 /* A label, one that begins a line of the short form, one in an indented block, one of our own. */
 #define L(label, kind_)                                                                            \
 	{                                                                                          \
-		.name = label, .kind = kind_                                                       \
+		.name = (label), .kind = (kind_)                                                   \
 	}
 #define LINE(label, kind_)                                                                         \
 	{                                                                                          \
-		.name = label, .kind = kind_, .newline = true                                      \
+		.name = (label), .kind = (kind_), .newline = true                                  \
 	}
 #define SHORT(label, kind_, abb)                                                                   \
 	{                                                                                          \
-		.name = label, .kind = kind_, .abbreviation = abb                                  \
+		.name = (label), .kind = (kind_), .abbreviation = (abb)                            \
 	}
 #define SHORT_LINE(label, kind_, abb)                                                              \
 	{                                                                                          \
-		.name = label, .kind = kind_, .abbreviation = abb, .newline = true                 \
+		.name = (label), .kind = (kind_), .abbreviation = (abb), .newline = true           \
 	}
 #define IN(label, kind_)                                                                           \
 	{                                                                                          \
-		.name = label, .kind = kind_, .indented = true                                     \
+		.name = (label), .kind = (kind_), .indented = true                                 \
 	}
 #define IN_LINE(label, kind_)                                                                      \
 	{                                                                                          \
-		.name = label, .kind = kind_, .newline = true, .indented = true                    \
+		.name = (label), .kind = (kind_), .newline = true, .indented = true                \
 	}
 #define EXTRA(label, kind_)                                                                        \
 	{                                                                                          \
-		.name = label, .kind = kind_, .extra = true                                        \
+		.name = (label), .kind = (kind_), .extra = true                                    \
 	}
 
 #define REPORT(primary, labels)                                                                    \
