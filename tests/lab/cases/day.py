@@ -101,14 +101,14 @@ def dead_and_back(lab, beat):
     wait_until(lambda: beat.arrives(1), 10, "a packet after the cut")
 
 
-def register(name, phase1, phase2, gap, peer_more=(), **more):
+def register(peer, how, phase1, phase2, gap, peer_more=(), **more):
     """
     phase1, phase2: the least and the most generations after a day.  gap: how many packets in a row may
-    be lost.  more is of our policy, peer_more of strongSwan.
+    be lost.  more is of our policy, peer_more of the peer.
     """
-    @case(f"day-{name}", plain=False, virtual=True, seconds=100000)
+    @case(f"day-{peer}-{how}", plain=False, virtual=True, seconds=100000)
     def run(lab):
-        a, b = pair_with(lab, "strongswan", agreed(dpd=30), peer_more=peer_more, **more)
+        a, b = pair_with(lab, peer, agreed(dpd=30), peer_more=peer_more, **more)
         beat = Beat(lab.hosts)
         wait_until(lambda: beat.arrives(0), 10, "a first packet")
         beat.hours(2)
@@ -133,7 +133,11 @@ def register(name, phase1, phase2, gap, peer_more=(), **more):
 
 # VpnLife ends the tunnel after 14 hours, with the packet that asks for another one, whose generations
 # count from 1.
-register("strongswan-by-time", (7, 8), (11, 14), 1, lives=(240, 60), vpn_life=840)
+register("strongswan", "by-time", (7, 8), (11, 14), 1, lives=(240, 60), vpn_life=840)
 # 1,428 bytes go each way every ten seconds, so 1,000 kB last for two hours and not for eight.
-register("strongswan-by-kilobytes", (4, 5), (12, 17), 0, peer_more={"lives": (26000, 26000)},
+register("strongswan", "by-kilobytes", (4, 5), (12, 17), 0, peer_more={"lives": (26000, 26000)},
          lives=(480, 480), kbytes=1000, vpn_life=0)
+# libreswan refreshes by no kilobytes; its own times are longer, so that we begin.  With the tunnel that
+# VpnLife ends it deletes the phase 1 SA, so that generations of both count from 1.
+register("libreswan", "by-time", (3, 4), (11, 14), 1,
+         peer_more={"more": (("ikelifetime", "8h"), ("salifetime", "2h"))}, lives=(240, 60), vpn_life=840)
