@@ -57,6 +57,17 @@ int ike_claim_check(const struct ike_engine *e, const struct ike_tunnel_key *k,
 		       cs_selector_text(k->selector, selector));
 }
 
+static void end_pairs(struct ike_engine *e, struct ike_tunnel *t, bool up)
+{
+	for (struct ike_list *l = t->p2s.next; l != &t->p2s;) {
+		struct ike_p2 *p2 = IKE_OF(l, struct ike_p2, in_tunnel);
+
+		l = l->next;
+		if (up == (p2->up != 0))
+			ike_p2_end(e, p2, true, "its peer has it from another address now");
+	}
+}
+
 void ike_claim_take(struct ike_engine *e, struct ike_tunnel *t)
 {
 	struct ike_tunnel_key key = ike_tunnel_key_of(t);
@@ -65,10 +76,7 @@ void ike_claim_take(struct ike_engine *e, struct ike_tunnel *t)
 	if (!old)
 		return;
 	old->policy_in = false; /* the new tunnel's is in its place and must stay */
-	for (struct ike_list *l = old->p2s.next; l != &old->p2s;) {
-		struct ike_p2 *p2 = IKE_OF(l, struct ike_p2, in_tunnel);
-
-		l = l->next;
-		ike_p2_end(e, p2, true, "its peer has it from another address now");
-	}
+	/* A successor that waits would come up at the end of what carries the traffic. */
+	end_pairs(e, old, false);
+	end_pairs(e, old, true);
 }

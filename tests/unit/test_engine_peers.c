@@ -147,6 +147,37 @@ START_TEST(test_peer_moves)
 }
 END_TEST
 
+/*
+ * It moves while a successor of ours still waits for the peer to use it, and a pair that the peer
+ * made meanwhile carries the traffic: both end, and the one that waits does not take it back.
+ */
+START_TEST(test_peer_moves_in_refresh)
+{
+	struct pair *p = three(&roaming_gateway, &roaming_peer);
+	struct side *s = &p->side[0];
+	struct xf_expire gone = {.hard = true};
+	struct cs_err err;
+
+	pair_acquire(p, 1);
+	for (unsigned i = 0; i < p->side[1].n_sas; i++)
+		if (!p->side[1].sas[i].sa.outbound)
+			gone.id = p->side[1].sas[i].sa.id;
+	ck_assert_int_eq(ike_engine_refresh_p2(s->e, 2, p->now, &err), 0);
+	pair_run(p);
+	ck_assert_int_eq(ike_engine_refresh_p2(p->side[1].e, 2, p->now, &err), 0);
+	pair_run(p);
+	ike_engine_expire(p->side[1].e, &gone, p->now);
+	pair_run(p);
+	ck_assert_uint_eq(pair_stats(p, 0)->p2_live, 2);
+	pair_acquire(p, 2);
+	pair_run(p);
+	expect_holder(p, 2);
+	pair_wait(p, 10000);
+	expect_holder(p, 2);
+	pair_free(p);
+}
+END_TEST
+
 /* The kernel refuses the policy of the moved tunnel: the old one is as it was. */
 START_TEST(test_peer_moves_refused)
 {
@@ -193,6 +224,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, test_second_peer_refused, 1, 3);
 	tcase_add_test(t, test_second_peer_late);
 	tcase_add_test(t, test_peer_moves);
+	tcase_add_test(t, test_peer_moves_in_refresh);
 	tcase_add_test(t, test_peer_moves_refused);
 	tcase_add_test(t, test_vanished_holder);
 	suite_add_tcase(s, t);
