@@ -124,23 +124,29 @@ void ike_p1_start_waiting(struct ike_engine *e, struct ike_p1 *p1)
 
 /* ---- down ---- */
 
+static struct ike_p2 *under_way(const struct ike_p1 *p1)
+{
+	for (const struct ike_list *l = p1->p2s.next; l != &p1->p2s; l = l->next)
+		if (IKE_OF(l, struct ike_p2, in_p1)->state != IKE_QM_DONE)
+			return IKE_OF(l, struct ike_p2, in_p1);
+	return NULL;
+}
+
 /*
  * The exchanges under it end with it; pairs that are up live on without it.  Those that only waited
- * for it have no failure of their own to tell.
+ * for it have no failure of their own to tell.  A pair that comes up by this can end an older one,
+ * so each step begins at the head of the list.
  */
 static void end_exchanges(struct ike_engine *e, struct ike_p1 *p1, const char *reason)
 {
-	struct ike_list *l = p1->p2s.next;
+	struct ike_p2 *p2;
 
-	while (l != &p1->p2s) {
-		struct ike_p2 *p2 = IKE_OF(l, struct ike_p2, in_p1);
-
-		l = l->next;
+	while ((p2 = under_way(p1))) {
 		if (p2->state == IKE_QM_PENDING)
 			ike_p2_fail_with_p1(e, p2, reason);
 		else if (p2->state == IKE_QM_SENT_3)
 			ike_quick_init_settle(e, p2);
-		else if (p2->state != IKE_QM_DONE)
+		else
 			ike_p2_fail(e, p2, false, "%s", reason);
 	}
 }

@@ -476,6 +476,52 @@ START_TEST(test_generations)
 }
 END_TEST
 
+static bool no_informational(struct pair *p, unsigned from, uint8_t *data, size_t *len)
+{
+	(void)p;
+	(void)from;
+	(void)len;
+	return data[18] != ISA_INFORMATIONAL;
+}
+
+/*
+ * A successor of ours that waits comes up because its phase 1 SA ends, and the oldest generation
+ * gives way to it: that one is next in the list of what the SA that ends has.
+ */
+START_TEST(test_generations_with_phase1)
+{
+	struct pair *p = pair_up(NULL);
+	struct side *s = &p->side[0];
+	uint8_t body[64], cookies[2 * ISA_COOKIE_LEN];
+	struct ike_p1 *old = newest_p1(s);
+	struct cs_err err;
+
+	ck_assert_int_eq(ike_engine_refresh_p1(s->e, old->tunnel, p->now, &err), 0);
+	pair_run(p);
+	ck_assert_uint_eq(pair_stats(p, 1)->p1_up, 2);
+	for (unsigned n = 0; n < 3; n++) {
+		ck_assert_int_eq(ike_engine_refresh_p2(s->e, 2, p->now, &err), 0);
+		pair_run(p);
+		pair_wait(p, 6000);
+	}
+	p->filter = no_informational; /* the oldest stays with side 1 for now */
+	ck_assert_int_eq(ike_engine_refresh_p2(p->side[1].e, 2, p->now, &err), 0);
+	pair_run(p);
+	p->filter = NULL;
+	ck_assert_int_eq(newest_p2(&p->side[1])->state, IKE_QM_SENT_3);
+	memcpy(cookies, old->sid.icookie, ISA_COOKIE_LEN);
+	memcpy(cookies + ISA_COOKIE_LEN, old->sid.rcookie, ISA_COOKIE_LEN);
+	inform(p, ISA_DELETE, body, put_delete(body, 1, sizeof(cookies), 1, cookies, 16), 1);
+	ck_assert_uint_eq(pair_stats(p, 1)->p1_live, 1);
+	memcpy(cookies, newest_p1(s)->sid.icookie, ISA_COOKIE_LEN);
+	memcpy(cookies + ISA_COOKIE_LEN, newest_p1(s)->sid.rcookie, ISA_COOKIE_LEN);
+	inform(p, ISA_DELETE, body, put_delete(body, 1, sizeof(cookies), 1, cookies, 16), 1);
+	ck_assert_uint_eq(pair_stats(p, 1)->p1_live, 0);
+	ck_assert_uint_eq(pair_stats(p, 1)->p2_live, 4);
+	pair_free(p);
+}
+END_TEST
+
 static const struct {
 	const char *attributes;
 	unsigned life;
@@ -791,6 +837,7 @@ int main(void)
 	tcase_add_test(t, test_late_initial_contact);
 	tcase_add_test(t, test_initial_contact_after_phase1);
 	tcase_add_test(t, test_generations);
+	tcase_add_test(t, test_generations_with_phase1);
 	tcase_add_test(t, test_wrong_hash);
 	tcase_add_test(t, test_reqid_again);
 	tcase_add_test(t, test_other_endpoint);
