@@ -79,7 +79,7 @@ static void delete_p1(struct ike_engine *e, struct ike_p1 *by, const uint8_t *co
 	if (!sid || sid->kind != IKE_SID_P1)
 		return;
 	p1 = IKE_OF(sid, struct ike_p1, sid);
-	/* Before its user is known a client may end nothing but this one. */
+	/* Before its user is known a client may end nothing but this one, and that is the last. */
 	if (p1->up && p1->peer == by->peer && (p1 == by || ike_client_in(by)))
 		ike_p1_down(e, p1, false, "the peer deleted it");
 }
@@ -106,7 +106,7 @@ static void handle_delete(struct ike_engine *e, struct ike_p1 *p1, const struct 
 	    !cs_get_u16(&r, &count))
 		return;
 	if (proto == PROTO_ISAKMP && size == 2 * ISA_COOKIE_LEN) {
-		while (count-- && cs_get_bytes(&r, size, &cookies))
+		while (count-- && !p1->dead && cs_get_bytes(&r, size, &cookies))
 			delete_p1(e, p1, cookies.p);
 	} else if ((proto == POL_ESP || proto == POL_AH) && size == sizeof(spi)) {
 		while (count-- && cs_get_u32(&r, &spi))

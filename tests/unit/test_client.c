@@ -400,6 +400,30 @@ START_TEST(ends_nothing)
 }
 END_TEST
 
+/* Nor by a deletion of himself that names them, too. */
+START_TEST(ends_nothing_with_himself)
+{
+	struct pair *p = let_in("", NULL);
+	uint8_t gone[40] = {0, 0, 0, 1, 1, 16, 0, 2};
+	const struct ike_p1 *first = p1_of(p, 1), *second;
+
+	memcpy(gone + 24, first->sid.icookie, 8);
+	memcpy(gone + 32, first->sid.rcookie, 8);
+	pair_wait(p, 7000);
+	pair_expect_up(p);
+	ck_assert(!ike_engine_refresh_p1(p->side[0].e, 1, p->now, NULL));
+	pair_run(p);
+	second = p1_of(p, 1);
+	ck_assert_ptr_ne(first, second);
+	memcpy(gone + 8, second->sid.icookie, 8);
+	memcpy(gone + 16, second->sid.rcookie, 8);
+	tell(p, ISA_DELETE, gone, sizeof(gone));
+	ck_assert_uint_eq(pair_stats(p, 1)->p1_live, 1);
+	ck_assert_uint_eq(pair_installed(&p->side[1]), 2);
+	pair_free(p);
+}
+END_TEST
+
 /* ---- messages that are wrong: each changes nothing, and the right one goes through ---- */
 
 static const struct {
@@ -794,6 +818,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, other_answers, 0, 4);
 	tcase_add_test(t, nobody_answers);
 	tcase_add_test(t, ends_nothing);
+	tcase_add_test(t, ends_nothing_with_himself);
 	tcase_add_loop_test(t, broken_messages, 0, COUNT(broken));
 	tcase_add_loop_test(t, wrong_payloads, 0, 5);
 	tcase_add_test(t, an_address);
