@@ -2,7 +2,8 @@
  * One tunnel for a rule's selector.  The kernel tells outbound policies apart by selector and mark
  * alone, so of two peers with one selector under one rule only one can have the traffic.  Who has
  * a live tunnel keeps it, and another peer is refused until that is gone.  A peer is who it has
- * authenticated as: from another address it takes its tunnel along.
+ * authenticated as: from another address it takes its tunnel along.  Clients share an identity, so
+ * with them it is the user that counts, at one address, too.
  */
 #include <string.h>
 
@@ -43,17 +44,39 @@ static bool same_party(const struct ike_peer *a, const struct ike_peer *b)
 		!memcmp(a->ids + a->local_id_len, b->ids + b->local_id_len, a->remote_id_len));
 }
 
-int ike_claim_check(const struct ike_engine *e, const struct ike_tunnel_key *k,
-		    const struct ike_peer *peer, struct cs_err *err)
+/* Between the same endpoints: only another user is another party there. */
+static const struct ike_p2 *other_user(const struct ike_engine *e, const struct ike_tunnel_key *k,
+				       const struct ike_p1 *p1)
+{
+	const struct ike_tunnel *t =
+		ike_tunnel_find(e, k->rule_id, k->selector, k->local, k->remote);
+	const struct ike_p2 *p2 = t ? newest_up(t) : NULL;
+
+	return p2 && !ike_client_same(p2->p1, p1) ? p2 : NULL;
+}
+
+static const struct ike_p2 *other_endpoint(const struct ike_engine *e,
+					   const struct ike_tunnel_key *k,
+					   const struct ike_peer *peer, const struct ike_p1 *p1)
 {
 	const struct ike_tunnel *holder = ike_claim_holder(e, k);
 	const struct ike_p2 *p2 = holder ? newest_up(holder) : NULL;
+
+	return p2 && !(same_party(p2->peer, peer) && ike_client_same(p2->p1, p1)) ? p2 : NULL;
+}
+
+int ike_claim_check(const struct ike_engine *e, const struct ike_tunnel_key *k,
+		    const struct ike_peer *peer, const struct ike_p1 *p1, struct cs_err *err)
+{
+	const struct ike_p2 *p2 = other_endpoint(e, k, peer, p1);
 	char selector[CS_SELECTOR_STRLEN], other[CS_ADDR_STRLEN];
 
-	if (!p2 || same_party(p2->peer, peer))
+	if (!p2)
+		p2 = other_user(e, k, p1);
+	if (!p2)
 		return 0;
 	return cs_fail(err, CS_EPOLICY, "rule %s: tunnel Y%u with %s is up for %s", p2->rule->name,
-		       holder->number, cs_addr_text(&holder->remote, other),
+		       p2->tunnel->number, cs_addr_text(&p2->tunnel->remote, other),
 		       cs_selector_text(k->selector, selector));
 }
 

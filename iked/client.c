@@ -76,6 +76,16 @@ bool ike_client_known(const struct ike_p1 *p1, const struct pol_ke_rule *rule)
 	       find_user(rule, p1->client->user) != NULL;
 }
 
+static const char *user_of(const struct ike_p1 *p1)
+{
+	return p1->client ? p1->client->user : "";
+}
+
+bool ike_client_same(const struct ike_p1 *a, const struct ike_p1 *b)
+{
+	return !a || !b || !strcmp(user_of(a), user_of(b));
+}
+
 /* ---- sending ---- */
 
 static void stop_sending(struct ike_engine *e, struct ike_client *c)

@@ -529,6 +529,8 @@ bool ike_client_in(const struct ike_p1 *p1);
 /* May its peer have a tunnel to these? To the address that it was given, where there is a pool. */
 bool ike_client_may_have(const struct ike_p1 *p1, const struct cs_range *remote);
 bool ike_client_known(const struct ike_p1 *p1, const struct pol_ke_rule *rule);
+/* Clients share an identity. Are both the same user's, or both of no client? NULL: nobody's now. */
+bool ike_client_same(const struct ike_p1 *a, const struct ike_p1 *b);
 void ike_client_receive(struct ike_engine *e, struct ike_p1 *p1, const struct isa_header *h,
 			const uint8_t *data, size_t len);
 /* It has gone on, so it has heard that it is in. */
@@ -868,9 +870,12 @@ void ike_hold_forget_all(struct ike_engine *e);
 /* claim.c: one tunnel for a rule's selector */
 /* The tunnel between other endpoints that has the outbound policy of this rule and selector. */
 struct ike_tunnel *ike_claim_holder(const struct ike_engine *e, const struct ike_tunnel_key *k);
-/* May this peer have the tunnel? CS_EPOLICY: another peer has one that is up. */
+/*
+ * May this peer have the tunnel? CS_EPOLICY: another peer, or another user of a client, has one
+ * that is up. p1: the peer's, or NULL.
+ */
 int ike_claim_check(const struct ike_engine *e, const struct ike_tunnel_key *k,
-		    const struct ike_peer *peer, struct cs_err *err);
+		    const struct ike_peer *peer, const struct ike_p1 *p1, struct cs_err *err);
 /* The tunnel's policy is in the kernel, in the place of another's, which ends. */
 void ike_claim_take(struct ike_engine *e, struct ike_tunnel *t);
 

@@ -79,8 +79,12 @@ static void delete_p1(struct ike_engine *e, struct ike_p1 *by, const uint8_t *co
 	if (!sid || sid->kind != IKE_SID_P1)
 		return;
 	p1 = IKE_OF(sid, struct ike_p1, sid);
-	/* Before its user is known a client may end nothing but this one, and that is the last. */
-	if (p1->up && p1->peer == by->peer && (p1 == by || ike_client_in(by)))
+	/*
+	 * Before its user is known a client may end nothing but this one, and that is the last;
+	 * then what is that user's.
+	 */
+	if (p1->up && p1->peer == by->peer &&
+	    (p1 == by || (ike_client_in(by) && ike_client_same(p1, by))))
 		ike_p1_down(e, p1, false, "the peer deleted it");
 }
 
@@ -90,7 +94,7 @@ static void delete_p2(struct ike_engine *e, const struct ike_p1 *by, unsigned pr
 	uint8_t ipproto = proto == POL_AH ? IPPROTO_AH : IPPROTO_ESP;
 	struct ike_p2 *p2 = ike_p2_by_spi(e, false, &by->sid.remote.addr, ipproto, spi);
 
-	if (p2 && p2->peer == by->peer && ike_client_in(by))
+	if (p2 && p2->peer == by->peer && ike_client_in(by) && ike_client_same(p2->p1, by))
 		ike_p2_end(e, p2, p2->up != 0, "the peer deleted it");
 }
 

@@ -306,7 +306,7 @@ int ike_p2_install_out(struct ike_engine *e, struct ike_p2 *p2, struct cs_err *e
 	int rc;
 
 	/* Another peer may have been quicker since this exchange began. */
-	rc = ike_claim_check(e, &key, p2->peer, err);
+	rc = ike_claim_check(e, &key, p2->peer, p2->p1, err);
 	if (rc)
 		return rc;
 	rc = put_out(e, p2, err);

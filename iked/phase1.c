@@ -284,8 +284,8 @@ void ike_p1_linger(struct ike_engine *e, struct ike_timer *t)
 /* ---- INITIAL-CONTACT ---- */
 
 /*
- * What the same identity pair had with us before this phase 1 began is gone at the peer.  What came
- * up meanwhile, by a negotiation that crossed this one, is not.
+ * What the same identity pair, and of clients the same user, had with us before this phase 1 began
+ * is gone at the peer.  What came up meanwhile, by a negotiation that crossed this one, is not.
  */
 void ike_p1_initial_contact(struct ike_engine *e, struct ike_p1 *p1)
 {
@@ -298,7 +298,7 @@ void ike_p1_initial_contact(struct ike_engine *e, struct ike_p1 *p1)
 		struct ike_p2 *p2 = IKE_OF(l, struct ike_p2, in_peer);
 
 		l = l->next;
-		if (p2->up && p2->up < p1->sid.born) {
+		if (p2->up && p2->up < p1->sid.born && ike_client_same(p2->p1, p1)) {
 			ike_p2_end(e, p2, false, reason);
 			n++;
 		}
@@ -307,7 +307,7 @@ void ike_p1_initial_contact(struct ike_engine *e, struct ike_p1 *p1)
 		struct ike_p1 *other = IKE_OF(l, struct ike_p1, in_peer);
 
 		l = l->next;
-		if (other != p1 && other->up < p1->sid.born) {
+		if (other != p1 && other->up < p1->sid.born && ike_client_same(other, p1)) {
 			ike_p1_down(e, other, false, reason);
 			n++;
 		}

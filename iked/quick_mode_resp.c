@@ -88,7 +88,7 @@ static int find_rule(struct ike_engine *e, struct request *q, struct cs_err *err
 	}
 	key = (struct ike_tunnel_key){q->rule->id, &q->selector, &q->p1->sid.local.addr,
 				      &q->p1->sid.remote.addr};
-	return ike_claim_check(e, &key, q->p1->peer, err);
+	return ike_claim_check(e, &key, q->p1->peer, q->p1, err);
 }
 
 /* As in phase 1, the lifetime of a client's offer has no upper bound: we end it in time. */

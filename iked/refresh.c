@@ -125,6 +125,16 @@ static int offer_cached(struct ike_engine *e, const struct ike_p2 *old, struct i
 	return only;
 }
 
+/* A client's pairs live and die with its own phase 1 SA. */
+static int p1_for(struct ike_engine *e, const struct ike_p2 *old, struct ike_p1 **p1,
+		  struct cs_err *err)
+{
+	*p1 = old->p1;
+	if (old->p1 && old->p1->client)
+		return 0;
+	return ike_p1_towards(e, &old->tunnel->local, &old->tunnel->remote, p1, err);
+}
+
 /* True when a successor is on its way; else err says why not. */
 static bool begin_p2(struct ike_engine *e, struct ike_p2 *old, bool cached, struct cs_err *err)
 {
@@ -134,7 +144,7 @@ static bool begin_p2(struct ike_engine *e, struct ike_p2 *old, bool cached, stru
 
 	/* By its hard end, whatever becomes of the attempt. */
 	ike_timer_set(&e->timers, &old->timer, old->ends);
-	if (ike_p1_towards(e, &t->local, &t->remote, &p1, err) ||
+	if (p1_for(e, old, &p1, err) ||
 	    ike_p2_begin(e, p1, old->rule, t, old->activation, old->local_rule, &p2, err))
 		return false;
 	if (cached)

@@ -258,9 +258,10 @@ struct target_key {
 	const struct pol_ke_rule *rule;
 };
 
+/* Clients share an identity and, behind one NAT, an address: neither tells which one is meant. */
 static bool serves(const struct ike_p1 *p1, const struct target_key *k)
 {
-	return !p1->superseded && cs_addr_equal(&p1->sid.local.addr, k->local) &&
+	return !p1->superseded && !p1->client && cs_addr_equal(&p1->sid.local.addr, k->local) &&
 	       cs_addr_equal(&p1->sid.remote.addr, k->remote) && p1->rule &&
 	       (!k->rule || !strcmp(p1->rule->name, k->rule->name));
 }

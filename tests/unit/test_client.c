@@ -25,7 +25,9 @@ static void make_users(void)
 {
 	struct crypt_data data = {0};
 
-	snprintf(users, sizeof(users), "  ClientUser alice %s\n", crypt_r(PASSWORD, SALT, &data));
+	const char *hash = crypt_r(PASSWORD, SALT, &data);
+
+	snprintf(users, sizeof(users), "  ClientUser alice %s\n  ClientUser bob %s\n", hash, hash);
 }
 
 /* ---- the wire ---- */
@@ -286,7 +288,7 @@ static const struct {
 	{"alice", 5, "wrong", 5, "the password is wrong"},
 	{"alice", 5, "", 0, "the password is wrong"},
 	{"alice", 5, PASSWORD "\0x", 15, "its password is none"},
-	{"bob", 3, PASSWORD, 13, "there is no such ClientUser"},
+	{"carol", 5, PASSWORD, 13, "there is no such ClientUser"},
 	{"0", 1, PASSWORD, 13, "there is no such ClientUser"},
 	{"#alice", 6, PASSWORD, 13, "there is no such ClientUser"},
 	{"", 0, PASSWORD, 13, "its user name is none"},
@@ -420,6 +422,51 @@ START_TEST(ends_nothing_with_himself)
 	tell(p, ISA_DELETE, gone, sizeof(gone));
 	ck_assert_uint_eq(pair_stats(p, 1)->p1_live, 1);
 	ck_assert_uint_eq(pair_installed(&p->side[1]), 2);
+	pair_free(p);
+}
+END_TEST
+
+/*
+ * Another user at the same address, once he is in: the identity is the same, but what alice has is
+ * not his to end or to take.
+ */
+START_TEST(another_user)
+{
+	static const uint8_t contact[8] = {0, 0, 0, 1, 1, 0, 0x60, 0x02};
+	struct pair *p = let_in("", NULL);
+	uint8_t gone[24] = {0, 0, 0, 1, 1, 16, 0, 1}, spi[12] = {0, 0, 0, 1, 3, 4, 0, 1};
+	struct ike_p1 *first = p1_of(p, 1);
+	struct ike_p2 *pair;
+	struct ike_config c;
+
+	pair_wait(p, 7000);
+	pair_expect_up(p);
+	pair = IKE_OF(p->side[1].e->p2s.next, struct ike_p2, all);
+	memcpy(gone + 8, first->sid.icookie, 8);
+	memcpy(gone + 16, first->sid.rcookie, 8);
+	for (unsigned i = 0; i < 4; i++)
+		spi[8 + i] = (uint8_t)(pair->spi_out >> (24 - 8 * i));
+	ck_assert(!ike_engine_refresh_p1(p->side[0].e, 1, p->now, NULL));
+	pair_run(p);
+	tell(p, ISA_NOTIFY, contact, sizeof(contact));
+	hear(p, true, &c);
+	say_login(p, "bob", 3, PASSWORD, strlen(PASSWORD));
+	expect_status(p, 1);
+	acknowledge(p);
+	tell(p, ISA_NOTIFY, contact, sizeof(contact));
+	tell(p, ISA_DELETE, gone, sizeof(gone));
+	tell(p, ISA_DELETE, spi, sizeof(spi));
+	ck_assert_uint_eq(pair_stats(p, 1)->p1_live, 2);
+	ck_assert_uint_eq(pair_installed(&p->side[1]), 2);
+	/* Nor by Quick Mode for the same selector. */
+	ck_assert(!ike_engine_refresh_p2(p->side[0].e, 2, p->now, NULL));
+	pair_run(p);
+	ck_assert_uint_eq(pair_stats(p, 1)->p2_up, 1);
+	ck_assert(!pair->superseded);
+	ck_assert_msg(pair_said(&p->side[1], "is up for"), "%s", p->side[1].log);
+	/* What is refreshed from here goes to her. */
+	ck_assert(!ike_engine_refresh_p2(p->side[1].e, 2, p->now, NULL));
+	ck_assert_ptr_eq(IKE_OF(p->side[1].e->p2s.next, struct ike_p2, all)->p1, first);
 	pair_free(p);
 }
 END_TEST
@@ -707,7 +754,7 @@ START_TEST(new_policy)
 	struct pol_policy *policy;
 
 	if (_i == 0)
-		snprintf(action, sizeof(action), XAUTH "%s  ClientUser bob $1$x$y\n", users);
+		snprintf(action, sizeof(action), XAUTH "%s  ClientUser carol $1$x$y\n", users);
 	else if (_i == 1)
 		snprintf(action, sizeof(action), XAUTH "  ClientUser bob $1$x$y\n");
 	else
@@ -819,6 +866,7 @@ static Suite *suite(void)
 	tcase_add_test(t, nobody_answers);
 	tcase_add_test(t, ends_nothing);
 	tcase_add_test(t, ends_nothing_with_himself);
+	tcase_add_test(t, another_user);
 	tcase_add_loop_test(t, broken_messages, 0, COUNT(broken));
 	tcase_add_loop_test(t, wrong_payloads, 0, 5);
 	tcase_add_test(t, an_address);
