@@ -208,21 +208,26 @@ static void check(struct ike_engine *e, struct ike_client *c, struct cs_bytes pa
 	const struct pol_client_user *user = find_user(rule, c->user);
 	struct cs_err err = {0};
 
-	c->known = user != NULL;
 	c->state = IKE_CL_CHECKING;
 	if (ike_password_start(e, c->p1, user ? user->hash : rule->action->users[0].hash, password,
 			       &err))
 		refuse(e, c, err.text);
 }
 
+/* By the policy of now, which may be another one than when the check began. */
 void ike_client_checked(struct ike_engine *e, struct ike_p1 *p1, const struct ike_pk_job *job)
 {
 	struct ike_client *c = p1->client;
+	const struct pol_client_user *user = find_user(p1->rule, c->user);
 
-	if (c->known && !job->status)
-		let_in(e, c);
+	if (!user)
+		refuse(e, c, "there is no such ClientUser");
+	else if (job->status)
+		refuse(e, c, job->err.text);
+	else if (strcmp(user->hash, job->hash) != 0)
+		refuse(e, c, "its password has changed meanwhile");
 	else
-		refuse(e, c, c->known ? job->err.text : "there is no such ClientUser");
+		let_in(e, c);
 }
 
 static void take_reply(struct ike_engine *e, struct ike_client *c, const struct ike_config *got)

@@ -195,7 +195,7 @@ struct ike_client {
 	struct ike_pk *job;
 	uint32_t mid; /* of our message */
 	uint8_t iv[IKE_BLOCK_MAX];
-	bool known, initial_contact; /* a user of the policy; what phase 1 had said */
+	bool initial_contact; /* what phase 1 had said */
 	char user[POL_USER_MAX + 1];
 	struct cs_addr address;
 };

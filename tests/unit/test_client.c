@@ -769,6 +769,29 @@ START_TEST(new_policy)
 }
 END_TEST
 
+/* The user goes, or gets another password, while the one that he gave is checked. */
+START_TEST(new_policy_meanwhile)
+{
+	struct pair *p = asked("", NULL);
+	struct pair_policy o = {.how_to_initiate = "DoNot", .more_action = action};
+	struct side *s = &p->side[1];
+	struct pol_policy *policy;
+
+	s->jobs_later = true;
+	login(p);
+	snprintf(action, sizeof(action), XAUTH "  ClientUser %s $1$x$y\n", _i ? "alice" : "carol");
+	policy = pair_make_policy(&o, 1);
+	ike_engine_policy(s->e, policy, p->now);
+	pol_unref(s->policy);
+	s->policy = policy;
+	pair_jobs(p);
+	expect_status(p, 0);
+	acknowledge(p);
+	expect_out(p);
+	pair_free(p);
+}
+END_TEST
+
 /* The next engine knows the client and its address. */
 START_TEST(restart)
 {
@@ -878,6 +901,7 @@ static Suite *suite(void)
 	tcase_add_test(t, same_again);
 	tcase_add_loop_test(t, not_for_clients, 0, 2);
 	tcase_add_loop_test(t, new_policy, 0, 3);
+	tcase_add_loop_test(t, new_policy_meanwhile, 0, 2);
 	tcase_add_test(t, restart);
 	tcase_add_loop_test(t, policy_findings, 0, COUNT(policies));
 	suite_add_tcase(s, t);
