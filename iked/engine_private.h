@@ -32,6 +32,7 @@
 #define IKE_EARLY_MAX       4096u /* of a Quick Mode message that came before its time */
 #define IKE_EVENT_MAX       512u  /* an event's reason: peer, rule and cause */
 #define IKE_REFUSALS_MAX    64u
+#define IKE_PASSWORDS_MAX   8u /* being checked; each takes as long as many key exchanges */
 
 /* The message that answered a request: repeated when exactly that request comes again. */
 struct ike_answer {
@@ -374,6 +375,7 @@ struct ike_engine {
 	struct ike_list all_fragments;                     /* messages that are put together */
 	size_t fragment_bytes;                             /* what these take */
 	unsigned n_half[IKE_N_CLASSES], n_jobs;            /* jobs: both kinds */
+	unsigned n_passwords;                              /* of the jobs */
 	bool no_certs;                                     /* there is no keyring */
 	uint32_t last_tunnel, last_instance;
 	uint64_t serial;

@@ -49,6 +49,7 @@ static void job_finish(struct ike_engine *e, struct ike_pk *pk)
 {
 	struct ike_dh *made = NULL;
 
+	e->n_passwords -= pk->job.kind == IKE_PK_PASSWORD;
 	if (pk->p1 && pk->job.kind == IKE_PK_PASSWORD) {
 		pk->p1->client->job = NULL;
 		ike_client_checked(e, pk->p1, &pk->job);
@@ -123,6 +124,7 @@ int ike_password_start(struct ike_engine *e, struct ike_p1 *p1, const char *hash
 	p1->client->job = pk;
 	ike_list_add_tail(&e->jobs, &pk->all);
 	e->n_jobs++;
+	e->n_passwords++;
 	if (e->ops.pk(e->ctx, &pk->job) == IKE_DONE)
 		job_finish(e, pk);
 	return 0;

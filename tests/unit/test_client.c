@@ -345,6 +345,31 @@ START_TEST(other_answers)
 }
 END_TEST
 
+/* One whose password cannot be checked yet says it again when he is asked again. */
+START_TEST(many_at_once)
+{
+	struct pair *p = asked("", NULL);
+	struct ike_engine *e = p->side[1].e;
+	struct ike_config c;
+
+	hear(p, true, &c);
+	e->n_passwords = IKE_PASSWORDS_MAX;
+	say_login(p, "alice", 5, PASSWORD, strlen(PASSWORD));
+	ck_assert_uint_eq(n_sent, 1);
+	ck_assert_uint_eq(pair_stats(p, 1)->dropped_limit, 1);
+	e->n_passwords = 0;
+	pair_wait(p, 2000);
+	ck_assert_uint_eq(n_sent, 2);
+	p->side[1].jobs_later = true;
+	say_login(p, "alice", 5, PASSWORD, strlen(PASSWORD));
+	ck_assert_uint_eq(e->n_passwords, 1);
+	pair_jobs(p);
+	ck_assert_uint_eq(e->n_passwords, 0);
+	expect_status(p, 1);
+	pair_free(p);
+}
+END_TEST
+
 START_TEST(nobody_answers)
 {
 	struct pair *p = asked("", NULL);
@@ -886,6 +911,7 @@ static Suite *suite(void)
 	tcase_add_test(t, no_acknowledgement);
 	tcase_add_loop_test(t, refusals, 0, COUNT(refused));
 	tcase_add_loop_test(t, other_answers, 0, 4);
+	tcase_add_test(t, many_at_once);
 	tcase_add_test(t, nobody_answers);
 	tcase_add_test(t, ends_nothing);
 	tcase_add_test(t, ends_nothing_with_himself);
