@@ -168,12 +168,21 @@ int ike_refresh_p2(struct ike_engine *e, struct ike_p2 *old, struct cs_err *err)
 	return err->code;
 }
 
-/* The time has come, or the kernel has counted enough bytes. */
+/*
+ * The time has come, or the kernel has counted enough bytes.  What is to have no successor any more
+ * goes on to the end that is set for it.
+ */
 void ike_refresh_p2_due(struct ike_engine *e, struct ike_p2 *old)
 {
 	struct cs_err err = {0};
-	int rc = ike_refresh_p2(e, old, &err);
+	int rc;
 
+	if (!may_refresh_p2(old)) {
+		if (!old->superseded)
+			ike_timer_set(&e->timers, &old->timer, old->ends);
+		return;
+	}
+	rc = ike_refresh_p2(e, old, &err);
 	if (rc && rc != CS_EEXIST)
 		ike_logf(e, ike_p2_ctx(old), CSM_REFRESH_FAILED, 'Y', old->tunnel->number,
 			 err.text);

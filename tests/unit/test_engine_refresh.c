@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "iked/engine_private.h"
 #include "tests/unit/engine_pair.h"
 
 #define HOUR 3600000ull
@@ -96,6 +97,44 @@ START_TEST(test_a_day)
 		0);
 	pair_run(p);
 	pair_expect_nothing(p);
+	pair_free(p);
+}
+END_TEST
+
+static void soft_expire(struct pair *p, struct ike_p2 *p2)
+{
+	struct xf_expire x = {.id = ike_p2_said_out(p2), .counters = {.packets = 9}};
+
+	x.counters.bytes = p2->life_kbytes * 1024;
+	ike_engine_expire(p->side[0].e, &x, p->now);
+	pair_run(p);
+}
+
+/*
+ * The kernel tells of bytes where no successor is to be made any more: of a pair that has one, and
+ * at the end of VpnLife.  That is no failure, and what was planned for the pair stays.
+ */
+START_TEST(test_no_successor_wanted)
+{
+	struct pair_policy o = {.vpn_life = _i ? 30 : 0};
+	struct pair *p = pair_up(&o);
+	struct ike_p2 *p2 = IKE_OF(p->side[0].e->p2s.next, struct ike_p2, all);
+	unsigned complaints;
+
+	p2->life_kbytes = 1000;
+	if (!_i) {
+		ck_assert_int_eq(ike_engine_refresh_p2(p->side[0].e, 2, p->now, NULL), 0);
+		pair_wait(p, 6000);
+		ck_assert(p2->superseded);
+	}
+	soft_expire(p, p2);
+	pair_wait(p, 26000); /* the grace of 30 s is nearly over */
+	ck_assert_uint_eq(pair_stats(p, 0)->p2_live, 2u - (unsigned)_i);
+	pair_wait(p, 6000);
+	ck_assert_uint_eq(pair_stats(p, 0)->p2_live, 1);
+	pair_wait(p, 600000);
+	complaints = pair_complaints(&p->side[0], NULL);
+	ck_assert_msg(!complaints, "%s", p->side[0].bad);
 	pair_free(p);
 }
 END_TEST
@@ -628,6 +667,7 @@ static Suite *suite(void)
 
 	tcase_set_timeout(t, 120);
 	tcase_add_loop_test(t, test_a_day, 0, 2);
+	tcase_add_loop_test(t, test_no_successor_wanted, 0, 2);
 	tcase_add_loop_test(t, test_by_command, 0, 2);
 	tcase_add_loop_test(t, test_both_at_once, 0, 2);
 	tcase_add_test(t, test_peer_away);
