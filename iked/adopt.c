@@ -126,11 +126,13 @@ int ike_adopt_p1(struct ike_engine *e, const struct ike_p1_kept *k, struct cs_er
 
 /* ---- phase 2 ---- */
 
-/* The phase 1 that negotiated it, if it lives on. */
+/* The phase 1 that negotiated it, if it lives on; of a client's the one that has its address. */
 static struct ike_p1 *parent_of(const struct ike_engine *e, const struct ike_p2_info *i)
 {
-	struct ike_p1 *p1 = ike_p1_by_number(e, i->parent);
+	struct ike_p1 *p1 = ike_client_by_address(e, &i->selector.remote.lo);
 
+	if (!p1)
+		p1 = ike_p1_by_number(e, i->parent);
 	return p1 && p1->up && cs_addr_equal(&p1->sid.local.addr, &i->local) &&
 			       cs_addr_equal(&p1->sid.remote.addr, &i->remote)
 		       ? p1

@@ -306,9 +306,10 @@ static void answer(struct ike_engine *e, struct ike_p1 *p1, const struct ike_con
 	struct cs_err err = {0};
 	size_t len;
 
+	ike_config_lease(e, p1, asked);
 	ike_seal_begin(e, p1, &b, ISA_TRANSACTION, mid, IKE_SEAL_HASH1);
 	ike_config_begin(&b, IKE_CFG_REPLY, asked->id);
-	ike_config_put_answer(e, p1, asked, &b);
+	ike_config_put_answer(p1, asked, &b);
 	isa_payload_end(&b);
 	len = ike_seal_end(e, p1, &b, mid, IKE_SEAL_HASH1, NULL, NULL, iv, &err);
 	if (!len || ike_answer_keep(&p1->client->answer, digest, e->out, len)) {

@@ -488,6 +488,8 @@ struct ike_p2 *ike_p2_new(struct ike_engine *e, struct ike_p1 *p1, struct pol_po
 			  const struct pol_filter_rule *rule, struct ike_tunnel *tunnel,
 			  bool initiator);
 void ike_p2_unlink(struct ike_engine *e, struct ike_p2 *p2); /* freed when the engine is left */
+/* From its phase 1 SA to another one, or to none (NULL); no message of its exchange comes any more. */
+void ike_p2_move(struct ike_engine *e, struct ike_p2 *p2, struct ike_p1 *p1);
 void ike_p2_set_mid(struct ike_engine *e, struct ike_p2 *p2, uint32_t mid);
 void ike_p2_set_spi_in(struct ike_engine *e, struct ike_p2 *p2, uint32_t spi);
 void ike_p2_set_spi_out(struct ike_engine *e, struct ike_p2 *p2, uint32_t spi);
@@ -542,6 +544,8 @@ void ike_client_checked(struct ike_engine *e, struct ike_p1 *p1, const struct ik
 void ike_client_end_pairs(struct ike_engine *e, struct ike_p1 *p1, bool tell, const char *reason);
 int ike_client_adopt(struct ike_engine *e, struct ike_p1 *p1, const struct ike_p1_kept *k,
 		     struct cs_err *err);
+/* The phase 1 SA of the client that has this address, or NULL. */
+struct ike_p1 *ike_client_by_address(const struct ike_engine *e, const struct cs_addr *address);
 
 /* fragment.c */
 /*

@@ -199,15 +199,8 @@ void ike_p1_unlink(struct ike_engine *e, struct ike_p1 *p1)
 	ike_table_remove(&e->targets, &p1->by_target);
 	ike_list_remove(&p1->changed);
 	successor = ike_refresh_successor(p1);
-	while (!ike_list_empty(&p1->p2s)) {
-		struct ike_p2 *p2 = IKE_OF(p1->p2s.next, struct ike_p2, in_p1);
-
-		ike_list_remove(&p2->in_p1);
-		ike_table_remove(&e->mids, &p2->by_mid);
-		p2->p1 = successor;
-		if (successor)
-			ike_list_add_tail(&successor->p2s, &p2->in_p1);
-	}
+	while (!ike_list_empty(&p1->p2s))
+		ike_p2_move(e, IKE_OF(p1->p2s.next, struct ike_p2, in_p1), successor);
 	ike_list_remove(&p1->in_peer);
 	if (p1->peer)
 		ike_peer_put(e, p1->peer);

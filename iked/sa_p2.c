@@ -70,6 +70,17 @@ fail:
 	return NULL;
 }
 
+void ike_p2_move(struct ike_engine *e, struct ike_p2 *p2, struct ike_p1 *p1)
+{
+	ike_list_remove(&p2->in_p1);
+	ike_table_remove(&e->mids, &p2->by_mid);
+	p2->p1 = p1;
+	if (!p1)
+		return;
+	p2->parent = p1->tunnel;
+	ike_list_add_tail(&p1->p2s, &p2->in_p1);
+}
+
 void ike_p2_unlink(struct ike_engine *e, struct ike_p2 *p2)
 {
 	if (p2->dead)

@@ -745,6 +745,44 @@ START_TEST(same_again)
 }
 END_TEST
 
+/* The tunnel goes where its address goes, and ends with it. */
+START_TEST(tunnel_with_address)
+{
+	struct pair *p = let_in("  ClientAddressPool 10.9.0.4-10.9.0.4\n", HOST);
+	struct side *s = &p->side[1];
+	struct ike_p1 *first = p1_of(p, 1);
+	uint8_t gone[24] = {0, 0, 0, 1, 1, 16, 0, 1};
+
+	request(p, 0x4711);
+	pair_wait(p, 7000);
+	pair_expect_up(p);
+	ck_assert(!ike_engine_refresh_p1(p->side[0].e, 1, p->now, NULL));
+	pair_run(p);
+	login(p);
+	expect_status(p, 1);
+	acknowledge(p);
+	request(p, 0x4712);
+	expect_answer(p, ADDRESS NETMASK, 16);
+	ck_assert_uint_eq(s->n_kept, 2);
+	ck_assert_uint_ne(s->kept[0].client_address.family, s->kept[1].client_address.family);
+	if (_i) {
+		ck_assert_ptr_eq(IKE_OF(s->e->p2s.next, struct ike_p2, all)->p1, p1_of(p, 1));
+	} else {
+		memcpy(gone + 8, first->sid.icookie, 8);
+		memcpy(gone + 16, first->sid.rcookie, 8);
+		tell(p, ISA_DELETE, gone, sizeof(gone));
+		ck_assert_uint_eq(pair_stats(p, 1)->p1_live, 1);
+		ck_assert_uint_eq(pair_installed(s), 2);
+	}
+	memcpy(gone + 8, p1_of(p, 1)->sid.icookie, 8);
+	memcpy(gone + 16, p1_of(p, 1)->sid.rcookie, 8);
+	tell(p, ISA_DELETE, gone, sizeof(gone));
+	ck_assert_uint_eq(s->e->leases.count, 0);
+	ck_assert_uint_eq(pair_installed(s), 0);
+	pair_free(p);
+}
+END_TEST
+
 /* ---- policy ---- */
 
 /* An offer of XAuth for a rule without, and the other way round. */
@@ -848,6 +886,49 @@ START_TEST(restart)
 }
 END_TEST
 
+static int copy_p2(void *arg, const struct ike_p2_info *info)
+{
+	*(struct ike_p2_info *)arg = *info;
+	return 0;
+}
+
+/* Nor does a tunnel live on without the SA of its client: nobody would take its address back. */
+START_TEST(restart_without)
+{
+	struct pair *p = let_in("  ClientAddressPool 10.9.0.4-10.9.0.4\n", HOST);
+	struct side *s = &p->side[1];
+	struct ike_left_sa sas[2];
+	struct ike_cached_p2 row = {.intent = 0};
+	struct ike_leftovers left = {.p2 = &row, .sas = sas, .n_p1 = 1, .n_p2 = 1, .n_sas = 2};
+	struct ike_restored restored = {0};
+	struct ike_p1_info info;
+	struct cs_err err = {0};
+	uint8_t ids[2][64];
+
+	request(p, 0x4711);
+	pair_wait(p, 7000);
+	pair_expect_up(p);
+	ike_engine_each_p1(s->e, copy_p1, &info);
+	ike_engine_each_p2(s->e, copy_p2, &row.info);
+	memcpy(ids[0], row.info.local_id.p, row.info.local_id.len);
+	memcpy(ids[1], row.info.remote_id.p, row.info.remote_id.len);
+	row.info.local_id.p = ids[0];
+	row.info.remote_id.p = ids[1];
+	left.p1 = &info;
+	for (unsigned i = 0; i < 2; i++)
+		sas[i] = (struct ike_left_sa){.id = s->sas[i].sa.id, .reqid = s->sas[i].sa.reqid};
+	left.policies = s->policies;
+	left.n_policies = s->n_policies;
+	ike_engine_free(s->e);
+	pair_engine(s);
+	ck_assert_msg(!ike_engine_restore(s->e, &left, p->now, &restored, &err), "%s", err.text);
+	ck_assert_uint_eq(restored.p1 + restored.p2, 0);
+	ck_assert_uint_eq(restored.removed, 2);
+	ck_assert(pair_said(s, "the client's phase 1 SA is gone"));
+	pair_free(p);
+}
+END_TEST
+
 static const char policy_text[] =
 	"IpFilterPolicy\n{\n  IpFilterRule All\n  {\n    IpSourceAddr All\n    IpDestAddr All\n"
 	"    IpService\n    {\n      Protocol All\n    }\n    IpGenericFilterActionRef permit\n  "
@@ -925,10 +1006,12 @@ static Suite *suite(void)
 	tcase_add_test(t, too_early);
 	tcase_add_loop_test(t, empty_pool, 0, 2);
 	tcase_add_test(t, same_again);
+	tcase_add_loop_test(t, tunnel_with_address, 0, 2);
 	tcase_add_loop_test(t, not_for_clients, 0, 2);
 	tcase_add_loop_test(t, new_policy, 0, 3);
 	tcase_add_loop_test(t, new_policy_meanwhile, 0, 2);
 	tcase_add_test(t, restart);
+	tcase_add_test(t, restart_without);
 	tcase_add_loop_test(t, policy_findings, 0, COUNT(policies));
 	suite_add_tcase(s, t);
 	return s;
