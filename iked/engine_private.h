@@ -821,6 +821,8 @@ struct xf_said ike_p2_said_out(const struct ike_p2 *p2);
 struct xf_said ike_p2_ah_said(const struct ike_p2 *p2, bool outbound); /* of a bundle */
 
 /* phase2.c: the life of a tunnel's SA pairs */
+/* A life size as it is used, of either phase: where more than 4 TB was agreed it ends there. */
+uint64_t ike_life_kbytes(uint64_t agreed);
 /* The agreed life, shortened to what is left of the tunnel's VpnLife. */
 void ike_p2_settle_life(struct ike_engine *e, struct ike_p2 *p2);
 int ike_p2_keymat(struct ike_p2 *p2, struct cs_bytes gxy, struct cs_err *err);

@@ -89,7 +89,7 @@ int ike_p1_up(struct ike_engine *e, struct ike_p1 *p1, struct cs_bytes remote_id
 	p1->state = IKE_EX_DONE;
 	p1->up = ike_serial(e);
 	p1->life_seconds = life > UINT32_MAX / 1000 ? UINT32_MAX / 1000 : (uint32_t)life;
-	p1->life_kbytes = p1->suite.life_kbytes;
+	p1->life_kbytes = ike_life_kbytes(p1->suite.life_kbytes);
 	p1->established = e->now.wall;
 	p1->expires = e->now.wall + p1->life_seconds;
 	ike_half_leave_p1(e, p1);

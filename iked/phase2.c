@@ -28,6 +28,12 @@ static const char *peer_text(const struct ike_p2 *p2, char buf[static CS_ADDR_ST
 	return cs_addr_text(&p2->tunnel->remote, buf);
 }
 
+/* A peer may say more than can be counted in bytes; the cache has 32 bits for it. */
+uint64_t ike_life_kbytes(uint64_t agreed)
+{
+	return agreed > UINT32_MAX ? UINT32_MAX : agreed;
+}
+
 void ike_p2_settle_life(struct ike_engine *e, struct ike_p2 *p2)
 {
 	struct ike_tunnel *t = p2->tunnel;
@@ -42,7 +48,7 @@ void ike_p2_settle_life(struct ike_engine *e, struct ike_p2 *p2)
 	if (t->vpn_expires && t->vpn_expires - e->now.wall < (int64_t)life)
 		life = t->vpn_expires > e->now.wall ? (uint64_t)(t->vpn_expires - e->now.wall) : 1;
 	p2->life_seconds = (uint32_t)life;
-	p2->life_kbytes = p2->suite.life_kbytes;
+	p2->life_kbytes = ike_life_kbytes(p2->suite.life_kbytes);
 }
 
 /* Of one SA; each protocol and SPI has its own (RFC 2409 section 5.5). */

@@ -554,6 +554,25 @@ START_TEST(test_responder_lifetime)
 }
 END_TEST
 
+/* A life in kilobytes that overflows when it is counted in bytes. */
+START_TEST(test_endless_size)
+{
+	static const uint8_t data[] = {0x80, 1, 0, 2, 0, 2, 0, 8, 0, 0x40, 0, 0, 0, 0, 0, 1};
+	struct pair *p = pair_new(NULL, NULL);
+
+	extra.kind = IKE_SEAL_HASH2;
+	extra.type = ISA_NOTIFY;
+	extra.len = put_notify(extra.body, ISA_N_RESPONDER_LIFETIME, "spi!", 4, data, sizeof(data));
+	pair_acquire(p, 0);
+	ck_assert(pair_mirrored(p));
+	for (unsigned i = 0; i < p->side[0].n_sas; i++) {
+		ck_assert_uint_ge(p->side[0].sas[i].sa.soft_bytes, 1ull << 40);
+		ck_assert_uint_gt(p->side[0].sas[i].sa.hard_bytes, p->side[0].sas[i].sa.soft_bytes);
+	}
+	pair_free(p);
+}
+END_TEST
+
 /* Numbers go on for ever, reqids come round: one that lives is not given again. */
 START_TEST(test_reqid_again)
 {
@@ -577,7 +596,6 @@ START_TEST(test_reqid_again)
 }
 END_TEST
 
-/* A responder that answers with other selectors than it was asked for. */
 /* Traffic that lies behind another endpoint is not this peer's to draw to itself. */
 START_TEST(test_other_endpoint)
 {
@@ -649,6 +667,7 @@ START_TEST(test_many_quick_modes)
 }
 END_TEST
 
+/* A responder that answers with other selectors than it was asked for. */
 START_TEST(test_other_selectors)
 {
 	struct pair *p = pair_new(NULL, NULL);
@@ -849,6 +868,7 @@ int main(void)
 			    2 * sizeof(odd_payloads) / sizeof(odd_payloads[0]));
 	tcase_add_loop_test(t, test_responder_lifetime, 0,
 			    sizeof(lifetimes) / sizeof(lifetimes[0]));
+	tcase_add_test(t, test_endless_size);
 	tcase_add_test(t, test_clear_informational);
 	tcase_add_test(t, test_reflected);
 	tcase_add_test(t, test_early_quick);
