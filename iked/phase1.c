@@ -283,6 +283,25 @@ void ike_p1_linger(struct ike_engine *e, struct ike_timer *t)
 
 /* ---- INITIAL-CONTACT ---- */
 
+static unsigned end_older_pairs(struct ike_engine *e, struct ike_p1 *p1, bool up,
+				const char *reason)
+{
+	unsigned n = 0;
+
+	for (struct ike_list *l = p1->peer->p2s.next; l != &p1->peer->p2s;) {
+		struct ike_p2 *p2 = IKE_OF(l, struct ike_p2, in_peer);
+		bool older = up ? p2->up && p2->up < p1->sid.born
+				: p2->state == IKE_QM_SENT_3 && p2->born < p1->sid.born;
+
+		l = l->next;
+		if (!older || !ike_client_same(p2->p1, p1))
+			continue;
+		ike_p2_end(e, p2, false, reason);
+		n++;
+	}
+	return n;
+}
+
 /*
  * What the same identity pair, and of clients the same user, had with us before this phase 1 began
  * is gone at the peer.  What came up meanwhile, by a negotiation that crossed this one, is not.
@@ -292,17 +311,9 @@ void ike_p1_initial_contact(struct ike_engine *e, struct ike_p1 *p1)
 	static const char reason[] = "the peer has started afresh (INITIAL-CONTACT)";
 	char peer[CS_ENDPOINT_STRLEN];
 	struct ike_list *l;
-	unsigned n = 0;
+	unsigned n = end_older_pairs(e, p1, false, reason); /* or it would come up for the others */
 
-	for (l = p1->peer->p2s.next; l != &p1->peer->p2s;) {
-		struct ike_p2 *p2 = IKE_OF(l, struct ike_p2, in_peer);
-
-		l = l->next;
-		if (p2->up && p2->up < p1->sid.born && ike_client_same(p2->p1, p1)) {
-			ike_p2_end(e, p2, false, reason);
-			n++;
-		}
-	}
+	n += end_older_pairs(e, p1, true, reason);
 	for (l = p1->peer->p1s.next; l != &p1->peer->p1s;) {
 		struct ike_p1 *other = IKE_OF(l, struct ike_p1, in_peer);
 

@@ -522,6 +522,26 @@ START_TEST(test_generations_with_phase1)
 }
 END_TEST
 
+/* What waits for the peer is gone there, too, and does not come up because the older pair ends. */
+START_TEST(test_initial_contact_while_one_waits)
+{
+	struct pair *p = pair_up(NULL);
+	uint8_t body[64];
+	struct cs_err err;
+
+	ck_assert_int_eq(ike_engine_refresh_p2(p->side[1].e, 2, p->now, &err), 0);
+	pair_run(p);
+	ck_assert_int_eq(newest_p2(&p->side[1])->state, IKE_QM_SENT_3);
+	ck_assert_int_eq(ike_engine_refresh_p1(p->side[0].e, 1, p->now, &err), 0);
+	pair_run(p);
+	inform(p, ISA_NOTIFY, body, put_notify(body, ISA_N_INITIAL_CONTACT, "", 0, "", 0), 1);
+	ck_assert_uint_eq(pair_stats(p, 1)->p1_live, 1);
+	ck_assert_uint_eq(pair_stats(p, 1)->p2_live, 0);
+	ck_assert_uint_eq(p->side[1].n_policies, 0);
+	pair_free(p);
+}
+END_TEST
+
 static const struct {
 	const char *attributes;
 	unsigned life;
@@ -855,6 +875,7 @@ int main(void)
 	tcase_add_test(t, test_notifies);
 	tcase_add_test(t, test_late_initial_contact);
 	tcase_add_test(t, test_initial_contact_after_phase1);
+	tcase_add_test(t, test_initial_contact_while_one_waits);
 	tcase_add_test(t, test_generations);
 	tcase_add_test(t, test_generations_with_phase1);
 	tcase_add_test(t, test_wrong_hash);
