@@ -272,7 +272,8 @@ static void receive_answer(struct ike_engine *e, struct ike_p1 *p1, const struct
 		e->stats.dropped_unknown++;
 		return;
 	}
-	/* Who knows the group's key could keep the threads from all other work; he is asked again. */
+	/* Who knows the group's key could keep the threads from all other work; he is asked again.
+	 */
 	if (c->state == IKE_CL_ASKED && e->n_passwords >= IKE_PASSWORDS_MAX) {
 		e->stats.dropped_limit++;
 		return;

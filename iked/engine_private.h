@@ -488,7 +488,8 @@ struct ike_p2 *ike_p2_new(struct ike_engine *e, struct ike_p1 *p1, struct pol_po
 			  const struct pol_filter_rule *rule, struct ike_tunnel *tunnel,
 			  bool initiator);
 void ike_p2_unlink(struct ike_engine *e, struct ike_p2 *p2); /* freed when the engine is left */
-/* From its phase 1 SA to another one, or to none (NULL); no message of its exchange comes any more. */
+/* From its phase 1 SA to another one, or to none (NULL); no message of its exchange comes any more.
+ */
 void ike_p2_move(struct ike_engine *e, struct ike_p2 *p2, struct ike_p1 *p1);
 void ike_p2_set_mid(struct ike_engine *e, struct ike_p2 *p2, uint32_t mid);
 void ike_p2_set_spi_in(struct ike_engine *e, struct ike_p2 *p2, uint32_t spi);
