@@ -129,8 +129,10 @@ int ike_adopt_p1(struct ike_engine *e, const struct ike_p1_kept *k, struct cs_er
 /* The phase 1 that negotiated it, if it lives on; of a client's the one that has its address. */
 static struct ike_p1 *parent_of(const struct ike_engine *e, const struct ike_p2_info *i)
 {
-	struct ike_p1 *p1 = ike_client_by_address(e, &i->selector.remote.lo);
+	struct ike_p1 *p1 = NULL;
 
+	if (i->user[0])
+		p1 = ike_client_by_address(e, &i->selector.remote.lo);
 	if (!p1)
 		p1 = ike_p1_by_number(e, i->parent);
 	return p1 && p1->up && cs_addr_equal(&p1->sid.local.addr, &i->local) &&
@@ -145,7 +147,7 @@ static void fill_p2(struct ike_engine *e, struct ike_p2 *p2, const struct ike_p2
 	p2->state = IKE_QM_DONE;
 	p2->activation = i->activation;
 	p2->local_rule = *i->local_rule ? pol_local_rule_by_name(e->policy, i->local_rule) : NULL;
-	p2->parent = i->parent;
+	p2->parent = p2->p1 ? p2->p1->tunnel : i->parent;
 	p2->generation = i->generation;
 	if (i->generation > p2->tunnel->generations)
 		p2->tunnel->generations = i->generation;

@@ -152,7 +152,9 @@ static void client_timer(struct ike_engine *e, struct ike_timer *t)
 		stop_sending(e, c);
 	else
 		ike_p1_down(e, c->p1, true,
-			    "the client did not answer when its user was asked for");
+			    c->state == IKE_CL_REFUSED
+				    ? "its user was refused"
+				    : "the client did not answer when its user was asked for");
 }
 
 /* ---- who it is ---- */

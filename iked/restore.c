@@ -245,34 +245,15 @@ static void adopt_p1(struct restore *r, const struct ike_p1_kept *k)
 		ike_p1_record(r->e, ike_p1_by_number(r->e, tunnel), IKE_REC_P1_UP, "");
 }
 
-/* A client's phase 1 SA does not live on, and its tunnels end with it. */
-static bool client_gone(const struct restore *r, const struct ike_p2_info *i)
-{
-	const struct row *row = find_row(r, i->parent, UINT32_MAX);
-	const struct pol_policy *policy = r->e->policy;
-
-	if (!row || row->adopted || ike_client_by_address(r->e, &i->selector.remote.lo))
-		return false;
-	for (unsigned n = 0; policy && n < policy->n_ke_rules; n++)
-		if (!strcmp(policy->ke_rules[n].name, row->info->rule))
-			return policy->ke_rules[n].action->xauth;
-	return false;
-}
-
 static void adopt_p2(struct restore *r, const struct ike_cached_p2 *p2)
 {
 	struct pair pair = pair_of(r, &p2->info);
 	struct ike_p2_info info = info_of(r, p2, &pair);
 	struct cs_err err = {0};
-	int rc;
 
 	if (is_taken(&pair))
 		return;
-	if (client_gone(r, &info))
-		rc = cs_fail(&err, CS_EPOLICY, "the client's phase 1 SA is gone");
-	else
-		rc = ike_adopt_p2(r->e, &info, &err);
-	if (rc) {
+	if (ike_adopt_p2(r->e, &info, &err)) {
 		not_adopted(r->e, 'Y', p2->info.tunnel, &err);
 		return;
 	}
