@@ -198,3 +198,36 @@ enum cs_exit cs_daemon_signal(int signal, unsigned wait_seconds)
 	}
 	return CS_EXIT_OK;
 }
+
+enum cs_exit cs_daemon_ask(const char *request, int signal, unsigned wait_seconds,
+			   cs_nmi_entry_fn *fn, void *arg)
+{
+	json_t *json = json_pack("{s:s}", "request", request), *done = NULL;
+	enum cs_exit status = CS_EXIT_OK;
+	char leaf[64], path[CS_PATH_MAX];
+	struct cs_nmi *nmi = NULL;
+	struct cs_err err;
+	int rc;
+
+	snprintf(leaf, sizeof(leaf), "%s.sock", self.program);
+	if (!cs_daemon_runs()) {
+		fprintf(stderr, "%s: none serves stack %s\n", self.program, self.stack);
+		json_decref(json);
+		return CS_EXIT_ABSENT;
+	}
+	rc = cs_run_path(self.stack, leaf, path, &err);
+	if (rc == 0)
+		rc = cs_nmi_connect(path, &nmi, &err);
+	if (rc == 0 && signal)
+		status = cs_daemon_signal(signal, 0);
+	if (rc == 0 && status == CS_EXIT_OK)
+		rc = cs_nmi_call(nmi, json, (int)wait_seconds * 1000, fn, arg, &done, &err);
+	cs_nmi_close(nmi);
+	json_decref(done);
+	json_decref(json);
+	if (rc < 0) {
+		fprintf(stderr, "%s: %s\n", self.program, err.text);
+		status = CS_EXIT_FAILED;
+	}
+	return status;
+}

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include "common/err.h"
+#include "common/nmi.h"
 
 enum cs_exit {
 	CS_EXIT_OK = 0,
@@ -36,5 +37,12 @@ void cs_daemon_stopping(void);
 
 /* Signals the running one; for SIGTERM waits so long for its end. Complains on stderr. */
 enum cs_exit cs_daemon_signal(int signal, unsigned wait_seconds);
+/*
+ * Sends the running one a request by its management socket and waits so long for the answer, whose
+ * entries fn gets (NULL: they are of no interest).  signal, unless 0, is sent before, when the
+ * daemon is known to hear it.  Complains on stderr.
+ */
+enum cs_exit cs_daemon_ask(const char *request, int signal, unsigned wait_seconds,
+			   cs_nmi_entry_fn *fn, void *arg);
 
 #endif

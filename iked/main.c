@@ -72,34 +72,6 @@ static bool parse_stuck(const char *text, enum ike_stuck *stuck)
 	return true;
 }
 
-/* Asks the worker and not the parent, which could not say what came of it. */
-static enum cs_exit refresh(const struct iked_options *o)
-{
-	json_t *request = json_pack("{s:s}", "request", "policy"), *done = NULL;
-	char path[CS_PATH_MAX];
-	struct cs_nmi *nmi = NULL;
-	struct cs_err err;
-	int rc;
-
-	if (!cs_daemon_runs()) {
-		json_decref(request);
-		fprintf(stderr, "iked: none serves stack %s\n", o->stack);
-		return CS_EXIT_ABSENT;
-	}
-	cs_daemon_signal(SIGHUP, 0); /* the parent's business: the keyring */
-	rc = cs_run_path(o->stack, "iked.sock", path, &err);
-	if (rc == 0)
-		rc = cs_nmi_connect(path, &nmi, &err);
-	if (rc == 0)
-		rc = cs_nmi_call(nmi, request, REFRESH_SECONDS * 1000, NULL, NULL, &done, &err);
-	cs_nmi_close(nmi);
-	json_decref(done);
-	json_decref(request);
-	if (rc < 0)
-		fprintf(stderr, "iked: %s\n", err.text);
-	return rc < 0 ? CS_EXIT_FAILED : CS_EXIT_OK;
-}
-
 int main(int argc, char **argv)
 {
 	struct iked_options o = {
@@ -174,7 +146,8 @@ int main(int argc, char **argv)
 	if (cs_daemon_for("iked", o.stack, &err) < 0)
 		return usage(err.text, NULL);
 	if (do_refresh)
-		return (int)refresh(&o);
+		/* SIGHUP for the keyring, the parent's; the worker tells what the policy did. */
+		return (int)cs_daemon_ask("policy", SIGHUP, REFRESH_SECONDS, NULL, NULL);
 	if (sig)
 		return (int)cs_daemon_signal(sig, STOP_SECONDS);
 	return (int)iked_parent(&o);

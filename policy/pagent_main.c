@@ -1,5 +1,6 @@
 /* pagent: options, becoming a daemon, and the short commands that need none. */
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -11,7 +12,8 @@
 #include "policy/check.h"
 #include "policy/pagent.h"
 
-#define STOP_SECONDS 10
+#define STOP_SECONDS    10
+#define REFRESH_SECONDS 60
 
 static const char help[] =
 	"Usage: pagent [-p STACK] [-c FILE] [-f] [-i SECONDS]\n"
@@ -26,7 +28,7 @@ static const char help[] =
 	"              a change of a file is noticed in any case\n"
 	"  -n FILE     only check FILE; each finding is a line that begins with FILE:LINE:\n"
 	"  -k stop     end the pagent that serves the stack; its policy stays in force\n"
-	"  -r refresh  let it read its files again\n"
+	"  -r refresh  let it read its files again, and tell what came of it\n"
 	"  -u          undo: remove the policy from the kernel (pagent must not run)\n"
 	"  -h, --help\n"
 	"      --version\n"
@@ -80,6 +82,29 @@ static int undo(const struct pagent_options *o)
 		return failed(&err);
 	cs_log(CS_NOCTX, CSM_PA_UNDONE);
 	return CS_EXIT_OK;
+}
+
+/* ---- refresh ---- */
+
+static const char *text_of(const json_t *entry, const char *key)
+{
+	const char *text = json_string_value(json_object_get(entry, key));
+
+	return text ? text : "";
+}
+
+/* As -n prints it. */
+static int print_finding(void *arg, const json_t *entry)
+{
+	const char *statement = text_of(entry, "Statement");
+	const char *attribute = text_of(entry, "Attribute");
+
+	(void)arg;
+	fprintf(stderr, "%s:%lld: error: %s%s%s%s%s\n", text_of(entry, "File"),
+		(long long)json_integer_value(json_object_get(entry, "Line")), statement,
+		*statement ? ": " : "", attribute, *attribute ? ": " : "",
+		text_of(entry, "Reason"));
+	return 0;
 }
 
 /* ---- serving ---- */
@@ -172,6 +197,8 @@ int main(int argc, char **argv)
 	if (cs_daemon_for("pagent", o.stack, &err) < 0)
 		return usage(err.text, NULL);
 	cs_log_open("pagent", true);
+	if (sig == SIGHUP)
+		return (int)cs_daemon_ask("refresh", 0, REFRESH_SECONDS, print_finding, NULL);
 	if (sig)
 		return (int)cs_daemon_signal(sig, STOP_SECONDS);
 	if (do_undo)

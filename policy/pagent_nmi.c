@@ -26,9 +26,12 @@ static void show_policy(struct pagent *p, uint64_t ticket)
 
 /* ---- refresh ---- */
 
+#define TOLD_MAX 1000 /* errors: more than that would not fit what a client's queue may hold */
+
 struct refresh {
 	struct pagent *p;
 	uint64_t ticket;
+	unsigned n;
 };
 
 /* A file's name need not be UTF-8, and then JSON cannot carry it. */
@@ -43,7 +46,7 @@ static void on_finding(void *arg, const struct pol_diag *d)
 {
 	struct refresh *r = arg;
 
-	if (d->severity == POL_ERROR)
+	if (d->severity == POL_ERROR && r->n++ < TOLD_MAX)
 		cs_nmi_entry(r->p->nmi, r->ticket,
 			     json_pack("{s:o, s:I, s:o, s:o, s:o}", "File", text_or_null(d->file),
 				       "Line", (json_int_t)d->line, "Statement",
@@ -54,7 +57,7 @@ static void on_finding(void *arg, const struct pol_diag *d)
 
 static void refresh(struct pagent *p, uint64_t ticket)
 {
-	struct refresh r = {p, ticket};
+	struct refresh r = {.p = p, .ticket = ticket};
 	struct cs_err err;
 	bool changed;
 

@@ -316,6 +316,7 @@ START_TEST(test_refresh)
 {
 	json_t *entries, *done;
 	struct cs_err err = {0};
+	char line[160];
 
 	start();
 	ck_assert_int_eq(generation(), 1);
@@ -329,11 +330,18 @@ START_TEST(test_refresh)
 	json_decref(entries);
 	ck_assert_int_eq(generation(), 1);
 	ck_assert_uint_ge(log_count("CSI3004E"), 1);
+	/* the command says so, too */
+	ck_assert_int_eq(STATUS("-r", "refresh"), 1);
+	snprintf(line, sizeof(line), "%s:12: error: IpFilterRule mail: ", in_dir("policy"));
+	ck_assert_uint_eq(log_count(line), 1);
+	ck_assert_uint_eq(log_count("pagent: the policy has 1 error"), 1);
+	ck_assert_int_eq(generation(), 1);
 	/* a good one */
 	write_policy("deny");
 	ck_assert_msg(ask("refresh", &entries, &done, &err) == 0, "%s", err.text);
 	ck_assert(json_is_true(json_object_get(done, "changed")));
 	ck_assert_int_eq(json_integer_value(json_object_get(done, "generation")), 2);
+	ck_assert_int_eq(STATUS("-r", "refresh"), 0);
 	json_decref(entries);
 	json_decref(done);
 	/* an editor puts another file in its place, and nobody says a word */
@@ -430,6 +438,27 @@ START_TEST(test_many_findings)
 	ck_assert_uint_ge(log_count(" more findings are not logged"), 1);
 	ck_assert_int_eq(generation(), 1);
 	ck_assert_int_eq(STATUS("-n", in_dir("policy")), 1);
+	stop();
+}
+END_TEST
+
+/* A file of another kind is wrong in each of its lines. */
+START_TEST(test_many_errors)
+{
+	json_t *entries, *done;
+	struct cs_err err = {0};
+	FILE *f;
+
+	start();
+	f = fopen(in_dir("policy"), "w");
+	ck_assert_ptr_nonnull(f);
+	for (int i = 0; i < 50000; i++)
+		fprintf(f, "There is no such statement, number %d\n", i);
+	fclose(f);
+	ck_assert_int_eq(ask("refresh", &entries, &done, &err), CS_EPOLICY);
+	ck_assert_msg(strstr(err.text, "50000 errors"), "%s", err.text);
+	ck_assert_uint_eq(json_array_size(entries), 1000);
+	json_decref(entries);
 	stop();
 }
 END_TEST
@@ -592,6 +621,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_filters);
 	tcase_add_test(tc, test_refresh);
+	tcase_add_test(tc, test_many_errors);
 	tcase_add_test(tc, test_links);
 	tcase_add_test(tc, test_table_removed);
 	tcase_add_test(tc, test_many_findings);

@@ -225,6 +225,11 @@ def command_stop(lab):
     if f"process {a.iked.pid} serves" not in iked("-c", left.path("conf/iked.conf"), ok=(3,)):
         raise Failure("a second start does not name the first's process")
     iked("-r", "refresh")
+    # Who may ask the socket, but not signal the parent, is not told that it is done.
+    said = left.run("setpriv", "--reuid", "1234", "--regid", "0", "--clear-groups", a.program("iked"),
+                    "-p", a.stack, "-r", "refresh", ok=(1,)).stdout
+    if "cannot signal it" not in said:
+        raise Failure(f"the refused refresh does not say why: {said.strip()}")
     iked("-k", "stop")
     if a.iked.popen.poll() != 0:
         raise Failure("-k stop ended before iked did")
