@@ -150,9 +150,11 @@ int pol_lex_file(const char *path, const char *page, struct pol_lines *lines, st
 	int fd, rc;
 
 	memset(lines, 0, sizeof(*lines));
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	/* A pipe that nobody writes to would hold a daemon for ever, in open() first of all. */
+	fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
 		return cs_fail_errno(err, "cannot open it");
+	fcntl(fd, F_SETFL, O_RDONLY); /* one that somebody writes to is waited for: pagent -n */
 	rc = read_all(fd, lines, err);
 	close(fd);
 	if (!rc && pol_is_utf16(lines->data, lines->size))

@@ -1,7 +1,12 @@
 /* Lines and words of policy files. */
 #include <check.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "policy/lex.h"
 
@@ -99,6 +104,38 @@ START_TEST(test_file_errors)
 }
 END_TEST
 
+/* A pipe is read to its end; one that nobody writes to has come to it. */
+START_TEST(test_pipe)
+{
+	char dir[] = "/tmp/test-lex-XXXXXX", path[64];
+	struct pol_lines lines;
+	struct cs_err err;
+	int fds[2];
+
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/pipe", dir);
+	ck_assert_int_eq(mkfifo(path, 0600), 0);
+	ck_assert_int_eq(pol_lex_file(path, "IBM-1047", &lines, &err), 0);
+	ck_assert_uint_eq(lines.n, 0);
+	pol_lines_free(&lines);
+	unlink(path);
+	rmdir(dir);
+
+	ck_assert_int_eq(pipe(fds), 0);
+	if (fork() == 0) {
+		usleep(100000);
+		_exit(write(fds[1], "a line\n", 7) != 7);
+	}
+	close(fds[1]);
+	snprintf(path, sizeof(path), "/dev/fd/%d", fds[0]);
+	ck_assert_int_eq(pol_lex_file(path, "IBM-1047", &lines, &err), 0);
+	ck_assert_uint_eq(lines.n, 1);
+	pol_lines_free(&lines);
+	close(fds[0]);
+	ck_assert_int_gt(wait(NULL), 0);
+}
+END_TEST
+
 START_TEST(test_too_large)
 {
 	size_t size = (size_t)POL_FILE_MAX + 1;
@@ -145,6 +182,7 @@ int main(void)
 	tcase_add_test(tc, test_bad_lines);
 	tcase_add_test(tc, test_empty_text);
 	tcase_add_test(tc, test_file_errors);
+	tcase_add_test(tc, test_pipe);
 	tcase_add_test(tc, test_too_large);
 	tcase_add_test(tc, test_words);
 	suite_add_tcase(suite, tc);
