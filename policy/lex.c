@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/buf.h"
@@ -147,6 +148,7 @@ static int read_all(int fd, struct pol_lines *lines, struct cs_err *err)
 
 int pol_lex_file(const char *path, const char *page, struct pol_lines *lines, struct cs_err *err)
 {
+	struct stat st;
 	int fd, rc;
 
 	memset(lines, 0, sizeof(*lines));
@@ -155,6 +157,7 @@ int pol_lex_file(const char *path, const char *page, struct pol_lines *lines, st
 	if (fd < 0)
 		return cs_fail_errno(err, "cannot open it");
 	fcntl(fd, F_SETFL, O_RDONLY); /* one that somebody writes to is waited for: pagent -n */
+	lines->open_to_all = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & S_IROTH);
 	rc = read_all(fd, lines, err);
 	close(fd);
 	if (!rc && pol_is_utf16(lines->data, lines->size))

@@ -26,7 +26,8 @@ struct pol_lines {
 	unsigned n, last; /* last: number of the file's last line */
 	char *data;
 	size_t size;
-	bool ebcdic; /* as the file was */
+	bool ebcdic;      /* as the file was */
+	bool open_to_all; /* every user may read the file */
 };
 
 /*

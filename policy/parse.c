@@ -224,6 +224,11 @@ static bool parse_attribute(struct pol_parse *p, struct pol_node *node,
 	}
 	memcpy(value, rest, len);
 	value[len] = '\0';
+	if (param->secret && p->text.open_to_all) {
+		pol_find(p->diags, POL_WARNING, at(p, line->number), node, param->keyword,
+			 "every user may read this file, keys included: chmod 600 %.100s", p->file);
+		p->text.open_to_all = false; /* once a file */
+	}
 	if (param->secret && line->glued)
 		pol_find(p->diags, POL_WARNING, at(p, line->number), node, param->keyword,
 			 "the value ends at '#', which begins a comment");

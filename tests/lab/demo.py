@@ -53,7 +53,8 @@ class Prompt:
 def show_policy(left):
     caption("The policy of left, in the language of z/OS: the first rule that matches decides")
     left("sed -n '/^IpFilterPolicy/,/^}/p' examples/left.policy")
-    left("pagent -p left -n examples/left.policy")
+    left("install -m 600 examples/left.policy /run/lab/left.policy")  # it has a key in it
+    left("pagent -p left -n /run/lab/left.policy")
 
 
 def show_denied(left, right):

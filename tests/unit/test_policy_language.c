@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -438,6 +439,33 @@ START_TEST(test_missing_file)
 	ck_assert_uint_eq(n, 2);
 	unlink(path);
 	rmdir(dir);
+}
+END_TEST
+
+/* Keys that every user may read are warned of, once a file. */
+START_TEST(test_open_to_all)
+{
+	static const char key[] = "  SharedKey Ascii a\n  SharedKey Ascii b\n";
+	static const struct {
+		mode_t mode;
+		const char *text;
+		unsigned warnings;
+	} cases[] = {{0644, key, 1}, {0604, key, 1}, {0640, key, 0}, {0600, key, 0}, {0644, "", 0}};
+	char path[] = "/tmp/csipsec-test-XXXXXX";
+	struct findings found;
+	int fd = mkstemp(path);
+
+	ck_assert_int_ge(fd, 0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		ck_assert_int_eq(ftruncate(fd, 0), 0);
+		ck_assert_int_eq(lseek(fd, 0, SEEK_SET), 0);
+		ck_assert_int_gt(dprintf(fd, "KeyExchangeRule r\n{\n%s}\n", cases[i].text), 0);
+		ck_assert_int_eq(fchmod(fd, cases[i].mode), 0);
+		compile_file(path, "TCPIP", &found);
+		ck_assert_uint_eq(found.n_open, cases[i].warnings);
+	}
+	close(fd);
+	unlink(path);
 }
 END_TEST
 
@@ -880,6 +908,7 @@ int main(void)
 	tcase_add_test(tc, test_branch_tunnels);
 	tcase_add_test(tc, test_files);
 	tcase_add_test(tc, test_missing_file);
+	tcase_add_test(tc, test_open_to_all);
 	tcase_add_test(tc, test_misplaced);
 	tcase_add_test(tc, test_file_naming_itself);
 	tcase_add_test(tc, test_distinguished_names);

@@ -1,6 +1,7 @@
 """Our own daemons on a host: pagent and iked, and the ipsec command to look at them."""
 
 import json
+import os
 
 from .host import Failure, wait_until
 
@@ -29,6 +30,7 @@ class Ours:
     def __init__(self, host, policy, *, wait=1, retries=2, start=True):
         self.host, self.stack = host, host.name
         self.policy_path = host.write("policy", policy)
+        os.chmod(self.policy_path, 0o600)  # it holds keys
         host.write("conf/iked.conf", IKED_CONF.format(level=1, wait=wait, retries=retries))
         self.pagent = self.iked = None
         if start:
