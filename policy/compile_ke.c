@@ -146,6 +146,23 @@ static void add_ke_offers(struct pol_build *b, struct pol_node *node, struct pol
 
 /* ---- clients of a gateway ---- */
 
+#define CRYPT_LEAST 22 /* characters of the shortest hash, that of MD5 */
+
+/*
+ * "$6$salt$hash", as crypt(5) has it: a password, a hash that was cut, or a setting without one
+ * would be a user whom nothing lets in.
+ */
+static bool is_crypt_hash(const char *text)
+{
+	const char *hash = strrchr(text, '$');
+
+	return text[0] == '$' && text[1] != '$' && hash - text >= 3 &&
+	       strspn(hash + 1,
+		      "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz") ==
+		       strlen(hash + 1) &&
+	       strlen(hash + 1) >= CRYPT_LEAST;
+}
+
 static void add_user(struct pol_build *b, struct pol_node *node, const struct pol_item *item,
 		     struct pol_ke_action *a)
 {
@@ -160,15 +177,31 @@ static void add_user(struct pol_build *b, struct pol_node *node, const struct po
 			  POL_USER_MAX);
 		return;
 	}
-	if (u.hash[0] != '$') {
-		pol_wrong(b, node, item, NULL,
-			  "behind the name must be a hash as crypt(5) has it, which begins with $");
+	if (!is_crypt_hash(u.hash)) {
+		pol_wrong(
+			b, node, item, NULL,
+			"behind the name must be a whole hash as crypt(5) has it, $6$salt$hash for "
+			"instance");
 		return;
 	}
 	for (unsigned i = 0; i < a->n_users; i++)
 		if (!strcmp(a->users[i].name, u.name))
 			pol_wrong(b, node, item, NULL, "user %s is here twice", u.name);
 	a->users = pol_append(b, a->users, &a->n_users, &u, sizeof(u));
+}
+
+/* Clients get none that ends in 0 or 255, and of three one ends otherwise. */
+static bool has_client_address(const struct cs_range *pool)
+{
+	struct cs_addr a = pool->lo;
+
+	for (int i = 0; i < 3 && cs_addr_compare(&a, &pool->hi) <= 0; i++) {
+		if (a.b[3] != 0 && a.b[3] != 255)
+			return true;
+		for (int byte = 3; byte >= 0 && ++a.b[byte] == 0; byte--)
+			;
+	}
+	return false;
 }
 
 static void make_pool(struct pol_build *b, struct pol_node *node, struct pol_ke_action *a)
@@ -179,6 +212,8 @@ static void make_pool(struct pol_build *b, struct pol_node *node, struct pol_ke_
 		return; /* the form is told by validation */
 	if (a->pool.lo.family != AF_INET || !a->pool.lo.b[0] || a->pool.hi.b[0] >= 224)
 		pol_wrong(b, node, item, NULL, "it must be of IPv4 unicast addresses");
+	else if (!has_client_address(&a->pool))
+		pol_wrong(b, node, item, NULL, "all of its addresses end in 0 or 255");
 }
 
 static void make_clients(struct pol_build *b, struct pol_node *node, struct pol_ke_action *a)
@@ -197,7 +232,7 @@ static void make_clients(struct pol_build *b, struct pol_node *node, struct pol_
 		if (!strcmp(node->items[i].param->keyword, "ClientUser"))
 			add_user(b, node, &node->items[i], a);
 	make_pool(b, node, a);
-	if (dns && (cs_addr_parse(dns, &a->dns, NULL) || a->dns.family != AF_INET))
+	if (dns && cs_addr_parse(dns, &a->dns, NULL) == 0 && a->dns.family != AF_INET)
 		pol_wrong(b, node, pol_item_of(node, "ClientDns"), NULL,
 			  "it must be an IPv4 address");
 	if (!pol_item_of(node, "ClientUser"))

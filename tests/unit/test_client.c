@@ -18,6 +18,7 @@
 #define PASSWORD "correct horse"
 #define XAUTH    "  ClientAuthentication XAuth\n"
 #define SALT     "$5$rounds=1000$saltsalt"
+#define MD5      "0123456789012345678901" /* what a hash of nothing in particular ends in */
 
 static char users[400], action[1000];
 
@@ -714,10 +715,21 @@ START_TEST(too_early)
 }
 END_TEST
 
-/* Addresses that end in 0 or 255 are not given out, and then there is none. */
+/* Addresses that end in 0 or 255 are not given out. */
+START_TEST(no_network_addresses)
+{
+	struct pair *p = let_in("  ClientAddressPool 10.9.0.255-10.9.1.1\n", HOST);
+
+	request(p, 0x4711);
+	expect_answer(p, "\0\1\0\4\x0a\x09\1\1" NETMASK, 16);
+	pair_free(p);
+}
+END_TEST
+
+/* Nor is the gateway's own, and then there is none. */
 START_TEST(empty_pool)
 {
-	struct pair *p = let_in(_i ? "  ClientAddressPool 10.9.0.255-10.9.1.0\n" : "", HOST);
+	struct pair *p = let_in(_i ? "  ClientAddressPool 198.51.100.2\n" : "", HOST);
 
 	request(p, 0x4711);
 	expect_answer(p, "", 0);
@@ -817,9 +829,10 @@ START_TEST(new_policy)
 	struct pol_policy *policy;
 
 	if (_i == 0)
-		snprintf(action, sizeof(action), XAUTH "%s  ClientUser carol $1$x$y\n", users);
+		snprintf(action, sizeof(action), XAUTH "%s  ClientUser carol $1$x$" MD5 "\n",
+			 users);
 	else if (_i == 1)
-		snprintf(action, sizeof(action), XAUTH "  ClientUser bob $1$x$y\n");
+		snprintf(action, sizeof(action), XAUTH "  ClientUser bob $1$x$" MD5 "\n");
 	else
 		action[0] = 0;
 	policy = pair_make_policy(&o, 1);
@@ -842,7 +855,8 @@ START_TEST(new_policy_meanwhile)
 
 	s->jobs_later = true;
 	login(p);
-	snprintf(action, sizeof(action), XAUTH "  ClientUser %s $1$x$y\n", _i ? "alice" : "carol");
+	snprintf(action, sizeof(action), XAUTH "  ClientUser %s $1$x$" MD5 "\n",
+		 _i ? "alice" : "carol");
 	policy = pair_make_policy(&o, 1);
 	ike_engine_policy(s->e, policy, p->now);
 	pol_unref(s->policy);
@@ -939,22 +953,38 @@ static const char policy_text[] =
 static const struct {
 	const char *initiate, *lines, *why;
 } policies[] = {
-	{"DoNot", XAUTH "  ClientUser a $1$x$y\n  ClientUser b $1$x$y\n", NULL},
+	{"DoNot", XAUTH "  ClientUser a $1$x$" MD5 "\n  ClientUser b $1$x$" MD5 "\n", NULL},
 	{"DoNot", "  ClientAuthentication None\n", NULL},
-	{"Main", XAUTH "  ClientUser a $1$x$y\n", "XAuth takes HowToInitiate DoNot"},
+	{"Main", XAUTH "  ClientUser a $1$x$" MD5 "\n", "XAuth takes HowToInitiate DoNot"},
 	{"DoNot", XAUTH, "it is required with ClientAuthentication XAuth"},
-	{"DoNot", "  ClientUser a $1$x$y\n", "it takes ClientAuthentication XAuth"},
+	{"DoNot", "  ClientUser a $1$x$" MD5 "\n", "it takes ClientAuthentication XAuth"},
 	{"DoNot", "  ClientDns 10.0.0.1\n", "it takes ClientAuthentication XAuth"},
 	{"DoNot", "  ClientAddressPool 10.9.0.0/24\n", "it takes ClientAuthentication XAuth"},
 	{"DoNot", XAUTH "  ClientUser a\n", "the hash of a password must follow"},
-	{"DoNot", XAUTH "  ClientUser a $1$x$y z\n", "the hash of a password must follow"},
-	{"DoNot", XAUTH "  ClientUser a secret\n", "which begins with $"},
-	{"DoNot", XAUTH "  ClientUser a $1$x$y\n  ClientUser a $1$x$z\n", "is here twice"},
-	{"DoNot", XAUTH "  ClientUser a $1$x$y\n  ClientAddressPool 2001:db8::/64\n",
+	{"DoNot", XAUTH "  ClientUser a $1$x$" MD5 " z\n", "the hash of a password must follow"},
+	{"DoNot", XAUTH "  ClientUser a secret\n", "a whole hash"},
+	{"DoNot", XAUTH "  ClientUser a $\n", "a whole hash"},
+	{"DoNot", XAUTH "  ClientUser a $6$salt\n", "a whole hash"},
+	{"DoNot", XAUTH "  ClientUser a $6$salt$cut\n", "a whole hash"},
+	{"DoNot", XAUTH "  ClientUser a $" MD5 "\n", "a whole hash"},
+	{"DoNot", XAUTH "  ClientUser a $1$x$" MD5 ":\n", "a whole hash"},
+	{"DoNot", XAUTH "  ClientUser a $1$x$" MD5 "\n  ClientUser a $1$x$" MD5 "\n",
+	 "is here twice"},
+	{"DoNot", XAUTH "  ClientUser a $1$x$" MD5 "\n  ClientAddressPool 2001:db8::/64\n",
 	 "IPv4 unicast addresses"},
-	{"DoNot", XAUTH "  ClientUser a $1$x$y\n  ClientAddressPool 224.0.0.0/24\n",
+	{"DoNot", XAUTH "  ClientUser a $1$x$" MD5 "\n  ClientAddressPool 224.0.0.0/24\n",
 	 "IPv4 unicast addresses"},
-	{"DoNot", XAUTH "  ClientUser a $1$x$y\n  ClientDns 2001:db8::1\n", "an IPv4 address"},
+	{"DoNot", XAUTH "  ClientUser a $1$x$" MD5 "\n  ClientAddressPool 10.9.0.255\n",
+	 "end in 0 or 255"},
+	{"DoNot", XAUTH "  ClientUser a $1$x$" MD5 "\n  ClientAddressPool 10.9.0.255-10.9.1.0\n",
+	 "end in 0 or 255"},
+	{"DoNot", XAUTH "  ClientUser a $1$x$" MD5 "\n  ClientAddressPool 10.9.0.255-10.9.1.1\n",
+	 NULL},
+	{"DoNot", XAUTH "  ClientUser a $1$x$" MD5 "\n  ClientAddressPool 10.9.0.9\n", NULL},
+	{"DoNot", XAUTH "  ClientUser a $1$x$" MD5 "\n  ClientDns dns.example.com\n",
+	 "is not an IP address"},
+	{"DoNot", XAUTH "  ClientUser a $1$x$" MD5 "\n  ClientDns 2001:db8::1\n",
+	 "an IPv4 address"},
 };
 
 START_TEST(policy_findings)
@@ -968,7 +998,9 @@ START_TEST(policy_findings)
 	policy = compile_text(text, strlen(text), &found);
 	for (unsigned i = 0; i < found.n; i++)
 		seen += policies[_i].why && strstr(found.v[i].text, policies[_i].why);
-	ck_assert_msg(!policy == (policies[_i].why != NULL) && seen == (policies[_i].why ? 1 : 0),
+	/* Each mistake is one error, and the rule that has such an action a note. */
+	ck_assert_msg(!policy == (policies[_i].why != NULL) && seen == (policies[_i].why ? 1 : 0) &&
+			      found.n_errors == seen,
 		      "%s: %s", policies[_i].lines, found.n ? found.v[0].text : "nothing");
 	for (unsigned i = 0; i < found.n; i++) /* hashes are secrets */
 		ck_assert(!strstr(found.v[i].text, "$1$x"));
@@ -998,6 +1030,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, odd_requests, 0, 11);
 	tcase_add_loop_test(t, unasked, 0, 3);
 	tcase_add_test(t, too_early);
+	tcase_add_test(t, no_network_addresses);
 	tcase_add_loop_test(t, empty_pool, 0, 2);
 	tcase_add_test(t, same_again);
 	tcase_add_loop_test(t, tunnel_with_address, 0, 2);
