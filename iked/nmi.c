@@ -267,7 +267,9 @@ static void deactivate_dynamic(struct iked_nmi *n, uint64_t ticket, const json_t
 	uint32_t tunnel = 0;
 	struct cs_err err;
 
-	if (!!which == !!rule || (which && !all && !iked_nmi_tunnel(which, 'Y', &tunnel))) {
+	/* Tunnels that packets began have a rule without a name; none asks for those by it. */
+	if (!!which == !!rule || (rule && !*rule) ||
+	    (which && !all && !iked_nmi_tunnel(which, 'Y', &tunnel))) {
 		cs_nmi_error(n->server, ticket, CS_EINVAL,
 			     "\"tunnel\" is \"Y<n>\" or \"all\", or \"rule\" is a LocalDynVpnRule");
 		return;

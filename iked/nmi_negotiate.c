@@ -156,7 +156,8 @@ void iked_nmi_refresh_dynamic(struct iked_nmi *n, uint64_t ticket, const json_t 
 	struct cs_err err;
 	int status;
 
-	if (!!which == !!rule || (which && !iked_nmi_tunnel(which, 'Y', &q.tunnel))) {
+	if (!!which == !!rule || (rule && !*rule) ||
+	    (which && !iked_nmi_tunnel(which, 'Y', &q.tunnel))) {
 		cs_nmi_error(n->server, ticket, CS_EINVAL,
 			     "\"tunnel\" is \"Y<n>\", or \"rule\" is a LocalDynVpnRule");
 		return;

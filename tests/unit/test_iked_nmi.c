@@ -398,6 +398,8 @@ START_TEST(test_refresh_errors)
 		{"{\"request\":\"refresh-ike\"}", CS_EINVAL},
 		{"{\"request\":\"refresh-dynamic\"}", CS_EINVAL},
 		{"{\"request\":\"refresh-dynamic\",\"tunnel\":\"Y2\",\"rule\":\"x\"}", CS_EINVAL},
+		{"{\"request\":\"refresh-dynamic\",\"rule\":\"\"}", CS_EINVAL},
+		{"{\"request\":\"deactivate-dynamic\",\"rule\":\"\"}", CS_EINVAL},
 		{"{\"request\":\"refresh-ike\",\"tunnel\":\"K1\",\"wait\":-1}", CS_EINVAL},
 		{"{\"request\":\"refresh-dynamic\",\"tunnel\":\"Y2\",\"wait\":86401}", CS_EINVAL},
 		{"{\"request\":\"refresh-dynamic\",\"tunnel\":\"Y2\",\"wait\":0}", CS_EAGAIN},
