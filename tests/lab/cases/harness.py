@@ -60,3 +60,19 @@ def harness_silence(lab):
             if b"sleep\x0061.25" in c.read_bytes()]
     if left:
         raise Failure(f"processes are left: {left}")
+
+
+@case("harness-table")
+def harness_table(lab):
+    """A case whose guest was lost counts as failed in the table of docs/interoperability.md."""
+    begin, end = "<!-- table: made by ./dev interop -->\n", "<!-- end of table -->\n"
+    pathlib.Path(lab.dir, "results.0").write_text(
+        "begin client-vpnc\npass client-vpnc\ntime client-vpnc 4.0\nbegin dpd-strongswan-cut\n")
+    pathlib.Path(lab.dir, "results").write_text("pass client-vpnc\nfail dpd-strongswan-cut\n")
+    document = pathlib.Path(lab.dir, "table.md")
+    document.write_text(f"before\n{begin}{end}after\n")
+    made = pathlib.Path(__file__).resolve().parents[1] / "interop.py"
+    subprocess.run([sys.executable, "-B", str(made), lab.dir, str(document)], timeout=60, check=True)
+    text = document.read_text()
+    if "ok, 4 s" not in text or "1 of 1 failed" not in text or not text.endswith("after\n"):
+        raise Failure(f"the table is {text}")
