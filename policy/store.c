@@ -4,6 +4,7 @@
  */
 #include "policy/store.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -18,6 +19,7 @@ int pol_store_open(const char *statedir, bool write, struct pol_store **store, s
 	if (!s)
 		return cs_fail(err, CS_ENOMEM, "no memory for the policy store");
 	s->write = write;
+	snprintf(s->dir, sizeof(s->dir), "%s", statedir);
 	if (write)
 		rc = cs_make_dir(statedir, 0750, err);
 	if (rc == 0)
@@ -291,6 +293,32 @@ static int put(const struct pol_store *store, const struct pol_policy *policy, u
 	return rc;
 }
 
+/*
+ * sqlite opens what it cannot write, on a file system that is read-only at boot, for reading, and
+ * stays with that; so the stored policy comes into force, and the next one is given another handle.
+ */
+static int writable(struct pol_store *store, struct cs_err *err)
+{
+	struct pol_db policy = {0}, secrets = {0};
+	int rc;
+
+	if (sqlite3_db_readonly(store->policy.sql, "main") == 0 &&
+	    sqlite3_db_readonly(store->secrets.sql, "main") == 0)
+		return 0;
+	rc = pol_db_open(store->dir, false, true, &policy, err);
+	if (rc == 0)
+		rc = pol_db_open(store->dir, true, true, &secrets, err);
+	if (rc < 0) {
+		pol_db_close(&policy);
+		return rc;
+	}
+	pol_db_close(&store->policy);
+	pol_db_close(&store->secrets);
+	store->policy = policy;
+	store->secrets = secrets;
+	return 0;
+}
+
 int pol_store_put(struct pol_store *store, struct pol_policy *policy, struct cs_err *err)
 {
 	uint16_t *ids = calloc(policy->n_rules + 1u, sizeof(*ids));
@@ -305,6 +333,8 @@ int pol_store_put(struct pol_store *store, struct pol_policy *policy, struct cs_
 		rc = pol_db_same_file(&store->policy, err);
 	if (rc == 0)
 		rc = pol_db_same_file(&store->secrets, err);
+	if (rc == 0)
+		rc = writable(store, err);
 	if (rc == 0)
 		rc = pol_db_exec(&store->policy, "BEGIN IMMEDIATE", err);
 	if (rc == 0) {

@@ -40,6 +40,7 @@ struct pol_db {
 struct pol_store {
 	struct pol_db policy, secrets;
 	bool write;
+	char dir[CS_PATH_MAX];
 };
 
 /* ---- store_db.c: databases and statements ---- */

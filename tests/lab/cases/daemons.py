@@ -295,3 +295,26 @@ def policy_changed(lab):
     if left.sas().keys() != before:
         raise Failure("a policy whose rules are the same changed the SAs")
     finish(lab, a, b)
+
+
+@case("state-read-only")
+def state_read_only(lab):
+    """pagent starts on a state that cannot be written yet, and writes it when it can."""
+    left, right = lab.pair()
+    state = left.path("state")
+    a = Ours(left, text(left, right), start=False)
+    left.run("mount", "-t", "tmpfs", "tmpfs", state)
+    a.start_pagent()
+    a.pagent.stop()
+    left.run("mount", "-o", "remount,ro", state)
+    a.start_pagent()
+    if not a.log_lines("CSI3006I", daemon=a.pagent):
+        raise Failure("the stored policy did not come into force")
+    left.write("policy", text(left, right, vpn_life=60))
+    said = left.run(a.program("pagent"), "-p", a.stack, "-r", "refresh", ok=(1,)).stdout
+    if "readonly" not in said:
+        raise Failure(f"a refresh that could not be stored says: {said.strip()}")
+    left.run("mount", "-o", "remount,rw", state)
+    left.run(a.program("pagent"), "-p", a.stack, "-r", "refresh")
+    a.stop()
+    left.run("umount", state)
