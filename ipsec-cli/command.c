@@ -2,6 +2,7 @@
 #include "ipsec-cli/command.h"
 
 #include <ctype.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -306,7 +307,7 @@ static int check_ids(struct command *cmd, struct cs_err *err)
 		}
 		digits = strspn(id + (*id != 0), "0123456789");
 		if (toupper((unsigned char)*id) != letter || digits == 0 || digits > 10 ||
-		    id[1] == '0' || id[1 + digits])
+		    id[1] == '0' || id[1 + digits] || strtoull(id + 1, NULL, 10) > UINT32_MAX)
 			return cs_fail(err, CS_EINVAL, "'%s' is no tunnel of -%c: %c and a number",
 				       id, cmd->primary, letter);
 		id[0] = letter;

@@ -545,6 +545,8 @@ START_TEST(test_failures)
 		{"-k display --json=1", 2, "--json has no value"},
 		{"-k display -a Y1", 2, "'Y1' is no tunnel of -k: K and a number"},
 		{"-y display -a K1", 2, "'K1' is no tunnel of -y: Y and a number"},
+		{"-y display -a Y4294967296", 2, "'Y4294967296' is no tunnel of -y"},
+		{"-k refresh -a K4294967297", 2, "'K4294967297' is no tunnel of -k"},
 		{"-k display -a K0", 2, "'K0' is no tunnel"},
 		{"-k display -a K1x", 2, "'K1x' is no tunnel"},
 		{"-k display -a K", 2, "'K' is no tunnel"},
