@@ -53,6 +53,7 @@ need_libreswan() {
 unpack_libreswan() {
 	local scratch packages lost deb
 	say "Unpacking libreswan ${libreswan##*libreswan-} into ${libreswan%/*}"
+	rm -rf "$cache"/unpacking.* # of runs that failed; the lock is ours
 	scratch=$(mktemp -d "$cache/unpacking.XXXXXX")
 	mapfile -t packages < <(libreswan_packages)
 	(cd "$scratch" && apt-get download -q "${packages[@]}") >"$build/packages.log" 2>&1 ||
