@@ -15,6 +15,7 @@
 #include "iked/cert_wire.h"
 #include "policy/policy.h"
 #include "tests/unit/pki_make.h"
+#include "tests/unit/run_suite.h"
 
 #define NAME "hosta.example.com"
 
@@ -839,8 +840,6 @@ int main(void)
 {
 	Suite *suite = suite_create("cert");
 	TCase *tc = tcase_create("cert");
-	SRunner *runner;
-	int failed;
 
 	make_keys();
 	tcase_set_timeout(tc, 120);
@@ -868,9 +867,5 @@ int main(void)
 	tcase_add_test(tc, hostile_requests);
 	tcase_add_test(tc, time_limit);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "common/nmi.h"
+#include "tests/unit/run_suite.h"
 
 #define DATA       TESTDATA "/data/cli/"
 #define FIXED_TIME "Tue Jul 14 09:12:31 2026"
@@ -683,8 +684,6 @@ int main(void)
 {
 	Suite *s = suite_create("cli");
 	TCase *t = tcase_create("cli");
-	SRunner *r;
-	int failed;
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 120);
@@ -698,9 +697,5 @@ int main(void)
 	tcase_add_test(t, test_help);
 	tcase_add_test(t, test_stack_case);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return run_suite(s);
 }

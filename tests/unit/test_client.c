@@ -13,6 +13,7 @@
 #include "iked/client.h"
 #include "tests/unit/engine_pair.h"
 #include "tests/unit/policy_text.h"
+#include "tests/unit/run_suite.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 #define PASSWORD "correct horse"
@@ -1046,15 +1047,8 @@ static Suite *suite(void)
 
 int main(void)
 {
-	SRunner *r;
-	int failed;
-
 	if (!pair_crypto())
 		return EXIT_FAILURE;
 	make_users();
-	r = srunner_create(suite());
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite());
 }

@@ -10,6 +10,7 @@
 #include "policy/codepage.h"
 #include "policy/lex.h"
 #include "policy_text.h"
+#include "tests/unit/run_suite.h"
 
 #define KEY "Key1[!]|^~"
 
@@ -267,8 +268,6 @@ int main(void)
 {
 	Suite *suite = suite_create("codepage");
 	TCase *tc = tcase_create("codepage");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_test(tc, test_recognised);
 	tcase_add_test(tc, test_converted);
@@ -276,8 +275,5 @@ int main(void)
 	tcase_add_test(tc, test_byte_order_marks);
 	tcase_add_test(tc, test_codepage);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return run_suite(suite);
 }

@@ -12,6 +12,7 @@
 #include "common/log.h"
 #include "common/options.h"
 #include "common/paths.h"
+#include "tests/unit/run_suite.h"
 
 START_TEST(test_range_text)
 {
@@ -268,8 +269,6 @@ int main(void)
 {
 	Suite *s = suite_create("common");
 	TCase *t = tcase_create("common");
-	SRunner *r;
-	int failed;
 
 	tcase_add_test(t, test_range_text);
 	tcase_add_test(t, test_range_cover);
@@ -284,9 +283,5 @@ int main(void)
 	tcase_add_test(t, test_options);
 	tcase_add_test(t, test_algorithms);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return run_suite(s);
 }

@@ -11,6 +11,7 @@
 
 #include "iked/crypto.h"
 #include "iked/dh.h"
+#include "tests/unit/run_suite.h"
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
@@ -600,8 +601,6 @@ int main(void)
 {
 	Suite *s = suite_create("crypto");
 	TCase *c = tcase_create("plain"), *f = tcase_create("fips");
-	SRunner *r;
-	int failed;
 
 	tcase_add_checked_fixture(c, setup, NULL);
 	tcase_set_timeout(c, 60);
@@ -629,9 +628,5 @@ int main(void)
 	tcase_set_timeout(f, 60);
 	tcase_add_test(f, test_fips);
 	suite_add_tcase(s, f);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -12,6 +12,7 @@
 #include "common/netns_lock.h"
 #include "common/paths.h"
 #include "common/pid_file.h"
+#include "tests/unit/run_suite.h"
 
 static char run_dir[] = "/tmp/csipsec-daemon-XXXXXX";
 
@@ -202,8 +203,6 @@ int main(void)
 {
 	Suite *s = suite_create("daemons");
 	TCase *t = tcase_create("locks");
-	SRunner *r;
-	int failed;
 
 	tcase_add_checked_fixture(t, make_run_dir, remove_run_dir);
 	tcase_add_test(t, test_netns_lock);
@@ -212,9 +211,5 @@ int main(void)
 	tcase_add_test(t, test_child_has_it_not);
 	tcase_add_test(t, test_does_not_end);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "tests/unit/engine_pair.h"
+#include "tests/unit/run_suite.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -461,14 +462,7 @@ static Suite *suite(void)
 
 int main(void)
 {
-	SRunner *r;
-	int failed;
-
 	if (!pair_crypto())
 		return EXIT_FAILURE;
-	r = srunner_create(suite());
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite());
 }

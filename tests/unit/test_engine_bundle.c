@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "tests/unit/engine_pair.h"
+#include "tests/unit/run_suite.h"
 
 #define BUNDLE "Transport|AES_CBC KeyLength 256|AH HMAC_SHA2_256_128"
 
@@ -216,8 +217,6 @@ int main(void)
 {
 	Suite *s = suite_create("engine_bundle");
 	TCase *t = tcase_create("all");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	if (!pair_crypto())
 		return 1;
@@ -230,8 +229,5 @@ int main(void)
 	tcase_add_loop_test(t, test_resync, 0, 4);
 	tcase_add_loop_test(t, test_refresh, 0, 2);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? 1 : 0;
+	return run_suite(s);
 }

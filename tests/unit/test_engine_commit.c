@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "tests/unit/engine_pair.h"
+#include "tests/unit/run_suite.h"
 
 #define EXCHANGE_AT 18
 #define FLAGS_AT    19
@@ -126,8 +127,6 @@ int main(void)
 {
 	Suite *s = suite_create("engine_commit");
 	TCase *t = tcase_create("all");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	if (!pair_crypto())
 		return 1;
@@ -137,8 +136,5 @@ int main(void)
 	tcase_add_loop_test(t, test_waits, 0, 4);
 	tcase_add_test(t, test_without);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? 1 : 0;
+	return run_suite(s);
 }

@@ -11,6 +11,7 @@
 
 #include "iked/engine_private.h"
 #include "tests/unit/engine_pair.h"
+#include "tests/unit/run_suite.h"
 
 /* ---- memory that runs out: the linker puts these in front of the C library's ---- */
 
@@ -862,8 +863,6 @@ int main(void)
 {
 	Suite *s = suite_create("engine, hostile input");
 	TCase *t = tcase_create("all");
-	SRunner *r;
-	int failed;
 
 	if (!pair_crypto())
 		return EXIT_FAILURE;
@@ -896,9 +895,5 @@ int main(void)
 	tcase_add_test(t, test_other_identity);
 	tcase_add_loop_test(t, test_no_memory, 0, 2);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

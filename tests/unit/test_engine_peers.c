@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "tests/unit/engine_pair.h"
+#include "tests/unit/run_suite.h"
 
 #define NEAR_NET "10.1.0.0/16"
 #define FAR_NET  "10.2.0.0/16"
@@ -233,14 +234,7 @@ static Suite *suite(void)
 
 int main(void)
 {
-	SRunner *r;
-	int failed;
-
 	if (!pair_crypto())
 		return 1;
-	r = srunner_create(suite());
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite());
 }

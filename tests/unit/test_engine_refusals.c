@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "tests/unit/engine_pair.h"
+#include "tests/unit/run_suite.h"
 
 #define COUNT(a)    (sizeof(a) / sizeof((a)[0]))
 #define INFORMATION 5 /* exchange type, at byte 18 */
@@ -491,8 +492,6 @@ int main(void)
 {
 	Suite *s = suite_create("engine, refusals");
 	TCase *t = tcase_create("all");
-	SRunner *r;
-	int failed;
 
 	if (!pair_crypto())
 		return EXIT_FAILURE;
@@ -509,9 +508,5 @@ int main(void)
 	tcase_add_test(t, test_held_by_command);
 	tcase_add_loop_test(t, test_not_held, 0, 2);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

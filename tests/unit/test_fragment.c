@@ -10,6 +10,7 @@
 #include "iked/engine_private.h"
 #include "iked/vendor.h"
 #include "tests/unit/engine_pair.h"
+#include "tests/unit/run_suite.h"
 
 #define COUNT(a)   (sizeof(a) / sizeof((a)[0]))
 #define PIECE      40
@@ -711,13 +712,7 @@ static Suite *suite(void)
 
 int main(void)
 {
-	SRunner *r = srunner_create(suite());
-	int failed;
-
 	if (!pair_crypto())
 		return EXIT_FAILURE;
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite());
 }

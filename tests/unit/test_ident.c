@@ -6,6 +6,7 @@
 
 #include "policy/dn.h"
 #include "policy/policy.h"
+#include "tests/unit/run_suite.h"
 
 #define BYTES(s) (const uint8_t *)(s), sizeof(s) - 1
 
@@ -382,8 +383,6 @@ int main(void)
 {
 	Suite *s = suite_create("ident");
 	TCase *tc = tcase_create("all");
-	SRunner *sr;
-	int failed;
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, test_names);
@@ -399,9 +398,5 @@ int main(void)
 	tcase_add_test(tc, test_dn_text);
 #endif
 	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return run_suite(s);
 }

@@ -14,6 +14,7 @@
 #include "iked/iked.h"
 #include "iked/nmi_wait.h"
 #include "tests/unit/engine_pair.h"
+#include "tests/unit/run_suite.h"
 
 #define PATIENCE_MS 10000
 
@@ -457,8 +458,6 @@ int main(void)
 {
 	Suite *s = suite_create("iked, management socket");
 	TCase *t = tcase_create("waiting");
-	SRunner *r;
-	int failed;
 
 	if (!pair_crypto())
 		return EXIT_FAILURE;
@@ -473,9 +472,5 @@ int main(void)
 	tcase_add_test(t, test_refresh_errors);
 	tcase_add_test(t, test_policy);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "iked/isakmp.h"
+#include "tests/unit/run_suite.h"
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
@@ -573,8 +574,6 @@ int main(void)
 {
 	Suite *s = suite_create("isakmp");
 	TCase *c = tcase_create("all");
-	SRunner *r;
-	int failed;
 
 	tcase_add_test(c, test_header);
 	tcase_add_test(c, test_header_lengths);
@@ -591,9 +590,5 @@ int main(void)
 	tcase_add_test(c, test_build_overflow);
 	tcase_add_test(c, test_names);
 	suite_add_tcase(s, c);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

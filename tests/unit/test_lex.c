@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "policy/lex.h"
+#include "tests/unit/run_suite.h"
 
 static struct pol_lines lex(const char *text, size_t size)
 {
@@ -175,8 +176,6 @@ int main(void)
 {
 	Suite *suite = suite_create("lex");
 	TCase *tc = tcase_create("lex");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_test(tc, test_lines);
 	tcase_add_test(tc, test_bad_lines);
@@ -186,8 +185,5 @@ int main(void)
 	tcase_add_test(tc, test_too_large);
 	tcase_add_test(tc, test_words);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return run_suite(suite);
 }

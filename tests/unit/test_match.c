@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "policy/policy.h"
+#include "tests/unit/run_suite.h"
 
 /* A case starts from a common form and overwrites what it is about. */
 #pragma GCC diagnostic ignored "-Woverride-init"
@@ -827,8 +828,6 @@ int main(void)
 {
 	Suite *s = suite_create("match");
 	TCase *tc = tcase_create("all");
-	SRunner *sr;
-	int failed;
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, test_match, 0, (int)(sizeof(match_cases) / sizeof(match_cases[0])));
@@ -839,9 +838,5 @@ int main(void)
 	tcase_add_test(tc, test_ke_rule);
 	tcase_add_test(tc, test_property);
 	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return run_suite(s);
 }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "policy/policy.h"
+#include "tests/unit/run_suite.h"
 #include "xfrm/closed.h"
 #include "xfrm/kernel.h"
 
@@ -462,8 +463,6 @@ int main(void)
 {
 	Suite *s = suite_create("nft");
 	TCase *t = tcase_create("ruleset");
-	SRunner *r;
-	int failed;
 
 	tcase_add_test(t, test_permit);
 	tcase_add_test(t, test_ipsec);
@@ -484,9 +483,5 @@ int main(void)
 	tcase_add_test(t, test_prefixes);
 	tcase_add_test(t, test_many);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return run_suite(s);
 }

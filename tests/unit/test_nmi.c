@@ -16,6 +16,7 @@
 
 #include "common/log.h"
 #include "common/nmi.h"
+#include "tests/unit/run_suite.h"
 
 static char dir[] = "/tmp/test_nmi.XXXXXX";
 static char path[64];
@@ -814,8 +815,6 @@ int main(void)
 {
 	Suite *s = suite_create("nmi");
 	TCase *t = tcase_create("nmi");
-	SRunner *r;
-	int failed;
 
 	cs_log_level(CS_ERROR); /* clients are closed by the thousand here, and each is logged */
 	tcase_add_checked_fixture(t, setup, teardown);
@@ -833,9 +832,5 @@ int main(void)
 	tcase_add_test(t, test_bad_daemons);
 	tcase_add_test(t, test_caller_stops);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return run_suite(s);
 }

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "common/nmi.h"
+#include "tests/unit/run_suite.h"
 #include "xfrm/xfrm.h"
 
 #define SKIP 77
@@ -610,8 +611,6 @@ int main(void)
 {
 	Suite *s = suite_create("pagent");
 	TCase *tc = tcase_create("all");
-	SRunner *sr;
-	int failed;
 
 	if (!own_network() || !can_filter()) {
 		fputs("no network namespace with nftables can be had here: skipped\n", stderr);
@@ -631,9 +630,5 @@ int main(void)
 	tcase_add_test(tc, test_two_stacks);
 	tcase_add_test(tc, test_options);
 	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return run_suite(s);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "iked/pk_pool.h"
+#include "tests/unit/run_suite.h"
 
 #define JOBS 40
 
@@ -262,8 +263,6 @@ int main(void)
 	Suite *suite = suite_create("pk_pool");
 	TCase *tc = tcase_create("pool");
 	struct cs_err err;
-	SRunner *runner;
-	int failed;
 
 	if (ike_crypto_init(false, &err) < 0 || ike_arena_init(4u << 20, &err) < 0) {
 		fprintf(stderr, "test_pk_pool: %s\n", err.text);
@@ -275,9 +274,5 @@ int main(void)
 	tcase_add_test(tc, made_ahead_and_used_once);
 	tcase_add_test(tc, stop_gives_everything_back);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "tests/unit/pki_make.h"
+#include "tests/unit/run_suite.h"
 
 #define MOST 24
 
@@ -558,8 +559,6 @@ int main(void)
 {
 	Suite *suite = suite_create("pki_cli");
 	TCase *tc = tcase_create("csipsec-pki");
-	SRunner *runner;
-	int failed;
 
 	program = realpath("pki/csipsec-pki", NULL);
 	if (!program) {
@@ -586,9 +585,5 @@ int main(void)
 	tcase_add_test(tc, usage);
 	tcase_add_test(tc, the_keyring_of_iked);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

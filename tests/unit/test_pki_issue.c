@@ -6,6 +6,7 @@
 
 #include "policy/policy.h"
 #include "tests/unit/pki_make.h"
+#include "tests/unit/run_suite.h"
 
 static const struct pki_san sans[] = {
 	{POL_ID_IPV4_ADDR, "192.0.2.1"},
@@ -480,8 +481,6 @@ int main(void)
 {
 	Suite *suite = suite_create("pki_issue");
 	TCase *tc = tcase_create("issue");
-	SRunner *runner;
-	int failed;
 
 	make_keys();
 	tcase_set_timeout(tc, 120);
@@ -495,9 +494,5 @@ int main(void)
 	tcase_add_test(tc, forms);
 	tcase_add_test(tc, legacy_pkcs12);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

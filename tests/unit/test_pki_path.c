@@ -9,6 +9,7 @@
 
 #include "policy/policy.h"
 #include "tests/unit/pki_make.h"
+#include "tests/unit/run_suite.h"
 
 #define NAME "peer.example.com"
 
@@ -960,8 +961,6 @@ int main(void)
 {
 	Suite *suite = suite_create("pki_path");
 	TCase *tc = tcase_create("path");
-	SRunner *runner;
-	int failed;
 
 	make_keys();
 	tcase_set_timeout(tc, 120);
@@ -988,9 +987,5 @@ int main(void)
 	tcase_add_test(tc, crl_without_crl_sign);
 	tcase_add_test(tc, damaged_crls);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

@@ -7,6 +7,7 @@
 
 #include "policy/policy.h"
 #include "tests/unit/pki_make.h"
+#include "tests/unit/run_suite.h"
 
 static X509 *root, *other_root, *middle, *host, *second;
 
@@ -595,8 +596,6 @@ int main(void)
 {
 	Suite *suite = suite_create("pki_ring");
 	TCase *tc = tcase_create("ring");
-	SRunner *runner;
-	int failed;
 
 	make_keys();
 	tcase_set_timeout(tc, 60);
@@ -618,9 +617,5 @@ int main(void)
 	tcase_add_test(tc, ca_names);
 	tcase_add_test(tc, many_entries);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "tests/unit/pki_make.h"
+#include "tests/unit/run_suite.h"
 
 static const struct pki_strength usual = {0};
 static const uint8_t text[64] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde";
@@ -251,8 +252,6 @@ int main(void)
 {
 	Suite *suite = suite_create("pki_sign");
 	TCase *tc = tcase_create("sign");
-	SRunner *runner;
-	int failed;
 
 	make_keys();
 	tcase_set_timeout(tc, 120);
@@ -263,9 +262,5 @@ int main(void)
 	tcase_add_test(tc, trivial_numbers);
 	tcase_add_test(tc, openssl_program);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

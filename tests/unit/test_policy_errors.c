@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "policy_text.h"
+#include "tests/unit/run_suite.h"
 
 /* A policy without fault, with objects that the cases use; the case's text comes behind it. */
 static const char base[] = "IpFilterPolicy\n{\n IpFilterRuleRef r0\n}\n"
@@ -604,16 +605,11 @@ int main(void)
 {
 	Suite *suite = suite_create("policy errors");
 	TCase *tc = tcase_create("errors");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_test(tc, test_base_is_good);
 	tcase_add_loop_test(tc, test_case, 0, (int)(sizeof(cases) / sizeof(cases[0])));
 	tcase_add_test(tc, test_all_at_once);
 	tcase_add_test(tc, test_keys_stay_hidden);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return run_suite(suite);
 }

@@ -11,6 +11,7 @@
 #include "policy/check.h"
 #include "policy/tree.h"
 #include "policy_text.h"
+#include "tests/unit/run_suite.h"
 
 static struct pol_policy *sample(const char *leaf, const char *stack, struct findings *found)
 {
@@ -896,8 +897,6 @@ int main(void)
 {
 	Suite *suite = suite_create("policy language");
 	TCase *tc = tcase_create("language");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, test_host_filters);
@@ -921,8 +920,5 @@ int main(void)
 	tcase_add_test(tc, test_ike_config_errors);
 	tcase_add_test(tc, test_mutations);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return run_suite(suite);
 }

@@ -10,6 +10,7 @@
 
 #include "iked/iked.h"
 #include "tests/unit/engine_pair.h"
+#include "tests/unit/run_suite.h"
 
 #define PATIENCE_MS 20000
 
@@ -245,8 +246,6 @@ int main(void)
 {
 	Suite *s = suite_create("iked, policy");
 	TCase *t = tcase_create("loads");
-	SRunner *r;
-	int failed;
 
 	if (!pair_crypto())
 		return EXIT_FAILURE;
@@ -260,9 +259,5 @@ int main(void)
 	tcase_add_test(t, test_unreadable);
 	tcase_add_test(t, test_stop_during_load);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "policy/store.h"
+#include "tests/unit/run_suite.h"
 
 #define KEY "correct-horse-battery"
 
@@ -869,8 +870,6 @@ int main(void)
 {
 	Suite *s = suite_create("policy_store");
 	TCase *tc = tcase_create("all");
-	SRunner *sr;
-	int failed;
 
 	tcase_set_timeout(tc, 300);
 	tcase_add_checked_fixture(tc, make_dir, remove_dir);
@@ -891,9 +890,5 @@ int main(void)
 	tcase_add_test(tc, test_others_files);
 	tcase_add_test(tc, test_no_database);
 	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return run_suite(s);
 }

@@ -6,6 +6,7 @@
 
 #include "iked/proposal.h"
 #include "iked/sa_payload.h"
+#include "tests/unit/run_suite.h"
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
@@ -951,8 +952,6 @@ int main(void)
 {
 	Suite *s = suite_create("proposal");
 	TCase *c = tcase_create("all");
-	SRunner *r;
-	int failed;
 
 	tcase_add_test(c, test_frame);
 	tcase_add_test(c, test_frame_limits);
@@ -974,9 +973,5 @@ int main(void)
 	tcase_add_test(c, test_p2_offers_not_made);
 	tcase_add_test(c, test_no_room);
 	suite_add_tcase(s, c);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -9,6 +9,7 @@
 #include "iked/engine_private.h"
 #include "tests/unit/engine_pair.h"
 #include "tests/unit/pki_make.h"
+#include "tests/unit/run_suite.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 #define SETTLE   30 /* milliseconds after Aggressive Mode's message 3 */
@@ -459,8 +460,6 @@ int main(void)
 {
 	Suite *suite = suite_create("rsa");
 	TCase *tc = tcase_create("rsa");
-	SRunner *runner;
-	int failed;
 
 	if (!pair_crypto())
 		return EXIT_FAILURE;
@@ -478,9 +477,5 @@ int main(void)
 	tcase_add_test(tc, revocation);
 	tcase_add_loop_test(tc, labelled_ca, 0, 2);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

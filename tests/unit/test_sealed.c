@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "iked/sealed.h"
+#include "tests/unit/run_suite.h"
 
 #define KILLS   150
 #define TUNNELS 40u
@@ -252,8 +253,6 @@ int main(void)
 {
 	Suite *s = suite_create("sealed");
 	TCase *t = tcase_create("sealed");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 120);
@@ -264,8 +263,5 @@ int main(void)
 	tcase_add_test(t, test_other_memory);
 	tcase_add_test(t, test_killed_at_any_instant);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "iked/store.h"
+#include "tests/unit/run_suite.h"
 
 #define KILLS 100
 
@@ -955,8 +956,6 @@ int main(void)
 	Suite *suite = suite_create("store");
 	TCase *life = tcase_create("life"), *crash = tcase_create("crash");
 	TCase *stuck = tcase_create("stuck");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(life, setup, teardown);
 	tcase_set_timeout(life, 60);
@@ -990,9 +989,5 @@ int main(void)
 	tcase_add_test(stuck, disk_full);
 	suite_add_tcase(suite, stuck);
 
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

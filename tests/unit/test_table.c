@@ -5,6 +5,7 @@
 
 #include "iked/table.h"
 #include "iked/timer.h"
+#include "tests/unit/run_suite.h"
 
 /* Vectors of the SipHash paper's reference (key 00..0f, messages 00, 00 01, ...). */
 START_TEST(test_siphash)
@@ -131,17 +132,11 @@ int main(void)
 {
 	Suite *s = suite_create("table");
 	TCase *t = tcase_create("all");
-	SRunner *r;
-	int failed;
 
 	tcase_add_test(t, test_siphash);
 	tcase_add_test(t, test_table_grows);
 	tcase_add_test(t, test_list);
 	tcase_add_test(t, test_timers);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "policy/policy.h"
+#include "tests/unit/run_suite.h"
 #include "xfrm/dead_end.h"
 #include "xfrm/spent.h"
 #include "xfrm/xfrm.h"
@@ -922,8 +923,6 @@ int main(void)
 {
 	Suite *s = suite_create("xfrm");
 	TCase *t = tcase_create("kernel");
-	SRunner *r;
-	int failed;
 
 	tcase_add_checked_fixture(t, enter, leave);
 	tcase_set_timeout(t, 30);
@@ -941,9 +940,5 @@ int main(void)
 	tcase_add_test(t, test_routes);
 	tcase_add_test(t, test_install);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return run_suite(s);
 }
