@@ -86,6 +86,8 @@ static void seal_variant(struct ike_engine *e, struct ike_p1 *p1, struct isa_bui
 	memcpy(v->data, e->out, v->len);
 	if (sim_chance(&rng, 100)) /* a message of another exchange, or of none */
 		v->data[20 + sim_below(&rng, 4)] ^= (uint8_t)sim_random(&rng);
+	if (sim_chance(&rng, 100))
+		v->data[19] ^= ISA_FLAG_COMMIT;
 	n_sealed++;
 }
 
@@ -157,6 +159,14 @@ static bool inject_fragments(struct sim *s, const struct cs_endpoint *from,
 	return genuine;
 }
 
+/* A client has one attempt, so often enough the genuine answer must be there before. */
+static uint64_t delay_of(const uint8_t *data)
+{
+	bool behind = data[18] == ISA_TRANSACTION && sim_chance(&rng, 500);
+
+	return (behind ? 6 : 1) + sim_below(&rng, 8);
+}
+
 /* Runs for every genuine datagram: its mutations go first. */
 static bool inject_before(struct sim *s, unsigned host, const struct cs_endpoint *from,
 			  const struct cs_endpoint *to, const uint8_t *data, size_t len,
@@ -171,7 +181,7 @@ static bool inject_before(struct sim *s, unsigned host, const struct cs_endpoint
 	if (!hostile || len > sizeof(raw) - 64)
 		return true;
 	for (unsigned i = 0; i < n_sealed; i++)
-		sim_inject(s, from, to, sealed[i].data, sealed[i].len, 1 + sim_below(&rng, 8));
+		sim_inject(s, from, to, sealed[i].data, sealed[i].len, delay_of(data));
 	injected_sealed += n_sealed;
 	injected += n_sealed;
 	n_sealed = 0;
@@ -190,26 +200,47 @@ static bool inject_before(struct sim *s, unsigned host, const struct cs_endpoint
 	return !sim_chance(&rng, 300) || !inject_fragments(s, from, to, data, len);
 }
 
-/* One pair of engines under attack for a while; false when an invariant broke. */
-static bool round_of(struct pol_policy *const policy[2], bool ipv6, uint64_t seed, bool flow,
-		     bool verbose)
+struct contender {
+	const struct sim_variant *variant;
+	struct pol_policy *policy[2]; /* of either host */
+};
+
+/* What people do meanwhile; the network is good, but kernel and store may not be. */
+static void plan(void)
 {
-	sim_init(&sim, seed, verbose);
-	sim.hostile_peers = true;
-	sim.net.script = inject_before;
+	static const enum sim_action actions[] = {SIM_DROP_P1, SIM_DROP_P2, SIM_REFRESH_P1,
+						  SIM_REFRESH_P2};
+
 	sim.pk_delay = sim_chance(&rng, 500) ? 3 : 0;
 	sim.commit_delay = sim_chance(&rng, 500) ? 3 : 0;
-	n_sealed = 0;
-	hostile = true;
 	for (unsigned i = 0; i < 2; i++)
-		sim_add_host(&sim, sim_address(ipv6, i), policy[i]);
+		sim.hosts[i].commits = sim_chance(&rng, 300);
+	if (sim_chance(&rng, 200)) {
+		sim.net.bad_until = 1000 + ROUND_MS;
+		sim.commit_fail_permille = sim_below(&rng, 200);
+		for (unsigned i = 0; i < 2; i++)
+			sim.hosts[i].kernel.refuse_permille = sim_below(&rng, 200);
+	}
 	for (unsigned i = 0; i < 8; i++) {
 		unsigned host = sim_below(&rng, 2);
 
 		sim_at(&sim, 1000 + sim_below(&rng, ROUND_MS), host, SIM_TRAFFIC, !host);
-		sim_at(&sim, 1000 + sim_below(&rng, ROUND_MS), host,
-		       sim_chance(&rng, 500) ? SIM_DROP_P2 : SIM_DROP_P1, !host);
+		sim_at(&sim, 1000 + sim_below(&rng, ROUND_MS), host, actions[sim_below(&rng, 4)],
+		       !host);
 	}
+}
+
+/* One pair of engines under attack for a while; false when an invariant broke. */
+static bool round_of(const struct contender *const who[2], uint64_t seed, bool flow, bool verbose)
+{
+	sim_init(&sim, seed, verbose);
+	sim.hostile_peers = true;
+	sim.net.script = inject_before;
+	n_sealed = 0;
+	hostile = true;
+	for (unsigned i = 0; i < 2; i++)
+		sim_add_host(&sim, who[i]->variant, who[i]->policy[i]);
+	plan();
 	sim_run(&sim, 1000 + ROUND_MS);
 	hostile = false;
 	if (flow && !sim.failure[0]) { /* what a valid but hostile message broke has an end, too */
@@ -221,6 +252,40 @@ static bool round_of(struct pol_policy *const policy[2], bool ipv6, uint64_t see
 	if (sim.failure[0])
 		printf("FAIL seed %llu %s\n", (unsigned long long)seed, sim.failure);
 	return sim.failure[0] == '\0';
+}
+
+/* The round of a seed; now and then with two hosts that do not fit each other. */
+static bool run_seed(const struct contender *all, uint64_t seed, bool flow, bool verbose)
+{
+	const struct contender *first = &all[seed % sim_n_variants], *other;
+
+	rng.state = seed;
+	other = &all[sim_below(&rng, sim_n_variants)];
+	if (flow || other->variant->ipv6 != first->variant->ipv6 || !sim_chance(&rng, 100))
+		other = first;
+	return round_of((const struct contender *const[]){first, other}, seed, flow, verbose);
+}
+
+/* For all variants; NULL with a line on stderr. */
+static struct contender *make_contenders(void)
+{
+	struct contender *all = calloc(sim_n_variants, sizeof(*all));
+
+	for (unsigned v = 0; all && v < sim_n_variants; v++) {
+		all[v].variant = &sim_variants[v];
+		for (unsigned i = 0; i < 2; i++)
+			if (!(all[v].policy[i] = sim_policy(&sim_variants[v], i, 2, SIM_WHOLE, 0)))
+				return NULL;
+	}
+	return all;
+}
+
+static void free_contenders(struct contender *all)
+{
+	for (unsigned v = 0; v < sim_n_variants; v++)
+		for (unsigned i = 0; i < 2; i++)
+			pol_unref(all[v].policy[i]);
+	free(all);
 }
 
 static size_t memory(void)
@@ -248,7 +313,7 @@ int main(int argc, char **argv)
 		{0},
 	};
 	unsigned long wanted = 1000000, rounds = 0, failed = 0;
-	struct pol_policy *policy[16][2];
+	struct contender *all;
 	uint64_t seed = 0;
 	size_t settled = 0;
 	bool verbose = false;
@@ -283,17 +348,12 @@ int main(int argc, char **argv)
 		fprintf(stderr, "fuzz_engine: %s\n", err.text);
 		return 1;
 	}
-	for (unsigned v = 0; v < sim_n_variants; v++)
-		for (unsigned i = 0; i < 2; i++)
-			if (!(policy[v][i] = sim_policy(&sim_variants[v], i, 2, SIM_WHOLE, 0)))
-				return 1;
+	all = make_contenders();
+	if (!all)
+		return 1;
 	printf("fuzz: seed %llu\n", (unsigned long long)seed);
 	for (; injected < wanted; rounds++) {
-		unsigned v = (unsigned)((seed + rounds) % sim_n_variants);
-
-		rng.state = seed + rounds;
-		failed += !round_of(policy[v], sim_variants[v].ipv6, seed + rounds,
-				    rounds % FLOW_EVERY == 0, verbose);
+		failed += !run_seed(all, seed + rounds, rounds % FLOW_EVERY == 0, verbose);
 		if (rounds == SETTLED_BY)
 			settled = memory();
 	}
@@ -302,9 +362,7 @@ int main(int argc, char **argv)
 		       rounds);
 		failed++;
 	}
-	for (unsigned v = 0; v < sim_n_variants; v++)
-		for (unsigned i = 0; i < 2; i++)
-			pol_unref(policy[v][i]);
+	free_contenders(all);
 	printf("fuzz: %lu mutated datagrams, %lu of them sealed with valid keys, in %lu rounds, "
 	       "%lu failed\n",
 	       injected, injected_sealed, rounds, failed);

@@ -3,12 +3,13 @@ noinst_PROGRAMS += tests/fuzz/fuzz_engine
 tests_fuzz_fuzz_engine_SOURCES = \
 	tests/fuzz/fuzz_engine.c \
 	tests/fuzz/mutate.c tests/fuzz/mutate.h \
-	tests/sim/policy.c \
+	tests/sim/client.c tests/sim/keyring.c tests/sim/policy.c \
 	tests/sim/reload.c tests/sim/restart.c \
 	tests/sim/sim.c tests/sim/sim.h \
 	tests/sim/vkernel.c
+tests_fuzz_fuzz_engine_CFLAGS = $(AM_CFLAGS) $(OPENSSL_CFLAGS)
 tests_fuzz_fuzz_engine_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=ike_seal_end
-tests_fuzz_fuzz_engine_LDADD = $(IKE_LIBS) $(POLICY_LIBS) $(XFRM_LIBS) $(COMMON_LIBS)
+tests_fuzz_fuzz_engine_LDADD = $(CERT_LIBS) $(IKE_LIBS) $(POLICY_LIBS) $(XFRM_LIBS) $(COMMON_LIBS)
 
 # libFuzzer's, with --enable-fuzzing; run by `./dev fuzz libfuzzer`.
 if FUZZING

@@ -38,8 +38,8 @@ static uint8_t interesting(struct sim_rng *rng)
 
 static uint8_t any_type(struct sim_rng *rng)
 {
-	static const uint8_t types[] = {0,  1,  2,  3,  4,  5,  6,  7,   8,  9,
-					10, 11, 12, 13, 14, 20, 21, 130, 131};
+	static const uint8_t types[] = {0,  1,  2,  3,  4,  5,  6,  7,   8,   9,
+					10, 11, 12, 13, 14, 20, 21, 130, 131, 132};
 
 	return sim_chance(rng, 900) ? types[sim_below(rng, sizeof(types))]
 				    : (uint8_t)sim_random(rng);

@@ -130,7 +130,7 @@ unsigned sim_endurance(unsigned days, unsigned peers, uint64_t seed, bool verbos
 	for (unsigned i = 0; i < n && !sim.failure[0]; i++) {
 		struct pol_policy *policy = sim_policy(&usual, i, n, SIM_WHOLE, 0);
 
-		if (!policy || sim_add_host(&sim, sim_address(false, i), policy) < 0)
+		if (!policy || sim_add_host(&sim, &usual, policy) < 0)
 			sim_fail(&sim, "host %u did not start", i);
 		pol_unref(policy);
 	}

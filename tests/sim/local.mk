@@ -1,8 +1,10 @@
 # The simulation; `./dev test` runs it, `make check` does not: it takes minutes.
 noinst_PROGRAMS += tests/sim/sim
 tests_sim_sim_SOURCES = \
+	tests/sim/client.c \
 	tests/sim/endurance.c \
 	tests/sim/exhaustive.c \
+	tests/sim/keyring.c \
 	tests/sim/main.c \
 	tests/sim/policy.c \
 	tests/sim/reload.c \
@@ -10,4 +12,5 @@ tests_sim_sim_SOURCES = \
 	tests/sim/scenarios.c \
 	tests/sim/sim.c tests/sim/sim.h \
 	tests/sim/vkernel.c
-tests_sim_sim_LDADD = $(IKE_LIBS) $(POLICY_LIBS) $(XFRM_LIBS) $(COMMON_LIBS)
+tests_sim_sim_CFLAGS = $(AM_CFLAGS) $(OPENSSL_CFLAGS)
+tests_sim_sim_LDADD = $(CERT_LIBS) $(IKE_LIBS) $(POLICY_LIBS) $(XFRM_LIBS) $(COMMON_LIBS)

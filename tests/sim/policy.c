@@ -8,27 +8,40 @@
 
 const struct sim_variant sim_variants[] = {
 	{"AES_CBC KeyLength 256", "SHA2_256", "Group19", "Transport", "AES_CBC KeyLength 256",
-	 "ESP HMAC_SHA2_256_128", "None", false, false, 0, 0, 0},
+	 "ESP HMAC_SHA2_256_128", .pfs = "None"},
 	{"AES_CBC KeyLength 128", "SHA1", "Group2", "Tunnel", "AES_CBC KeyLength 128",
-	 "ESP HMAC_SHA1", "None", false, false, 0, 0, 0},
+	 "ESP HMAC_SHA1", .pfs = "None"},
 	{"AES_CBC KeyLength 256", "SHA2_256", "Group19", "Tunnel", "AES_GCM_16 KeyLength 256",
-	 "ESP Null", "Group19", false, false, 0, 0, 0},
-	{"3DES", "SHA1", "Group2", "Transport", "3DES", "ESP HMAC_SHA1", "Group19", false, false, 0,
-	 0, 0},
+	 "ESP Null", .pfs = "Group19"},
+	{"3DES", "SHA1", "Group2", "Transport", "3DES", "ESP HMAC_SHA1", .pfs = "Group19"},
 	{"AES_CBC KeyLength 256", "SHA2_512", "Group19", "Transport", "DoNot",
-	 "ESP HMAC_SHA2_512_256", "None", true, false, 0, 0, 0},
+	 "ESP HMAC_SHA2_512_256", .pfs = "None", .ipv6 = true},
 	{"AES_CBC KeyLength 128", "MD5", "Group2", "Tunnel", "AES_CBC KeyLength 256",
-	 "ESP HMAC_MD5", "Group2", true, false, 0, 0, 0},
+	 "ESP HMAC_MD5", .pfs = "Group2", .ipv6 = true},
 	{"AES_CBC KeyLength 256", "SHA2_256", "Group19", "Transport", "AES_CBC KeyLength 256",
-	 "ESP HMAC_SHA2_256_128", "None", false, true, 0, 0, 0},
+	 "ESP HMAC_SHA2_256_128", .pfs = "None", .aggressive = true},
 	{"AES_CBC KeyLength 128", "SHA1", "Group2", "Tunnel", "AES_GCM_16 KeyLength 128",
-	 "ESP Null", "Group19", false, true, 0, 0, 0},
-	{"3DES", "MD5", "Group19", "Transport", "AES_CBC KeyLength 128", "ESP HMAC_SHA1", "None",
-	 true, true, 0, 0, 0},
+	 "ESP Null", .pfs = "Group19", .aggressive = true},
+	{"3DES", "MD5", "Group19", "Transport", "AES_CBC KeyLength 128", "ESP HMAC_SHA1",
+	 .pfs = "None", .ipv6 = true, .aggressive = true},
 	{"AES_CBC KeyLength 256", "SHA2_256", "Group19", "Tunnel", "DoNot", "AH HMAC_SHA2_256_128",
-	 "None", false, false, 0, 0, 0},
+	 .pfs = "None"},
 	{"AES_CBC KeyLength 128", "SHA1", "Group2", "Transport", "AES_CBC KeyLength 128",
-	 "AH HMAC_SHA1", "Group19", true, false, 0, 0, 0},
+	 "AH HMAC_SHA1", .pfs = "Group19", .ipv6 = true},
+	{"AES_CBC KeyLength 256", "SHA2_256", "Group19", "Tunnel", "AES_CBC KeyLength 256",
+	 "AH HMAC_SHA2_256_128", .pfs = "None"},
+	{"AES_CBC KeyLength 128", "SHA2_256", "Group19", "Transport", "AES_CBC KeyLength 128",
+	 "ESP HMAC_SHA1", .pfs = "None", .names = true},
+	{"AES_CBC KeyLength 128", "SHA1", "Group19", "Tunnel", "AES_CBC KeyLength 128",
+	 "ESP HMAC_SHA1", .pfs = "None", .clients = SIM_USERS},
+	{"3DES", "SHA1", "Group19", "Transport", "AES_CBC KeyLength 128", "ESP HMAC_SHA1",
+	 .pfs = "Group19", .aggressive = true, .clients = SIM_ADDRESSES},
+#ifdef HAVE_OPENSSL
+	{"AES_CBC KeyLength 256", "SHA2_256", "Group19", "Tunnel", "AES_CBC KeyLength 256",
+	 "ESP HMAC_SHA2_256_128", .pfs = "None", .signs = true},
+	{"AES_CBC KeyLength 128", "SHA1", "Group19", "Transport", "AES_CBC KeyLength 128",
+	 "ESP HMAC_SHA1", .pfs = "None", .ipv6 = true, .aggressive = true, .signs = true},
+#endif
 };
 const unsigned sim_n_variants = sizeof(sim_variants) / sizeof(sim_variants[0]);
 
@@ -87,49 +100,110 @@ static void write_dynvpn(FILE *f, const struct sim_variant *v, const char *name,
 		name, v->pfs, v->pfs, v->encap, v->esp_cipher, v->esp_auth, life);
 }
 
-static void write_actions(FILE *f, const struct sim_variant *v)
+/* Of SIM_PASSWORD, by crypt(3). */
+static const char password_hash[] = "$1$saltsalt$9xy1btjgzLYfb7hivXtC//";
+
+/* What a gateway says of its clients; the address that it gives is the one they have. */
+static void write_clients(FILE *f, const struct sim_variant *v, unsigned client)
 {
-	write_dynvpn(f, v, "Vpn", v->p2_life ? v->p2_life : 10);
-	write_dynvpn(f, v, changed_action, 9);
+	fprintf(f, "  ClientAuthentication XAuth\n  ClientUser %s %s\n", SIM_USER, password_hash);
+	if (v->clients == SIM_ADDRESSES)
+		fprintf(f, "  ClientAddressPool %s-%s\n  ClientDns 192.0.2.53\n",
+			sim_address(v->ipv6, client), sim_address(v->ipv6, client));
+}
+
+static void write_ke_action(FILE *f, const struct sim_variant *v, unsigned self, unsigned peer)
+{
+	const char *mode = v->aggressive ? "Aggressive" : "Main";
+	bool gateway = v->clients && peer < self;
+
 	fprintf(f,
-		"KeyExchangeAction Act\n{\n  LivenessInterval %u\n  HowToInitiate %s\n  "
-		"HowToRespondIKEv1 %s\n"
+		"KeyExchangeAction Act%u\n{\n  LivenessInterval %u\n  HowToInitiate %s\n  "
+		"HowToRespondIKEv1 %s\n",
+		peer, v->liveness ? v->liveness : 30, gateway ? "DoNot" : mode, mode);
+	if (gateway)
+		write_clients(f, v, peer);
+	fprintf(f,
 		"  KeyExchangeOffer\n  {\n    HowToEncrypt %s\n    HowToAuthMsgs %s\n"
-		"    HowToAuthPeers PresharedKey\n    DHGroup %s\n"
+		"    HowToAuthPeers %s\n    DHGroup %s\n"
 		"    RefreshLifetimeProposed %u\n    RefreshLifetimeAccepted 5 1440\n  }\n}\n",
-		v->liveness ? v->liveness : 30, v->aggressive ? "Aggressive" : "Main",
-		v->aggressive ? "Aggressive" : "Main", v->cipher, v->hash, v->group,
+		v->cipher, v->hash, v->signs ? "RsaSignature" : "PresharedKey", v->group,
 		v->p1_life ? v->p1_life : 20);
 }
 
-static const char *identity(const struct sim_variant *v, unsigned host, char *buf, size_t size)
+static void write_actions(FILE *f, const struct sim_variant *v, unsigned self, unsigned n)
 {
-	if (v->aggressive)
+	write_dynvpn(f, v, "Vpn", v->p2_life ? v->p2_life : 10);
+	write_dynvpn(f, v, changed_action, 9);
+	for (unsigned i = 0; i < n; i++)
+		if (i != self)
+			write_ke_action(f, v, self, i);
+	if (v->names)
+		fprintf(f, "KeyExchangeAction Unlike\n{\n  KeyExchangeOffer\n  {\n"
+			   "    HowToEncrypt 3DES\n    HowToAuthMsgs MD5\n"
+			   "    HowToAuthPeers PresharedKey\n    DHGroup Group2\n  }\n}\n");
+}
+
+static const char *identity(const struct sim_variant *v, unsigned name, unsigned host, char *buf,
+			    size_t size)
+{
+	if (v->names)
+		snprintf(buf, size, "KeyID Hex %02x%02x", name, host);
+	else if (v->aggressive && v->signs)
+		snprintf(buf, size, "Fqdn host-%u.example", host);
+	else if (v->aggressive)
 		snprintf(buf, size, "KeyID Ascii host-%u", host);
 	else
 		snprintf(buf, size, "IpAddr %s", sim_address(v->ipv6, host));
 	return buf;
 }
 
+struct ke_rule {
+	const char *name, *action, *key; /* action NULL: the peer's */
+	unsigned identity;
+};
+
+static void write_ke_rule(FILE *f, const struct sim_variant *v, unsigned self, unsigned peer,
+			  const struct ke_rule *r)
+{
+	char own[64], other[64], action[16];
+
+	snprintf(action, sizeof(action), "Act%u", peer);
+	fprintf(f,
+		"  KeyExchangeRule %s%u\n  {\n"
+		"    LocalSecurityEndpoint\n    {\n      Identity %s\n      "
+		"Location %s\n    }\n"
+		"    RemoteSecurityEndpoint\n    {\n      Identity %s\n      "
+		"Location %s\n%s    }\n"
+		"    KeyExchangeActionRef %s\n    SharedKey Ascii %s-%u-and-%u\n  "
+		"}\n",
+		r->name, peer, identity(v, r->identity, self, own, sizeof(own)),
+		sim_address(v->ipv6, self), identity(v, r->identity, peer, other, sizeof(other)),
+		sim_address(v->ipv6, peer), v->signs ? "      CaLabel Root\n" : "",
+		r->action ? r->action : action, r->key, peer < self ? peer : self,
+		peer < self ? self : peer);
+}
+
+/*
+ * With names the address alone does not say which rule is meant: each of two hosts has another one
+ * first.  Of the last two one has another key and one no offer like the others'.
+ */
 static void write_key_exchange(FILE *f, const struct sim_variant *v, unsigned self, unsigned n)
 {
-	char own[64], other[64];
+	static const struct ke_rule rules[] = {
+		{"With", NULL, "between", 0},
+		{"Also", NULL, "between", 1},
+		{"Key", NULL, "other", 2},
+		{"Offer", "Unlike", "between", 3},
+	};
 
 	fprintf(f, "KeyExchangePolicy\n{\n");
 	for (unsigned i = 0; i < n; i++) {
 		if (i == self)
 			continue;
-		fprintf(f,
-			"  KeyExchangeRule With%u\n  {\n"
-			"    LocalSecurityEndpoint\n    {\n      Identity %s\n      "
-			"Location %s\n    }\n"
-			"    RemoteSecurityEndpoint\n    {\n      Identity %s\n      "
-			"Location %s\n    }\n"
-			"    KeyExchangeActionRef Act\n    SharedKey Ascii between-%u-and-%u\n  "
-			"}\n",
-			i, identity(v, self, own, sizeof(own)), sim_address(v->ipv6, self),
-			identity(v, i, other, sizeof(other)), sim_address(v->ipv6, i),
-			i < self ? i : self, i < self ? self : i);
+		for (unsigned r = 0; r < (v->names ? 4 : 1); r++)
+			write_ke_rule(f, v, self, i,
+				      &rules[v->names && r < 2 && i < self ? 1 - r : r]);
 	}
 	fprintf(f, "}\n");
 }
@@ -170,7 +244,7 @@ struct pol_policy *sim_policy(const struct sim_variant *v, unsigned self, unsign
 		return NULL;
 	}
 	write_rules(f, v, self, n, edition, peer);
-	write_actions(f, v);
+	write_actions(f, v, self, n);
 	write_key_exchange(f, v, self, n);
 	fclose(f);
 	if (pol_compile(path, "SIM", complain, NULL, &policy, &err) < 0)

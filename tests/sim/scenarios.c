@@ -19,8 +19,7 @@ static bool add_host(struct sim *sim, const struct sim_variant *variant, unsigne
 	struct pol_policy *policy = sim_policy(variant, host, n, SIM_WHOLE, 0);
 	bool started;
 
-	sim->hosts[host].variant = variant;
-	started = policy && sim_add_host(sim, sim_address(variant->ipv6, host), policy) == 0;
+	started = policy && sim_add_host(sim, variant, policy) == 0;
 	pol_unref(policy);
 	return started;
 }
@@ -105,6 +104,7 @@ static bool run(struct sim *sim, uint64_t seed, bool verbose)
 			sim_fail(sim, "host %u did not start", i);
 			break;
 		}
+		sim->hosts[i].commits = sim_chance(&sim->rng, 200);
 		if (sim_chance(&sim->rng, 100))
 			sim->hosts[i].kernel.refuse_permille = 200;
 	}

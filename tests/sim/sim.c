@@ -7,7 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum event_kind { EV_DATAGRAM, EV_PK, EV_COMMIT, EV_ACQUIRE, EV_EXPIRE, EV_ESP, EV_ACTION };
+enum event_kind {
+	EV_DATAGRAM,
+	EV_PK,
+	EV_CERT,
+	EV_COMMIT,
+	EV_ACQUIRE,
+	EV_EXPIRE,
+	EV_ESP,
+	EV_ACTION
+};
 
 struct sim_event {
 	uint64_t at, order;
@@ -21,6 +30,7 @@ struct sim_event {
 			size_t len;
 		} datagram;
 		struct ike_pk_job *job;
+		struct ike_cert_job *cert;
 		struct {
 			uint64_t tx;
 			int status;
@@ -225,24 +235,44 @@ static void carry(struct sim_host *h, const struct cs_endpoint *local,
 			i == 0 ? delay : delay + sim_below(&sim->rng, 100));
 }
 
-static void op_send(void *ctx, const struct cs_endpoint *local, const struct cs_endpoint *remote,
-		    const uint8_t *data, size_t len)
+/* An Informational message is never so large, and one that is torn does not come again. */
+static bool is_cut(struct sim *sim, const uint8_t *data, size_t len)
 {
-	struct sim_host *h = ctx;
+	return sim->net.cut && len > ISA_HEADER_LEN && data[18] != ISA_INFORMATIONAL &&
+	       data[18] != ISA_TRANSACTION && sim_chance(&sim->rng, sim->net.cut);
+}
+
+void sim_send(struct sim_host *h, const struct cs_endpoint *local, const struct cs_endpoint *remote,
+	      const uint8_t *data, size_t len)
+{
 	uint8_t out[SIM_FRAGMENT_MAX];
-	unsigned of = 0;
+	unsigned of = is_cut(h->sim, data, len) ? 2 + sim_below(&h->sim->rng, 2) : 0;
 	size_t n;
 
-	/* An Informational message is never so large, and one that is torn does not come again. */
-	if (h->sim->net.cut && len > ISA_HEADER_LEN && data[18] != ISA_INFORMATIONAL &&
-	    sim_chance(&h->sim->rng, h->sim->net.cut))
-		of = 2 + sim_below(&h->sim->rng, 2);
 	if (!of || !sim_fragment(data, len, 1, of, out)) {
 		carry(h, local, remote, data, len);
 		return;
 	}
 	for (unsigned i = 1; i <= of && (n = sim_fragment(data, len, i, of, out)); i++)
 		carry(h, local, remote, out, n);
+}
+
+static void op_send(void *ctx, const struct cs_endpoint *local, const struct cs_endpoint *remote,
+		    const uint8_t *data, size_t len)
+{
+	struct sim_host *h = ctx;
+	uint8_t copy[SIM_FRAGMENT_MAX];
+
+	if (len < ISA_HEADER_LEN || len > sizeof(copy)) {
+		sim_fail(h->sim, "host %u sends %zu bytes", h->index, len);
+		return;
+	}
+	memcpy(copy, data, len);
+	if (h->commits)
+		copy[19] |= ISA_FLAG_COMMIT;
+	if (h->variant->clients)
+		sim_client_offer(h, remote, copy, len);
+	sim_send(h, local, remote, copy, len);
 }
 
 void sim_inject(struct sim *sim, const struct cs_endpoint *from, const struct cs_endpoint *to,
@@ -304,12 +334,13 @@ static void op_random(void *ctx, void *buf, size_t len)
 static void run_job(struct sim_host *h, struct ike_pk_job *job)
 {
 	uint8_t private_value[66];
-	size_t len = job->group->kind == CS_ECP ? job->group->secret_len : 32;
+	size_t len;
 
 	if (job->kind != IKE_PK_KEYPAIR) {
 		ike_pk_run(job);
 		return;
 	}
+	len = job->group->kind == CS_ECP ? job->group->secret_len : 32;
 	op_random(h, private_value, len);
 	private_value[0] &= job->group->number == 21 ? 0 : 0x7f;
 	job->status = ike_dh_from_private(job->group, (struct cs_bytes){private_value, len},
@@ -329,14 +360,27 @@ static enum ike_done op_pk(void *ctx, struct ike_pk_job *job)
 	return IKE_LATER;
 }
 
+static enum ike_done op_cert(void *ctx, struct ike_cert_job *job)
+{
+	struct sim_host *h = ctx;
+	struct sim *sim = h->sim;
+
+	ike_cert_run(&sim->ring, job);
+	if (!sim->pk_delay || sim_chance(&sim->rng, 300))
+		return IKE_DONE;
+	push(sim, sim->now + sim_below(&sim->rng, sim->pk_delay + 1), EV_CERT, h->index)->cert =
+		job;
+	h->jobs++;
+	return IKE_LATER;
+}
+
 static int op_sa_spi(void *ctx, const struct cs_addr *src, const struct cs_addr *dst, uint8_t proto,
 		     enum xf_spi_kind kind, uint32_t reqid, enum xf_mode mode, uint32_t *spi,
 		     struct cs_err *err)
 {
 	(void)src;
-	(void)kind;
 	(void)mode;
-	return vk_spi(ctx, dst, proto, reqid, spi, err);
+	return vk_spi(ctx, dst, proto, kind, reqid, spi, err);
 }
 
 static int op_sa_update(void *ctx, const struct xf_sa *sa, struct cs_err *err)
@@ -490,6 +534,7 @@ const struct ike_ops sim_ops = {
 	.send = op_send,
 	.random = op_random,
 	.pk = op_pk,
+	.cert = op_cert,
 	.sa_spi = op_sa_spi,
 	.sa_update = op_sa_update,
 	.sa_add = op_sa_add,
@@ -534,14 +579,19 @@ int sim_start_engine(struct sim_host *h)
 	return 0;
 }
 
-int sim_add_host(struct sim *sim, const char *addr, struct pol_policy *policy)
+int sim_add_host(struct sim *sim, const struct sim_variant *variant, struct pol_policy *policy)
 {
 	struct sim_host *h = &sim->hosts[sim->n_hosts];
 
 	h->sim = sim;
 	h->index = sim->n_hosts++;
+	h->variant = variant;
 	h->policy = pol_ref(policy);
-	cs_addr_parse(addr, &h->addr, NULL);
+	cs_addr_parse(sim_address(variant->ipv6, h->index), &h->addr, NULL);
+	if (variant->signs && !sim->ring.keyring && sim_keyring(&sim->ring)) {
+		sim_fail(sim, "there is no keyring");
+		return -1;
+	}
 	return sim_start_engine(h);
 }
 
@@ -559,6 +609,12 @@ static void drain_jobs(struct sim_host *h)
 			ev->job = NULL;
 			h->jobs--;
 			ike_engine_pk_done(h->engine, job, sim_now(sim));
+		} else if (ev->kind == EV_CERT && ev->host == h->index && ev->cert) {
+			struct ike_cert_job *job = ev->cert;
+
+			ev->cert = NULL;
+			h->jobs--;
+			ike_engine_cert_done(h->engine, job, sim_now(sim));
 		}
 	}
 }
@@ -581,9 +637,15 @@ void sim_kill_engine(struct sim_host *h)
 {
 	struct sim *sim = h->sim;
 
-	for (unsigned i = 0; i < sim->n_queue; i++)
-		if (sim->queue[i]->kind == EV_PK && sim->queue[i]->host == h->index)
-			sim->queue[i]->job = NULL; /* the engine frees it */
+	for (unsigned i = 0; i < sim->n_queue; i++) {
+		struct sim_event *ev = sim->queue[i];
+
+		/* The engine frees them. */
+		if (ev->kind == EV_PK && ev->host == h->index)
+			ev->job = NULL;
+		else if (ev->kind == EV_CERT && ev->host == h->index)
+			ev->cert = NULL;
+	}
 	h->jobs = 0;
 	ike_engine_free(h->engine);
 	h->engine = NULL;
@@ -702,7 +764,8 @@ static void dispatch(struct sim *sim, struct sim_event *ev)
 
 	switch (ev->kind) {
 	case EV_DATAGRAM:
-		if (h->engine)
+		if (h->engine && !(h->variant->clients &&
+				   sim_client_receive(h, ev->datagram.data, ev->datagram.len)))
 			ike_engine_receive(h->engine, &ev->datagram.local, &ev->datagram.remote,
 					   ev->datagram.data, ev->datagram.len, now);
 		free(ev->datagram.data);
@@ -711,6 +774,12 @@ static void dispatch(struct sim *sim, struct sim_event *ev)
 		if (ev->job) {
 			h->jobs--;
 			ike_engine_pk_done(h->engine, ev->job, now);
+		}
+		break;
+	case EV_CERT:
+		if (ev->cert) {
+			h->jobs--;
+			ike_engine_cert_done(h->engine, ev->cert, now);
 		}
 		break;
 	case EV_COMMIT:
@@ -853,6 +922,7 @@ void sim_end(struct sim *sim)
 		dispatch(sim, pop(sim));
 	free(sim->queue);
 	free(sim->gone);
+	sim_keyring_free(&sim->ring);
 	for (unsigned i = 0; i < sim->n_hosts; i++) {
 		vk_clear(&sim->hosts[i]);
 		free(sim->hosts[i].ledger.intents);

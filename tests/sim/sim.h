@@ -6,6 +6,7 @@
 #ifndef SIM_H
 #define SIM_H
 
+#include "iked/cert.h"
 #include "iked/engine.h"
 #include "policy/policy.h"
 
@@ -14,8 +15,11 @@
 #define SIM_WALL         1700000000 /* wall clock at virtual time 0 */
 #define SIM_LARVAL       30000      /* milliseconds that an unanswered acquire blocks the next */
 #define SIM_FRAGMENT_MAX 16384
+#define SIM_USER         "user" /* of all clients */
+#define SIM_PASSWORD     "secret"
 
 struct sim;
+struct sim_variant;
 
 /* ---- random numbers ---- */
 struct sim_rng {
@@ -85,12 +89,13 @@ struct sim_host {
 	struct vkernel kernel;
 	struct sim_ledger ledger;
 	struct pol_policy *policy;         /* in force */
-	const struct sim_variant *variant; /* the scenario's, for SIM_RELOAD */
+	const struct sim_variant *variant; /* the scenario's */
 	enum sim_edition edition;          /* in force, and the peer that it is about */
 	unsigned edited;
 	unsigned sent, received; /* packets through ESP */
 	unsigned asked;          /* packets that found no SA */
-	unsigned jobs;           /* public-key jobs under way */
+	bool commits;            /* sets the commit bit in all that it sends */
+	unsigned jobs;           /* public-key and certificate jobs under way */
 	uint64_t epoch;          /* counts the engines that this host had */
 	uint32_t last_tunnel;
 	unsigned long adopted; /* SAs that lived on over a restart */
@@ -151,6 +156,7 @@ struct sim {
 	struct sim_gone *gone;
 	unsigned n_gone;
 	unsigned long kept, told_gone; /* pairs that lived on or ended at both sides, by reloads */
+	struct ike_cert_ring ring;     /* of all hosts, where they sign */
 	bool hostile_peers;            /* they have the keys and lie: two ends may well disagree */
 	bool verbose;
 	unsigned check_every; /* events between two looks at all pairs; 0: at each */
@@ -158,8 +164,8 @@ struct sim {
 };
 
 void sim_init(struct sim *sim, uint64_t seed, bool verbose);
-/* Adds a host with the policy (a reference is taken); rule ids are set by the caller. */
-int sim_add_host(struct sim *sim, const char *addr, struct pol_policy *policy);
+/* Adds a host with the policy (a reference is taken); all hosts have one variant. */
+int sim_add_host(struct sim *sim, const struct sim_variant *variant, struct pol_policy *policy);
 int sim_start_engine(struct sim_host *host);
 /* The engine dies without a word; what it kept, its cache and the kernel stay for the next one. */
 void sim_kill_engine(struct sim_host *host);
@@ -183,12 +189,14 @@ bool sim_bad(const struct sim *sim); /* is the network, now? */
 
 /* ---- inside ---- */
 extern const struct ike_ops sim_ops;
+void sim_send(struct sim_host *h, const struct cs_endpoint *local, const struct cs_endpoint *remote,
+	      const uint8_t *data, size_t len);
 void sim_push_acquire(struct sim_host *h, const struct xf_acquire *a);
 void sim_push_expire(struct sim_host *h, uint64_t at, const struct xf_said *id, bool hard);
 void sim_push_esp(struct sim_host *from, struct sim_host *to, const struct vk_sa *sa);
 
-int vk_spi(struct sim_host *h, const struct cs_addr *dst, uint8_t proto, uint32_t reqid,
-	   uint32_t *spi, struct cs_err *err);
+int vk_spi(struct sim_host *h, const struct cs_addr *dst, uint8_t proto, enum xf_spi_kind kind,
+	   uint32_t reqid, uint32_t *spi, struct cs_err *err);
 int vk_add(struct sim_host *h, const struct xf_sa *sa, bool update, struct cs_err *err);
 int vk_delete(struct sim_host *h, const struct xf_said *id, struct cs_err *err);
 struct vk_sa *vk_find(struct sim_host *h, const struct xf_said *id);
@@ -214,7 +222,20 @@ void sim_forget_all(struct sim_host *h);
 void sim_reload(struct sim_host *h, enum sim_edition edition, unsigned peer);
 void sim_check_gone(struct sim *sim);
 
+/* client.c: hosts that are clients of each other. */
+/* Message 1 of such a host, or what a gateway answers. */
+void sim_client_offer(struct sim_host *h, const struct cs_endpoint *remote, uint8_t *data,
+		      size_t len);
+/* A datagram that came; true: it was the client's, and the engine has no part in it. */
+bool sim_client_receive(struct sim_host *h, const uint8_t *data, size_t len);
+
+/* keyring.c; not 0 with a line on stderr. */
+int sim_keyring(struct ike_cert_ring *ring);
+void sim_keyring_free(struct ike_cert_ring *ring);
+
 /* ---- policies and scenarios ---- */
+/* Of two hosts the first is the client; the other gives it its own address in ADDRESSES. */
+enum sim_clients { SIM_NO_CLIENTS, SIM_USERS, SIM_ADDRESSES };
 struct sim_variant {
 	const char *cipher, *hash, *group; /* KeyExchangeOffer words */
 	const char *encap, *esp_cipher, *esp_auth;
@@ -223,6 +244,9 @@ struct sim_variant {
 	bool aggressive;           /* and not Main Mode; peers are known by name */
 	unsigned p1_life, p2_life; /* minutes; 0: 20 and 10 */
 	unsigned liveness;         /* seconds; 0: 30 */
+	bool signs;                /* with RSA, and not a preshared key */
+	bool names;                /* two rules a peer, told apart by its identity alone */
+	enum sim_clients clients;
 };
 extern const struct sim_variant sim_variants[];
 extern const unsigned sim_n_variants;

@@ -35,8 +35,22 @@ static bool refused(struct sim_host *h)
 	return sim_bad(h->sim) && sim_chance(&h->sim->rng, h->kernel.refuse_permille);
 }
 
-int vk_spi(struct sim_host *h, const struct cs_addr *dst, uint8_t proto, uint32_t reqid,
-	   uint32_t *spi, struct cs_err *err)
+/* Those of ESP that stands in an AH are from a range of their own. */
+static uint32_t any_spi(struct sim_host *h, enum xf_spi_kind kind)
+{
+	uint32_t spi;
+
+	if (kind == XF_SPI_BUNDLED)
+		return XF_SPI_BUNDLED_MIN +
+		       sim_below(&h->sim->rng, XF_SPI_BUNDLED_MAX - XF_SPI_BUNDLED_MIN + 1);
+	do
+		spi = 256 + sim_below(&h->sim->rng, 1u << 30);
+	while (spi >= XF_SPI_BUNDLED_MIN && spi <= XF_SPI_BUNDLED_MAX);
+	return spi;
+}
+
+int vk_spi(struct sim_host *h, const struct cs_addr *dst, uint8_t proto, enum xf_spi_kind kind,
+	   uint32_t reqid, uint32_t *spi, struct cs_err *err)
 {
 	struct xf_said id = {.dst = *dst, .proto = proto};
 	struct vk_sa *sa;
@@ -44,7 +58,7 @@ int vk_spi(struct sim_host *h, const struct cs_addr *dst, uint8_t proto, uint32_
 	if (refused(h))
 		return cs_fail(err, CS_EKERNEL, "simulated refusal of an SPI");
 	do
-		id.spi = 256 + sim_below(&h->sim->rng, 1u << 30);
+		id.spi = any_spi(h, kind);
 	while (vk_find(h, &id));
 	sa = append(&h->kernel);
 	sa->sa.id = id;
