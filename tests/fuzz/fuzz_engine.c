@@ -14,7 +14,7 @@
 #include "iked/engine_private.h"
 #include "tests/fuzz/mutate.h"
 
-#define SEALED     24 /* mutated and then sealed, before each genuine sealed message */
+#define SEALED     32 /* mutated and then sealed, before each genuine sealed message */
 #define RAW        2  /* mutated as they are on the wire, before every genuine message */
 #define RAW_PROVED 8  /* the same of those in clear that have a HASH, which is made right again */
 #define ROUND_MS   90000
@@ -236,6 +236,7 @@ static bool round_of(const struct contender *const who[2], uint64_t seed, bool f
 	sim_init(&sim, seed, verbose);
 	sim.hostile_peers = true;
 	sim.net.script = inject_before;
+	sim.max_half_open = sim_chance(&rng, 200) ? 4 : 0;
 	n_sealed = 0;
 	hostile = true;
 	for (unsigned i = 0; i < 2; i++)
@@ -244,6 +245,7 @@ static bool round_of(const struct contender *const who[2], uint64_t seed, bool f
 	sim_run(&sim, 1000 + ROUND_MS);
 	hostile = false;
 	if (flow && !sim.failure[0]) { /* what a valid but hostile message broke has an end, too */
+		sim_packet(&sim, 0, 1);
 		sim_run(&sim, sim.now + 31 * 60000);
 		if (!sim_both_ways(&sim, 0, 1, 15 * 60000))
 			sim_fail(&sim, "no traffic after the attack");

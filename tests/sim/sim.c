@@ -567,6 +567,7 @@ int sim_start_engine(struct sim_host *h)
 					.init_wait_ms = 2000,
 					.port = 500,
 					.last_tunnel = h->last_tunnel,
+					.max_half_open = h->sim->max_half_open,
 					.marking = {XF_MARK_SHIFT_DEFAULT}};
 	struct cs_err err;
 

@@ -152,6 +152,7 @@ struct sim {
 	uint64_t next_event;
 	unsigned pk_delay, commit_delay; /* milliseconds at most; 0: done at once */
 	unsigned commit_fail_permille;   /* while the network is bad */
+	unsigned max_half_open;          /* of each engine; 0: usual */
 	unsigned long datagrams, bytes;
 	struct sim_gone *gone;
 	unsigned n_gone;
