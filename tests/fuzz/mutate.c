@@ -28,6 +28,11 @@ static unsigned payloads(const uint8_t *data, size_t len, struct span *spans)
 	return n;
 }
 
+static uint8_t type_of(uint8_t first, const uint8_t *data, const struct span *s, unsigned i)
+{
+	return i ? data[s[i - 1].at] : first;
+}
+
 static uint8_t interesting(struct sim_rng *rng)
 {
 	static const uint8_t values[] = {0,  1,  2,  3,  4,   5,   7,   8,
@@ -159,6 +164,28 @@ static void append_lifetime(struct sim_rng *rng, uint8_t *data, size_t *len, siz
 	*len += n + 4;
 }
 
+/* At the end of an attributes payload that is the last: one more, perhaps a long one. */
+static void append_attribute(struct sim_rng *rng, uint8_t *data, size_t *len, size_t cap,
+			     const struct span *last)
+{
+	static const uint16_t types[] = {1, 2, 3, 4, 7, 16520, 16521, 16522, 16527, 28676};
+	uint16_t type = types[sim_below(rng, 10)];
+	bool basic = sim_chance(rng, 300);
+	size_t n = basic ? 0 : sim_below(rng, sim_chance(rng, 500) ? 300 : 9), size;
+
+	if (data[last->at] || last->at + last->len != *len || cap - *len < n + 4)
+		return;
+	data[(*len)++] = (uint8_t)(type >> 8 | (basic ? 0x80 : 0));
+	data[(*len)++] = (uint8_t)type;
+	data[(*len)++] = (uint8_t)(n >> 8);
+	data[(*len)++] = basic ? interesting(rng) : (uint8_t)n;
+	for (; n; n--)
+		data[(*len)++] = (uint8_t)(33 + sim_below(rng, 94));
+	size = *len - last->at;
+	data[last->at + 2] = (uint8_t)(size >> 8);
+	data[last->at + 3] = (uint8_t)size;
+}
+
 static void mutate_once(struct sim_rng *rng, uint8_t *first, uint8_t *data, size_t *len, size_t cap)
 {
 	struct span s[MOST];
@@ -167,6 +194,10 @@ static void mutate_once(struct sim_rng *rng, uint8_t *first, uint8_t *data, size
 
 	if (!n) {
 		fuzz_mutate_bytes(rng, data, len, cap);
+		return;
+	}
+	if (type_of(*first, data, s, n - 1) == 14 && sim_chance(rng, 300)) {
+		append_attribute(rng, data, len, cap, &s[n - 1]);
 		return;
 	}
 	switch (sim_below(rng, 11)) {
@@ -178,7 +209,7 @@ static void mutate_once(struct sim_rng *rng, uint8_t *first, uint8_t *data, size
 			uint8_t copy[2000];
 
 			memcpy(copy, data + s[j].at + 4, s[j].len - 4);
-			insert_payload(first, data, len, cap, s, i, j ? data[s[j - 1].at] : *first,
+			insert_payload(first, data, len, cap, s, i, type_of(*first, data, s, j),
 				       copy, s[j].len - 4);
 		}
 		break;
