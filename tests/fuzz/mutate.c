@@ -168,10 +168,10 @@ static void append_lifetime(struct sim_rng *rng, uint8_t *data, size_t *len, siz
 static void append_attribute(struct sim_rng *rng, uint8_t *data, size_t *len, size_t cap,
 			     const struct span *last)
 {
-	static const uint16_t types[] = {1, 2, 3, 4, 7, 16520, 16521, 16522, 16527, 28676};
-	uint16_t type = types[sim_below(rng, 10)];
+	static const uint16_t types[] = {1, 2, 3, 7, 16520, 16521, 16522, 16527};
+	uint16_t type = types[sim_below(rng, 8)];
 	bool basic = sim_chance(rng, 300);
-	size_t n = basic ? 0 : sim_below(rng, sim_chance(rng, 500) ? 300 : 9), size;
+	size_t n = basic ? 0 : sim_below(rng, sim_chance(rng, 500) ? 1000 : 9), size;
 
 	if (data[last->at] || last->at + last->len != *len || cap - *len < n + 4)
 		return;
