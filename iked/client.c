@@ -52,7 +52,7 @@ bool ike_client_in(const struct ike_p1 *p1)
 	return !p1->client || p1->client->state == IKE_CL_IN;
 }
 
-bool ike_client_may_have(const struct ike_p1 *p1, const struct cs_range *remote)
+static bool may_have(const struct ike_p1 *p1, const struct cs_range *remote)
 {
 	const struct ike_client *c = p1->client;
 
@@ -60,6 +60,16 @@ bool ike_client_may_have(const struct ike_p1 *p1, const struct cs_range *remote)
 		return ike_client_in(p1);
 	return c->state == IKE_CL_IN && c->by_address.in && cs_range_is_single(remote) &&
 	       cs_addr_equal(&remote->lo, &c->address);
+}
+
+int ike_client_check(const struct ike_p1 *p1, const struct cs_selector *s, struct cs_err *err)
+{
+	char selector[CS_SELECTOR_STRLEN];
+
+	if (may_have(p1, &s->remote))
+		return 0;
+	return cs_fail(err, CS_EPOLICY, "%s is not the address that the client was given",
+		       cs_selector_text(s, selector));
 }
 
 static const struct pol_client_user *find_user(const struct pol_ke_rule *rule, const char *name)

@@ -531,8 +531,9 @@ void ike_client_free(struct ike_engine *e, struct ike_p1 *p1);
 void ike_client_ask(struct ike_engine *e, struct ike_p1 *p1, bool initial_contact);
 /* May it be used? That of a client not before its user is known. */
 bool ike_client_in(const struct ike_p1 *p1);
-/* May its peer have a tunnel to these? To the address that it was given, where there is a pool. */
-bool ike_client_may_have(const struct ike_p1 *p1, const struct cs_range *remote);
+/* Whoever begins it: may the peer have this tunnel? To the address that it was given, where there
+ * is a pool; CS_EPOLICY. */
+int ike_client_check(const struct ike_p1 *p1, const struct cs_selector *s, struct cs_err *err);
 bool ike_client_known(const struct ike_p1 *p1, const struct pol_ke_rule *rule);
 /* Clients share an identity. Are both the same user's, or both of no client? NULL: nobody's now. */
 bool ike_client_same(const struct ike_p1 *a, const struct ike_p1 *b);

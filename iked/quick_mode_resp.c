@@ -67,10 +67,10 @@ static int find_rule(struct ike_engine *e, struct request *q, struct cs_err *err
 {
 	char selector[CS_SELECTOR_STRLEN], peer[CS_ENDPOINT_STRLEN];
 	struct ike_tunnel_key key;
+	int rc = ike_client_check(q->p1, &q->selector, err);
 
-	if (!ike_client_may_have(q->p1, &q->selector.remote))
-		return cs_fail(err, CS_EPOLICY, "%s is not the address that the client was given",
-			       cs_selector_text(&q->selector, selector));
+	if (rc)
+		return rc;
 	q->rule = e->policy ? pol_dynamic_rule(e->policy, &q->selector, (time_t)e->now.wall) : NULL;
 	if (!q->rule)
 		return cs_fail(err, CS_EPOLICY, "no IpFilterRule with an IpDynVpnAction covers %s",
