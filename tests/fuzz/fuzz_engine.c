@@ -159,6 +159,22 @@ static bool inject_fragments(struct sim *s, const struct cs_endpoint *from,
 	return genuine;
 }
 
+/* Fragments, each fine, of a message that is larger than any may be. */
+static void inject_too_large(struct sim *s, const struct cs_endpoint *from,
+			     const struct cs_endpoint *to, const uint8_t *data, size_t len)
+{
+	static uint8_t large[IKE_DATAGRAM_MAX + 8000], out[SIM_FRAGMENT_MAX];
+	size_t total = IKE_DATAGRAM_MAX - 100 + sim_below(&rng, 8000), n;
+
+	memcpy(large, data, len);
+	for (unsigned i = 0; i < 4; i++)
+		large[24 + i] = (uint8_t)(total >> (24 - 8 * i));
+	for (unsigned i = 1; i <= 4 && (n = sim_fragment(large, total, i, 4, out)); i++) {
+		sim_inject(s, from, to, out, n, i);
+		injected++;
+	}
+}
+
 /* A client has one attempt, so often enough the genuine answer must be there before. */
 static uint64_t delay_of(const uint8_t *data)
 {
@@ -197,6 +213,8 @@ static bool inject_before(struct sim *s, unsigned host, const struct cs_endpoint
 		sim_inject(s, from, to, raw, raw_len, 1 + sim_below(&rng, 8));
 		injected++;
 	}
+	if (sim_chance(&rng, 5))
+		inject_too_large(s, from, to, data, len);
 	return !sim_chance(&rng, 300) || !inject_fragments(s, from, to, data, len);
 }
 
@@ -213,6 +231,7 @@ static void plan(void)
 
 	sim.pk_delay = sim_chance(&rng, 500) ? 3 : 0;
 	sim.commit_delay = sim_chance(&rng, 500) ? 3 : 0;
+	sim.no_address = 200;
 	for (unsigned i = 0; i < 2; i++)
 		sim.hosts[i].commits = sim_chance(&rng, 300);
 	if (sim_chance(&rng, 200)) {
@@ -244,6 +263,7 @@ static bool round_of(const struct contender *const who[2], uint64_t seed, bool f
 	plan();
 	sim_run(&sim, 1000 + ROUND_MS);
 	hostile = false;
+	sim.no_address = 0;
 	if (flow && !sim.failure[0]) { /* what a valid but hostile message broke has an end, too */
 		sim_packet(&sim, 0, 1);
 		sim_run(&sim, sim.now + 31 * 60000);

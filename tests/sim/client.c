@@ -2,7 +2,7 @@
  * The part of a client (XAuth, Mode Config) around an engine that has none.  Its offer becomes one
  * of XAuth with a preshared key on the way, and the gateway's choice an ordinary one; Transaction
  * messages are answered with the engine's keys.  Nothing is remembered: what the gateway repeats is
- * answered once more.
+ * answered once more.  And what must hold at the gateway: who is not let in gets nothing.
  */
 #include <string.h>
 
@@ -108,13 +108,19 @@ static void request_address(struct sim_host *h, struct ike_p1 *p1)
 	finish(h, p1, &b, mid, iv);
 }
 
+/* Some try to go without. */
+static bool wants_address(struct sim_host *h)
+{
+	return h->variant->clients == SIM_ADDRESSES &&
+	       !sim_chance(&h->sim->rng, h->sim->no_address);
+}
+
 static void answer(struct sim_host *h, struct ike_p1 *p1, uint32_t mid,
 		   const struct ike_config *got, uint8_t *iv)
 {
 	if (got->type == IKE_CFG_REQUEST)
 		log_in(h, p1, mid, got->id, iv);
-	else if (got->type == IKE_CFG_SET && got->status == STATUS_OK &&
-		 h->variant->clients == SIM_ADDRESSES)
+	else if (got->type == IKE_CFG_SET && got->status == STATUS_OK && wants_address(h))
 		request_address(h, p1);
 	else if (got->type == IKE_CFG_SET)
 		acknowledge(h, p1, mid, got->id, iv);
@@ -143,4 +149,18 @@ bool sim_client_receive(struct sim_host *h, const uint8_t *data, size_t len)
 	    !ike_config_read(&m, &got, NULL))
 		answer(h, p1, header.message_id, &got, iv);
 	return true;
+}
+
+void sim_client_check(struct sim_host *h, const struct ike_p1_info *info)
+{
+	struct ike_sid *sid = ike_sid_by_cookies(h->engine, info->icookie, info->rcookie);
+	const struct ike_p1 *p1 =
+		sid && sid->kind == IKE_SID_P1 ? IKE_OF(sid, struct ike_p1, sid) : NULL;
+
+	if (!p1 || !p1->rule->action->xauth)
+		return;
+	if (!p1->client || p1->client->state != IKE_CL_IN)
+		sim_fail(h->sim, "host %u: a tunnel for a client that is not let in", h->index);
+	else if (p1->rule->action->pool.lo.family && !p1->client->by_address.in)
+		sim_fail(h->sim, "host %u: a tunnel for a client without an address", h->index);
 }

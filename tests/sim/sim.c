@@ -481,6 +481,8 @@ static enum ike_done op_record(void *ctx, const struct ike_record *rec, uint64_t
 		sim_row_drop(h, true, rec->p1->tunnel, rec->p1->generation);
 		break;
 	case IKE_REC_P2_INTENT:
+		if (rec->p1)
+			sim_client_check(h, rec->p1);
 		if (!fails) {
 			keep_intent(h, rec, *tx);
 			sim_row_put(h, rec, *tx);

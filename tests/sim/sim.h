@@ -152,6 +152,7 @@ struct sim {
 	uint64_t next_event;
 	unsigned pk_delay, commit_delay; /* milliseconds at most; 0: done at once */
 	unsigned commit_fail_permille;   /* while the network is bad */
+	unsigned no_address;             /* permille: clients that ask for none */
 	unsigned max_half_open;          /* of each engine; 0: usual */
 	unsigned long datagrams, bytes;
 	struct sim_gone *gone;
@@ -229,6 +230,8 @@ void sim_client_offer(struct sim_host *h, const struct cs_endpoint *remote, uint
 		      size_t len);
 /* A datagram that came; true: it was the client's, and the engine has no part in it. */
 bool sim_client_receive(struct sim_host *h, const uint8_t *data, size_t len);
+/* Of the phase 1 SA by which a pair is about to be installed. */
+void sim_client_check(struct sim_host *h, const struct ike_p1_info *info);
 
 /* keyring.c; not 0 with a line on stderr. */
 int sim_keyring(struct ike_cert_ring *ring);
