@@ -18,7 +18,9 @@
 #define RAW        2  /* mutated as they are on the wire, before every genuine message */
 #define RAW_PROVED 8  /* the same of those in clear that have a HASH, which is made right again */
 #define ROUND_MS   90000
-#define FLOW_EVERY 25  /* rounds after which traffic must still come through */
+#define TRAFFIC    32 /* packets and other doings in a round */
+#define TROUBLE    8
+#define FLOW_EVERY 10  /* rounds after which traffic must still come through */
 #define SETTLED_BY 100 /* rounds after which nothing new is made once for all */
 
 /* Of the newer sanitizer runtimes; absent in other builds. */
@@ -231,7 +233,7 @@ static void plan(void)
 
 	sim.pk_delay = sim_chance(&rng, 500) ? 3 : 0;
 	sim.commit_delay = sim_chance(&rng, 500) ? 3 : 0;
-	sim.no_address = 200;
+	sim.no_address = 500;
 	for (unsigned i = 0; i < 2; i++)
 		sim.hosts[i].commits = sim_chance(&rng, 300);
 	if (sim_chance(&rng, 200)) {
@@ -240,12 +242,11 @@ static void plan(void)
 		for (unsigned i = 0; i < 2; i++)
 			sim.hosts[i].kernel.refuse_permille = sim_below(&rng, 200);
 	}
-	for (unsigned i = 0; i < 8; i++) {
+	for (unsigned i = 0; i < TRAFFIC + TROUBLE; i++) {
 		unsigned host = sim_below(&rng, 2);
 
-		sim_at(&sim, 1000 + sim_below(&rng, ROUND_MS), host, SIM_TRAFFIC, !host);
-		sim_at(&sim, 1000 + sim_below(&rng, ROUND_MS), host, actions[sim_below(&rng, 4)],
-		       !host);
+		sim_at(&sim, 1000 + sim_below(&rng, ROUND_MS), host,
+		       i < TRAFFIC ? SIM_TRAFFIC : actions[sim_below(&rng, 4)], !host);
 	}
 }
 
@@ -263,9 +264,13 @@ static bool round_of(const struct contender *const who[2], uint64_t seed, bool f
 	plan();
 	sim_run(&sim, 1000 + ROUND_MS);
 	hostile = false;
-	sim.no_address = 0;
 	if (flow && !sim.failure[0]) { /* what a valid but hostile message broke has an end, too */
-		sim_packet(&sim, 0, 1);
+		for (unsigned minute = 0; minute < 25; minute++) {
+			sim_packet(&sim, 0, 1);
+			sim_packet(&sim, 1, 0);
+			sim_run(&sim, sim.now + 60000);
+		}
+		sim.no_address = 0;
 		sim_run(&sim, sim.now + 31 * 60000);
 		if (!sim_both_ways(&sim, 0, 1, 15 * 60000))
 			sim_fail(&sim, "no traffic after the attack");

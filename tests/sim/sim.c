@@ -598,28 +598,43 @@ int sim_add_host(struct sim *sim, const struct sim_variant *variant, struct pol_
 	return sim_start_engine(h);
 }
 
-/* Gives back what the engine of this host still has under way. */
-static void drain_jobs(struct sim_host *h)
+static struct sim_event *next_job(struct sim *sim, const struct sim_host *h)
 {
-	struct sim *sim = h->sim;
-
 	for (unsigned i = 0; i < sim->n_queue; i++) {
 		struct sim_event *ev = sim->queue[i];
 
-		if (ev->kind == EV_PK && ev->host == h->index && ev->job) {
-			struct ike_pk_job *job = ev->job;
-
-			ev->job = NULL;
-			h->jobs--;
-			ike_engine_pk_done(h->engine, job, sim_now(sim));
-		} else if (ev->kind == EV_CERT && ev->host == h->index && ev->cert) {
-			struct ike_cert_job *job = ev->cert;
-
-			ev->cert = NULL;
-			h->jobs--;
-			ike_engine_cert_done(h->engine, job, sim_now(sim));
-		}
+		if (ev->host == h->index &&
+		    ((ev->kind == EV_PK && ev->job) || (ev->kind == EV_CERT && ev->cert)))
+			return ev;
 	}
+	return NULL;
+}
+
+static void give_back(struct sim_host *h, struct sim_event *ev)
+{
+	struct ike_now now = sim_now(h->sim);
+
+	h->jobs--;
+	if (ev->kind == EV_PK) {
+		struct ike_pk_job *job = ev->job;
+
+		ev->job = NULL;
+		ike_engine_pk_done(h->engine, job, now);
+	} else {
+		struct ike_cert_job *job = ev->cert;
+
+		ev->cert = NULL;
+		ike_engine_cert_done(h->engine, job, now);
+	}
+}
+
+/* What the engine of this host still has under way; each may bring the next one. */
+static void drain_jobs(struct sim_host *h)
+{
+	struct sim_event *ev;
+
+	while ((ev = next_job(h->sim, h)))
+		give_back(h, ev);
 }
 
 /* Answers what this host's store has taken; a store that is closed does it at once. */
@@ -774,16 +789,12 @@ static void dispatch(struct sim *sim, struct sim_event *ev)
 		free(ev->datagram.data);
 		break;
 	case EV_PK:
-		if (ev->job) {
-			h->jobs--;
-			ike_engine_pk_done(h->engine, ev->job, now);
-		}
+		if (ev->job)
+			give_back(h, ev);
 		break;
 	case EV_CERT:
-		if (ev->cert) {
-			h->jobs--;
-			ike_engine_cert_done(h->engine, ev->cert, now);
-		}
+		if (ev->cert)
+			give_back(h, ev);
 		break;
 	case EV_COMMIT:
 		if (alive)
