@@ -653,24 +653,17 @@ START_TEST(another_address)
 }
 END_TEST
 
-/* Nor does the gateway begin one: without an address, or to another than was given. */
+/* The gateway begins none, be it to the address that was given: which client has it is not known.
+ */
 START_TEST(begun_by_the_gateway)
 {
-	struct pair *p = let_in(_i == 1 ? "  ClientAddressPool 10.9.0.5-10.9.0.5\n"
-					: "  ClientAddressPool 10.9.0.4-10.9.0.4\n",
-				HOST);
+	struct pair *p = let_in("  ClientAddressPool 10.9.0.4-10.9.0.4\n", HOST);
 
 	if (_i)
 		request(p, 0x4711);
 	pair_acquire(p, 1);
-	if (_i < 2) {
-		ck_assert_uint_eq(pair_complaints(&p->side[1],
-						  "is not the address that the client was given"),
-				  1);
-		ck_assert_uint_eq(p->side[1].n_records[IKE_REC_P2_INTENT], 0);
-	} else {
-		ck_assert_uint_eq(pair_stats(p, 1)->p2_up, 1);
-	}
+	ck_assert(pair_said(&p->side[1], "HowToInitiate"));
+	ck_assert_uint_eq(p->side[1].n_records[IKE_REC_P2_INTENT], 0);
 	pair_free(p);
 }
 END_TEST
@@ -1050,7 +1043,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, wrong_payloads, 0, 5);
 	tcase_add_test(t, an_address);
 	tcase_add_loop_test(t, another_address, 0, 2);
-	tcase_add_loop_test(t, begun_by_the_gateway, 0, 3);
+	tcase_add_loop_test(t, begun_by_the_gateway, 0, 2);
 	tcase_add_loop_test(t, odd_requests, 0, 11);
 	tcase_add_loop_test(t, unasked, 0, 3);
 	tcase_add_test(t, too_early);
