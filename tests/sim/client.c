@@ -92,7 +92,6 @@ static void acknowledge(struct sim_host *h, struct ike_p1 *p1, uint32_t mid, uin
 	finish(h, p1, &b, mid, iv);
 }
 
-/* Shows that the status has come, too: a lost one is sent again when that is. */
 static void request_address(struct sim_host *h, struct ike_p1 *p1)
 {
 	uint32_t mid = ike_new_mid(h->engine, p1);
@@ -126,21 +125,48 @@ static void answer(struct sim_host *h, struct ike_p1 *p1, uint32_t mid,
 		acknowledge(h, p1, mid, got->id, iv);
 }
 
+static struct ike_p1 *client_p1(const struct sim_host *h, const struct isa_header *header)
+{
+	struct ike_sid *sid = ike_sid_by_cookies(h->engine, header->icookie, header->rcookie);
+	struct ike_p1 *p1 = sid && sid->kind == IKE_SID_P1 ? IKE_OF(sid, struct ike_p1, sid) : NULL;
+
+	return p1 && p1->initiator ? p1 : NULL;
+}
+
+/*
+ * Quick Mode tells the gateway that its client knows that it is let in, so the status may not come
+ * again; a real client does not begin before it has an address.
+ */
+void sim_client_sent(struct sim_host *h, const uint8_t *data, size_t len)
+{
+	uint8_t building[IKE_DATAGRAM_MAX];
+	struct isa_header header;
+	struct ike_p1 *p1;
+
+	if (isa_header_parse(data, len, &header, NULL) || header.exchange != ISA_QUICK ||
+	    header.next == ISA_FRAGMENT)
+		return;
+	p1 = client_p1(h, &header);
+	if (!p1 || !p1->authenticated || !wants_address(h))
+		return;
+	memcpy(building, h->engine->out, sizeof(building));
+	request_address(h, p1);
+	memcpy(h->engine->out, building, sizeof(building));
+}
+
 bool sim_client_receive(struct sim_host *h, const uint8_t *data, size_t len)
 {
 	struct isa_header header;
 	struct ike_config got;
 	struct isa_message m;
 	uint8_t iv[IKE_BLOCK_MAX];
-	struct ike_sid *sid;
 	struct ike_p1 *p1;
 
 	if (isa_header_parse(data, len, &header, NULL) || header.exchange != ISA_TRANSACTION ||
 	    header.next == ISA_FRAGMENT)
 		return false;
-	sid = ike_sid_by_cookies(h->engine, header.icookie, header.rcookie);
-	p1 = sid && sid->kind == IKE_SID_P1 ? IKE_OF(sid, struct ike_p1, sid) : NULL;
-	if (!p1 || !p1->initiator)
+	p1 = client_p1(h, &header);
+	if (!p1)
 		return false;
 	if (p1->authenticated &&
 	    !ike_phase2_iv(p1->suite.hash, p1->suite.cipher, p1->iv, header.message_id, iv, NULL) &&

@@ -273,6 +273,8 @@ static void op_send(void *ctx, const struct cs_endpoint *local, const struct cs_
 	if (h->variant->clients)
 		sim_client_offer(h, remote, copy, len);
 	sim_send(h, local, remote, copy, len);
+	if (h->variant->clients)
+		sim_client_sent(h, copy, len);
 }
 
 void sim_inject(struct sim *sim, const struct cs_endpoint *from, const struct cs_endpoint *to,
