@@ -68,7 +68,8 @@ static int same_p1(void *arg, const struct ike_p1_info *i)
 {
 	struct contact *c = arg;
 
-	c->known = i->state == IKE_P1_DONE &&
+	/* Of a client that is not let in yet nothing is heard. */
+	c->known = i->state == IKE_P1_DONE && (!i->suite.xauth || i->user[0]) &&
 		   !memcmp(i->icookie, c->ours->icookie, sizeof(i->icookie)) &&
 		   !memcmp(i->rcookie, c->ours->rcookie, sizeof(i->rcookie));
 	return c->known;
