@@ -9,7 +9,7 @@
 #include "iked/proposal.h"
 
 #define WIRE_MESSAGE_MAX 2048
-#define WIRE_MESSAGES    11
+#define WIRE_MESSAGES    15
 
 /* What got through. */
 struct wire_count {

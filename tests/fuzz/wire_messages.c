@@ -64,6 +64,11 @@ void wire_messages(struct wire_message messages[static WIRE_MESSAGES])
 	static const uint8_t info[] = {ISA_HASH, ISA_DELETE, ISA_NOTIFY, 0};
 	static const uint8_t fragment[] = {ISA_FRAGMENT, 0};
 	static const uint8_t transaction[] = {ISA_HASH, ISA_ATTRIBUTES, 0};
+	static const uint8_t main5_signed[] = {ISA_ID, ISA_CERT, ISA_CERT, ISA_SIG, ISA_CERTREQ, 0};
+	static const uint8_t aggressive2_signed[] = {ISA_SA,   ISA_KE,  ISA_NONCE,   ISA_ID,
+						     ISA_CERT, ISA_SIG, ISA_CERTREQ, 0};
+	static const uint8_t aggressive3_signed[] = {ISA_CERT, ISA_SIG, 0};
+	static const uint8_t quick4[] = {ISA_HASH, ISA_NOTIFY, 0};
 
 	make_message(&messages[0], "main1", ISA_MAIN, main1, 0);
 	make_message(&messages[1], "main3", ISA_MAIN, main3, 0);
@@ -74,6 +79,10 @@ void wire_messages(struct wire_message messages[static WIRE_MESSAGES])
 	make_message(&messages[6], "aggressive1", ISA_AGGRESSIVE, aggressive1, 0);
 	make_message(&messages[7], "aggressive2", ISA_AGGRESSIVE, aggressive2, 0);
 	make_message(&messages[8], "aggressive3", ISA_AGGRESSIVE, aggressive3, 16);
-	make_message(&messages[10], "transaction", ISA_TRANSACTION, transaction, 16);
 	make_message(&messages[9], "fragment", ISA_MAIN, fragment, 0);
+	make_message(&messages[10], "transaction", ISA_TRANSACTION, transaction, 16);
+	make_message(&messages[11], "main5_signed", ISA_MAIN, main5_signed, 16);
+	make_message(&messages[12], "aggressive2_signed", ISA_AGGRESSIVE, aggressive2_signed, 0);
+	make_message(&messages[13], "aggressive3_signed", ISA_AGGRESSIVE, aggressive3_signed, 16);
+	make_message(&messages[14], "quick4", ISA_QUICK, quick4, 16);
 }
