@@ -196,7 +196,7 @@ static void mutate_once(struct sim_rng *rng, uint8_t *first, uint8_t *data, size
 		fuzz_mutate_bytes(rng, data, len, cap);
 		return;
 	}
-	if (type_of(*first, data, s, n - 1) == 14 && sim_chance(rng, 300)) {
+	if (type_of(*first, data, s, n - 1) == 14 && sim_chance(rng, 600)) {
 		append_attribute(rng, data, len, cap, &s[n - 1]);
 		return;
 	}
