@@ -137,7 +137,7 @@ static struct ike_p1 *client_p1(const struct sim_host *h, const struct isa_heade
  * Quick Mode tells the gateway that its client knows that it is let in, so the status may not come
  * again; a real client does not begin before it has an address.
  */
-void sim_client_sent(struct sim_host *h, const uint8_t *data, size_t len)
+void sim_client_sends(struct sim_host *h, const uint8_t *data, size_t len)
 {
 	uint8_t building[IKE_DATAGRAM_MAX];
 	struct isa_header header;

@@ -272,9 +272,9 @@ static void op_send(void *ctx, const struct cs_endpoint *local, const struct cs_
 		copy[19] |= ISA_FLAG_COMMIT;
 	if (h->variant->clients)
 		sim_client_offer(h, remote, copy, len);
-	sim_send(h, local, remote, copy, len);
 	if (h->variant->clients)
-		sim_client_sent(h, copy, len);
+		sim_client_sends(h, copy, len);
+	sim_send(h, local, remote, copy, len);
 }
 
 void sim_inject(struct sim *sim, const struct cs_endpoint *from, const struct cs_endpoint *to,

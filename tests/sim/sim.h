@@ -228,8 +228,8 @@ void sim_check_gone(struct sim *sim);
 /* Message 1 of such a host, or what a gateway answers. */
 void sim_client_offer(struct sim_host *h, const struct cs_endpoint *remote, uint8_t *data,
 		      size_t len);
-/* Such a host's engine has sent this. */
-void sim_client_sent(struct sim_host *h, const uint8_t *data, size_t len);
+/* Such a host's engine sends this. */
+void sim_client_sends(struct sim_host *h, const uint8_t *data, size_t len);
 /* A datagram that came; true: it was the client's, and the engine has no part in it. */
 bool sim_client_receive(struct sim_host *h, const uint8_t *data, size_t len);
 /* Of the phase 1 SA by which a pair is about to be installed. */
