@@ -1,6 +1,8 @@
 """AH alone (RFC 4302): authenticated, but readable by everybody."""
 
+from cases.psk import WHO
 from labkit.host import Failure
+from labkit.libre import Libre
 from labkit.negotiate import negotiate_and_delete
 from labkit.ours import Ours
 from labkit.policy import host_to_host
@@ -24,15 +26,23 @@ ALGORITHMS = {
 }
 
 
+def suite_of(algorithm):
+    return SUITE._replace(esp_encrypt="DoNot", esp_auth=f"AH {ALGORITHMS[algorithm][0]}")
+
+
 def ours(host, peer, algorithm, mode, family, initiator):
-    suite = SUITE._replace(esp_encrypt="DoNot", esp_auth=f"AH {ALGORITHMS[algorithm][0]}")
-    return Ours(host, host_to_host(host, peer, suite, mode, PFS, KEY, family=family,
+    return Ours(host, host_to_host(host, peer, suite_of(algorithm), mode, PFS, KEY, family=family,
                                    initiator=initiator))
 
 
 def swan(host, peer, algorithm, mode, family, initiator):
     return Swan(host, peer, SUITE, mode, PFS, KEY, family=family, initiator=initiator,
                 trap=initiator, esp=ALGORITHMS[algorithm][1], protocol="ah")
+
+
+def libre(host, peer, algorithm, mode, _family, initiator):
+    return Libre(host, peer, suite_of(algorithm), mode, PFS, KEY, initiator=initiator, trap=initiator,
+                 protocol="ah")
 
 
 def check_display(end, algorithm):
@@ -50,8 +60,7 @@ def check_display(end, algorithm):
 
 def register(pair, begin, answer, algorithm, mode, family=4):
     name = f"ah-{pair}-{algorithm}-{mode}" + ("-ipv6" if family == 6 else "")
-    peer, who = {"own": ("csipsec", "we begin"), "to-strongswan": ("strongSwan", "we begin"),
-                 "from-strongswan": ("strongSwan", "the peer begins")}[pair]
+    peer, who = WHO[pair]
 
     @case(name, shows=(peer, f"AH, {mode}, {who}"))
     def run(lab):
@@ -75,3 +84,7 @@ register("to-strongswan", ours, swan, "sha1", "tunnel")
 register("to-strongswan", ours, swan, "sha512", "transport", 6)
 register("from-strongswan", swan, ours, "md5", "transport")
 register("from-strongswan", swan, ours, "sha384", "tunnel")
+register("to-libreswan", ours, libre, "sha256", "transport")
+register("to-libreswan", ours, libre, "sha1", "tunnel")
+register("from-libreswan", libre, ours, "sha512", "transport")
+register("from-libreswan", libre, ours, "sha256", "tunnel")

@@ -5,7 +5,7 @@ IKE's own (payload 132).
 
 from cases.psk import WHO
 from cases.refusals import SUITE
-from cases.rsa import PAIRS, make_certificates, shown_as_signed
+from cases.rsa import PAIRS, libre, make_certificates, shown_as_signed
 from labkit.host import Failure
 from labkit.libre import Libre
 from labkit.negotiate import negotiate_and_delete
@@ -40,6 +40,10 @@ def expect_fragments(lab, hosts, senders):
         host.run("nft", "delete", "table", "inet", "narrow")
 
 
+# libreswan sends a message as a whole first, unless told.
+AT_ONCE = {"more": (("fragmentation", "force"),)}
+
+
 def register(pair, exchange):
     """Left's certificate is of the CA between, which it sends along; right's is the root's."""
     peer, who = WHO[pair]
@@ -50,14 +54,17 @@ def register(pair, exchange):
         begin, answer = PAIRS[pair]
         hosts = []
 
+        def start(side, host, peer, initiator):
+            return side(host, peer, exchange, "fqdn", initiator, **(AT_ONCE if side is libre else {}))
+
         def certified(host, peer):
             hosts.extend((peer, host))
             make_certificates(peer, host, bits=4096)
             for h in hosts:
                 narrow(h)
-            return answer(host, peer, exchange, "fqdn")
-        negotiate_and_delete(lab, lambda host, peer: begin(host, peer, exchange, "fqdn", True),
-                             certified, check=shown_as_signed)
+            return start(answer, host, peer, False)
+        negotiate_and_delete(lab, lambda host, peer: start(begin, host, peer, True), certified,
+                             check=shown_as_signed)
         expect_fragments(lab, hosts, hosts)
 
 
@@ -66,6 +73,8 @@ register("own", "Aggressive")
 register("to-strongswan", "Main")
 register("from-strongswan", "Main")
 register("from-strongswan", "Aggressive")
+register("to-libreswan", "Main")
+register("from-libreswan", "Main")
 
 
 def many_offers(policy, n):

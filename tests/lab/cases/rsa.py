@@ -78,10 +78,10 @@ def swan(host, peer, exchange, kind, initiator=False, suite=SUITE):
                 local_id=identity(kind, host, SWAN), remote_id=identity(kind, peer, SWAN))
 
 
-def libre(host, peer, exchange, kind, initiator=False, suite=SUITE):
+def libre(host, peer, exchange, kind, initiator=False, suite=SUITE, **more):
     return Libre(host, peer, suite, "transport", Pfs("none", suite), None, initiator=initiator,
                  trap=initiator, aggressive=exchange == "Aggressive",
-                 local_id=identity(kind, host, LIBRE), remote_id=identity(kind, peer, LIBRE))
+                 local_id=identity(kind, host, LIBRE), remote_id=identity(kind, peer, LIBRE), **more)
 
 
 PAIRS = {"own": (ours, ours), "to-strongswan": (ours, swan), "from-strongswan": (swan, ours),

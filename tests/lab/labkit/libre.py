@@ -26,7 +26,8 @@ conn peer
 	right={remote}
 	rightid="{remote_id}"
 	ike={ike}
-	esp={esp}
+	phase2={protocol}
+	phase2alg={algorithms}
 	pfs={pfs}
 	rekeyfuzz=0%
 	retransmit-timeout=20s
@@ -52,7 +53,9 @@ CIPHERS = {"AES_CBC KeyLength 256": "aes256", "AES_CBC KeyLength 128": "aes128",
 HASHES = {"SHA1": "sha1", "SHA2_256": "sha2_256", "SHA2_384": "sha2_384", "SHA2_512": "sha2_512",
           "ESP HMAC_SHA1": "sha1", "ESP HMAC_SHA2_256_128": "sha2_256",
           "ESP HMAC_SHA2_384_192": "sha2_384", "ESP HMAC_SHA2_512_256": "sha2_512",
-          "ESP AES128_XCBC_96": "aes_xcbc", "ESP Null": "null"}
+          "ESP AES128_XCBC_96": "aes_xcbc", "ESP Null": "null", "AH HMAC_MD5": "md5",
+          "AH HMAC_SHA1": "sha1", "AH HMAC_SHA2_256_128": "sha2_256",
+          "AH HMAC_SHA2_512_256": "sha2_512"}
 
 
 LIBEXEC = "/usr/libexec"
@@ -152,10 +155,11 @@ class Libre(Pluto):
     """
 
     def __init__(self, host, peer, suite, mode, pfs, key, *, trap=False, initiator=False,
-                 aggressive=False, local_id=None, remote_id=None, dpd=None, more=()):
+                 aggressive=False, local_id=None, remote_id=None, dpd=None, protocol="esp", more=()):
         """
         more: further lines of the connection, as (keyword, value).  dpd: seconds between its
-        questions whether the peer is there; after four times as many it is dead.
+        questions whether the peer is there; after four times as many it is dead.  protocol: esp or
+        ah, which takes no more of the suite than how messages are authenticated.
         """
         self.peer = peer
         if dpd:
@@ -166,8 +170,9 @@ class Libre(Pluto):
             aggressive="yes" if aggressive else "no", mode=mode, local=host.v4, remote=peer.v4,
             local_id=local_id, remote_id=remote_id,
             ike=f"{CIPHERS[suite.ike_encrypt]}-{HASHES[suite.ike_hash]};{GROUPS[suite.group]}",
-            esp=f"{CIPHERS[suite.esp_encrypt]}-{HASHES[suite.esp_auth]}"
-            + (f";{GROUPS[group]}" if group else ""),
+            protocol=protocol,
+            algorithms=(f"{CIPHERS[suite.esp_encrypt]}-" if protocol == "esp" else "")
+            + HASHES[suite.esp_auth] + (f";{GROUPS[group]}" if group else ""),
             pfs="yes" if group else "no",
             auth=BY_KEY if key else BY_CERTIFICATE.format(name=host.name),
             more="".join(f"\t{k}={v}\n" for k, v in more))
