@@ -925,6 +925,8 @@ void ike_notify_clear(struct ike_engine *e, const struct cs_endpoint *local,
 		      const uint8_t *rcookie, unsigned type, size_t request);
 void ike_put_initial_contact(const struct ike_p1 *p1, struct isa_builder *b);
 void ike_put_connected(const struct ike_p2 *p2, struct isa_builder *b);
+/* When we end the SA before the life that was agreed is over (RFC 2407 section 4.6.3.1). */
+void ike_put_responder_lifetime(const struct ike_p2 *p2, struct isa_builder *b);
 void ike_delete_p1(struct ike_engine *e, struct ike_p1 *p1);
 void ike_delete_p2(struct ike_engine *e, struct ike_p2 *p2); /* our inbound SPI */
 void ike_delete_spi(struct ike_engine *e, struct ike_p1 *p1, enum pol_proto proto, uint32_t spi);

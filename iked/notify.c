@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "iked/engine_private.h"
+#include "iked/proposal_p2.h"
+#include "iked/sa_payload.h"
 
 #define DOI_IPSEC    1u
 #define PROTO_ISAKMP 1u
@@ -58,14 +60,35 @@ void ike_put_initial_contact(const struct ike_p1 *p1, struct isa_builder *b)
 		   (struct cs_bytes){cookies, sizeof(cookies)}, (struct cs_bytes){NULL, 0});
 }
 
+static struct cs_bytes put_spi(uint32_t spi, uint8_t buf[static 4])
+{
+	struct cs_writer w = cs_writer_of(buf, 4);
+
+	cs_put_u32(&w, spi);
+	return (struct cs_bytes){buf, 4};
+}
+
 void ike_put_connected(const struct ike_p2 *p2, struct isa_builder *b)
 {
 	uint8_t spi[4];
-	struct cs_writer w = cs_writer_of(spi, sizeof(spi));
 
-	cs_put_u32(&w, p2->spi_in);
-	put_notify(b, ISA_N_CONNECTED, (unsigned)p2->suite.protocol,
-		   (struct cs_bytes){spi, sizeof(spi)}, (struct cs_bytes){NULL, 0});
+	put_notify(b, ISA_N_CONNECTED, (unsigned)p2->suite.protocol, put_spi(p2->spi_in, spi),
+		   (struct cs_bytes){NULL, 0});
+}
+
+/* VpnLife is not told: a peer would refresh what is to end. */
+void ike_put_responder_lifetime(const struct ike_p2 *p2, struct isa_builder *b)
+{
+	uint64_t agreed = p2->suite.life_seconds ? p2->suite.life_seconds : IKE_DEFAULT_LIFE;
+	uint8_t spi[4], life[12];
+	struct cs_writer w = cs_writer_of(life, sizeof(life));
+	struct ike_sa_builder attributes = {.w = &w};
+
+	if (!p2->suite.life_max || agreed <= p2->suite.life_max)
+		return;
+	ike_sa_life(&attributes, A_LIFE_TYPE, IKE_LIFE_SECONDS, p2->suite.life_max);
+	put_notify(b, ISA_N_RESPONDER_LIFETIME, (unsigned)p2->suite.protocol,
+		   put_spi(p2->spi_in, spi), (struct cs_bytes){life, w.len});
 }
 
 void ike_notify_p1(struct ike_engine *e, struct ike_p1 *p1, unsigned type, unsigned proto,

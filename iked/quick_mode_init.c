@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "iked/engine_private.h"
+#include "iked/proposal_p2.h"
+#include "iked/sa_payload.h"
 
 static void fail_err(struct ike_engine *e, struct ike_p2 *p2, const struct cs_err *err)
 {
@@ -150,12 +152,8 @@ static int check_answer(struct ike_p2 *p2, const struct isa_message *m, struct c
 
 /* ---- RESPONDER-LIFETIME (RFC 2407 section 4.6.3.1) ---- */
 
-#define LIFE_MIN     60u /* seconds; what is less would keep both sides at nothing but this */
-#define ATTR_BASIC   0x8000u
-#define LIFE_TYPE    1u
-#define LIFE_VALUE   2u
-#define LIFE_SECONDS 1u
-#define LIFE_KBYTES  2u
+#define LIFE_MIN   60u /* seconds; what is less would keep both sides at nothing but this */
+#define ATTR_BASIC 0x8000u
 
 static bool get_attribute(struct cs_reader *r, unsigned *type, uint64_t *value)
 {
@@ -183,10 +181,12 @@ static void shorten_life(struct ike_p2_suite *suite, struct cs_bytes attributes)
 	unsigned type;
 
 	while (get_attribute(&r, &type, &value)) {
-		if (type == LIFE_TYPE) {
+		if (type == A_LIFE_TYPE) {
 			unit = value;
-		} else if (type == LIFE_VALUE && (unit == LIFE_SECONDS || unit == LIFE_KBYTES)) {
-			life = unit == LIFE_SECONDS ? &suite->life_seconds : &suite->life_kbytes;
+		} else if (type == A_DURATION &&
+			   (unit == IKE_LIFE_SECONDS || unit == IKE_LIFE_KBYTES)) {
+			life = unit == IKE_LIFE_SECONDS ? &suite->life_seconds
+							: &suite->life_kbytes;
 			if (value >= LIFE_MIN && (!*life || value < *life))
 				*life = value;
 		}

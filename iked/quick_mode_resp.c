@@ -299,6 +299,7 @@ static int send2(struct ike_engine *e, struct ike_p2 *p2, struct cs_err *err)
 	}
 	if (qm->ids_sent)
 		ike_quick_put_ids(&b, p2);
+	ike_put_responder_lifetime(p2, &b);
 	len = ike_seal_end(e, p1, &b, p2->mid, IKE_SEAL_HASH2, &qm->ni, NULL, qm->iv, err);
 	if (!len)
 		return CS_ECRYPTO;

@@ -653,6 +653,25 @@ START_TEST(another_address)
 }
 END_TEST
 
+/* What is longer than the policy accepts is taken and ended in time, and the client is told. */
+START_TEST(long_life)
+{
+	struct pair *p = let_in("", NULL);
+	const struct pol_dynvpn_action *vpn = p->side[1].policy->rules[0].vpn;
+	struct ike_p2_info client, gateway;
+
+	vpn->offers[0].life_seconds.accepted_max = _i ? 100000 : 900;
+	pair_wait(p, 7000);
+	pair_expect_up(p);
+	ike_engine_each_p2(p->side[0].e, copy_p2, &client);
+	ike_engine_each_p2(p->side[1].e, copy_p2, &gateway);
+	ck_assert_uint_eq(gateway.lifetime, _i ? 3600 : 900);
+	ck_assert_uint_eq(client.lifetime, gateway.lifetime);
+	ck_assert_int_eq(pair_said(&p->side[0], "900"), !_i);
+	pair_free(p);
+}
+END_TEST
+
 /* The gateway begins none, be it to the address that was given: which client has it is not known.
  */
 START_TEST(begun_by_the_gateway)
@@ -1043,6 +1062,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, wrong_payloads, 0, 5);
 	tcase_add_test(t, an_address);
 	tcase_add_loop_test(t, another_address, 0, 2);
+	tcase_add_loop_test(t, long_life, 0, 2);
 	tcase_add_loop_test(t, begun_by_the_gateway, 0, 2);
 	tcase_add_loop_test(t, odd_requests, 0, 11);
 	tcase_add_loop_test(t, unasked, 0, 3);
