@@ -15,8 +15,7 @@ static const struct pol_quirk rows[] = {
 	 .until = "2028-12"},
 	{.peers = "libreswan as a client",
 	 .what = "fills an attributes payload of Mode Config up to four bytes with zeros: up to "
-		 "three "
-		 "are taken, none is sent",
+		 "three are taken, none is sent",
 	 .test = "`test_client`",
 	 .until = "2028-12"},
 };

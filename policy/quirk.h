@@ -5,7 +5,7 @@
 #ifndef POL_QUIRK_H
 #define POL_QUIRK_H
 
-/* Bits of pol_ke_action.quirks; in the order of PeerQuirk's values in the grammar. */
+/* Bits of pol_ke_action.quirks. */
 enum {
 	POL_SHORT_SHA256 = 1,
 };

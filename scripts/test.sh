@@ -17,6 +17,8 @@ start() {
 	log=$(log_of "$1")
 	shift
 	mkdir -p "$build/logs"
+	# What runs in the background does not hear an interrupt.
+	trap 'trap - INT; kill 0' INT
 	while [ "$(jobs -rp | wc -l)" -ge "$jobs" ]; do
 		wait -n || :
 		while [ -e "$(log_of "${started[0]:-}").end" ]; do tell_first; done
@@ -114,8 +116,6 @@ run_tests() {
 	[ "${#full[@]}" -eq 0 ] || need_packages "${FUZZ_PACKAGES[@]}"
 	build_release
 	build_asan
-	# What runs in the background does not hear an interrupt.
-	trap 'trap - INT; kill 0' INT
 	export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1
 
 	title "Unit tests, under ASan and UBSan"
