@@ -276,8 +276,9 @@ static bool last_counters(struct ike_engine *e, const struct xf_said *id, const 
 }
 
 /*
- * The newest successor has waited long enough when this was what carried the traffic.  One that
- * cannot take over ends by its timer: who ends this one may be walking the list that it is in.
+ * The newest successor has waited long enough when this was what carried the traffic.  Who ends
+ * this one may be walking the list that both are in: coming up ends none, as beside this one there
+ * is no other that is up, and what cannot take over ends by its timer.
  */
 static void settle_waiting(struct ike_engine *e, const struct ike_p2 *p2)
 {

@@ -108,7 +108,7 @@ run_tests() {
 	local full=() seed scenarios=10000 days=30 mutations=1000000
 	case ${1:-} in
 	'') ;;
-	--full) full=(--full) scenarios=100000 days=365 mutations=10000000 ;;
+	--full) full=(--full) scenarios=30000 days=365 mutations=10000000 ;;
 	*) die "test takes --full or nothing" ;;
 	esac
 	need_packages "${BUILD_PACKAGES[@]}" "${LAB_PACKAGES[@]}" "${PEER_PACKAGES[@]}" \
