@@ -231,7 +231,6 @@ struct ike_p1 {
 	uint16_t n_quick;            /* Quick Modes that the peer has begun and not ended */
 	struct ike_list changed;     /* among those to be kept anew */
 	bool superseded, refreshing; /* another one has taken its place; is being made */
-	bool left_over;              /* superseded, and the peer was to delete it */
 	bool used;                   /* the peer has sent under it since it is up */
 	uint64_t ends;               /* mono, when up */
 	struct ike_timer dpd;        /* the next look at whether the peer is there */

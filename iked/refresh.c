@@ -358,7 +358,6 @@ static void supersede_p1(struct ike_engine *e, struct ike_p1 *loser, bool ours)
 	uint64_t at = e->now.mono + (ours ? GRACE_MS : LEFT_MS);
 
 	loser->superseded = true;
-	loser->left_over = !ours;
 	loser->refresh = 0;
 	ike_timer_set(&e->timers, &loser->timer, soonest(at, loser->ends));
 }
@@ -431,12 +430,15 @@ struct ike_p1 *ike_refresh_successor(const struct ike_p1 *p1)
 	return best;
 }
 
-/* A peer that died before it had the new one is there by the old one alone, once it is back. */
+/*
+ * A peer that began the new one and died before it had our last message is there by the old one
+ * alone, once it is back.
+ */
 bool ike_refresh_p1_replaced(const struct ike_p1 *p1)
 {
 	const struct ike_p1 *successor = ike_refresh_successor(p1);
 
-	return !p1->left_over || (successor && successor->used);
+	return successor && (successor->initiator || successor->used);
 }
 
 void ike_refresh_p1_ended(struct ike_engine *e, const struct ike_p1 *p1)

@@ -55,11 +55,14 @@ static void traffic(struct sim *sim, uint64_t minute)
 /*
  * A peer begins a refresh, of phase 1 perhaps the host, too, and the peer's engine dies in the
  * middle.  A responder of Quick Mode is left out: its DELETE may overtake its message 2, and the
- * initiator then has a pair of which nobody tells it that it is gone.
+ * initiator then has a pair of which nobody tells it that it is gone.  Nor is it in the last second
+ * of a minute: an initiator that comes back has no keys for the pair that it had half of, and what
+ * the host has sent by it before it hears that is lost.
  */
 static void plan_kill_near(struct sim *sim)
 {
-	uint64_t at = sim->now + sim_below(&sim->rng, (uint32_t)(DAY - MINUTE));
+	uint64_t at = sim->now + sim_below(&sim->rng, DAY / MINUTE - 1) * MINUTE +
+		      sim_below(&sim->rng, (uint32_t)MINUTE - 1000);
 	enum sim_action action = sim_chance(&sim->rng, 500) ? SIM_REFRESH_P1 : SIM_REFRESH_P2;
 	unsigned peer = 1 + sim_below(&sim->rng, sim->n_hosts - 1);
 

@@ -184,7 +184,7 @@ START_TEST(test_both_at_once)
 		}
 		pair_run(p);
 		ck_assert_uint_ge(pair_installed(&p->side[0]), 2);
-		pair_wait(p, 40000);
+		pair_wait(p, 70000);
 		expect_one(p);
 		pair_wait(p, 3 * HOUR);
 		ck_assert(pair_mirrored(p));

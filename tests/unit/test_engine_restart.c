@@ -338,6 +338,53 @@ START_TEST(test_dies_before_sixth)
 }
 END_TEST
 
+/* The encrypted answer in the exchange that side 0 begins. */
+static bool drop_sixth_of_first(struct pair *p, unsigned from, uint8_t *data, size_t *len)
+{
+	static const uint8_t none[ISA_COOKIE_LEN];
+	uint8_t *icookie = p->filter_arg;
+
+	(void)len;
+	if (data[18] != ISA_MAIN)
+		return true;
+	if (from == 0 && !memcmp(data + ISA_COOKIE_LEN, none, ISA_COOKIE_LEN))
+		memcpy(icookie, data, ISA_COOKIE_LEN);
+	return from != 1 || !(data[19] & ISA_FLAG_ENCRYPTED) ||
+	       memcmp(data, icookie, ISA_COOKIE_LEN) != 0;
+}
+
+/*
+ * Both refresh at once, and one dies before it has message 6 of its own: the other keeps what both
+ * have, whichever of the two won.
+ */
+START_TEST(test_twin_dies_before_sixth)
+{
+	static const struct pair_policy asking = {.liveness = "30"};
+	uint8_t icookie[ISA_COOKIE_LEN];
+
+	for (unsigned round = 0; round < 12; round++) {
+		struct pair *p = pair_up(&asking);
+
+		p->filter = drop_sixth_of_first;
+		p->filter_arg = icookie;
+		ck_assert(!ike_engine_refresh_p1(p->side[1].e, 1, p->now, NULL));
+		ck_assert(!ike_engine_refresh_p1(p->side[0].e, 1, p->now, NULL));
+		pair_run(p);
+		ck_assert_uint_eq(pair_stats(p, 0)->p1_up, 2);
+		ck_assert_uint_eq(pair_stats(p, 1)->p1_up, 3);
+		p->filter = NULL;
+		restart(&p->side[0]);
+		pair_wait(p, 300000);
+		ck_assert_msg(pair_mirrored(p), "%s", p->side[1].log);
+		for (unsigned i = 0; i < 2; i++) {
+			ck_assert_uint_eq(pair_stats(p, i)->p1_live, 1);
+			ck_assert_uint_eq(pair_stats(p, i)->peers_gone, 0);
+		}
+		pair_free(p);
+	}
+}
+END_TEST
+
 static bool drop_third(struct pair *p, unsigned from, uint8_t *data, size_t *len)
 {
 	unsigned *sent = p->filter_arg;
@@ -679,6 +726,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, test_replay, 0, 2);
 	tcase_add_test(t, test_peer_starts_afresh);
 	tcase_add_test(t, test_dies_before_sixth);
+	tcase_add_test(t, test_twin_dies_before_sixth);
 	tcase_add_test(t, test_dies_before_third);
 	tcase_add_loop_test(t, test_rule_changed, 0, 3);
 	tcase_add_loop_test(t, test_client_is_gone, 0, 2);
