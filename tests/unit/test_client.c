@@ -972,6 +972,77 @@ START_TEST(restart_without)
 }
 END_TEST
 
+struct p1_rows {
+	struct ike_p1_info info[2];
+	unsigned n;
+};
+
+static int add_p1(void *arg, const struct ike_p1_info *info)
+{
+	struct p1_rows *rows = arg;
+
+	ck_assert_uint_lt(rows->n, 2);
+	rows->info[rows->n++] = *info;
+	return 0;
+}
+
+/* A tunnel that went along to a newer SA of its user goes on under that one, the old one gone or
+ * not. */
+START_TEST(restart_moved)
+{
+	struct pair *p = let_in("  ClientAddressPool 10.9.0.4-10.9.0.4\n", HOST);
+	struct side *s = &p->side[1];
+	struct ike_p1_kept kept[2];
+	const struct ike_p1_kept *list[2];
+	struct p1_rows rows = {.n = 0};
+	struct ike_left_sa sas[2];
+	struct ike_cached_p2 row = {.intent = 0};
+	struct ike_leftovers left = {
+		.kept = list, .n_kept = 2, .p2 = &row, .sas = sas, .n_p2 = 1, .n_sas = 2};
+	struct ike_restored restored = {0};
+	struct cs_err err = {0};
+	uint8_t ids[2][64];
+
+	request(p, 0x4711);
+	pair_wait(p, 7000);
+	pair_expect_up(p);
+	ike_engine_each_p2(s->e, copy_p2, &row.info); /* as the cache has it */
+	memcpy(ids[0], row.info.local_id.p, row.info.local_id.len);
+	memcpy(ids[1], row.info.remote_id.p, row.info.remote_id.len);
+	row.info.local_id.p = ids[0];
+	row.info.remote_id.p = ids[1];
+	ck_assert(!ike_engine_refresh_p1(p->side[0].e, 1, p->now, NULL));
+	pair_run(p);
+	login(p);
+	expect_status(p, 1);
+	acknowledge(p);
+	request(p, 0x4712);
+	expect_answer(p, ADDRESS NETMASK, 16);
+	memcpy(kept, s->kept, sizeof(kept));
+	list[0] = &kept[0];
+	list[1] = &kept[1];
+	ike_engine_each_p1(s->e, add_p1, &rows);
+	left.p1 = rows.info;
+	left.n_p1 = rows.n;
+	if (_i) { /* the old one has ended meanwhile */
+		list[0] = kept[0].client_address.family ? &kept[0] : &kept[1];
+		left.n_kept = 1;
+	}
+	for (unsigned i = 0; i < 2; i++)
+		sas[i] = (struct ike_left_sa){.id = s->sas[i].sa.id, .reqid = s->sas[i].sa.reqid};
+	left.policies = s->policies;
+	left.n_policies = s->n_policies;
+	ike_engine_free(s->e);
+	pair_engine(s);
+	ck_assert_msg(!ike_engine_restore(s->e, &left, p->now, &restored, &err), "%s", err.text);
+	ck_assert_uint_eq(restored.p1, left.n_kept);
+	ck_assert_msg(restored.p2 == 1, "%s", s->log);
+	ck_assert_ptr_eq(IKE_OF(s->e->p2s.next, struct ike_p2, all)->p1,
+			 ike_client_by_address(s->e, &row.info.selector.remote.lo));
+	pair_free(p);
+}
+END_TEST
+
 static const char policy_text[] =
 	"IpFilterPolicy\n{\n  IpFilterRule All\n  {\n    IpSourceAddr All\n    IpDestAddr All\n"
 	"    IpService\n    {\n      Protocol All\n    }\n    IpGenericFilterActionRef permit\n  "
@@ -1076,6 +1147,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, new_policy_meanwhile, 0, 2);
 	tcase_add_test(t, restart);
 	tcase_add_test(t, restart_without);
+	tcase_add_loop_test(t, restart_moved, 0, 2);
 	tcase_add_loop_test(t, policy_findings, 0, COUNT(policies));
 	suite_add_tcase(s, t);
 	return s;
