@@ -498,6 +498,53 @@ START_TEST(another_user)
 }
 END_TEST
 
+/* ---- who is there ---- */
+
+static uint8_t silent[ISA_COOKIE_LEN]; /* messages of this phase 1 SA are lost */
+
+static bool lose(struct pair *p, unsigned from, uint8_t *data, size_t *len)
+{
+	return memcmp(data, silent, sizeof(silent)) != 0 && filter(p, from, data, len);
+}
+
+/*
+ * Two at one address, of whom one is silent from now on: the newer or the older one.  He alone is
+ * gone, whether the other can be asked or not, and whether the newer has proved his user or not.
+ */
+START_TEST(one_is_gone)
+{
+	bool newer = _i & 1, can = _i & 2, proved = _i & 4;
+	struct pair *p = let_in("  LivenessInterval 30\n", NULL);
+	struct side *s = &p->side[1];
+	struct ike_p1 *alice = p1_of(p, 1), *hers = p1_of(p, 0), *second;
+	struct ike_config c;
+
+	pair_wait(p, 7000);
+	pair_expect_up(p);
+	ck_assert(!ike_engine_refresh_p1(p->side[0].e, 1, p->now, NULL));
+	pair_run(p);
+	ike_timer_set(&p->side[0].e->timers, &hers->timer,
+		      hers->ends); /* no refresh, two machines */
+	second = p1_of(p, 1);
+	ck_assert_ptr_ne(alice, second);
+	if (proved) {
+		hear(p, true, &c);
+		say_login(p, "bob", 3, PASSWORD, strlen(PASSWORD));
+		expect_status(p, 1);
+		acknowledge(p);
+	}
+	memcpy(silent, (newer ? second : alice)->sid.icookie, sizeof(silent));
+	if (!can)
+		(newer ? alice : second)->can = 0;
+	p->filter = lose;
+	pair_wait(p, 100000);
+	ck_assert_uint_eq(pair_installed(s), newer ? 2 : 0);
+	ck_assert_uint_eq(pair_stats(p, 1)->p1_live, newer ? 2 : 1);
+	ck_assert_ptr_eq(p1_of(p, 1), second);
+	pair_free(p);
+}
+END_TEST
+
 /* ---- messages that are wrong: each changes nothing, and the right one goes through ---- */
 
 static const struct {
@@ -1129,6 +1176,7 @@ static Suite *suite(void)
 	tcase_add_test(t, ends_nothing);
 	tcase_add_test(t, ends_nothing_with_himself);
 	tcase_add_test(t, another_user);
+	tcase_add_loop_test(t, one_is_gone, 0, 8);
 	tcase_add_loop_test(t, broken_messages, 0, COUNT(broken));
 	tcase_add_loop_test(t, wrong_payloads, 0, 5);
 	tcase_add_test(t, an_address);
