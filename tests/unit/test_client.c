@@ -719,6 +719,48 @@ START_TEST(long_life)
 }
 END_TEST
 
+/* The identity decides of which rule users, and of which offer the longest life are. */
+START_TEST(final_rule)
+{
+	char rule[2000];
+	struct pair_policy a = {.local_id = "Fqdn group.example.com", .key = "common-secret"};
+	struct pair_policy o = {.remote_id = "Fqdn others.example.com",
+				.key = "common-secret",
+				.how_to_initiate = "DoNot",
+				.more_action = XAUTH "  ClientUser carol $1$x$" MD5 "\n",
+				.more_rules = rule};
+	struct ike_p1_info info;
+	struct pair *p;
+
+	/* What closes the KeyExchangePolicy closes the action here. */
+	snprintf(rule, sizeof(rule),
+		 "  KeyExchangeRule Second\n  {\n    LocalSecurityEndpoint\n    {\n"
+		 "      Identity IpAddr 198.51.100.2\n      Location 198.51.100.2\n    }\n"
+		 "    RemoteSecurityEndpoint\n    {\n      Identity Fqdn group.example.com\n"
+		 "      Location 192.0.2.0/24\n    }\n    KeyExchangeActionRef Shorter\n"
+		 "    SharedKey Ascii common-secret\n  }\n}\n"
+		 "KeyExchangeAction Shorter\n{\n  HowToInitiate DoNot\n"
+		 "  HowToRespondIKEv1 Main\n" XAUTH "%s  KeyExchangeOffer\n  {\n"
+		 "    HowToEncrypt AES_CBC KeyLength 128\n    HowToAuthMsgs SHA2_256\n"
+		 "    DHGroup Group19\n    HowToAuthPeers PresharedKey\n"
+		 "    RefreshLifetimeProposed 60\n    RefreshLifetimeAccepted 5 60\n  }\n",
+		 users);
+	plain = false;
+	last_len = n_sent = 0;
+	p = pair_new(&a, &o);
+	p->filter = filter;
+	pair_acquire(p, 0);
+	ck_assert_msg(pair_said(&p->side[1], "EZD1785I"), "%s", p->side[1].log);
+	login(p);
+	expect_status(p, 1);
+	acknowledge(p);
+	ike_engine_each_p1(p->side[1].e, copy_p1, &info);
+	ck_assert_str_eq(info.rule, "Second");
+	ck_assert_uint_eq(info.lifetime, 3600);
+	pair_free(p);
+}
+END_TEST
+
 /* The gateway begins none, be it to the address that was given: which client has it is not known.
  */
 START_TEST(begun_by_the_gateway)
@@ -1182,6 +1224,7 @@ static Suite *suite(void)
 	tcase_add_test(t, an_address);
 	tcase_add_loop_test(t, another_address, 0, 2);
 	tcase_add_loop_test(t, long_life, 0, 2);
+	tcase_add_test(t, final_rule);
 	tcase_add_loop_test(t, begun_by_the_gateway, 0, 2);
 	tcase_add_loop_test(t, odd_requests, 0, 11);
 	tcase_add_loop_test(t, unasked, 0, 3);
