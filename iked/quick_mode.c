@@ -116,6 +116,7 @@ static void receive_first(struct ike_engine *e, struct ike_p1 *p1, const struct 
 	}
 	ike_p1_count(e, p1, h->length);
 	ike_dpd_heard(e, p1);
+	ike_client_heard(e, p1);
 	ike_quick_receive1(e, p1, &m, iv, digest);
 }
 
@@ -152,6 +153,7 @@ static void receive_next(struct ike_engine *e, struct ike_p2 *p2, const struct i
 	}
 	ike_p1_count(e, p2->p1, h->length);
 	ike_dpd_heard(e, p2->p1);
+	ike_client_heard(e, p2->p1);
 	if (step == ISA_STEP_QUICK_4) {
 		ike_quick_receive4(e, p2, &m);
 		return;
@@ -180,7 +182,6 @@ void ike_quick_receive(struct ike_engine *e, struct ike_p1 *p1, const struct isa
 		drop(e, p1, "its client's user is not known yet");
 		return;
 	}
-	ike_client_heard(e, p1);
 	p2 = ike_p2_by_mid(e, p1, h->message_id);
 	if (p2 && p2->answer.data && p2->answer.digest == digest) {
 		e->stats.repeats_answered++;

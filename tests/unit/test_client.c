@@ -301,6 +301,34 @@ static const struct {
 	{"alice", 5, (const char *)huge, 127, "the password is wrong"},
 };
 
+/* Quick Mode that anybody can have made does not mean that the client knows. */
+START_TEST(forged_quick_mode)
+{
+	struct pair *p = asked("", NULL);
+	struct side *s = &p->side[1];
+	const struct ike_p1 *p1 = p1_of(p, 1);
+	uint8_t data[60] = {0};
+
+	login(p);
+	expect_status(p, 1);
+	memcpy(data, p1->sid.icookie, ISA_COOKIE_LEN);
+	memcpy(data + ISA_COOKIE_LEN, p1->sid.rcookie, ISA_COOKIE_LEN);
+	data[16] = ISA_HASH;
+	data[17] = 0x10;
+	data[18] = ISA_QUICK;
+	data[19] = ISA_FLAG_ENCRYPTED;
+	data[23] = 1;
+	data[27] = sizeof(data);
+	ike_engine_receive(s->e, &s->addr, &p->side[0].addr, data, sizeof(data), p->now);
+	ck_assert_msg(pair_said(s, "Quick Mode message from 192.0.2.1:500 dropped"), "%s", s->log);
+	ck_assert_ptr_nonnull(p1->client->rt.data);
+	pair_wait(p, 7000); /* genuine */
+	ck_assert_ptr_null(p1->client->rt.data);
+	pair_expect_up(p);
+	pair_free(p);
+}
+END_TEST
+
 START_TEST(refusals)
 {
 	struct pair *p = asked("", NULL);
@@ -1211,6 +1239,7 @@ static Suite *suite(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, let_in_and_up);
 	tcase_add_test(t, no_acknowledgement);
+	tcase_add_test(t, forged_quick_mode);
 	tcase_add_loop_test(t, refusals, 0, COUNT(refused));
 	tcase_add_loop_test(t, other_answers, 0, 4);
 	tcase_add_test(t, many_at_once);
