@@ -770,6 +770,9 @@ bool ike_dpd_probe(struct ike_engine *e, const struct ike_peer *peer, const stru
 
 /* quick_mode.c: what both roles of Quick Mode do */
 void ike_quick_make_nonce(struct ike_engine *e, const struct ike_p1 *p1, struct ike_nonce *n);
+/* CS_EPOLICY when a pair that is up has an SPI of the suite: the kernel could not have both. */
+int ike_quick_check_spis(const struct ike_engine *e, const struct cs_addr *remote,
+			 const struct ike_p2_suite *s, struct cs_err *err);
 int ike_quick_take_ke(struct ike_p2 *p2, const struct isa_message *m, const struct cs_group *group,
 		      struct ike_nonce *nonce, struct cs_err *err);
 void ike_quick_put_ids(struct isa_builder *b, const struct ike_p2 *p2);

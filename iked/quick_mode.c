@@ -5,6 +5,7 @@
  * has its SAs.  The bit is of the header, which no HASH covers: whoever is on the path can set it.
  * So all that it does is a message more from the responder, and a moment's wait of the initiator.
  */
+#include <netinet/in.h>
 #include <string.h>
 
 #include "iked/engine_private.h"
@@ -32,6 +33,26 @@ void ike_quick_make_nonce(struct ike_engine *e, const struct ike_p1 *p1, struct 
 {
 	n->len = p1->suite.hash->len > 32 ? 32 : p1->suite.hash->len;
 	ike_random(e, n->data, n->len);
+}
+
+/* What the kernel says about an SA leads to its pair by address and SPI, whosever it is. */
+static int check_spi(const struct ike_engine *e, const struct cs_addr *remote, uint8_t proto,
+		     uint32_t spi, struct cs_err *err)
+{
+	const struct ike_p2 *p2 = ike_p2_by_spi(e, false, remote, proto, spi);
+
+	if (!p2 || !p2->up)
+		return 0;
+	return cs_fail(err, CS_EPOLICY, "tunnel Y%u has the SPI %08x", p2->tunnel->number, spi);
+}
+
+int ike_quick_check_spis(const struct ike_engine *e, const struct cs_addr *remote,
+			 const struct ike_p2_suite *s, struct cs_err *err)
+{
+	int rc =
+		check_spi(e, remote, s->protocol == POL_AH ? IPPROTO_AH : IPPROTO_ESP, s->spi, err);
+
+	return rc || !s->ah ? rc : check_spi(e, remote, IPPROTO_AH, s->ah_spi, err);
 }
 
 int ike_quick_take_ke(struct ike_p2 *p2, const struct isa_message *m, const struct cs_group *group,

@@ -134,7 +134,8 @@ static int check_ids(const struct ike_p2 *p2, const struct isa_message *m, struc
 	return 0;
 }
 
-static int check_answer(struct ike_p2 *p2, const struct isa_message *m, struct cs_err *err)
+static int check_answer(const struct ike_engine *e, struct ike_p2 *p2, const struct isa_message *m,
+			struct cs_err *err)
 {
 	const struct cs_group *group = pfs_group(p2);
 	unsigned offer;
@@ -143,6 +144,8 @@ static int check_answer(struct ike_p2 *p2, const struct isa_message *m, struct c
 	rc = ike_p2_accept(isa_find(m, ISA_SA, 0)->body, p2->rule->vpn,
 			   group ? group->number : POL_PFS_NONE, ike_p2_transport_ok(p2->tunnel),
 			   p2->qm->only, &p2->suite, &offer, err);
+	if (!rc)
+		rc = ike_quick_check_spis(e, &p2->tunnel->remote, &p2->suite, err);
 	if (!rc)
 		rc = check_ids(p2, m, err);
 	if (!rc)
@@ -208,7 +211,7 @@ void ike_quick_receive2(struct ike_engine *e, struct ike_p2 *p2, const struct is
 
 	ike_rt_clear(&p2->qm->rt);
 	ike_quick_busy(e, p2, IKE_QM_BUSY_3);
-	if (check_answer(p2, m, &err)) {
+	if (check_answer(e, p2, m, &err)) {
 		p2->qm->refused = true;
 		fail_err(e, p2, &err);
 		return;
