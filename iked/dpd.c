@@ -58,18 +58,20 @@ void ike_dpd_heard(struct ike_engine *e, struct ike_p1 *p1)
 		p1->heard_at = e->now.mono;
 }
 
-/* Did packets come in through any SA of the peer since the last look? */
-static bool traffic_came(struct ike_engine *e, struct ike_peer *peer)
+/* Did packets come in through any SA of the peer, of clients the same user, since the last look? */
+static bool traffic_came(struct ike_engine *e, const struct ike_p1 *p1)
 {
+	const struct ike_list *head = &p1->peer->p2s;
 	bool came = false;
 
-	for (struct ike_list *l = peer->p2s.next; l != &peer->p2s; l = l->next) {
+	for (struct ike_list *l = head->next; l != head; l = l->next) {
 		struct ike_p2 *p2 = IKE_OF(l, struct ike_p2, in_peer);
 		struct xf_said in = ike_p2_said_in(p2);
 		struct xf_counters c;
 		struct cs_err err;
 
-		if (!p2->up || e->ops.sa_counters(e->ctx, &in, &c, &err))
+		if (!p2->up || !ike_client_same(p2->p1, p1) ||
+		    e->ops.sa_counters(e->ctx, &in, &c, &err))
 			continue;
 		came |= c.packets != p2->packets_seen;
 		p2->packets_seen = c.packets;
@@ -77,39 +79,47 @@ static bool traffic_came(struct ike_engine *e, struct ike_peer *peer)
 	return came;
 }
 
-static bool pairs_up(const struct ike_peer *peer)
+static unsigned pairs_up(const struct ike_p1 *p1)
 {
-	for (const struct ike_list *l = peer->p2s.next; l != &peer->p2s; l = l->next)
-		if (IKE_OF(l, struct ike_p2, in_peer)->up)
-			return true;
-	return false;
+	const struct ike_list *head = &p1->peer->p2s;
+	unsigned n = 0;
+
+	for (const struct ike_list *l = head->next; l != head; l = l->next) {
+		const struct ike_p2 *p2 = IKE_OF(l, struct ike_p2, in_peer);
+
+		n += p2->up && ike_client_same(p2->p1, p1);
+	}
+	return n;
 }
 
-void ike_peer_gone(struct ike_engine *e, struct ike_peer *peer, const char *rule, const char *how)
+/* The one way in which a peer that says nothing goes, of clients the user; p1 is its last. */
+static void gone(struct ike_engine *e, struct ike_p1 *p1, const char *how)
 {
+	struct ike_peer *peer = p1->peer;
 	char text[CS_ADDR_STRLEN];
-	unsigned n_p1 = 0, n_p2 = 0;
+	unsigned n_p1 = 0;
 	struct ike_list *l;
 
-	for (l = peer->p2s.next; l != &peer->p2s; l = l->next)
-		n_p2 += IKE_OF(l, struct ike_p2, in_peer)->up != 0;
 	for (l = peer->p1s.next; l != &peer->p1s; l = l->next)
-		n_p1++;
-	ike_logf(e, CS_NOCTX, CSM_PEER_GONE, cs_addr_text(&peer->remote, text), rule, how, n_p1,
-		 n_p2);
+		n_p1 += ike_client_same(IKE_OF(l, struct ike_p1, in_peer), p1);
+	ike_logf(e, CS_NOCTX, CSM_PEER_GONE, cs_addr_text(&peer->remote, text),
+		 p1->rule ? p1->rule->name : "", how, n_p1, pairs_up(p1));
 	e->stats.peers_gone++;
 	for (l = peer->p2s.next; l != &peer->p2s;) {
 		struct ike_p2 *p2 = IKE_OF(l, struct ike_p2, in_peer);
 
 		l = l->next;
-		ike_p2_end(e, p2, false, how);
+		if (ike_client_same(p2->p1, p1))
+			ike_p2_end(e, p2, false, how);
 	}
 	for (l = peer->p1s.next; l != &peer->p1s;) {
-		struct ike_p1 *p1 = IKE_OF(l, struct ike_p1, in_peer);
+		struct ike_p1 *other = IKE_OF(l, struct ike_p1, in_peer);
 
 		l = l->next;
-		ike_p1_down(e, p1, false, how);
+		if (other != p1 && ike_client_same(other, p1))
+			ike_p1_down(e, other, false, how);
 	}
+	ike_p1_down(e, p1, false, how);
 }
 
 static void ask(struct ike_engine *e, struct ike_p1 *p1)
@@ -127,13 +137,16 @@ static void ask(struct ike_engine *e, struct ike_p1 *p1)
 	e->stats.dpd_sent++;
 }
 
-/* The newest that can; one that was refreshed does not ask any more. */
-static struct ike_p1 *spokesman(const struct ike_peer *peer)
+/*
+ * The newest that can; one that was refreshed does not ask any more.  Behind the identity of
+ * clients each user speaks for himself; of: one of his, or NULL: whoever can.
+ */
+static struct ike_p1 *spokesman(const struct ike_peer *peer, const struct ike_p1 *of)
 {
 	for (const struct ike_list *l = peer->p1s.next; l != &peer->p1s; l = l->next) {
 		struct ike_p1 *p1 = IKE_OF(l, struct ike_p1, in_peer);
 
-		if (p1->up && !p1->superseded && (p1->can & IKE_CAN_DPD))
+		if (p1->up && !p1->superseded && (p1->can & IKE_CAN_DPD) && ike_client_same(p1, of))
 			return p1;
 	}
 	return NULL;
@@ -144,7 +157,8 @@ static struct ike_p1 *another(const struct ike_p1 *p1)
 	for (const struct ike_list *l = p1->peer->p1s.next; l != &p1->peer->p1s; l = l->next) {
 		struct ike_p1 *other = IKE_OF(l, struct ike_p1, in_peer);
 
-		if (other != p1 && other->up && (other->can & IKE_CAN_DPD))
+		if (other != p1 && other->up && (other->can & IKE_CAN_DPD) &&
+		    ike_client_same(other, p1))
 			return other;
 	}
 	return NULL;
@@ -162,7 +176,7 @@ static void no_answer(struct ike_engine *e, struct ike_p1 *p1)
 	snprintf(how, sizeof(how), "no answer to %u questions whether it is there",
 		 (unsigned)QUESTIONS);
 	if (!other) {
-		ike_peer_gone(e, p1->peer, p1->rule ? p1->rule->name : "", how);
+		gone(e, p1, how);
 		return;
 	}
 	ike_p1_down(e, p1, false, how);
@@ -177,12 +191,12 @@ void ike_p1_dpd(struct ike_engine *e, struct ike_timer *t)
 
 	if (p1->superseded)
 		return;
-	if (p1 != spokesman(p1->peer)) {
+	if (p1 != spokesman(p1->peer, p1)) {
 		p1->dpd_asked = 0;
 		ike_timer_set(&e->timers, t, e->now.mono + (wait ? wait : SILENT_MS));
 		return;
 	}
-	if (p1->dpd_asked && traffic_came(e, p1->peer)) {
+	if (p1->dpd_asked && traffic_came(e, p1)) {
 		ike_dpd_resume(e, p1);
 		return;
 	}
@@ -194,11 +208,11 @@ void ike_p1_dpd(struct ike_engine *e, struct ike_timer *t)
 		ask(e, p1);
 		return;
 	}
-	if (!wait || !pairs_up(p1->peer)) {
+	if (!wait || !pairs_up(p1)) {
 		ike_timer_set(&e->timers, t, e->now.mono + (wait ? wait : SILENT_MS));
 		return;
 	}
-	if (traffic_came(e, p1->peer))
+	if (traffic_came(e, p1))
 		p1->heard_at = e->now.mono;
 	if (e->now.mono >= p1->heard_at + wait)
 		ask(e, p1);
@@ -208,15 +222,15 @@ void ike_p1_dpd(struct ike_engine *e, struct ike_timer *t)
 		ike_timer_set(&e->timers, t, e->now.mono + look(p1));
 }
 
-bool ike_dpd_probe(struct ike_engine *e, struct ike_peer *peer)
+bool ike_dpd_probe(struct ike_engine *e, const struct ike_peer *peer, const struct ike_p1 *of)
 {
-	struct ike_p1 *p1 = spokesman(peer);
+	struct ike_p1 *p1 = spokesman(peer, of);
 
 	if (!p1 || !interval(p1))
 		return false;
 	if (!p1->dpd_asked && e->now.mono >= p1->hurried + HURRY_MS) {
 		p1->hurried = e->now.mono;
-		traffic_came(e, peer); /* from now on */
+		traffic_came(e, p1); /* from now on */
 		ask(e, p1);
 	}
 	return true;

@@ -764,13 +764,14 @@ void ike_dpd_resume(struct ike_engine *e, struct ike_p1 *p1); /* it is to ask ag
 void ike_dpd_heard(struct ike_engine *e, struct ike_p1 *p1);  /* an authenticated message */
 void ike_p1_dpd(struct ike_engine *e, struct ike_timer *t);
 void ike_dpd_ack(struct ike_engine *e, const struct ike_p1 *p1, const struct ike_notice *n);
-/* Asks soon. False: this peer cannot be asked. */
-bool ike_dpd_probe(struct ike_engine *e, struct ike_peer *peer);
-/* The one way in which a peer that says nothing goes, whoever found out. */
-void ike_peer_gone(struct ike_engine *e, struct ike_peer *peer, const char *rule, const char *how);
+/* Asks soon; of clients the user who has this SA, or NULL: nobody's. False: it cannot be asked. */
+bool ike_dpd_probe(struct ike_engine *e, const struct ike_peer *peer, const struct ike_p1 *of);
 
 /* quick_mode.c: what both roles of Quick Mode do */
 void ike_quick_make_nonce(struct ike_engine *e, const struct ike_p1 *p1, struct ike_nonce *n);
+/* CS_EPOLICY when a pair that is up has an SPI of the suite: the kernel could not have both. */
+int ike_quick_check_spis(const struct ike_engine *e, const struct cs_addr *remote,
+			 const struct ike_p2_suite *s, struct cs_err *err);
 int ike_quick_take_ke(struct ike_p2 *p2, const struct isa_message *m, const struct cs_group *group,
 		      struct ike_nonce *nonce, struct cs_err *err);
 void ike_quick_put_ids(struct isa_builder *b, const struct ike_p2 *p2);

@@ -30,7 +30,7 @@ bool ike_notice_read(const struct isa_payload *p, struct ike_notice *n)
 static void doubt(struct ike_engine *e, const struct ike_p1 *p1, const struct cs_endpoint *remote,
 		  const struct ike_notice *n)
 {
-	struct ike_peer *peer = p1 && p1->up ? p1->peer : NULL;
+	const struct ike_peer *peer = p1 && p1->up ? p1->peer : NULL;
 	const struct ike_p2 *p2 = NULL;
 	struct cs_reader r = cs_reader_of(n->spi.p, n->spi.len);
 	uint32_t spi;
@@ -39,10 +39,11 @@ static void doubt(struct ike_engine *e, const struct ike_p1 *p1, const struct cs
 		p2 = ike_p2_by_spi(e, false, &remote->addr,
 				   n->proto == POL_AH ? IPPROTO_AH : IPPROTO_ESP, spi);
 		peer = p2 && p2->up ? p2->peer : NULL;
+		p1 = p2 ? p2->p1 : NULL;
 	} else if (n->type != ISA_N_INVALID_COOKIE) {
 		peer = NULL;
 	}
-	if (!peer || !ike_dpd_probe(e, peer))
+	if (!peer || !ike_dpd_probe(e, peer, p1))
 		e->stats.dropped_unknown++;
 }
 

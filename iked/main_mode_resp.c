@@ -68,10 +68,12 @@ static bool in_life(const struct pol_life *life, uint64_t value)
 	return !life->accepted_max || (value >= life->accepted_min && value <= life->accepted_max);
 }
 
-static bool suite_allowed(const struct ike_p1_suite *s, const struct pol_ke_action *action)
+/* The offer that is the agreed one, or NULL. */
+static const struct pol_ke_offer *offer_like(const struct ike_p1_suite *s,
+					     const struct pol_ke_action *action)
 {
 	if (action->xauth != s->xauth)
-		return false;
+		return NULL;
 	for (unsigned i = 0; i < action->n_offers; i++) {
 		const struct pol_ke_offer *o = &action->offers[i];
 
@@ -79,9 +81,9 @@ static bool suite_allowed(const struct ike_p1_suite *s, const struct pol_ke_acti
 		    (unsigned)o->auth == s->auth &&
 		    (s->xauth || in_life(&o->life_seconds, s->life_seconds)) &&
 		    in_life(&o->life_kbytes, s->life_kbytes))
-			return true;
+			return o;
 	}
-	return false;
+	return NULL;
 }
 
 static bool same_key(const struct pol_ke_rule *a, const struct pol_ke_rule *b)
@@ -99,6 +101,7 @@ static int final_rule(struct ike_engine *e, struct ike_p1 *p1, const struct pol_
 {
 	const struct pol_ke_rule *rule =
 		pol_ke_rule_find(p1->policy, &p1->sid.local.addr, &p1->sid.remote.addr, id);
+	const struct pol_ke_offer *offer;
 	uint8_t *own;
 	uint16_t own_len;
 	int rc;
@@ -113,7 +116,8 @@ static int final_rule(struct ike_engine *e, struct ike_p1 *p1, const struct pol_
 			       "rule %s is for the peer's identity, but has another preshared key "
 			       "than rule %s, which its address chose",
 			       rule->name, p1->rule->name);
-	if (!suite_allowed(&p1->suite, rule->action))
+	offer = offer_like(&p1->suite, rule->action);
+	if (!offer)
 		return cs_fail(err, CS_EPOLICY,
 			       "rule %s is for the peer's identity, but has no offer like the "
 			       "agreed one",
@@ -126,6 +130,8 @@ static int final_rule(struct ike_engine *e, struct ike_p1 *p1, const struct pol_
 	p1->ex->id_len = own_len;
 	ike_logf(e, ike_p1_ctx(p1), CSM_RULE_CHANGED, rule->name, p1->rule->name);
 	p1->rule = rule;
+	if (p1->suite.xauth)
+		p1->suite.life_max = offer->life_seconds.accepted_max;
 	return 0;
 }
 

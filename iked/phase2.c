@@ -357,7 +357,7 @@ static void give_up(struct ike_engine *e, struct ike_p2 *p2)
 	ike_p2_fail(e, p2, true, "no %sanswer to Quick Mode message %u after %u transmissions%s%s",
 		    p2->qm->cause[0] ? "usable " : "", p2->initiator ? 1u : 2u, p2->qm->rt.sent,
 		    p2->qm->cause[0] ? ": " : "", p2->qm->cause);
-	if (silent && p1 && !p1->dead && !ike_dpd_probe(e, p1->peer))
+	if (silent && p1 && !p1->dead && !ike_dpd_probe(e, p1->peer, p1))
 		ike_p1_down(e, p1, true, "the peer does not answer");
 }
 

@@ -5,6 +5,7 @@
  * has its SAs.  The bit is of the header, which no HASH covers: whoever is on the path can set it.
  * So all that it does is a message more from the responder, and a moment's wait of the initiator.
  */
+#include <netinet/in.h>
 #include <string.h>
 
 #include "iked/engine_private.h"
@@ -32,6 +33,26 @@ void ike_quick_make_nonce(struct ike_engine *e, const struct ike_p1 *p1, struct 
 {
 	n->len = p1->suite.hash->len > 32 ? 32 : p1->suite.hash->len;
 	ike_random(e, n->data, n->len);
+}
+
+/* What the kernel says about an SA leads to its pair by address and SPI, whosever it is. */
+static int check_spi(const struct ike_engine *e, const struct cs_addr *remote, uint8_t proto,
+		     uint32_t spi, struct cs_err *err)
+{
+	const struct ike_p2 *p2 = ike_p2_by_spi(e, false, remote, proto, spi);
+
+	if (!p2 || !p2->up)
+		return 0;
+	return cs_fail(err, CS_EPOLICY, "tunnel Y%u has the SPI %08x", p2->tunnel->number, spi);
+}
+
+int ike_quick_check_spis(const struct ike_engine *e, const struct cs_addr *remote,
+			 const struct ike_p2_suite *s, struct cs_err *err)
+{
+	int rc =
+		check_spi(e, remote, s->protocol == POL_AH ? IPPROTO_AH : IPPROTO_ESP, s->spi, err);
+
+	return rc || !s->ah ? rc : check_spi(e, remote, IPPROTO_AH, s->ah_spi, err);
 }
 
 int ike_quick_take_ke(struct ike_p2 *p2, const struct isa_message *m, const struct cs_group *group,
@@ -116,6 +137,7 @@ static void receive_first(struct ike_engine *e, struct ike_p1 *p1, const struct 
 	}
 	ike_p1_count(e, p1, h->length);
 	ike_dpd_heard(e, p1);
+	ike_client_heard(e, p1);
 	ike_quick_receive1(e, p1, &m, iv, digest);
 }
 
@@ -152,6 +174,7 @@ static void receive_next(struct ike_engine *e, struct ike_p2 *p2, const struct i
 	}
 	ike_p1_count(e, p2->p1, h->length);
 	ike_dpd_heard(e, p2->p1);
+	ike_client_heard(e, p2->p1);
 	if (step == ISA_STEP_QUICK_4) {
 		ike_quick_receive4(e, p2, &m);
 		return;
@@ -180,7 +203,6 @@ void ike_quick_receive(struct ike_engine *e, struct ike_p1 *p1, const struct isa
 		drop(e, p1, "its client's user is not known yet");
 		return;
 	}
-	ike_client_heard(e, p1);
 	p2 = ike_p2_by_mid(e, p1, h->message_id);
 	if (p2 && p2->answer.data && p2->answer.digest == digest) {
 		e->stats.repeats_answered++;

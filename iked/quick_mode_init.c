@@ -134,7 +134,8 @@ static int check_ids(const struct ike_p2 *p2, const struct isa_message *m, struc
 	return 0;
 }
 
-static int check_answer(struct ike_p2 *p2, const struct isa_message *m, struct cs_err *err)
+static int check_answer(const struct ike_engine *e, struct ike_p2 *p2, const struct isa_message *m,
+			struct cs_err *err)
 {
 	const struct cs_group *group = pfs_group(p2);
 	unsigned offer;
@@ -144,6 +145,8 @@ static int check_answer(struct ike_p2 *p2, const struct isa_message *m, struct c
 			   group ? group->number : POL_PFS_NONE, ike_p2_transport_ok(p2->tunnel),
 			   p2->qm->only, &p2->suite, &offer, err);
 	if (!rc)
+		rc = ike_quick_check_spis(e, &p2->tunnel->remote, &p2->suite, err);
+	if (!rc)
 		rc = check_ids(p2, m, err);
 	if (!rc)
 		rc = ike_quick_take_ke(p2, m, group, &p2->qm->nr, err);
@@ -152,38 +155,18 @@ static int check_answer(struct ike_p2 *p2, const struct isa_message *m, struct c
 
 /* ---- RESPONDER-LIFETIME (RFC 2407 section 4.6.3.1) ---- */
 
-#define LIFE_MIN   60u /* seconds; what is less would keep both sides at nothing but this */
-#define ATTR_BASIC 0x8000u
-
-static bool get_attribute(struct cs_reader *r, unsigned *type, uint64_t *value)
-{
-	uint16_t head, basic;
-	struct cs_bytes bytes;
-
-	if (!cs_get_u16(r, &head) || !cs_get_u16(r, &basic))
-		return false;
-	*type = head & (ATTR_BASIC - 1);
-	*value = basic;
-	if (head & ATTR_BASIC)
-		return true;
-	if (basic > sizeof(*value) || !cs_get_bytes(r, basic, &bytes))
-		return false;
-	*value = 0;
-	for (size_t i = 0; i < bytes.len; i++)
-		*value = *value << 8 | bytes.p[i];
-	return true;
-}
+#define LIFE_MIN 60u /* seconds; what is less would keep both sides at nothing but this */
 
 static void shorten_life(struct ike_p2_suite *suite, struct cs_bytes attributes)
 {
 	struct cs_reader r = cs_reader_of(attributes.p, attributes.len);
+	struct ike_sa_attribute a;
 	uint64_t value, unit = 0, *life;
-	unsigned type;
 
-	while (get_attribute(&r, &type, &value)) {
-		if (type == A_LIFE_TYPE) {
+	while (ike_sa_next_attribute(&r, &a) && ike_sa_number(&a, &value)) {
+		if (a.type == A_LIFE_TYPE) {
 			unit = value;
-		} else if (type == A_DURATION &&
+		} else if (a.type == A_DURATION &&
 			   (unit == IKE_LIFE_SECONDS || unit == IKE_LIFE_KBYTES)) {
 			life = unit == IKE_LIFE_SECONDS ? &suite->life_seconds
 							: &suite->life_kbytes;
@@ -228,7 +211,7 @@ void ike_quick_receive2(struct ike_engine *e, struct ike_p2 *p2, const struct is
 
 	ike_rt_clear(&p2->qm->rt);
 	ike_quick_busy(e, p2, IKE_QM_BUSY_3);
-	if (check_answer(p2, m, &err)) {
+	if (check_answer(e, p2, m, &err)) {
 		p2->qm->refused = true;
 		fail_err(e, p2, &err);
 		return;

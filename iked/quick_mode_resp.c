@@ -245,6 +245,8 @@ void ike_quick_receive1(struct ike_engine *e, struct ike_p1 *p1, const struct is
 			ike_transport_ok(&q.selector, &p1->sid.local.addr, &p1->sid.remote.addr);
 		rc = choose_offer(e, &q, transport_ok, &err);
 	}
+	if (!rc)
+		rc = ike_quick_check_spis(e, &p1->sid.remote.addr, &q.suite, &err);
 	if (!rc) {
 		begin(e, &q, iv, digest);
 		return;

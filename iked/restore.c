@@ -32,7 +32,7 @@ struct restore {
 	struct ike_restored *done;
 	struct sa *sas;               /* by SPI */
 	struct row *rows;             /* phase 1 of the cache, by tunnel and generation */
-	struct candidate *candidates; /* by time */
+	struct candidate *candidates; /* by time, pairs of clients behind the others */
 	size_t n_candidates;
 	uint32_t *reqids; /* of what was adopted, sorted */
 	size_t n_reqids;
@@ -204,10 +204,18 @@ static bool may_adopt(const struct ike_cached_p2 *p2, const struct pair *pair)
 	return !p2->intent || !p2->info.initiator || pair->in->left->counters.packets > 0;
 }
 
+/* A client's pair may belong to a phase 1 SA that is younger, and has to be there before. */
+static bool is_clients(const struct candidate *c)
+{
+	return c->p2 && c->p2->info.user[0];
+}
+
 static int by_time(const void *a, const void *b)
 {
 	const struct candidate *x = a, *y = b;
 
+	if (is_clients(x) != is_clients(y))
+		return is_clients(x) ? 1 : -1;
 	if (x->when != y->when)
 		return x->when < y->when ? -1 : 1;
 	if (!x->p1 != !y->p1)

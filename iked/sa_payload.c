@@ -160,6 +160,16 @@ bool ike_sa_next_attribute(struct cs_reader *r, struct ike_sa_attribute *a)
 	return cs_get_bytes(r, a->value, &a->data);
 }
 
+bool ike_sa_number(const struct ike_sa_attribute *a, uint64_t *value)
+{
+	if (a->data.len == 0 || a->data.len > sizeof(*value))
+		return false;
+	*value = 0;
+	for (size_t i = 0; i < a->data.len; i++)
+		*value = *value << 8 | a->data.p[i];
+	return true;
+}
+
 int ike_sa_parse_answer(struct cs_bytes body, struct ike_sa_payload *sa, struct ike_sa_transform *t,
 			struct cs_err *err)
 {
@@ -222,18 +232,16 @@ void ike_sa_scan_life_type(struct ike_sa_scan *s, const struct ike_sa_attribute 
 void ike_sa_scan_duration(struct ike_sa_scan *s, const struct ike_sa_attribute *a)
 {
 	uint64_t *to = s->life_type == IKE_LIFE_SECONDS ? &s->seconds : &s->kbytes;
-	uint64_t value = 0;
+	uint64_t value;
 
 	if (!s->life_type) {
 		ike_sa_unfit(s, "a duration has no life type");
 		return;
 	}
-	if (a->data.len == 0 || a->data.len > 8) {
+	if (!ike_sa_number(a, &value)) {
 		ike_sa_unfit(s, "a duration has %zu bytes", a->data.len);
 		return;
 	}
-	for (size_t i = 0; i < a->data.len; i++)
-		value = value << 8 | a->data.p[i];
 	if (value == 0)
 		ike_sa_unfit(s, "a duration is 0");
 	if (*to)

@@ -48,6 +48,8 @@ int ike_sa_parse_answer(struct cs_bytes body, struct ike_sa_payload *sa, struct 
 /* Over the views of a parsed payload; false at the end. */
 bool ike_sa_next_transform(struct cs_reader *r, struct ike_sa_transform *t);
 bool ike_sa_next_attribute(struct cs_reader *r, struct ike_sa_attribute *a);
+/* Its value as a number; false: it has none, or more than 8 bytes. */
+bool ike_sa_number(const struct ike_sa_attribute *a, uint64_t *value);
 
 /*
  * Attributes of one transform as they come in.  The first thing that makes the transform unfit is

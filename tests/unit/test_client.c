@@ -301,6 +301,34 @@ static const struct {
 	{"alice", 5, (const char *)huge, 127, "the password is wrong"},
 };
 
+/* Quick Mode that anybody can have made does not mean that the client knows. */
+START_TEST(forged_quick_mode)
+{
+	struct pair *p = asked("", NULL);
+	struct side *s = &p->side[1];
+	const struct ike_p1 *p1 = p1_of(p, 1);
+	uint8_t data[60] = {0};
+
+	login(p);
+	expect_status(p, 1);
+	memcpy(data, p1->sid.icookie, ISA_COOKIE_LEN);
+	memcpy(data + ISA_COOKIE_LEN, p1->sid.rcookie, ISA_COOKIE_LEN);
+	data[16] = ISA_HASH;
+	data[17] = 0x10;
+	data[18] = ISA_QUICK;
+	data[19] = ISA_FLAG_ENCRYPTED;
+	data[23] = 1;
+	data[27] = sizeof(data);
+	ike_engine_receive(s->e, &s->addr, &p->side[0].addr, data, sizeof(data), p->now);
+	ck_assert_msg(pair_said(s, "Quick Mode message from 192.0.2.1:500 dropped"), "%s", s->log);
+	ck_assert_ptr_nonnull(p1->client->rt.data);
+	pair_wait(p, 7000); /* genuine */
+	ck_assert_ptr_null(p1->client->rt.data);
+	pair_expect_up(p);
+	pair_free(p);
+}
+END_TEST
+
 START_TEST(refusals)
 {
 	struct pair *p = asked("", NULL);
@@ -498,6 +526,53 @@ START_TEST(another_user)
 }
 END_TEST
 
+/* ---- who is there ---- */
+
+static uint8_t silent[ISA_COOKIE_LEN]; /* messages of this phase 1 SA are lost */
+
+static bool lose(struct pair *p, unsigned from, uint8_t *data, size_t *len)
+{
+	return memcmp(data, silent, sizeof(silent)) != 0 && filter(p, from, data, len);
+}
+
+/*
+ * Two at one address, of whom one is silent from now on: the newer or the older one.  He alone is
+ * gone, whether the other can be asked or not, and whether the newer has proved his user or not.
+ */
+START_TEST(one_is_gone)
+{
+	bool newer = _i & 1, can = _i & 2, proved = _i & 4;
+	struct pair *p = let_in("  LivenessInterval 30\n", NULL);
+	struct side *s = &p->side[1];
+	struct ike_p1 *alice = p1_of(p, 1), *hers = p1_of(p, 0), *second;
+	struct ike_config c;
+
+	pair_wait(p, 7000);
+	pair_expect_up(p);
+	ck_assert(!ike_engine_refresh_p1(p->side[0].e, 1, p->now, NULL));
+	pair_run(p);
+	ike_timer_set(&p->side[0].e->timers, &hers->timer,
+		      hers->ends); /* no refresh, two machines */
+	second = p1_of(p, 1);
+	ck_assert_ptr_ne(alice, second);
+	if (proved) {
+		hear(p, true, &c);
+		say_login(p, "bob", 3, PASSWORD, strlen(PASSWORD));
+		expect_status(p, 1);
+		acknowledge(p);
+	}
+	memcpy(silent, (newer ? second : alice)->sid.icookie, sizeof(silent));
+	if (!can)
+		(newer ? alice : second)->can = 0;
+	p->filter = lose;
+	pair_wait(p, 100000);
+	ck_assert_uint_eq(pair_installed(s), newer ? 2 : 0);
+	ck_assert_uint_eq(pair_stats(p, 1)->p1_live, newer ? 2 : 1);
+	ck_assert_ptr_eq(p1_of(p, 1), second);
+	pair_free(p);
+}
+END_TEST
+
 /* ---- messages that are wrong: each changes nothing, and the right one goes through ---- */
 
 static const struct {
@@ -668,6 +743,48 @@ START_TEST(long_life)
 	ck_assert_uint_eq(gateway.lifetime, _i ? 3600 : 900);
 	ck_assert_uint_eq(client.lifetime, gateway.lifetime);
 	ck_assert_int_eq(pair_said(&p->side[0], "900"), !_i);
+	pair_free(p);
+}
+END_TEST
+
+/* The identity decides of which rule users, and of which offer the longest life are. */
+START_TEST(final_rule)
+{
+	char rule[2000];
+	struct pair_policy a = {.local_id = "Fqdn group.example.com", .key = "common-secret"};
+	struct pair_policy o = {.remote_id = "Fqdn others.example.com",
+				.key = "common-secret",
+				.how_to_initiate = "DoNot",
+				.more_action = XAUTH "  ClientUser carol $1$x$" MD5 "\n",
+				.more_rules = rule};
+	struct ike_p1_info info;
+	struct pair *p;
+
+	/* What closes the KeyExchangePolicy closes the action here. */
+	snprintf(rule, sizeof(rule),
+		 "  KeyExchangeRule Second\n  {\n    LocalSecurityEndpoint\n    {\n"
+		 "      Identity IpAddr 198.51.100.2\n      Location 198.51.100.2\n    }\n"
+		 "    RemoteSecurityEndpoint\n    {\n      Identity Fqdn group.example.com\n"
+		 "      Location 192.0.2.0/24\n    }\n    KeyExchangeActionRef Shorter\n"
+		 "    SharedKey Ascii common-secret\n  }\n}\n"
+		 "KeyExchangeAction Shorter\n{\n  HowToInitiate DoNot\n"
+		 "  HowToRespondIKEv1 Main\n" XAUTH "%s  KeyExchangeOffer\n  {\n"
+		 "    HowToEncrypt AES_CBC KeyLength 128\n    HowToAuthMsgs SHA2_256\n"
+		 "    DHGroup Group19\n    HowToAuthPeers PresharedKey\n"
+		 "    RefreshLifetimeProposed 60\n    RefreshLifetimeAccepted 5 60\n  }\n",
+		 users);
+	plain = false;
+	last_len = n_sent = 0;
+	p = pair_new(&a, &o);
+	p->filter = filter;
+	pair_acquire(p, 0);
+	ck_assert_msg(pair_said(&p->side[1], "EZD1785I"), "%s", p->side[1].log);
+	login(p);
+	expect_status(p, 1);
+	acknowledge(p);
+	ike_engine_each_p1(p->side[1].e, copy_p1, &info);
+	ck_assert_str_eq(info.rule, "Second");
+	ck_assert_uint_eq(info.lifetime, 3600);
 	pair_free(p);
 }
 END_TEST
@@ -972,6 +1089,77 @@ START_TEST(restart_without)
 }
 END_TEST
 
+struct p1_rows {
+	struct ike_p1_info info[2];
+	unsigned n;
+};
+
+static int add_p1(void *arg, const struct ike_p1_info *info)
+{
+	struct p1_rows *rows = arg;
+
+	ck_assert_uint_lt(rows->n, 2);
+	rows->info[rows->n++] = *info;
+	return 0;
+}
+
+/* A tunnel that went along to a newer SA of its user goes on under that one, the old one gone or
+ * not. */
+START_TEST(restart_moved)
+{
+	struct pair *p = let_in("  ClientAddressPool 10.9.0.4-10.9.0.4\n", HOST);
+	struct side *s = &p->side[1];
+	struct ike_p1_kept kept[2];
+	const struct ike_p1_kept *list[2];
+	struct p1_rows rows = {.n = 0};
+	struct ike_left_sa sas[2];
+	struct ike_cached_p2 row = {.intent = 0};
+	struct ike_leftovers left = {
+		.kept = list, .n_kept = 2, .p2 = &row, .sas = sas, .n_p2 = 1, .n_sas = 2};
+	struct ike_restored restored = {0};
+	struct cs_err err = {0};
+	uint8_t ids[2][64];
+
+	request(p, 0x4711);
+	pair_wait(p, 7000);
+	pair_expect_up(p);
+	ike_engine_each_p2(s->e, copy_p2, &row.info); /* as the cache has it */
+	memcpy(ids[0], row.info.local_id.p, row.info.local_id.len);
+	memcpy(ids[1], row.info.remote_id.p, row.info.remote_id.len);
+	row.info.local_id.p = ids[0];
+	row.info.remote_id.p = ids[1];
+	ck_assert(!ike_engine_refresh_p1(p->side[0].e, 1, p->now, NULL));
+	pair_run(p);
+	login(p);
+	expect_status(p, 1);
+	acknowledge(p);
+	request(p, 0x4712);
+	expect_answer(p, ADDRESS NETMASK, 16);
+	memcpy(kept, s->kept, sizeof(kept));
+	list[0] = &kept[0];
+	list[1] = &kept[1];
+	ike_engine_each_p1(s->e, add_p1, &rows);
+	left.p1 = rows.info;
+	left.n_p1 = rows.n;
+	if (_i) { /* the old one has ended meanwhile */
+		list[0] = kept[0].client_address.family ? &kept[0] : &kept[1];
+		left.n_kept = 1;
+	}
+	for (unsigned i = 0; i < 2; i++)
+		sas[i] = (struct ike_left_sa){.id = s->sas[i].sa.id, .reqid = s->sas[i].sa.reqid};
+	left.policies = s->policies;
+	left.n_policies = s->n_policies;
+	ike_engine_free(s->e);
+	pair_engine(s);
+	ck_assert_msg(!ike_engine_restore(s->e, &left, p->now, &restored, &err), "%s", err.text);
+	ck_assert_uint_eq(restored.p1, left.n_kept);
+	ck_assert_msg(restored.p2 == 1, "%s", s->log);
+	ck_assert_ptr_eq(IKE_OF(s->e->p2s.next, struct ike_p2, all)->p1,
+			 ike_client_by_address(s->e, &row.info.selector.remote.lo));
+	pair_free(p);
+}
+END_TEST
+
 static const char policy_text[] =
 	"IpFilterPolicy\n{\n  IpFilterRule All\n  {\n    IpSourceAddr All\n    IpDestAddr All\n"
 	"    IpService\n    {\n      Protocol All\n    }\n    IpGenericFilterActionRef permit\n  "
@@ -1051,6 +1239,7 @@ static Suite *suite(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, let_in_and_up);
 	tcase_add_test(t, no_acknowledgement);
+	tcase_add_test(t, forged_quick_mode);
 	tcase_add_loop_test(t, refusals, 0, COUNT(refused));
 	tcase_add_loop_test(t, other_answers, 0, 4);
 	tcase_add_test(t, many_at_once);
@@ -1058,11 +1247,13 @@ static Suite *suite(void)
 	tcase_add_test(t, ends_nothing);
 	tcase_add_test(t, ends_nothing_with_himself);
 	tcase_add_test(t, another_user);
+	tcase_add_loop_test(t, one_is_gone, 0, 8);
 	tcase_add_loop_test(t, broken_messages, 0, COUNT(broken));
 	tcase_add_loop_test(t, wrong_payloads, 0, 5);
 	tcase_add_test(t, an_address);
 	tcase_add_loop_test(t, another_address, 0, 2);
 	tcase_add_loop_test(t, long_life, 0, 2);
+	tcase_add_test(t, final_rule);
 	tcase_add_loop_test(t, begun_by_the_gateway, 0, 2);
 	tcase_add_loop_test(t, odd_requests, 0, 11);
 	tcase_add_loop_test(t, unasked, 0, 3);
@@ -1076,6 +1267,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, new_policy_meanwhile, 0, 2);
 	tcase_add_test(t, restart);
 	tcase_add_test(t, restart_without);
+	tcase_add_loop_test(t, restart_moved, 0, 2);
 	tcase_add_loop_test(t, policy_findings, 0, COUNT(policies));
 	suite_add_tcase(s, t);
 	return s;

@@ -661,6 +661,30 @@ START_TEST(test_vpn_life_ends_it)
 }
 END_TEST
 
+/*
+ * An SPI that a pair of the peer's address has already would hide that pair from what the kernel
+ * says: it is refused before there is anything of it, whoever begins.
+ */
+START_TEST(test_spi_again)
+{
+	struct pair *p = pair_up(NULL);
+	struct side *s = &p->side[1];
+	struct ike_p2 *p2 = IKE_OF(s->e->p2s.next, struct ike_p2, all);
+	uint32_t spi = p2->spi_out;
+
+	ike_p2_set_spi_out(s->e, p2, p->side[0].next_spi + 1);
+	ck_assert(!ike_engine_refresh_p2(p->side[_i].e, 2, p->now, NULL));
+	pair_run(p);
+	ck_assert_msg(pair_said(s, "tunnel Y2 has the SPI"), "%s", s->log);
+	ck_assert_uint_eq(s->n_records[IKE_REC_P2_FAILED], 0);
+	ck_assert_ptr_eq(ike_p2_by_spi(s->e, false, &p->side[0].addr.addr, 50, p2->spi_out), p2);
+	ike_p2_set_spi_out(s->e, p2, spi);
+	pair_wait(p, HOUR / 2);
+	ck_assert_uint_eq(pair_stats(p, 1)->p2_live, 1);
+	pair_free(p);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("engine, refresh");
@@ -685,6 +709,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, test_policy_between, 0, 4);
 	tcase_add_loop_test(t, test_life_size, 0, 2);
 	tcase_add_test(t, test_vpn_life_ends_it);
+	tcase_add_loop_test(t, test_spi_again, 0, 2);
 	suite_add_tcase(s, t);
 	return s;
 }
