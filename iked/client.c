@@ -86,7 +86,7 @@ bool ike_client_known(const struct ike_p1 *p1, const struct pol_ke_rule *rule)
 	       find_user(rule, p1->client->user) != NULL;
 }
 
-/* Who has proved to be nobody yet speaks for nobody, whatever name he gave. */
+/* Who has proved nothing yet speaks for nobody, whatever name he gave. */
 static const char *user_of(const struct ike_p1 *p1)
 {
 	return p1->client && ike_client_in(p1) ? p1->client->user : "";

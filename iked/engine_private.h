@@ -775,7 +775,6 @@ int ike_quick_check_spis(const struct ike_engine *e, const struct cs_addr *remot
 int ike_quick_take_ke(struct ike_p2 *p2, const struct isa_message *m, const struct cs_group *group,
 		      struct ike_nonce *nonce, struct cs_err *err);
 void ike_quick_put_ids(struct isa_builder *b, const struct ike_p2 *p2);
-/* The peer's SPI: not zero and none of IANA's reserved ones. */
 int ike_quick_send(struct ike_engine *e, struct ike_p2 *p2, size_t len, struct cs_err *err);
 void ike_quick_receive(struct ike_engine *e, struct ike_p1 *p1, const struct isa_header *h,
 		       const uint8_t *data, size_t len);

@@ -2,7 +2,6 @@
  * The Informational exchange (RFC 2408 section 4.8): deletions and notifications.  What comes in
  * clear is a hint for the log of an exchange under way and nothing else.
  */
-#include <netinet/in.h>
 #include <string.h>
 
 #include "iked/engine_private.h"
@@ -36,8 +35,7 @@ static void doubt(struct ike_engine *e, const struct ike_p1 *p1, const struct cs
 	uint32_t spi;
 
 	if (n->type == ISA_N_INVALID_SPI && n->spi.len == sizeof(spi) && cs_get_u32(&r, &spi)) {
-		p2 = ike_p2_by_spi(e, false, &remote->addr,
-				   n->proto == POL_AH ? IPPROTO_AH : IPPROTO_ESP, spi);
+		p2 = ike_p2_by_spi(e, false, &remote->addr, ike_ipproto(n->proto), spi);
 		peer = p2 && p2->up ? p2->peer : NULL;
 		p1 = p2 ? p2->p1 : NULL;
 	} else if (n->type != ISA_N_INVALID_COOKIE) {
@@ -92,8 +90,7 @@ static void delete_p1(struct ike_engine *e, struct ike_p1 *by, const uint8_t *co
 /* Ours is announced in return, once: the peer may not know that the other direction went too. */
 static void delete_p2(struct ike_engine *e, const struct ike_p1 *by, unsigned proto, uint32_t spi)
 {
-	uint8_t ipproto = proto == POL_AH ? IPPROTO_AH : IPPROTO_ESP;
-	struct ike_p2 *p2 = ike_p2_by_spi(e, false, &by->sid.remote.addr, ipproto, spi);
+	struct ike_p2 *p2 = ike_p2_by_spi(e, false, &by->sid.remote.addr, ike_ipproto(proto), spi);
 
 	if (p2 && p2->peer == by->peer && ike_client_in(by) && ike_client_same(p2->p1, by))
 		ike_p2_end(e, p2, p2->up != 0, "the peer deleted it");

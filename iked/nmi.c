@@ -2,7 +2,6 @@
 #include "common/nmi.h"
 
 #include <inttypes.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -134,7 +133,7 @@ static const struct xf_counters *counters(const struct snapshot *s, const struct
 					  const struct ike_p2_info *i, uint32_t spi,
 					  struct xf_counters *c)
 {
-	struct xf_said id = {*dst, i->suite.protocol == POL_AH ? IPPROTO_AH : IPPROTO_ESP, spi};
+	struct xf_said id = {*dst, ike_ipproto(i->suite.protocol), spi};
 	struct cs_err err;
 
 	return spi && xf_sa_counters(s->kernel, &id, c, &err) == 0 ? c : NULL;

@@ -142,15 +142,33 @@ void ike_delete_p1(struct ike_engine *e, struct ike_p1 *p1)
 	finish(e, p1, &b, mid);
 }
 
+/* Clients begin anew in place of a refresh, so the one that is about to go has no successor. */
+static struct ike_p1 *newest_of_user(const struct ike_p1 *p1)
+{
+	for (const struct ike_list *l = p1->peer->p1s.next; l != &p1->peer->p1s; l = l->next) {
+		struct ike_p1 *other = IKE_OF(l, struct ike_p1, in_peer);
+
+		if (other->up && ike_client_in(other) && ike_client_same(other, p1))
+			return other;
+	}
+	return NULL;
+}
+
+static struct ike_p1 *newer_of(const struct ike_p1 *p1)
+{
+	if (p1->client)
+		return newest_of_user(p1);
+	return p1->superseded ? ike_refresh_successor(p1) : NULL;
+}
+
 /*
  * Its own phase 1 if that lives, else another one of the same peer.  When phase 1 was refreshed,
  * some peers (strongSwan) have their pairs under the new SA from then on and look for them only
- * there.
+ * there, and any peer may delete the old one while the message is under way.
  */
 static struct ike_p1 *messenger(const struct ike_p2 *p2)
 {
-	struct ike_p1 *newer =
-		p2->up && p2->p1 && p2->p1->superseded ? ike_refresh_successor(p2->p1) : NULL;
+	struct ike_p1 *newer = p2->up && p2->p1 ? newer_of(p2->p1) : NULL;
 
 	if (newer)
 		return newer;

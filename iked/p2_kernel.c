@@ -15,7 +15,7 @@ uint8_t ike_p2_ipproto(const struct ike_p2 *p2)
 	const struct ike_p2_spis *r = p2->qm ? &p2->qm->reserved : NULL;
 
 	if (p2->suite.protocol)
-		return p2->suite.protocol == POL_AH ? IPPROTO_AH : IPPROTO_ESP;
+		return ike_ipproto(p2->suite.protocol);
 	return r && r->ah && !r->esp && !r->bundled_esp ? IPPROTO_AH : IPPROTO_ESP;
 }
 

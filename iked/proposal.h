@@ -108,6 +108,9 @@ int ike_p2_accept(struct cs_bytes sa_body, const struct pol_dynvpn_action *actio
 size_t ike_p2_keymat_len(const struct ike_p2_suite *suite);
 size_t ike_p2_ah_keymat_len(const struct ike_p2_suite *suite); /* of a bundle's AH; else 0 */
 
+/* IPPROTO_ESP or IPPROTO_AH of an enum pol_proto, or of a protocol number off the wire. */
+uint8_t ike_ipproto(unsigned proto);
+
 /* "aes256-sha256-modp2048", "esp aes256-sha256 tunnel pfs=modp2048": for logs. */
 const char *ike_p1_suite_text(const struct ike_p1_suite *suite, char *buf, size_t size);
 const char *ike_p2_suite_text(const struct ike_p2_suite *suite, char *buf, size_t size);

@@ -5,6 +5,7 @@
  */
 #include "iked/proposal.h"
 
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -29,6 +30,11 @@ struct transform {
 	uint32_t spi;
 	struct ike_sa_scan scan;
 };
+
+uint8_t ike_ipproto(unsigned proto)
+{
+	return proto == POL_AH ? IPPROTO_AH : IPPROTO_ESP;
+}
 
 /* ---- reading ---- */
 

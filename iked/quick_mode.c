@@ -49,8 +49,7 @@ static int check_spi(const struct ike_engine *e, const struct cs_addr *remote, u
 int ike_quick_check_spis(const struct ike_engine *e, const struct cs_addr *remote,
 			 const struct ike_p2_suite *s, struct cs_err *err)
 {
-	int rc =
-		check_spi(e, remote, s->protocol == POL_AH ? IPPROTO_AH : IPPROTO_ESP, s->spi, err);
+	int rc = check_spi(e, remote, ike_ipproto(s->protocol), s->spi, err);
 
 	return rc || !s->ah ? rc : check_spi(e, remote, IPPROTO_AH, s->ah_spi, err);
 }

@@ -3,7 +3,6 @@
  * Nothing leaves the kernel before its end is on record with its last counters; a crash meanwhile
  * leaves all of it to the next start.
  */
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,7 +54,7 @@ static int by_spi(const void *a, const void *b)
 static struct sa *find_sa(const struct restore *r, enum pol_proto protocol, uint32_t spi,
 			  const struct cs_addr *dst, uint32_t reqid)
 {
-	uint8_t proto = protocol == POL_AH ? IPPROTO_AH : IPPROTO_ESP;
+	uint8_t proto = ike_ipproto(protocol);
 	size_t lo = 0, hi = r->left->n_sas;
 
 	while (spi && lo < hi) {

@@ -215,6 +215,16 @@ static struct pair *let_in(const char *more, const char *host)
 	return p;
 }
 
+/* The same user by a new phase 1 SA; the one before is still there. */
+static void begin_anew(struct pair *p)
+{
+	ck_assert(!ike_engine_refresh_p1(p->side[0].e, 1, p->now, NULL));
+	pair_run(p);
+	login(p);
+	expect_status(p, 1);
+	acknowledge(p);
+}
+
 static void expect_out(struct pair *p)
 {
 	ck_assert_uint_eq(pair_stats(p, 1)->p1_live, 0);
@@ -573,6 +583,24 @@ START_TEST(one_is_gone)
 }
 END_TEST
 
+/* The end of a pair is told where the peer is longest: it is about to delete the SA of before. */
+START_TEST(told_by_the_newest)
+{
+	struct pair *p = let_in("", NULL);
+	struct ike_p1 *first = p1_of(p, 1);
+
+	pair_wait(p, 7000);
+	pair_expect_up(p);
+	begin_anew(p);
+	memcpy(silent, first->sid.icookie, sizeof(silent));
+	p->filter = lose;
+	ck_assert(!ike_engine_deactivate_p2(p->side[1].e, 2, p->now, NULL));
+	pair_run(p);
+	ck_assert_uint_eq(pair_installed(&p->side[0]), 0);
+	pair_free(p);
+}
+END_TEST
+
 /* ---- messages that are wrong: each changes nothing, and the right one goes through ---- */
 
 static const struct {
@@ -897,11 +925,8 @@ START_TEST(same_again)
 
 	request(p, 0x4711);
 	expect_answer(p, ADDRESS NETMASK, 16);
-	ck_assert(!ike_engine_refresh_p1(p->side[0].e, 1, p->now, NULL));
-	pair_run(p);
+	begin_anew(p);
 	ck_assert_uint_eq(pair_stats(p, 1)->p1_up, 2);
-	login(p);
-	expect_status(p, 1);
 	request(p, 0x4712);
 	expect_answer(p, ADDRESS NETMASK, 16);
 	ck_assert_uint_eq(p->side[1].e->leases.count, 1);
@@ -920,11 +945,7 @@ START_TEST(tunnel_with_address)
 	request(p, 0x4711);
 	pair_wait(p, 7000);
 	pair_expect_up(p);
-	ck_assert(!ike_engine_refresh_p1(p->side[0].e, 1, p->now, NULL));
-	pair_run(p);
-	login(p);
-	expect_status(p, 1);
-	acknowledge(p);
+	begin_anew(p);
 	request(p, 0x4712);
 	expect_answer(p, ADDRESS NETMASK, 16);
 	ck_assert_uint_eq(s->n_kept, 2);
@@ -1128,11 +1149,7 @@ START_TEST(restart_moved)
 	memcpy(ids[1], row.info.remote_id.p, row.info.remote_id.len);
 	row.info.local_id.p = ids[0];
 	row.info.remote_id.p = ids[1];
-	ck_assert(!ike_engine_refresh_p1(p->side[0].e, 1, p->now, NULL));
-	pair_run(p);
-	login(p);
-	expect_status(p, 1);
-	acknowledge(p);
+	begin_anew(p);
 	request(p, 0x4712);
 	expect_answer(p, ADDRESS NETMASK, 16);
 	memcpy(kept, s->kept, sizeof(kept));
@@ -1248,6 +1265,7 @@ static Suite *suite(void)
 	tcase_add_test(t, ends_nothing_with_himself);
 	tcase_add_test(t, another_user);
 	tcase_add_loop_test(t, one_is_gone, 0, 8);
+	tcase_add_test(t, told_by_the_newest);
 	tcase_add_loop_test(t, broken_messages, 0, COUNT(broken));
 	tcase_add_loop_test(t, wrong_payloads, 0, 5);
 	tcase_add_test(t, an_address);
