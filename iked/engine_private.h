@@ -210,7 +210,7 @@ struct ike_p1 {
 	enum ike_exchange_state state;
 	enum pol_mode mode; /* MAIN or AGGRESSIVE */
 	bool initiator, authenticated, dead;
-	bool heard; /* something that only the peer can have made came under its keys */
+	uint64_t heard; /* serial: something that only the peer can have made came under its keys */
 	uint32_t tunnel, generation, instance;
 	uint64_t up;         /* serial number when established, 0: not yet */
 	uint64_t quick_from; /* mono: no Quick Mode of ours begins before */

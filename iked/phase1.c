@@ -283,6 +283,21 @@ void ike_p1_linger(struct ike_engine *e, struct ike_timer *t)
 
 /* ---- INITIAL-CONTACT ---- */
 
+/*
+ * When the peer's exchange began with us, did the peer have the other SA for sure?  Of Aggressive
+ * Mode that we began our message 3 may still have been on its way, so there it is what the peer
+ * has sent since that shows it.  If the peer did start afresh, what is superseded goes by its
+ * timer.
+ */
+static bool is_older(const struct ike_p1 *other, const struct ike_p1 *p1)
+{
+	bool last_sent = other->mode == POL_MODE_AGGRESSIVE && other->initiator;
+
+	if (last_sent && other->superseded && other->answer.data)
+		return other->heard && other->heard < p1->sid.born;
+	return other->up < p1->sid.born;
+}
+
 static unsigned end_older_pairs(struct ike_engine *e, struct ike_p1 *p1, bool up,
 				const char *reason)
 {
@@ -291,7 +306,8 @@ static unsigned end_older_pairs(struct ike_engine *e, struct ike_p1 *p1, bool up
 	for (struct ike_list *l = p1->peer->p2s.next; l != &p1->peer->p2s;) {
 		struct ike_p2 *p2 = IKE_OF(l, struct ike_p2, in_peer);
 		bool older = up ? p2->up && p2->up < p1->sid.born
-				: p2->state == IKE_QM_SENT_3 && p2->born < p1->sid.born;
+				: p2->state == IKE_QM_SENT_3 && p2->born < p1->sid.born &&
+					     (!p2->p1 || is_older(p2->p1, p1));
 
 		l = l->next;
 		if (!older || !ike_client_same(p2->p1, p1))
@@ -318,7 +334,7 @@ void ike_p1_initial_contact(struct ike_engine *e, struct ike_p1 *p1)
 		struct ike_p1 *other = IKE_OF(l, struct ike_p1, in_peer);
 
 		l = l->next;
-		if (other != p1 && other->up < p1->sid.born && ike_client_same(other, p1)) {
+		if (other != p1 && is_older(other, p1) && ike_client_same(other, p1)) {
 			ike_p1_down(e, other, false, reason);
 			n++;
 		}

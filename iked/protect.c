@@ -120,7 +120,8 @@ int ike_open(struct ike_engine *e, struct ike_p1 *p1, const struct isa_header *h
 		return rc;
 	}
 	memcpy(iv, next_iv, sizeof(next_iv));
-	p1->heard = true;
+	if (!p1->heard)
+		p1->heard = ike_serial(e);
 	return 0;
 }
 

@@ -3,6 +3,7 @@
  * lost, doubled, swapped or made up, and what a stranger's message 1 may cost.
  */
 #include <check.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -227,6 +228,74 @@ START_TEST(test_simultaneous)
 		ck_assert_uint_eq(p->side[i].n_policies, 1);
 	}
 	ck_assert(pair_mirrored(p));
+	pair_free(p);
+}
+END_TEST
+
+static bool drop_aggressive(struct pair *p, unsigned from, uint8_t *data, size_t *len)
+{
+	(void)p;
+	(void)from;
+	(void)len;
+	return data[18] != ISA_AGGRESSIVE;
+}
+
+static void expect_shared(struct pair *p, unsigned i)
+{
+	const struct ike_list *head = &p->side[i].e->p1s;
+
+	ck_assert_uint_ge(pair_stats(p, i)->p1_live, 1);
+	for (const struct ike_list *l = head->next; l != head; l = l->next) {
+		const struct ike_p1 *p1 = IKE_OF(l, struct ike_p1, all);
+
+		ck_assert(p1->superseded ||
+			  ike_sid_by_cookies(p->side[!i].e, p1->sid.icookie, p1->sid.rcookie));
+	}
+}
+
+/*
+ * Both begin, and each says INITIAL-CONTACT because it has nothing yet: while the other's message 3
+ * is under way that means nothing for what the other has by it.  By number of what was sent:
+ */
+static const struct {
+	unsigned second, last, order[8]; /* when the other begins, and what comes after all else */
+} crossed[] = {
+	/* Message 1 of side 0 comes when side 1 is up by its own, message 3 of side 1 last. */
+	{0, 3, {1, 2, 0, 4, 5, UINT_MAX}},
+	/* Side 1 says it before it has side 0's message 3, and under that one Quick Mode runs. */
+	{1, 5, {0, 1, 2, 4, 3, UINT_MAX}},
+};
+
+START_TEST(test_crossed_initial_contact)
+{
+	struct pair_policy o = {AGGRESSIVE, .liveness = _i & 2 ? "30" : "0"};
+	unsigned way = _i & 1;
+	struct pair *p = pair_new(&o, &o);
+
+	p->filter = drop_aggressive;
+	pair_acquire(p, 0);
+	for (unsigned i = 0; crossed[way].order[i] != UINT_MAX; i++) {
+		if (i == crossed[way].second)
+			pair_acquire(p, 1);
+		pair_replay(p, crossed[way].order[i]);
+		pair_run(p);
+	}
+	pair_wait(p, way * 100);
+	pair_replay(p, crossed[way].last);
+	p->filter = NULL;
+	pair_wait(p, 10000);
+	for (unsigned i = 0; i < 2; i++) {
+		ck_assert_uint_eq(pair_stats(p, i)->p1_live, 2);
+		ck_assert_msg(!pair_said(&p->side[i], "CSI1010I"), "%s", p->side[i].log);
+		expect_shared(p, i);
+	}
+	pair_wait(p, 300000);
+	ck_assert(pair_mirrored(p));
+	for (unsigned i = 0; i < 2; i++) {
+		expect_shared(p, i);
+		ck_assert_uint_eq(pair_stats(p, i)->p2_live, 1);
+		ck_assert_uint_eq(pair_stats(p, i)->peers_gone, 0);
+	}
 	pair_free(p);
 }
 END_TEST
@@ -948,6 +1017,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, test_death_during_job, 0, 3);
 	tcase_add_test(t, test_clear_third);
 	tcase_add_test(t, test_simultaneous);
+	tcase_add_loop_test(t, test_crossed_initial_contact, 0, 32);
 	tcase_add_loop_test(t, test_either, 0, 2);
 	tcase_add_loop_test(t, test_identity, 0, 2 * COUNT(identities));
 	tcase_add_loop_test(t, test_identity_chooses_key, 0, COUNT(road));
