@@ -284,18 +284,30 @@ void ike_p1_linger(struct ike_engine *e, struct ike_timer *t)
 /* ---- INITIAL-CONTACT ---- */
 
 /*
- * When the peer's exchange began with us, did the peer have the other SA for sure?  Of Aggressive
- * Mode that we began our message 3 may still have been on its way, so there it is what the peer
- * has sent since that shows it.  If the peer did start afresh, what is superseded goes by its
- * timer.
+ * In Aggressive Mode that we began our message 3 may still have been on its way when the peer's
+ * exchange began; what the peer has sent before shows that it was not.  If the peer did start
+ * afresh, what is superseded goes by its timer.
  */
+static bool may_come_yet(const struct ike_p1 *other, const struct ike_p1 *p1)
+{
+	return other->mode == POL_MODE_AGGRESSIVE && other->initiator && other->superseded &&
+	       other->answer.data && (!other->heard || other->heard > p1->sid.born);
+}
+
 static bool is_older(const struct ike_p1 *other, const struct ike_p1 *p1)
 {
-	bool last_sent = other->mode == POL_MODE_AGGRESSIVE && other->initiator;
+	return other->up < p1->sid.born && !may_come_yet(other, p1);
+}
 
-	if (last_sent && other->superseded && other->answer.data)
-		return other->heard && other->heard < p1->sid.born;
-	return other->up < p1->sid.born;
+/* What is begun under an SA that the peer may not have is soon begun anew. */
+static void hurry_exchanges(struct ike_p1 *p1)
+{
+	for (struct ike_list *l = p1->p2s.next; l != &p1->p2s; l = l->next) {
+		struct ike_p2 *p2 = IKE_OF(l, struct ike_p2, in_p1);
+
+		if (p2->qm)
+			ike_rt_hurry(&p2->qm->rt);
+	}
 }
 
 static unsigned end_older_pairs(struct ike_engine *e, struct ike_p1 *p1, bool up,
@@ -334,10 +346,14 @@ void ike_p1_initial_contact(struct ike_engine *e, struct ike_p1 *p1)
 		struct ike_p1 *other = IKE_OF(l, struct ike_p1, in_peer);
 
 		l = l->next;
-		if (other != p1 && is_older(other, p1) && ike_client_same(other, p1)) {
-			ike_p1_down(e, other, false, reason);
-			n++;
-		}
+		if (other == p1 || !ike_client_same(other, p1))
+			continue;
+		if (may_come_yet(other, p1))
+			hurry_exchanges(other);
+		if (!is_older(other, p1))
+			continue;
+		ike_p1_down(e, other, false, reason);
+		n++;
 	}
 	if (n)
 		ike_logf(e, ike_p1_ctx(p1), CSM_INITIAL_CONTACT,

@@ -823,6 +823,51 @@ START_TEST(test_initial_contact)
 }
 END_TEST
 
+static bool keep_quick_back(struct pair *p, unsigned from, uint8_t *data, size_t *len)
+{
+	(void)p;
+	(void)len;
+	return data[18] != ISA_QUICK &&
+	       (from == 0 || data[18] != ISA_AGGRESSIVE || !(data[19] & ISA_FLAG_ENCRYPTED));
+}
+
+/*
+ * It starts afresh before it has had message 3, which looks as if that were still to come: what was
+ * begun under that SA is soon begun under the new one.
+ */
+START_TEST(test_initial_contact_before_third)
+{
+	struct pair *p = pair_new(&plain, &plain);
+	struct side *s = &p->side[0];
+
+	p->filter = keep_quick_back;
+	pair_acquire(p, 1);
+	pair_wait(p, 300);
+	ck_assert_uint_eq(pair_stats(p, 1)->p1_up, 1);
+	ike_engine_shutdown(s->e, false, false, p->now);
+	p->filter = drop_all;
+	pair_run(p);
+	ike_engine_free(s->e);
+	pair_engine(s);
+	p->filter = keep_quick_back;
+	pair_acquire(p, 0);
+	ck_assert_uint_eq(pair_stats(p, 1)->p1_up, 2);
+	ike_engine_deactivate_p2(s->e, 2, p->now, NULL);
+	pair_wait(p, 20000);
+	p->filter = NULL;
+	pair_acquire(p, 1);
+	pair_wait(p, SETTLE);
+	ck_assert_uint_eq(pair_stats(p, 0)->p2_live, 1);
+	pair_wait(p, 100000);
+	ck_assert(pair_mirrored(p));
+	for (unsigned i = 0; i < 2; i++) {
+		ck_assert_uint_eq(pair_stats(p, i)->p1_live, 1);
+		ck_assert_uint_eq(pair_stats(p, i)->p2_live, 1);
+	}
+	pair_free(p);
+}
+END_TEST
+
 /* The rule goes while message 3 is awaited, and while Quick Mode waits its milliseconds. */
 START_TEST(test_policy_change)
 {
@@ -1022,6 +1067,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, test_identity, 0, 2 * COUNT(identities));
 	tcase_add_loop_test(t, test_identity_chooses_key, 0, COUNT(road));
 	tcase_add_test(t, test_initial_contact);
+	tcase_add_test(t, test_initial_contact_before_third);
 	tcase_add_loop_test(t, test_policy_change, 0, 2);
 	suite_add_tcase(s, t);
 
