@@ -431,14 +431,16 @@ struct ike_p1 *ike_refresh_successor(const struct ike_p1 *p1)
 }
 
 /*
- * A peer that began the new one and died before it had our last message is there by the old one
- * alone, once it is back.
+ * Who sends the last message is up before the other, which may die without it: once it is back it
+ * is there by the old one alone.  Of Main Mode the responder sends it, of Aggressive Mode the
+ * initiator.
  */
 bool ike_refresh_p1_replaced(const struct ike_p1 *p1)
 {
 	const struct ike_p1 *successor = ike_refresh_successor(p1);
 
-	return successor && (successor->initiator || successor->used);
+	return successor && (successor->used ||
+			     successor->initiator == (successor->mode != POL_MODE_AGGRESSIVE));
 }
 
 void ike_refresh_p1_ended(struct ike_engine *e, const struct ike_p1 *p1)

@@ -485,7 +485,7 @@ START_TEST(test_cached_offer_p1)
 	action->offers[0] = action_of(&p->side[0])->offers[0];
 	ck_assert(!ike_engine_refresh_p1(p->side[0].e, 1, p->now, NULL));
 	pair_run(p);
-	pair_wait(p, 40000);
+	pair_wait(p, 70000); /* of Aggressive Mode the responder ends the old one */
 	expect_one(p);
 	ck_assert_uint_eq(p1_of(&p->side[0]).suite.cipher->key_bits, 256);
 	ck_assert_uint_eq(p1_of(&p->side[0]).generation, 3);
@@ -590,7 +590,7 @@ START_TEST(test_policy_between)
 		ck_assert(pair_mirrored(p));
 		ck_assert(!ike_engine_refresh_p1(s->e, p1_of(s).tunnel, p->now, NULL));
 		pair_run(p);
-		pair_wait(p, 40000);
+		pair_wait(p, 70000); /* as above */
 		expect_one(p);
 		ck_assert_int_eq(ike_engine_deactivate_p1(s->e, p1_of(s).tunnel, p->now, NULL), 0);
 		pair_run(p);

@@ -338,6 +338,40 @@ START_TEST(test_dies_before_sixth)
 }
 END_TEST
 
+static bool drop_aggressive_third(struct pair *p, unsigned from, uint8_t *data, size_t *len)
+{
+	(void)p;
+	(void)from;
+	(void)len;
+	return data[18] != ISA_AGGRESSIVE || !(data[19] & ISA_FLAG_ENCRYPTED);
+}
+
+/* In Aggressive Mode it is the responder that may die before it has the last message. */
+START_TEST(test_dies_before_aggressive_third)
+{
+	static const struct pair_policy asking = {
+		.liveness = "30", .how_to_initiate = "Aggressive", .how_to_respond = "Aggressive"};
+	struct pair *p = pair_new(&asking, &asking);
+
+	pair_acquire(p, _i & 1);
+	pair_wait(p, 10000);
+	pair_expect_up(p);
+	p->filter = drop_aggressive_third;
+	ck_assert(!ike_engine_refresh_p1(p->side[0].e, 1, p->now, NULL));
+	pair_run(p);
+	p->filter = NULL;
+	ck_assert_uint_eq(pair_stats(p, 0)->p1_live, 2);
+	ck_assert_uint_eq(restart(&p->side[1]).p1, 1);
+	pair_wait(p, 300000);
+	for (unsigned i = 0; i < 2; i++) {
+		ck_assert_uint_eq(pair_stats(p, i)->p1_live, 1);
+		ck_assert_uint_eq(pair_stats(p, i)->peers_gone, 0);
+	}
+	ck_assert_msg(pair_mirrored(p), "%s", p->side[0].log);
+	pair_free(p);
+}
+END_TEST
+
 /*
  * Side 0 begins while side 1's exchange is under way, so that its own is done last, and the
  * encrypted answer in it is lost.
@@ -731,6 +765,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, test_replay, 0, 2);
 	tcase_add_test(t, test_peer_starts_afresh);
 	tcase_add_test(t, test_dies_before_sixth);
+	tcase_add_loop_test(t, test_dies_before_aggressive_third, 0, 2);
 	tcase_add_test(t, test_twin_dies_before_sixth);
 	tcase_add_test(t, test_dies_before_third);
 	tcase_add_loop_test(t, test_rule_changed, 0, 3);
