@@ -195,13 +195,22 @@ void ike_delete_spi(struct ike_engine *e, struct ike_p1 *p1, enum pol_proto prot
 	finish(e, p1, &b, mid);
 }
 
+static void tell_end(struct ike_engine *e, const struct ike_p2 *p2, struct ike_p1 *p1)
+{
+	if (p2->spi_in)
+		ike_delete_spi(e, p1, ike_p2_ipproto(p2) == IPPROTO_AH ? POL_AH : POL_ESP,
+			       p2->spi_in);
+	if (p2->ah_in)
+		ike_delete_spi(e, p1, POL_AH, p2->ah_in);
+}
+
+/* The newest SA of a client's user may be another machine's, so it is told under its own, too. */
 void ike_delete_p2(struct ike_engine *e, struct ike_p2 *p2)
 {
 	struct ike_p1 *p1 = messenger(p2);
 
-	if (p1 && p2->spi_in)
-		ike_delete_spi(e, p1, ike_p2_ipproto(p2) == IPPROTO_AH ? POL_AH : POL_ESP,
-			       p2->spi_in);
-	if (p1 && p2->ah_in)
-		ike_delete_spi(e, p1, POL_AH, p2->ah_in);
+	if (p1)
+		tell_end(e, p2, p1);
+	if (p2->p1 && p2->p1 != p1 && p2->p1->client && !p2->p1->dead)
+		tell_end(e, p2, p2->p1);
 }
