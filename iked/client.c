@@ -86,15 +86,17 @@ bool ike_client_known(const struct ike_p1 *p1, const struct pol_ke_rule *rule)
 	       find_user(rule, p1->client->user) != NULL;
 }
 
-/* Who has proved nothing yet speaks for nobody, whatever name he gave. */
 static const char *user_of(const struct ike_p1 *p1)
 {
-	return p1->client && ike_client_in(p1) ? p1->client->user : "";
+	return p1->client ? p1->client->user : "";
 }
 
+/* Who has proved nothing yet speaks for himself alone, whatever name he gave. */
 bool ike_client_same(const struct ike_p1 *a, const struct ike_p1 *b)
 {
-	return !a || !b || !strcmp(user_of(a), user_of(b));
+	if (!a || !b || a == b)
+		return true;
+	return ike_client_in(a) && ike_client_in(b) && !strcmp(user_of(a), user_of(b));
 }
 
 /* ---- sending ---- */

@@ -584,6 +584,33 @@ START_TEST(one_is_gone)
 END_TEST
 
 /*
+ * Two at one address whose users are not known yet: that one of them is not there any more is not
+ * the end of the other.
+ */
+START_TEST(one_of_two_strangers)
+{
+	struct pair *p = asked("  LivenessInterval 30\n", NULL);
+	struct side *s = &p->side[1];
+	struct ike_p1 *first = p1_of(p, 1), *hers = p1_of(p, 0), *second;
+
+	ck_assert(!ike_engine_refresh_p1(p->side[0].e, 1, p->now, NULL));
+	pair_run(p);
+	ike_timer_set(&p->side[0].e->timers, &hers->timer, hers->ends);
+	second = p1_of(p, 1);
+	ck_assert_ptr_ne(first, second);
+	memcpy(silent, second->sid.icookie, sizeof(silent));
+	p->filter = lose;
+	first->can = 0;
+	pair_wait(p, 6000);
+	ck_assert(ike_dpd_probe(s->e, second->peer, second));
+	pair_wait(p, 20000);
+	ck_assert_msg(pair_stats(p, 1)->p1_live == 1, "%s", s->log);
+	ck_assert_ptr_eq(p1_of(p, 1), first);
+	pair_free(p);
+}
+END_TEST
+
+/*
  * The end of a pair is told where the peer is longest, for it may be about to delete the SA of
  * before; and there, for the newer one may be another machine of the same user.
  */
@@ -1268,6 +1295,7 @@ static Suite *suite(void)
 	tcase_add_test(t, ends_nothing_with_himself);
 	tcase_add_test(t, another_user);
 	tcase_add_loop_test(t, one_is_gone, 0, 8);
+	tcase_add_test(t, one_of_two_strangers);
 	tcase_add_loop_test(t, told_by_both, 0, 2);
 	tcase_add_loop_test(t, broken_messages, 0, COUNT(broken));
 	tcase_add_loop_test(t, wrong_payloads, 0, 5);
