@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <grp.h>
+#include <poll.h>
 #include <signal.h>
 #include <sqlite3.h>
 #include <stdio.h>
@@ -639,6 +640,11 @@ START_TEST(killed_at_any_point)
 			victim(report[1]);
 		}
 		close(report[1]);
+		/* Every other one lives until something is durable, however busy the machine is. */
+		if (round % 2)
+			ck_assert_int_eq(
+				poll(&(struct pollfd){.fd = report[0], .events = POLLIN}, 1, 60000),
+				1);
 		usleep((useconds_t)(random() % 40000));
 		ck_assert_int_eq(kill(child, SIGKILL), 0);
 		ck_assert_int_eq(waitpid(child, &status, 0), child);
@@ -654,7 +660,7 @@ START_TEST(killed_at_any_point)
 		close_store(&s.f);
 		check_settled();
 	}
-	ck_assert_uint_gt(reported, KILLS);
+	ck_assert_uint_ge(reported, KILLS / 2);
 	ck_assert_int_ge(ask("SELECT last_tx FROM counters"), (long long)highest);
 }
 END_TEST
