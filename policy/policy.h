@@ -184,7 +184,7 @@ struct pol_filter_rule {
 	char name[POL_NAME_MAX + 1], group_name[POL_NAME_MAX + 1];
 	char action_name[POL_NAME_MAX + 1];
 	/*
-	 * 16 to 16383 for ipsec rules, stable over generations as long as the rule's name and
+	 * 16 to 8191 for ipsec rules, stable over generations as long as the rule's name and
 	 * content are the same; the value of the packet mark and the high bits of reqids.  Else 0.
 	 */
 	uint16_t id;

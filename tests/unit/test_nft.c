@@ -337,11 +337,11 @@ START_TEST(test_marking)
 		uint32_t mask = xf_mark_mask(&m);
 
 		ck_assert_uint_eq((unsigned)__builtin_popcount(mask), 14);
-		ck_assert_uint_eq(xf_mark_value(&m, XF_MARK_RULE_MAX), mask);
+		ck_assert_uint_eq(xf_mark_value(&m, XF_MARK_CLIENT_MAX), mask);
 		ck_assert_uint_eq(xf_mark_value(&m, 1) & ~mask, 0);
 	}
 	ck_assert_uint_eq(xf_reqid(16, 1), 0x00400001);
-	ck_assert_uint_eq(xf_reqid(XF_MARK_RULE_MAX, XF_REQID_TUNNEL_MAX), 0xffffffff);
+	ck_assert_uint_eq(xf_reqid(XF_MARK_RULE_MAX, XF_REQID_TUNNEL_MAX), 0x7fffffff);
 	ck_assert_uint_eq(xf_reqid_rule(xf_reqid(4711, 99)), 4711);
 	ck_assert_uint_eq(xf_reqid_tunnel(xf_reqid(4711, 99)), 99);
 }
