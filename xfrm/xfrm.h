@@ -79,6 +79,9 @@ struct xf_sa {
 				 */
 	uint32_t replay_window; /* packets; 0 on outbound */
 	uint16_t encap_sport, encap_dport; /* UDP encapsulation (RFC 3948); 0: none */
+	struct cs_addr
+		encap_oa; /* transport mode: the peer's address behind its NAT (NAT-OA); none */
+	unsigned client;  /* inbound: what comes out gets this client's mark; 0: none */
 };
 
 struct xf_counters {
@@ -149,6 +152,17 @@ int xf_sa_update(struct xf_kernel *k, const struct xf_sa *sa,
 int xf_sa_delete(struct xf_kernel *k, const struct xf_said *id, struct cs_err *err);
 int xf_sa_counters(struct xf_kernel *k, const struct xf_said *id, struct xf_counters *c,
 		   struct cs_err *err);
+
+/* Where the other end of a live SA is now. */
+struct xf_move {
+	struct xf_said id; /* as it is now */
+	bool outbound;     /* then id.dst changes to peer */
+	struct cs_addr peer;
+	uint16_t encap_port; /* the peer's UDP port */
+};
+/* Keys, sequence numbers, replay window, lifetimes and counters go along. */
+int xf_sa_move(struct xf_kernel *k, const struct xf_move *m, struct cs_err *err);
+
 typedef int xf_sa_fn(void *arg, const struct xf_sa *sa, const struct xf_counters *c);
 /* Without keys; SPI 0 is the larval state of an acquire. */
 int xf_sa_dump(struct xf_kernel *k, xf_sa_fn *fn, void *arg, struct cs_err *err);
@@ -188,9 +202,17 @@ struct xf_expire {
 	bool hard;
 	struct xf_counters counters;
 };
+
+/* ESP that was authenticated came from another address or port than the SA has. */
+struct xf_mapping {
+	struct xf_said id; /* inbound */
+	uint32_t reqid;
+	struct cs_endpoint old_peer, new_peer;
+};
 struct xf_event_ops {
 	void (*acquire)(void *arg, const struct xf_acquire *a); /* by a policy of ours */
 	void (*expire)(void *arg, const struct xf_expire *e);
+	void (*mapping)(void *arg, const struct xf_mapping *m);
 	/* The kernel dropped events (ENOBUFS): dump and reconcile. */
 	void (*overrun)(void *arg);
 	/* Somebody removed our nftables table or changed it, or flushed SAD or SPD (pagent). */
