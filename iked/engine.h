@@ -210,6 +210,7 @@ struct ike_ops {
 	int (*sa_delete)(void *ctx, const struct xf_said *id, struct cs_err *err);
 	int (*sa_counters)(void *ctx, const struct xf_said *id, struct xf_counters *c,
 			   struct cs_err *err);
+	int (*sa_move)(void *ctx, const struct xf_move *m, struct cs_err *err);
 	int (*policy_add)(void *ctx, const struct xf_policy *p, struct cs_err *err);
 	int (*policy_delete)(void *ctx, const struct xf_policy *p, struct cs_err *err);
 	void (*larval_clear)(void *ctx, const struct xf_acquire *a);
@@ -240,6 +241,7 @@ struct ike_settings {
 	unsigned retries;       /* IkeRetries, 6 */
 	unsigned init_wait_ms;  /* IkeInitWait, 2000 */
 	uint16_t port;          /* 500 */
+	uint16_t nat_port;      /* 4500 */
 	unsigned max_half_open; /* responder exchanges without an authenticated peer; 0: 1000 */
 	unsigned reserved_half_open; /* of these, for peers that the policy names by address; 0: a
 					quarter */
@@ -302,6 +304,7 @@ void ike_engine_receive(struct ike_engine *e, const struct cs_endpoint *local,
 			struct ike_now now);
 void ike_engine_acquire(struct ike_engine *e, const struct xf_acquire *a, struct ike_now now);
 void ike_engine_expire(struct ike_engine *e, const struct xf_expire *x, struct ike_now now);
+void ike_engine_mapping(struct ike_engine *e, const struct xf_mapping *m, struct ike_now now);
 void ike_engine_pk_done(struct ike_engine *e, struct ike_pk_job *job, struct ike_now now);
 void ike_engine_cert_done(struct ike_engine *e, struct ike_cert_job *job, struct ike_now now);
 /* Is there a keyring? Until told otherwise there is. Without it no offer has signatures. */

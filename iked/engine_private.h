@@ -178,6 +178,16 @@ struct ike_exchange {
 	unsigned repeats;            /* responder: of message 2, by timer */
 };
 
+/* What NAT detection found (RFC 3947 section 3), and the drafts before it. */
+enum ike_natt_level { IKE_NATT_NONE, IKE_NATT_D2, IKE_NATT_D3, IKE_NATT_RFC };
+struct ike_nat {
+	enum ike_natt_level
+		level;      /* what both speak; NONE also where the action says AllowNat No */
+	bool local, remote; /* a NAT is in front of us; of the peer */
+	bool napt;          /* of the peer's, ports are translated, too: only the peer can begin */
+	bool encap;         /* ESP goes in UDP: local, remote or forced by either */
+};
+
 enum ike_client_state {
 	IKE_CL_ASKED, /* who the user is */
 	IKE_CL_CHECKING,
@@ -239,6 +249,7 @@ struct ike_p1 {
 	uint8_t dpd_asked, can;           /* questions without an answer; bits of vendor.h */
 	int64_t refresh;                  /* wall clock, 0: none is planned */
 	uint8_t content[POL_CONTENT_LEN]; /* of its rule, once it is up */
+	struct ike_nat nat;
 };
 
 /* An identity pair between two addresses. Lives as long as an SA of it does. */
@@ -416,6 +427,16 @@ void ike_tell(struct ike_engine *e, enum ike_event_kind kind, uint32_t instance,
 /* views.c */
 void ike_p1_view(const struct ike_p1 *p1, struct ike_p1_info *info);
 void ike_p2_view(const struct ike_p2 *p2, struct ike_p2_info *info);
+
+/* path.c: where the peer is */
+/* Its peer has another address or port now: all that we have with it goes along. */
+void ike_p1_moved(struct ike_engine *e, struct ike_p1 *p1, const struct cs_endpoint *local,
+		  const struct cs_endpoint *remote, struct ike_now now);
+
+/* p2_move.c */
+/* Each pair of p1, which has just moved, follows it. */
+void ike_p2_follow(struct ike_engine *e, struct ike_p1 *p1, const struct cs_endpoint *old_remote,
+		   struct ike_now now);
 
 /* jobs.c */
 /* Of p1 or of p2. peer empty: makes its key pair; else the shared secret. May finish at once. */

@@ -81,6 +81,7 @@ struct pol_ke_action {
 	enum pol_mode initiate; /* MAIN, AGGRESSIVE or DONOT */
 	enum pol_mode respond;  /* MAIN, AGGRESSIVE or EITHER */
 	bool respond_coded; /* HowToRespond(IKEv1) stands in the file (see DESIGN on Aggressive) */
+	bool nat_force_encap; /* NatForceEncapsulation: a NAT is pretended */
 	bool allow_nat, bypass_ip_validation, filter_by_identity;
 	uint32_t liveness; /* LivenessInterval: seconds, 0: a silent peer is not asked */
 	enum pol_revocation revocation; /* of the peer's certificates */
