@@ -313,6 +313,7 @@ struct ike_quick {
 	bool ids_sent;                    /* responder: the peer named its selectors */
 	bool intended;                    /* an intent was recorded, it will get a result */
 	bool asked;                       /* a packet wants it; it is held (hold.c) */
+	struct cs_selector named;         /* the tunnel's as the ID payloads have it */
 	int only;                         /* the one offer that is made, or -1 */
 	uint16_t pfs;                     /* initiator: the group, or POL_PFS_NONE */
 	bool refused;                     /* the peer said no to what was offered */
@@ -352,6 +353,9 @@ struct ike_p2 {
 	int64_t installed, expires, refresh; /* wall clock; refresh 0: none is planned */
 	uint64_t ends;                       /* mono, when up */
 	bool superseded;                     /* another pair has taken its place */
+	struct ike_nat nat;                  /* as its phase 1 has it */
+	uint16_t encap_local, encap_remote;  /* UDP ports, with nat.encap */
+	struct cs_addr oa[2]; /* NAT-OA that came: the initiator's address, the responder's */
 	struct ike_quick *qm;
 	struct ike_answer answer;
 };
@@ -870,6 +874,24 @@ void ike_p2_linger(struct ike_engine *e, struct ike_timer *t);
 bool ike_transport_ok(const struct cs_selector *s, const struct cs_addr *local,
 		      const struct cs_addr *remote);
 bool ike_p2_transport_ok(const struct ike_tunnel *t);
+
+/* p2_nat.c: Quick Mode through a NAT */
+/* Which offers can be between the ends of this pair: bits of enum ike_path. */
+unsigned ike_p2_path(const struct ike_p2 *p2);
+unsigned ike_nat_path(const struct ike_nat *nat); /* what a NAT says of it */
+/* Its exchange is to begin: what there is of NATs, and where its packets go. */
+void ike_p2_take_nat(struct ike_p2 *p2);
+/*
+ * What the peer means by these data addresses in transport mode: those that packets have on our
+ * side of its NAT. False: it can mean no transport mode.
+ */
+bool ike_nat_translate(const struct ike_p1 *p1, struct cs_selector *s);
+void ike_nat_put_oa(const struct ike_p2 *p2, struct isa_builder *b);
+void ike_nat_take_oa(struct ike_p2 *p2, const struct isa_message *m);
+/* The peer's own address behind its NAT, as far as it is known; family 0: not. */
+const struct cs_addr *ike_p2_peer_oa(const struct ike_p2 *p2);
+/* The successor of old calls the data addresses as the peer does. */
+void ike_nat_name_as(struct ike_p2 *p2, const struct ike_p2 *old);
 
 /* acquire.c */
 void ike_acquire(struct ike_engine *e, const struct xf_acquire *a);

@@ -143,6 +143,16 @@ unsigned ike_p2_icv_bits(const struct ike_p2 *p2, const struct cs_integ *integ)
 	return 0;
 }
 
+static void fill_encap(const struct ike_p2 *p2, bool outbound, struct xf_sa *sa)
+{
+	if (!p2->nat.encap)
+		return;
+	sa->encap_sport = outbound ? p2->encap_local : p2->encap_remote;
+	sa->encap_dport = outbound ? p2->encap_remote : p2->encap_local;
+	if (sa->mode == XF_TRANSPORT && p2->nat.remote)
+		sa->encap_oa = *ike_p2_peer_oa(p2);
+}
+
 static void fill_sa(const struct ike_engine *e, const struct ike_p2 *p2, bool outbound,
 		    struct xf_sa *sa)
 {
@@ -162,6 +172,7 @@ static void fill_sa(const struct ike_engine *e, const struct ike_p2 *p2, bool ou
 	sa->selector = p2->tunnel->selector;
 	sa->hard_bytes = p2->life_kbytes * 1024;
 	sa->soft_bytes = ike_p2_soft_bytes(p2);
+	fill_encap(p2, outbound, sa);
 }
 
 /*

@@ -83,7 +83,7 @@ int ike_quick_take_ke(struct ike_p2 *p2, const struct isa_message *m, const stru
 /* IDci, then IDcr. */
 void ike_quick_put_ids(struct isa_builder *b, const struct ike_p2 *p2)
 {
-	const struct cs_selector *s = &p2->tunnel->selector;
+	const struct cs_selector *s = &p2->qm->named;
 	const struct cs_range *ci = p2->initiator ? &s->local : &s->remote;
 	const struct cs_range *cr = p2->initiator ? &s->remote : &s->local;
 

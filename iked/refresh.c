@@ -113,7 +113,7 @@ static void retry_p2(struct ike_engine *e, struct ike_p2 *p2)
 static int offer_cached(struct ike_engine *e, const struct ike_p2 *old, struct ike_quick *qm)
 {
 	const struct pol_dynvpn_action *vpn = old->rule->vpn;
-	int only = ike_p2_offer_of(vpn, ike_p2_transport_ok(old->tunnel), &old->suite);
+	int only = ike_p2_offer_of(vpn, ike_p2_path(old), &old->suite);
 	char suite[100];
 
 	if (only < 0 || !ike_p2_group_allowed(vpn, old->suite.group)) {
@@ -147,6 +147,7 @@ static bool begin_p2(struct ike_engine *e, struct ike_p2 *old, bool cached, stru
 	if (p1_for(e, old, &p1, err) ||
 	    ike_p2_begin(e, p1, old->rule, t, old->activation, old->local_rule, &p2, err))
 		return false;
+	ike_nat_name_as(p2, old);
 	if (cached)
 		p2->qm->only = offer_cached(e, old, p2->qm);
 	if (p2->p1->up)

@@ -433,11 +433,13 @@ static void check_p2_proposals(struct kat *k, const struct quick *q)
 		return;
 	}
 	kat_ok(k->r,
-	       ike_p2_choose(q->sa[0], &action, true, &suite, &index, &why, &err) == 0 &&
+	       ike_p2_choose(q->sa[0], &action, IKE_PATH_TRANSPORT, &suite, &index, &why, &err) ==
+			       0 &&
 		       (suite.group != POL_PFS_NONE) == q->ke,
 	       "phase 2 offer is understood%s%s", why.text[0] ? ": " : "", why.text);
 	kat_ok(k->r,
-	       ike_p2_accept(q->sa[1], &action, suite.group, true, -1, &suite, &index, &err) == 0,
+	       ike_p2_accept(q->sa[1], &action, suite.group, IKE_PATH_TRANSPORT, -1, &suite, &index,
+			     &err) == 0,
 	       "phase 2 answer is understood%s%s", err.text[0] ? ": " : "", err.text);
 }
 

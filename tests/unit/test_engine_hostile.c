@@ -349,8 +349,8 @@ START_TEST(test_quick_ids)
 
 	ike_seal_begin(s->e, p1, &b, ISA_QUICK, mid, IKE_SEAL_HASH1);
 	isa_payload_begin(&b, ISA_SA);
-	ike_p2_offer(s->policy->rules[0].vpn, 0, true, -1, &(struct ike_p2_spis){.esp = 0x4711},
-		     &b.w, NULL);
+	ike_p2_offer(s->policy->rules[0].vpn, 0, IKE_PATH_TRANSPORT, -1,
+		     &(struct ike_p2_spis){.esp = 0x4711}, &b.w, NULL);
 	isa_payload_end(&b);
 	isa_put(&b, ISA_NONCE, "0123456789", 10);
 	isa_put(&b, ISA_ID, id, (size_t)cs_unhex(quick_ids[_i].ci, id, sizeof(id)));
