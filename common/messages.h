@@ -109,6 +109,10 @@
 #define CSM_POOL_EMPTY                                                                             \
 	"CSI1043W", CS_WARNING,                                                                    \
 		"KeyExchangeAction %s has no free address in its ClientAddressPool for user %s"
+#define CSM_NAT_FOUND                                                                              \
+	"CSI1050I", CS_INFO, "Tunnel K%u (rule %s): there is a NAT in front of %s, ESP goes in UDP (%s)"
+#define CSM_PEER_MOVED                                                                             \
+	"CSI1051I", CS_INFO, "The peer of tunnel K%u (rule %s) was at %s and is at %s now"
 #define CSM_P1_NO_PROPOSAL                                                                         \
 	"EZD1021I", CS_WARNING, "Phase 1 from %s: no proposal chosen (rule %s, action %s): %s"
 #define CSM_P2_NO_PROPOSAL                                                                         \

@@ -131,6 +131,8 @@ static void apply_settings(struct ike_engine *e, const struct ike_settings *s)
 		e->set.init_wait_ms = 2000;
 	if (!e->set.port)
 		e->set.port = 500;
+	if (!e->set.nat_port)
+		e->set.nat_port = 4500;
 	if (!e->set.max_half_open)
 		e->set.max_half_open = 1000;
 	if (!e->set.reserved_half_open || e->set.reserved_half_open > e->set.max_half_open)
@@ -394,6 +396,8 @@ void ike_engine_receive(struct ike_engine *e, const struct cs_endpoint *local,
 	struct cs_err err = {0};
 
 	enter(e, now);
+	e->to = local;
+	e->from = remote;
 	e->stats.received++;
 	if (len > IKE_DATAGRAM_MAX || isa_header_parse(data, len, &h, &err)) {
 		e->stats.dropped_malformed++;
@@ -405,6 +409,7 @@ void ike_engine_receive(struct ike_engine *e, const struct cs_endpoint *local,
 	} else {
 		dispatch(e, &a);
 	}
+	e->to = e->from = NULL;
 	leave(e);
 }
 

@@ -18,13 +18,16 @@ IKE_ENGINE_SOURCES = \
 	iked/ident.c \
 	iked/informational.c \
 	iked/jobs.c \
-	iked/keep.c \
+	iked/keep.c iked/keepalive.c \
 	iked/main_mode.c iked/main_mode.h iked/main_mode_init.c iked/main_mode_resp.c \
 	iked/mode_config.c \
+	iked/nat.c \
 	iked/notify.c \
+	iked/path.c \
 	iked/phase1.c \
 	iked/p2_kernel.c \
 	iked/p2_nat.c \
+	iked/p2_kernel.c iked/p2_move.c \
 	iked/phase2.c \
 	iked/protect.c \
 	iked/quick_mode.c iked/quick_mode_init.c iked/quick_mode_resp.c \

@@ -27,7 +27,7 @@
 #define IKE_REPEAT_MS       254000u /* how long a finished exchange's message is answered again */
 #define IKE_GENERATIONS_MAX 4u
 #define IKE_QUICKS_MAX      32u   /* that a peer has under way with one phase 1 */
-#define IKE_MESSAGE_IDS_MAX 1024u /* remembered for each phase 1 */
+#define IKE_MESSAGE_IDS_MAX 8192u /* remembered for each phase 1: a day of questions, and more */
 #define IKE_CAUSE_MAX       160
 #define IKE_EARLY_MAX       4096u /* of a Quick Mode message that came before its time */
 #define IKE_EVENT_MAX       512u  /* an event's reason: peer, rule and cause */
@@ -166,9 +166,10 @@ struct ike_exchange {
 	char cause[IKE_CAUSE_MAX];   /* the last thing that went wrong, for the final message */
 	bool told;                   /* the log says already why it will fail */
 	bool initial_contact, clear; /* what the peer's last message said; was it in clear? */
-	bool keyed;     /* the SA's keys are those of both sides, as far as we can tell */
-	bool wrong_key; /* what we got does not verify with ours */
-	struct ike_datagram early; /* a Quick Mode message that overtook the last of phase 1 */
+	bool keyed; /* the SA's keys are those of both sides, as far as we can tell */
+	struct cs_endpoint to, from; /* of the message being worked on */
+	bool wrong_key;              /* what we got does not verify with ours */
+	struct ike_datagram early;   /* a Quick Mode message that overtook the last of phase 1 */
 	/* Aggressive Mode: what came in clear, before it is proved */
 	uint16_t peer_id_len, proof_len;
 	uint8_t *peer_id;            /* ID payload body */
@@ -241,6 +242,7 @@ struct ike_p1 {
 	uint16_t n_quick;            /* Quick Modes that the peer has begun and not ended */
 	struct ike_list changed;     /* among those to be kept anew */
 	bool superseded, refreshing; /* another one has taken its place; is being made */
+	bool forgot;                 /* some of the message ids */
 	bool used;                   /* the peer has sent under it since it is up */
 	uint64_t ends;               /* mono, when up */
 	struct ike_timer dpd;        /* the next look at whether the peer is there */
@@ -250,6 +252,8 @@ struct ike_p1 {
 	int64_t refresh;                  /* wall clock, 0: none is planned */
 	uint8_t content[POL_CONTENT_LEN]; /* of its rule, once it is up */
 	struct ike_nat nat;
+	struct ike_timer keepalive;
+	uint64_t sent_at; /* mono: anything */
 };
 
 /* An identity pair between two addresses. Lives as long as an SA of it does. */
@@ -408,6 +412,8 @@ struct ike_engine {
 	struct ike_stats stats;
 	/* IKE_DATAGRAM_MAX each: decrypted message, message being built, one put together. */
 	uint8_t *plain, *out, *whole;
+	/* Of the datagram in hand, else NULL: where it came to and from. */
+	const struct cs_endpoint *to, *from;
 };
 
 /* engine.c */
@@ -432,7 +438,40 @@ void ike_tell(struct ike_engine *e, enum ike_event_kind kind, uint32_t instance,
 void ike_p1_view(const struct ike_p1 *p1, struct ike_p1_info *info);
 void ike_p2_view(const struct ike_p2 *p2, struct ike_p2_info *info);
 
+/* nat.c: NAT detection */
+/* As initiator: the bits of vendor.h to say; 0: this is not to go through a NAT. */
+unsigned ike_nat_offer(const struct pol_ke_rule *rule, const struct cs_addr *remote);
+/* As responder, of what the peer said: the best one, which is said in return, or 0. */
+unsigned ike_nat_choose(const struct pol_ke_rule *rule, const struct cs_addr *remote, unsigned can);
+/* Both have said what they can. */
+void ike_nat_agree(struct ike_p1 *p1);
+/* NAT-D payloads, where both can: ours, with what message i would come from; the peer's. */
+int ike_nat_put(struct ike_engine *e, const struct ike_p1 *p1, struct isa_builder *b,
+		struct cs_err *err);
+int ike_nat_take(struct ike_engine *e, struct ike_p1 *p1, const struct isa_message *m,
+		 struct cs_err *err);
+/* The rule that the identity chose has the last word: CS_EPOLICY. */
+int ike_nat_recheck(struct ike_p1 *p1, const struct pol_ke_rule *rule, struct cs_err *err);
+/* Where an address identity of the peer must be; NULL: anywhere. */
+const struct cs_addr *ike_nat_source(const struct ike_p1 *p1);
+/* In front of whom it is; what both speak. */
+const char *ike_nat_text(const struct ike_nat *nat);
+const char *ike_nat_level_text(enum ike_natt_level level);
+/* As initiator: where there is a NAT, the next message goes to and from port 4500. */
+void ike_nat_float(struct ike_engine *e, struct ike_p1 *p1);
+
+/* keepalive.c: mappings that are kept alive */
+void ike_keepalive_start(struct ike_engine *e, struct ike_p1 *p1); /* it is up, or has moved */
+void ike_keepalive_all(struct ike_engine *e);                      /* a new policy */
+void ike_p1_keepalive(struct ike_engine *e, struct ike_timer *t);
+
 /* path.c: where the peer is */
+/* This message under p1 can only be the peer's; fresh: and nobody can have kept it from before. */
+void ike_path_heard(struct ike_engine *e, struct ike_p1 *p1, bool fresh);
+/* A message of its exchange is the peer's: answers go where it came from. */
+void ike_path_exchange(struct ike_engine *e, struct ike_p1 *p1);
+/* An answer once more, to where it is asked for: that may be through another mapping. */
+void ike_send_again(struct ike_engine *e, const struct ike_p1 *p1, const uint8_t *data, size_t len);
 /* Its peer has another address or port now: all that we have with it goes along. */
 void ike_p1_moved(struct ike_engine *e, struct ike_p1 *p1, const struct cs_endpoint *local,
 		  const struct cs_endpoint *remote, struct ike_now now);
@@ -459,10 +498,10 @@ void ike_jobs_drop(struct ike_engine *e);
 /* retransmit.c */
 /* Keeps a copy, sends it, and sets the timer. */
 int ike_rt_start(struct ike_engine *e, struct ike_retransmit *rt, struct ike_timer *timer,
-		 const struct ike_p1 *p1, const uint8_t *data, size_t len, struct cs_err *err);
+		 struct ike_p1 *p1, const uint8_t *data, size_t len, struct cs_err *err);
 /* Sends again; false when that was the last time and nobody answered. */
 bool ike_rt_again(struct ike_engine *e, struct ike_retransmit *rt, struct ike_timer *timer,
-		  const struct ike_p1 *p1);
+		  struct ike_p1 *p1);
 /* The answer was none: the timer, stopped meanwhile, runs on. */
 void ike_rt_resume(struct ike_engine *e, const struct ike_retransmit *rt, struct ike_timer *timer);
 void ike_rt_hurry(struct ike_retransmit *rt); /* at most two more */
@@ -487,6 +526,8 @@ void ike_p1_renumber(struct ike_engine *e, struct ike_p1 *p1, uint32_t tunnel);
 void ike_p1_set_rcookie(struct ike_engine *e, struct ike_p1 *p1, const uint8_t *rcookie);
 void ike_p1_unlink(struct ike_engine *e, struct ike_p1 *p1); /* freed when the engine is left */
 void ike_sid_link(struct ike_engine *e, struct ike_sid *sid);
+void ike_sid_moved(struct ike_engine *e, struct ike_sid *sid, const struct cs_endpoint *local,
+		   const struct cs_endpoint *remote);
 void ike_sid_unlink(struct ike_engine *e, struct ike_sid *sid);
 struct ike_sid *ike_sid_by_cookies(const struct ike_engine *e, const uint8_t *icookie,
 				   const uint8_t *rcookie);
@@ -584,7 +625,10 @@ void ike_fragments_free(struct ike_engine *e, struct ike_sid *sid);
 /* To the SA that a half-open record becomes, so that what comes again is still known. */
 void ike_fragments_move(struct ike_sid *from, struct ike_sid *to);
 /* A message to the peer of p1, in fragments when it is large and the peer takes these. */
-void ike_send_p1(struct ike_engine *e, const struct ike_p1 *p1, const uint8_t *data, size_t len);
+void ike_send_p1(struct ike_engine *e, struct ike_p1 *p1, const uint8_t *data, size_t len);
+/* The same to and from elsewhere. */
+void ike_send_p1_to(struct ike_engine *e, const struct ike_p1 *p1, const struct cs_endpoint *local,
+		    const struct cs_endpoint *remote, const uint8_t *data, size_t len);
 
 /* half_open.c */
 void ike_half_receive(struct ike_engine *e, const struct cs_endpoint *local,
@@ -678,7 +722,7 @@ int ike_ident_own(const struct pol_ke_rule *rule, uint8_t **body, uint16_t *len,
 		  struct cs_err *err);
 /* Is this ID payload body one that phase 1 allows? */
 int ike_ident_read(struct cs_bytes body, struct pol_peer_id *id, struct cs_err *err);
-/* And from that address? */
+/* And from that address? NULL: from any. */
 int ike_ident_check(const struct pol_ke_rule *rule, struct cs_bytes body,
 		    const struct cs_addr *from, struct pol_peer_id *id, struct cs_err *err);
 const char *ike_ident_text(struct cs_bytes body, char *buf, size_t size);
@@ -788,7 +832,10 @@ void ike_dpd_start(struct ike_engine *e, struct ike_p1 *p1);  /* it is up */
 void ike_dpd_resume(struct ike_engine *e, struct ike_p1 *p1); /* it is to ask again */
 void ike_dpd_heard(struct ike_engine *e, struct ike_p1 *p1);  /* an authenticated message */
 void ike_p1_dpd(struct ike_engine *e, struct ike_timer *t);
-void ike_dpd_ack(struct ike_engine *e, const struct ike_p1 *p1, const struct ike_notice *n);
+/* A question to and from elsewhere, as often as errors in clear bring one forward. */
+void ike_dpd_ask_there(struct ike_engine *e, struct ike_p1 *p1, const struct cs_endpoint *local,
+		       const struct cs_endpoint *remote);
+void ike_dpd_ack(struct ike_engine *e, struct ike_p1 *p1, const struct ike_notice *n);
 /* Asks soon; of clients the user who has this SA, or NULL: nobody's. False: it cannot be asked. */
 bool ike_dpd_probe(struct ike_engine *e, const struct ike_peer *peer, const struct ike_p1 *of);
 

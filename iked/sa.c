@@ -112,6 +112,18 @@ void ike_sid_link(struct ike_engine *e, struct ike_sid *sid)
 			      hash_cookies(e, sid->icookie, sid->rcookie));
 }
 
+void ike_sid_moved(struct ike_engine *e, struct ike_sid *sid, const struct cs_endpoint *local,
+		   const struct cs_endpoint *remote)
+{
+	bool listed = sid->by_icookie.in;
+
+	ike_table_remove(&e->icookies, &sid->by_icookie);
+	sid->local = *local;
+	sid->remote = *remote;
+	if (listed)
+		ike_sid_link(e, sid);
+}
+
 void ike_sid_unlink(struct ike_engine *e, struct ike_sid *sid)
 {
 	ike_table_remove(&e->icookies, &sid->by_icookie);
@@ -120,6 +132,26 @@ void ike_sid_unlink(struct ike_engine *e, struct ike_sid *sid)
 }
 
 /* ---- phase 1 ---- */
+
+static void unmake_timers(struct ike_engine *e, struct ike_p1 *p1)
+{
+	ike_timer_unmake(&e->timers, &p1->timer);
+	ike_timer_unmake(&e->timers, &p1->linger);
+	ike_timer_unmake(&e->timers, &p1->dpd);
+	ike_timer_unmake(&e->timers, &p1->keepalive);
+}
+
+static int make_timers(struct ike_engine *e, struct ike_p1 *p1)
+{
+	if (ike_timer_make(&e->timers, &p1->timer, ike_p1_timer) ||
+	    ike_timer_make(&e->timers, &p1->linger, ike_p1_linger) ||
+	    ike_timer_make(&e->timers, &p1->dpd, ike_p1_dpd) ||
+	    ike_timer_make(&e->timers, &p1->keepalive, ike_p1_keepalive)) {
+		unmake_timers(e, p1);
+		return CS_ENOMEM;
+	}
+	return 0;
+}
 
 struct ike_p1 *ike_p1_new(struct ike_engine *e, bool initiator, const struct cs_endpoint *local,
 			  const struct cs_endpoint *remote, const uint8_t *icookie,
@@ -134,17 +166,8 @@ struct ike_p1 *ike_p1_new(struct ike_engine *e, bool initiator, const struct cs_
 		return NULL;
 	p1->ex = ike_arena_get(sizeof(*p1->ex));
 	p1->keys = ike_arena_get(sizeof(*p1->keys));
-	if (!p1->ex || !p1->keys || ike_timer_make(&e->timers, &p1->timer, ike_p1_timer))
+	if (!p1->ex || !p1->keys || make_timers(e, p1))
 		goto fail;
-	if (ike_timer_make(&e->timers, &p1->linger, ike_p1_linger)) {
-		ike_timer_unmake(&e->timers, &p1->timer);
-		goto fail;
-	}
-	if (ike_timer_make(&e->timers, &p1->dpd, ike_p1_dpd)) {
-		ike_timer_unmake(&e->timers, &p1->timer);
-		ike_timer_unmake(&e->timers, &p1->linger);
-		goto fail;
-	}
 	p1->sid.kind = IKE_SID_P1;
 	memcpy(p1->sid.icookie, icookie, ISA_COOKIE_LEN);
 	memcpy(p1->sid.rcookie, rcookie, ISA_COOKIE_LEN);
@@ -205,9 +228,7 @@ void ike_p1_unlink(struct ike_engine *e, struct ike_p1 *p1)
 	if (p1->peer)
 		ike_peer_put(e, p1->peer);
 	ike_client_free(e, p1);
-	ike_timer_unmake(&e->timers, &p1->timer);
-	ike_timer_unmake(&e->timers, &p1->linger);
-	ike_timer_unmake(&e->timers, &p1->dpd);
+	unmake_timers(e, p1);
 	ike_list_remove(&p1->all);
 	ike_list_add_tail(&e->dead_p1s, &p1->all);
 }
@@ -402,6 +423,7 @@ int ike_mid_use(struct ike_p1 *p1, uint32_t mid)
 	if (p1->n_mids < p1->cap_mids) {
 		p1->mids[p1->n_mids++] = mid;
 	} else {
+		p1->forgot = true;
 		p1->mids[p1->next_mid] = mid;
 		p1->next_mid = (uint16_t)((p1->next_mid + 1u) % p1->cap_mids);
 	}
