@@ -58,6 +58,10 @@
 		"SPI in %08x out %08x, %u s"
 #define CSM_P2_AH                                                                                  \
 	"CSI1039I", CS_INFO, "Tunnel Y%u has AH around its ESP: SPI in %08x out %08x"
+#define CSM_P2_MOVED                                                                               \
+	"CSI1060I", CS_INFO,                                                                       \
+		"IKE version 1.0 Security Association %u for tunnel Y%u: its peer was at %s and is at %s " \
+		"now"
 #define CSM_P2_SHORT                                                                               \
 	"CSI1044I", CS_INFO,                                                                       \
 		"Tunnel Y%u: check values have %u bits, as a PeerQuirk of its KeyExchangeAction says"

@@ -459,6 +459,13 @@ void ike_engine_expire(struct ike_engine *e, const struct xf_expire *x, struct i
 	leave(e);
 }
 
+void ike_engine_mapping(struct ike_engine *e, const struct xf_mapping *m, struct ike_now now)
+{
+	enter(e, now);
+	ike_mapping(e, m);
+	leave(e);
+}
+
 void ike_engine_pk_done(struct ike_engine *e, struct ike_pk_job *job, struct ike_now now)
 {
 	enter(e, now);

@@ -110,6 +110,7 @@ enum ike_record_kind {
 	IKE_REC_P2_INTENT, /* gates the install */
 	IKE_REC_P2_UP,     /* SMF 75 and 77: result of an intent */
 	IKE_REC_P2_FAILED, /* the other result of an intent: the kernel refused */
+	IKE_REC_P2_MOVED,  /* of the SA cache alone: its peer is somewhere else now */
 	IKE_REC_P2_DOWN,   /* SMF 76 and 78 */
 };
 
@@ -357,7 +358,7 @@ struct ike_stats {
 	uint64_t repeats_answered, repeats_refused, auth_failures, decrypt_failures;
 	uint64_t p1_initiated, p1_responded, p1_up, p1_failed, p2_up, p2_failed, p2_down;
 	uint64_t acquires, acquires_merged, acquires_delayed, kernel_refusals;
-	uint64_t refused_exchange, unknown_expires;
+	uint64_t refused_exchange, unknown_expires, unknown_mappings;
 	/* Sent; come; come again; of no use; messages put together. */
 	uint64_t fragments_sent, fragments_received, fragments_repeated, fragments_dropped;
 	uint64_t reassembled;

@@ -25,9 +25,7 @@ IKE_ENGINE_SOURCES = \
 	iked/notify.c \
 	iked/path.c \
 	iked/phase1.c \
-	iked/p2_kernel.c \
-	iked/p2_nat.c \
-	iked/p2_kernel.c iked/p2_move.c \
+	iked/p2_kernel.c iked/p2_move.c iked/p2_nat.c \
 	iked/phase2.c \
 	iked/protect.c \
 	iked/quick_mode.c iked/quick_mode_init.c iked/quick_mode_resp.c \

@@ -477,6 +477,7 @@ void ike_p1_moved(struct ike_engine *e, struct ike_p1 *p1, const struct cs_endpo
 		  const struct cs_endpoint *remote, struct ike_now now);
 
 /* p2_move.c */
+void ike_mapping(struct ike_engine *e, const struct xf_mapping *m);
 /* Each pair of p1, which has just moved, follows it. */
 void ike_p2_follow(struct ike_engine *e, struct ike_p1 *p1, const struct cs_endpoint *old_remote,
 		   struct ike_now now);
@@ -547,6 +548,9 @@ bool ike_contact_known(const struct ike_engine *e, const struct ike_p1 *p1);
 struct ike_peer *ike_peer_get(struct ike_engine *e, const struct cs_addr *local,
 			      const struct cs_addr *remote, struct cs_bytes local_id,
 			      struct cs_bytes remote_id);
+/* The same identities between its own address and that one; NULL: there is none. */
+struct ike_peer *ike_peer_find(const struct ike_engine *e, const struct ike_peer *like,
+			       const struct cs_addr *remote);
 void ike_peer_put(struct ike_engine *e, struct ike_peer *peer);
 /* p1 may be NULL for a pair that is up. */
 struct ike_p2 *ike_p2_new(struct ike_engine *e, struct ike_p1 *p1, struct pol_policy *policy,
@@ -570,6 +574,7 @@ struct ike_p2 *ike_p2_by_spi(const struct ike_engine *e, bool inbound, const str
 /* Of rule and selector alone: tunnels that differ in their endpoints are found together. */
 uint64_t ike_tunnel_hash(const struct ike_engine *e, const struct ike_tunnel_key *k);
 struct ike_tunnel_key ike_tunnel_key_of(const struct ike_tunnel *t);
+struct ike_tunnel *ike_tunnel_by_key(const struct ike_engine *e, const struct ike_tunnel_key *k);
 struct ike_tunnel *ike_tunnel_find(const struct ike_engine *e, uint16_t rule_id,
 				   const struct cs_selector *selector, const struct cs_addr *local,
 				   const struct cs_addr *remote);
@@ -904,6 +909,8 @@ int ike_p2_keymat(struct ike_p2 *p2, struct cs_bytes gxy, struct cs_err *err);
 void ike_p2_intend(struct ike_engine *e, struct ike_p2 *p2);
 void ike_p2_committed(struct ike_engine *e, struct ike_p2 *p2, int status);
 void ike_p2_up(struct ike_engine *e, struct ike_p2 *p2);
+/* So that the SA cache has where it is now. */
+void ike_p2_record_moved(struct ike_engine *e, const struct ike_p2 *p2);
 void ike_p2_fail(struct ike_engine *e, struct ike_p2 *p2, bool tell, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 /* The same when its phase 1 failed: the log says so there, once. */

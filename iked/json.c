@@ -364,7 +364,8 @@ const char *ike_record_name(enum ike_record_kind kind)
 	static const char *const names[] = {
 		[IKE_REC_P1_UP] = "P1_UP",         [IKE_REC_P1_DOWN] = "P1_DOWN",
 		[IKE_REC_P2_INTENT] = "P2_INTENT", [IKE_REC_P2_UP] = "P2_UP",
-		[IKE_REC_P2_FAILED] = "P2_FAILED", [IKE_REC_P2_DOWN] = "P2_DOWN",
+		[IKE_REC_P2_FAILED] = "P2_FAILED", [IKE_REC_P2_MOVED] = "P2_MOVED",
+		[IKE_REC_P2_DOWN] = "P2_DOWN",
 	};
 
 	return names[kind];

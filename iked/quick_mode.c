@@ -176,6 +176,8 @@ static void receive_next(struct ike_engine *e, struct ike_p2 *p2, const struct i
 	ike_p1_count(e, p2->p1, h->length);
 	ike_dpd_heard(e, p2->p1);
 	ike_path_heard(e, p2->p1, true);
+	if (p2->dead) /* it could not go along */
+		return;
 	ike_client_heard(e, p2->p1);
 	if (step == ISA_STEP_QUICK_4) {
 		ike_quick_receive4(e, p2, &m);

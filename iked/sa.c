@@ -363,17 +363,33 @@ static bool match_peer(const struct ike_node *node, const void *key)
 	       !memcmp(peer->ids + k->local_id.len, k->remote_id.p, k->remote_id.len);
 }
 
+static struct ike_peer *find_peer(const struct ike_engine *e, const struct peer_key *key)
+{
+	uint64_t hash = ike_hash_addrs(e, key->addrs.local, key->addrs.remote);
+	struct ike_node *node = ike_table_find(&e->peers, hash, match_peer, key);
+
+	return node ? IKE_OF(node, struct ike_peer, node) : NULL;
+}
+
+struct ike_peer *ike_peer_find(const struct ike_engine *e, const struct ike_peer *like,
+			       const struct cs_addr *remote)
+{
+	struct peer_key key = {{&like->local, remote, NULL},
+			       {like->ids, like->local_id_len},
+			       {like->ids + like->local_id_len, like->remote_id_len}};
+
+	return find_peer(e, &key);
+}
+
 struct ike_peer *ike_peer_get(struct ike_engine *e, const struct cs_addr *local,
 			      const struct cs_addr *remote, struct cs_bytes local_id,
 			      struct cs_bytes remote_id)
 {
 	struct peer_key key = {{local, remote, NULL}, local_id, remote_id};
-	uint64_t hash = ike_hash_addrs(e, local, remote);
-	struct ike_node *node = ike_table_find(&e->peers, hash, match_peer, &key);
-	struct ike_peer *peer;
+	struct ike_peer *peer = find_peer(e, &key);
 
-	if (node)
-		return IKE_OF(node, struct ike_peer, node);
+	if (peer)
+		return peer;
 	peer = calloc(1, sizeof(*peer) + local_id.len + remote_id.len);
 	if (!peer)
 		return NULL;
@@ -385,7 +401,7 @@ struct ike_peer *ike_peer_get(struct ike_engine *e, const struct cs_addr *local,
 	memcpy(peer->ids + local_id.len, remote_id.p, remote_id.len);
 	ike_list_init(&peer->p1s);
 	ike_list_init(&peer->p2s);
-	ike_table_add(&e->peers, &peer->node, hash);
+	ike_table_add(&e->peers, &peer->node, ike_hash_addrs(e, local, remote));
 	return peer;
 }
 

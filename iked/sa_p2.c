@@ -310,15 +310,20 @@ static bool match_tunnel(const struct ike_node *node, const void *key)
 	       cs_addr_equal(&t->local, k->local) && cs_addr_equal(&t->remote, k->remote);
 }
 
+struct ike_tunnel *ike_tunnel_by_key(const struct ike_engine *e, const struct ike_tunnel_key *k)
+{
+	struct ike_node *node = ike_table_find(&e->tunnels, ike_tunnel_hash(e, k), match_tunnel, k);
+
+	return node ? IKE_OF(node, struct ike_tunnel, by_key) : NULL;
+}
+
 struct ike_tunnel *ike_tunnel_find(const struct ike_engine *e, uint16_t rule_id,
 				   const struct cs_selector *selector, const struct cs_addr *local,
 				   const struct cs_addr *remote)
 {
 	struct ike_tunnel_key key = {rule_id, selector, local, remote};
-	struct ike_node *node =
-		ike_table_find(&e->tunnels, ike_tunnel_hash(e, &key), match_tunnel, &key);
 
-	return node ? IKE_OF(node, struct ike_tunnel, by_key) : NULL;
+	return ike_tunnel_by_key(e, &key);
 }
 
 static bool match_y(const struct ike_node *node, const void *key)

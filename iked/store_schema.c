@@ -517,6 +517,8 @@ static enum ike_db_fault write_state(struct ike_db *db, uint64_t tx, const struc
 	case IKE_REC_P2_FAILED:
 		f = drop_intent(db, rec->intent, err);
 		return f == IKE_DB_OK ? drop(db, DROP_P2, p2->tunnel, p2->generation, err) : f;
+	case IKE_REC_P2_MOVED:
+		return put_p2(db, p2, true, 0, err);
 	case IKE_REC_P2_DOWN:
 		return drop(db, DROP_P2, p2->tunnel, p2->generation, err);
 	}
@@ -547,8 +549,9 @@ enum ike_db_fault ike_db_write(struct ike_db *db, uint64_t tx, const struct ike_
 		return f;
 	if (number > db->last_tunnel)
 		db->last_tunnel = number;
-	if (rec->kind == IKE_REC_P2_INTENT)
-		return IKE_DB_OK; /* the intent's row is its record; the outbox gets the result */
+	/* The intent's row is its record; the outbox gets the result. */
+	if (rec->kind == IKE_REC_P2_INTENT || rec->kind == IKE_REC_P2_MOVED)
+		return IKE_DB_OK;
 	snprintf(tunnel, sizeof(tunnel), "%c%u", phase1 ? 'K' : 'Y', number);
 	return put_outbox(db, tx, rec->when.wall, ike_record_name(rec->kind), subtypes[rec->kind],
 			  tunnel, generation,

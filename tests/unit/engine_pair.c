@@ -349,6 +349,32 @@ static int op_counters(void *ctx, const struct xf_said *id, struct xf_counters *
 	return 0;
 }
 
+static int op_move(void *ctx, const struct xf_move *m, struct cs_err *err)
+{
+	struct side *s = ctx;
+	struct pair_sa *k = find_sa(s, &m->id);
+	struct xf_said there = m->id;
+
+	if (refuses(s, err))
+		return CS_EKERNEL;
+	if (!k || k->larval || !k->sa.encap_sport)
+		return cs_fail(err, CS_ENOTFOUND, "no such SA in UDP");
+	require(k->sa.outbound == m->outbound, "an SA is moved as one of the other direction");
+	if (m->outbound)
+		there.dst = m->peer;
+	if (!cs_addr_equal(&there.dst, &m->id.dst) && find_sa(s, &there))
+		return cs_fail(err, CS_EEXIST, "the SA exists");
+	k->sa.id = there;
+	if (m->outbound)
+		k->sa.encap_dport = m->encap_port;
+	else
+		k->sa.encap_sport = m->encap_port;
+	if (!m->outbound)
+		k->sa.src = m->peer;
+	s->moves++;
+	return 0;
+}
+
 static struct xf_policy *find_policy(struct side *s, const struct xf_policy *p)
 {
 	for (unsigned i = 0; i < s->n_policies; i++)
@@ -501,6 +527,7 @@ static const struct ike_ops ops = {
 	.sa_add = op_add,
 	.sa_delete = op_delete,
 	.sa_counters = op_counters,
+	.sa_move = op_move,
 	.policy_add = op_policy_add,
 	.policy_delete = op_policy_delete,
 	.larval_clear = op_larval_clear,

@@ -63,7 +63,7 @@ struct side {
 	uint32_t next_spi;
 	int64_t added; /* when the SAs entered it, for a restart; 0: not known */
 	int refuse;    /* the nth addition from now is refused; 0: none */
-	unsigned larval_clears;
+	unsigned larval_clears, moves;
 	unsigned more_packets; /* that each SA counts, beyond three */
 	/* the store */
 	bool later;                             /* commits only with pair_commit() */
