@@ -155,6 +155,13 @@ static void fill_p2(struct ike_engine *e, struct ike_p2 *p2, const struct ike_p2
 	if (i->instance > e->last_instance)
 		e->last_instance = i->instance;
 	p2->suite = i->suite;
+	p2->nat = (struct ike_nat){.local = i->nat_local,
+				   .remote = i->nat_remote,
+				   .napt = i->nat_napt,
+				   .encap = i->suite.udp != IKE_UDP_NONE};
+	p2->encap_local = i->encap_local;
+	p2->encap_remote = i->encap_remote;
+	memcpy(p2->oa, i->oa, sizeof(p2->oa));
 	p2->life_seconds = i->lifetime;
 	p2->life_kbytes = i->lifesize;
 	p2->installed = i->installed;

@@ -204,6 +204,7 @@ void ike_engine_free(struct ike_engine *e)
 	ike_jobs_drop(e);
 	ike_strays_clear(e);
 	free(e->lost);
+	free(e->client_tunnels);
 	tables_of(e, tables);
 	for (unsigned i = 0; tables[i]; i++)
 		ike_table_free(tables[i]);

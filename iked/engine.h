@@ -98,6 +98,11 @@ struct ike_p2_info {
 	uint32_t lifesize_refresh;   /* kbytes at which it is refreshed, 0: none is planned */
 	bool pending;                /* it is up, and another pair of its tunnel is negotiated */
 	bool passthrough_df, passthrough_dscp;
+	bool nat_local, nat_remote,
+		nat_napt;                   /* as in ike_p1_info; ESP is in UDP as suite.udp says */
+	uint16_t encap_local, encap_remote; /* UDP ports, else 0 */
+	struct cs_addr oa[2];               /* NAT-OA that came: of the initiator, the responder */
+	uint16_t client;                    /* mark, see xfrm/xfrm.h, or 0 */
 	struct cs_bytes local_id, remote_id; /* ID payload bodies, empty before they are known */
 	char user[POL_USER_MAX + 1];         /* of the client that it is for, else "" */
 };

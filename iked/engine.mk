@@ -19,6 +19,7 @@ IKE_ENGINE_SOURCES = \
 	iked/informational.c \
 	iked/jobs.c \
 	iked/keep.c iked/keepalive.c \
+	iked/marks.c \
 	iked/main_mode.c iked/main_mode.h iked/main_mode_init.c iked/main_mode_resp.c \
 	iked/mode_config.c \
 	iked/nat.c \

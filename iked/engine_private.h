@@ -275,7 +275,8 @@ struct ike_tunnel {
 	uint16_t rule_id;
 	struct cs_addr local, remote;
 	struct cs_selector selector;
-	bool policy_in; /* an outbound policy of ours is in the kernel, with these: */
+	unsigned client; /* its mark, where the selector is not its alone (marks.c); or 0 */
+	bool policy_in;  /* an outbound policy of ours is in the kernel, with these: */
 	enum xf_mode mode;
 	uint8_t proto;
 	bool bundle;
@@ -287,6 +288,7 @@ struct ike_tunnel_key {
 	uint16_t rule_id;
 	const struct cs_selector *selector;
 	const struct cs_addr *local, *remote;
+	unsigned client;
 };
 
 enum ike_quick_state {
@@ -407,6 +409,8 @@ struct ike_engine {
 	struct xf_said *strays; /* of a resynchronisation or of an engine before this one */
 	unsigned n_strays, cap_strays;
 	uint64_t restore_tx; /* when this is durable the strays of the engine before go; 0: none */
+	struct ike_tunnel **client_tunnels; /* by mark; NULL until there is one */
+	unsigned next_client;
 	struct xf_acquire *lost; /* acquires of which only the larval state told */
 	unsigned n_lost, cap_lost;
 	struct ike_stats stats;
@@ -543,6 +547,9 @@ struct ike_p1 *ike_p1_by_number(const struct ike_engine *e, uint32_t number);
 struct ike_p1 *ike_p1_for(const struct ike_engine *e, const struct cs_addr *local,
 			  const struct cs_addr *remote, const struct pol_ke_rule *rule);
 void ike_p1_targets_add(struct ike_engine *e, struct ike_p1 *p1);
+/* Is there a peer that nobody but itself can begin with? */
+bool ike_napt_between(const struct ike_engine *e, const struct cs_addr *local,
+		      const struct cs_addr *remote);
 /* Is there any established SA between the addresses of p1? */
 bool ike_contact_known(const struct ike_engine *e, const struct ike_p1 *p1);
 struct ike_peer *ike_peer_get(struct ike_engine *e, const struct cs_addr *local,
@@ -579,9 +586,7 @@ struct ike_tunnel *ike_tunnel_find(const struct ike_engine *e, uint16_t rule_id,
 				   const struct cs_selector *selector, const struct cs_addr *local,
 				   const struct cs_addr *remote);
 /* Finds or makes it; one that stays empty must be given back. */
-struct ike_tunnel *ike_tunnel_get(struct ike_engine *e, const struct pol_filter_rule *rule,
-				  const struct cs_selector *selector, const struct cs_addr *local,
-				  const struct cs_addr *remote);
+struct ike_tunnel *ike_tunnel_get(struct ike_engine *e, const struct ike_tunnel_key *k);
 /* One that an engine before this one had; NULL without memory or when another has its number. */
 struct ike_tunnel *ike_tunnel_restore(struct ike_engine *e, const struct ike_p2_info *info);
 void ike_tunnel_put(struct ike_engine *e, struct ike_tunnel *t);
@@ -593,6 +598,14 @@ void ike_unlink_all(struct ike_engine *e); /* without a word to anybody */
 uint32_t ike_new_mid(struct ike_engine *e, struct ike_p1 *p1);
 bool ike_mid_used(const struct ike_p1 *p1, uint32_t mid);
 int ike_mid_use(struct ike_p1 *p1, uint32_t mid);
+
+/* marks.c: clients whose selectors do not tell them apart */
+int ike_mark_free(struct ike_engine *e, unsigned *client, struct cs_err *err); /* CS_ELIMIT */
+/* The tunnel's mark is its own from here on, if it has one; false: it is another's. */
+bool ike_mark_take(struct ike_engine *e, struct ike_tunnel *t);
+void ike_mark_put(struct ike_engine *e, const struct ike_tunnel *t);
+void ike_mark_was(struct ike_engine *e, unsigned client);
+struct ike_tunnel *ike_mark_tunnel(const struct ike_engine *e, unsigned client);
 
 /* client.c: users of a gateway */
 int ike_client_make(struct ike_engine *e, struct ike_p1 *p1, struct cs_err *err);
@@ -983,6 +996,12 @@ struct ike_tunnel *ike_claim_holder(const struct ike_engine *e, const struct ike
  */
 int ike_claim_check(const struct ike_engine *e, const struct ike_tunnel_key *k,
 		    const struct ike_peer *peer, const struct ike_p1 *p1, struct cs_err *err);
+/*
+ * The same where the peer begins.  Behind a NAT it may have a selector that others have, too, and
+ * then k gets a mark for its tunnel.
+ */
+int ike_claim_request(struct ike_engine *e, struct ike_tunnel_key *k, const struct ike_p1 *p1,
+		      bool transport, struct cs_err *err);
 /* The tunnel's policy is in the kernel, in the place of another's, which ends. */
 void ike_claim_take(struct ike_engine *e, struct ike_tunnel *t);
 

@@ -292,13 +292,27 @@ static int set_ike_view(json_t *o, const struct ike_p2_info *i)
 	/* clang-format on */
 }
 
-static int set_nat(json_t *o)
+/* What only encapsulation has is null without. */
+static int set_nat(json_t *o, const struct ike_p2_info *i)
 {
-	return json_object_update_new(
-		o, json_pack("{s:b s:b s:b s:b s:n s:n s:n s:n s:n s:n}", "UdpEncapMode", false,
-			     "LclNATDetected", false, "RmtNATDetected", false, "RmtNAPTDetected",
-			     false, "RmtIsGw", "RmtIsZOS", "zOSCanInitP2SA", "RmtUdpEncapPort",
-			     "SrcNATOARcvd", "DstNATOARcvd"));
+	bool udp = i->suite.udp != IKE_UDP_NONE;
+	bool gateway = !cs_range_is_single(&i->selector.remote) ||
+		       (!i->nat_remote && !cs_addr_equal(&i->selector.remote.lo, &i->remote));
+
+	/* clang-format off */
+	return json_object_update_new(o, json_pack(
+		"{s:b s:b s:b s:b s:o s:o s:o s:o s:o s:o}",
+		"UdpEncapMode", udp,
+		"LclNATDetected", i->nat_local,
+		"RmtNATDetected", i->nat_remote,
+		"RmtNAPTDetected", i->nat_napt,
+		"RmtIsGw", udp ? json_boolean(gateway) : json_null(),
+		"RmtIsZOS", udp ? json_false() : json_null(),
+		"zOSCanInitP2SA", udp ? json_boolean(!i->nat_napt) : json_null(),
+		"RmtUdpEncapPort", udp ? number_or_null(i->encap_remote) : json_null(),
+		"SrcNATOARcvd", address(&i->oa[0]),
+		"DstNATOARcvd", address(&i->oa[1])));
+	/* clang-format on */
 }
 
 static int set_passthrough(json_t *o, const struct ike_p2_info *i)
@@ -340,7 +354,7 @@ json_t *ike_json_p2(const struct ike_p2_info *i, bool ike_view, const struct xf_
 			 &i->selector.remote);
 	bad |= set_protection(o, i) | set_selector(o, i);
 	bad |= ike_view ? set_ike_view(o, i) : set_stack_view(o, i, in, out, now);
-	bad |= set_nat(o);
+	bad |= set_nat(o, i);
 	if (!ike_view)
 		bad |= set_passthrough(o, i);
 	/* clang-format off */

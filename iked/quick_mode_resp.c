@@ -15,6 +15,8 @@ struct request {
 	struct cs_selector selector; /* as seen from this host */
 	struct cs_selector named;    /* as the peer has it */
 	bool ids;
+	bool transport;  /* behind a NAT: the selector is not what the peer called it */
+	unsigned client; /* mark of its tunnel, or 0 */
 	const struct pol_filter_rule *rule;
 	struct ike_p2_suite suite;
 	uint16_t notify; /* what to answer when it is refused */
@@ -70,6 +72,12 @@ static const struct pol_filter_rule *dynamic_rule(const struct ike_engine *e,
 	return e->policy ? pol_dynamic_rule(e->policy, s, (time_t)e->now.wall) : NULL;
 }
 
+static struct ike_tunnel_key key_of(const struct request *q)
+{
+	return (struct ike_tunnel_key){q->rule->id, &q->selector, &q->p1->sid.local.addr,
+				       &q->p1->sid.remote.addr, q->client};
+}
+
 static int find_rule(struct ike_engine *e, struct request *q, struct cs_err *err)
 {
 	char selector[CS_SELECTOR_STRLEN], peer[CS_ENDPOINT_STRLEN];
@@ -93,9 +101,10 @@ static int find_rule(struct ike_engine *e, struct request *q, struct cs_err *err
 		return cs_fail(err, CS_EPOLICY, "rule %s allows only this host to initiate",
 			       q->rule->name);
 	}
-	key = (struct ike_tunnel_key){q->rule->id, &q->selector, &q->p1->sid.local.addr,
-				      &q->p1->sid.remote.addr};
-	return ike_claim_check(e, &key, q->p1->peer, q->p1, err);
+	key = key_of(q);
+	rc = ike_claim_request(e, &key, q->p1, q->transport, err);
+	q->client = key.client;
+	return rc;
 }
 
 static unsigned path_of(const struct request *q)
@@ -195,8 +204,8 @@ static void finish_keys(struct ike_engine *e, struct ike_p2 *p2, struct cs_bytes
 
 static struct ike_p2 *make_pair(struct ike_engine *e, const struct request *q)
 {
-	struct ike_tunnel *t = ike_tunnel_get(e, q->rule, &q->selector, &q->p1->sid.local.addr,
-					      &q->p1->sid.remote.addr);
+	struct ike_tunnel_key key = key_of(q);
+	struct ike_tunnel *t = ike_tunnel_get(e, &key);
 	struct ike_p2 *p2;
 
 	if (!t)
@@ -277,7 +286,8 @@ void ike_quick_receive1(struct ike_engine *e, struct ike_p1 *p1, const struct is
 	int rc = read_selector(&q, &err);
 
 	q.named = q.selector;
-	if (!rc && means_transport(e, &q))
+	q.transport = !rc && means_transport(e, &q);
+	if (q.transport)
 		ike_nat_translate(p1, &q.selector);
 	if (!rc)
 		rc = find_rule(e, &q, &err);

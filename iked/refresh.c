@@ -125,6 +125,19 @@ static int offer_cached(struct ike_engine *e, const struct ike_p2 *old, struct i
 	return only;
 }
 
+/* Behind a NAT several hosts have one address, so it is asked for the host. */
+static struct ike_p1 *p1_of_host(const struct ike_p2 *old)
+{
+	for (struct ike_list *l = old->peer->p1s.next; l != &old->peer->p1s; l = l->next) {
+		struct ike_p1 *p1 = IKE_OF(l, struct ike_p1, in_peer);
+
+		if (p1->up && !p1->superseded && p1->sid.remote.port == old->encap_remote &&
+		    ike_client_same(p1, old->p1))
+			return p1;
+	}
+	return NULL;
+}
+
 /* A client's pairs live and die with its own phase 1 SA. */
 static int p1_for(struct ike_engine *e, const struct ike_p2 *old, struct ike_p1 **p1,
 		  struct cs_err *err)
@@ -132,6 +145,14 @@ static int p1_for(struct ike_engine *e, const struct ike_p2 *old, struct ike_p1 
 	*p1 = old->p1;
 	if (old->p1 && old->p1->client)
 		return 0;
+	if (old->nat.remote) {
+		*p1 = p1_of_host(old);
+		if (*p1)
+			return 0;
+		if (old->nat.napt || old->tunnel->client)
+			return cs_fail(err, CS_EPOLICY,
+				       "the peer is behind a NAT, so only it can begin");
+	}
 	return ike_p1_towards(e, &old->tunnel->local, &old->tunnel->remote, p1, err);
 }
 
@@ -262,7 +283,8 @@ void ike_refresh_p2_ended(struct ike_engine *e, struct ike_tunnel *t)
 
 static bool may_refresh_p1(const struct ike_p1 *p1)
 {
-	return !p1->superseded && p1->rule && p1->rule->action->initiate != POL_MODE_DONOT;
+	return !p1->superseded && !p1->nat.napt && p1->rule &&
+	       p1->rule->action->initiate != POL_MODE_DONOT;
 }
 
 void ike_refresh_plan_p1(struct ike_engine *e, struct ike_p1 *p1, uint64_t left)
@@ -320,6 +342,11 @@ int ike_refresh_p1(struct ike_engine *e, struct ike_p1 *old, struct cs_err *err)
 
 	if (old->refreshing)
 		return cs_fail(err, CS_EEXIST, "tunnel K%u has a negotiation under way",
+			       old->tunnel);
+	if (old->nat.napt)
+		return cs_fail(err, CS_EPOLICY,
+			       "the peer of tunnel K%u is behind a NAT that translates ports, so "
+			       "only it can begin",
 			       old->tunnel);
 	if (!may_refresh_p1(old))
 		return cs_fail(err, CS_EPOLICY,

@@ -423,6 +423,8 @@ int ike_restore(struct ike_engine *e, const struct ike_leftovers *left,
 
 	memset(restored, 0, sizeof(*restored));
 	if (!rc) {
+		for (size_t i = 0; i < left->n_p2; i++)
+			ike_mark_was(e, left->p2[i].info.client);
 		clear_holds(&r);
 		adopt(&r);
 		for (size_t i = 0; i < left->n_p2; i++)

@@ -329,6 +329,27 @@ struct ike_p1 *ike_p1_for(const struct ike_engine *e, const struct cs_addr *loca
 	return NULL;
 }
 
+static bool match_napt(const struct ike_node *node, const void *key)
+{
+	const struct ike_peer *peer = IKE_OF(node, struct ike_peer, node);
+	const struct target_key *k = key;
+
+	if (!cs_addr_equal(&peer->local, k->local) || !cs_addr_equal(&peer->remote, k->remote))
+		return false;
+	for (const struct ike_list *l = peer->p1s.next; l != &peer->p1s; l = l->next)
+		if (IKE_OF(l, struct ike_p1, in_peer)->nat.napt)
+			return true;
+	return false;
+}
+
+bool ike_napt_between(const struct ike_engine *e, const struct cs_addr *local,
+		      const struct cs_addr *remote)
+{
+	struct target_key key = {local, remote, NULL};
+
+	return ike_table_find(&e->peers, ike_hash_addrs(e, local, remote), match_napt, &key);
+}
+
 static bool match_addrs(const struct ike_node *node, const void *key)
 {
 	const struct ike_peer *peer = IKE_OF(node, struct ike_peer, node);
