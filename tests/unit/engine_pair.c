@@ -602,8 +602,15 @@ void pair_free(struct pair *p)
 }
 
 /* In the arena's eyes what was sent is the other's local end. */
-static void deliver(struct pair *p, const struct datagram *d)
+static void deliver(struct pair *p, const struct datagram *sent)
 {
+	struct datagram copy = *sent, *d = &copy;
+
+	if (p->nat && !p->nat(p, d))
+		return;
+	/* A keepalive does not get beyond the port. */
+	if (d->len == 1 && d->data[0] == 0xff)
+		return;
 	for (unsigned i = 0; i < p->n_sides; i++) {
 		struct side *to = &p->side[i];
 

@@ -99,6 +99,12 @@ struct datagram {
 /* Sees each datagram before it is delivered; false drops it. */
 typedef bool pair_filter_fn(struct pair *p, unsigned from, uint8_t *data, size_t *len);
 
+/*
+ * What is between: may change where a datagram is from and for, as NATs do; false drops it. Who
+ * gets it sees what is left here.
+ */
+typedef bool pair_nat_fn(struct pair *p, struct datagram *d);
+
 struct pair {
 	struct side side[PAIR_SIDES];
 	unsigned n_sides;
@@ -107,6 +113,8 @@ struct pair {
 	unsigned n_queue, n_history;
 	pair_filter_fn *filter;
 	void *filter_arg;
+	pair_nat_fn *nat;
+	void *nat_arg;
 };
 
 bool pair_crypto(void); /* once a process, before the first test */
