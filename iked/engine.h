@@ -72,8 +72,11 @@ struct ike_p1_info {
 	uint32_t lifetime, lifesize; /* agreed: seconds, kbytes (0: none) */
 	unsigned n_p2;
 	bool allow_nat;
-	char user[POL_USER_MAX + 1];   /* of a client that was let in, else "" */
-	struct cs_addr client_address; /* that it was given; family 0: none */
+	uint8_t natt_level; /* what both speak: 0 nothing, 1 draft 02, 2 draft 03, 3 RFC 3947 */
+	bool nat_local, nat_remote, nat_napt; /* in front of us; of the peer; with ports */
+	bool nat_encap;                       /* ESP goes in UDP */
+	char user[POL_USER_MAX + 1];          /* of a client that was let in, else "" */
+	struct cs_addr client_address;        /* that it was given; family 0: none */
 };
 
 struct ike_p2_info {
@@ -151,6 +154,8 @@ struct ike_p1_kept {
 	uint32_t life_seconds;
 	uint64_t life_kbytes, bytes;
 	uint16_t local_id_len, remote_id_len, n_mids;
+	uint8_t natt_level; /* as in ike_p1_info */
+	bool nat_local, nat_remote, nat_napt, nat_encap;
 	uint8_t can;   /* bits of vendor.h */
 	uint8_t xauth; /* 1: of a client, with the user and the address that it was given */
 	char user[POL_USER_MAX + 1];

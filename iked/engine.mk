@@ -49,8 +49,14 @@ check_PROGRAMS += \
 	tests/unit/test_client \
 	tests/unit/test_engine_bundle tests/unit/test_engine_commit tests/unit/test_engine_refresh \
 	tests/unit/test_engine_restart \
-	tests/unit/test_fragment \
+	tests/unit/test_fragment tests/unit/test_nat \
 	tests/unit/test_table
+# Its NAT-D payloads may be others.
+tests_unit_test_nat_SOURCES = \
+	tests/unit/test_nat.c tests/unit/engine_pair.c tests/unit/engine_pair.h
+tests_unit_test_nat_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
+tests_unit_test_nat_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=ike_nat_put
+tests_unit_test_nat_LDADD = $(ENGINE_TEST_LIBS)
 # Its last message of phase 1 may go in clear.
 tests_unit_test_aggressive_SOURCES = \
 	tests/unit/test_aggressive.c tests/unit/engine_pair.c tests/unit/engine_pair.h

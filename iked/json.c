@@ -82,6 +82,13 @@ static const char *auth_method(unsigned auth)
 	}
 }
 
+static const char *natt_level(unsigned level)
+{
+	static const char *const names[] = {"None", "RFC_D2", "RFC_D3", "RFC"};
+
+	return level < sizeof(names) / sizeof(names[0]) ? names[level] : names[0];
+}
+
 json_t *ike_json_p1(const struct ike_p1_info *i)
 {
 	const struct ike_p1_suite *s = &i->suite;
@@ -91,7 +98,7 @@ json_t *ike_json_p1(const struct ike_p1_info *i)
 	/* clang-format off */
 	return json_pack("{s:o s:I s:s s:o s:o s:o s:s? s:o s:o s:s? s:o s:s s:s"
 			 " s:s? s:s? s:o s:s? s:o s:s? s:s? s:o s:o"
-			 " s:I s:I s:I s:o s:o s:I s:o s:s s:I s:s s:b s:b s:b s:b s:b s:n s:o s:o"
+			 " s:I s:I s:I s:o s:o s:I s:o s:s s:I s:s s:b s:b s:b s:b s:b s:o s:o s:o"
 			 " s:I s:I}",
 			 "TunnelID", tunnel_name('K', i->tunnel),
 			 "Generation", (json_int_t)i->generation,
@@ -125,13 +132,13 @@ json_t *ike_json_p1(const struct ike_p1_info *i)
 			 "ReauthTime", number_or_null(refresh),
 			 "Role", i->initiator ? "Initiator" : "Responder",
 			 "AssociatedDynamicTunnels", (json_int_t)i->n_p2,
-			 "NATTSupportLevel", "None",
-			 "NATInFrntLclScEndPnt", false,
-			 "NATInFrntRmtScEndPnt", false,
-			 "zOSCanInitiateP1SA", true,
+			 "NATTSupportLevel", natt_level(i->natt_level),
+			 "NATInFrntLclScEndPnt", i->nat_local,
+			 "NATInFrntRmtScEndPnt", i->nat_remote,
+			 "zOSCanInitiateP1SA", !i->nat_napt,
 			 "AllowNat", i->allow_nat,
-			 "RmtNAPTDetected", false,
-			 "RmtUdpEncapPort",
+			 "RmtNAPTDetected", i->nat_napt,
+			 "RmtUdpEncapPort", number_or_null(i->nat_encap ? i->remote.port : 0),
 			 "XAuthUser", text_or_null(i->user),
 			 "ClientAddress", i->client_address.family ?
 				 address(&i->client_address) : json_null(),

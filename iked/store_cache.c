@@ -129,6 +129,11 @@ static void get_p1(struct row *r, struct ike_p1_info *i)
 	i->lifetime = (uint32_t)get_int(r);
 	i->lifesize = (uint32_t)get_int(r);
 	i->allow_nat = get_int(r) != 0;
+	i->natt_level = (uint8_t)get_int(r);
+	i->nat_local = get_int(r) != 0;
+	i->nat_remote = get_int(r) != 0;
+	i->nat_napt = get_int(r) != 0;
+	i->nat_encap = get_int(r) != 0;
 }
 
 static void get_p2(struct row *r, struct ike_p2_info *i, uint64_t *intent)

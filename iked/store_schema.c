@@ -13,7 +13,7 @@
 #include "iked/json.h"
 
 #define APPLICATION_ID 0x43534944 /* "CSID", shown by file(1) */
-#define SCHEMA_VERSION 4
+#define SCHEMA_VERSION 5
 #define BUSY_MS        250
 
 static const char schema[] =
@@ -36,6 +36,10 @@ static const char schema[] =
 	" icookie BLOB NOT NULL, rcookie BLOB NOT NULL,"
 	" established INTEGER NOT NULL, refresh INTEGER NOT NULL, expires INTEGER NOT NULL,"
 	" lifetime INTEGER NOT NULL, lifesize INTEGER NOT NULL, allow_nat INTEGER NOT NULL,"
+	/* of struct ike_nat */
+	" natt_level INTEGER NOT NULL DEFAULT 0, nat_local INTEGER NOT NULL DEFAULT 0,"
+	" nat_remote INTEGER NOT NULL DEFAULT 0, nat_napt INTEGER NOT NULL DEFAULT 0,"
+	" nat_encap INTEGER NOT NULL DEFAULT 0,"
 	" PRIMARY KEY (tunnel, generation)) STRICT, WITHOUT ROWID;"
 
 	"CREATE TABLE p2 ("
@@ -83,11 +87,16 @@ static const char *const migrations[SCHEMA_VERSION] = {
 	      "ALTER TABLE p2 ADD COLUMN ah_in INTEGER NOT NULL DEFAULT 0;"
 	      "ALTER TABLE p2 ADD COLUMN ah_out INTEGER NOT NULL DEFAULT 0;",
 	[3] = "ALTER TABLE p2 ADD COLUMN user TEXT NOT NULL DEFAULT '';",
+	[4] = "ALTER TABLE p1 ADD COLUMN natt_level INTEGER NOT NULL DEFAULT 0;"
+	      "ALTER TABLE p1 ADD COLUMN nat_local INTEGER NOT NULL DEFAULT 0;"
+	      "ALTER TABLE p1 ADD COLUMN nat_remote INTEGER NOT NULL DEFAULT 0;"
+	      "ALTER TABLE p1 ADD COLUMN nat_napt INTEGER NOT NULL DEFAULT 0;"
+	      "ALTER TABLE p1 ADD COLUMN nat_encap INTEGER NOT NULL DEFAULT 0;",
 };
 
 static const char *const sql[N_STATEMENTS] = {
 	[PUT_P1] = "INSERT OR REPLACE INTO p1 VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,"
-		   "?,?,?,?,?,?)",
+		   "?,?,?,?,?,?,?,?,?,?,?)",
 	[DROP_P1] = "DELETE FROM p1 WHERE tunnel=? AND generation=?",
 	[PUT_P2] = "INSERT OR REPLACE INTO p2 VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,"
 		   "?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
@@ -369,6 +378,11 @@ static enum ike_db_fault put_p1(struct ike_db *db, const struct ike_p1_info *i, 
 	put_int(&b, i->lifetime);
 	put_int(&b, i->lifesize);
 	put_int(&b, i->allow_nat);
+	put_int(&b, i->natt_level);
+	put_int(&b, i->nat_local);
+	put_int(&b, i->nat_remote);
+	put_int(&b, i->nat_napt);
+	put_int(&b, i->nat_encap);
 	return step(db, &b, "cannot store phase 1", err);
 }
 

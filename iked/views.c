@@ -57,6 +57,11 @@ void ike_p1_view(const struct ike_p1 *p1, struct ike_p1_info *info)
 	info->rule = p1->rule ? p1->rule->name : "";
 	info->action = p1->rule ? p1->rule->action->name : "";
 	info->allow_nat = p1->rule && p1->rule->action->allow_nat;
+	info->natt_level = (uint8_t)p1->nat.level;
+	info->nat_local = p1->nat.local;
+	info->nat_remote = p1->nat.remote;
+	info->nat_napt = p1->nat.napt;
+	info->nat_encap = p1->nat.encap;
 	info->instance = p1->instance;
 	info->local = p1->sid.local;
 	info->remote = p1->sid.remote;

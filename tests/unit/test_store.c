@@ -137,6 +137,9 @@ static struct ike_record *sample(struct sample *s, enum ike_record_kind kind, ui
 		.lifetime = 2000,
 		.lifesize = 4096,
 		.allow_nat = true,
+		.natt_level = 3,
+		.nat_local = true,
+		.nat_napt = true,
 	};
 	cs_addr_parse("192.0.2.1", &s->p1.local.addr, NULL);
 	cs_addr_parse("198.51.100.7", &s->p1.remote.addr, NULL);
@@ -402,6 +405,9 @@ START_TEST(cache_gives_back_what_was_stored)
 	ck_assert_int_eq(found.info1.expires, s.p1.expires);
 	ck_assert_uint_eq(found.info1.lifesize, s.p1.lifesize);
 	ck_assert(found.info1.allow_nat && found.info1.initiator);
+	ck_assert_uint_eq(found.info1.natt_level, 3);
+	ck_assert(found.info1.nat_local && found.info1.nat_napt);
+	ck_assert(!found.info1.nat_remote && !found.info1.nat_encap);
 	ck_assert_ptr_eq(found.info2.suite.cipher, s.p2.suite.cipher);
 	ck_assert_ptr_eq(found.info2.suite.integ, s.p2.suite.integ);
 	ck_assert_int_eq(found.info2.suite.encap, POL_TUNNEL);
@@ -865,6 +871,11 @@ START_TEST(older_schema)
 				      "ALTER TABLE p2 DROP COLUMN ah;"
 				      "ALTER TABLE p2 DROP COLUMN remote_id;"
 				      "ALTER TABLE p2 DROP COLUMN local_id;"
+				      "ALTER TABLE p1 DROP COLUMN nat_encap;"
+				      "ALTER TABLE p1 DROP COLUMN nat_napt;"
+				      "ALTER TABLE p1 DROP COLUMN nat_remote;"
+				      "ALTER TABLE p1 DROP COLUMN nat_local;"
+				      "ALTER TABLE p1 DROP COLUMN natt_level;"
 				      "PRAGMA user_version=1",
 				      NULL, NULL, NULL),
 			 SQLITE_OK);
