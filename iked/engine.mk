@@ -50,6 +50,7 @@ check_PROGRAMS += \
 	tests/unit/test_engine_bundle tests/unit/test_engine_commit tests/unit/test_engine_refresh \
 	tests/unit/test_engine_restart \
 	tests/unit/test_fragment tests/unit/test_nat \
+	tests/unit/test_natt_p2 tests/unit/test_nat_moves tests/unit/test_nat_clients \
 	tests/unit/test_table
 # Its NAT-D payloads may be others.
 tests_unit_test_nat_SOURCES = \
@@ -100,6 +101,20 @@ tests_unit_test_engine_restart_SOURCES = \
 	tests/unit/test_engine_restart.c tests/unit/engine_pair.c tests/unit/engine_pair.h
 tests_unit_test_engine_restart_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
 tests_unit_test_engine_restart_LDADD = $(ENGINE_TEST_LIBS)
+tests_unit_test_natt_p2_SOURCES = \
+	tests/unit/test_natt_p2.c $(PAIR_NAT)
+tests_unit_test_natt_p2_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
+tests_unit_test_natt_p2_LDADD = $(ENGINE_TEST_LIBS)
+tests_unit_test_nat_moves_SOURCES = \
+	tests/unit/test_nat_moves.c $(PAIR_NAT)
+tests_unit_test_nat_moves_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
+tests_unit_test_nat_moves_LDADD = $(ENGINE_TEST_LIBS)
+tests_unit_test_nat_clients_SOURCES = \
+	tests/unit/test_nat_clients.c $(PAIR_NAT)
+tests_unit_test_nat_clients_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
+tests_unit_test_nat_clients_LDADD = $(ENGINE_TEST_LIBS)
+PAIR_NAT = \
+	tests/unit/pair_nat.c tests/unit/pair_nat.h tests/unit/engine_pair.c tests/unit/engine_pair.h
 tests_unit_test_engine_peers_SOURCES = \
 	tests/unit/test_engine_peers.c tests/unit/engine_pair.c tests/unit/engine_pair.h
 tests_unit_test_engine_peers_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)

@@ -283,8 +283,7 @@ void ike_refresh_p2_ended(struct ike_engine *e, struct ike_tunnel *t)
 
 static bool may_refresh_p1(const struct ike_p1 *p1)
 {
-	return !p1->superseded && !p1->nat.napt && p1->rule &&
-	       p1->rule->action->initiate != POL_MODE_DONOT;
+	return !p1->superseded && p1->rule && p1->rule->action->initiate != POL_MODE_DONOT;
 }
 
 void ike_refresh_plan_p1(struct ike_engine *e, struct ike_p1 *p1, uint64_t left)
@@ -342,11 +341,6 @@ int ike_refresh_p1(struct ike_engine *e, struct ike_p1 *old, struct cs_err *err)
 
 	if (old->refreshing)
 		return cs_fail(err, CS_EEXIST, "tunnel K%u has a negotiation under way",
-			       old->tunnel);
-	if (old->nat.napt)
-		return cs_fail(err, CS_EPOLICY,
-			       "the peer of tunnel K%u is behind a NAT that translates ports, so "
-			       "only it can begin",
 			       old->tunnel);
 	if (!may_refresh_p1(old))
 		return cs_fail(err, CS_EPOLICY,

@@ -325,6 +325,14 @@ static int op_add(void *ctx, const struct xf_sa *sa, struct cs_err *err)
 	return store_sa(s, &s->sas[s->n_sas++], sa);
 }
 
+static void note_removed(struct side *s, char what)
+{
+	size_t len = strlen(s->removed);
+
+	if (len + 1 < sizeof(s->removed))
+		s->removed[len] = what;
+}
+
 static int op_delete(void *ctx, const struct xf_said *id, struct cs_err *err)
 {
 	struct side *s = ctx;
@@ -332,6 +340,8 @@ static int op_delete(void *ctx, const struct xf_said *id, struct cs_err *err)
 
 	if (!k)
 		return cs_fail(err, CS_ENOTFOUND, "no such SA");
+	if (!k->larval)
+		note_removed(s, k->sa.outbound ? 'o' : 'i');
 	*k = s->sas[--s->n_sas];
 	k->sa.cipher_key.p = k->keys[0];
 	k->sa.integ_key.p = k->keys[1];
@@ -409,6 +419,8 @@ static int op_policy_delete(void *ctx, const struct xf_policy *p, struct cs_err 
 
 	if (!old)
 		return cs_fail(err, CS_ENOTFOUND, "no such policy");
+	if (!old->hold)
+		note_removed(s, 'p');
 	*old = s->policies[--s->n_policies];
 	return 0;
 }
