@@ -69,8 +69,8 @@ static void fill_p1(struct ike_engine *e, struct ike_p1 *p1, const struct ike_p1
 	p1->life_kbytes = k->life_kbytes;
 	p1->bytes = k->bytes;
 	p1->can = k->can;
-	p1->nat = (struct ike_nat){k->natt_level, k->nat_local, k->nat_remote, k->nat_napt,
-				   k->nat_encap};
+	p1->nat = (struct ike_nat){k->natt_level, k->nat_local != 0, k->nat_remote != 0,
+				   k->nat_napt != 0, k->nat_encap != 0};
 	for (unsigned i = 0; i < k->n_mids; i++)
 		ike_mid_use(p1, k->mids[i]);
 	p1->forgot = k->n_mids == IKE_KEPT_MIDS;

@@ -154,9 +154,8 @@ struct ike_p1_kept {
 	uint32_t life_seconds;
 	uint64_t life_kbytes, bytes;
 	uint16_t local_id_len, remote_id_len, n_mids;
-	uint8_t natt_level; /* as in ike_p1_info */
-	bool nat_local, nat_remote, nat_napt, nat_encap;
-	uint8_t can;   /* bits of vendor.h */
+	uint8_t natt_level, nat_local, nat_remote, nat_napt, nat_encap; /* as in ike_p1_info */
+	uint8_t can;                                                    /* bits of vendor.h */
 	uint8_t xauth; /* 1: of a client, with the user and the address that it was given */
 	char user[POL_USER_MAX + 1];
 	struct cs_addr client_address;

@@ -61,15 +61,7 @@ void ike_nat_agree(struct ike_p1 *p1)
 static int hash_of(const struct ike_p1 *p1, const struct cs_endpoint *at,
 		   uint8_t out[static IKE_HASH_MAX], struct cs_err *err)
 {
-	uint8_t port[2] = {(uint8_t)(at->port >> 8), (uint8_t)at->port};
-	struct ike_part parts[] = {
-		{p1->sid.icookie, ISA_COOKIE_LEN},
-		{p1->sid.rcookie, ISA_COOKIE_LEN},
-		{at->addr.b, cs_addr_len(at->addr.family)},
-		{port, sizeof(port)},
-	};
-
-	return ike_hash(p1->suite.hash, parts, sizeof(parts) / sizeof(parts[0]), out, err);
+	return ike_hash_natd(p1->suite.hash, p1->sid.icookie, p1->sid.rcookie, at, out, err);
 }
 
 /* The receiver's first, then the sender's; a forged one makes the peer see a NAT in front of us. */

@@ -215,15 +215,9 @@ static void check_natd(struct kat *k, const struct isa_message *m, const struct 
 	const struct isa_payload *p;
 
 	for (unsigned i = 0; i < 2 && (p = isa_find(m, ISA_NATD, i)) != NULL; i++) {
-		uint8_t port[2] = {(uint8_t)(ends[i]->port >> 8), (uint8_t)ends[i]->port};
 		uint8_t want[IKE_HASH_MAX];
-		struct ike_part parts[] = {
-			{m->header.icookie, ISA_COOKIE_LEN},
-			{m->header.rcookie, ISA_COOKIE_LEN},
-			{ends[i]->addr.b, cs_addr_len(ends[i]->addr.family)},
-			{port, 2},
-		};
-		bool same = ike_hash(k->hash, parts, 4, want, NULL) == 0 &&
+		bool same = ike_hash_natd(k->hash, m->header.icookie, m->header.rcookie, ends[i],
+					  want, NULL) == 0 &&
 			    p->body.len == k->hash->len &&
 			    memcmp(p->body.p, want, k->hash->len) == 0;
 
