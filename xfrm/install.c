@@ -57,7 +57,7 @@ static bool ends_there(struct xf_kernel *k, uint8_t family)
 
 struct present {
 	struct xf_policy_list list;
-	uint32_t mask;
+	uint32_t mask, clients;
 };
 
 /* Ours: our field of the mark and a priority of pagent's. iked's tunnels are not among them. */
@@ -65,7 +65,7 @@ static int on_present(void *arg, const struct xf_policy *p)
 {
 	struct present *have = arg;
 
-	if (p->mark_mask != have->mask)
+	if (p->mark_mask != have->mask && p->mark_mask != have->clients)
 		return 0;
 	if (p->priority != XF_PRIO_ANCHOR && p->priority != XF_PRIO_NEIGHBOR &&
 	    p->priority != XF_PRIO_CLOSED)
@@ -78,6 +78,7 @@ static int read_present(struct xf_kernel *k, struct present *have, struct cs_err
 	int rc;
 
 	have->mask = xf_mark_mask(&k->marking);
+	have->clients = xf_mark_value(&k->marking, XF_MARK_CLIENT_GONE);
 	rc = xf_policy_dump(k, on_present, have, err);
 	if (rc == CS_ENOMEM)
 		return cs_fail(err, CS_ENOMEM, "no memory for the kernel's policies");
