@@ -197,8 +197,10 @@ static struct xf_policy tunnel_policy(const struct xf_marking *m, const struct p
 }
 
 /* sas|nosas MODE LOCAL REMOTE OUT-SPI IN-SPI [LOCAL-DATA REMOTE-DATA] */
+enum what { ADD, DELETE, POLICY };
+
 static int sas(struct xf_kernel *k, const struct xf_marking *m, const struct peer *peer,
-	       char **args, int n, bool add, struct cs_err *err)
+	       char **args, int n, enum what what, struct cs_err *err)
 {
 	enum xf_mode mode = strcmp(args[0], "tunnel") == 0 ? XF_TUNNEL : XF_TRANSPORT;
 	uint32_t out_spi = (uint32_t)strtoul(args[3], NULL, 0);
@@ -221,7 +223,9 @@ static int sas(struct xf_kernel *k, const struct xf_marking *m, const struct pee
 		if (rc < 0)
 			return rc;
 	}
-	if (!add) {
+	if (what == POLICY)
+		return xf_policy_add(k, &p, err);
+	if (what == DELETE) {
 		in = (struct xf_said){local, IPPROTO_ESP, in_spi};
 		out = (struct xf_said){remote, IPPROTO_ESP, out_spi};
 		rc = xf_sa_delete(k, &in, err);
@@ -235,15 +239,15 @@ static int sas(struct xf_kernel *k, const struct xf_marking *m, const struct pee
 	return rc ? rc : xf_policy_add(k, &p, err);
 }
 
-/* client|noclient CLIENT TUNNEL PORT, and what sas has */
-static int client(struct xf_kernel *k, const struct xf_marking *m, char **args, int n, bool add,
-		  struct cs_err *err)
+/* client|noclient|repolicy CLIENT TUNNEL PORT, and what sas has */
+static int client(struct xf_kernel *k, const struct xf_marking *m, char **args, int n,
+		  enum what what, struct cs_err *err)
 {
 	struct peer peer = {.client = (unsigned)strtoul(args[0], NULL, 10),
 			    .tunnel = (unsigned)strtoul(args[1], NULL, 10),
 			    .port = (uint16_t)strtoul(args[2], NULL, 10)};
 
-	return sas(k, m, &peer, args + 3, n - 3, add, err);
+	return sas(k, m, &peer, args + 3, n - 3, what, err);
 }
 
 /* move in|out DESTINATION SPI PEER PORT */
@@ -357,9 +361,11 @@ static int run(struct xf_kernel *k, const struct xf_marking *m, int n, char **ar
 	int rc;
 
 	if (strcmp(args[0], "client") == 0 && (n == 9 || n == 11))
-		return client(k, m, args + 1, n - 1, true, err);
+		return client(k, m, args + 1, n - 1, ADD, err);
 	if (strcmp(args[0], "noclient") == 0 && (n == 9 || n == 11))
-		return client(k, m, args + 1, n - 1, false, err);
+		return client(k, m, args + 1, n - 1, DELETE, err);
+	if (strcmp(args[0], "repolicy") == 0 && (n == 9 || n == 11))
+		return client(k, m, args + 1, n - 1, POLICY, err);
 	if (strcmp(args[0], "connections") == 0)
 		return xf_client_connections(on_connection, NULL, err);
 	if (strcmp(args[0], "gone") == 0)
@@ -375,9 +381,9 @@ static int run(struct xf_kernel *k, const struct xf_marking *m, int n, char **ar
 	if (strcmp(args[0], "watch") == 0 && n == 2)
 		return watch(k, m, strtol(args[1], NULL, 10), err);
 	if (strcmp(args[0], "sas") == 0 && (n == 6 || n == 8))
-		return sas(k, m, &only, args + 1, n - 1, true, err);
+		return sas(k, m, &only, args + 1, n - 1, ADD, err);
 	if (strcmp(args[0], "nosas") == 0 && (n == 6 || n == 8))
-		return sas(k, m, &only, args + 1, n - 1, false, err);
+		return sas(k, m, &only, args + 1, n - 1, DELETE, err);
 	rc = build(&l, args + 1, n - 1, err);
 	if (rc < 0)
 		return rc;
