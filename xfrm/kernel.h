@@ -95,6 +95,11 @@ int xf_route_delete(struct xf_kernel *routes, const struct cs_addr *to, struct c
 
 int xf_open_netfilter(struct xf_kernel **nf, struct cs_err *err);
 
+/* ---- early demultiplexing: early_demux.c ---- */
+
+bool xf_early_demux_is(bool on);
+int xf_early_demux_set(bool on, struct cs_err *err);
+
 /* ---- policy into the kernel: nft_compile.c, nft_clients.c and nft_install.c ---- */
 
 /* The text of one nftables transaction that replaces our table, and the number of its rules. */

@@ -4,6 +4,7 @@ libxfrm_a_SOURCES = \
 	xfrm/closed.c xfrm/closed.h \
 	xfrm/conntrack.c \
 	xfrm/dead_end.c xfrm/dead_end.h \
+	xfrm/early_demux.c \
 	xfrm/events.c \
 	xfrm/install.c \
 	xfrm/kernel.h \

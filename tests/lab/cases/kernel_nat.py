@@ -44,13 +44,8 @@ class Client:
         self.socket = self.host.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.setsockopt(socket.IPPROTO_UDP, UDP_ENCAP, ESP_IN_UDP)
         self.socket.bind(("0.0.0.0", 4500))
-        for src, dst, spi, direction in ((self.addr, SERVER, self.out, "out"),
-                                         (SERVER, self.addr, self.into, "in")):
-            self.host.run("ip", "xfrm", "state", "add", "src", src, "dst", dst, "proto", "esp",
-                          "spi", hex(spi), "mode", self.mode, "replay-window", "32",
-                          "enc", "cbc(aes)", key(spi, 32),
-                          "auth-trunc", "hmac(sha256)", key(spi + 1, 32), "128",
-                          "encap", "espinudp", "4500", "4500", "0.0.0.0")
+        self.fresh()
+        for src, dst, direction in ((self.addr, SERVER, "out"), (SERVER, self.addr, "in")):
             # As IKE daemons have it for their sockets.
             self.host.run("ip", "xfrm", "policy", "add", "src", src, "dst", dst, "proto", "udp",
                           "sport", "4500", "dport", "4500", "dir", direction)
@@ -58,6 +53,16 @@ class Client:
             self.host.run("ip", "xfrm", "policy", "add", "src", ends[0], "dst", ends[1],
                           "dir", direction, "priority", "100", "tmpl", "src", src, "dst", dst, "proto", "esp",
                           "mode", self.mode)
+
+    def fresh(self):
+        """SAs as the server's are when they are new."""
+        self.host.run("ip", "xfrm", "state", "flush")
+        for src, dst, spi in ((self.addr, SERVER, self.out), (SERVER, self.addr, self.into)):
+            self.host.run("ip", "xfrm", "state", "add", "src", src, "dst", dst, "proto", "esp",
+                          "spi", hex(spi), "mode", self.mode, "replay-window", "32",
+                          "enc", "cbc(aes)", key(spi, 32),
+                          "auth-trunc", "hmac(sha256)", key(spi + 1, 32), "128",
+                          "encap", "espinudp", "4500", "4500", "0.0.0.0")
 
     def arguments(self, mark):
         data = [SERVER, SAME] if self.mode == "tunnel" else []
@@ -331,6 +336,7 @@ def one_ends(net, echo, streams):
         raise Failure("another client got it")
     net.xfrm("noclient", *[*map(str, (second.mark, 3, 61099)), *second.arguments(0)[3:]])
     # It returns with its mark, and goes on.
+    second.fresh()
     net.xfrm("client", *second.arguments(second.mark))
     exchange(streams[0], b"still here" * 100)
     streams[1].settimeout(20)
@@ -435,8 +441,8 @@ def nat_moves(lab):
 
 def replay(net, client):
     """An ESP packet that was on the wire, from another address."""
-    raw = net.nat.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0800))
-    raw.bind(("ns", 0))
+    raw = net.nat.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+    raw.bind(("ns", 3))  # all, what is sent as well
     raw.settimeout(3)
     spoof = net.nat.socket(socket.AF_INET, socket.SOCK_DGRAM)
     spoof.bind((PUBLIC, 63333))
