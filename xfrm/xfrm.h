@@ -250,6 +250,25 @@ int xf_mtu_follow(struct cs_err *err);
 /* Is our table there, with the generation of this policy, and all else that xf_install makes? */
 bool xf_installed(struct xf_kernel *k, const struct pol_policy *policy);
 
+/* ---- clients behind a NAT: their connections ---- */
+
+/* Seen from this host. Where two have equal ports the second is seen with another one. */
+struct xf_connection {
+	unsigned client;
+	uint8_t proto;
+	struct cs_endpoint remote, local; /* as the client sends; no ports but of TCP and UDP */
+	uint16_t seen_port;               /* what stands here for the remote port */
+};
+typedef int xf_connection_fn(void *arg, const struct xf_connection *c);
+/* Of all clients, those that have gone as well. fn's result that is not 0 ends it. */
+int xf_client_connections(xf_connection_fn *fn, void *arg, struct cs_err *err);
+/*
+ * What answers a client without an SA is dropped for as long as the connection is remembered, also
+ * when its mark is given to somebody else. Call it each minute; such a mark may be given anew two
+ * minutes after the last SA went.
+ */
+int xf_clients_gone(struct xf_kernel *k, const struct pol_policy *policy, struct cs_err *err);
+
 /* Counters of one installed filter: rule by its position, service, and direction. */
 struct xf_filter_count {
 	unsigned rule, service; /* indices; rule == n_rules: the implicit deny */
