@@ -166,6 +166,8 @@ static void fill_p2(struct ike_engine *e, struct ike_p2 *p2, const struct ike_p2
 				   .encap = i->suite.udp != IKE_UDP_NONE};
 	p2->encap_local = i->encap_local;
 	p2->encap_remote = i->encap_remote;
+	if (p2->p1 && p2->nat.encap) /* what is kept of it is newer than the cache */
+		ike_p2_take_nat(p2);
 	memcpy(p2->oa, i->oa, sizeof(p2->oa));
 	p2->life_seconds = i->lifetime;
 	p2->life_kbytes = i->lifesize;

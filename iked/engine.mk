@@ -98,7 +98,7 @@ tests_unit_test_engine_commit_SOURCES = \
 tests_unit_test_engine_commit_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
 tests_unit_test_engine_commit_LDADD = $(ENGINE_TEST_LIBS)
 tests_unit_test_engine_restart_SOURCES = \
-	tests/unit/test_engine_restart.c tests/unit/engine_pair.c tests/unit/engine_pair.h
+	tests/unit/test_engine_restart.c tests/unit/pair_restart.c tests/unit/pair_restart.h tests/unit/engine_pair.c tests/unit/engine_pair.h
 tests_unit_test_engine_restart_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
 tests_unit_test_engine_restart_LDADD = $(ENGINE_TEST_LIBS)
 tests_unit_test_natt_p2_SOURCES = \
@@ -114,7 +114,8 @@ tests_unit_test_nat_clients_SOURCES = \
 tests_unit_test_nat_clients_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
 tests_unit_test_nat_clients_LDADD = $(ENGINE_TEST_LIBS)
 PAIR_NAT = \
-	tests/unit/pair_nat.c tests/unit/pair_nat.h tests/unit/engine_pair.c tests/unit/engine_pair.h
+	tests/unit/pair_nat.c tests/unit/pair_nat.h \
+	tests/unit/pair_restart.c tests/unit/pair_restart.h tests/unit/engine_pair.c tests/unit/engine_pair.h
 tests_unit_test_engine_peers_SOURCES = \
 	tests/unit/test_engine_peers.c tests/unit/engine_pair.c tests/unit/engine_pair.h
 tests_unit_test_engine_peers_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)

@@ -361,6 +361,7 @@ struct ike_p2 {
 	bool superseded;                     /* another pair has taken its place */
 	struct ike_nat nat;                  /* as its phase 1 has it */
 	uint16_t encap_local, encap_remote;  /* UDP ports, with nat.encap */
+	uint64_t moved_at;                   /* mono: it followed its peer; 0: it never has */
 	struct cs_addr oa[2]; /* NAT-OA that came: the initiator's address, the responder's */
 	struct ike_quick *qm;
 	struct ike_answer answer;

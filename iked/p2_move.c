@@ -8,6 +8,9 @@
 
 #include "iked/engine_private.h"
 
+/* What the kernel told may be of before a move that is younger than this. */
+#define STALE_MS 1000u
+
 static bool same(const struct cs_endpoint *a, const struct cs_endpoint *b)
 {
 	return a->port == b->port && cs_addr_equal(&a->addr, &b->addr);
@@ -54,6 +57,14 @@ static int move_in_kernel(struct ike_engine *e, const struct ike_p2 *p2,
 	return rc;
 }
 
+static void not_moved(struct ike_engine *e, struct ike_p2 *p2, const struct cs_err *err)
+{
+	e->stats.kernel_refusals++;
+	ike_logf(e, ike_p2_ctx(p2), CSM_KERNEL_REFUSED, "the move of an SA", p2->tunnel->number,
+		 err->text);
+	ike_p2_end(e, p2, true, "it could not be moved to where its peer is");
+}
+
 /* Those that cannot go along end before the tunnel has its new address, which names their SAs. */
 static void move_pairs_in_kernel(struct ike_engine *e, struct ike_tunnel *t,
 				 const struct cs_endpoint *to)
@@ -67,10 +78,7 @@ static void move_pairs_in_kernel(struct ike_engine *e, struct ike_tunnel *t,
 		if (!p2->nat.encap) {
 			ike_p2_end(e, p2, true, "its peer is somewhere else, and it is not in UDP");
 		} else if (move_in_kernel(e, p2, to, &err)) {
-			e->stats.kernel_refusals++;
-			ike_logf(e, ike_p2_ctx(p2), CSM_KERNEL_REFUSED, "the move of an SA",
-				 t->number, err.text);
-			ike_p2_end(e, p2, true, "it could not be moved to where its peer is");
+			not_moved(e, p2, &err);
 		}
 	}
 }
@@ -102,6 +110,7 @@ static void readdress(struct ike_engine *e, struct ike_tunnel *t, const struct c
 		struct ike_p2 *p2 = IKE_OF(l, struct ike_p2, in_tunnel);
 
 		p2->encap_remote = to->port;
+		p2->moved_at = e->now.mono;
 		p2->nat.napt |= to->port != e->set.nat_port;
 		if (p2->spi_out)
 			ike_p2_set_spi_out(e, p2, p2->spi_out);
@@ -228,6 +237,16 @@ static void moved(struct ike_engine *e, struct ike_p2 *p2, const struct cs_endpo
 		ike_dpd_probe(e, p1->peer, p1);
 }
 
+/* An engine before this one was killed in the middle of a move. */
+static void move_again(struct ike_engine *e, struct ike_p2 *p2, const struct cs_endpoint *at)
+{
+	struct cs_err err = {0};
+
+	p2->moved_at = e->now.mono;
+	if (move_in_kernel(e, p2, at, &err))
+		not_moved(e, p2, &err);
+}
+
 void ike_mapping(struct ike_engine *e, const struct xf_mapping *m)
 {
 	struct ike_p2 *p2 = ike_p2_by_spi(e, true, &m->id.dst, m->id.proto, m->id.spi);
@@ -239,7 +258,10 @@ void ike_mapping(struct ike_engine *e, const struct xf_mapping *m)
 		return;
 	}
 	at = remote_of(p2);
-	/* The kernel may tell of what was before the last move. */
-	if (same(&at, &m->old_peer) && !same(&at, &to))
+	if (!same(&at, &m->old_peer) && p2->moved_at && e->now.mono < p2->moved_at + STALE_MS)
+		return;
+	if (!same(&at, &to))
 		moved(e, p2, &at, &to);
+	else if (!same(&at, &m->old_peer))
+		move_again(e, p2, &at);
 }

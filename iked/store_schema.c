@@ -63,6 +63,12 @@ static const char schema[] =
 	" ah INTEGER NOT NULL DEFAULT 0, ah_in INTEGER NOT NULL DEFAULT 0,"
 	" ah_out INTEGER NOT NULL DEFAULT 0,"
 	" user TEXT NOT NULL DEFAULT '',"
+	/* through a NAT */
+	" udp INTEGER NOT NULL DEFAULT 0, nat_local INTEGER NOT NULL DEFAULT 0,"
+	" nat_remote INTEGER NOT NULL DEFAULT 0, nat_napt INTEGER NOT NULL DEFAULT 0,"
+	" encap_local INTEGER NOT NULL DEFAULT 0, encap_remote INTEGER NOT NULL DEFAULT 0,"
+	" oa_initiator TEXT NOT NULL DEFAULT '', oa_responder TEXT NOT NULL DEFAULT '',"
+	" client INTEGER NOT NULL DEFAULT 0,"
 	" PRIMARY KEY (tunnel, generation)) STRICT, WITHOUT ROWID;"
 
 	"CREATE TABLE intents ("
@@ -91,7 +97,16 @@ static const char *const migrations[SCHEMA_VERSION] = {
 	      "ALTER TABLE p1 ADD COLUMN nat_local INTEGER NOT NULL DEFAULT 0;"
 	      "ALTER TABLE p1 ADD COLUMN nat_remote INTEGER NOT NULL DEFAULT 0;"
 	      "ALTER TABLE p1 ADD COLUMN nat_napt INTEGER NOT NULL DEFAULT 0;"
-	      "ALTER TABLE p1 ADD COLUMN nat_encap INTEGER NOT NULL DEFAULT 0;",
+	      "ALTER TABLE p1 ADD COLUMN nat_encap INTEGER NOT NULL DEFAULT 0;"
+	      "ALTER TABLE p2 ADD COLUMN udp INTEGER NOT NULL DEFAULT 0;"
+	      "ALTER TABLE p2 ADD COLUMN nat_local INTEGER NOT NULL DEFAULT 0;"
+	      "ALTER TABLE p2 ADD COLUMN nat_remote INTEGER NOT NULL DEFAULT 0;"
+	      "ALTER TABLE p2 ADD COLUMN nat_napt INTEGER NOT NULL DEFAULT 0;"
+	      "ALTER TABLE p2 ADD COLUMN encap_local INTEGER NOT NULL DEFAULT 0;"
+	      "ALTER TABLE p2 ADD COLUMN encap_remote INTEGER NOT NULL DEFAULT 0;"
+	      "ALTER TABLE p2 ADD COLUMN oa_initiator TEXT NOT NULL DEFAULT '';"
+	      "ALTER TABLE p2 ADD COLUMN oa_responder TEXT NOT NULL DEFAULT '';"
+	      "ALTER TABLE p2 ADD COLUMN client INTEGER NOT NULL DEFAULT 0;",
 };
 
 static const char *const sql[N_STATEMENTS] = {
@@ -99,7 +114,7 @@ static const char *const sql[N_STATEMENTS] = {
 		   "?,?,?,?,?,?,?,?,?,?,?)",
 	[DROP_P1] = "DELETE FROM p1 WHERE tunnel=? AND generation=?",
 	[PUT_P2] = "INSERT OR REPLACE INTO p2 VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,"
-		   "?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+		   "?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 	[DROP_P2] = "DELETE FROM p2 WHERE tunnel=? AND generation=?",
 	[PUT_INTENT] = "INSERT OR REPLACE INTO intents VALUES (?,?,?,?)",
 	[DROP_INTENT] = "DELETE FROM intents WHERE tx=?",
@@ -434,6 +449,15 @@ static enum ike_db_fault put_p2(struct ike_db *db, const struct ike_p2_info *i, 
 	put_int(&b, i->ah_in);
 	put_int(&b, i->ah_out);
 	put_text(&b, i->user);
+	put_int(&b, s->udp);
+	put_int(&b, i->nat_local);
+	put_int(&b, i->nat_remote);
+	put_int(&b, i->nat_napt);
+	put_int(&b, i->encap_local);
+	put_int(&b, i->encap_remote);
+	put_addr(&b, &i->oa[0]);
+	put_addr(&b, &i->oa[1]);
+	put_int(&b, i->client);
 	return step(db, &b, "cannot store phase 2", err);
 }
 

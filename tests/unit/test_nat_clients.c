@@ -10,6 +10,7 @@
 
 #include "iked/engine_private.h"
 #include "tests/unit/pair_nat.h"
+#include "tests/unit/pair_restart.h"
 #include "tests/unit/run_suite.h"
 
 #define ALLOWED   "  AllowNat Yes\n"
@@ -287,6 +288,59 @@ START_TEST(test_one_moves)
 }
 END_TEST
 
+/* ---- a new engine ---- */
+
+/* Each has its mark again, and nobody else gets one of before. */
+START_TEST(test_restart)
+{
+	struct pair *p = up(false);
+	struct side *s = &p->side[0];
+	unsigned one = mark_of(p, 1), two = mark_of(p, 2);
+	struct ike_p2_info before = tunnel_of(p, 2), after;
+	struct ike_restored done;
+	struct pair_cache c;
+
+	pair_crash(s, &c);
+	done = pair_restore(s, &c);
+	ck_assert_uint_eq(done.p1, 2);
+	ck_assert_uint_eq(done.p2, 2);
+	ck_assert_uint_eq(mark_of(p, 1), one);
+	ck_assert_uint_eq(mark_of(p, 2), two);
+	after = tunnel_of(p, 2);
+	ck_assert_uint_eq(after.tunnel, before.tunnel);
+	ck_assert_int_eq(after.suite.udp, before.suite.udp);
+	ck_assert_mem_eq(after.oa, before.oa, sizeof(after.oa));
+	ck_assert(after.nat_remote && after.nat_napt && !after.nat_local);
+	ck_assert_uint_eq(after.encap_local, 4500);
+	ck_assert_uint_eq(s->n_policies, 2);
+	end_client(p, 1);
+	pair_acquire(p, 1);
+	ck_assert_uint_eq(mark_of(p, 1), two + 1);
+	ck_assert_uint_eq(mark_of(p, 2), two);
+	pair_free(p);
+}
+END_TEST
+
+/* What does not live on keeps its mark from others until it is gone, too. */
+START_TEST(test_restart_without)
+{
+	struct pair *p = up(false);
+	struct side *s = &p->side[0];
+	unsigned two = mark_of(p, 2);
+	struct pair_cache c;
+
+	pair_crash(s, &c);
+	for (size_t i = 0; i < c.n_p2; i++)
+		c.p2[i].info.spi_out ^= 1;
+	ck_assert_uint_eq(pair_restore(s, &c).p2, 0);
+	ck_assert_uint_eq(s->n_policies, 0);
+	pair_run(p);
+	pair_acquire(p, 1);
+	ck_assert_uint_eq(mark_of(p, 1), two + 1);
+	pair_free(p);
+}
+END_TEST
+
 /* ---- who may begin ---- */
 
 /* Nobody knows which of them a packet is for, so it starts nothing. */
@@ -349,6 +403,8 @@ static Suite *suite(void)
 	tcase_add_loop_test(c, test_refresh, 2, 3);
 	tcase_add_test(c, test_one_identity);
 	tcase_add_test(c, test_one_moves);
+	tcase_add_test(c, test_restart);
+	tcase_add_test(c, test_restart_without);
 	tcase_add_test(c, test_not_begun_with);
 	tcase_add_test(c, test_acquire_of_client);
 	suite_add_tcase(s, c);

@@ -10,6 +10,7 @@
 
 #include "iked/engine_private.h"
 #include "tests/unit/pair_nat.h"
+#include "tests/unit/pair_restart.h"
 #include "tests/unit/run_suite.h"
 
 #define ALLOWED    "  AllowNat Yes\n"
@@ -230,17 +231,34 @@ START_TEST(test_mapping)
 	ike_engine_mapping(p->side[0].e, &m, p->now);
 	expect_at(p, tunnel ? OTHER_NAT : CLIENT_NAT, 6500);
 	ck_assert_uint_eq(p->side[0].moves, 2);
-	/* It is asked there, and answers. */
-	ck_assert_uint_eq(pair_stats(p, 0)->dpd_sent, asked + 1);
-	pair_run(p);
-	pair_wait(p, 1500);
-	ck_assert_uint_eq(pair_stats(p, 0)->dpd_sent, asked + 1);
 	/* The same once more, and what was before the move. */
 	ike_engine_mapping(p->side[0].e, &m, p->now);
 	m.new_peer.port = 7500;
 	ike_engine_mapping(p->side[0].e, &m, p->now);
 	ck_assert_uint_eq(p->side[0].moves, 2);
+	/* It is asked there, and answers. */
+	ck_assert_uint_eq(pair_stats(p, 0)->dpd_sent, asked + 1);
+	pair_run(p);
+	pair_wait(p, 1500);
+	ck_assert_uint_eq(pair_stats(p, 0)->dpd_sent, asked + 1);
 	expect_at(p, tunnel ? OTHER_NAT : CLIENT_NAT, 6500);
+	pair_free(p);
+}
+END_TEST
+
+/* An engine was killed between its note of a move and the kernel's: it is made up for. */
+START_TEST(test_mapping_behind)
+{
+	struct pair *p = up(true);
+	struct xf_mapping m = mapping_of(p, OTHER_NAT, 6500);
+
+	m.new_peer = m.old_peer;
+	m.old_peer.port = 4444;
+	ike_engine_mapping(p->side[0].e, &m, p->now);
+	ck_assert_uint_eq(p->side[0].moves, 2);
+	ike_engine_mapping(p->side[0].e, &m, p->now);
+	ck_assert_uint_eq(p->side[0].moves, 2);
+	expect_at(p, CLIENT_NAT, 5500);
 	pair_free(p);
 }
 END_TEST
@@ -336,6 +354,37 @@ START_TEST(test_refused)
 }
 END_TEST
 
+/* ---- a new engine ---- */
+
+/* The cache is one move behind what phase 1 has kept and the kernel has. */
+START_TEST(test_restart)
+{
+	struct pair *p = up(true);
+	struct side *s = &p->side[0];
+	struct xf_mapping m = mapping_of(p, OTHER_NAT, 6500);
+	struct ike_p2_info before = p2_of(p, 0);
+	struct pair_cache c;
+
+	pair_nat_put(p, 1, OTHER_NAT, 2000);
+	ike_engine_mapping(s->e, &m, p->now);
+	pair_run(p);
+	pair_crash(s, &c);
+	if (_i) {
+		c.p2[0].info.remote = before.remote;
+		c.p2[0].info.encap_remote = before.encap_remote;
+	}
+	ck_assert_uint_eq(pair_restore(s, &c).p2, 1);
+	expect_at(p, OTHER_NAT, 6500);
+	ck_assert_uint_eq(s->n_policies, 1);
+	/* And on it goes. */
+	client_speaks(p);
+	pair_wait(p, 120000);
+	expect_at(p, OTHER_NAT, 6500);
+	ck_assert_uint_eq(p2_of(p, 0).generation, 2);
+	pair_free(p);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("pairs that follow their peer");
@@ -346,11 +395,13 @@ static Suite *suite(void)
 	tcase_add_test(c, test_address_of_transport);
 	tcase_add_loop_test(c, test_replay, 0, 2);
 	tcase_add_loop_test(c, test_mapping, 0, 2);
+	tcase_add_test(c, test_mapping_behind);
 	tcase_add_test(c, test_mapping_drawn_away);
 	tcase_add_test(c, test_mapping_without_p1);
 	tcase_add_test(c, test_mapping_of_nothing);
 	tcase_add_test(c, test_mapping_without_udp);
 	tcase_add_loop_test(c, test_refused, 1, 3);
+	tcase_add_loop_test(c, test_restart, 0, 2);
 	suite_add_tcase(s, c);
 	return s;
 }
