@@ -212,6 +212,7 @@
 #define CSM_PA_UNDONE	      "CSI3023I", CS_NOTICE, "filters and SPD entries are removed from the kernel"
 #define CSM_PA_MTU	      "CSI3024W", CS_WARNING, "the MTU of protected traffic does not follow the interfaces: %s"
 #define CSM_PA_MORE	      "CSI3025I", CS_INFO, "%u more findings are not logged; pagent -n %s shows all"
+#define CSM_PA_CLIENTS	      "CSI3026W", CS_WARNING, "connections of clients that have gone are not ended: %s"
 
 /* ---- the kernel ---- */
 

@@ -351,7 +351,7 @@ static bool put_rule(struct want *w, const struct pol_filter_rule *r)
 	return true;
 }
 
-bool xf_has_clients(const struct pol_policy *policy)
+bool xf_policy_has_clients(const struct pol_policy *policy)
 {
 	for (unsigned i = 0; i < policy->n_ke_rules; i++)
 		if (policy->ke_rules[i].action && policy->ke_rules[i].action->allow_nat)
@@ -393,7 +393,7 @@ int xf_wanted(const struct xf_marking *marking, const struct pol_policy *policy,
 		ok = put_rule(&w, r);
 	}
 	ok = ok && put_common(&w, AF_INET) && put_common(&w, AF_INET6);
-	if (ok && xf_has_clients(policy))
+	if (ok && xf_policy_has_clients(policy))
 		ok = put_to_clients(&w, AF_INET) && put_to_clients(&w, AF_INET6);
 	free(w.src.v);
 	free(w.dst.v);

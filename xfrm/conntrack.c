@@ -217,7 +217,7 @@ int xf_clients_gone(struct xf_kernel *k, const struct pol_policy *policy, struct
 	struct xf_kernel *nf;
 	int rc;
 
-	if (!xf_has_clients(policy))
+	if (!xf_policy_has_clients(policy))
 		return 0;
 	rc = xf_open_netfilter(&nf, err);
 	if (rc < 0)

@@ -162,7 +162,7 @@ int xf_install(struct xf_kernel *k, const struct pol_policy *policy, struct cs_e
 	/* Where a policy of ours could refuse what the old table lets through, nothing has changed
 	 * yet. */
 	rc = xf_nft_run(text, true, err);
-	if (rc == 0 && xf_has_clients(policy))
+	if (rc == 0 && xf_policy_has_clients(policy))
 		rc = xf_early_demux_set(false, err);
 	if (rc == 0 && v4)
 		rc = add_ends(k, AF_INET, err);
@@ -178,7 +178,7 @@ int xf_install(struct xf_kernel *k, const struct pol_policy *policy, struct cs_e
 		rc = delete_ends(k, AF_INET, err);
 	if (rc == 0 && !v6)
 		rc = delete_ends(k, AF_INET6, err);
-	if (rc == 0 && have.had_clients && !xf_has_clients(policy))
+	if (rc == 0 && have.had_clients && !xf_policy_has_clients(policy))
 		rc = xf_early_demux_set(true, err);
 out:
 	free(text);
@@ -227,7 +227,7 @@ bool xf_installed(struct xf_kernel *k, const struct pol_policy *policy)
 		all = p && xf_policy_same(p, &wanted.v[i]);
 	}
 	all = all && (!v4 || ends_there(k, AF_INET)) && (!v6 || ends_there(k, AF_INET6));
-	all = all && (!xf_has_clients(policy) || xf_early_demux_is(false));
+	all = all && (!xf_policy_has_clients(policy) || xf_early_demux_is(false));
 	free(text);
 	xf_list_free(&wanted);
 	xf_list_free(&have.list);

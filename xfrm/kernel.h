@@ -110,7 +110,6 @@ char *xf_nft_compile(const struct xf_marking *marking, const struct pol_policy *
  * the policy allows NAT, because they need connection tracking.
  */
 unsigned xf_nft_clients(FILE *f, const struct xf_marking *marking);
-bool xf_has_clients(const struct pol_policy *policy);
 /* What answers a client: the packet's connection has come from one. */
 #define XF_NFT_ANSWER "ct direction reply ct original zone 8193-16383"
 int xf_nft_run(const char *commands, bool check_only, struct cs_err *err);

@@ -496,7 +496,7 @@ char *xf_nft_compile(const struct xf_marking *marking, const struct pol_policy *
 	size_t size = 0;
 	bool failed;
 
-	c.clients = xf_has_clients(policy);
+	c.clients = xf_policy_has_clients(policy);
 	c.mask = xf_mark_mask(marking);
 	c.keep = ~c.mask;
 	c.permit = xf_mark_value(marking, XF_MARK_PERMIT);

@@ -12,7 +12,10 @@ import threading
 import time
 
 from labkit.host import Failure, Host, wait_until
+from labkit.ours import Ours
+from labkit.policy import host_to_host
 from labkit.registry import case
+from labkit.suites import SUITES, Pfs
 
 SERVER, PUBLIC = "10.9.0.2", "10.9.0.9"
 INNER = {"c1": "10.1.1.2", "c2": "10.1.2.2"}  # behind the NAT, a wire each
@@ -77,7 +80,7 @@ def gateway(address):
 class Net:
     """The server, a NAT, and two clients behind it."""
 
-    def __init__(self, lab, mode):
+    def __init__(self, lab, mode, install=True):
         self.lab, self.tool = lab, f"{lab.build}/tests/lab/xfrm_lab"
         self.server, self.nat = self.host("s", SERVER), self.host("n", PUBLIC)
         self.wire(self.server, SERVER, self.nat, PUBLIC)
@@ -94,7 +97,8 @@ class Net:
         self.encap.bind(("0.0.0.0", 4500))
         self.server.run("ip", "route", "add", "default", "via", PUBLIC)
         remote = SAME if mode == "tunnel" else PUBLIC
-        self.xfrm("install", "nat", SERVER, remote)
+        if install:
+            self.xfrm("install", "nat", SERVER, remote)
         for client in self.clients:
             client.up()
 
@@ -313,6 +317,46 @@ def clients_first(lab):
     end(net)
 
 
+@case("kernel-clients-ports", seconds=120)
+def clients_ports(lab):
+    """pagent makes what clients need where the policy allows NAT, and ipsec -o shows their ports."""
+    net = Net(lab, "transport", install=False)
+    suite = next(iter(SUITES.values()))
+    policy = host_to_host(net.server, net.nat, suite, "transport", Pfs("none", suite), "some-key")
+    policy = policy.replace("  HowToInitiate ", "  AllowNat Yes\n  HowToInitiate ", 1)
+    ours = Ours(net.server, policy, start=False)
+    ours.start_pagent()
+    early = net.server.run("sysctl", "-n", "net.ipv4.tcp_early_demux").stdout.strip()
+    if early != "0":
+        raise Failure("early demultiplexing is on")
+    net.connect(8193, 8194)
+    if ours.entries("-o", "display"):
+        raise Failure("ports are shown before there is a connection")
+    _, streams = both(net)
+    shown = ours.entries("-o", "display")
+    ports = [e["TransRmtConnPort"] for e in shown]
+    for entry, client in zip(shown, net.clients):
+        wanted = {"RmtIpAddress": PUBLIC, "Protocol": 6, "OrigRmtConnPort": 40000,
+                  "RmtInnerIpAddress": None, "RmtUdpEncapPort": client.port}
+        if {k: entry[k] for k in wanted} != wanted:
+            raise Failure(f"shown is {entry}")
+    if len(shown) != 2 or 40000 not in ports or len(set(ports)) != 2 or min(ports) < 1024:
+        raise Failure(f"shown are {shown}")
+    # They go with the SA.
+    net.xfrm("noclient", *net.clients[1].arguments(8194))
+    if len(ours.entries("-o", "display")) != 1:
+        raise Failure("a client that has gone is shown")
+    net.xfrm("noclient", *net.clients[0].arguments(8193))
+    for s in streams:
+        s.close()
+    ours.pagent.stop()
+    ours.host.run(ours.program("pagent"), "-p", ours.stack, "-u")
+    early = net.server.run("sysctl", "-n", "net.ipv4.tcp_early_demux").stdout.strip()
+    if early != "1":
+        raise Failure("early demultiplexing stays off")
+    end(net)
+
+
 def one_ends(net, echo, streams):
     """The second client's SAs end: what answers it vanishes, and nobody else gets it."""
     first, second = net.clients
@@ -384,12 +428,12 @@ def sequence(net, spi, which):
 def moved(net, client, peer, port):
     """Both SAs go to where the client is now; nothing of them begins anew."""
     before = {spi: (packets(net, spi), sequence(net, spi, which))
-              for spi, which in ((client.into, "oseq"), (client.out, "seq"))}
+              for spi, which in ((client.into, "oseq"), (client.out, "seq-hi 0x0, seq"))}
     age = re.search(r"add (\S+ \S+)", net.sa(net.server, client.into))[1]
     net.xfrm("move", "in", SERVER, hex(client.out), peer, str(port))
     old = re.search(r"dst (\S+)", net.sa(net.server, client.into))[1]
     net.xfrm("move", "out", old, hex(client.into), peer, str(port))
-    for spi, which in ((client.into, "oseq"), (client.out, "seq")):
+    for spi, which in ((client.into, "oseq"), (client.out, "seq-hi 0x0, seq")):
         after = (packets(net, spi), sequence(net, spi, which))
         if after[0] < before[spi][0] or after[1] < before[spi][1] or before[spi][1] == 0:
             raise Failure(f"SA {spi:#x}: {before[spi]} before, {after} after")
