@@ -366,9 +366,10 @@ json_t *ike_json_p2(const struct ike_p2_info *i, bool ike_view, const struct xf_
 		bad |= set_passthrough(o, i);
 	/* clang-format off */
 	bad |= json_object_update_new(o, json_pack(
-		"{s:o s:o s:I s:I}",
+		"{s:o s:o s:I s:o s:I}",
 		"XAuthUser", text_or_null(i->user),
 		"IpFilterRule", text_or_null(i->rule), "Reqid", (json_int_t)i->reqid,
+		"ClientMark", number_or_null(i->client),
 		"MessageInstance", (json_int_t)i->instance));
 	/* clang-format on */
 	if (bad) {

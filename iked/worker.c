@@ -116,6 +116,13 @@ static int op_sa_counters(void *ctx, const struct xf_said *id, struct xf_counter
 	return xf_sa_counters(w->kernel, id, c, err);
 }
 
+static int op_sa_move(void *ctx, const struct xf_move *m, struct cs_err *err)
+{
+	struct worker *w = ctx;
+
+	return xf_sa_move(w->kernel, m, err);
+}
+
 static int op_policy_add(void *ctx, const struct xf_policy *p, struct cs_err *err)
 {
 	struct worker *w = ctx;
@@ -188,6 +195,7 @@ static const struct ike_ops ops = {
 	.sa_add = op_sa_add,
 	.sa_delete = op_sa_delete,
 	.sa_counters = op_sa_counters,
+	.sa_move = op_sa_move,
 	.policy_add = op_policy_add,
 	.policy_delete = op_policy_delete,
 	.larval_clear = op_larval_clear,
@@ -237,6 +245,14 @@ static void on_expire(void *arg, const struct xf_expire *x)
 
 	if (!w->stopping)
 		ike_engine_expire(w->engine, x, iked_now());
+}
+
+static void on_mapping(void *arg, const struct xf_mapping *m)
+{
+	struct worker *w = arg;
+
+	if (!w->stopping)
+		ike_engine_mapping(w->engine, m, iked_now());
 }
 
 struct resync {
@@ -294,6 +310,7 @@ static void on_kernel_event(uv_poll_t *poll, int status, int events)
 	static const struct xf_event_ops event_ops = {
 		.acquire = on_acquire,
 		.expire = on_expire,
+		.mapping = on_mapping,
 		.overrun = on_overrun,
 	};
 	struct worker *w = poll->data;

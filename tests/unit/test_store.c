@@ -301,6 +301,15 @@ START_TEST(life_of_an_sa)
 	ck_assert_int_eq(ask("SELECT encap_remote FROM p2 WHERE up=1"), 7777);
 	ck_assert_int_eq(ask("SELECT count(*) FROM outbox"), 2);
 
+	ck_assert_int_eq(ask("SELECT count(*) FROM (SELECT payload -> '$.DynamicTunnel' AS t"
+			     " FROM outbox WHERE kind='P2_UP') WHERE t ->> '$.UdpEncapMode'"
+			     " AND NOT t ->> '$.LclNATDetected' AND t ->> '$.RmtNATDetected'"
+			     " AND t ->> '$.RmtNAPTDetected' AND NOT t ->> '$.zOSCanInitP2SA'"
+			     " AND t ->> '$.RmtIsGw' AND t ->> '$.RmtUdpEncapPort' = 61123"
+			     " AND t ->> '$.SrcNATOARcvd' = '10.0.0.5'"
+			     " AND t ->> '$.DstNATOARcvd' IS NULL AND t ->> '$.ClientMark' = 8200"),
+			 1);
+
 	put(&f, IKE_REC_P2_DOWN, 2, 0);
 	put(&f, IKE_REC_P1_DOWN, 0, 0);
 	ck_assert(run_until(&f, 6, 5000));
