@@ -62,6 +62,8 @@ static int ask_about(struct xf_kernel *k, uint16_t type, const struct xf_said *i
 	body->family = id->dst.family;
 	body->proto = id->proto;
 	body->spi = htonl(id->spi);
+	/* A notice has the sender's number as the request says it. */
+	m.h->nlmsg_pid = k->port;
 	return xf_ask(k, &m, on_state, s, what, err);
 }
 

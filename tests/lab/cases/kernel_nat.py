@@ -18,6 +18,7 @@ from labkit.registry import case
 from labkit.suites import SUITES, Pfs
 
 SERVER, PUBLIC = "10.9.0.2", "10.9.0.9"
+BEHIND = "10.8.0.5"  # a host behind the server
 INNER = {"c1": "10.1.1.2", "c2": "10.1.2.2"}  # behind the NAT, a wire each
 SAME = "192.168.7.7"  # what both have in tunnel mode
 RULE_ID = 16
@@ -32,8 +33,8 @@ def key(spi, size):
 class Client:
     """A peer behind the NAT, with plain XFRM."""
 
-    def __init__(self, host, number, mode):
-        self.host, self.number, self.mode = host, number, mode
+    def __init__(self, host, number, mode, far):
+        self.host, self.number, self.mode, self.far = host, number, mode, far
         self.addr = INNER[host.name]
         self.data = SAME if mode == "tunnel" else self.addr
         self.port = 61000 + number  # where the NAT shows it
@@ -43,7 +44,8 @@ class Client:
     def up(self):
         if self.mode == "tunnel":
             self.host.run("ip", "addr", "add", f"{SAME}/32", "dev", "lo")
-            self.host.run("ip", "route", "replace", SERVER, "via", gateway(self.addr), "src", SAME)
+            self.host.run("ip", "route", "replace", self.far, "via", gateway(self.addr),
+                          "src", SAME)
         self.socket = self.host.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.setsockopt(socket.IPPROTO_UDP, UDP_ENCAP, ESP_IN_UDP)
         self.socket.bind(("0.0.0.0", 4500))
@@ -52,7 +54,7 @@ class Client:
             # As IKE daemons have it for their sockets.
             self.host.run("ip", "xfrm", "policy", "add", "src", src, "dst", dst, "proto", "udp",
                           "sport", "4500", "dport", "4500", "dir", direction)
-            ends = (self.data, SERVER) if direction == "out" else (SERVER, self.data)
+            ends = (self.data, self.far) if direction == "out" else (self.far, self.data)
             self.host.run("ip", "xfrm", "policy", "add", "src", ends[0], "dst", ends[1],
                           "dir", direction, "priority", "100", "tmpl", "src", src, "dst", dst, "proto", "esp",
                           "mode", self.mode)
@@ -68,7 +70,7 @@ class Client:
                           "encap", "espinudp", "4500", "4500", "0.0.0.0")
 
     def arguments(self, mark):
-        data = [SERVER, SAME] if self.mode == "tunnel" else []
+        data = [self.far, SAME] if self.mode == "tunnel" else []
         return [str(mark), str(self.tunnel), str(self.port), self.mode, SERVER, PUBLIC,
                 hex(self.into), hex(self.out), *data]
 
@@ -80,7 +82,7 @@ def gateway(address):
 class Net:
     """The server, a NAT, and two clients behind it."""
 
-    def __init__(self, lab, mode, install=True):
+    def __init__(self, lab, mode, install=True, behind=False):
         self.lab, self.tool = lab, f"{lab.build}/tests/lab/xfrm_lab"
         self.server, self.nat = self.host("s", SERVER), self.host("n", PUBLIC)
         self.wire(self.server, SERVER, self.nat, PUBLIC)
@@ -89,7 +91,7 @@ class Net:
             host = self.host(name, INNER[name])
             self.wire(host, INNER[name], self.nat, gateway(INNER[name]))
             host.run("ip", "route", "add", "default", "via", gateway(INNER[name]))
-            self.clients.append(Client(host, number, mode))
+            self.clients.append(Client(host, number, mode, BEHIND if behind else SERVER))
         self.nat.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
         self.map()
         self.encap = self.server.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -97,7 +99,14 @@ class Net:
         self.encap.bind(("0.0.0.0", 4500))
         self.server.run("ip", "route", "add", "default", "via", PUBLIC)
         remote = SAME if mode == "tunnel" else PUBLIC
-        if install:
+        self.far = self.server
+        if behind:
+            self.far = self.host("h", BEHIND)
+            self.wire(self.server, gateway(BEHIND), self.far, BEHIND)
+            self.far.run("ip", "route", "add", "default", "via", gateway(BEHIND))
+            self.server.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
+            self.xfrm("install", "nat", "routed", "10.8.0.0/24", remote)
+        elif install:
             self.xfrm("install", "nat", SERVER, remote)
         for client in self.clients:
             client.up()
@@ -162,7 +171,7 @@ class Echo(threading.Thread):
         super().__init__(daemon=True)
         self.socket = host.socket(socket.AF_INET, socket.SOCK_STREAM)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.socket.bind((SERVER, port))
+        self.socket.bind((host.v4, port))
         self.socket.listen(8)
         self.peers, self.connections = [], []
         self.start()
@@ -187,7 +196,7 @@ def tcp(client, port, source):
     s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     s.bind((client.data, source))
     s.settimeout(10)
-    s.connect((SERVER, port))
+    s.connect((client.far, port))
     return s
 
 
@@ -208,7 +217,7 @@ def exchange(s, data):
 
 def both(net, port=5000, source=40000, size=200_000):
     """Both clients, one port, at once: each hears itself."""
-    echo = Echo(net.server, port)
+    echo = Echo(net.far, port)
     streams = [tcp(c, port, source) for c in net.clients]
     errors = []
 
@@ -233,8 +242,8 @@ def both(net, port=5000, source=40000, size=200_000):
 
 
 def udp_both(net, port=5001, source=1701):
-    server = net.server.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    server.bind((SERVER, port))
+    server = net.far.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    server.bind((net.far.v4, port))
     server.settimeout(3)
     seen = {}
     for _ in range(2):
@@ -244,7 +253,7 @@ def udp_both(net, port=5001, source=1701):
                 s = seen[c] = c.host.socket(socket.AF_INET, socket.SOCK_DGRAM)
                 s.bind((c.data, source))
                 s.settimeout(3)
-            s.sendto(c.host.name.encode(), (SERVER, port))
+            s.sendto(c.host.name.encode(), (c.far, port))
             data, peer = server.recvfrom(100)
             server.sendto(data + b" again", peer)
             if s.recv(100) != c.host.name.encode() + b" again":
@@ -254,7 +263,7 @@ def udp_both(net, port=5001, source=1701):
 def pings(net, size=100, expect=True):
     """With equal identifiers."""
     runs = [subprocess.Popen(["ping", "-n", "-q", "-e", "77", "-c", "3", "-i", "0.2", "-W", "2",
-                              "-s", str(size), "-I", c.data, SERVER], preexec_fn=c.host.enter,
+                              "-s", str(size), "-I", c.data, c.far], preexec_fn=c.host.enter,
                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
             for c in net.clients]
     for c, run in zip(net.clients, runs):
@@ -266,8 +275,8 @@ def pings(net, size=100, expect=True):
 # ---- cases ----
 
 
-def clients(lab, mode, *marks):
-    net = Net(lab, mode)
+def clients(lab, mode, *marks, behind=False):
+    net = Net(lab, mode, behind=behind)
     net.connect(*marks)
     pings(net)
     pings(net, size=3000)
@@ -305,6 +314,17 @@ def clients_tunnel(lab):
     net, echo, streams = clients(lab, "tunnel", 8193, 8194)
     check_connections(net, 1)
     one_ends(net, echo, streams)
+    end(net)
+
+
+@case("kernel-clients-gateway", seconds=120)
+def clients_gateway(lab):
+    """The same, and what they speak to is a host behind."""
+    net, _, streams = clients(lab, "tunnel", 8193, 8194, behind=True)
+    check_connections(net, 1)
+    for s, client in zip(streams, net.clients):
+        s.close()
+        net.xfrm("noclient", *client.arguments(client.mark))
     end(net)
 
 
