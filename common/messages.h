@@ -58,6 +58,10 @@
 		"SPI in %08x out %08x, %u s"
 #define CSM_P2_AH                                                                                  \
 	"CSI1039I", CS_INFO, "Tunnel Y%u has AH around its ESP: SPI in %08x out %08x"
+#define CSM_P2_MOVED                                                                               \
+	"CSI1060I", CS_INFO,                                                                       \
+		"IKE version 1.0 Security Association %u for tunnel Y%u: its peer was at %s and is at %s " \
+		"now"
 #define CSM_P2_SHORT                                                                               \
 	"CSI1044I", CS_INFO,                                                                       \
 		"Tunnel Y%u: check values have %u bits, as a PeerQuirk of its KeyExchangeAction says"
@@ -109,6 +113,10 @@
 #define CSM_POOL_EMPTY                                                                             \
 	"CSI1043W", CS_WARNING,                                                                    \
 		"KeyExchangeAction %s has no free address in its ClientAddressPool for user %s"
+#define CSM_NAT_FOUND                                                                              \
+	"CSI1050I", CS_INFO, "Tunnel K%u (rule %s): there is a NAT in front of %s, ESP goes in UDP (%s)"
+#define CSM_PEER_MOVED                                                                             \
+	"CSI1051I", CS_INFO, "The peer of tunnel K%u (rule %s) was at %s and is at %s now"
 #define CSM_P1_NO_PROPOSAL                                                                         \
 	"EZD1021I", CS_WARNING, "Phase 1 from %s: no proposal chosen (rule %s, action %s): %s"
 #define CSM_P2_NO_PROPOSAL                                                                         \
@@ -204,6 +212,7 @@
 #define CSM_PA_UNDONE	      "CSI3023I", CS_NOTICE, "filters and SPD entries are removed from the kernel"
 #define CSM_PA_MTU	      "CSI3024W", CS_WARNING, "the MTU of protected traffic does not follow the interfaces: %s"
 #define CSM_PA_MORE	      "CSI3025I", CS_INFO, "%u more findings are not logged; pagent -n %s shows all"
+#define CSM_PA_CLIENTS	      "CSI3026W", CS_WARNING, "connections of clients that have gone are not ended: %s"
 
 /* ---- the kernel ---- */
 

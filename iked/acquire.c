@@ -109,6 +109,11 @@ int ike_p1_towards(struct ike_engine *e, const struct cs_addr *local, const stru
 		return cs_fail(err, CS_EPOLICY,
 			       "no KeyExchangeRule is for the security endpoints %s and %s",
 			       cs_addr_text(local, from), cs_addr_text(remote, to));
+	if (ike_napt_between(e, local, remote))
+		return cs_fail(
+			err, CS_EPOLICY,
+			"%s is behind a NAT that translates ports, so only the peer can begin",
+			cs_addr_text(remote, to));
 	*p1 = ike_p1_for(e, local, remote, rule);
 	if (*p1)
 		return 0;
@@ -153,6 +158,7 @@ int ike_p2_initiate(struct ike_engine *e, const struct pol_filter_rule *rule,
 		    const struct pol_local_dynvpn *local_rule, uint32_t *tunnel, struct cs_err *err)
 {
 	struct ike_tunnel *t = ike_tunnel_find(e, rule->id, selector, local, remote);
+	struct ike_tunnel_key key;
 	struct ike_p1 *p1;
 	struct ike_p2 *p2;
 	int rc;
@@ -166,7 +172,8 @@ int ike_p2_initiate(struct ike_engine *e, const struct pol_filter_rule *rule,
 		rc = ike_p1_towards(e, local, remote, &p1, err);
 	if (rc)
 		return rc;
-	t = ike_tunnel_get(e, rule, selector, local, remote);
+	key = (struct ike_tunnel_key){rule->id, selector, local, remote, 0};
+	t = ike_tunnel_get(e, &key);
 	if (!t)
 		return cs_fail(err, CS_ENOMEM, "no memory for a tunnel");
 	rc = ike_p2_begin(e, p1, rule, t, activation, local_rule, &p2, err);
@@ -364,8 +371,25 @@ static void acquire(struct ike_engine *e, const struct xf_acquire *a)
 	}
 }
 
+/* A client's SAs have vanished, or were slower than its connections: only it can begin. */
+static void acquire_of_client(struct ike_engine *e, const struct xf_acquire *a)
+{
+	struct ike_tunnel *t = ike_mark_tunnel(e, a->mark);
+
+	if (t) {
+		drop_vanished(e, t);
+		t = ike_mark_tunnel(e, a->mark);
+	}
+	if (t)
+		ike_tunnel_policy_again(e, t);
+	e->ops.larval_clear(e->ctx, a);
+}
+
 void ike_acquire(struct ike_engine *e, const struct xf_acquire *a)
 {
 	e->stats.acquires++;
-	acquire(e, a);
+	if (a->mark >= XF_MARK_CLIENT_GONE)
+		acquire_of_client(e, a);
+	else
+		acquire(e, a);
 }

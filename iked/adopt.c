@@ -39,7 +39,8 @@ static int check_kept(const struct ike_engine *e, const struct ike_p1_kept *k, s
 {
 	if (!k->tunnel || k->local_id_len < 1 || k->remote_id_len < 1 ||
 	    (size_t)k->local_id_len + k->remote_id_len > sizeof(k->ids) ||
-	    k->n_mids > IKE_KEPT_MIDS || k->xauth > 1 || !memchr(k->user, 0, sizeof(k->user)) ||
+	    k->n_mids > IKE_KEPT_MIDS || k->xauth > 1 || k->natt_level > IKE_NATT_RFC ||
+	    !memchr(k->user, 0, sizeof(k->user)) ||
 	    (k->client_address.family && k->client_address.family != AF_INET) ||
 	    !memchr(k->rule, 0, sizeof(k->rule)))
 		return cs_fail(err, CS_EPARSE, "K%u was not kept whole", k->tunnel);
@@ -68,8 +69,11 @@ static void fill_p1(struct ike_engine *e, struct ike_p1 *p1, const struct ike_p1
 	p1->life_kbytes = k->life_kbytes;
 	p1->bytes = k->bytes;
 	p1->can = k->can;
+	p1->nat = (struct ike_nat){k->natt_level, k->nat_local != 0, k->nat_remote != 0,
+				   k->nat_napt != 0, k->nat_encap != 0};
 	for (unsigned i = 0; i < k->n_mids; i++)
 		ike_mid_use(p1, k->mids[i]);
+	p1->forgot = k->n_mids == IKE_KEPT_MIDS;
 }
 
 int ike_adopt_p1(struct ike_engine *e, const struct ike_p1_kept *k, struct cs_err *err)
@@ -120,6 +124,7 @@ int ike_adopt_p1(struct ike_engine *e, const struct ike_p1_kept *k, struct cs_er
 	if (!p1->client)
 		ike_refresh_settle_p1(e, p1);
 	ike_dpd_start(e, p1);
+	ike_keepalive_start(e, p1);
 	ike_keep_later(e, p1);
 	return 0;
 }
@@ -155,6 +160,15 @@ static void fill_p2(struct ike_engine *e, struct ike_p2 *p2, const struct ike_p2
 	if (i->instance > e->last_instance)
 		e->last_instance = i->instance;
 	p2->suite = i->suite;
+	p2->nat = (struct ike_nat){.local = i->nat_local,
+				   .remote = i->nat_remote,
+				   .napt = i->nat_napt,
+				   .encap = i->suite.udp != IKE_UDP_NONE};
+	p2->encap_local = i->encap_local;
+	p2->encap_remote = i->encap_remote;
+	if (p2->p1 && p2->nat.encap) /* what is kept of it is newer than the cache */
+		ike_p2_take_nat(p2);
+	memcpy(p2->oa, i->oa, sizeof(p2->oa));
 	p2->life_seconds = i->lifetime;
 	p2->life_kbytes = i->lifesize;
 	p2->installed = i->installed;

@@ -49,7 +49,7 @@ static int build1(struct ike_engine *e, struct ike_p1 *p1, size_t *len, struct c
 	isa_put(&b, ISA_NONCE, ex->ni.data, ex->ni.len);
 	isa_put(&b, ISA_ID, ex->id, ex->id_len);
 	ike_cert_put_requests(p1, &b);
-	ike_vendor_put(&b, 0, false);
+	ike_vendor_put(&b, 0, ike_nat_offer(p1->rule, &p1->sid.remote.addr));
 	return ike_exchange_end(&b, len, err);
 }
 
@@ -80,6 +80,7 @@ static void wait_again(struct ike_engine *e, struct ike_p1 *p1, const char *why)
 	ex->peer_id_len = ex->proof_len = 0;
 	ike_cert_forget_peer(p1);
 	memset(&p1->suite, 0, sizeof(p1->suite));
+	p1->nat = (struct ike_nat){0};
 	ike_p1_set_rcookie(e, p1, no_cookie);
 	p1->state = IKE_AM_SENT_1;
 	ike_rt_hurry(&ex->rt);
@@ -141,7 +142,11 @@ void ike_aggressive_receive2(struct ike_engine *e, struct ike_p1 *p1, const stru
 	p1->can = (uint8_t)ike_vendor_read(m);
 	ike_p1_set_rcookie(e, p1, m->header.rcookie);
 	p1->state = IKE_AM_BUSY_3;
-	ike_exchange_compute_secret(e, p1);
+	ike_nat_agree(p1);
+	if (ike_nat_take(e, p1, m, &err))
+		wait_again(e, p1, err.text);
+	else
+		ike_exchange_compute_secret(e, p1);
 }
 
 static int verify2(struct ike_p1 *p1, struct cs_err *err)
@@ -164,6 +169,9 @@ static int send3(struct ike_engine *e, struct ike_p1 *p1, struct cs_err *err)
 
 	ike_seal_begin(e, p1, &b, ISA_AGGRESSIVE, 0, IKE_SEAL_PLAIN);
 	rc = ike_auth_put_proof(p1, &b, err);
+	if (rc)
+		return rc;
+	rc = ike_nat_put(e, p1, &b, err);
 	if (rc)
 		return rc;
 	if (!ike_contact_known(e, p1))
@@ -217,6 +225,7 @@ void ike_aggressive_send3(struct ike_engine *e, struct ike_p1 *p1)
 	struct cs_bytes id = {p1->ex->peer_id, p1->ex->peer_id_len};
 	struct cs_err err = {0};
 
+	ike_nat_float(e, p1);
 	if (send3(e, p1, &err)) {
 		ike_p1_fail(e, p1, "%s", err.text);
 		return;

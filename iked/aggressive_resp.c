@@ -28,6 +28,8 @@ static void begin(struct ike_engine *e, const struct ike_first *f, const struct 
 	uint8_t rcookie[ISA_COOKIE_LEN];
 	struct cs_err err = {0};
 	struct ike_p1 *p1;
+	unsigned can;
+	int rc;
 
 	ike_random(e, rcookie, sizeof(rcookie));
 	rcookie[0] |= 1; /* never zero */
@@ -40,11 +42,13 @@ static void begin(struct ike_engine *e, const struct ike_first *f, const struct 
 	p1->mode = POL_MODE_AGGRESSIVE;
 	p1->state = IKE_AM_BUSY_2;
 	p1->sid.named = named;
-	p1->can = (uint8_t)ike_vendor_read(m);
+	can = ike_vendor_read(m);
+	p1->can = (uint8_t)((can & ~IKE_CAN_NATT) | ike_nat_choose(rule, &f->remote->addr, can));
 	ike_half_enter_p1(e, p1, IKE_UNANSWERED);
-	if (!ike_exchange_respond(e, p1, rule, suite, isa_find(m, ISA_SA, 0)->body, f->digest,
-				  &err) &&
-	    !ike_exchange_take_ke(p1, m, &p1->ex->ni, &err) &&
+	rc = ike_exchange_respond(e, p1, rule, suite, isa_find(m, ISA_SA, 0)->body, f->digest,
+				  &err);
+	ike_nat_agree(p1);
+	if (!rc && !ike_exchange_take_ke(p1, m, &p1->ex->ni, &err) &&
 	    !ike_exchange_keep_id(p1, isa_find(m, ISA_ID, 0)->body, &err) &&
 	    (!ike_auth_signs(p1) || !ike_cert_take_requests(p1, m, &err)) &&
 	    !ike_job_start(e, p1, NULL, p1->suite.group, (struct cs_bytes){NULL, 0}, &err))
@@ -63,6 +67,7 @@ void ike_aggressive_first(struct ike_engine *e, const struct cs_endpoint *local,
 	struct cs_err err = {0};
 	struct isa_message m;
 	struct cs_bytes body;
+	unsigned natt;
 
 	if (h->flags & (ISA_FLAG_ENCRYPTED | ISA_FLAG_AUTH_ONLY) ||
 	    isa_chain_parse(h, data + ISA_HEADER_LEN, len - ISA_HEADER_LEN, false, &m, NULL) ||
@@ -77,7 +82,9 @@ void ike_aggressive_first(struct ike_engine *e, const struct cs_endpoint *local,
 	}
 	if (!ike_first_choose(e, &f, &m, &id, &rule, &suite))
 		return;
-	if (ike_ident_check(rule, body, &remote->addr, &id, &err)) {
+	/* Is there a NAT? Message 3 tells, and then its address identity is looked at again. */
+	natt = ike_nat_choose(rule, &remote->addr, ike_vendor_read(&m));
+	if (ike_ident_check(rule, body, natt ? NULL : &remote->addr, &id, &err)) {
 		cs_err_prefix(&err, "rule %s", rule->name);
 		ike_first_refuse(e, &f, ISA_N_INVALID_ID_INFORMATION, err.text);
 		return;
@@ -107,7 +114,10 @@ static int build2(struct ike_engine *e, struct ike_p1 *p1, size_t *len, struct c
 	rc = ike_auth_put_proof(p1, &b, err);
 	if (rc)
 		return rc;
-	ike_vendor_put(&b, 0, p1->suite.xauth);
+	rc = ike_nat_put(e, p1, &b, err);
+	if (rc)
+		return rc;
+	ike_vendor_put(&b, 0, (p1->suite.xauth ? IKE_CAN_XAUTH : 0) | (p1->can & IKE_CAN_NATT));
 	return ike_exchange_end(&b, len, err);
 }
 
@@ -199,6 +209,10 @@ void ike_aggressive_receive3(struct ike_engine *e, struct ike_p1 *p1, const stru
 		ike_exchange_complain(e, p1, m->header.length, &err);
 		return;
 	}
+	if (ike_nat_take(e, p1, m, &err)) {
+		ike_exchange_note(p1, err.text);
+		return;
+	}
 	p1->ex->initial_contact = !p1->ex->clear && ike_exchange_says_initial_contact(m);
 	if (!ike_auth_signs(p1)) {
 		ike_aggressive_done3(e, p1);
@@ -216,6 +230,7 @@ void ike_aggressive_done3(struct ike_engine *e, struct ike_p1 *p1)
 	struct cs_bytes id = {p1->ex->peer_id, p1->ex->peer_id_len};
 	struct cs_err err = {0};
 
+	ike_path_exchange(e, p1);
 	if (ike_auth_check_identity(p1, id, &err))
 		ike_auth_refuse_identity(e, p1, err.text);
 	else

@@ -73,7 +73,7 @@ int ike_auth_check_proof(const struct ike_p1 *p1, struct cs_bytes proof, struct 
 int ike_auth_check_identity(const struct ike_p1 *p1, struct cs_bytes id_body, struct cs_err *err)
 {
 	struct pol_peer_id id;
-	int rc = ike_ident_check(p1->rule, id_body, &p1->sid.remote.addr, &id, err);
+	int rc = ike_ident_check(p1->rule, id_body, ike_nat_source(p1), &id, err);
 
 	if (!rc && !pol_identity_matches(&p1->rule->remote.identity, &id))
 		rc = ike_auth_wrong_identity(p1->rule, &id, "wrong identity", err);

@@ -4,6 +4,9 @@
  * a live tunnel keeps it, and another peer is refused until that is gone.  A peer is who it has
  * authenticated as: from another address it takes its tunnel along.  Clients share an identity, so
  * with them it is the user that counts, at one address, too.
+ *
+ * Behind NATs it is otherwise: hosts there have addresses that others have, too, and are told apart
+ * by a mark each (marks.c).
  */
 #include <string.h>
 
@@ -14,7 +17,7 @@ static bool match_holder(const struct ike_node *node, const void *key)
 	const struct ike_tunnel *t = IKE_OF(node, struct ike_tunnel, by_key);
 	const struct ike_tunnel_key *k = key;
 
-	return t->policy_in && t->rule_id == k->rule_id &&
+	return t->policy_in && !t->client && t->rule_id == k->rule_id &&
 	       cs_selector_equal(&t->selector, k->selector) &&
 	       !(cs_addr_equal(&t->local, k->local) && cs_addr_equal(&t->remote, k->remote));
 }
@@ -44,15 +47,16 @@ static bool same_party(const struct ike_peer *a, const struct ike_peer *b)
 		!memcmp(a->ids + a->local_id_len, b->ids + b->local_id_len, a->remote_id_len));
 }
 
-/* Between the same endpoints: only another user is another party there. */
-static const struct ike_p2 *other_user(const struct ike_engine *e, const struct ike_tunnel_key *k,
-				       const struct ike_p1 *p1)
+/* Between the same endpoints: another user is another party there, or behind a NAT another host. */
+static const struct ike_p2 *other_there(const struct ike_engine *e, const struct ike_tunnel_key *k,
+					const struct ike_peer *peer, const struct ike_p1 *p1)
 {
 	const struct ike_tunnel *t =
 		ike_tunnel_find(e, k->rule_id, k->selector, k->local, k->remote);
 	const struct ike_p2 *p2 = t ? newest_up(t) : NULL;
+	bool other_host = p2 && p2->nat.remote && !same_party(p2->peer, peer);
 
-	return p2 && !ike_client_same(p2->p1, p1) ? p2 : NULL;
+	return p2 && (other_host || !ike_client_same(p2->p1, p1)) ? p2 : NULL;
 }
 
 static const struct ike_p2 *other_endpoint(const struct ike_engine *e,
@@ -65,20 +69,84 @@ static const struct ike_p2 *other_endpoint(const struct ike_engine *e,
 	return p2 && !(same_party(p2->peer, peer) && ike_client_same(p2->p1, p1)) ? p2 : NULL;
 }
 
-int ike_claim_check(const struct ike_engine *e, const struct ike_tunnel_key *k,
-		    const struct ike_peer *peer, const struct ike_p1 *p1, struct cs_err *err)
+static const struct ike_p2 *rival(const struct ike_engine *e, const struct ike_tunnel_key *k,
+				  const struct ike_peer *peer, const struct ike_p1 *p1)
 {
-	const struct ike_p2 *p2 = other_endpoint(e, k, peer, p1);
+	const struct ike_p2 *p2 = k->client ? NULL : other_endpoint(e, k, peer, p1);
+
+	return p2 || k->client ? p2 : other_there(e, k, peer, p1);
+}
+
+static int refuse(const struct ike_p2 *p2, const struct ike_tunnel_key *k, struct cs_err *err)
+{
 	char selector[CS_SELECTOR_STRLEN], other[CS_ADDR_STRLEN];
 
-	if (!p2)
-		p2 = other_user(e, k, p1);
-	if (!p2)
-		return 0;
 	return cs_fail(err, CS_EPOLICY, "rule %s: tunnel Y%u with %s is up for %s", p2->rule->name,
 		       p2->tunnel->number, cs_addr_text(&p2->tunnel->remote, other),
 		       cs_selector_text(k->selector, selector));
 }
+
+int ike_claim_check(const struct ike_engine *e, const struct ike_tunnel_key *k,
+		    const struct ike_peer *peer, const struct ike_p1 *p1, struct cs_err *err)
+{
+	const struct ike_p2 *p2 = rival(e, k, peer, p1);
+
+	return p2 ? refuse(p2, k, err) : 0;
+}
+
+/* ---- behind a NAT ---- */
+
+static bool stands_for(const struct ike_tunnel *t, const struct ike_tunnel_key *k)
+{
+	return t->rule_id == k->rule_id && cs_selector_equal(&t->selector, k->selector) &&
+	       cs_addr_equal(&t->local, k->local) && cs_addr_equal(&t->remote, k->remote);
+}
+
+/*
+ * The tunnel that this host has for the key.  It can have two, one that it began and one that we
+ * began: what it begins now succeeds the pair that ends first.
+ */
+static const struct ike_tunnel *own_tunnel(const struct ike_tunnel_key *k, const struct ike_p1 *p1)
+{
+	const struct ike_list *head = &p1->peer->p2s;
+	const struct ike_p2 *best = NULL;
+
+	for (const struct ike_list *l = head->next; l != head; l = l->next) {
+		const struct ike_p2 *p2 = IKE_OF(l, struct ike_p2, in_peer);
+
+		if (p2->superseded || !stands_for(p2->tunnel, k) ||
+		    p2->encap_remote != p1->sid.remote.port || !ike_client_same(p2->p1, p1))
+			continue;
+		if (!best || !best->up || (p2->up && p2->ends < best->ends))
+			best = p2;
+	}
+	return best ? best->tunnel : NULL;
+}
+
+/*
+ * In transport mode the selector has the NAT's address, so it is never one host's alone, whether
+ * there is another one now or not.
+ */
+int ike_claim_request(struct ike_engine *e, struct ike_tunnel_key *k, const struct ike_p1 *p1,
+		      bool transport, struct cs_err *err)
+{
+	const struct ike_tunnel *own;
+	const struct ike_p2 *p2;
+
+	if (!p1->nat.encap || !p1->nat.remote)
+		return ike_claim_check(e, k, p1->peer, p1, err);
+	own = own_tunnel(k, p1);
+	if (own) {
+		k->client = own->client;
+		return ike_claim_check(e, k, p1->peer, p1, err);
+	}
+	p2 = rival(e, k, p1->peer, p1);
+	if (p2 && !p2->nat.remote)
+		return refuse(p2, k, err);
+	return p2 || transport ? ike_mark_free(e, &k->client, err) : 0;
+}
+
+/* ---- a tunnel changes hands ---- */
 
 static void end_pairs(struct ike_engine *e, struct ike_tunnel *t, bool up)
 {
@@ -94,7 +162,7 @@ static void end_pairs(struct ike_engine *e, struct ike_tunnel *t, bool up)
 void ike_claim_take(struct ike_engine *e, struct ike_tunnel *t)
 {
 	struct ike_tunnel_key key = ike_tunnel_key_of(t);
-	struct ike_tunnel *old = ike_claim_holder(e, &key);
+	struct ike_tunnel *old = t->client ? NULL : ike_claim_holder(e, &key);
 
 	if (!old)
 		return;

@@ -305,6 +305,7 @@ static void receive_answer(struct ike_engine *e, struct ike_p1 *p1, const struct
 	}
 	ike_p1_count(e, p1, h->length);
 	ike_dpd_heard(e, p1);
+	ike_path_heard(e, p1, true);
 	if (c->state == IKE_CL_ASKED) {
 		take_reply(e, c, &got);
 		cs_wipe(e->plain, h->length); /* the password */
@@ -366,6 +367,7 @@ static void receive_request(struct ike_engine *e, struct ike_p1 *p1, const struc
 	}
 	ike_p1_count(e, p1, h->length);
 	ike_dpd_heard(e, p1);
+	ike_path_heard(e, p1, !p1->forgot);
 	ike_client_heard(e, p1);
 	answer(e, p1, &asked, h->message_id, iv, digest);
 }
@@ -378,7 +380,7 @@ void ike_client_receive(struct ike_engine *e, struct ike_p1 *p1, const struct is
 
 	if (c->answer.data && c->answer.digest == digest) {
 		e->stats.repeats_answered++;
-		ike_send_p1(e, p1, c->answer.data, c->answer.len);
+		ike_send_again(e, p1, c->answer.data, c->answer.len);
 	} else if (h->message_id == c->mid) {
 		receive_answer(e, p1, h, data);
 	} else {

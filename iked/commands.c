@@ -235,6 +235,7 @@ void ike_apply_policy(struct ike_engine *e, struct pol_policy *policy)
 	}
 	for (unsigned tier = 0; tier < IKE_N_CLASSES; tier++)
 		apply_to_half_open(e, &e->half[tier][IKE_UNANSWERED], policy);
+	ike_keepalive_all(e);
 	ike_hold_forget_all(e); /* it may be what was wrong */
 	pol_unref(old);
 }

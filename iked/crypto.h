@@ -69,6 +69,10 @@ int ike_hash_auth(const struct cs_hash *h, const uint8_t *skeyid, struct cs_byte
 		  struct cs_bytes gx_peer, const uint8_t *cookie_own, const uint8_t *cookie_peer,
 		  struct cs_bytes sai_b, struct cs_bytes id_b, uint8_t out[static IKE_HASH_MAX],
 		  struct cs_err *err);
+/* NAT-D of an address and port (RFC 3947 section 3.2): hash(CKY-I | CKY-R | address | port). */
+int ike_hash_natd(const struct cs_hash *h, const uint8_t *icookie, const uint8_t *rcookie,
+		  const struct cs_endpoint *at, uint8_t out[static IKE_HASH_MAX],
+		  struct cs_err *err);
 /* HASH(1): ni_b empty; HASH(2): ni_b given; HASH(3): third true, rest is Nr_b. Informational:
  * HASH(1). */
 int ike_hash_quick(const struct cs_hash *h, const uint8_t *skeyid_a, uint32_t message_id,

@@ -33,7 +33,10 @@ dist_man_MANS += man/iked.8
 
 check_PROGRAMS += \
 	tests/unit/test_iked_nmi tests/unit/test_pk_pool tests/unit/test_policy_loader \
-	tests/unit/test_sealed tests/unit/test_store
+	tests/unit/test_sealed tests/unit/test_store tests/unit/test_udp
+tests_unit_test_udp_SOURCES = tests/unit/test_udp.c
+tests_unit_test_udp_CFLAGS = $(IKED_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_udp_LDADD = $(IKED_LIBS) $(CHECK_LIBS)
 tests_unit_test_sealed_SOURCES = tests/unit/test_sealed.c
 tests_unit_test_sealed_CFLAGS = $(IKED_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_sealed_LDADD = $(IKED_LIBS) $(CHECK_LIBS)

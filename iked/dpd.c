@@ -236,7 +236,25 @@ bool ike_dpd_probe(struct ike_engine *e, const struct ike_peer *peer, const stru
 	return true;
 }
 
-void ike_dpd_ack(struct ike_engine *e, const struct ike_p1 *p1, const struct ike_notice *n)
+/* The answer, from there, shows that the peer is there. */
+void ike_dpd_ask_there(struct ike_engine *e, struct ike_p1 *p1, const struct cs_endpoint *local,
+		       const struct cs_endpoint *remote)
+{
+	struct cs_endpoint here = p1->sid.local, there = p1->sid.remote;
+
+	if (!(p1->can & IKE_CAN_DPD) || e->now.mono < p1->hurried + HURRY_MS ||
+	    p1->dpd_asked == QUESTIONS)
+		return;
+	p1->hurried = e->now.mono;
+	traffic_came(e, p1); /* from now on */
+	p1->sid.local = *local;
+	p1->sid.remote = *remote;
+	ask(e, p1);
+	p1->sid.local = here;
+	p1->sid.remote = there;
+}
+
+void ike_dpd_ack(struct ike_engine *e, struct ike_p1 *p1, const struct ike_notice *n)
 {
 	struct cs_reader r = cs_reader_of(n->data.p, n->data.len);
 	uint32_t seq;
@@ -244,4 +262,6 @@ void ike_dpd_ack(struct ike_engine *e, const struct ike_p1 *p1, const struct ike
 	/* That it is authentic counts already; an old answer, or one to nothing, is only odd. */
 	if (!cs_get_u32(&r, &seq) || seq != p1->dpd_seq)
 		e->stats.dpd_odd++;
+	else
+		ike_path_heard(e, p1, true);
 }

@@ -131,6 +131,8 @@ static void apply_settings(struct ike_engine *e, const struct ike_settings *s)
 		e->set.init_wait_ms = 2000;
 	if (!e->set.port)
 		e->set.port = 500;
+	if (!e->set.nat_port)
+		e->set.nat_port = 4500;
 	if (!e->set.max_half_open)
 		e->set.max_half_open = 1000;
 	if (!e->set.reserved_half_open || e->set.reserved_half_open > e->set.max_half_open)
@@ -202,6 +204,7 @@ void ike_engine_free(struct ike_engine *e)
 	ike_jobs_drop(e);
 	ike_strays_clear(e);
 	free(e->lost);
+	free(e->client_tunnels);
 	tables_of(e, tables);
 	for (unsigned i = 0; tables[i]; i++)
 		ike_table_free(tables[i]);
@@ -394,6 +397,8 @@ void ike_engine_receive(struct ike_engine *e, const struct cs_endpoint *local,
 	struct cs_err err = {0};
 
 	enter(e, now);
+	e->to = local;
+	e->from = remote;
 	e->stats.received++;
 	if (len > IKE_DATAGRAM_MAX || isa_header_parse(data, len, &h, &err)) {
 		e->stats.dropped_malformed++;
@@ -405,6 +410,7 @@ void ike_engine_receive(struct ike_engine *e, const struct cs_endpoint *local,
 	} else {
 		dispatch(e, &a);
 	}
+	e->to = e->from = NULL;
 	leave(e);
 }
 
@@ -451,6 +457,13 @@ void ike_engine_expire(struct ike_engine *e, const struct xf_expire *x, struct i
 		ike_refresh_p2_due(e, p2);
 	else if (in)
 		ike_quick_first_packet(e, in);
+	leave(e);
+}
+
+void ike_engine_mapping(struct ike_engine *e, const struct xf_mapping *m, struct ike_now now)
+{
+	enter(e, now);
+	ike_mapping(e, m);
 	leave(e);
 }
 

@@ -72,8 +72,11 @@ struct ike_p1_info {
 	uint32_t lifetime, lifesize; /* agreed: seconds, kbytes (0: none) */
 	unsigned n_p2;
 	bool allow_nat;
-	char user[POL_USER_MAX + 1];   /* of a client that was let in, else "" */
-	struct cs_addr client_address; /* that it was given; family 0: none */
+	uint8_t natt_level; /* what both speak: 0 nothing, 1 draft 02, 2 draft 03, 3 RFC 3947 */
+	bool nat_local, nat_remote, nat_napt; /* in front of us; of the peer; with ports */
+	bool nat_encap;                       /* ESP goes in UDP */
+	char user[POL_USER_MAX + 1];          /* of a client that was let in, else "" */
+	struct cs_addr client_address;        /* that it was given; family 0: none */
 };
 
 struct ike_p2_info {
@@ -98,6 +101,11 @@ struct ike_p2_info {
 	uint32_t lifesize_refresh;   /* kbytes at which it is refreshed, 0: none is planned */
 	bool pending;                /* it is up, and another pair of its tunnel is negotiated */
 	bool passthrough_df, passthrough_dscp;
+	bool nat_local, nat_remote,
+		nat_napt;                   /* as in ike_p1_info; ESP is in UDP as suite.udp says */
+	uint16_t encap_local, encap_remote; /* UDP ports, else 0 */
+	struct cs_addr oa[2];               /* NAT-OA that came: of the initiator, the responder */
+	uint16_t client;                    /* mark, see xfrm/xfrm.h, or 0 */
 	struct cs_bytes local_id, remote_id; /* ID payload bodies, empty before they are known */
 	char user[POL_USER_MAX + 1];         /* of the client that it is for, else "" */
 };
@@ -110,6 +118,7 @@ enum ike_record_kind {
 	IKE_REC_P2_INTENT, /* gates the install */
 	IKE_REC_P2_UP,     /* SMF 75 and 77: result of an intent */
 	IKE_REC_P2_FAILED, /* the other result of an intent: the kernel refused */
+	IKE_REC_P2_MOVED,  /* of the SA cache alone: its peer is somewhere else now */
 	IKE_REC_P2_DOWN,   /* SMF 76 and 78 */
 };
 
@@ -145,7 +154,8 @@ struct ike_p1_kept {
 	uint32_t life_seconds;
 	uint64_t life_kbytes, bytes;
 	uint16_t local_id_len, remote_id_len, n_mids;
-	uint8_t can;   /* bits of vendor.h */
+	uint8_t natt_level, nat_local, nat_remote, nat_napt, nat_encap; /* as in ike_p1_info */
+	uint8_t can;                                                    /* bits of vendor.h */
 	uint8_t xauth; /* 1: of a client, with the user and the address that it was given */
 	char user[POL_USER_MAX + 1];
 	struct cs_addr client_address;
@@ -210,6 +220,7 @@ struct ike_ops {
 	int (*sa_delete)(void *ctx, const struct xf_said *id, struct cs_err *err);
 	int (*sa_counters)(void *ctx, const struct xf_said *id, struct xf_counters *c,
 			   struct cs_err *err);
+	int (*sa_move)(void *ctx, const struct xf_move *m, struct cs_err *err);
 	int (*policy_add)(void *ctx, const struct xf_policy *p, struct cs_err *err);
 	int (*policy_delete)(void *ctx, const struct xf_policy *p, struct cs_err *err);
 	void (*larval_clear)(void *ctx, const struct xf_acquire *a);
@@ -240,6 +251,7 @@ struct ike_settings {
 	unsigned retries;       /* IkeRetries, 6 */
 	unsigned init_wait_ms;  /* IkeInitWait, 2000 */
 	uint16_t port;          /* 500 */
+	uint16_t nat_port;      /* 4500 */
 	unsigned max_half_open; /* responder exchanges without an authenticated peer; 0: 1000 */
 	unsigned reserved_half_open; /* of these, for peers that the policy names by address; 0: a
 					quarter */
@@ -302,6 +314,7 @@ void ike_engine_receive(struct ike_engine *e, const struct cs_endpoint *local,
 			struct ike_now now);
 void ike_engine_acquire(struct ike_engine *e, const struct xf_acquire *a, struct ike_now now);
 void ike_engine_expire(struct ike_engine *e, const struct xf_expire *x, struct ike_now now);
+void ike_engine_mapping(struct ike_engine *e, const struct xf_mapping *m, struct ike_now now);
 void ike_engine_pk_done(struct ike_engine *e, struct ike_pk_job *job, struct ike_now now);
 void ike_engine_cert_done(struct ike_engine *e, struct ike_cert_job *job, struct ike_now now);
 /* Is there a keyring? Until told otherwise there is. Without it no offer has signatures. */
@@ -354,10 +367,11 @@ struct ike_stats {
 	uint64_t repeats_answered, repeats_refused, auth_failures, decrypt_failures;
 	uint64_t p1_initiated, p1_responded, p1_up, p1_failed, p2_up, p2_failed, p2_down;
 	uint64_t acquires, acquires_merged, acquires_delayed, kernel_refusals;
-	uint64_t refused_exchange, unknown_expires;
+	uint64_t refused_exchange, unknown_expires, unknown_mappings;
 	/* Sent; come; come again; of no use; messages put together. */
 	uint64_t fragments_sent, fragments_received, fragments_repeated, fragments_dropped;
 	uint64_t reassembled;
+	uint64_t keepalives_sent;             /* of NAT mappings */
 	uint64_t clients_in, clients_refused; /* users who were let in; who were not */
 	uint64_t dpd_sent, dpd_odd,
 		peers_gone; /* questions, answers to none, peers that gave none */

@@ -18,12 +18,15 @@ IKE_ENGINE_SOURCES = \
 	iked/ident.c \
 	iked/informational.c \
 	iked/jobs.c \
-	iked/keep.c \
+	iked/keep.c iked/keepalive.c \
+	iked/marks.c \
 	iked/main_mode.c iked/main_mode.h iked/main_mode_init.c iked/main_mode_resp.c \
 	iked/mode_config.c \
+	iked/nat.c \
 	iked/notify.c \
+	iked/path.c \
 	iked/phase1.c \
-	iked/p2_kernel.c \
+	iked/p2_kernel.c iked/p2_move.c iked/p2_nat.c \
 	iked/phase2.c \
 	iked/protect.c \
 	iked/quick_mode.c iked/quick_mode_init.c iked/quick_mode_resp.c \
@@ -46,8 +49,15 @@ check_PROGRAMS += \
 	tests/unit/test_client \
 	tests/unit/test_engine_bundle tests/unit/test_engine_commit tests/unit/test_engine_refresh \
 	tests/unit/test_engine_restart \
-	tests/unit/test_fragment \
+	tests/unit/test_fragment tests/unit/test_nat \
+	tests/unit/test_natt_p2 tests/unit/test_nat_moves tests/unit/test_nat_clients \
 	tests/unit/test_table
+# Its NAT-D payloads may be others.
+tests_unit_test_nat_SOURCES = \
+	tests/unit/test_nat.c tests/unit/engine_pair.c tests/unit/engine_pair.h
+tests_unit_test_nat_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
+tests_unit_test_nat_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=ike_nat_put
+tests_unit_test_nat_LDADD = $(ENGINE_TEST_LIBS)
 # Its last message of phase 1 may go in clear.
 tests_unit_test_aggressive_SOURCES = \
 	tests/unit/test_aggressive.c tests/unit/engine_pair.c tests/unit/engine_pair.h
@@ -88,9 +98,24 @@ tests_unit_test_engine_commit_SOURCES = \
 tests_unit_test_engine_commit_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
 tests_unit_test_engine_commit_LDADD = $(ENGINE_TEST_LIBS)
 tests_unit_test_engine_restart_SOURCES = \
-	tests/unit/test_engine_restart.c tests/unit/engine_pair.c tests/unit/engine_pair.h
+	tests/unit/test_engine_restart.c tests/unit/pair_restart.c tests/unit/pair_restart.h tests/unit/engine_pair.c tests/unit/engine_pair.h
 tests_unit_test_engine_restart_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
 tests_unit_test_engine_restart_LDADD = $(ENGINE_TEST_LIBS)
+tests_unit_test_natt_p2_SOURCES = \
+	tests/unit/test_natt_p2.c $(PAIR_NAT)
+tests_unit_test_natt_p2_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
+tests_unit_test_natt_p2_LDADD = $(ENGINE_TEST_LIBS)
+tests_unit_test_nat_moves_SOURCES = \
+	tests/unit/test_nat_moves.c $(PAIR_NAT)
+tests_unit_test_nat_moves_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
+tests_unit_test_nat_moves_LDADD = $(ENGINE_TEST_LIBS)
+tests_unit_test_nat_clients_SOURCES = \
+	tests/unit/test_nat_clients.c $(PAIR_NAT)
+tests_unit_test_nat_clients_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
+tests_unit_test_nat_clients_LDADD = $(ENGINE_TEST_LIBS)
+PAIR_NAT = \
+	tests/unit/pair_nat.c tests/unit/pair_nat.h \
+	tests/unit/pair_restart.c tests/unit/pair_restart.h tests/unit/engine_pair.c tests/unit/engine_pair.h
 tests_unit_test_engine_peers_SOURCES = \
 	tests/unit/test_engine_peers.c tests/unit/engine_pair.c tests/unit/engine_pair.h
 tests_unit_test_engine_peers_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)

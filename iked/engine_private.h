@@ -27,7 +27,7 @@
 #define IKE_REPEAT_MS       254000u /* how long a finished exchange's message is answered again */
 #define IKE_GENERATIONS_MAX 4u
 #define IKE_QUICKS_MAX      32u   /* that a peer has under way with one phase 1 */
-#define IKE_MESSAGE_IDS_MAX 1024u /* remembered for each phase 1 */
+#define IKE_MESSAGE_IDS_MAX 8192u /* remembered for each phase 1: a day of questions, and more */
 #define IKE_CAUSE_MAX       160
 #define IKE_EARLY_MAX       4096u /* of a Quick Mode message that came before its time */
 #define IKE_EVENT_MAX       512u  /* an event's reason: peer, rule and cause */
@@ -166,9 +166,10 @@ struct ike_exchange {
 	char cause[IKE_CAUSE_MAX];   /* the last thing that went wrong, for the final message */
 	bool told;                   /* the log says already why it will fail */
 	bool initial_contact, clear; /* what the peer's last message said; was it in clear? */
-	bool keyed;     /* the SA's keys are those of both sides, as far as we can tell */
-	bool wrong_key; /* what we got does not verify with ours */
-	struct ike_datagram early; /* a Quick Mode message that overtook the last of phase 1 */
+	bool keyed; /* the SA's keys are those of both sides, as far as we can tell */
+	struct cs_endpoint to, from; /* of the message being worked on */
+	bool wrong_key;              /* what we got does not verify with ours */
+	struct ike_datagram early;   /* a Quick Mode message that overtook the last of phase 1 */
 	/* Aggressive Mode: what came in clear, before it is proved */
 	uint16_t peer_id_len, proof_len;
 	uint8_t *peer_id;            /* ID payload body */
@@ -176,6 +177,16 @@ struct ike_exchange {
 	uint64_t refused;            /* initiator: digest of a message 2 that did not verify */
 	uint64_t give_up;            /* responder: mono */
 	unsigned repeats;            /* responder: of message 2, by timer */
+};
+
+/* What NAT detection found (RFC 3947 section 3), and the drafts before it. */
+enum ike_natt_level { IKE_NATT_NONE, IKE_NATT_D2, IKE_NATT_D3, IKE_NATT_RFC };
+struct ike_nat {
+	enum ike_natt_level
+		level;      /* what both speak; NONE also where the action says AllowNat No */
+	bool local, remote; /* a NAT is in front of us; of the peer */
+	bool napt;          /* of the peer's, ports are translated, too: only the peer can begin */
+	bool encap;         /* ESP goes in UDP: local, remote or forced by either */
 };
 
 enum ike_client_state {
@@ -231,6 +242,7 @@ struct ike_p1 {
 	uint16_t n_quick;            /* Quick Modes that the peer has begun and not ended */
 	struct ike_list changed;     /* among those to be kept anew */
 	bool superseded, refreshing; /* another one has taken its place; is being made */
+	bool forgot;                 /* some of the message ids */
 	bool used;                   /* the peer has sent under it since it is up */
 	uint64_t ends;               /* mono, when up */
 	struct ike_timer dpd;        /* the next look at whether the peer is there */
@@ -239,6 +251,9 @@ struct ike_p1 {
 	uint8_t dpd_asked, can;           /* questions without an answer; bits of vendor.h */
 	int64_t refresh;                  /* wall clock, 0: none is planned */
 	uint8_t content[POL_CONTENT_LEN]; /* of its rule, once it is up */
+	struct ike_nat nat;
+	struct ike_timer keepalive;
+	uint64_t sent_at; /* mono: anything */
 };
 
 /* An identity pair between two addresses. Lives as long as an SA of it does. */
@@ -260,7 +275,8 @@ struct ike_tunnel {
 	uint16_t rule_id;
 	struct cs_addr local, remote;
 	struct cs_selector selector;
-	bool policy_in; /* an outbound policy of ours is in the kernel, with these: */
+	unsigned client; /* its mark, where the selector is not its alone (marks.c); or 0 */
+	bool policy_in;  /* an outbound policy of ours is in the kernel, with these: */
 	enum xf_mode mode;
 	uint8_t proto;
 	bool bundle;
@@ -272,6 +288,7 @@ struct ike_tunnel_key {
 	uint16_t rule_id;
 	const struct cs_selector *selector;
 	const struct cs_addr *local, *remote;
+	unsigned client;
 };
 
 enum ike_quick_state {
@@ -302,6 +319,7 @@ struct ike_quick {
 	bool ids_sent;                    /* responder: the peer named its selectors */
 	bool intended;                    /* an intent was recorded, it will get a result */
 	bool asked;                       /* a packet wants it; it is held (hold.c) */
+	struct cs_selector named;         /* the tunnel's as the ID payloads have it */
 	int only;                         /* the one offer that is made, or -1 */
 	uint16_t pfs;                     /* initiator: the group, or POL_PFS_NONE */
 	bool refused;                     /* the peer said no to what was offered */
@@ -341,6 +359,10 @@ struct ike_p2 {
 	int64_t installed, expires, refresh; /* wall clock; refresh 0: none is planned */
 	uint64_t ends;                       /* mono, when up */
 	bool superseded;                     /* another pair has taken its place */
+	struct ike_nat nat;                  /* as its phase 1 has it */
+	uint16_t encap_local, encap_remote;  /* UDP ports, with nat.encap */
+	uint64_t moved_at;                   /* mono: it followed its peer; 0: it never has */
+	struct cs_addr oa[2]; /* NAT-OA that came: the initiator's address, the responder's */
 	struct ike_quick *qm;
 	struct ike_answer answer;
 };
@@ -388,11 +410,15 @@ struct ike_engine {
 	struct xf_said *strays; /* of a resynchronisation or of an engine before this one */
 	unsigned n_strays, cap_strays;
 	uint64_t restore_tx; /* when this is durable the strays of the engine before go; 0: none */
+	struct ike_tunnel **client_tunnels; /* by mark; NULL until there is one */
+	unsigned next_client;
 	struct xf_acquire *lost; /* acquires of which only the larval state told */
 	unsigned n_lost, cap_lost;
 	struct ike_stats stats;
 	/* IKE_DATAGRAM_MAX each: decrypted message, message being built, one put together. */
 	uint8_t *plain, *out, *whole;
+	/* Of the datagram in hand, else NULL: where it came to and from. */
+	const struct cs_endpoint *to, *from;
 };
 
 /* engine.c */
@@ -417,6 +443,50 @@ void ike_tell(struct ike_engine *e, enum ike_event_kind kind, uint32_t instance,
 void ike_p1_view(const struct ike_p1 *p1, struct ike_p1_info *info);
 void ike_p2_view(const struct ike_p2 *p2, struct ike_p2_info *info);
 
+/* nat.c: NAT detection */
+/* As initiator: the bits of vendor.h to say; 0: this is not to go through a NAT. */
+unsigned ike_nat_offer(const struct pol_ke_rule *rule, const struct cs_addr *remote);
+/* As responder, of what the peer said: the best one, which is said in return, or 0. */
+unsigned ike_nat_choose(const struct pol_ke_rule *rule, const struct cs_addr *remote, unsigned can);
+/* Both have said what they can. */
+void ike_nat_agree(struct ike_p1 *p1);
+/* NAT-D payloads, where both can: ours, with what message i would come from; the peer's. */
+int ike_nat_put(struct ike_engine *e, const struct ike_p1 *p1, struct isa_builder *b,
+		struct cs_err *err);
+int ike_nat_take(struct ike_engine *e, struct ike_p1 *p1, const struct isa_message *m,
+		 struct cs_err *err);
+/* The rule that the identity chose has the last word: CS_EPOLICY. */
+int ike_nat_recheck(struct ike_p1 *p1, const struct pol_ke_rule *rule, struct cs_err *err);
+/* Where an address identity of the peer must be; NULL: anywhere. */
+const struct cs_addr *ike_nat_source(const struct ike_p1 *p1);
+/* In front of whom it is; what both speak. */
+const char *ike_nat_text(const struct ike_nat *nat);
+const char *ike_nat_level_text(enum ike_natt_level level);
+/* As initiator: where there is a NAT, the next message goes to and from port 4500. */
+void ike_nat_float(struct ike_engine *e, struct ike_p1 *p1);
+
+/* keepalive.c: mappings that are kept alive */
+void ike_keepalive_start(struct ike_engine *e, struct ike_p1 *p1); /* it is up, or has moved */
+void ike_keepalive_all(struct ike_engine *e);                      /* a new policy */
+void ike_p1_keepalive(struct ike_engine *e, struct ike_timer *t);
+
+/* path.c: where the peer is */
+/* This message under p1 can only be the peer's; fresh: and nobody can have kept it from before. */
+void ike_path_heard(struct ike_engine *e, struct ike_p1 *p1, bool fresh);
+/* A message of its exchange is the peer's: answers go where it came from. */
+void ike_path_exchange(struct ike_engine *e, struct ike_p1 *p1);
+/* An answer once more, to where it is asked for: that may be through another mapping. */
+void ike_send_again(struct ike_engine *e, const struct ike_p1 *p1, const uint8_t *data, size_t len);
+/* Its peer has another address or port now: all that we have with it goes along. */
+void ike_p1_moved(struct ike_engine *e, struct ike_p1 *p1, const struct cs_endpoint *local,
+		  const struct cs_endpoint *remote, struct ike_now now);
+
+/* p2_move.c */
+void ike_mapping(struct ike_engine *e, const struct xf_mapping *m);
+/* Each pair of p1, which has just moved, follows it. */
+void ike_p2_follow(struct ike_engine *e, struct ike_p1 *p1, const struct cs_endpoint *old_remote,
+		   struct ike_now now);
+
 /* jobs.c */
 /* Of p1 or of p2. peer empty: makes its key pair; else the shared secret. May finish at once. */
 int ike_job_start(struct ike_engine *e, struct ike_p1 *p1, struct ike_p2 *p2,
@@ -434,10 +504,10 @@ void ike_jobs_drop(struct ike_engine *e);
 /* retransmit.c */
 /* Keeps a copy, sends it, and sets the timer. */
 int ike_rt_start(struct ike_engine *e, struct ike_retransmit *rt, struct ike_timer *timer,
-		 const struct ike_p1 *p1, const uint8_t *data, size_t len, struct cs_err *err);
+		 struct ike_p1 *p1, const uint8_t *data, size_t len, struct cs_err *err);
 /* Sends again; false when that was the last time and nobody answered. */
 bool ike_rt_again(struct ike_engine *e, struct ike_retransmit *rt, struct ike_timer *timer,
-		  const struct ike_p1 *p1);
+		  struct ike_p1 *p1);
 /* The answer was none: the timer, stopped meanwhile, runs on. */
 void ike_rt_resume(struct ike_engine *e, const struct ike_retransmit *rt, struct ike_timer *timer);
 void ike_rt_hurry(struct ike_retransmit *rt); /* at most two more */
@@ -462,6 +532,8 @@ void ike_p1_renumber(struct ike_engine *e, struct ike_p1 *p1, uint32_t tunnel);
 void ike_p1_set_rcookie(struct ike_engine *e, struct ike_p1 *p1, const uint8_t *rcookie);
 void ike_p1_unlink(struct ike_engine *e, struct ike_p1 *p1); /* freed when the engine is left */
 void ike_sid_link(struct ike_engine *e, struct ike_sid *sid);
+void ike_sid_moved(struct ike_engine *e, struct ike_sid *sid, const struct cs_endpoint *local,
+		   const struct cs_endpoint *remote);
 void ike_sid_unlink(struct ike_engine *e, struct ike_sid *sid);
 struct ike_sid *ike_sid_by_cookies(const struct ike_engine *e, const uint8_t *icookie,
 				   const uint8_t *rcookie);
@@ -476,11 +548,17 @@ struct ike_p1 *ike_p1_by_number(const struct ike_engine *e, uint32_t number);
 struct ike_p1 *ike_p1_for(const struct ike_engine *e, const struct cs_addr *local,
 			  const struct cs_addr *remote, const struct pol_ke_rule *rule);
 void ike_p1_targets_add(struct ike_engine *e, struct ike_p1 *p1);
+/* Is there a peer that nobody but itself can begin with? */
+bool ike_napt_between(const struct ike_engine *e, const struct cs_addr *local,
+		      const struct cs_addr *remote);
 /* Is there any established SA between the addresses of p1? */
 bool ike_contact_known(const struct ike_engine *e, const struct ike_p1 *p1);
 struct ike_peer *ike_peer_get(struct ike_engine *e, const struct cs_addr *local,
 			      const struct cs_addr *remote, struct cs_bytes local_id,
 			      struct cs_bytes remote_id);
+/* The same identities between its own address and that one; NULL: there is none. */
+struct ike_peer *ike_peer_find(const struct ike_engine *e, const struct ike_peer *like,
+			       const struct cs_addr *remote);
 void ike_peer_put(struct ike_engine *e, struct ike_peer *peer);
 /* p1 may be NULL for a pair that is up. */
 struct ike_p2 *ike_p2_new(struct ike_engine *e, struct ike_p1 *p1, struct pol_policy *policy,
@@ -504,13 +582,12 @@ struct ike_p2 *ike_p2_by_spi(const struct ike_engine *e, bool inbound, const str
 /* Of rule and selector alone: tunnels that differ in their endpoints are found together. */
 uint64_t ike_tunnel_hash(const struct ike_engine *e, const struct ike_tunnel_key *k);
 struct ike_tunnel_key ike_tunnel_key_of(const struct ike_tunnel *t);
+struct ike_tunnel *ike_tunnel_by_key(const struct ike_engine *e, const struct ike_tunnel_key *k);
 struct ike_tunnel *ike_tunnel_find(const struct ike_engine *e, uint16_t rule_id,
 				   const struct cs_selector *selector, const struct cs_addr *local,
 				   const struct cs_addr *remote);
 /* Finds or makes it; one that stays empty must be given back. */
-struct ike_tunnel *ike_tunnel_get(struct ike_engine *e, const struct pol_filter_rule *rule,
-				  const struct cs_selector *selector, const struct cs_addr *local,
-				  const struct cs_addr *remote);
+struct ike_tunnel *ike_tunnel_get(struct ike_engine *e, const struct ike_tunnel_key *k);
 /* One that an engine before this one had; NULL without memory or when another has its number. */
 struct ike_tunnel *ike_tunnel_restore(struct ike_engine *e, const struct ike_p2_info *info);
 void ike_tunnel_put(struct ike_engine *e, struct ike_tunnel *t);
@@ -522,6 +599,14 @@ void ike_unlink_all(struct ike_engine *e); /* without a word to anybody */
 uint32_t ike_new_mid(struct ike_engine *e, struct ike_p1 *p1);
 bool ike_mid_used(const struct ike_p1 *p1, uint32_t mid);
 int ike_mid_use(struct ike_p1 *p1, uint32_t mid);
+
+/* marks.c: clients whose selectors do not tell them apart */
+int ike_mark_free(struct ike_engine *e, unsigned *client, struct cs_err *err); /* CS_ELIMIT */
+/* The tunnel's mark is its own from here on, if it has one; false: it is another's. */
+bool ike_mark_take(struct ike_engine *e, struct ike_tunnel *t);
+void ike_mark_put(struct ike_engine *e, const struct ike_tunnel *t);
+void ike_mark_was(struct ike_engine *e, unsigned client);
+struct ike_tunnel *ike_mark_tunnel(const struct ike_engine *e, unsigned client);
 
 /* client.c: users of a gateway */
 int ike_client_make(struct ike_engine *e, struct ike_p1 *p1, struct cs_err *err);
@@ -559,7 +644,10 @@ void ike_fragments_free(struct ike_engine *e, struct ike_sid *sid);
 /* To the SA that a half-open record becomes, so that what comes again is still known. */
 void ike_fragments_move(struct ike_sid *from, struct ike_sid *to);
 /* A message to the peer of p1, in fragments when it is large and the peer takes these. */
-void ike_send_p1(struct ike_engine *e, const struct ike_p1 *p1, const uint8_t *data, size_t len);
+void ike_send_p1(struct ike_engine *e, struct ike_p1 *p1, const uint8_t *data, size_t len);
+/* The same to and from elsewhere. */
+void ike_send_p1_to(struct ike_engine *e, const struct ike_p1 *p1, const struct cs_endpoint *local,
+		    const struct cs_endpoint *remote, const uint8_t *data, size_t len);
 
 /* half_open.c */
 void ike_half_receive(struct ike_engine *e, const struct cs_endpoint *local,
@@ -653,7 +741,7 @@ int ike_ident_own(const struct pol_ke_rule *rule, uint8_t **body, uint16_t *len,
 		  struct cs_err *err);
 /* Is this ID payload body one that phase 1 allows? */
 int ike_ident_read(struct cs_bytes body, struct pol_peer_id *id, struct cs_err *err);
-/* And from that address? */
+/* And from that address? NULL: from any. */
 int ike_ident_check(const struct pol_ke_rule *rule, struct cs_bytes body,
 		    const struct cs_addr *from, struct pol_peer_id *id, struct cs_err *err);
 const char *ike_ident_text(struct cs_bytes body, char *buf, size_t size);
@@ -763,7 +851,10 @@ void ike_dpd_start(struct ike_engine *e, struct ike_p1 *p1);  /* it is up */
 void ike_dpd_resume(struct ike_engine *e, struct ike_p1 *p1); /* it is to ask again */
 void ike_dpd_heard(struct ike_engine *e, struct ike_p1 *p1);  /* an authenticated message */
 void ike_p1_dpd(struct ike_engine *e, struct ike_timer *t);
-void ike_dpd_ack(struct ike_engine *e, const struct ike_p1 *p1, const struct ike_notice *n);
+/* A question to and from elsewhere, as often as errors in clear bring one forward. */
+void ike_dpd_ask_there(struct ike_engine *e, struct ike_p1 *p1, const struct cs_endpoint *local,
+		       const struct cs_endpoint *remote);
+void ike_dpd_ack(struct ike_engine *e, struct ike_p1 *p1, const struct ike_notice *n);
 /* Asks soon; of clients the user who has this SA, or NULL: nobody's. False: it cannot be asked. */
 bool ike_dpd_probe(struct ike_engine *e, const struct ike_peer *peer, const struct ike_p1 *of);
 
@@ -831,6 +922,8 @@ int ike_p2_keymat(struct ike_p2 *p2, struct cs_bytes gxy, struct cs_err *err);
 void ike_p2_intend(struct ike_engine *e, struct ike_p2 *p2);
 void ike_p2_committed(struct ike_engine *e, struct ike_p2 *p2, int status);
 void ike_p2_up(struct ike_engine *e, struct ike_p2 *p2);
+/* So that the SA cache has where it is now. */
+void ike_p2_record_moved(struct ike_engine *e, const struct ike_p2 *p2);
 void ike_p2_fail(struct ike_engine *e, struct ike_p2 *p2, bool tell, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 /* The same when its phase 1 failed: the log says so there, once. */
@@ -848,6 +941,24 @@ void ike_p2_linger(struct ike_engine *e, struct ike_timer *t);
 bool ike_transport_ok(const struct cs_selector *s, const struct cs_addr *local,
 		      const struct cs_addr *remote);
 bool ike_p2_transport_ok(const struct ike_tunnel *t);
+
+/* p2_nat.c: Quick Mode through a NAT */
+/* Which offers can be between the ends of this pair: bits of enum ike_path. */
+unsigned ike_p2_path(const struct ike_p2 *p2);
+unsigned ike_nat_path(const struct ike_nat *nat); /* what a NAT says of it */
+/* Its exchange is to begin: what there is of NATs, and where its packets go. */
+void ike_p2_take_nat(struct ike_p2 *p2);
+/*
+ * What the peer means by these data addresses in transport mode: those that packets have on our
+ * side of its NAT. False: it can mean no transport mode.
+ */
+bool ike_nat_translate(const struct ike_p1 *p1, struct cs_selector *s);
+void ike_nat_put_oa(const struct ike_p2 *p2, struct isa_builder *b);
+void ike_nat_take_oa(struct ike_p2 *p2, const struct isa_message *m);
+/* The peer's own address behind its NAT, as far as it is known; family 0: not. */
+const struct cs_addr *ike_p2_peer_oa(const struct ike_p2 *p2);
+/* The successor of old calls the data addresses as the peer does. */
+void ike_nat_name_as(struct ike_p2 *p2, const struct ike_p2 *old);
 
 /* acquire.c */
 void ike_acquire(struct ike_engine *e, const struct xf_acquire *a);
@@ -885,6 +996,12 @@ struct ike_tunnel *ike_claim_holder(const struct ike_engine *e, const struct ike
  */
 int ike_claim_check(const struct ike_engine *e, const struct ike_tunnel_key *k,
 		    const struct ike_peer *peer, const struct ike_p1 *p1, struct cs_err *err);
+/*
+ * The same where the peer begins.  Behind a NAT it may have a selector that others have, too, and
+ * then k gets a mark for its tunnel.
+ */
+int ike_claim_request(struct ike_engine *e, struct ike_tunnel_key *k, const struct ike_p1 *p1,
+		      bool transport, struct cs_err *err);
 /* The tunnel's policy is in the kernel, in the place of another's, which ends. */
 void ike_claim_take(struct ike_engine *e, struct ike_tunnel *t);
 

@@ -74,6 +74,11 @@ int ike_exchange_initiate(struct ike_engine *e, const struct cs_addr *local,
 
 	if (rc)
 		return rc;
+	/* Through a NAT where the mapping is (RFC 3947 section 4). */
+	if (old && old->nat.encap) {
+		from = old->sid.local;
+		to = old->sid.remote;
+	}
 	ike_random(e, icookie, sizeof(icookie));
 	icookie[0] |= 1; /* never zero */
 	p1 = ike_p1_new(e, true, &from, &to, icookie, no_cookie);
@@ -200,7 +205,7 @@ int ike_exchange_answer(struct ike_engine *e, struct ike_p1 *p1, size_t len, str
 
 void ike_exchange_answer_again(struct ike_engine *e, struct ike_p1 *p1)
 {
-	ike_send_p1(e, p1, p1->answer.data, p1->answer.len);
+	ike_send_again(e, p1, p1->answer.data, p1->answer.len);
 }
 
 void ike_exchange_nonce(struct ike_engine *e, const struct ike_p1 *p1, struct ike_nonce *nonce)
@@ -338,6 +343,8 @@ void ike_exchange_receive(struct ike_engine *e, struct ike_p1 *p1, const struct 
 	ike_p1_count(e, p1, len);
 	p1->ex->request = digest;
 	p1->ex->clear = !encrypted;
+	p1->ex->to = *e->to;
+	p1->ex->from = *e->from;
 	s->handle(e, p1, &m);
 }
 

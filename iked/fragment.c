@@ -245,7 +245,11 @@ static uint16_t id_of(const struct ike_engine *e, const uint8_t *data, size_t le
 	return id ? id : 1;
 }
 
-static void send_fragment(struct ike_engine *e, const struct ike_p1 *p1, const struct isa_header *h,
+struct way {
+	const struct cs_endpoint *local, *remote;
+};
+
+static void send_fragment(struct ike_engine *e, const struct way *way, const struct isa_header *h,
 			  const struct fragment *f)
 {
 	uint8_t out[PACKET_MAX];
@@ -263,18 +267,26 @@ static void send_fragment(struct ike_engine *e, const struct ike_p1 *p1, const s
 	if (!len)
 		return;
 	e->stats.fragments_sent++;
-	ike_send(e, &p1->sid.local, &p1->sid.remote, out, len);
+	ike_send(e, way->local, way->remote, out, len);
 }
 
-void ike_send_p1(struct ike_engine *e, const struct ike_p1 *p1, const uint8_t *data, size_t len)
+void ike_send_p1(struct ike_engine *e, struct ike_p1 *p1, const uint8_t *data, size_t len)
 {
+	p1->sent_at = e->now.mono;
+	ike_send_p1_to(e, p1, &p1->sid.local, &p1->sid.remote, data, len);
+}
+
+void ike_send_p1_to(struct ike_engine *e, const struct ike_p1 *p1, const struct cs_endpoint *local,
+		    const struct cs_endpoint *remote, const uint8_t *data, size_t len)
+{
+	const struct way way = {local, remote};
 	size_t room = room_of(p1), piece = room - ISA_HEADER_LEN - 4 - FRAGMENT_HEADER;
 	struct fragment f = {0};
 	struct isa_header h;
 
 	if (len <= room || !(p1->can & IKE_CAN_FRAGMENTS) ||
 	    isa_header_parse(data, len, &h, NULL)) {
-		ike_send(e, &p1->sid.local, &p1->sid.remote, data, len);
+		ike_send(e, local, remote, data, len);
 		return;
 	}
 	h.flags = 0;
@@ -283,7 +295,7 @@ void ike_send_p1(struct ike_engine *e, const struct ike_p1 *p1, const uint8_t *d
 		f.number++;
 		f.last = len <= piece;
 		f.data = (struct cs_bytes){data, f.last ? len : piece};
-		send_fragment(e, p1, &h, &f);
+		send_fragment(e, &way, &h, &f);
 		data += f.data.len;
 		len -= f.data.len;
 	}

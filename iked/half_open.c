@@ -90,6 +90,7 @@ static void send_message2(struct ike_engine *e, struct ike_half *h)
 {
 	struct isa_header header = {.version = 0x10, .exchange = ISA_MAIN};
 	struct isa_builder b;
+	unsigned say, told;
 	size_t len;
 
 	memcpy(header.icookie, h->sid.icookie, ISA_COOKIE_LEN);
@@ -99,9 +100,11 @@ static void send_message2(struct ike_engine *e, struct ike_half *h)
 	if (ike_p1_answer(&h->suite, &b.w, NULL))
 		return;
 	isa_payload_end(&b);
-	/* The address may be forged: no more bytes go out than came in. */
-	if (!(ike_vendor_put(&b, h->room, h->suite.xauth) & IKE_CAN_FRAGMENTS))
-		h->can &= (uint8_t)~IKE_CAN_FRAGMENTS; /* it will not know that we take them */
+	/* The address may be forged: no more bytes go out than came in. What does not fit the peer
+	 * will not know. */
+	say = (h->suite.xauth ? IKE_CAN_XAUTH : 0) | (h->can & IKE_CAN_NATT);
+	told = ike_vendor_put(&b, h->room, say);
+	h->can &= (uint8_t)(told | ~(IKE_CAN_FRAGMENTS | IKE_CAN_NATT));
 	len = isa_end(&b, 0);
 	if (len)
 		ike_send(e, &h->sid.local, &h->sid.remote, e->out, len);
@@ -138,6 +141,7 @@ static void remember(struct ike_engine *e, const struct ike_first *f, const stru
 	struct cs_bytes sa = isa_find(m, ISA_SA, 0)->body;
 	bool named = ike_half_named(rule, &f->remote->addr);
 	struct ike_half *h;
+	unsigned can;
 
 	if (!ike_half_make_room(e, named)) {
 		e->stats.dropped_limit++;
@@ -155,7 +159,8 @@ static void remember(struct ike_engine *e, const struct ike_first *f, const stru
 	h->digest = f->digest;
 	h->rule = rule;
 	h->suite = *suite;
-	h->can = (uint8_t)ike_vendor_read(m);
+	can = ike_vendor_read(m);
+	h->can = (uint8_t)((can & ~IKE_CAN_NATT) | ike_nat_choose(rule, &f->remote->addr, can));
 	h->room = f->len;
 	h->sa_len = sa.len;
 	memcpy(h->sa, sa.p, sa.len);

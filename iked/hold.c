@@ -43,7 +43,7 @@ static uint64_t hash(const struct ike_engine *e, const struct ike_tunnel_key *k)
 	const struct cs_selector *s = k->selector;
 
 	return ike_tunnel_hash(
-		e, &(struct ike_tunnel_key){k->rule_id, s, &s->local.lo, &s->remote.lo});
+		e, &(struct ike_tunnel_key){k->rule_id, s, &s->local.lo, &s->remote.lo, 0});
 }
 
 static struct ike_hold *find(const struct ike_engine *e, const struct ike_tunnel_key *k)

@@ -121,7 +121,7 @@ int ike_ident_check(const struct pol_ke_rule *rule, struct cs_bytes body,
 	struct cs_addr addr;
 	int rc = ike_ident_read(body, id, err);
 
-	if (rc || rule->action->bypass_ip_validation || !family_of(id->type))
+	if (rc || !from || rule->action->bypass_ip_validation || !family_of(id->type))
 		return rc;
 	addr = cs_addr_from_bytes(family_of(id->type), id->data.p);
 	if (!cs_addr_equal(&addr, from))

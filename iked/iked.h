@@ -23,6 +23,7 @@
 #define IKED_USER       "csipsec-iked"
 #define IKED_CERTS_USER "csipsec-certs" /* of the certificate helper, where it exists */
 #define IKED_PORT       500
+#define IKED_NAT_PORT   4500 /* RFC 3947 section 4: IKE and ESP through a NAT */
 /* In the state directory, the worker's own. */
 #define IKED_STATE "iked"
 
@@ -32,7 +33,8 @@ enum iked_fd {
 	IKED_FD_IPV6 = 4,
 	IKED_FD_PARENT = 5,
 	IKED_FD_SEALED = 6,
-	IKED_FD_FIRST_FREE = 7
+	IKED_FD_NAT = 7, /* IPv4 */
+	IKED_FD_FIRST_FREE = 8
 };
 /* And the certificate helper: its end of a pair with the worker. */
 #define IKED_FD_CERTS 3
@@ -48,7 +50,7 @@ struct iked_options {
 	const char *stack, *user, *store_stuck; /* user NULL: the default */
 	char config[CS_PATH_MAX];
 	bool config_given, foreground;
-	uint16_t port;
+	uint16_t port, nat_port;
 	enum ike_stuck stuck;
 };
 
@@ -84,6 +86,11 @@ void iked_certs_stop(struct iked_certs_parent *c);
 
 /* A wildcard socket that IPsec leaves alone. *fd is -1 with success where there is no IPv6. */
 int iked_port_open(int family, uint16_t port, int *fd, struct cs_err *err);
+/*
+ * The same for IPv4 with ESP in UDP, which the kernel takes out of it as long as any process has
+ * the socket; what is left to read has a marker before it (RFC 3948).
+ */
+int iked_nat_port_open(uint16_t port, int *fd, struct cs_err *err);
 
 /* ---- privilege.c ---- */
 
@@ -113,11 +120,18 @@ typedef void iked_udp_fn(void *arg, const struct cs_endpoint *local,
 struct iked_udp_stats {
 	uint64_t received, sent, batches;
 	uint64_t receive_errors, send_errors;
-	uint64_t malformed; /* truncated, not unicast, or from nowhere */
+	uint64_t malformed; /* truncated, not unicast, from nowhere, or without its marker */
 };
 
-int iked_udp_start(uv_loop_t *loop, int fd, uint8_t family, uint16_t port, iked_udp_fn *fn,
-		   void *arg, struct iked_udp **udp, struct cs_err *err);
+struct iked_udp_port {
+	int fd;
+	uint8_t family;
+	uint16_t port;
+	bool nat; /* IKE has a marker here, which callers do not see, and keepalives come and go */
+};
+int iked_udp_start(uv_loop_t *loop, const struct iked_udp_port *port, iked_udp_fn *fn, void *arg,
+		   struct iked_udp **udp, struct cs_err *err);
+/* One byte goes without a marker: it is a keepalive. */
 void iked_udp_send(struct iked_udp *u, const struct cs_endpoint *local,
 		   const struct cs_endpoint *remote, const uint8_t *data, size_t len);
 const struct iked_udp_stats *iked_udp_stats(const struct iked_udp *u);

@@ -253,6 +253,7 @@ void ike_info_encrypted(struct ike_engine *e, struct ike_p1 *p1, const struct is
 	}
 	ike_p1_count(e, p1, len);
 	ike_dpd_heard(e, p1);
+	ike_path_heard(e, p1, !p1->forgot);
 	for (unsigned i = 0; i < m.n_payloads && !p1->dead; i++) {
 		if (m.payloads[i].type == ISA_NOTIFY)
 			handle_notice(e, p1, &m.payloads[i]);

@@ -82,6 +82,13 @@ static const char *auth_method(unsigned auth)
 	}
 }
 
+static const char *natt_level(unsigned level)
+{
+	static const char *const names[] = {"None", "RFC_D2", "RFC_D3", "RFC"};
+
+	return level < sizeof(names) / sizeof(names[0]) ? names[level] : names[0];
+}
+
 json_t *ike_json_p1(const struct ike_p1_info *i)
 {
 	const struct ike_p1_suite *s = &i->suite;
@@ -91,7 +98,7 @@ json_t *ike_json_p1(const struct ike_p1_info *i)
 	/* clang-format off */
 	return json_pack("{s:o s:I s:s s:o s:o s:o s:s? s:o s:o s:s? s:o s:s s:s"
 			 " s:s? s:s? s:o s:s? s:o s:s? s:s? s:o s:o"
-			 " s:I s:I s:I s:o s:o s:I s:o s:s s:I s:s s:b s:b s:b s:b s:b s:n s:o s:o"
+			 " s:I s:I s:I s:o s:o s:I s:o s:s s:I s:s s:b s:b s:b s:b s:b s:o s:o s:o"
 			 " s:I s:I}",
 			 "TunnelID", tunnel_name('K', i->tunnel),
 			 "Generation", (json_int_t)i->generation,
@@ -125,13 +132,13 @@ json_t *ike_json_p1(const struct ike_p1_info *i)
 			 "ReauthTime", number_or_null(refresh),
 			 "Role", i->initiator ? "Initiator" : "Responder",
 			 "AssociatedDynamicTunnels", (json_int_t)i->n_p2,
-			 "NATTSupportLevel", "None",
-			 "NATInFrntLclScEndPnt", false,
-			 "NATInFrntRmtScEndPnt", false,
-			 "zOSCanInitiateP1SA", true,
+			 "NATTSupportLevel", natt_level(i->natt_level),
+			 "NATInFrntLclScEndPnt", i->nat_local,
+			 "NATInFrntRmtScEndPnt", i->nat_remote,
+			 "zOSCanInitiateP1SA", !i->nat_napt,
 			 "AllowNat", i->allow_nat,
-			 "RmtNAPTDetected", false,
-			 "RmtUdpEncapPort",
+			 "RmtNAPTDetected", i->nat_napt,
+			 "RmtUdpEncapPort", number_or_null(i->nat_encap ? i->remote.port : 0),
 			 "XAuthUser", text_or_null(i->user),
 			 "ClientAddress", i->client_address.family ?
 				 address(&i->client_address) : json_null(),
@@ -292,13 +299,27 @@ static int set_ike_view(json_t *o, const struct ike_p2_info *i)
 	/* clang-format on */
 }
 
-static int set_nat(json_t *o)
+/* What only encapsulation has is null without. */
+static int set_nat(json_t *o, const struct ike_p2_info *i)
 {
-	return json_object_update_new(
-		o, json_pack("{s:b s:b s:b s:b s:n s:n s:n s:n s:n s:n}", "UdpEncapMode", false,
-			     "LclNATDetected", false, "RmtNATDetected", false, "RmtNAPTDetected",
-			     false, "RmtIsGw", "RmtIsZOS", "zOSCanInitP2SA", "RmtUdpEncapPort",
-			     "SrcNATOARcvd", "DstNATOARcvd"));
+	bool udp = i->suite.udp != IKE_UDP_NONE;
+	bool gateway = !cs_range_is_single(&i->selector.remote) ||
+		       (!i->nat_remote && !cs_addr_equal(&i->selector.remote.lo, &i->remote));
+
+	/* clang-format off */
+	return json_object_update_new(o, json_pack(
+		"{s:b s:b s:b s:b s:o s:o s:o s:o s:o s:o}",
+		"UdpEncapMode", udp,
+		"LclNATDetected", i->nat_local,
+		"RmtNATDetected", i->nat_remote,
+		"RmtNAPTDetected", i->nat_napt,
+		"RmtIsGw", udp ? json_boolean(gateway) : json_null(),
+		"RmtIsZOS", udp ? json_false() : json_null(),
+		"zOSCanInitP2SA", udp ? json_boolean(!i->nat_napt) : json_null(),
+		"RmtUdpEncapPort", udp ? number_or_null(i->encap_remote) : json_null(),
+		"SrcNATOARcvd", address(&i->oa[0]),
+		"DstNATOARcvd", address(&i->oa[1])));
+	/* clang-format on */
 }
 
 static int set_passthrough(json_t *o, const struct ike_p2_info *i)
@@ -340,14 +361,15 @@ json_t *ike_json_p2(const struct ike_p2_info *i, bool ike_view, const struct xf_
 			 &i->selector.remote);
 	bad |= set_protection(o, i) | set_selector(o, i);
 	bad |= ike_view ? set_ike_view(o, i) : set_stack_view(o, i, in, out, now);
-	bad |= set_nat(o);
+	bad |= set_nat(o, i);
 	if (!ike_view)
 		bad |= set_passthrough(o, i);
 	/* clang-format off */
 	bad |= json_object_update_new(o, json_pack(
-		"{s:o s:o s:I s:I}",
+		"{s:o s:o s:I s:o s:I}",
 		"XAuthUser", text_or_null(i->user),
 		"IpFilterRule", text_or_null(i->rule), "Reqid", (json_int_t)i->reqid,
+		"ClientMark", number_or_null(i->client),
 		"MessageInstance", (json_int_t)i->instance));
 	/* clang-format on */
 	if (bad) {
@@ -364,7 +386,8 @@ const char *ike_record_name(enum ike_record_kind kind)
 	static const char *const names[] = {
 		[IKE_REC_P1_UP] = "P1_UP",         [IKE_REC_P1_DOWN] = "P1_DOWN",
 		[IKE_REC_P2_INTENT] = "P2_INTENT", [IKE_REC_P2_UP] = "P2_UP",
-		[IKE_REC_P2_FAILED] = "P2_FAILED", [IKE_REC_P2_DOWN] = "P2_DOWN",
+		[IKE_REC_P2_FAILED] = "P2_FAILED", [IKE_REC_P2_MOVED] = "P2_MOVED",
+		[IKE_REC_P2_DOWN] = "P2_DOWN",
 	};
 
 	return names[kind];

@@ -62,6 +62,11 @@ static void keep(struct ike_engine *e, const struct ike_p1 *p1)
 	k.life_kbytes = p1->life_kbytes;
 	k.bytes = p1->bytes;
 	k.can = p1->can;
+	k.natt_level = (uint8_t)p1->nat.level;
+	k.nat_local = p1->nat.local;
+	k.nat_remote = p1->nat.remote;
+	k.nat_napt = p1->nat.napt;
+	k.nat_encap = p1->nat.encap;
 	k.xauth = p1->client != NULL;
 	if (p1->client) {
 		memcpy(k.user, p1->client->user, sizeof(k.user));

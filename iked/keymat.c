@@ -153,6 +153,21 @@ int ike_hash_auth(const struct cs_hash *h, const uint8_t *skeyid, struct cs_byte
 	return ike_prf(h, skeyid, h->len, parts, 6, out, err);
 }
 
+int ike_hash_natd(const struct cs_hash *h, const uint8_t *icookie, const uint8_t *rcookie,
+		  const struct cs_endpoint *at, uint8_t out[static IKE_HASH_MAX],
+		  struct cs_err *err)
+{
+	uint8_t port[2] = {(uint8_t)(at->port >> 8), (uint8_t)at->port};
+	struct ike_part parts[] = {
+		{icookie, ISA_COOKIE_LEN},
+		{rcookie, ISA_COOKIE_LEN},
+		{at->addr.b, cs_addr_len(at->addr.family)},
+		{port, sizeof(port)},
+	};
+
+	return ike_hash(h, parts, sizeof(parts) / sizeof(parts[0]), out, err);
+}
+
 int ike_hash_quick(const struct cs_hash *h, const uint8_t *skeyid_a, uint32_t message_id,
 		   bool third, struct cs_bytes ni_b, struct cs_bytes rest,
 		   uint8_t out[static IKE_HASH_MAX], struct cs_err *err)

@@ -22,6 +22,7 @@ static const char help[] =
 	"  -k stop              end the iked that serves the stack; SAs stay in the kernel\n"
 	"  -r refresh           let it look for a new policy, and wait until that is in force\n"
 	"      --port N         UDP port (default 500)\n"
+	"      --nat-port N     UDP port for NAT traversal (default 4500)\n"
 	"      --store-stuck=wait|go-on\n"
 	"                       while the database cannot be written: install nothing (default),\n"
 	"                       or go on and count the lost records\n"
@@ -32,12 +33,13 @@ static const char help[] =
 	"Exit status: 0 ended or done, 1 cannot start, 2 wrong options, 3 runs already,\n"
 	"4 does not run (-k, -r).\n";
 
-enum { OPT_PORT = 256, OPT_STUCK, OPT_USER, OPT_WORKER, OPT_CERTS, OPT_VERSION };
+enum { OPT_PORT = 256, OPT_NAT_PORT, OPT_STUCK, OPT_USER, OPT_WORKER, OPT_CERTS, OPT_VERSION };
 
 static const struct option options[] = {
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, OPT_VERSION},
 	{"port", required_argument, NULL, OPT_PORT},
+	{"nat-port", required_argument, NULL, OPT_NAT_PORT},
 	{"store-stuck", required_argument, NULL, OPT_STUCK},
 	{"user", required_argument, NULL, OPT_USER},
 	{"worker", no_argument, NULL, OPT_WORKER}, /* how the parent starts it; not for people */
@@ -78,6 +80,7 @@ int main(int argc, char **argv)
 		.stack = CS_STACK_DEFAULT,
 		.store_stuck = "wait",
 		.port = IKED_PORT,
+		.nat_port = IKED_NAT_PORT,
 		.stuck = IKE_STUCK_WAIT,
 	};
 	bool worker = false, certs = false, do_refresh = false;
@@ -108,6 +111,10 @@ int main(int argc, char **argv)
 			if (!parse_port(optarg, &o.port))
 				return usage("not a port", optarg);
 			break;
+		case OPT_NAT_PORT:
+			if (!parse_port(optarg, &o.nat_port))
+				return usage("not a port", optarg);
+			break;
 		case OPT_STUCK:
 			if (!parse_stuck(optarg, &o.stuck))
 				return usage("--store-stuck takes wait or go-on, not", optarg);
@@ -135,6 +142,8 @@ int main(int argc, char **argv)
 	}
 	if (optind < argc)
 		return usage("unexpected argument", argv[optind]);
+	if (o.port == o.nat_port)
+		return usage("--port and --nat-port must differ", NULL);
 	if (cs_stack_check(o.stack, &err) < 0)
 		return usage(err.text, o.stack);
 	if (!o.config_given && cs_conf_path("iked.conf", o.config, &err) < 0)

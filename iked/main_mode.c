@@ -15,6 +15,8 @@ int ike_main_build_ke(struct ike_engine *e, struct ike_p1 *p1, size_t *len, stru
 	isa_put(&b, ISA_KE, ke.p, ke.len);
 	isa_put(&b, ISA_NONCE, nonce->data, nonce->len);
 	ike_cert_put_requests(p1, &b);
+	if (ike_nat_put(e, p1, &b, err))
+		return err->code;
 	return ike_exchange_end(&b, len, err);
 }
 

@@ -15,7 +15,7 @@ int ike_main_begin(struct ike_engine *e, struct ike_p1 *p1, struct cs_err *err)
 	rc = ike_exchange_put_offer(e, p1, &b, err);
 	if (rc)
 		return rc;
-	ike_vendor_put(&b, 0, false);
+	ike_vendor_put(&b, 0, ike_nat_offer(p1->rule, &p1->sid.remote.addr));
 	rc = ike_exchange_end(&b, &len, err);
 	if (!rc)
 		rc = ike_exchange_send(e, p1, IKE_MM_SENT_1, len, err);
@@ -34,6 +34,7 @@ void ike_main_receive2(struct ike_engine *e, struct ike_p1 *p1, const struct isa
 		return;
 	}
 	p1->can = (uint8_t)ike_vendor_read(m);
+	ike_nat_agree(p1);
 	ike_p1_set_rcookie(e, p1, m->header.rcookie);
 	ike_rt_clear(&p1->ex->rt);
 	ike_timer_stop(&e->timers, &p1->timer);
@@ -59,7 +60,8 @@ void ike_main_receive4(struct ike_engine *e, struct ike_p1 *p1, const struct isa
 	struct cs_err err = {0};
 
 	if (ike_exchange_take_ke(p1, m, &p1->ex->nr, &err) ||
-	    (ike_auth_signs(p1) && ike_cert_take_requests(p1, m, &err))) {
+	    (ike_auth_signs(p1) && ike_cert_take_requests(p1, m, &err)) ||
+	    ike_nat_take(e, p1, m, &err)) {
 		ike_exchange_note(p1, err.text);
 		return;
 	}
@@ -85,6 +87,7 @@ void ike_main_send5(struct ike_engine *e, struct ike_p1 *p1)
 	struct cs_err err = {0};
 	size_t len;
 
+	ike_nat_float(e, p1);
 	if (ike_main_build_auth(e, p1, !ike_contact_known(e, p1), &len, &err) ||
 	    ike_exchange_send(e, p1, IKE_MM_SENT_5, len, &err))
 		ike_p1_fail(e, p1, "%s", err.text);

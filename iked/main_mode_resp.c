@@ -6,6 +6,7 @@
 
 #include "iked/exchange.h"
 #include "iked/main_mode.h"
+#include "iked/vendor.h"
 
 void ike_main_accept(struct ike_engine *e, struct ike_half *half, const struct isa_header *h,
 		     const uint8_t *data, size_t len)
@@ -13,6 +14,7 @@ void ike_main_accept(struct ike_engine *e, struct ike_half *half, const struct i
 	struct cs_err err = {0};
 	struct isa_message m;
 	struct ike_p1 *p1;
+	bool natt;
 	int rc;
 
 	if (h->flags & (ISA_FLAG_ENCRYPTED | ISA_FLAG_AUTH_ONLY) ||
@@ -26,8 +28,10 @@ void ike_main_accept(struct ike_engine *e, struct ike_half *half, const struct i
 		e->stats.dropped_limit++;
 		return;
 	}
-	p1 = ike_p1_new(e, false, &half->sid.local, &half->sid.remote, half->sid.icookie,
-			half->sid.rcookie);
+	/* A NAT may have another mapping by now. */
+	natt = half->can & IKE_CAN_NATT;
+	p1 = ike_p1_new(e, false, natt ? e->to : &half->sid.local,
+			natt ? e->from : &half->sid.remote, half->sid.icookie, half->sid.rcookie);
 	if (!p1) {
 		e->stats.dropped_limit++;
 		return;
@@ -42,7 +46,9 @@ void ike_main_accept(struct ike_engine *e, struct ike_half *half, const struct i
 				  ike_digest(e, data, len), &err);
 	ike_half_free(e, half);
 	ike_half_enter_p1(e, p1, IKE_ANSWERED);
+	ike_nat_agree(p1);
 	if (!rc && !ike_exchange_take_ke(p1, &m, &p1->ex->ni, &err) &&
+	    !ike_nat_take(e, p1, &m, &err) &&
 	    (!ike_auth_signs(p1) || !ike_cert_take_requests(p1, &m, &err)) &&
 	    !ike_job_start(e, p1, NULL, p1->suite.group, (struct cs_bytes){NULL, 0}, &err))
 		return;
@@ -122,7 +128,9 @@ static int final_rule(struct ike_engine *e, struct ike_p1 *p1, const struct pol_
 			       "rule %s is for the peer's identity, but has no offer like the "
 			       "agreed one",
 			       rule->name);
-	rc = ike_ident_own(rule, &own, &own_len, err);
+	rc = ike_nat_recheck(p1, rule, err);
+	if (!rc)
+		rc = ike_ident_own(rule, &own, &own_len, err);
 	if (rc)
 		return rc;
 	free(p1->ex->id);
@@ -140,12 +148,13 @@ void ike_main_receive5(struct ike_engine *e, struct ike_p1 *p1, const struct isa
 	struct cs_bytes body = isa_find(m, ISA_ID, 0)->body;
 	struct pol_peer_id id;
 	struct cs_err err = {0};
-	int rc = ike_ident_check(p1->rule, body, &p1->sid.remote.addr, &id, &err);
+	int rc = ike_ident_check(p1->rule, body, ike_nat_source(p1), &id, &err);
 
+	ike_path_exchange(e, p1);
 	if (!rc) {
 		rc = final_rule(e, p1, &id, &err);
 		if (!rc)
-			rc = ike_ident_check(p1->rule, body, &p1->sid.remote.addr, &id, &err);
+			rc = ike_ident_check(p1->rule, body, ike_nat_source(p1), &id, &err);
 	}
 	if (rc) {
 		ike_auth_refuse_identity(e, p1, err.text);

@@ -22,10 +22,12 @@ static bool own_ah(const struct pol_data_offer *o, struct ike_p2_own *own)
 	return o->cipher->esp && o->cipher->supported && !o->cipher->icv_bits;
 }
 
-bool ike_p2_own_of(const struct pol_data_offer *o, bool transport_ok, struct ike_p2_own *own)
+bool ike_p2_own_of(const struct pol_data_offer *o, unsigned path, struct ike_p2_own *own)
 {
 	*own = (struct ike_p2_own){.protocol = o->auth_proto, .integ = o->integ};
-	if (o->encap == POL_TRANSPORT && !transport_ok)
+	if (o->encap == POL_TRANSPORT && !(path & IKE_PATH_TRANSPORT))
+		return false;
+	if (o->auth_proto == POL_AH && path & IKE_PATH_UDP)
 		return false;
 	if (o->integ && !o->integ->supported)
 		return false;
@@ -61,6 +63,21 @@ size_t ike_p2_ah_keymat_len(const struct ike_p2_suite *suite)
 
 /* ---- building ---- */
 
+/* RFC 2407 section 4.5, RFC 3947 section 5.1, and its drafts 02 and 03. */
+uint16_t ike_p2_encap_number(enum pol_encap encap, enum ike_udp udp)
+{
+	bool transport = encap == POL_TRANSPORT;
+
+	switch (udp) {
+	case IKE_UDP_RFC:
+		return transport ? 4 : 3;
+	case IKE_UDP_DRAFT:
+		return transport ? 61444 : 61443;
+	default:
+		return transport ? 2 : 1;
+	}
+}
+
 static void put_transform(struct ike_sa_builder *b, uint8_t number, const struct ike_p2_suite *s)
 {
 	ike_sa_transform_begin(b, number,
@@ -71,7 +88,7 @@ static void put_transform(struct ike_sa_builder *b, uint8_t number, const struct
 		ike_sa_life(b, A_LIFE_TYPE, IKE_LIFE_KBYTES, s->life_kbytes);
 	if (s->group != POL_PFS_NONE)
 		ike_sa_basic(b, A_GROUP, s->group);
-	ike_sa_basic(b, A_ENCAP, (uint16_t)s->encap);
+	ike_sa_basic(b, A_ENCAP, ike_p2_encap_number(s->encap, s->udp));
 	if (s->integ)
 		ike_sa_basic(b, A_AUTH, s->integ->esp);
 	if (s->cipher && s->cipher->key_attr)
@@ -79,14 +96,14 @@ static void put_transform(struct ike_sa_builder *b, uint8_t number, const struct
 	ike_sa_transform_end(b);
 }
 
-int ike_p2_offer_of(const struct pol_dynvpn_action *action, bool transport_ok,
+int ike_p2_offer_of(const struct pol_dynvpn_action *action, unsigned path,
 		    const struct ike_p2_suite *s)
 {
 	for (unsigned i = 0; i < action->n_offers; i++) {
 		const struct pol_data_offer *o = &action->offers[i];
 		struct ike_p2_own own;
 
-		if (ike_p2_own_of(o, transport_ok, &own) && own.cipher == s->cipher &&
+		if (ike_p2_own_of(o, path, &own) && own.cipher == s->cipher &&
 		    own.integ == s->integ && own.ah == s->ah && own.protocol == s->protocol &&
 		    o->encap == s->encap)
 			return (int)i;
@@ -168,8 +185,15 @@ static void put_offer(struct offering *o, struct ike_p2_suite *s)
 	put_transform(&o->b, (uint8_t)(o->b.n_transforms + 1), s);
 }
 
-int ike_p2_offer(const struct pol_dynvpn_action *action, unsigned group, bool transport_ok,
-		 int only, const struct ike_p2_spis *spis, struct cs_writer *w, struct cs_err *err)
+static enum ike_udp udp_of(unsigned path)
+{
+	if (!(path & IKE_PATH_UDP))
+		return IKE_UDP_NONE;
+	return path & IKE_PATH_DRAFT ? IKE_UDP_DRAFT : IKE_UDP_RFC;
+}
+
+int ike_p2_offer(const struct pol_dynvpn_action *action, unsigned group, unsigned path, int only,
+		 const struct ike_p2_spis *spis, struct cs_writer *w, struct cs_err *err)
 {
 	struct offering offering = {.spis = spis};
 
@@ -179,7 +203,7 @@ int ike_p2_offer(const struct pol_dynvpn_action *action, unsigned group, bool tr
 		struct ike_p2_own own;
 		struct ike_p2_suite s;
 
-		if (!ike_p2_made(i, only) || !ike_p2_own_of(o, transport_ok, &own))
+		if (!ike_p2_made(i, only) || !ike_p2_own_of(o, path, &own))
 			continue;
 		s = (struct ike_p2_suite){
 			.protocol = own.protocol,
@@ -187,6 +211,7 @@ int ike_p2_offer(const struct pol_dynvpn_action *action, unsigned group, bool tr
 			.integ = own.integ,
 			.ah = own.ah,
 			.encap = o->encap,
+			.udp = udp_of(path),
 			.group = (uint16_t)group,
 			.life_seconds = o->life_seconds.proposed,
 			.life_kbytes = o->life_kbytes.proposed,
@@ -194,13 +219,13 @@ int ike_p2_offer(const struct pol_dynvpn_action *action, unsigned group, bool tr
 		put_offer(&offering, &s);
 	}
 	if (!offering.number)
-		return cs_fail(err, CS_EPOLICY, "IpDynVpnAction %s has no offer that can be made",
-			       action->name);
+		return cs_fail(err, CS_EPOLICY, "IpDynVpnAction %s has no offer that can be made%s",
+			       action->name, path & IKE_PATH_UDP ? " through a NAT" : "");
 	close_proposal(&offering);
 	return ike_sa_end(&offering.b, err);
 }
 
-struct ike_p2_spis ike_p2_offer_needs(const struct pol_dynvpn_action *action, bool transport_ok,
+struct ike_p2_spis ike_p2_offer_needs(const struct pol_dynvpn_action *action, unsigned path,
 				      int only)
 {
 	struct ike_p2_spis needs = {0};
@@ -208,7 +233,7 @@ struct ike_p2_spis ike_p2_offer_needs(const struct pol_dynvpn_action *action, bo
 	for (unsigned i = 0; i < action->n_offers; i++) {
 		struct ike_p2_own own;
 
-		if (!ike_p2_made(i, only) || !ike_p2_own_of(&action->offers[i], transport_ok, &own))
+		if (!ike_p2_made(i, only) || !ike_p2_own_of(&action->offers[i], path, &own))
 			continue;
 		needs.esp |= own.protocol == POL_ESP && !own.ah;
 		needs.bundled_esp |= own.ah != NULL;

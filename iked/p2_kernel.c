@@ -127,6 +127,7 @@ static void fill_common(const struct ike_engine *e, const struct ike_p2 *p2, boo
 	memset(sa, 0, sizeof(*sa));
 	sa->src = outbound ? p2->tunnel->local : p2->tunnel->remote;
 	sa->reqid = p2->tunnel->reqid;
+	sa->client = outbound ? 0 : p2->tunnel->client;
 	sa->outbound = outbound;
 	sa->hard_seconds = p2->life_seconds;
 	sa->replay_window = outbound ? 0 : e->set.replay_window;
@@ -141,6 +142,16 @@ unsigned ike_p2_icv_bits(const struct ike_p2 *p2, const struct cs_integ *integ)
 		if (q->integ && p2->quirks & q->bit && !strcmp(q->integ, integ->keyword))
 			return q->icv_bits;
 	return 0;
+}
+
+static void fill_encap(const struct ike_p2 *p2, bool outbound, struct xf_sa *sa)
+{
+	if (!p2->nat.encap)
+		return;
+	sa->encap_sport = outbound ? p2->encap_local : p2->encap_remote;
+	sa->encap_dport = outbound ? p2->encap_remote : p2->encap_local;
+	if (sa->mode == XF_TRANSPORT && p2->nat.remote)
+		sa->encap_oa = *ike_p2_peer_oa(p2);
 }
 
 static void fill_sa(const struct ike_engine *e, const struct ike_p2 *p2, bool outbound,
@@ -162,6 +173,7 @@ static void fill_sa(const struct ike_engine *e, const struct ike_p2 *p2, bool ou
 	sa->selector = p2->tunnel->selector;
 	sa->hard_bytes = p2->life_kbytes * 1024;
 	sa->soft_bytes = ike_p2_soft_bytes(p2);
+	fill_encap(p2, outbound, sa);
 }
 
 /*
@@ -229,7 +241,7 @@ static void fill_policy(const struct ike_engine *e, const struct ike_tunnel *t, 
 	p->selector = t->selector;
 	p->family = t->local.family;
 	p->priority = XF_PRIO_TUNNEL;
-	p->mark = xf_mark_value(&e->set.marking, t->rule_id);
+	p->mark = xf_mark_value(&e->set.marking, t->client ? t->client : t->rule_id);
 	p->mark_mask = xf_mark_mask(&e->set.marking);
 	p->action = XF_ALLOW;
 	p->has_template = true;
@@ -262,7 +274,8 @@ int ike_p2_install_policy(struct ike_engine *e, struct ike_p2 *p2, struct cs_err
 		refused(e, p2, "the outbound policy", err);
 		return rc;
 	}
-	ike_hold_replaced(e, &key);
+	if (!t->client) /* the holds' place is under the rule's mark */
+		ike_hold_replaced(e, &key);
 	t->policy_in = true;
 	t->mode = wanted.mode;
 	t->proto = wanted.proto;
@@ -331,15 +344,34 @@ bool ike_p2_another_outbound(const struct ike_p2 *p2)
 	return false;
 }
 
-/* The policy goes before the last pair, so that no packet meets a policy without an SA. */
+static void uninstall_in(struct ike_engine *e, struct ike_p2 *p2)
+{
+	struct xf_said in = ike_p2_said_in(p2), ah_in = ike_p2_ah_said(p2, false);
+	struct cs_err err;
+
+	if ((p2->in_kernel || (p2->larval && p2->suite.protocol)) && in.spi)
+		e->ops.sa_delete(e->ctx, &in, &err);
+	if ((p2->in_kernel || p2->larval) && ah_in.spi)
+		e->ops.sa_delete(e->ctx, &ah_in, &err);
+	if (p2->larval && p2->qm)
+		give_all_back(e, p2);
+	p2->in_kernel = p2->larval = false;
+}
+
+/*
+ * The policy goes before the last pair, so that no packet meets a policy without an SA.  Of a
+ * client with a mark the inbound SAs are first, so that nothing gets the mark when the policy is
+ * gone.
+ */
 void ike_p2_uninstall(struct ike_engine *e, struct ike_p2 *p2)
 {
 	struct ike_tunnel *t = p2->tunnel;
-	struct xf_said in = ike_p2_said_in(p2), out = ike_p2_said_out(p2);
-	struct xf_said ah_in = ike_p2_ah_said(p2, false), ah_out = ike_p2_ah_said(p2, true);
+	struct xf_said out = ike_p2_said_out(p2), ah_out = ike_p2_ah_said(p2, true);
 	struct xf_policy policy;
 	struct cs_err err;
 
+	if (t->client)
+		uninstall_in(e, p2);
 	if (t->policy_in && !ike_p2_another_outbound(p2)) {
 		fill_policy(e, t, &policy);
 		e->ops.policy_delete(e->ctx, &policy, &err);
@@ -349,11 +381,6 @@ void ike_p2_uninstall(struct ike_engine *e, struct ike_p2 *p2)
 		e->ops.sa_delete(e->ctx, &out, &err);
 	if (p2->out_kernel && ah_out.spi)
 		e->ops.sa_delete(e->ctx, &ah_out, &err);
-	if ((p2->in_kernel || (p2->larval && p2->suite.protocol)) && in.spi)
-		e->ops.sa_delete(e->ctx, &in, &err);
-	if ((p2->in_kernel || p2->larval) && ah_in.spi)
-		e->ops.sa_delete(e->ctx, &ah_in, &err);
-	if (p2->larval && p2->qm)
-		give_all_back(e, p2);
-	p2->out_kernel = p2->in_kernel = p2->larval = false;
+	p2->out_kernel = false;
+	uninstall_in(e, p2);
 }

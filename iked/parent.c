@@ -25,11 +25,12 @@
 #define BACKOFF_MAX_MS 30000
 #define STOP_MS        8000
 #define EARLY_DEATHS   2
+#define N_KEPT_OPEN    5            /* descriptors that a worker gets */
 #define LOCKED_MEMORY  (768u << 20) /* the worker's secrets are locked into memory */
 
 struct parent {
 	const struct iked_options *o;
-	int ports[2]; /* IPv4, IPv6 or -1 */
+	int ports[3]; /* IPv4, IPv6 or -1, NAT traversal */
 	int sealed;   /* the worker's phase 1 SAs, for the next worker; never mapped here */
 	int signals, link;
 	int lock; /* of the network namespace: a worker that starts removes all of iked's SAs */
@@ -77,15 +78,16 @@ static void allow_locked_memory(void)
 static void become_worker(const struct parent *p, int link)
 {
 	const struct iked_options *o = p->o;
-	const int from[] = {p->ports[0], p->ports[1], link, p->sealed};
-	const int to[] = {IKED_FD_IPV4, IKED_FD_IPV6, IKED_FD_PARENT, IKED_FD_SEALED};
-	char port[8], *argv[16];
-	int high[4], n = 0;
+	const int from[N_KEPT_OPEN] = {p->ports[0], p->ports[1], link, p->sealed, p->ports[2]};
+	const int to[N_KEPT_OPEN] = {IKED_FD_IPV4, IKED_FD_IPV6, IKED_FD_PARENT, IKED_FD_SEALED,
+				     IKED_FD_NAT};
+	char port[8], nat_port[8], *argv[18];
+	int high[N_KEPT_OPEN], n = 0;
 
 	/* First out of the way of the fixed numbers, then onto them. */
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < N_KEPT_OPEN; i++)
 		high[i] = from[i] < 0 ? -1 : fcntl(from[i], F_DUPFD_CLOEXEC, 64);
-	for (int i = 0; i < 4; i++) {
+	for (int i = 0; i < N_KEPT_OPEN; i++) {
 		close(to[i]);
 		if (from[i] >= 0 && (high[i] < 0 || dup2(high[i], to[i]) < 0))
 			_exit(CS_EXIT_FAILED);
@@ -96,6 +98,7 @@ static void become_worker(const struct parent *p, int link)
 	allow_locked_memory();
 	unsetenv("NOTIFY_SOCKET");
 	snprintf(port, sizeof(port), "%u", o->port);
+	snprintf(nat_port, sizeof(nat_port), "%u", o->nat_port);
 	argv[n++] = (char *)"iked";
 	argv[n++] = (char *)"--worker";
 	argv[n++] = (char *)"-p";
@@ -108,6 +111,8 @@ static void become_worker(const struct parent *p, int link)
 		argv[n++] = (char *)"-f";
 	argv[n++] = (char *)"--port";
 	argv[n++] = port;
+	argv[n++] = (char *)"--nat-port";
+	argv[n++] = nat_port;
 	argv[n++] = (char *)"--store-stuck";
 	argv[n++] = (char *)o->store_stuck;
 	if (o->user) {
@@ -352,6 +357,8 @@ static int prepare(struct parent *p, struct cs_err *err)
 	if (status == 0)
 		status = iked_port_open(AF_INET6, o->port, &p->ports[1], err);
 	if (status == 0)
+		status = iked_nat_port_open(o->nat_port, &p->ports[2], err);
+	if (status == 0)
 		status = ike_sealed_create(&p->sealed, err);
 	if (status < 0)
 		return status;
@@ -374,7 +381,7 @@ static void remove_socket(const char *stack)
 static enum cs_exit serve(void *arg)
 {
 	const struct iked_options *o = arg;
-	struct parent p = {.o = o, .ports = {-1, -1}, .sealed = -1, .signals = -1, .link = -1};
+	struct parent p = {.o = o, .ports = {-1, -1, -1}, .sealed = -1, .signals = -1, .link = -1};
 	struct cs_err err;
 
 	p.certs = (struct iked_certs_parent){.o = o, .mask = &p.old_mask};

@@ -99,12 +99,16 @@ int ike_p1_up(struct ike_engine *e, struct ike_p1 *p1, struct cs_bytes remote_id
 	ike_timer_set(&e->timers, &p1->linger, e->now.mono + IKE_REPEAT_MS);
 	e->stats.p1_up++;
 	log_up(e, p1);
+	if (p1->nat.encap)
+		ike_logf(e, ike_p1_ctx(p1), CSM_NAT_FOUND, p1->tunnel, rule_name(p1),
+			 ike_nat_text(&p1->nat), ike_nat_level_text(p1->nat.level));
 	ike_p1_record(e, p1, IKE_REC_P1_UP, "");
 	ike_keep_later(e, p1);
 	ike_tell(e, IKE_EV_P1_UP, p1->instance, p1->tunnel, 0, rule_name(p1), "");
 	if (!p1->client)
 		ike_refresh_settle_p1(e, p1);
 	ike_dpd_start(e, p1);
+	ike_keepalive_start(e, p1);
 	return 0;
 }
 

@@ -207,6 +207,13 @@ void ike_p2_up(struct ike_engine *e, struct ike_p2 *p2)
 	bound_generations(e, p2->tunnel);
 }
 
+void ike_p2_record_moved(struct ike_engine *e, const struct ike_p2 *p2)
+{
+	uint64_t tx;
+
+	record(e, p2, IKE_REC_P2_MOVED, NULL, NULL, "", &tx);
+}
+
 /* ---- down ---- */
 
 static void end_failed(struct ike_engine *e, struct ike_p2 *p2, bool tell, const char *reason,

@@ -4,6 +4,7 @@
  * protected by what it is about to negotiate.
  */
 #include <errno.h>
+#include <linux/udp.h>
 #include <linux/xfrm.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -102,4 +103,17 @@ int iked_port_open(int family, uint16_t port, int *result, struct cs_err *err)
 	}
 	*result = fd;
 	return 0;
+}
+
+int iked_nat_port_open(uint16_t port, int *result, struct cs_err *err)
+{
+	int status = iked_port_open(AF_INET, port, result, err);
+
+	if (status == 0)
+		status = set(*result, IPPROTO_UDP, UDP_ENCAP, "UDP_ENCAP", UDP_ENCAP_ESPINUDP, err);
+	if (status < 0 && *result >= 0) {
+		close(*result);
+		*result = -1;
+	}
+	return status;
 }

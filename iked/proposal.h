@@ -24,6 +24,14 @@ struct ike_p1_suite {
 	uint64_t life_max; /* seconds after which we end it although more was agreed, 0: none */
 };
 
+/* ESP in UDP (RFC 3948), and by which numbers the peer calls its modes. */
+enum ike_udp {
+	IKE_UDP_NONE,
+	IKE_UDP_RFC,   /* RFC 3947 */
+	IKE_UDP_DRAFT, /* its drafts */
+	IKE_UDP_PLAIN, /* those without UDP, although there is a NAT */
+};
+
 /*
  * A phase 2 offer as agreed: ESP, AH, or a bundle of the two.  Of a bundle protocol is ESP, which
  * encrypts and has no integrity of its own; ah is the algorithm of the AH around it.
@@ -35,7 +43,8 @@ struct ike_p2_suite {
 	const struct cs_integ *ah;      /* NULL: no bundle */
 	bool esp_first;                 /* of a bundle's two proposals, as the peer put them */
 	enum pol_encap encap;           /* UDP-encapsulated numbers are mapped to these */
-	uint16_t group;                 /* PFS, or 0 */
+	enum ike_udp udp;
+	uint16_t group; /* PFS, or 0 */
 	uint64_t life_seconds, life_kbytes;
 	uint8_t proposal, transform, ah_transform;
 	uint32_t spi, ah_spi; /* the sender's, host byte order */
@@ -82,27 +91,31 @@ int ike_p1_accept(struct cs_bytes sa_body, const struct pol_ke_action *action, b
 		  struct ike_p1_suite *suite, unsigned *offer, struct cs_err *err);
 
 /* ---- phase 2 ---- */
-/*
- * transport_ok: the data endpoints are the security endpoints; without it no transport mode offer
- * is sent or accepted.
- */
-/* group: PFS or 0. */
-int ike_p2_offer(const struct pol_dynvpn_action *action, unsigned group, bool transport_ok,
-		 int only, const struct ike_p2_spis *spis, struct cs_writer *w, struct cs_err *err);
+/* What is between two hosts, and so which offers can be sent and accepted; bits. */
+enum ike_path {
+	IKE_PATH_TRANSPORT = 1, /* data endpoints are security endpoints: transport mode can be */
+	IKE_PATH_UDP = 2,       /* all goes in UDP, so nothing but ESP can be */
+	IKE_PATH_DRAFT = 4,     /* and the peer knows the drafts' numbers alone */
+};
+/* group: PFS or 0. path: of IKE_PATH_... */
+int ike_p2_offer(const struct pol_dynvpn_action *action, unsigned group, unsigned path, int only,
+		 const struct ike_p2_spis *spis, struct cs_writer *w, struct cs_err *err);
 /* Which SPIs it will name: those are not 0. */
-struct ike_p2_spis ike_p2_offer_needs(const struct pol_dynvpn_action *action, bool transport_ok,
+struct ike_p2_spis ike_p2_offer_needs(const struct pol_dynvpn_action *action, unsigned path,
 				      int only);
-int ike_p2_offer_of(const struct pol_dynvpn_action *action, bool transport_ok,
+int ike_p2_offer_of(const struct pol_dynvpn_action *action, unsigned path,
 		    const struct ike_p2_suite *suite);
 /* May this side propose that PFS group or, with 0, none? */
 bool ike_p2_group_allowed(const struct pol_dynvpn_action *action, unsigned group);
-int ike_p2_choose(struct cs_bytes sa_body, const struct pol_dynvpn_action *action,
-		  bool transport_ok, struct ike_p2_suite *suite, unsigned *offer,
-		  struct ike_mismatch *why, struct cs_err *err);
+int ike_p2_choose(struct cs_bytes sa_body, const struct pol_dynvpn_action *action, unsigned path,
+		  struct ike_p2_suite *suite, unsigned *offer, struct ike_mismatch *why,
+		  struct cs_err *err);
+/* Does the peer offer anything in this mode? */
+bool ike_p2_proposes(struct cs_bytes sa_body, enum pol_encap encap);
 int ike_p2_answer(const struct ike_p2_suite *suite, uint32_t spi, uint32_t ah_spi,
 		  struct cs_writer *w, struct cs_err *err);
 int ike_p2_accept(struct cs_bytes sa_body, const struct pol_dynvpn_action *action, unsigned group,
-		  bool transport_ok, int only, struct ike_p2_suite *suite, unsigned *offer,
+		  unsigned path, int only, struct ike_p2_suite *suite, unsigned *offer,
 		  struct cs_err *err);
 /* Bytes of KEYMAT one SA of this suite takes: cipher key, salt, integrity key. */
 size_t ike_p2_keymat_len(const struct ike_p2_suite *suite);

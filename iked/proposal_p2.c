@@ -23,7 +23,7 @@ struct transform {
 	uint8_t protocol, id;
 	uint16_t encap_number, auth_number, key_bits, group;
 	enum pol_encap encap; /* 0: not known */
-	bool udp;             /* encapsulated in UDP */
+	enum ike_udp udp;     /* as its number says */
 	bool bundled;         /* ESP under AH */
 	const struct cs_cipher *cipher;
 	const struct cs_integ *integ;
@@ -38,24 +38,18 @@ uint8_t ike_ipproto(unsigned proto)
 
 /* ---- reading ---- */
 
-/* RFC 2407, RFC 3947 section 5.1, and the numbers of its drafts 02 and 03. */
 static void map_encap(struct transform *t)
 {
-	static const struct {
-		uint16_t number;
-		enum pol_encap encap;
-		bool udp;
-	} modes[] = {
-		{1, POL_TUNNEL, false},   {2, POL_TRANSPORT, false}, {3, POL_TUNNEL, true},
-		{4, POL_TRANSPORT, true}, {61443, POL_TUNNEL, true}, {61444, POL_TRANSPORT, true},
-	};
+	static const enum pol_encap encaps[] = {POL_TUNNEL, POL_TRANSPORT};
 
-	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
-		if (modes[i].number != t->encap_number)
-			continue;
-		t->encap = modes[i].encap;
-		t->udp = modes[i].udp;
-		return;
+	for (enum ike_udp udp = IKE_UDP_NONE; udp <= IKE_UDP_DRAFT; udp++) {
+		for (unsigned i = 0; i < 2; i++) {
+			if (ike_p2_encap_number(encaps[i], udp) != t->encap_number)
+				continue;
+			t->encap = encaps[i];
+			t->udp = udp;
+			return;
+		}
 	}
 	ike_sa_unfit(&t->scan, "encapsulation mode %u is not known", t->encap_number);
 }
@@ -166,6 +160,14 @@ static const char *encap_name(enum pol_encap encap)
 	return encap == POL_TUNNEL ? "tunnel" : encap == POL_TRANSPORT ? "transport" : "?";
 }
 
+#define ENCAP_TEXT 24
+
+static const char *encap_text(enum pol_encap encap, enum ike_udp udp, char buf[static ENCAP_TEXT])
+{
+	snprintf(buf, ENCAP_TEXT, "%s%s", udp != IKE_UDP_NONE ? "udp-" : "", encap_name(encap));
+	return buf;
+}
+
 static const char *group_text(unsigned number, char *buf, size_t size)
 {
 	const struct cs_group *g = cs_group_by_number(number);
@@ -183,7 +185,7 @@ static const char *transform_text(const struct transform *t, const struct transf
 				  size_t size)
 {
 	const struct transform *auth = ah ? ah : t;
-	char cipher[24] = "", integ[16] = "", encap[24], group[16];
+	char cipher[24] = "", integ[16] = "", encap[ENCAP_TEXT], group[16];
 
 	if (t->protocol == POL_ESP && t->cipher)
 		snprintf(cipher, sizeof(cipher), "%s", t->cipher->suite);
@@ -194,7 +196,7 @@ static const char *transform_text(const struct transform *t, const struct transf
 	else if (auth->auth_number)
 		snprintf(integ, sizeof(integ), "integ%u", auth->auth_number);
 	if (t->encap)
-		snprintf(encap, sizeof(encap), "%s%s", t->udp ? "udp-" : "", encap_name(t->encap));
+		encap_text(t->encap, t->udp, encap);
 	else
 		snprintf(encap, sizeof(encap), "encap%u", t->encap_number);
 	return text_of(protocol_name((enum pol_proto)t->protocol, ah != NULL), cipher, integ, encap,
@@ -203,10 +205,10 @@ static const char *transform_text(const struct transform *t, const struct transf
 
 const char *ike_p2_suite_text(const struct ike_p2_suite *s, char *buf, size_t size)
 {
-	char group[16];
+	char group[16], encap[ENCAP_TEXT];
 
 	return text_of(protocol_name(s->protocol, s->ah != NULL), s->cipher ? s->cipher->suite : "",
-		       integ_name(s->integ, s->ah), encap_name(s->encap),
+		       integ_name(s->integ, s->ah), encap_text(s->encap, s->udp, encap),
 		       group_text(s->group, group, sizeof(group)), buf, size);
 }
 
@@ -261,7 +263,15 @@ static void fill_bundle(const struct transform *ah, const struct ike_sa_transfor
 	suite->ah_spi = ah->spi;
 }
 
-static void fill_suite(const struct transform *t, const struct ike_sa_proposal *p,
+/* Behind a NAT some peers name the modes of before; what they mean is in UDP all the same. */
+static enum ike_udp udp_agreed(const struct transform *t, unsigned path)
+{
+	if (!(path & IKE_PATH_UDP))
+		return IKE_UDP_NONE;
+	return t->udp == IKE_UDP_NONE ? IKE_UDP_PLAIN : t->udp;
+}
+
+static void fill_suite(const struct transform *t, unsigned path, const struct ike_sa_proposal *p,
 		       const struct ike_sa_transform *raw, struct ike_p2_suite *suite)
 {
 	*suite = (struct ike_p2_suite){
@@ -269,6 +279,7 @@ static void fill_suite(const struct transform *t, const struct ike_sa_proposal *
 		.cipher = t->cipher,
 		.integ = t->integ,
 		.encap = t->encap,
+		.udp = udp_agreed(t, path),
 		.group = t->group,
 		.life_seconds = t->scan.seconds,
 		.life_kbytes = t->scan.kbytes,
@@ -279,14 +290,21 @@ static void fill_suite(const struct transform *t, const struct ike_sa_proposal *
 }
 
 /* Conditions beside the algorithms and the offer's lifetimes. */
-static void check_conditions(const struct pol_dynvpn_action *action, bool transport_ok,
+static void check_path(struct transform *t, unsigned path)
+{
+	if (t->udp != IKE_UDP_NONE && !(path & IKE_PATH_UDP))
+		ike_sa_unfit(&t->scan, "no NAT was found, so no UDP encapsulation");
+	if (path & IKE_PATH_UDP && (t->protocol == POL_AH || t->bundled))
+		ike_sa_unfit(&t->scan, "AH does not get through a NAT");
+}
+
+static void check_conditions(const struct pol_dynvpn_action *action, unsigned path,
 			     struct transform *t)
 {
 	char group[16];
 
-	if (t->udp)
-		ike_sa_unfit(&t->scan, "no NAT was found, so no UDP encapsulation");
-	if (t->encap == POL_TRANSPORT && !transport_ok)
+	check_path(t, path);
+	if (t->encap == POL_TRANSPORT && !(path & IKE_PATH_TRANSPORT))
 		ike_sa_unfit(
 			&t->scan,
 			"transport mode needs the data endpoints to be the security endpoints");
@@ -297,19 +315,18 @@ static void check_conditions(const struct pol_dynvpn_action *action, bool transp
 
 /* The first offer that takes the transform, or -1; near gets why one with its algorithms does not.
  */
-static int find_offer(const struct pol_dynvpn_action *action, bool transport_ok,
-		      struct transform *t, const struct transform *ah,
-		      char near[static IKE_UNFIT_MAX])
+static int find_offer(const struct pol_dynvpn_action *action, unsigned path, struct transform *t,
+		      const struct transform *ah, char near[static IKE_UNFIT_MAX])
 {
 	struct ike_p2_own own;
 
 	for (unsigned i = 0; i < action->n_offers; i++) {
 		const struct pol_data_offer *o = &action->offers[i];
 
-		if (!ike_p2_own_of(o, true, &own) || !same_algorithms(&own, t, ah) ||
+		if (!ike_p2_own_of(o, IKE_PATH_TRANSPORT, &own) || !same_algorithms(&own, t, ah) ||
 		    o->encap != t->encap)
 			continue;
-		check_conditions(action, transport_ok, t);
+		check_conditions(action, path, t);
 		if (t->scan.unfit[0])
 			memcpy(near, t->scan.unfit, IKE_UNFIT_MAX);
 		else if (ike_sa_life_fits(&o->life_seconds, &o->life_kbytes, &t->scan, near))
@@ -319,7 +336,7 @@ static int find_offer(const struct pol_dynvpn_action *action, bool transport_ok,
 }
 
 static void explain(const struct ike_sa_list *offered, const struct pol_dynvpn_action *action,
-		    bool transport_ok, const char *near, struct ike_mismatch *why)
+		    unsigned path, const char *near, struct ike_mismatch *why)
 {
 	struct ike_sa_list ours = {0};
 	char item[64];
@@ -328,7 +345,7 @@ static void explain(const struct ike_sa_list *offered, const struct pol_dynvpn_a
 		const struct pol_data_offer *o = &action->offers[i];
 		struct ike_p2_own own;
 
-		if (ike_p2_own_of(o, transport_ok, &own))
+		if (ike_p2_own_of(o, path, &own))
 			ike_sa_list_add(&ours,
 					text_of(protocol_name(own.protocol, own.ah != NULL),
 						own.cipher ? own.cipher->suite : "",
@@ -341,7 +358,7 @@ static void explain(const struct ike_sa_list *offered, const struct pol_dynvpn_a
 /* A peer's offers, being gone through. */
 struct choice {
 	const struct pol_dynvpn_action *action;
-	bool transport_ok;
+	unsigned path;
 	struct ike_sa_list offered;
 	char near[IKE_UNFIT_MAX];
 	struct ike_p2_suite *suite;
@@ -364,9 +381,9 @@ static int choose_single(struct choice *c, const struct ike_sa_proposal *p)
 
 	while (ike_sa_next_transform(&r, &raw)) {
 		parse_transform(p, &raw, &t);
-		found = find_offer(c->action, c->transport_ok, &t, NULL, c->near);
+		found = find_offer(c->action, c->path, &t, NULL, c->near);
 		if (found >= 0) {
-			fill_suite(&t, p, &raw, c->suite);
+			fill_suite(&t, c->path, p, &raw, c->suite);
 			return found;
 		}
 		not_taken(c, &t, NULL);
@@ -387,9 +404,9 @@ static int choose_ah(struct choice *c, const struct ike_sa_proposal *esp,
 		parse_transform(esp, esp_raw, &t);
 		parse_transform(ah, &raw, &a);
 		join(&t, &a);
-		found = find_offer(c->action, c->transport_ok, &t, &a, c->near);
+		found = find_offer(c->action, c->path, &t, &a, c->near);
 		if (found >= 0) {
-			fill_suite(&t, esp, esp_raw, c->suite);
+			fill_suite(&t, c->path, esp, esp_raw, c->suite);
 			fill_bundle(&a, &raw, esp < ah, c->suite);
 			return found;
 		}
@@ -453,11 +470,11 @@ static unsigned with_number(const struct ike_sa_payload *sa, unsigned at)
 	return n;
 }
 
-int ike_p2_choose(struct cs_bytes sa_body, const struct pol_dynvpn_action *action,
-		  bool transport_ok, struct ike_p2_suite *suite, unsigned *offer,
-		  struct ike_mismatch *why, struct cs_err *err)
+int ike_p2_choose(struct cs_bytes sa_body, const struct pol_dynvpn_action *action, unsigned path,
+		  struct ike_p2_suite *suite, unsigned *offer, struct ike_mismatch *why,
+		  struct cs_err *err)
 {
-	struct choice c = {.action = action, .transport_ok = transport_ok, .suite = suite};
+	struct choice c = {.action = action, .path = path, .suite = suite};
 	struct ike_sa_payload sa;
 	int found, rc = ike_sa_parse(sa_body, &sa, err);
 
@@ -472,8 +489,29 @@ int ike_p2_choose(struct cs_bytes sa_body, const struct pol_dynvpn_action *actio
 		}
 	}
 	if (why)
-		explain(&c.offered, action, transport_ok, c.near, why);
+		explain(&c.offered, action, path, c.near, why);
 	return cs_fail(err, CS_EPOLICY, "no phase 2 offer of the peer is accepted");
+}
+
+bool ike_p2_proposes(struct cs_bytes sa_body, enum pol_encap encap)
+{
+	struct ike_sa_payload sa;
+	struct ike_sa_transform raw;
+	struct transform t;
+
+	if (ike_sa_parse(sa_body, &sa, NULL) < 0)
+		return false;
+	for (unsigned i = 0; i < sa.n; i++) {
+		const struct ike_sa_proposal *p = &sa.proposals[i];
+		struct cs_reader r = cs_reader_of(p->transforms.p, p->transforms.len);
+
+		while (ike_sa_next_transform(&r, &raw)) {
+			parse_transform(p, &raw, &t);
+			if (t.encap == encap)
+				return true;
+		}
+	}
+	return false;
 }
 
 /* An answer: one transform, or of a bundle one of each protocol. */
@@ -534,7 +572,7 @@ static int read_answer(struct cs_bytes sa_body, struct answer *a, struct cs_err 
 }
 
 int ike_p2_accept(struct cs_bytes sa_body, const struct pol_dynvpn_action *action, unsigned group,
-		  bool transport_ok, int only, struct ike_p2_suite *suite, unsigned *offer,
+		  unsigned path, int only, struct ike_p2_suite *suite, unsigned *offer,
 		  struct cs_err *err)
 {
 	struct answer a = {.bundle = false};
@@ -548,19 +586,18 @@ int ike_p2_accept(struct cs_bytes sa_body, const struct pol_dynvpn_action *actio
 		return rc;
 	t = a.t;
 	ah = a.bundle ? &a.ah : NULL;
-	if (t.udp)
-		ike_sa_unfit(&t.scan, "no NAT was found, so no UDP encapsulation");
+	check_path(&t, path);
 	if (t.scan.unfit[0])
 		return cs_fail(err, CS_EPOLICY, "the peer's answer: %s", t.scan.unfit);
 	for (unsigned i = 0; i < action->n_offers && t.group == group; i++) {
 		const struct pol_data_offer *o = &action->offers[i];
 
-		if (!ike_p2_made(i, only) || !ike_p2_own_of(o, transport_ok, &own) ||
+		if (!ike_p2_made(i, only) || !ike_p2_own_of(o, path, &own) ||
 		    !same_algorithms(&own, &t, ah) || o->encap != t.encap ||
 		    !ike_sa_life_answered(&o->life_seconds, t.scan.seconds) ||
 		    !ike_sa_life_answered(&o->life_kbytes, t.scan.kbytes))
 			continue;
-		fill_suite(&t, a.p, &a.raw, suite);
+		fill_suite(&t, path, a.p, &a.raw, suite);
 		if (ah)
 			fill_bundle(ah, &a.ah_raw, false, suite);
 		if (!suite->life_seconds)

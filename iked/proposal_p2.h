@@ -18,8 +18,10 @@ struct ike_p2_own {
 	const struct cs_integ *ah;      /* NULL: no bundle */
 };
 
-/* False where the kernel side does not have its algorithms, or transport mode cannot be. */
-bool ike_p2_own_of(const struct pol_data_offer *o, bool transport_ok, struct ike_p2_own *own);
+/* False where the kernel side does not have its algorithms, or the path does not let it be. */
+bool ike_p2_own_of(const struct pol_data_offer *o, unsigned path, struct ike_p2_own *own);
+/* The number of a mode in A_ENCAP. */
+uint16_t ike_p2_encap_number(enum pol_encap encap, enum ike_udp udp);
 /* Is the ith offer one that is made? only: index of the one, or -1. */
 bool ike_p2_made(unsigned i, int only);
 

@@ -82,7 +82,7 @@ int ike_quick_take_ke(struct ike_p2 *p2, const struct isa_message *m, const stru
 /* IDci, then IDcr. */
 void ike_quick_put_ids(struct isa_builder *b, const struct ike_p2 *p2)
 {
-	const struct cs_selector *s = &p2->tunnel->selector;
+	const struct cs_selector *s = &p2->qm->named;
 	const struct cs_range *ci = p2->initiator ? &s->local : &s->remote;
 	const struct cs_range *cr = p2->initiator ? &s->remote : &s->local;
 
@@ -136,6 +136,7 @@ static void receive_first(struct ike_engine *e, struct ike_p1 *p1, const struct 
 	}
 	ike_p1_count(e, p1, h->length);
 	ike_dpd_heard(e, p1);
+	ike_path_heard(e, p1, !p1->forgot);
 	ike_client_heard(e, p1);
 	ike_quick_receive1(e, p1, &m, iv, digest);
 }
@@ -173,6 +174,9 @@ static void receive_next(struct ike_engine *e, struct ike_p2 *p2, const struct i
 	}
 	ike_p1_count(e, p2->p1, h->length);
 	ike_dpd_heard(e, p2->p1);
+	ike_path_heard(e, p2->p1, true);
+	if (p2->dead) /* it could not go along */
+		return;
 	ike_client_heard(e, p2->p1);
 	if (step == ISA_STEP_QUICK_4) {
 		ike_quick_receive4(e, p2, &m);
@@ -205,7 +209,7 @@ void ike_quick_receive(struct ike_engine *e, struct ike_p1 *p1, const struct isa
 	p2 = ike_p2_by_mid(e, p1, h->message_id);
 	if (p2 && p2->answer.data && p2->answer.digest == digest) {
 		e->stats.repeats_answered++;
-		ike_send_p1(e, p1, p2->answer.data, p2->answer.len);
+		ike_send_again(e, p1, p2->answer.data, p2->answer.len);
 	} else if (p2) {
 		receive_next(e, p2, h, data, digest);
 	} else {

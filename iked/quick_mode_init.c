@@ -32,8 +32,8 @@ static int build_message1(struct ike_engine *e, struct ike_p2 *p2, size_t *len, 
 	ike_quick_make_nonce(e, p2->p1, &qm->ni);
 	ike_seal_begin(e, p2->p1, &b, ISA_QUICK, p2->mid, IKE_SEAL_HASH1);
 	isa_payload_begin(&b, ISA_SA);
-	rc = ike_p2_offer(p2->rule->vpn, group ? group->number : POL_PFS_NONE,
-			  ike_p2_transport_ok(p2->tunnel), qm->only, &qm->reserved, &b.w, err);
+	rc = ike_p2_offer(p2->rule->vpn, group ? group->number : POL_PFS_NONE, ike_p2_path(p2),
+			  qm->only, &qm->reserved, &b.w, err);
 	if (rc)
 		return rc;
 	isa_payload_end(&b);
@@ -44,6 +44,7 @@ static int build_message1(struct ike_engine *e, struct ike_p2 *p2, size_t *len, 
 		isa_put(&b, ISA_KE, ke.p, ke.len);
 	}
 	ike_quick_put_ids(&b, p2);
+	ike_nat_put_oa(p2, &b);
 	*len = ike_seal_end(e, p2->p1, &b, p2->mid, IKE_SEAL_HASH1, NULL, NULL, qm->iv, err);
 	return *len ? 0 : CS_ECRYPTO;
 }
@@ -76,17 +77,17 @@ void ike_quick_start(struct ike_engine *e, struct ike_p2 *p2)
 	const struct ike_tunnel *t = p2->tunnel;
 	const struct pol_data_offer *first =
 		&p2->rule->vpn->offers[p2->qm->only < 0 ? 0 : p2->qm->only];
-	bool transport_ok = ike_p2_transport_ok(t);
 	enum xf_mode mode =
-		transport_ok && first->encap == POL_TRANSPORT ? XF_TRANSPORT : XF_TUNNEL;
-	struct ike_p2_spis needs = ike_p2_offer_needs(p2->rule->vpn, transport_ok, p2->qm->only);
+		ike_p2_transport_ok(t) && first->encap == POL_TRANSPORT ? XF_TRANSPORT : XF_TUNNEL;
 	struct ike_tunnel_key key = ike_tunnel_key_of(t);
+	struct ike_p2_spis needs;
 	char selector[CS_SELECTOR_STRLEN];
 	struct cs_err err = {0};
 
 	ike_logf(e, ike_p2_ctx(p2), CSM_P2_START, t->number, "initiator", p2->rule->name,
 		 cs_selector_text(&t->selector, selector), p2->parent);
 	ike_quick_busy(e, p2, IKE_QM_BUSY_1);
+	ike_p2_take_nat(p2);
 	p2->peer = p2->p1->peer;
 	ike_list_add_head(&p2->peer->p2s, &p2->in_peer);
 	if (ike_client_check(p2->p1, &t->selector, &err) ||
@@ -94,6 +95,7 @@ void ike_quick_start(struct ike_engine *e, struct ike_p2 *p2)
 		fail_err(e, p2, &err);
 		return;
 	}
+	needs = ike_p2_offer_needs(p2->rule->vpn, ike_p2_path(p2), p2->qm->only);
 	if (ike_p2_reserve(e, p2, &needs, mode, &err)) {
 		fail_err(e, p2, &err);
 		return;
@@ -107,10 +109,19 @@ void ike_quick_start(struct ike_engine *e, struct ike_p2 *p2)
 
 /* ---- message 2 ---- */
 
+/*
+ * Of transport mode behind a NAT: the peer may name the addresses that it sees in place of those
+ * that we named, and packets have ours either way.
+ */
+static bool may_differ(const struct ike_p2 *p2, bool behind_nat, const struct cs_range *r)
+{
+	return p2->suite.encap == POL_TRANSPORT && behind_nat && cs_range_is_single(r);
+}
+
 /* The responder may leave the identities out when they are the addresses (RFC 2409 section 5.5). */
 static int check_ids(const struct ike_p2 *p2, const struct isa_message *m, struct cs_err *err)
 {
-	const struct cs_selector *s = &p2->tunnel->selector;
+	const struct cs_selector *s = &p2->qm->named;
 	const struct isa_payload *ci = isa_find(m, ISA_ID, 0), *cr = isa_find(m, ISA_ID, 1);
 	uint8_t family = p2->tunnel->local.family, ci_proto, cr_proto;
 	uint16_t ci_port, cr_port;
@@ -127,7 +138,8 @@ static int check_ids(const struct ike_p2 *p2, const struct isa_message *m, struc
 		rc = ike_ident_get_selector(cr->body, family, &remote, &cr_proto, &cr_port, err);
 	if (rc)
 		return rc;
-	if (!cs_range_equal(&local, &s->local) || !cs_range_equal(&remote, &s->remote) ||
+	if (!(cs_range_equal(&local, &s->local) || may_differ(p2, p2->nat.local, &local)) ||
+	    !(cs_range_equal(&remote, &s->remote) || may_differ(p2, p2->nat.remote, &remote)) ||
 	    ci_proto != s->proto || cr_proto != s->proto || ci_port != s->local_port ||
 	    cr_port != s->remote_port)
 		return cs_fail(err, CS_EPOLICY, "the answer's identities are not those we sent");
@@ -142,8 +154,8 @@ static int check_answer(const struct ike_engine *e, struct ike_p2 *p2, const str
 	int rc;
 
 	rc = ike_p2_accept(isa_find(m, ISA_SA, 0)->body, p2->rule->vpn,
-			   group ? group->number : POL_PFS_NONE, ike_p2_transport_ok(p2->tunnel),
-			   p2->qm->only, &p2->suite, &offer, err);
+			   group ? group->number : POL_PFS_NONE, ike_p2_path(p2), p2->qm->only,
+			   &p2->suite, &offer, err);
 	if (!rc)
 		rc = ike_quick_check_spis(e, &p2->tunnel->remote, &p2->suite, err);
 	if (!rc)
@@ -216,6 +228,7 @@ void ike_quick_receive2(struct ike_engine *e, struct ike_p2 *p2, const struct is
 		fail_err(e, p2, &err);
 		return;
 	}
+	ike_nat_take_oa(p2, m);
 	ike_p2_settle_spis(e, p2);
 	ike_p2_set_spi_out(e, p2, p2->suite.spi);
 	if (p2->suite.ah)

@@ -13,7 +13,10 @@ struct request {
 	struct ike_p1 *p1;
 	const struct isa_message *m;
 	struct cs_selector selector; /* as seen from this host */
+	struct cs_selector named;    /* as the peer has it */
 	bool ids;
+	bool transport;  /* behind a NAT: the selector is not what the peer called it */
+	unsigned client; /* mark of its tunnel, or 0 */
 	const struct pol_filter_rule *rule;
 	struct ike_p2_suite suite;
 	uint16_t notify; /* what to answer when it is refused */
@@ -63,6 +66,18 @@ static bool is_security_endpoint(const struct pol_filter_rule *rule, const struc
 	       cs_addr_equal(&rule->start->remote, peer);
 }
 
+static const struct pol_filter_rule *dynamic_rule(const struct ike_engine *e,
+						  const struct cs_selector *s)
+{
+	return e->policy ? pol_dynamic_rule(e->policy, s, (time_t)e->now.wall) : NULL;
+}
+
+static struct ike_tunnel_key key_of(const struct request *q)
+{
+	return (struct ike_tunnel_key){q->rule->id, &q->selector, &q->p1->sid.local.addr,
+				       &q->p1->sid.remote.addr, q->client};
+}
+
 static int find_rule(struct ike_engine *e, struct request *q, struct cs_err *err)
 {
 	char selector[CS_SELECTOR_STRLEN], peer[CS_ENDPOINT_STRLEN];
@@ -71,7 +86,7 @@ static int find_rule(struct ike_engine *e, struct request *q, struct cs_err *err
 
 	if (rc)
 		return rc;
-	q->rule = e->policy ? pol_dynamic_rule(e->policy, &q->selector, (time_t)e->now.wall) : NULL;
+	q->rule = dynamic_rule(e, &q->selector);
 	if (!q->rule)
 		return cs_fail(err, CS_EPOLICY, "no IpFilterRule with an IpDynVpnAction covers %s",
 			       cs_selector_text(&q->selector, selector));
@@ -86,38 +101,68 @@ static int find_rule(struct ike_engine *e, struct request *q, struct cs_err *err
 		return cs_fail(err, CS_EPOLICY, "rule %s allows only this host to initiate",
 			       q->rule->name);
 	}
-	key = (struct ike_tunnel_key){q->rule->id, &q->selector, &q->p1->sid.local.addr,
-				      &q->p1->sid.remote.addr};
-	return ike_claim_check(e, &key, q->p1->peer, q->p1, err);
+	key = key_of(q);
+	rc = ike_claim_request(e, &key, q->p1, q->transport, err);
+	q->client = key.client;
+	return rc;
+}
+
+static unsigned path_of(const struct request *q)
+{
+	const struct ike_sid *sid = &q->p1->sid;
+
+	return (ike_transport_ok(&q->selector, &sid->local.addr, &sid->remote.addr)
+			? IKE_PATH_TRANSPORT
+			: 0) |
+	       ike_nat_path(&q->p1->nat);
 }
 
 /* As in phase 1, the lifetime of a client's offer has no upper bound: we end it in time. */
-static int choose(const struct request *q, bool transport_ok, struct ike_p2_suite *suite,
-		  struct ike_mismatch *why, struct cs_err *err)
+static int choose(const struct request *q, struct ike_p2_suite *suite, struct ike_mismatch *why,
+		  struct cs_err *err)
 {
 	const struct pol_dynvpn_action *vpn = q->rule->vpn;
 	struct cs_bytes sa = isa_find(q->m, ISA_SA, 0)->body;
 	struct pol_dynvpn_action wide = *vpn;
-	unsigned offer;
+	unsigned offer, path = path_of(q);
 	int rc;
 
 	if (!q->p1->client)
-		return ike_p2_choose(sa, vpn, transport_ok, suite, &offer, why, err);
+		return ike_p2_choose(sa, vpn, path, suite, &offer, why, err);
 	wide.offers = reallocarray(NULL, vpn->n_offers, sizeof(*vpn->offers));
 	if (!wide.offers)
 		return cs_fail(err, CS_ENOMEM, "no memory for offers");
 	memcpy(wide.offers, vpn->offers, vpn->n_offers * sizeof(*vpn->offers));
 	for (unsigned i = 0; i < vpn->n_offers; i++)
 		wide.offers[i].life_seconds.accepted_max = UINT32_MAX;
-	rc = ike_p2_choose(sa, &wide, transport_ok, suite, &offer, why, err);
+	rc = ike_p2_choose(sa, &wide, path, suite, &offer, why, err);
 	if (!rc)
 		suite->life_max = vpn->offers[offer].life_seconds.accepted_max;
 	free(wide.offers);
 	return rc;
 }
 
-static int choose_offer(struct ike_engine *e, struct request *q, bool transport_ok,
-			struct cs_err *err)
+/*
+ * Behind a NAT the peer's words for the data addresses mean one thing in transport mode and another
+ * in tunnel mode.  Where it offers both, transport mode is meant where the policy has that.
+ */
+static bool means_transport(struct ike_engine *e, const struct request *q)
+{
+	struct cs_bytes sa = isa_find(q->m, ISA_SA, 0)->body;
+	struct request other = *q;
+	struct ike_mismatch why;
+
+	if (!q->p1->nat.encap || !ike_p2_proposes(sa, POL_TRANSPORT) ||
+	    !ike_nat_translate(q->p1, &other.selector))
+		return false;
+	if (!ike_p2_proposes(sa, POL_TUNNEL))
+		return true;
+	other.rule = dynamic_rule(e, &other.selector);
+	return other.rule && !choose(&other, &other.suite, &why, NULL) &&
+	       other.suite.encap == POL_TRANSPORT;
+}
+
+static int choose_offer(struct ike_engine *e, struct request *q, struct cs_err *err)
 {
 	const struct pol_dynvpn_action *vpn = q->rule->vpn;
 	struct ike_mismatch why = {""};
@@ -125,7 +170,7 @@ static int choose_offer(struct ike_engine *e, struct request *q, bool transport_
 	int rc;
 
 	q->notify = ISA_N_NO_PROPOSAL_CHOSEN;
-	rc = choose(q, transport_ok, &q->suite, &why, err);
+	rc = choose(q, &q->suite, &why, err);
 	if (rc == CS_EPOLICY) {
 		ike_logf(e, ike_p1_ctx(q->p1), CSM_P2_NO_PROPOSAL,
 			 cs_endpoint_text(&q->p1->sid.remote, peer), q->rule->name, vpn->name,
@@ -159,8 +204,8 @@ static void finish_keys(struct ike_engine *e, struct ike_p2 *p2, struct cs_bytes
 
 static struct ike_p2 *make_pair(struct ike_engine *e, const struct request *q)
 {
-	struct ike_tunnel *t = ike_tunnel_get(e, q->rule, &q->selector, &q->p1->sid.local.addr,
-					      &q->p1->sid.remote.addr);
+	struct ike_tunnel_key key = key_of(q);
+	struct ike_tunnel *t = ike_tunnel_get(e, &key);
 	struct ike_p2 *p2;
 
 	if (!t)
@@ -174,6 +219,9 @@ static struct ike_p2 *make_pair(struct ike_engine *e, const struct request *q)
 	ike_quick_busy(e, p2, IKE_QM_BUSY_2);
 	p2->suite = q->suite;
 	p2->qm->ids_sent = q->ids;
+	p2->qm->named = q->named;
+	ike_p2_take_nat(p2);
+	ike_nat_take_oa(p2, q->m);
 	p2->peer = q->p1->peer;
 	ike_list_add_head(&p2->peer->p2s, &p2->in_peer);
 	ike_p2_set_mid(e, p2, q->m->header.message_id);
@@ -235,16 +283,16 @@ void ike_quick_receive1(struct ike_engine *e, struct ike_p1 *p1, const struct is
 	struct cs_bytes none = {NULL, 0};
 	char peer[CS_ENDPOINT_STRLEN];
 	struct cs_err err = {0};
-	bool transport_ok;
 	int rc = read_selector(&q, &err);
 
+	q.named = q.selector;
+	q.transport = !rc && means_transport(e, &q);
+	if (q.transport)
+		ike_nat_translate(p1, &q.selector);
 	if (!rc)
 		rc = find_rule(e, &q, &err);
-	if (!rc) {
-		transport_ok =
-			ike_transport_ok(&q.selector, &p1->sid.local.addr, &p1->sid.remote.addr);
-		rc = choose_offer(e, &q, transport_ok, &err);
-	}
+	if (!rc)
+		rc = choose_offer(e, &q, &err);
 	if (!rc)
 		rc = ike_quick_check_spis(e, &p1->sid.remote.addr, &q.suite, &err);
 	if (!rc) {
@@ -301,6 +349,7 @@ static int send2(struct ike_engine *e, struct ike_p2 *p2, struct cs_err *err)
 	}
 	if (qm->ids_sent)
 		ike_quick_put_ids(&b, p2);
+	ike_nat_put_oa(p2, &b);
 	ike_put_responder_lifetime(p2, &b);
 	len = ike_seal_end(e, p1, &b, p2->mid, IKE_SEAL_HASH2, &qm->ni, NULL, qm->iv, err);
 	if (!len)

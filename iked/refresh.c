@@ -113,7 +113,7 @@ static void retry_p2(struct ike_engine *e, struct ike_p2 *p2)
 static int offer_cached(struct ike_engine *e, const struct ike_p2 *old, struct ike_quick *qm)
 {
 	const struct pol_dynvpn_action *vpn = old->rule->vpn;
-	int only = ike_p2_offer_of(vpn, ike_p2_transport_ok(old->tunnel), &old->suite);
+	int only = ike_p2_offer_of(vpn, ike_p2_path(old), &old->suite);
 	char suite[100];
 
 	if (only < 0 || !ike_p2_group_allowed(vpn, old->suite.group)) {
@@ -125,6 +125,19 @@ static int offer_cached(struct ike_engine *e, const struct ike_p2 *old, struct i
 	return only;
 }
 
+/* Behind a NAT several hosts have one address, so it is asked for the host. */
+static struct ike_p1 *p1_of_host(const struct ike_p2 *old)
+{
+	for (struct ike_list *l = old->peer->p1s.next; l != &old->peer->p1s; l = l->next) {
+		struct ike_p1 *p1 = IKE_OF(l, struct ike_p1, in_peer);
+
+		if (p1->up && !p1->superseded && p1->sid.remote.port == old->encap_remote &&
+		    ike_client_same(p1, old->p1))
+			return p1;
+	}
+	return NULL;
+}
+
 /* A client's pairs live and die with its own phase 1 SA. */
 static int p1_for(struct ike_engine *e, const struct ike_p2 *old, struct ike_p1 **p1,
 		  struct cs_err *err)
@@ -132,6 +145,14 @@ static int p1_for(struct ike_engine *e, const struct ike_p2 *old, struct ike_p1 
 	*p1 = old->p1;
 	if (old->p1 && old->p1->client)
 		return 0;
+	if (old->nat.remote) {
+		*p1 = p1_of_host(old);
+		if (*p1)
+			return 0;
+		if (old->nat.napt || old->tunnel->client)
+			return cs_fail(err, CS_EPOLICY,
+				       "the peer is behind a NAT, so only it can begin");
+	}
 	return ike_p1_towards(e, &old->tunnel->local, &old->tunnel->remote, p1, err);
 }
 
@@ -147,6 +168,7 @@ static bool begin_p2(struct ike_engine *e, struct ike_p2 *old, bool cached, stru
 	if (p1_for(e, old, &p1, err) ||
 	    ike_p2_begin(e, p1, old->rule, t, old->activation, old->local_rule, &p2, err))
 		return false;
+	ike_nat_name_as(p2, old);
 	if (cached)
 		p2->qm->only = offer_cached(e, old, p2->qm);
 	if (p2->p1->up)

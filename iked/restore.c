@@ -47,6 +47,21 @@ static int by_spi(const void *a, const void *b)
 	return (x->left->id.spi > y->left->id.spi) - (x->left->id.spi < y->left->id.spi);
 }
 
+static size_t first_with(const struct restore *r, uint32_t spi)
+{
+	size_t lo = 0, hi = r->left->n_sas;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (r->sas[mid].left->id.spi < spi)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
 /*
  * SPIs are unique for one destination only, so all with that SPI are looked at. A larval one is no
  * SA yet.
@@ -55,21 +70,28 @@ static struct sa *find_sa(const struct restore *r, enum pol_proto protocol, uint
 			  const struct cs_addr *dst, uint32_t reqid)
 {
 	uint8_t proto = ike_ipproto(protocol);
-	size_t lo = 0, hi = r->left->n_sas;
+	size_t lo = first_with(r, spi);
 
-	while (spi && lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (r->sas[mid].left->id.spi < spi)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
 	for (; spi && lo < r->left->n_sas && r->sas[lo].left->id.spi == spi; lo++)
 		if (!r->sas[lo].left->larval && r->sas[lo].left->reqid == reqid &&
 		    r->sas[lo].left->id.proto == proto &&
 		    cs_addr_equal(&r->sas[lo].left->id.dst, dst))
 			return &r->sas[lo];
+	return NULL;
+}
+
+/* The cache may not know of a peer's last move: then its SA is that of the reqid. */
+static struct sa *find_moved(const struct restore *r, const struct ike_p2_info *i)
+{
+	for (size_t n = first_with(r, i->spi_out); n < r->left->n_sas; n++) {
+		const struct ike_left_sa *left = r->sas[n].left;
+
+		if (left->id.spi != i->spi_out)
+			break;
+		if (left->reqid == i->reqid && !left->larval && left->id.proto == IPPROTO_ESP &&
+		    !cs_addr_equal(&left->id.dst, &i->local))
+			return &r->sas[n];
+	}
 	return NULL;
 }
 
@@ -82,14 +104,17 @@ struct pair {
 static struct pair pair_of(const struct restore *r, const struct ike_p2_info *i)
 {
 	enum pol_proto protocol = i->suite.protocol;
-
-	return (struct pair){
+	struct pair pair = {
 		.in = find_sa(r, protocol, i->spi_in, &i->local, i->reqid),
 		.out = find_sa(r, protocol, i->spi_out, &i->remote, i->reqid),
 		.bundle = i->suite.ah != NULL,
 		.ah_in = find_sa(r, POL_AH, i->ah_in, &i->local, i->reqid),
 		.ah_out = find_sa(r, POL_AH, i->ah_out, &i->remote, i->reqid),
 	};
+
+	if (!pair.out && i->suite.udp != IKE_UDP_NONE && i->spi_out)
+		pair.out = find_moved(r, i);
+	return pair;
 }
 
 static bool is_whole(const struct pair *p)
@@ -150,6 +175,8 @@ static struct ike_p2_info info_of(const struct restore *r, const struct ike_cach
 	const struct sa *last = pair->out ? pair->out : pair->in;
 	struct ike_p2_info info = p2->info;
 
+	if (pair->out)
+		info.remote = pair->out->left->id.dst;
 	if (p2->intent && last) {
 		info.installed = last->left->counters.added ? (int64_t)last->left->counters.added
 							    : r->e->now.wall;
@@ -422,6 +449,8 @@ int ike_restore(struct ike_engine *e, const struct ike_leftovers *left,
 
 	memset(restored, 0, sizeof(*restored));
 	if (!rc) {
+		for (size_t i = 0; i < left->n_p2; i++)
+			ike_mark_was(e, left->p2[i].info.client);
 		clear_holds(&r);
 		adopt(&r);
 		for (size_t i = 0; i < left->n_p2; i++)

@@ -24,7 +24,7 @@ uint64_t ike_rt_total(const struct ike_engine *e)
 }
 
 int ike_rt_start(struct ike_engine *e, struct ike_retransmit *rt, struct ike_timer *timer,
-		 const struct ike_p1 *p1, const uint8_t *data, size_t len, struct cs_err *err)
+		 struct ike_p1 *p1, const uint8_t *data, size_t len, struct cs_err *err)
 {
 	uint8_t *copy = malloc(len);
 
@@ -42,7 +42,7 @@ int ike_rt_start(struct ike_engine *e, struct ike_retransmit *rt, struct ike_tim
 }
 
 bool ike_rt_again(struct ike_engine *e, struct ike_retransmit *rt, struct ike_timer *timer,
-		  const struct ike_p1 *p1)
+		  struct ike_p1 *p1)
 {
 	if (!rt->data || rt->sent >= rt->limit)
 		return false;

@@ -112,6 +112,18 @@ void ike_sid_link(struct ike_engine *e, struct ike_sid *sid)
 			      hash_cookies(e, sid->icookie, sid->rcookie));
 }
 
+void ike_sid_moved(struct ike_engine *e, struct ike_sid *sid, const struct cs_endpoint *local,
+		   const struct cs_endpoint *remote)
+{
+	bool listed = sid->by_icookie.in;
+
+	ike_table_remove(&e->icookies, &sid->by_icookie);
+	sid->local = *local;
+	sid->remote = *remote;
+	if (listed)
+		ike_sid_link(e, sid);
+}
+
 void ike_sid_unlink(struct ike_engine *e, struct ike_sid *sid)
 {
 	ike_table_remove(&e->icookies, &sid->by_icookie);
@@ -120,6 +132,26 @@ void ike_sid_unlink(struct ike_engine *e, struct ike_sid *sid)
 }
 
 /* ---- phase 1 ---- */
+
+static void unmake_timers(struct ike_engine *e, struct ike_p1 *p1)
+{
+	ike_timer_unmake(&e->timers, &p1->timer);
+	ike_timer_unmake(&e->timers, &p1->linger);
+	ike_timer_unmake(&e->timers, &p1->dpd);
+	ike_timer_unmake(&e->timers, &p1->keepalive);
+}
+
+static int make_timers(struct ike_engine *e, struct ike_p1 *p1)
+{
+	if (ike_timer_make(&e->timers, &p1->timer, ike_p1_timer) ||
+	    ike_timer_make(&e->timers, &p1->linger, ike_p1_linger) ||
+	    ike_timer_make(&e->timers, &p1->dpd, ike_p1_dpd) ||
+	    ike_timer_make(&e->timers, &p1->keepalive, ike_p1_keepalive)) {
+		unmake_timers(e, p1);
+		return CS_ENOMEM;
+	}
+	return 0;
+}
 
 struct ike_p1 *ike_p1_new(struct ike_engine *e, bool initiator, const struct cs_endpoint *local,
 			  const struct cs_endpoint *remote, const uint8_t *icookie,
@@ -134,17 +166,8 @@ struct ike_p1 *ike_p1_new(struct ike_engine *e, bool initiator, const struct cs_
 		return NULL;
 	p1->ex = ike_arena_get(sizeof(*p1->ex));
 	p1->keys = ike_arena_get(sizeof(*p1->keys));
-	if (!p1->ex || !p1->keys || ike_timer_make(&e->timers, &p1->timer, ike_p1_timer))
+	if (!p1->ex || !p1->keys || make_timers(e, p1))
 		goto fail;
-	if (ike_timer_make(&e->timers, &p1->linger, ike_p1_linger)) {
-		ike_timer_unmake(&e->timers, &p1->timer);
-		goto fail;
-	}
-	if (ike_timer_make(&e->timers, &p1->dpd, ike_p1_dpd)) {
-		ike_timer_unmake(&e->timers, &p1->timer);
-		ike_timer_unmake(&e->timers, &p1->linger);
-		goto fail;
-	}
 	p1->sid.kind = IKE_SID_P1;
 	memcpy(p1->sid.icookie, icookie, ISA_COOKIE_LEN);
 	memcpy(p1->sid.rcookie, rcookie, ISA_COOKIE_LEN);
@@ -205,9 +228,7 @@ void ike_p1_unlink(struct ike_engine *e, struct ike_p1 *p1)
 	if (p1->peer)
 		ike_peer_put(e, p1->peer);
 	ike_client_free(e, p1);
-	ike_timer_unmake(&e->timers, &p1->timer);
-	ike_timer_unmake(&e->timers, &p1->linger);
-	ike_timer_unmake(&e->timers, &p1->dpd);
+	unmake_timers(e, p1);
 	ike_list_remove(&p1->all);
 	ike_list_add_tail(&e->dead_p1s, &p1->all);
 }
@@ -308,6 +329,27 @@ struct ike_p1 *ike_p1_for(const struct ike_engine *e, const struct cs_addr *loca
 	return NULL;
 }
 
+static bool match_napt(const struct ike_node *node, const void *key)
+{
+	const struct ike_peer *peer = IKE_OF(node, struct ike_peer, node);
+	const struct target_key *k = key;
+
+	if (!cs_addr_equal(&peer->local, k->local) || !cs_addr_equal(&peer->remote, k->remote))
+		return false;
+	for (const struct ike_list *l = peer->p1s.next; l != &peer->p1s; l = l->next)
+		if (IKE_OF(l, struct ike_p1, in_peer)->nat.napt)
+			return true;
+	return false;
+}
+
+bool ike_napt_between(const struct ike_engine *e, const struct cs_addr *local,
+		      const struct cs_addr *remote)
+{
+	struct target_key key = {local, remote, NULL};
+
+	return ike_table_find(&e->peers, ike_hash_addrs(e, local, remote), match_napt, &key);
+}
+
 static bool match_addrs(const struct ike_node *node, const void *key)
 {
 	const struct ike_peer *peer = IKE_OF(node, struct ike_peer, node);
@@ -342,17 +384,33 @@ static bool match_peer(const struct ike_node *node, const void *key)
 	       !memcmp(peer->ids + k->local_id.len, k->remote_id.p, k->remote_id.len);
 }
 
+static struct ike_peer *find_peer(const struct ike_engine *e, const struct peer_key *key)
+{
+	uint64_t hash = ike_hash_addrs(e, key->addrs.local, key->addrs.remote);
+	struct ike_node *node = ike_table_find(&e->peers, hash, match_peer, key);
+
+	return node ? IKE_OF(node, struct ike_peer, node) : NULL;
+}
+
+struct ike_peer *ike_peer_find(const struct ike_engine *e, const struct ike_peer *like,
+			       const struct cs_addr *remote)
+{
+	struct peer_key key = {{&like->local, remote, NULL},
+			       {like->ids, like->local_id_len},
+			       {like->ids + like->local_id_len, like->remote_id_len}};
+
+	return find_peer(e, &key);
+}
+
 struct ike_peer *ike_peer_get(struct ike_engine *e, const struct cs_addr *local,
 			      const struct cs_addr *remote, struct cs_bytes local_id,
 			      struct cs_bytes remote_id)
 {
 	struct peer_key key = {{local, remote, NULL}, local_id, remote_id};
-	uint64_t hash = ike_hash_addrs(e, local, remote);
-	struct ike_node *node = ike_table_find(&e->peers, hash, match_peer, &key);
-	struct ike_peer *peer;
+	struct ike_peer *peer = find_peer(e, &key);
 
-	if (node)
-		return IKE_OF(node, struct ike_peer, node);
+	if (peer)
+		return peer;
 	peer = calloc(1, sizeof(*peer) + local_id.len + remote_id.len);
 	if (!peer)
 		return NULL;
@@ -364,7 +422,7 @@ struct ike_peer *ike_peer_get(struct ike_engine *e, const struct cs_addr *local,
 	memcpy(peer->ids + local_id.len, remote_id.p, remote_id.len);
 	ike_list_init(&peer->p1s);
 	ike_list_init(&peer->p2s);
-	ike_table_add(&e->peers, &peer->node, hash);
+	ike_table_add(&e->peers, &peer->node, ike_hash_addrs(e, local, remote));
 	return peer;
 }
 
@@ -402,6 +460,7 @@ int ike_mid_use(struct ike_p1 *p1, uint32_t mid)
 	if (p1->n_mids < p1->cap_mids) {
 		p1->mids[p1->n_mids++] = mid;
 	} else {
+		p1->forgot = true;
 		p1->mids[p1->next_mid] = mid;
 		p1->next_mid = (uint16_t)((p1->next_mid + 1u) % p1->cap_mids);
 	}

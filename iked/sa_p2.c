@@ -58,6 +58,7 @@ struct ike_p2 *ike_p2_new(struct ike_engine *e, struct ike_p1 *p1, struct pol_po
 	p2->instance = ike_new_instance(e);
 	p2->born = ike_serial(e);
 	p2->qm->only = -1;
+	p2->qm->named = tunnel->selector;
 	p2->initiator = initiator;
 	ike_list_init(&p2->in_peer);
 	ike_list_add_head(&tunnel->p2s, &p2->in_tunnel);
@@ -282,7 +283,7 @@ struct ike_p2 *ike_p2_by_spi(const struct ike_engine *e, bool inbound, const str
 
 struct ike_tunnel_key ike_tunnel_key_of(const struct ike_tunnel *t)
 {
-	return (struct ike_tunnel_key){t->rule_id, &t->selector, &t->local, &t->remote};
+	return (struct ike_tunnel_key){t->rule_id, &t->selector, &t->local, &t->remote, t->client};
 }
 
 uint64_t ike_tunnel_hash(const struct ike_engine *e, const struct ike_tunnel_key *k)
@@ -305,19 +306,25 @@ static bool match_tunnel(const struct ike_node *node, const void *key)
 	const struct ike_tunnel *t = IKE_OF(node, struct ike_tunnel, by_key);
 	const struct ike_tunnel_key *k = key;
 
-	return t->rule_id == k->rule_id && cs_selector_equal(&t->selector, k->selector) &&
-	       cs_addr_equal(&t->local, k->local) && cs_addr_equal(&t->remote, k->remote);
+	return t->rule_id == k->rule_id && t->client == k->client &&
+	       cs_selector_equal(&t->selector, k->selector) && cs_addr_equal(&t->local, k->local) &&
+	       cs_addr_equal(&t->remote, k->remote);
+}
+
+struct ike_tunnel *ike_tunnel_by_key(const struct ike_engine *e, const struct ike_tunnel_key *k)
+{
+	struct ike_node *node = ike_table_find(&e->tunnels, ike_tunnel_hash(e, k), match_tunnel, k);
+
+	return node ? IKE_OF(node, struct ike_tunnel, by_key) : NULL;
 }
 
 struct ike_tunnel *ike_tunnel_find(const struct ike_engine *e, uint16_t rule_id,
 				   const struct cs_selector *selector, const struct cs_addr *local,
 				   const struct cs_addr *remote)
 {
-	struct ike_tunnel_key key = {rule_id, selector, local, remote};
-	struct ike_node *node =
-		ike_table_find(&e->tunnels, ike_tunnel_hash(e, &key), match_tunnel, &key);
+	struct ike_tunnel_key key = {rule_id, selector, local, remote, 0};
 
-	return node ? IKE_OF(node, struct ike_tunnel, by_key) : NULL;
+	return ike_tunnel_by_key(e, &key);
 }
 
 static bool match_y(const struct ike_node *node, const void *key)
@@ -369,25 +376,27 @@ static struct ike_tunnel *make_tunnel(struct ike_engine *e, const struct ike_tun
 	t->selector = *key->selector;
 	t->local = *key->local;
 	t->remote = *key->remote;
+	t->client = key->client;
+	if (!ike_mark_take(e, t)) {
+		free(t);
+		return NULL;
+	}
 	ike_table_add(&e->tunnels, &t->by_key, ike_tunnel_hash(e, key));
 	ike_table_add(&e->y_numbers, &t->by_number, ike_hash_number(e, number));
 	return t;
 }
 
-struct ike_tunnel *ike_tunnel_get(struct ike_engine *e, const struct pol_filter_rule *rule,
-				  const struct cs_selector *selector, const struct cs_addr *local,
-				  const struct cs_addr *remote)
+struct ike_tunnel *ike_tunnel_get(struct ike_engine *e, const struct ike_tunnel_key *k)
 {
-	struct ike_tunnel_key key = {rule->id, selector, local, remote};
-	struct ike_tunnel *t = ike_tunnel_find(e, rule->id, selector, local, remote);
+	struct ike_tunnel *t = ike_tunnel_by_key(e, k);
 
-	return t ? t : make_tunnel(e, &key, free_number(e, rule->id));
+	return t ? t : make_tunnel(e, k, free_number(e, k->rule_id));
 }
 
 struct ike_tunnel *ike_tunnel_restore(struct ike_engine *e, const struct ike_p2_info *i)
 {
-	struct ike_tunnel_key key = {i->rule_id, &i->selector, &i->local, &i->remote};
-	struct ike_tunnel *t = ike_tunnel_find(e, i->rule_id, &i->selector, &i->local, &i->remote);
+	struct ike_tunnel_key key = {i->rule_id, &i->selector, &i->local, &i->remote, i->client};
+	struct ike_tunnel *t = ike_tunnel_by_key(e, &key);
 
 	if (t || ike_tunnel_by_number(e, i->tunnel))
 		return t && t->number == i->tunnel ? t : NULL;
@@ -403,5 +412,6 @@ void ike_tunnel_put(struct ike_engine *e, struct ike_tunnel *t)
 		return;
 	ike_table_remove(&e->tunnels, &t->by_key);
 	ike_table_remove(&e->y_numbers, &t->by_number);
+	ike_mark_put(e, t);
 	ike_list_add_tail(&e->dead_tunnels, &t->dead);
 }

@@ -129,6 +129,28 @@ static void get_p1(struct row *r, struct ike_p1_info *i)
 	i->lifetime = (uint32_t)get_int(r);
 	i->lifesize = (uint32_t)get_int(r);
 	i->allow_nat = get_int(r) != 0;
+	i->natt_level = (uint8_t)get_int(r);
+	i->nat_local = get_int(r) != 0;
+	i->nat_remote = get_int(r) != 0;
+	i->nat_napt = get_int(r) != 0;
+	i->nat_encap = get_int(r) != 0;
+}
+
+static void get_p2_nat(struct row *r, struct ike_p2_info *i)
+{
+	int64_t udp = get_int(r);
+
+	if (udp < IKE_UDP_NONE || udp > IKE_UDP_PLAIN)
+		r->bad = true;
+	i->suite.udp = (enum ike_udp)udp;
+	i->nat_local = get_int(r) != 0;
+	i->nat_remote = get_int(r) != 0;
+	i->nat_napt = get_int(r) != 0;
+	i->encap_local = (uint16_t)get_int(r);
+	i->encap_remote = (uint16_t)get_int(r);
+	i->oa[0] = get_addr(r);
+	i->oa[1] = get_addr(r);
+	i->client = (uint16_t)get_int(r);
 }
 
 static void get_p2(struct row *r, struct ike_p2_info *i, uint64_t *intent)
@@ -178,6 +200,7 @@ static void get_p2(struct row *r, struct ike_p2_info *i, uint64_t *intent)
 	i->ah_in = (uint32_t)get_int(r);
 	i->ah_out = (uint32_t)get_int(r);
 	snprintf(i->user, sizeof(i->user), "%s", get_text(r));
+	get_p2_nat(r, i);
 }
 
 static int end(struct ike_db *db, sqlite3_stmt *st, int rc, unsigned bad, struct cs_err *err)

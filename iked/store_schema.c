@@ -13,7 +13,7 @@
 #include "iked/json.h"
 
 #define APPLICATION_ID 0x43534944 /* "CSID", shown by file(1) */
-#define SCHEMA_VERSION 4
+#define SCHEMA_VERSION 5
 #define BUSY_MS        250
 
 static const char schema[] =
@@ -36,6 +36,10 @@ static const char schema[] =
 	" icookie BLOB NOT NULL, rcookie BLOB NOT NULL,"
 	" established INTEGER NOT NULL, refresh INTEGER NOT NULL, expires INTEGER NOT NULL,"
 	" lifetime INTEGER NOT NULL, lifesize INTEGER NOT NULL, allow_nat INTEGER NOT NULL,"
+	/* of struct ike_nat */
+	" natt_level INTEGER NOT NULL DEFAULT 0, nat_local INTEGER NOT NULL DEFAULT 0,"
+	" nat_remote INTEGER NOT NULL DEFAULT 0, nat_napt INTEGER NOT NULL DEFAULT 0,"
+	" nat_encap INTEGER NOT NULL DEFAULT 0,"
 	" PRIMARY KEY (tunnel, generation)) STRICT, WITHOUT ROWID;"
 
 	"CREATE TABLE p2 ("
@@ -59,6 +63,12 @@ static const char schema[] =
 	" ah INTEGER NOT NULL DEFAULT 0, ah_in INTEGER NOT NULL DEFAULT 0,"
 	" ah_out INTEGER NOT NULL DEFAULT 0,"
 	" user TEXT NOT NULL DEFAULT '',"
+	/* through a NAT */
+	" udp INTEGER NOT NULL DEFAULT 0, nat_local INTEGER NOT NULL DEFAULT 0,"
+	" nat_remote INTEGER NOT NULL DEFAULT 0, nat_napt INTEGER NOT NULL DEFAULT 0,"
+	" encap_local INTEGER NOT NULL DEFAULT 0, encap_remote INTEGER NOT NULL DEFAULT 0,"
+	" oa_initiator TEXT NOT NULL DEFAULT '', oa_responder TEXT NOT NULL DEFAULT '',"
+	" client INTEGER NOT NULL DEFAULT 0,"
 	" PRIMARY KEY (tunnel, generation)) STRICT, WITHOUT ROWID;"
 
 	"CREATE TABLE intents ("
@@ -83,14 +93,28 @@ static const char *const migrations[SCHEMA_VERSION] = {
 	      "ALTER TABLE p2 ADD COLUMN ah_in INTEGER NOT NULL DEFAULT 0;"
 	      "ALTER TABLE p2 ADD COLUMN ah_out INTEGER NOT NULL DEFAULT 0;",
 	[3] = "ALTER TABLE p2 ADD COLUMN user TEXT NOT NULL DEFAULT '';",
+	[4] = "ALTER TABLE p1 ADD COLUMN natt_level INTEGER NOT NULL DEFAULT 0;"
+	      "ALTER TABLE p1 ADD COLUMN nat_local INTEGER NOT NULL DEFAULT 0;"
+	      "ALTER TABLE p1 ADD COLUMN nat_remote INTEGER NOT NULL DEFAULT 0;"
+	      "ALTER TABLE p1 ADD COLUMN nat_napt INTEGER NOT NULL DEFAULT 0;"
+	      "ALTER TABLE p1 ADD COLUMN nat_encap INTEGER NOT NULL DEFAULT 0;"
+	      "ALTER TABLE p2 ADD COLUMN udp INTEGER NOT NULL DEFAULT 0;"
+	      "ALTER TABLE p2 ADD COLUMN nat_local INTEGER NOT NULL DEFAULT 0;"
+	      "ALTER TABLE p2 ADD COLUMN nat_remote INTEGER NOT NULL DEFAULT 0;"
+	      "ALTER TABLE p2 ADD COLUMN nat_napt INTEGER NOT NULL DEFAULT 0;"
+	      "ALTER TABLE p2 ADD COLUMN encap_local INTEGER NOT NULL DEFAULT 0;"
+	      "ALTER TABLE p2 ADD COLUMN encap_remote INTEGER NOT NULL DEFAULT 0;"
+	      "ALTER TABLE p2 ADD COLUMN oa_initiator TEXT NOT NULL DEFAULT '';"
+	      "ALTER TABLE p2 ADD COLUMN oa_responder TEXT NOT NULL DEFAULT '';"
+	      "ALTER TABLE p2 ADD COLUMN client INTEGER NOT NULL DEFAULT 0;",
 };
 
 static const char *const sql[N_STATEMENTS] = {
 	[PUT_P1] = "INSERT OR REPLACE INTO p1 VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,"
-		   "?,?,?,?,?,?)",
+		   "?,?,?,?,?,?,?,?,?,?,?)",
 	[DROP_P1] = "DELETE FROM p1 WHERE tunnel=? AND generation=?",
 	[PUT_P2] = "INSERT OR REPLACE INTO p2 VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,"
-		   "?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+		   "?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 	[DROP_P2] = "DELETE FROM p2 WHERE tunnel=? AND generation=?",
 	[PUT_INTENT] = "INSERT OR REPLACE INTO intents VALUES (?,?,?,?)",
 	[DROP_INTENT] = "DELETE FROM intents WHERE tx=?",
@@ -369,6 +393,11 @@ static enum ike_db_fault put_p1(struct ike_db *db, const struct ike_p1_info *i, 
 	put_int(&b, i->lifetime);
 	put_int(&b, i->lifesize);
 	put_int(&b, i->allow_nat);
+	put_int(&b, i->natt_level);
+	put_int(&b, i->nat_local);
+	put_int(&b, i->nat_remote);
+	put_int(&b, i->nat_napt);
+	put_int(&b, i->nat_encap);
 	return step(db, &b, "cannot store phase 1", err);
 }
 
@@ -420,6 +449,15 @@ static enum ike_db_fault put_p2(struct ike_db *db, const struct ike_p2_info *i, 
 	put_int(&b, i->ah_in);
 	put_int(&b, i->ah_out);
 	put_text(&b, i->user);
+	put_int(&b, s->udp);
+	put_int(&b, i->nat_local);
+	put_int(&b, i->nat_remote);
+	put_int(&b, i->nat_napt);
+	put_int(&b, i->encap_local);
+	put_int(&b, i->encap_remote);
+	put_addr(&b, &i->oa[0]);
+	put_addr(&b, &i->oa[1]);
+	put_int(&b, i->client);
 	return step(db, &b, "cannot store phase 2", err);
 }
 
@@ -517,6 +555,8 @@ static enum ike_db_fault write_state(struct ike_db *db, uint64_t tx, const struc
 	case IKE_REC_P2_FAILED:
 		f = drop_intent(db, rec->intent, err);
 		return f == IKE_DB_OK ? drop(db, DROP_P2, p2->tunnel, p2->generation, err) : f;
+	case IKE_REC_P2_MOVED:
+		return put_p2(db, p2, true, 0, err);
 	case IKE_REC_P2_DOWN:
 		return drop(db, DROP_P2, p2->tunnel, p2->generation, err);
 	}
@@ -547,8 +587,9 @@ enum ike_db_fault ike_db_write(struct ike_db *db, uint64_t tx, const struct ike_
 		return f;
 	if (number > db->last_tunnel)
 		db->last_tunnel = number;
-	if (rec->kind == IKE_REC_P2_INTENT)
-		return IKE_DB_OK; /* the intent's row is its record; the outbox gets the result */
+	/* The intent's row is its record; the outbox gets the result. */
+	if (rec->kind == IKE_REC_P2_INTENT || rec->kind == IKE_REC_P2_MOVED)
+		return IKE_DB_OK;
 	snprintf(tunnel, sizeof(tunnel), "%c%u", phase1 ? 'K' : 'Y', number);
 	return put_outbox(db, tx, rec->when.wall, ike_record_name(rec->kind), subtypes[rec->kind],
 			  tunnel, generation,

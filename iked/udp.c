@@ -1,6 +1,7 @@
 /*
  * The worker's side of a port: datagrams in, many a system call and in the order of their arrival;
- * datagrams out from the address that the engine names.
+ * datagrams out from the address that the engine names.  On the port for NAT traversal four zero
+ * bytes tell IKE from ESP (RFC 3948 section 2.2), which the kernel has taken out before.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -22,9 +23,7 @@ union control {
 };
 
 struct iked_udp {
-	int fd;
-	uint8_t family;
-	uint16_t port;
+	struct iked_udp_port port;
 	uv_poll_t poll;
 	iked_udp_fn *fn;
 	void *arg;
@@ -45,7 +44,7 @@ static void complain(struct iked_udp *u, const char *what, uint64_t failures)
 	if (u->complained && now - u->complained < COMPLAIN_MS)
 		return;
 	u->complained = now;
-	cs_log(CS_NOCTX, CSM_IKE_UDP, what, u->port, why, (unsigned long long)failures);
+	cs_log(CS_NOCTX, CSM_IKE_UDP, what, u->port.port, why, (unsigned long long)failures);
 }
 
 /* ---- in ---- */
@@ -72,20 +71,42 @@ static bool local_address(const struct msghdr *m, struct cs_addr *local)
 	return false;
 }
 
+#define MARKER_LEN 4
+static const uint8_t marker[MARKER_LEN];
+
+/* Of what came to the port for NAT traversal; a keepalive is none either. */
+static bool take_marker(const uint8_t **data, size_t *len)
+{
+	if (*len < MARKER_LEN || memcmp(*data, marker, MARKER_LEN) != 0)
+		return false;
+	*data += MARKER_LEN;
+	*len -= MARKER_LEN;
+	return true;
+}
+
+static bool is_keepalive(const uint8_t *data, size_t len)
+{
+	return len == 1 && data[0] == 0xff;
+}
+
 static void take(struct iked_udp *u, unsigned i)
 {
 	const struct mmsghdr *h = &u->headers[i];
-	struct cs_endpoint local = {.port = u->port}, remote;
+	struct cs_endpoint local = {.port = u->port.port}, remote;
+	const uint8_t *data = u->buffers[i];
+	size_t len = h->msg_len;
 
+	if (u->port.nat && is_keepalive(data, len))
+		return;
 	if ((h->msg_hdr.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) ||
 	    !local_address(&h->msg_hdr, &local.addr) ||
 	    cs_endpoint_from_sockaddr((const struct sockaddr *)&u->peers[i], &remote) < 0 ||
-	    remote.port == 0) {
+	    remote.port == 0 || (u->port.nat && !take_marker(&data, &len))) {
 		u->stats.malformed++;
 		return;
 	}
 	u->stats.received++;
-	u->fn(u->arg, &local, &remote, u->buffers[i], h->msg_len);
+	u->fn(u->arg, &local, &remote, data, len);
 }
 
 static void readable(uv_poll_t *poll, int status, int events)
@@ -110,7 +131,7 @@ static void readable(uv_poll_t *poll, int status, int events)
 					    .msg_controllen = sizeof(u->controls[i])},
 			};
 		}
-		n = recvmmsg(u->fd, u->headers, BATCH, MSG_DONTWAIT, NULL);
+		n = recvmmsg(u->port.fd, u->headers, BATCH, MSG_DONTWAIT, NULL);
 		if (n < 0) {
 			if (errno != EAGAIN && errno != EINTR)
 				complain(u, "cannot receive", ++u->stats.receive_errors);
@@ -156,10 +177,13 @@ static void put_source(struct msghdr *m, const struct cs_addr *local, union cont
 void iked_udp_send(struct iked_udp *u, const struct cs_endpoint *local,
 		   const struct cs_endpoint *remote, const uint8_t *data, size_t len)
 {
-	struct iovec vector = {(void *)data, len};
+	struct iovec vectors[2] = {{(void *)marker, MARKER_LEN}, {(void *)data, len}};
+	bool marked = u->port.nat && len > 1;
 	struct sockaddr_storage to;
 	union control control;
-	struct msghdr m = {.msg_name = &to, .msg_iov = &vector, .msg_iovlen = 1};
+	struct msghdr m = {.msg_name = &to,
+			   .msg_iov = marked ? vectors : vectors + 1,
+			   .msg_iovlen = marked ? 2 : 1};
 
 	if (cs_endpoint_to_sockaddr(remote, &to, &m.msg_namelen) < 0) {
 		errno = EAFNOSUPPORT;
@@ -168,7 +192,7 @@ void iked_udp_send(struct iked_udp *u, const struct cs_endpoint *local,
 	}
 	if (local->addr.family)
 		put_source(&m, &local->addr, &control);
-	if (sendmsg(u->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+	if (sendmsg(u->port.fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 		complain(u, "cannot send", ++u->stats.send_errors); /* it is sent again by timer */
 	else
 		u->stats.sent++;
@@ -176,8 +200,8 @@ void iked_udp_send(struct iked_udp *u, const struct cs_endpoint *local,
 
 /* ---- start and stop ---- */
 
-int iked_udp_start(uv_loop_t *loop, int fd, uint8_t family, uint16_t port, iked_udp_fn *fn,
-		   void *arg, struct iked_udp **udp, struct cs_err *err)
+int iked_udp_start(uv_loop_t *loop, const struct iked_udp_port *port, iked_udp_fn *fn, void *arg,
+		   struct iked_udp **udp, struct cs_err *err)
 {
 	struct iked_udp *u = calloc(1, sizeof(*u));
 	int rc;
@@ -188,13 +212,11 @@ int iked_udp_start(uv_loop_t *loop, int fd, uint8_t family, uint16_t port, iked_
 		free(u);
 		return cs_fail(err, CS_ENOMEM, "out of memory");
 	}
-	u->fd = fd;
-	u->family = family;
-	u->port = port;
+	u->port = *port;
 	u->fn = fn;
 	u->arg = arg;
 	u->poll.data = u;
-	rc = uv_poll_init(loop, &u->poll, fd);
+	rc = uv_poll_init(loop, &u->poll, port->fd);
 	if (rc < 0) {
 		free(u->buffers);
 		free(u);

@@ -57,6 +57,11 @@ void ike_p1_view(const struct ike_p1 *p1, struct ike_p1_info *info)
 	info->rule = p1->rule ? p1->rule->name : "";
 	info->action = p1->rule ? p1->rule->action->name : "";
 	info->allow_nat = p1->rule && p1->rule->action->allow_nat;
+	info->natt_level = (uint8_t)p1->nat.level;
+	info->nat_local = p1->nat.local;
+	info->nat_remote = p1->nat.remote;
+	info->nat_napt = p1->nat.napt;
+	info->nat_encap = p1->nat.encap;
 	info->instance = p1->instance;
 	info->local = p1->sid.local;
 	info->remote = p1->sid.remote;
@@ -118,6 +123,13 @@ void ike_p2_view(const struct ike_p2 *p2, struct ike_p2_info *info)
 	info->lifesize = p2->life_kbytes > UINT32_MAX ? UINT32_MAX : (uint32_t)p2->life_kbytes;
 	if (p2->up && !p2->superseded)
 		info->lifesize_refresh = (uint32_t)(ike_p2_soft_bytes(p2) / 1024);
+	info->nat_local = p2->nat.local;
+	info->nat_remote = p2->nat.remote;
+	info->nat_napt = p2->nat.napt;
+	info->encap_local = p2->encap_local;
+	info->encap_remote = p2->encap_remote;
+	memcpy(info->oa, p2->oa, sizeof(info->oa));
+	info->client = (uint16_t)t->client;
 	info->pending = p2->up && ike_refresh_under_way(t);
 	info->passthrough_df = p2->rule->vpn->passthrough_df;
 	info->passthrough_dscp = p2->rule->vpn->passthrough_dscp;

@@ -34,7 +34,7 @@ struct worker {
 	struct ike_cert_job certs_probe; /* asked of each new helper */
 	bool certs_probing;
 	struct ike_engine *engine;
-	struct iked_udp *udp[2];
+	struct iked_udp *udp[3]; /* IPv4, IPv6, NAT traversal; NULL: it is not there */
 	struct iked_policy *policy;
 	struct iked_nmi *nmi;
 	uv_poll_t events_poll, parent_poll;
@@ -51,7 +51,8 @@ static void op_send(void *ctx, const struct cs_endpoint *local, const struct cs_
 		    const uint8_t *data, size_t len)
 {
 	struct worker *w = ctx;
-	struct iked_udp *u = w->udp[remote->addr.family == AF_INET6];
+	struct iked_udp *u =
+		w->udp[local->port == w->o->nat_port ? 2 : remote->addr.family == AF_INET6];
 
 	if (u)
 		iked_udp_send(u, local, remote, data, len);
@@ -113,6 +114,13 @@ static int op_sa_counters(void *ctx, const struct xf_said *id, struct xf_counter
 	struct worker *w = ctx;
 
 	return xf_sa_counters(w->kernel, id, c, err);
+}
+
+static int op_sa_move(void *ctx, const struct xf_move *m, struct cs_err *err)
+{
+	struct worker *w = ctx;
+
+	return xf_sa_move(w->kernel, m, err);
 }
 
 static int op_policy_add(void *ctx, const struct xf_policy *p, struct cs_err *err)
@@ -187,6 +195,7 @@ static const struct ike_ops ops = {
 	.sa_add = op_sa_add,
 	.sa_delete = op_sa_delete,
 	.sa_counters = op_sa_counters,
+	.sa_move = op_sa_move,
 	.policy_add = op_policy_add,
 	.policy_delete = op_policy_delete,
 	.larval_clear = op_larval_clear,
@@ -236,6 +245,14 @@ static void on_expire(void *arg, const struct xf_expire *x)
 
 	if (!w->stopping)
 		ike_engine_expire(w->engine, x, iked_now());
+}
+
+static void on_mapping(void *arg, const struct xf_mapping *m)
+{
+	struct worker *w = arg;
+
+	if (!w->stopping)
+		ike_engine_mapping(w->engine, m, iked_now());
 }
 
 struct resync {
@@ -293,6 +310,7 @@ static void on_kernel_event(uv_poll_t *poll, int status, int events)
 	static const struct xf_event_ops event_ops = {
 		.acquire = on_acquire,
 		.expire = on_expire,
+		.mapping = on_mapping,
 		.overrun = on_overrun,
 	};
 	struct worker *w = poll->data;
@@ -392,7 +410,7 @@ static void on_idle(void *arg)
 	ike_cert_client_stop(w->certs);
 	ike_engine_shutdown(w->engine, !w->keep, w->keep, iked_now());
 	ike_store_close(w->store);
-	for (unsigned i = 0; i < 2; i++)
+	for (unsigned i = 0; i < 3; i++)
 		if (w->udp[i])
 			iked_udp_stop(w->udp[i]);
 	iked_policy_stop(w->policy);
@@ -589,6 +607,7 @@ static int open_engine(struct worker *w, struct cs_err *err)
 		.retries = w->config.retries,
 		.init_wait_ms = w->config.init_wait * 1000u,
 		.port = w->o->port,
+		.nat_port = w->o->nat_port,
 		.marking = {XF_MARK_SHIFT_DEFAULT},
 	};
 	char path[CS_PATH_MAX];
@@ -610,18 +629,18 @@ static int open_engine(struct worker *w, struct cs_err *err)
 
 static int open_ports(struct worker *w, struct cs_err *err)
 {
-	static const struct {
-		int fd;
-		uint8_t family;
-	} ports[2] = {{IKED_FD_IPV4, AF_INET}, {IKED_FD_IPV6, AF_INET6}};
+	const struct iked_udp_port ports[3] = {
+		{IKED_FD_IPV4, AF_INET, w->o->port, false},
+		{IKED_FD_IPV6, AF_INET6, w->o->port, false},
+		{IKED_FD_NAT, AF_INET, w->o->nat_port, true},
+	};
 
-	for (unsigned i = 0; i < 2; i++) {
+	for (unsigned i = 0; i < 3; i++) {
 		int status;
 
 		if (fcntl(ports[i].fd, F_GETFD) < 0 && ports[i].family == AF_INET6)
 			continue;
-		status = iked_udp_start(&w->loop, ports[i].fd, ports[i].family, w->o->port,
-					on_datagram, w, &w->udp[i], err);
+		status = iked_udp_start(&w->loop, &ports[i], on_datagram, w, &w->udp[i], err);
 		if (status < 0)
 			return status;
 	}
@@ -662,7 +681,7 @@ static void attach_nmi(struct worker *w)
 		.store = w->store,
 		.pk = w->pk,
 		.udp = w->udp,
-		.n_udp = 2,
+		.n_udp = 3,
 		.policy = w->policy,
 		.stop = stop,
 		.arg = w,

@@ -17,6 +17,7 @@ const char command_usage[] =
 	"  -k display     IKE (phase 1) tunnels      [-a K1...] [-n KEYEXCHANGERULE...]\n"
 	"  -k deactivate  with their dynamic tunnels  -a K1...|all\n"
 	"  -k refresh     -a K1... [--wait SECONDS]\n"
+	"  -o display     remote ports of clients behind NAT, translated\n"
 	"  -y display     dynamic (phase 2) tunnels  [-a Y2...] [-n VPNACTION...] [-l RULE...]\n"
 	"                 -b: as iked sees them, not the stack\n"
 	"  -y activate    -l LOCALDYNVPNRULE... [--wait SECONDS]\n"
@@ -74,28 +75,28 @@ static const struct option {
 	unsigned actions;      /* that may have it */
 	const char *what;      /* O_ABSENT: what it would be */
 } options[] = {
-	{"-f", O_PRIMARY, ONE, "fky", EVERY, NULL},
-	{"-k", O_PRIMARY, ONE, "fky", EVERY, NULL},
-	{"-y", O_PRIMARY, ONE, "fky", EVERY, NULL},
-	{"-p", O_STACK, ONE, "fky", EVERY, NULL},
-	{"-r", O_FORMAT, ONE, "fky", DISPLAY, NULL},
-	{"-c", O_SCOPE, ONE, "fky", DISPLAY, NULL},
+	{"-f", O_PRIMARY, ONE, "fkoy", EVERY, NULL},
+	{"-k", O_PRIMARY, ONE, "fkoy", EVERY, NULL},
+	{"-o", O_PRIMARY, ONE, "fkoy", EVERY, NULL},
+	{"-y", O_PRIMARY, ONE, "fkoy", EVERY, NULL},
+	{"-p", O_STACK, ONE, "fkoy", EVERY, NULL},
+	{"-r", O_FORMAT, ONE, "fkoy", DISPLAY, NULL},
+	{"-c", O_SCOPE, ONE, "fkoy", DISPLAY, NULL},
 	{"-a", O_IDS, LIST, "ky", DISPLAY | DEACTIVATE | REFRESH, NULL},
 	{"-n", O_NAMES, LIST, "fky", DISPLAY, NULL},
 	{"-g", O_GROUPS, LIST, "f", DISPLAY, NULL},
 	{"-l", O_RULES, LIST, "y", EVERY, NULL},
 	{"-b", O_FROM_IKE, NONE, "y", DISPLAY, NULL},
-	{"--json", O_JSON, NONE, "fky", EVERY, NULL},
-	{"--fail-empty", O_FAIL_EMPTY, NONE, "fky", DISPLAY, NULL},
+	{"--json", O_JSON, NONE, "fkoy", EVERY, NULL},
+	{"--fail-empty", O_FAIL_EMPTY, NONE, "fkoy", DISPLAY, NULL},
 	{"--wait", O_WAIT, ONE, "ky", ACTIVATE | REFRESH, NULL},
-	{"--help", O_HELP, NONE, "fky", EVERY, NULL},
-	{"-?", O_HELP, NONE, "fky", EVERY, NULL},
-	{"--version", O_VERSION, NONE, "fky", EVERY, NULL},
+	{"--help", O_HELP, NONE, "fkoy", EVERY, NULL},
+	{"-?", O_HELP, NONE, "fkoy", EVERY, NULL},
+	{"--version", O_VERSION, NONE, "fkoy", EVERY, NULL},
 	{"-F", O_ABSENT, NONE, "", 0, "defensive filters"},
 	{"-m", O_ABSENT, NONE, "", 0, "manual tunnels"},
 	{"-i", O_ABSENT, NONE, "", 0, "interfaces"},
 	{"-t", O_ABSENT, NONE, "", 0, "traffic test"},
-	{"-o", O_ABSENT, NONE, "", 0, "remote port translation"},
 	{"-w", O_ABSENT, NONE, "", 0, "NSS clients"},
 	{"-x", O_ABSENT, NONE, "", 0, "NSS server"},
 	{"-z", O_ABSENT, NONE, "", 0, "NSS client name"},
@@ -117,6 +118,7 @@ static const struct keyword {
 	{'k', "display", ACTION_DISPLAY},
 	{'k', "deactivate", ACTION_DEACTIVATE},
 	{'k', "refresh", ACTION_REFRESH},
+	{'o', "display", ACTION_DISPLAY},
 	{'y', "display", ACTION_DISPLAY},
 	{'y', "activate", ACTION_ACTIVATE},
 	{'y', "deactivate", ACTION_DEACTIVATE},
@@ -417,15 +419,15 @@ int command_parse(int argc, char **argv, struct command *cmd, struct cs_err *err
 	for (int at = 1; rc == 0 && at < argc;)
 		rc = read_option(argc, argv, &at, cmd, given, err);
 	if (rc == 0 && !cmd->primary)
-		rc = cs_fail(err, CS_EINVAL, "a primary option is needed: -f, -k or -y");
+		rc = cs_fail(err, CS_EINVAL, "a primary option is needed: -f, -k, -o or -y");
 	if (rc == 0)
 		rc = check_options(cmd, given, err);
 	if (rc == 0)
 		rc = check_ids(cmd, err);
 	if (rc == 0)
 		rc = check_targets(cmd, err);
-	if (rc == 0 && cmd->every_generation && cmd->primary == 'f')
-		rc = cs_fail(err, CS_EINVAL, "-c all does not go with -f");
+	if (rc == 0 && cmd->every_generation && (cmd->primary == 'f' || cmd->primary == 'o'))
+		rc = cs_fail(err, CS_EINVAL, "-c all does not go with -%c", cmd->primary);
 	return rc;
 }
 

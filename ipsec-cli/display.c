@@ -1,4 +1,4 @@
-/* ipsec -f, -k and -y display. */
+/* ipsec -f, -k, -o and -y display. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,6 +26,8 @@ static const struct report *report_of(const struct command *cmd)
 		return &report_filters;
 	case 'k':
 		return &report_ike_tunnels;
+	case 'o':
+		return &report_ports;
 	default:
 		return cmd->from_ike ? &report_dynamic_ike : &report_dynamic_stack;
 	}
@@ -38,6 +40,8 @@ static json_t *request_of(const struct command *cmd)
 		return json_pack("{s:s}", "request", "filters");
 	case 'k':
 		return json_pack("{s:s}", "request", "ike-tunnels");
+	case 'o':
+		return json_pack("{s:s}", "request", "port-translations");
 	default:
 		return json_pack("{s:s, s:s*}", "request", "dynamic-tunnels", "source",
 				 cmd->from_ike ? "ike" : NULL);
@@ -140,7 +144,7 @@ static int on_entry(void *arg, const json_t *entry)
 	int rc;
 
 	d->total++;
-	if (d->cmd->primary == 'f' || d->cmd->every_generation)
+	if (!d->report->generations || d->cmd->every_generation)
 		return show(d, entry);
 	if (d->held && same_tunnel(d->held, entry)) {
 		if (generation(entry) <= generation(d->held))
@@ -178,7 +182,7 @@ static const char *source_of(const struct command *cmd, const json_t *done)
 
 static bool total_known(const struct command *cmd)
 {
-	return cmd->primary == 'f' || (cmd->primary == 'y' && !cmd->from_ike);
+	return cmd->primary != 'k' && !cmd->from_ike;
 }
 
 static void print_filter_heading(const json_t *done)

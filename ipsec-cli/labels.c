@@ -31,9 +31,9 @@
 		.name = (label), .kind = (kind_), .extra = true                                    \
 	}
 
-#define REPORT(primary, labels)                                                                    \
+#define REPORT(primary, generations, column, labels)                                               \
 	{                                                                                          \
-		primary, labels, sizeof(labels) / sizeof((labels)[0])                              \
+		primary, generations, column, labels, sizeof(labels) / sizeof((labels)[0])         \
 	}
 
 static const struct label ike_tunnels[] = {
@@ -199,7 +199,14 @@ static const struct label filters[] = {
 	L("AssociatedStackCount", V_PLAIN),
 };
 
-const struct report report_ike_tunnels = REPORT("IKE tunnel", ike_tunnels);
-const struct report report_dynamic_stack = REPORT("Dynamic tunnel", dynamic_stack);
-const struct report report_dynamic_ike = REPORT("Dynamic tunnel", dynamic_ike);
-const struct report report_filters = REPORT("Filter", filters);
+static const struct label ports[] = {
+	LINE("RmtIpAddress", V_PLAIN),   L("Protocol", V_PROTOCOL),
+	L("TransRmtConnPort", V_PLAIN),  L("OrigRmtConnPort", V_PLAIN),
+	L("RmtInnerIpAddress", V_PLAIN), EXTRA("RmtUdpEncapPort", V_PLAIN),
+};
+
+const struct report report_ike_tunnels = REPORT("IKE tunnel", true, 31, ike_tunnels);
+const struct report report_dynamic_stack = REPORT("Dynamic tunnel", true, 31, dynamic_stack);
+const struct report report_dynamic_ike = REPORT("Dynamic tunnel", true, 31, dynamic_ike);
+const struct report report_filters = REPORT("Filter", false, 31, filters);
+const struct report report_ports = REPORT("NATT Port Trans", false, 23, ports);

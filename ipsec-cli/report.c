@@ -8,7 +8,6 @@
 #include <string.h>
 #include <time.h>
 
-#define VALUE_COLUMN    31
 #define VALUE_COLUMNS   50 /* so that a detail line fits in 80 */
 #define ENTRY_END_STARS 71
 
@@ -196,7 +195,7 @@ static void print_detail(FILE *out, const struct report *r, const json_t *entry)
 			continue;
 		used = fprintf(out, "%s%s:", l->indented ? "  " : "", l->name);
 		if (l->kind != V_BLOCK) {
-			fprintf(out, "%*s", VALUE_COLUMN - 1 - used, "");
+			fprintf(out, "%*s", r->column - 1 - used, "");
 			print_value(out, l, entry, VALUE_COLUMNS, "");
 		}
 		fputc('\n', out);

@@ -36,6 +36,8 @@ struct label {
 
 struct report {
 	const char *primary; /* of the heading */
+	bool generations;    /* entries are SAs, several of which may be one tunnel's */
+	int column;          /* where values begin in the detail form */
 	const struct label *labels;
 	size_t n;
 };
@@ -44,6 +46,7 @@ extern const struct report report_ike_tunnels;
 extern const struct report report_dynamic_stack;
 extern const struct report report_dynamic_ike;
 extern const struct report report_filters;
+extern const struct report report_ports;
 
 enum layout { LAYOUT_SHORT, LAYOUT_DETAIL, LAYOUT_WIDE };
 

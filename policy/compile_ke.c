@@ -243,6 +243,15 @@ static void make_clients(struct pol_build *b, struct pol_node *node, struct pol_
 			  "XAuth takes HowToInitiate DoNot: clients begin");
 }
 
+static void make_nat(struct pol_build *b, struct pol_node *node, struct pol_ke_action *a)
+{
+	a->allow_nat = inherited_yes(b, node, "AllowNat");
+	a->nat_force_encap = pol_yes_of(node, "NatForceEncapsulation");
+	if (a->nat_force_encap && !a->allow_nat)
+		pol_wrong(b, node, pol_item_of(node, "NatForceEncapsulation"), NULL,
+			  "it takes AllowNat Yes");
+}
+
 static unsigned quirks_of(const struct pol_node *node)
 {
 	unsigned n, bits = 0;
@@ -270,7 +279,7 @@ const void *pol_make_ke_action(struct pol_build *b, struct pol_node *node)
 	snprintf(a->name, sizeof(a->name), "%s", node->name ? node->name : "");
 	a->initiate = initiate_of(b, node);
 	make_respond(b, node, a);
-	a->allow_nat = inherited_yes(b, node, "AllowNat");
+	make_nat(b, node, a);
 	a->bypass_ip_validation = inherited_yes(b, node, "BypassIpValidation");
 	a->liveness = inherited_number(b, node, "LivenessInterval");
 	a->filter_by_identity = pol_yes_of(node, "FilterByIdentity");

@@ -150,6 +150,8 @@ int pol_ke_rule_content(const struct pol_ke_rule *r, uint8_t hash[static POL_CON
 	pol_hash_text(&h, a->name);
 	pol_hash_number(&h, a->initiate);
 	pol_hash_number(&h, a->respond);
+	pol_hash_number(&h, a->allow_nat);
+	pol_hash_number(&h, a->nat_force_encap);
 	pol_hash_number(&h, a->bypass_ip_validation);
 	pol_hash_number(&h, a->revocation);
 	/* Not the users: one more or less is no other agreement with the rest. */

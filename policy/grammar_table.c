@@ -255,13 +255,14 @@ static const struct pol_param ip_local_start_action[] = {
 /* ---- phase 1 ---- */
 
 #define LIVENESS  "here for IKE version 1, too, by RFC 3706"
-#define NO_NAT    "NAT traversal is not supported by this release"
+#define NAT       "IPv4 and ESP alone, by RFC 3947 and its drafts 02 and 03"
 #define EXTENSION "an extension of csipsec, for IKE version 1 clients of a gateway"
 
 static const struct pol_param key_exchange_policy[] = {
-	{"AllowNat", POL_K_YESNO, .preset = "No", .except = "Yes", .note = NO_NAT},
-	{"NatKeepAliveInterval", POL_K_NUMBER, .max = 3600, .preset = "20", .support = POL_NOTED,
-	 .evidence = POL_FROM_MEMORY, .note = NO_NAT},
+	{"AllowNat", POL_K_YESNO, .preset = "No", .note = NAT},
+	{"NatKeepAliveInterval", POL_K_NUMBER, .max = 3600, .preset = "20",
+	 .evidence = POL_FROM_MEMORY,
+	 .note = "seconds; 0: none are sent. Only who is behind a NAT sends them"},
 	{"HowToInitiate", POL_K_KEYWORD, .values = "Main|Aggressive|DoNot|IKEv2", .preset = "Main",
 	 .evidence = POL_FROM_MEMORY},
 	{"BypassIpValidation", POL_K_YESNO, .preset = "No", .evidence = POL_FROM_MEMORY},
@@ -310,7 +311,7 @@ static const struct pol_param key_exchange_action[] = {
 	{"HowToRespondIKEv1", POL_K_KEYWORD, .values = "Main|Aggressive|Either", .preset = "Either",
 	 .note = "Aggressive Mode with a preshared key is answered only where it is coded, because "
 		 "whoever listens can then try keys at leisure"},
-	{"AllowNat", POL_K_YESNO, .except = "Yes", .note = NO_NAT},
+	{"AllowNat", POL_K_YESNO, .note = NAT},
 	{"HowToAuthMe", POL_K_KEYWORD,
 	 .values = "PresharedKey|RsaSignature|ECDSA-256|ECDSA-384|ECDSA-521|DigitalSignature",
 	 .preset = "DigitalSignature", .support = POL_NOTED, .note = IKEV2_ONLY},
@@ -340,6 +341,9 @@ static const struct pol_param key_exchange_action[] = {
 			   "0 or 255"},
 	{"ClientDns", POL_K_ADDR, .evidence = POL_OURS,
 	 .note = EXTENSION ": the name server that Mode Config tells"},
+	{"NatForceEncapsulation", POL_K_YESNO, .preset = "No", .evidence = POL_OURS,
+	 .note = "an extension of csipsec: a NAT is pretended, for networks that let UDP through "
+		 "and no ESP; it takes AllowNat Yes"},
 	{"PeerQuirk", POL_K_KEYWORD, .values = "ShortSha256", .repeatable = true,
 	 .evidence = POL_OURS,
 	 .note = "an extension of csipsec: what peers of the rule do that is not as the RFCs have "

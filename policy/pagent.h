@@ -93,10 +93,12 @@ void pagent_watch_files(struct pagent *p, char *const *files, unsigned n);
 void pagent_watch_again(struct pagent *p);
 void pagent_watch_end(struct pagent *p);
 
-/* ---- pagent_nmi.c, pagent_filters.c: the management socket ---- */
+/* ---- pagent_nmi.c, pagent_filters.c, pagent_ports.c: the management socket ---- */
 
 int pagent_nmi_open(struct pagent *p, struct cs_err *err);
 /* Answers {"request":"filters"}. */
 void pagent_filters(struct pagent *p, uint64_t ticket);
+/* Answers {"request":"port-translations"}. */
+void pagent_ports(struct pagent *p, uint64_t ticket);
 
 #endif

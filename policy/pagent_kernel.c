@@ -172,6 +172,8 @@ static void on_minute(uv_timer_t *timer)
 		return;
 	/* Nobody tells of single SPD entries that another tool removed. */
 	on_ruleset(p);
+	if (xf_clients_gone(p->kernel, p->policy, &err) < 0)
+		cs_log(CS_NOCTX, CSM_PA_CLIENTS, err.text);
 	if (xf_mtu_follow(&err) < 0)
 		cs_log(CS_NOCTX, CSM_PA_MTU, err.text);
 	now = calloc(p->policy->n_rules + 1u, sizeof(*now));

@@ -84,6 +84,7 @@ static const struct request {
 } requests[] = {
 	{"filters", pagent_filters, false},
 	{"policy", show_policy, false},
+	{"port-translations", pagent_ports, false},
 	{"refresh", refresh, true},
 	{"stop", stop, true},
 };

@@ -81,6 +81,7 @@ struct pol_ke_action {
 	enum pol_mode initiate; /* MAIN, AGGRESSIVE or DONOT */
 	enum pol_mode respond;  /* MAIN, AGGRESSIVE or EITHER */
 	bool respond_coded; /* HowToRespond(IKEv1) stands in the file (see DESIGN on Aggressive) */
+	bool nat_force_encap; /* NatForceEncapsulation: a NAT is pretended */
 	bool allow_nat, bypass_ip_validation, filter_by_identity;
 	uint32_t liveness; /* LivenessInterval: seconds, 0: a silent peer is not asked */
 	enum pol_revocation revocation; /* of the peer's certificates */
@@ -184,7 +185,7 @@ struct pol_filter_rule {
 	char name[POL_NAME_MAX + 1], group_name[POL_NAME_MAX + 1];
 	char action_name[POL_NAME_MAX + 1];
 	/*
-	 * 16 to 16383 for ipsec rules, stable over generations as long as the rule's name and
+	 * 16 to 8191 for ipsec rules, stable over generations as long as the rule's name and
 	 * content are the same; the value of the packet mark and the high bits of reqids.  Else 0.
 	 */
 	uint16_t id;

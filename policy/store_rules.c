@@ -11,7 +11,11 @@
 #include <string.h>
 
 #define ID_MIN 16 /* policy.h, struct pol_filter_rule */
-#define ID_MAX 16383
+#define ID_MAX 8191
+/* An older store may have ids above. */
+#define TEXT_OF(n)  #n
+#define AS_TEXT(n)  TEXT_OF(n)
+#define ID_MAX_TEXT AS_TEXT(ID_MAX)
 
 /* ---- assigning ---- */
 
@@ -120,9 +124,10 @@ static int prepare(struct assigner *a)
 		const char *sql;
 	} statements[] = {
 		{&a->same, "SELECT id FROM rule_id WHERE name = ?1 AND content = ?2 AND used < ?3"
-			   " ORDER BY id LIMIT 1"},
+			   " AND id <= " ID_MAX_TEXT " ORDER BY id LIMIT 1"},
 		{&a->keep, "UPDATE rule_id SET used = ?2 WHERE id = ?1"},
-		{&a->oldest, "SELECT id FROM rule_id WHERE used < ?1 ORDER BY used, id LIMIT 1"},
+		{&a->oldest, "SELECT id FROM rule_id WHERE used < ?1 AND id <= " ID_MAX_TEXT
+			     " ORDER BY used, id LIMIT 1"},
 		{&a->take, "INSERT OR REPLACE INTO rule_id VALUES (?1, ?2, ?3, ?4)"},
 		{&a->rule, "INSERT INTO rule VALUES (?1, ?2, ?3, ?4)"},
 	};
@@ -132,7 +137,8 @@ static int prepare(struct assigner *a)
 	for (size_t i = 0; rc == 0 && i < sizeof(statements) / sizeof(statements[0]); i++)
 		rc = pol_db_prepare(a->db, statements[i].sql, statements[i].st, a->err);
 	if (rc == 0)
-		rc = pol_db_number(a->db, "SELECT max(id) FROM rule_id", &a->next, &found, a->err);
+		rc = pol_db_number(a->db, "SELECT max(id) FROM rule_id WHERE id <= " ID_MAX_TEXT,
+				   &a->next, &found, a->err);
 	if (rc == 0)
 		a->next = found && a->next >= ID_MIN ? a->next + 1 : ID_MIN;
 	return rc;

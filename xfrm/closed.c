@@ -3,7 +3,8 @@
  *
  *   anchors   one an ipsec rule and family, under the rule's mark: they raise the acquires, and
  *             hold the packets
- *   arrivals  what nftables accepted, under the marks it gives: allowed, whatever SA it came by
+ *   arrivals  what nftables accepted, under the marks it gives: allowed, whatever SA it came by;
+ *             one for all clients' marks
  *   closed    each ipsec rule's selectors without a mark: what stays shut when our table is gone
  *   neighbor  neighbour discovery without a mark, so that a closed link still works for the rest
  *
@@ -19,6 +20,7 @@
 #include <string.h>
 
 #include "xfrm/dead_end.h"
+#include "xfrm/kernel.h"
 
 /* Beyond this many products of one rule the closed selectors get wider, which is the safe side. */
 #define PRODUCTS_MAX 1024u
@@ -349,6 +351,28 @@ static bool put_rule(struct want *w, const struct pol_filter_rule *r)
 	return true;
 }
 
+bool xf_policy_has_clients(const struct pol_policy *policy)
+{
+	for (unsigned i = 0; i < policy->n_ke_rules; i++)
+		if (policy->ke_rules[i].action && policy->ke_rules[i].action->allow_nat)
+			return true;
+	return false;
+}
+
+/* From one tunnel to a client: all clients' marks have this bit. */
+static bool put_to_clients(struct want *w, uint8_t family)
+{
+	struct xf_policy p = blank(w, XF_FWD, family, XF_MARK_CLIENT_GONE, XF_PRIO_ANCHOR);
+
+	if (!w->family[family == AF_INET6])
+		return true;
+	p.mark_mask = p.mark;
+	p.has_template = p.optional = true;
+	p.mode = XF_TUNNEL;
+	p.proto = IPPROTO_ESP;
+	return xf_list_put(w->out, &p);
+}
+
 int xf_wanted(const struct xf_marking *marking, const struct pol_policy *policy,
 	      struct xf_policy_list *l, bool *v4, bool *v6, struct cs_err *err)
 {
@@ -369,6 +393,8 @@ int xf_wanted(const struct xf_marking *marking, const struct pol_policy *policy,
 		ok = put_rule(&w, r);
 	}
 	ok = ok && put_common(&w, AF_INET) && put_common(&w, AF_INET6);
+	if (ok && xf_policy_has_clients(policy))
+		ok = put_to_clients(&w, AF_INET) && put_to_clients(&w, AF_INET6);
 	free(w.src.v);
 	free(w.dst.v);
 	if (!ok)

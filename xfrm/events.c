@@ -1,7 +1,7 @@
 /*
- * What the kernel tells without being asked: acquires and expires (XFRM multicast groups), and for
- * pagent changes of nftables and flushes of SAD and SPD.  A full receive buffer loses events; the
- * kernel says so with ENOBUFS.
+ * What the kernel tells without being asked: acquires, expires and moved peers (XFRM multicast
+ * groups), and for pagent changes of nftables and flushes of SAD and SPD.  A full receive buffer
+ * loses events; the kernel says so with ENOBUFS.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -79,7 +79,7 @@ static int flushes_alone(const struct mnl_socket *s)
 int xf_events_open(const struct xf_marking *marking, bool ruleset, struct xf_events **out,
 		   struct cs_err *err)
 {
-	static const int xfrm_groups[] = {XFRMNLGRP_ACQUIRE, XFRMNLGRP_EXPIRE};
+	static const int xfrm_groups[] = {XFRMNLGRP_ACQUIRE, XFRMNLGRP_EXPIRE, XFRMNLGRP_MAPPING};
 	static const int nft_groups[] = {NFNLGRP_NFTABLES};
 	static const int flush_groups[] = {XFRMNLGRP_SA, XFRMNLGRP_POLICY};
 	struct xf_events *ev = calloc(1, sizeof(*ev));
@@ -88,7 +88,7 @@ int xf_events_open(const struct xf_marking *marking, bool ruleset, struct xf_eve
 		return cs_fail(err, CS_ENOMEM, "no memory for kernel events");
 	ev->marking = *marking;
 	ev->epoll = epoll_create1(EPOLL_CLOEXEC);
-	if (ev->epoll < 0 || open_socket(ev, NETLINK_XFRM, xfrm_groups, 2, &ev->xfrm) < 0) {
+	if (ev->epoll < 0 || open_socket(ev, NETLINK_XFRM, xfrm_groups, 3, &ev->xfrm) < 0) {
 		cs_fail_errno(err, "XFRM event socket");
 		xf_events_close(ev);
 		return CS_ESYS;
@@ -130,15 +130,15 @@ int xf_events_fd(const struct xf_events *ev)
 
 /* ---- XFRM ---- */
 
-/* Rule id of a policy's mark, 0 when it is no rule's of ours. */
-static unsigned rule_of(const struct xf_marking *marking, const struct xfrm_mark *mark)
+/* A policy's mark as the field's value, 0 when it is neither a rule's nor a client's of ours. */
+static unsigned value_of(const struct xf_marking *marking, const struct xfrm_mark *mark)
 {
 	unsigned value;
 
 	if (!mark || mark->m != xf_mark_mask(marking))
 		return 0;
 	value = mark->v >> marking->shift;
-	return value >= XF_MARK_RULE_MIN && value <= XF_MARK_RULE_MAX ? value : 0;
+	return value >= XF_MARK_RULE_MIN && value != XF_MARK_CLIENT_GONE ? value : 0;
 }
 
 static void on_acquire(struct xf_events *ev, const struct nlmsghdr *h,
@@ -151,11 +151,11 @@ static void on_acquire(struct xf_events *ev, const struct nlmsghdr *h,
 
 	if (!ops->acquire || !xf_body(h, &ua, sizeof(ua)))
 		return;
-	a.rule_id =
-		rule_of(&ev->marking, xf_attr(h, sizeof(ua), XFRMA_MARK, sizeof(struct xfrm_mark)));
+	a.mark = value_of(&ev->marking,
+			  xf_attr(h, sizeof(ua), XFRMA_MARK, sizeof(struct xfrm_mark)));
 	/* Of our templates the first is for a key manager. */
 	t = xf_attr(h, sizeof(ua), XFRMA_TMPL, sizeof(*t));
-	if (!a.rule_id || !t)
+	if (!a.mark || !t)
 		return;
 	a.src = xf_from_kernel_addr(t->family, &ua.saddr);
 	a.dst = xf_from_kernel_addr(t->family, &ua.id.daddr);
@@ -166,6 +166,7 @@ static void on_acquire(struct xf_events *ev, const struct nlmsghdr *h,
 	xf_from_kernel_selector(&ua.sel, false, &a.selector);
 	a.proto = ua.id.proto;
 	a.reqid = t->reqid;
+	a.rule_id = xf_reqid_rule(t->reqid);
 	a.mode = t->mode == XFRM_MODE_TUNNEL ? XF_TUNNEL : XF_TRANSPORT;
 	ops->acquire(arg, &a);
 }
@@ -186,6 +187,27 @@ static void on_expire(const struct nlmsghdr *h, const struct xf_event_ops *ops, 
 	ops->expire(arg, &x);
 }
 
+static struct cs_endpoint endpoint(uint16_t family, const xfrm_address_t *a, __be16 port)
+{
+	return (struct cs_endpoint){.addr = xf_from_kernel_addr(family, a), .port = ntohs(port)};
+}
+
+static void on_mapping(const struct nlmsghdr *h, const struct xf_event_ops *ops, void *arg)
+{
+	struct xfrm_user_mapping um;
+	struct xf_mapping m = {0};
+
+	if (!ops->mapping || !xf_body(h, &um, sizeof(um)))
+		return;
+	m.id.dst = xf_from_kernel_addr(um.id.family, &um.id.daddr);
+	m.id.proto = um.id.proto;
+	m.id.spi = ntohl(um.id.spi);
+	m.reqid = um.reqid;
+	m.old_peer = endpoint(um.id.family, &um.old_saddr, um.old_sport);
+	m.new_peer = endpoint(um.id.family, &um.new_saddr, um.new_sport);
+	ops->mapping(arg, &m);
+}
+
 static void on_xfrm(struct xf_events *ev, const struct nlmsghdr *h, const struct xf_event_ops *ops,
 		    void *arg)
 {
@@ -193,6 +215,8 @@ static void on_xfrm(struct xf_events *ev, const struct nlmsghdr *h, const struct
 		on_acquire(ev, h, ops, arg);
 	else if (h->nlmsg_type == XFRM_MSG_EXPIRE)
 		on_expire(h, ops, arg);
+	else if (h->nlmsg_type == XFRM_MSG_MAPPING)
+		on_mapping(h, ops, arg);
 }
 
 /* What came before the filter was in its place is left out here. */

@@ -57,7 +57,8 @@ static bool ends_there(struct xf_kernel *k, uint8_t family)
 
 struct present {
 	struct xf_policy_list list;
-	uint32_t mask;
+	uint32_t mask, clients;
+	bool had_clients; /* what was installed last allowed NAT */
 };
 
 /* Ours: our field of the mark and a priority of pagent's. iked's tunnels are not among them. */
@@ -65,11 +66,12 @@ static int on_present(void *arg, const struct xf_policy *p)
 {
 	struct present *have = arg;
 
-	if (p->mark_mask != have->mask)
+	if (p->mark_mask != have->mask && p->mark_mask != have->clients)
 		return 0;
 	if (p->priority != XF_PRIO_ANCHOR && p->priority != XF_PRIO_NEIGHBOR &&
 	    p->priority != XF_PRIO_CLOSED)
 		return 0;
+	have->had_clients |= p->mark_mask == have->clients;
 	return xf_list_put(&have->list, p) ? 0 : CS_ENOMEM;
 }
 
@@ -78,6 +80,7 @@ static int read_present(struct xf_kernel *k, struct present *have, struct cs_err
 	int rc;
 
 	have->mask = xf_mark_mask(&k->marking);
+	have->clients = xf_mark_value(&k->marking, XF_MARK_CLIENT_GONE);
 	rc = xf_policy_dump(k, on_present, have, err);
 	if (rc == CS_ENOMEM)
 		return cs_fail(err, CS_ENOMEM, "no memory for the kernel's policies");
@@ -159,6 +162,8 @@ int xf_install(struct xf_kernel *k, const struct pol_policy *policy, struct cs_e
 	/* Where a policy of ours could refuse what the old table lets through, nothing has changed
 	 * yet. */
 	rc = xf_nft_run(text, true, err);
+	if (rc == 0 && xf_policy_has_clients(policy))
+		rc = xf_early_demux_set(false, err);
 	if (rc == 0 && v4)
 		rc = add_ends(k, AF_INET, err);
 	if (rc == 0 && v6)
@@ -173,6 +178,8 @@ int xf_install(struct xf_kernel *k, const struct pol_policy *policy, struct cs_e
 		rc = delete_ends(k, AF_INET, err);
 	if (rc == 0 && !v6)
 		rc = delete_ends(k, AF_INET6, err);
+	if (rc == 0 && have.had_clients && !xf_policy_has_clients(policy))
+		rc = xf_early_demux_set(true, err);
 out:
 	free(text);
 	xf_list_free(&wanted);
@@ -195,6 +202,8 @@ int xf_uninstall(struct xf_kernel *k, struct cs_err *err)
 		rc = delete_ends(k, AF_INET, err);
 	if (rc == 0)
 		rc = delete_ends(k, AF_INET6, err);
+	if (rc == 0 && have.had_clients)
+		rc = xf_early_demux_set(true, err);
 	xf_list_free(&have.list);
 	return rc;
 }
@@ -218,6 +227,7 @@ bool xf_installed(struct xf_kernel *k, const struct pol_policy *policy)
 		all = p && xf_policy_same(p, &wanted.v[i]);
 	}
 	all = all && (!v4 || ends_there(k, AF_INET)) && (!v6 || ends_there(k, AF_INET6));
+	all = all && (!xf_policy_has_clients(policy) || xf_early_demux_is(false));
 	free(text);
 	xf_list_free(&wanted);
 	xf_list_free(&have.list);

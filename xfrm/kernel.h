@@ -7,6 +7,7 @@
 #include <libmnl/libmnl.h>
 #include <linux/netlink.h>
 #include <linux/xfrm.h>
+#include <stdio.h>
 
 #include "xfrm/xfrm.h"
 
@@ -68,6 +69,9 @@ const void *xf_attr(const struct nlmsghdr *h, size_t body, uint16_t type, size_t
 const void *xf_attr_array(const struct nlmsghdr *h, size_t body, uint16_t type, size_t item,
 			  size_t *n);
 
+/* "ESP SA 0x00001234 to 192.0.2.1", in errors. */
+const char *xf_said_text(const struct xf_said *id, char buf[static XF_WHAT_MAX]);
+
 /* Counters as an SA's message has them. */
 void xf_counters_of(const struct xfrm_usersa_info *info, struct xf_counters *c);
 
@@ -87,11 +91,27 @@ int xf_route_mtu(struct xf_kernel *routes, const struct cs_addr *to, unsigned *m
 		 struct cs_err *err);
 int xf_route_delete(struct xf_kernel *routes, const struct cs_addr *to, struct cs_err *err);
 
-/* ---- policy into the kernel: nft_compile.c and nft_install.c ---- */
+/* ---- connections: conntrack.c ---- */
+
+int xf_open_netfilter(struct xf_kernel **nf, struct cs_err *err);
+
+/* ---- early demultiplexing: early_demux.c ---- */
+
+bool xf_early_demux_is(bool on);
+int xf_early_demux_set(bool on, struct cs_err *err);
+
+/* ---- policy into the kernel: nft_compile.c, nft_clients.c and nft_install.c ---- */
 
 /* The text of one nftables transaction that replaces our table, and the number of its rules. */
 char *xf_nft_compile(const struct xf_marking *marking, const struct pol_policy *policy,
 		     unsigned *n_rules);
+/*
+ * The chains for clients behind a NAT, and the number of their rules; they are there only where
+ * the policy allows NAT, because they need connection tracking.
+ */
+unsigned xf_nft_clients(FILE *f, const struct xf_marking *marking);
+/* What answers a client: the packet's connection has come from one. */
+#define XF_NFT_ANSWER "ct direction reply ct original zone 8193-16383"
 int xf_nft_run(const char *commands, bool check_only, struct cs_err *err);
 int xf_nft_delete(struct cs_err *err); /* no table is no error */
 /* Is our table there, with this generation and as many rules? */

@@ -2,12 +2,16 @@
 noinst_LIBRARIES += libxfrm.a
 libxfrm_a_SOURCES = \
 	xfrm/closed.c xfrm/closed.h \
+	xfrm/conntrack.c \
 	xfrm/dead_end.c xfrm/dead_end.h \
+	xfrm/early_demux.c \
 	xfrm/events.c \
 	xfrm/install.c \
 	xfrm/kernel.h \
 	xfrm/mark.c \
+	xfrm/move.c \
 	xfrm/netlink.c \
+	xfrm/nft_clients.c \
 	xfrm/nft_compile.c \
 	xfrm/nft_install.c \
 	xfrm/probe.c \

@@ -2,18 +2,19 @@
 #include "xfrm/xfrm.h"
 
 #define FIELD_BITS 14
+#define FIELD      ((1u << FIELD_BITS) - 1)
 
 uint32_t xf_mark_value(const struct xf_marking *m, unsigned value)
 {
-	return ((uint32_t)value & XF_MARK_RULE_MAX) << m->shift;
+	return ((uint32_t)value & FIELD) << m->shift;
 }
 
 uint32_t xf_mark_mask(const struct xf_marking *m)
 {
-	return (uint32_t)XF_MARK_RULE_MAX << m->shift;
+	return (uint32_t)FIELD << m->shift;
 }
 
-_Static_assert(XF_MARK_RULE_MAX == (1u << FIELD_BITS) - 1, "the mark field and rule ids");
+_Static_assert(XF_MARK_CLIENT_MAX == FIELD, "the mark field is used up to its end");
 _Static_assert(XF_REQID_TUNNEL_BITS + FIELD_BITS == 32, "a reqid is a rule id and a tunnel");
 
 uint32_t xf_reqid(unsigned rule_id, unsigned tunnel)

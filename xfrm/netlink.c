@@ -57,6 +57,11 @@ int xf_open_routes(struct xf_kernel **out, struct cs_err *err)
 	return open_socket(NETLINK_ROUTE, "rtnetlink", out, err);
 }
 
+int xf_open_netfilter(struct xf_kernel **out, struct cs_err *err)
+{
+	return open_socket(NETLINK_NETFILTER, "netfilter netlink", out, err);
+}
+
 void xf_close(struct xf_kernel *k)
 {
 	if (!k)

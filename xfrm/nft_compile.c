@@ -8,6 +8,8 @@
  *                 ipsec rule wants a packet that came by an SA of that rule; what is held ends here
  *   postrouting   the last lock: marked for an SA, but none transformed it
  *
+ * Where clients behind a NAT may be, the chains of nft_clients.c stand around these.
+ *
  * The rules of the list carry the comment "rule:service:direction" (indices; o or i), by which
  * xf_filter_counts knows them.
  */
@@ -40,6 +42,7 @@ struct compile {
 	const struct xf_marking *marking;
 	time_t now;
 	unsigned n_rules;
+	bool clients; /* behind NAT may be */
 };
 
 #define REJECT   "reject with icmpx admin-prohibited"
@@ -224,7 +227,8 @@ static void verdict(struct compile *c, unsigned index, const struct pol_filter_r
 		fputs(r->discard_icmp ? REJECT " " : "drop ", c->f);
 	} else if (sense == OUT_LOCAL || sense == OUT_ROUTED) {
 		set_mark(c, r->verdict == POL_IPSEC ? xf_mark_value(c->marking, r->id) : c->permit);
-		fputs("accept ", c->f);
+		/* With clients the chain that asked goes on. */
+		fputs(c->clients ? "return " : "accept ", c->f);
 	} else if (r->verdict == POL_PERMIT) {
 		fprintf(c->f, "goto clear_%s ", way);
 	} else {
@@ -335,6 +339,21 @@ static void mark_text(const struct compile *c, uint32_t value, const char *rest,
 		 c->keep, value, rest);
 }
 
+/*
+ * The list, where its packet leaves this host.  What it wants protected goes to the client that it
+ * answers.
+ */
+static void list_out(struct compile *c, const char *list_name)
+{
+	if (!c->clients) {
+		line(c, "goto %s", list_name);
+		return;
+	}
+	line(c, "jump %s", list_name);
+	line(c, "meta mark & 0x%08" PRIx32 " >= 0x%08" PRIx32 " " XF_NFT_ANSWER " goto to_client",
+	     c->mask, c->rule_min);
+}
+
 static void output_chain(struct compile *c, const char *permit)
 {
 	chain(c, "output");
@@ -351,7 +370,16 @@ static void output_chain(struct compile *c, const char *permit)
 	/* The errors that our own rejects send. */
 	line(c, "icmp type destination-unreachable icmp code 13 %s", permit);
 	line(c, "icmpv6 type destination-unreachable icmpv6 code 1 %s", permit);
-	line(c, "goto out_local");
+	/* The list knows clients' ports as they were. */
+	if (c->clients)
+		line(c, XF_NFT_ANSWER " ct status snat goto to_client");
+	list_out(c, "out_local");
+	/* What belongs to no connection might answer any of the clients that have one address. */
+	if (c->clients)
+		line(c,
+		     "meta mark & 0x%08" PRIx32 " >= 0x%08" PRIx32
+		     " ct state invalid counter drop comment \"whose\"",
+		     c->mask, c->rule_min);
 	end_chain(c);
 }
 
@@ -405,8 +433,14 @@ static void prerouting_chain(struct compile *c, const char *permit)
 	held(c, AF_INET6);
 	line(c, "iif lo %s", permit);
 	line(c, NEIGHBOR " %s", permit);
+	/* A client that speaks is not gone. */
+	if (c->clients)
+		line(c,
+		     "ct direction original ct original zone 8193-16383 ct mark & 0x%08" PRIx32
+		     " == 0x%08" PRIx32 " ct mark set ct mark & 0x%08" PRIx32,
+		     c->mask, xf_mark_value(c->marking, XF_MARK_CLIENT_GONE), c->keep);
 	line(c, "fib daddr type { local, broadcast, anycast, multicast } goto to_local");
-	line(c, "goto in_routed");
+	list_out(c, "in_routed");
 	end_chain(c);
 }
 
@@ -439,6 +473,8 @@ static void table(struct compile *c)
 	fputs("add table inet " XF_TABLE "\ndelete table inet " XF_TABLE "\n", c->f);
 	fputs("table inet " XF_TABLE " {\n", c->f);
 	fprintf(c->f, "\tchain generation_%" PRIu64 " {\n\t}\n", c->policy->generation);
+	if (c->clients)
+		c->n_rules += xf_nft_clients(c->f, c->marking);
 	list(c, "out_routed", OUT_ROUTED);
 	arrivals(c, "local", permit, inbound);
 	arrivals(c, "routed", "goto out_routed", "goto out_routed");
@@ -460,6 +496,7 @@ char *xf_nft_compile(const struct xf_marking *marking, const struct pol_policy *
 	size_t size = 0;
 	bool failed;
 
+	c.clients = xf_policy_has_clients(policy);
 	c.mask = xf_mark_mask(marking);
 	c.keep = ~c.mask;
 	c.permit = xf_mark_value(marking, XF_MARK_PERMIT);

@@ -185,7 +185,7 @@ int xf_filter_counts(struct xf_kernel *k, xf_filter_fn *fn, void *arg, struct cs
 	size_t i;
 
 	(void)k;
-	objects = read_table(0, err);
+	objects = read_table(NFT_CTX_OUTPUT_TERSE, err);
 	if (!objects)
 		return err ? (int)err->code : CS_ENOTFOUND;
 	l.cap = json_array_size(objects);

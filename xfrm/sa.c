@@ -14,7 +14,10 @@
 /* Windows up to here fit the old replay state; above, the bitmap of XFRMA_REPLAY_ESN_VAL. */
 #define OLD_WINDOW_MAX 32u
 
-static const char *said_text(const struct xf_said *id, char buf[static XF_WHAT_MAX])
+/* A mapping that has changed is told again after this time, if it still has. */
+#define MAPPING_SECONDS 1u
+
+const char *xf_said_text(const struct xf_said *id, char buf[static XF_WHAT_MAX])
 {
 	char dst[CS_ADDR_STRLEN];
 
@@ -89,7 +92,7 @@ static int delete_state(struct xf_kernel *k, const struct xf_said *id, uint32_t 
 	body->spi = htonl(id->spi);
 	if (mark)
 		xf_msg_put_mark(&m, mark, xf_mark_mask(&k->marking));
-	return xf_ask(k, &m, NULL, NULL, said_text(id, what), err);
+	return xf_ask(k, &m, NULL, NULL, xf_said_text(id, what), err);
 }
 
 int xf_sa_delete(struct xf_kernel *k, const struct xf_said *id, struct cs_err *err)
@@ -103,6 +106,7 @@ bool xf_acquire_of(const struct xf_sa *sa, struct xf_acquire *a)
 		return false;
 	*a = (struct xf_acquire){
 		.rule_id = xf_reqid_rule(sa->reqid),
+		.mark = sa->client ? sa->client : xf_reqid_rule(sa->reqid),
 		.selector = sa->selector,
 		.src = sa->src,
 		.dst = sa->id.dst,
@@ -121,7 +125,7 @@ bool xf_acquire_of(const struct xf_sa *sa, struct xf_acquire *a)
  */
 int xf_larval_clear(struct xf_kernel *k, const struct xf_acquire *a, struct cs_err *err)
 {
-	uint32_t mark = xf_mark_value(&k->marking, a->rule_id);
+	uint32_t mark = xf_mark_value(&k->marking, a->mark ? a->mark : a->rule_id);
 	struct xf_said id = {.dst = a->dst, .proto = a->proto};
 	int rc;
 
@@ -259,6 +263,32 @@ static void put_alignment(struct xfrm_usersa_info *info, const struct xf_sa *sa)
 		info->flags |= XFRM_STATE_ALIGN4;
 }
 
+/* What it does to the mark of packets that it has sent, or that came out of it. */
+static void put_mark(struct xf_kernel *k, struct xf_msg *m, const struct xf_sa *sa)
+{
+	unsigned value = sa->outbound ? XF_MARK_EXEMPT : sa->client;
+
+	if (!value)
+		return;
+	xf_msg_put_u32(m, XFRMA_SET_MARK, xf_mark_value(&k->marking, value));
+	xf_msg_put_u32(m, XFRMA_SET_MARK_MASK, xf_mark_mask(&k->marking));
+}
+
+static void put_encap(struct xf_msg *m, const struct xf_sa *sa)
+{
+	struct xfrm_encap_tmpl encap = {.encap_type = UDP_ENCAP_ESPINUDP,
+					.encap_sport = htons(sa->encap_sport),
+					.encap_dport = htons(sa->encap_dport)};
+
+	if (!sa->encap_sport && !sa->encap_dport)
+		return;
+	xf_to_kernel_addr(&sa->encap_oa, &encap.encap_oa);
+	xf_msg_put(m, XFRMA_ENCAP, &encap, sizeof(encap));
+	/* Kernels before 5.17 do not know it, and tell of a changed mapping with each packet. */
+	if (!sa->outbound)
+		xf_msg_put_u32(m, XFRMA_MTIMER_THRESH, MAPPING_SECONDS);
+}
+
 static int put_sa(struct xf_kernel *k, uint16_t type, const struct xf_sa *sa, const char *what,
 		  struct cs_err *err)
 {
@@ -281,16 +311,8 @@ static int put_sa(struct xf_kernel *k, uint16_t type, const struct xf_sa *sa, co
 		return rc;
 	put_algorithms(&m, sa);
 	put_replay(&m, info, sa->outbound ? 0 : sa->replay_window);
-	if (sa->outbound) {
-		xf_msg_put_u32(&m, XFRMA_SET_MARK, xf_mark_value(&k->marking, XF_MARK_EXEMPT));
-		xf_msg_put_u32(&m, XFRMA_SET_MARK_MASK, xf_mark_mask(&k->marking));
-	}
-	if (sa->encap_sport || sa->encap_dport) {
-		struct xfrm_encap_tmpl encap = {.encap_type = UDP_ENCAP_ESPINUDP,
-						.encap_sport = htons(sa->encap_sport),
-						.encap_dport = htons(sa->encap_dport)};
-		xf_msg_put(&m, XFRMA_ENCAP, &encap, sizeof(encap));
-	}
+	put_mark(k, &m, sa);
+	put_encap(&m, sa);
 	rc = xf_ask(k, &m, NULL, NULL, what, err);
 	cs_wipe(&m, sizeof(m));
 	return rc;
@@ -301,7 +323,7 @@ int xf_sa_add(struct xf_kernel *k, const struct xf_sa *sa, struct cs_err *err)
 	char what[XF_WHAT_MAX];
 	int rc;
 
-	said_text(&sa->id, what);
+	xf_said_text(&sa->id, what);
 	rc = check_sa(sa, what, err);
 	if (rc == 0)
 		rc = put_sa(k, XFRM_MSG_NEWSA, sa, what, err);
@@ -313,7 +335,7 @@ int xf_sa_update(struct xf_kernel *k, const struct xf_sa *sa, struct cs_err *err
 	char what[XF_WHAT_MAX];
 	int rc;
 
-	said_text(&sa->id, what);
+	xf_said_text(&sa->id, what);
 	rc = check_sa(sa, what, err);
 	if (rc < 0)
 		return rc;
@@ -390,10 +412,52 @@ void xf_counters_of(const struct xfrm_usersa_info *info, struct xf_counters *c)
 	c->integrity_failures = info->stats.integrity_failed;
 }
 
-static bool read_sa(const struct nlmsghdr *h, struct found *f)
+/*
+ * Which of its marks is of our field and a client's: the one that an inbound SA sets, or for the
+ * larval state of an acquire the one of the policy that asked.
+ */
+static unsigned client_of(const struct xf_marking *m, uint32_t mark, uint32_t mask)
+{
+	unsigned value = mark >> m->shift;
+
+	if (mask != xf_mark_mask(m) || value < XF_MARK_CLIENT_MIN || value > XF_MARK_CLIENT_MAX)
+		return 0;
+	return value;
+}
+
+static void read_marks(const struct xf_marking *m, const struct nlmsghdr *h, size_t body,
+		       struct xf_sa *sa)
+{
+	const uint32_t *set = xf_attr(h, body, XFRMA_SET_MARK, sizeof(*set));
+	const uint32_t *mask = xf_attr(h, body, XFRMA_SET_MARK_MASK, sizeof(*mask));
+	const struct xfrm_mark *mark = xf_attr(h, body, XFRMA_MARK, sizeof(*mark));
+
+	/* What packets ask for is outbound, too. */
+	sa->outbound = !sa->id.spi;
+	if (set && mask)
+		sa->client = client_of(m, *set, *mask);
+	if (set && !sa->client)
+		sa->outbound = true;
+	if (mark && !sa->id.spi)
+		sa->client = client_of(m, mark->v, mark->m);
+}
+
+static void read_encap(const struct nlmsghdr *h, size_t body, struct xf_sa *sa)
+{
+	const struct xfrm_encap_tmpl *encap = xf_attr(h, body, XFRMA_ENCAP, sizeof(*encap));
+
+	if (!encap)
+		return;
+	sa->encap_sport = ntohs(encap->encap_sport);
+	sa->encap_dport = ntohs(encap->encap_dport);
+	sa->encap_oa = xf_from_kernel_addr(AF_INET, &encap->encap_oa);
+	if (cs_addr_is_any(&sa->encap_oa))
+		sa->encap_oa = (struct cs_addr){0};
+}
+
+static bool read_sa(const struct xf_marking *m, const struct nlmsghdr *h, struct found *f)
 {
 	const struct xfrm_replay_state_esn *esn;
-	const struct xfrm_encap_tmpl *encap;
 	struct xfrm_usersa_info info;
 	struct xf_sa *sa = &f->sa;
 
@@ -407,8 +471,7 @@ static bool read_sa(const struct nlmsghdr *h, struct found *f)
 	sa->src = xf_from_kernel_addr(info.family, &info.saddr);
 	sa->reqid = info.reqid;
 	sa->mode = info.mode == XFRM_MODE_TUNNEL ? XF_TUNNEL : XF_TRANSPORT;
-	/* What packets ask for is outbound, too. */
-	sa->outbound = !sa->id.spi || xf_attr(h, sizeof(info), XFRMA_SET_MARK, 4) != NULL;
+	read_marks(m, h, sizeof(info), sa);
 	read_algorithms(h, sizeof(info), sa);
 	xf_from_kernel_selector(&info.sel, !sa->outbound, &sa->selector);
 	sa->soft_seconds = (uint32_t)info.lft.soft_add_expires_seconds;
@@ -418,18 +481,17 @@ static bool read_sa(const struct nlmsghdr *h, struct found *f)
 	sa->tell_first_packet = info.lft.soft_packet_limit == 1;
 	esn = xf_attr(h, sizeof(info), XFRMA_REPLAY_ESN_VAL, sizeof(*esn));
 	sa->replay_window = esn ? esn->replay_window : info.replay_window;
-	encap = xf_attr(h, sizeof(info), XFRMA_ENCAP, sizeof(*encap));
-	if (encap) {
-		sa->encap_sport = ntohs(encap->encap_sport);
-		sa->encap_dport = ntohs(encap->encap_dport);
-	}
+	read_encap(h, sizeof(info), sa);
 	xf_counters_of(&info, &f->counters);
 	return true;
 }
 
-static int on_one_sa(const struct nlmsghdr *h, void *arg)
+static int on_counters(const struct nlmsghdr *h, void *arg)
 {
-	read_sa(h, arg);
+	struct xfrm_usersa_info info;
+
+	if (h->nlmsg_type == XFRM_MSG_NEWSA && xf_body(h, &info, sizeof(info)))
+		xf_counters_of(&info, arg);
 	return MNL_CB_OK;
 }
 
@@ -438,7 +500,7 @@ int xf_sa_counters(struct xf_kernel *k, const struct xf_said *id, struct xf_coun
 {
 	struct xfrm_usersa_id *body;
 	char what[XF_WHAT_MAX];
-	struct found f = {0};
+	struct xf_counters got = {0};
 	struct xf_msg m;
 	int rc;
 
@@ -447,13 +509,14 @@ int xf_sa_counters(struct xf_kernel *k, const struct xf_said *id, struct xf_coun
 	body->family = id->dst.family;
 	body->proto = id->proto;
 	body->spi = htonl(id->spi);
-	rc = xf_ask(k, &m, on_one_sa, &f, said_text(id, what), err);
+	rc = xf_ask(k, &m, on_counters, &got, xf_said_text(id, what), err);
 	if (rc == 0)
-		*c = f.counters;
+		*c = got;
 	return rc;
 }
 
 struct found_list {
+	const struct xf_marking *marking;
 	struct found *v;
 	size_t n, cap;
 };
@@ -472,7 +535,7 @@ static int on_dumped_sa(const struct nlmsghdr *h, void *arg)
 		l->v = v;
 		l->cap = cap;
 	}
-	if (read_sa(h, &l->v[l->n]))
+	if (read_sa(l->marking, h, &l->v[l->n]))
 		l->n++;
 	return MNL_CB_OK;
 }
@@ -480,7 +543,7 @@ static int on_dumped_sa(const struct nlmsghdr *h, void *arg)
 /* Everything is read before fn is called, so that fn may use the socket itself. */
 int xf_sa_dump(struct xf_kernel *k, xf_sa_fn *fn, void *arg, struct cs_err *err)
 {
-	struct found_list l = {0};
+	struct found_list l = {.marking = &k->marking};
 	struct xf_msg m;
 	int rc;
 

@@ -19,11 +19,15 @@ struct pol_policy;
 
 /*
  * One field of the packet mark is ours.  Its values: 0 not yet looked at, 1 permitted in clear,
- * 2 exempt (IKE, outer ESP), 3 arrived in a tunnel and accepted, 16 and up the id of an ipsec rule.
+ * 2 exempt (IKE, outer ESP), 3 arrived in a tunnel and accepted, 16 to 8191 the id of an ipsec
+ * rule, 8192 for a client whose SAs have ended, 8193 and up a client behind a NAT.
  */
 enum xf_mark { XF_MARK_NONE = 0, XF_MARK_PERMIT = 1, XF_MARK_EXEMPT = 2, XF_MARK_INBOUND = 3 };
 #define XF_MARK_RULE_MIN      16u
-#define XF_MARK_RULE_MAX      16383u
+#define XF_MARK_RULE_MAX      8191u
+#define XF_MARK_CLIENT_GONE   8192u
+#define XF_MARK_CLIENT_MIN    8193u
+#define XF_MARK_CLIENT_MAX    16383u
 #define XF_MARK_SHIFT_DEFAULT 16 /* the field is 14 bits wide: mask 0x3fff0000 */
 
 struct xf_marking {
@@ -79,6 +83,17 @@ struct xf_sa {
 				 */
 	uint32_t replay_window; /* packets; 0 on outbound */
 	uint16_t encap_sport, encap_dport; /* UDP encapsulation (RFC 3948); 0: none */
+	struct cs_addr
+		encap_oa; /* transport mode: the peer's address behind its NAT (NAT-OA); none */
+	unsigned client;  /* inbound: what comes out gets this client's mark; 0: none */
+};
+
+/* Where the other end of a live SA is now. */
+struct xf_move {
+	struct xf_said id; /* as it is now */
+	bool outbound;     /* then id.dst changes to peer */
+	struct cs_addr peer;
+	uint16_t encap_port; /* the peer's UDP port */
 };
 
 struct xf_counters {
@@ -147,6 +162,8 @@ int xf_sa_add(struct xf_kernel *k, const struct xf_sa *sa, struct cs_err *err);
 int xf_sa_update(struct xf_kernel *k, const struct xf_sa *sa,
 		 struct cs_err *err); /* over a larval */
 int xf_sa_delete(struct xf_kernel *k, const struct xf_said *id, struct cs_err *err);
+/* Keys, sequence numbers, replay window, lifetimes and counters go along. */
+int xf_sa_move(struct xf_kernel *k, const struct xf_move *m, struct cs_err *err);
 int xf_sa_counters(struct xf_kernel *k, const struct xf_said *id, struct xf_counters *c,
 		   struct cs_err *err);
 typedef int xf_sa_fn(void *arg, const struct xf_sa *sa, const struct xf_counters *c);
@@ -166,7 +183,8 @@ int xf_tunnel_policies(struct xf_kernel *k, struct xf_policy **policies, size_t 
 		       struct cs_err *err);
 
 struct xf_acquire {
-	unsigned rule_id;            /* from the mark of the policy that asked */
+	unsigned rule_id;            /* the rule of the reqid */
+	unsigned mark;               /* of the policy that asked: the rule's, or a client's */
 	struct cs_selector selector; /* of the packet, as seen from this host */
 	struct cs_addr src, dst;     /* of the larval state */
 	uint8_t proto;
@@ -188,9 +206,17 @@ struct xf_expire {
 	bool hard;
 	struct xf_counters counters;
 };
+
+/* ESP that was authenticated came from another address or port than the SA has. */
+struct xf_mapping {
+	struct xf_said id; /* inbound */
+	uint32_t reqid;
+	struct cs_endpoint old_peer, new_peer;
+};
 struct xf_event_ops {
 	void (*acquire)(void *arg, const struct xf_acquire *a); /* by a policy of ours */
 	void (*expire)(void *arg, const struct xf_expire *e);
+	void (*mapping)(void *arg, const struct xf_mapping *m);
 	/* The kernel dropped events (ENOBUFS): dump and reconcile. */
 	void (*overrun)(void *arg);
 	/* Somebody removed our nftables table or changed it, or flushed SAD or SPD (pagent). */
@@ -223,6 +249,28 @@ char *xf_ruleset(const struct xf_marking *marking, const struct pol_policy *poli
 int xf_mtu_follow(struct cs_err *err);
 /* Is our table there, with the generation of this policy, and all else that xf_install makes? */
 bool xf_installed(struct xf_kernel *k, const struct pol_policy *policy);
+
+/* ---- clients behind a NAT: their connections ---- */
+
+/* Does a key exchange of this policy allow NAT? Only then the kernel gets what clients need. */
+bool xf_policy_has_clients(const struct pol_policy *policy);
+
+/* Seen from this host. Where two have equal ports the second is seen with another one. */
+struct xf_connection {
+	unsigned client;
+	uint8_t proto;
+	struct cs_endpoint remote, local; /* as the client sends; no ports but of TCP and UDP */
+	uint16_t seen_port;               /* what stands here for the remote port */
+};
+typedef int xf_connection_fn(void *arg, const struct xf_connection *c);
+/* Of all clients, those that have gone as well. fn's result that is not 0 ends it. */
+int xf_client_connections(xf_connection_fn *fn, void *arg, struct cs_err *err);
+/*
+ * What answers a client without an SA is dropped for as long as the connection is remembered, also
+ * when its mark is given to somebody else. Call it each minute; such a mark may be given anew two
+ * minutes after the last SA went.
+ */
+int xf_clients_gone(struct xf_kernel *k, const struct pol_policy *policy, struct cs_err *err);
 
 /* Counters of one installed filter: rule by its position, service, and direction. */
 struct xf_filter_count {

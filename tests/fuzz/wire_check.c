@@ -82,7 +82,7 @@ static void check_p1(struct cs_bytes body, struct wire_count *count)
 	      again.life_kbytes == suite.life_kbytes && again.transform == suite.transform);
 }
 
-static void check_p2(struct cs_bytes body, bool transport_ok, struct wire_count *count)
+static void check_p2(struct cs_bytes body, unsigned path, struct wire_count *count)
 {
 	struct ike_mismatch why = {""};
 	struct ike_p2_suite suite, again;
@@ -91,7 +91,7 @@ static void check_p2(struct cs_bytes body, bool transport_ok, struct wire_count 
 	struct cs_err err = {0};
 	unsigned offer;
 	char text[64];
-	int rc = ike_p2_choose(body, &wire_vpn_action, transport_ok, &suite, &offer, &why, &err);
+	int rc = ike_p2_choose(body, &wire_vpn_action, path, &suite, &offer, &why, &err);
 
 	if (rc < 0) {
 		HOLDS(err.text[0] && (rc != CS_EPOLICY || why.text[0]));
@@ -102,11 +102,13 @@ static void check_p2(struct cs_bytes body, bool transport_ok, struct wire_count 
 	HOLDS(ike_p2_keymat_len(&suite) > 0 && ike_p2_keymat_len(&suite) <= 192);
 	HOLDS(ike_p2_suite_text(&suite, text, sizeof(text))[0]);
 	HOLDS(ike_p2_answer(&suite, 0x1000, 0x2000, &w, &err) == 0);
-	rc = ike_p2_choose((struct cs_bytes){answer, w.len}, &wire_vpn_action, true, &again, &offer,
-			   NULL, &err);
+	rc = ike_p2_choose((struct cs_bytes){answer, w.len}, &wire_vpn_action,
+			   path | IKE_PATH_TRANSPORT, &again, &offer, NULL, &err);
 	HOLDS(rc == 0 && again.life_seconds == suite.life_seconds && again.group == suite.group &&
 	      again.transform == suite.transform && again.spi == 0x1000 && again.ah == suite.ah &&
-	      again.ah_spi == (suite.ah ? 0x2000 : 0));
+	      again.ah_spi == (suite.ah ? 0x2000 : 0) && again.udp == suite.udp);
+	HOLDS(!suite.udp == !(path & IKE_PATH_UDP));
+	HOLDS(!suite.udp || (suite.protocol == POL_ESP && !suite.ah));
 }
 
 /* As an initiator takes an answer: one of our offers, or an error. */
@@ -120,15 +122,16 @@ static void check_answer(struct cs_bytes body)
 
 	HOLDS(rc < 0 ? err.text[0] != 0 : offer < 3 && p1.cipher == ke_offers[offer].cipher);
 	err.text[0] = '\0';
-	rc = ike_p2_accept(body, &wire_vpn_action, 14, true, -1, &p2, &offer, &err);
+	rc = ike_p2_accept(body, &wire_vpn_action, 14, IKE_PATH_TRANSPORT, -1, &p2, &offer, &err);
 	HOLDS(rc < 0 ? err.text[0] != 0 : offer < N_DATA && p2.cipher == data_offers[offer].cipher);
 }
 
 void wire_check_sa(struct cs_bytes body, struct wire_count *count)
 {
 	check_p1(body, count);
-	check_p2(body, true, count);
-	check_p2(body, false, count);
+	check_p2(body, IKE_PATH_TRANSPORT, count);
+	check_p2(body, 0, count);
+	check_p2(body, IKE_PATH_TRANSPORT | IKE_PATH_UDP, count);
 	check_answer(body);
 }
 

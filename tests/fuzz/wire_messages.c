@@ -17,7 +17,8 @@ static void make_message(struct wire_message *m, const char *name, unsigned exch
 		switch (*types) {
 		case ISA_SA:
 			if (exchange == ISA_QUICK)
-				ike_p2_offer(&wire_vpn_action, 14, true, -1, &spis, &b.w, NULL);
+				ike_p2_offer(&wire_vpn_action, 14, IKE_PATH_TRANSPORT, -1, &spis,
+					     &b.w, NULL);
 			else
 				ike_p1_offer(&wire_ke_action, true, -1, &b.w, NULL);
 			break;

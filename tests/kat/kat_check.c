@@ -215,15 +215,9 @@ static void check_natd(struct kat *k, const struct isa_message *m, const struct 
 	const struct isa_payload *p;
 
 	for (unsigned i = 0; i < 2 && (p = isa_find(m, ISA_NATD, i)) != NULL; i++) {
-		uint8_t port[2] = {(uint8_t)(ends[i]->port >> 8), (uint8_t)ends[i]->port};
 		uint8_t want[IKE_HASH_MAX];
-		struct ike_part parts[] = {
-			{m->header.icookie, ISA_COOKIE_LEN},
-			{m->header.rcookie, ISA_COOKIE_LEN},
-			{ends[i]->addr.b, cs_addr_len(ends[i]->addr.family)},
-			{port, 2},
-		};
-		bool same = ike_hash(k->hash, parts, 4, want, NULL) == 0 &&
+		bool same = ike_hash_natd(k->hash, m->header.icookie, m->header.rcookie, ends[i],
+					  want, NULL) == 0 &&
 			    p->body.len == k->hash->len &&
 			    memcmp(p->body.p, want, k->hash->len) == 0;
 
@@ -433,11 +427,13 @@ static void check_p2_proposals(struct kat *k, const struct quick *q)
 		return;
 	}
 	kat_ok(k->r,
-	       ike_p2_choose(q->sa[0], &action, true, &suite, &index, &why, &err) == 0 &&
+	       ike_p2_choose(q->sa[0], &action, IKE_PATH_TRANSPORT, &suite, &index, &why, &err) ==
+			       0 &&
 		       (suite.group != POL_PFS_NONE) == q->ke,
 	       "phase 2 offer is understood%s%s", why.text[0] ? ": " : "", why.text);
 	kat_ok(k->r,
-	       ike_p2_accept(q->sa[1], &action, suite.group, true, -1, &suite, &index, &err) == 0,
+	       ike_p2_accept(q->sa[1], &action, suite.group, IKE_PATH_TRANSPORT, -1, &suite, &index,
+			     &err) == 0,
 	       "phase 2 answer is understood%s%s", err.text[0] ? ": " : "", err.text);
 }
 

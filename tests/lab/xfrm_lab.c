@@ -5,9 +5,10 @@
  *   permit TCP port 80, deny TCP port 23, protect everything else between LOCAL and REMOTE, and
  *   permit everything between LOCAL and any other address.
  *
- * For a gateway LOCAL is the network behind it. A filter list looks at a forwarded packet twice, so
- * its clear side has rules of its own: in from LOCAL, out to LOCAL; and what it says itself to
- * LOCAL is permitted, or nobody there would hear that a packet was too big.
+ * With "nat" first there may be clients behind a NAT.  For a gateway LOCAL is the network behind
+ * it. A filter list looks at a forwarded packet twice, so its clear side has rules of its own: in
+ * from LOCAL, out to LOCAL; and what it says itself to LOCAL is permitted, or nobody there would
+ * hear that a packet was too big.
  */
 #include <inttypes.h>
 #include <netinet/in.h>
@@ -33,6 +34,8 @@ struct lab_policy {
 	struct pol_filter_rule rules[7];
 	struct pol_service tcp80, tcp23, everything, arrives, leaves, own;
 	struct cs_range local[2], remote[2], all[2];
+	struct pol_ke_action nat;
+	struct pol_ke_rule ke;
 };
 
 static struct pol_service service(int proto, uint16_t port, enum pol_routing routing)
@@ -64,9 +67,17 @@ static struct pol_filter_rule rule(const char *name, enum pol_verdict verdict,
 	return r;
 }
 
+static void allow_nat(struct lab_policy *l)
+{
+	l->nat.allow_nat = true;
+	l->ke.action = &l->nat;
+	l->policy.ke_rules = &l->ke;
+	l->policy.n_ke_rules = 1;
+}
+
 /*
- * args: LOCAL REMOTE pairs, each an address, prefix or range. First may stand: "routed", for a
- * gateway, or "server", where ports 80 and 23 are this side's.
+ * args: LOCAL REMOTE pairs, each an address, prefix or range. First may stand: "nat"; then
+ * "routed", for a gateway, or "server", where ports 80 and 23 are this side's.
  */
 static int build(struct lab_policy *l, char **args, int n, struct cs_err *err)
 {
@@ -76,6 +87,11 @@ static int build(struct lab_policy *l, char **args, int n, struct cs_err *err)
 	int rc;
 
 	memset(l, 0, sizeof(*l));
+	if (n > 0 && strcmp(args[0], "nat") == 0) {
+		allow_nat(l);
+		args++;
+		n--;
+	}
 	if (n > 0 && (strcmp(args[0], "routed") == 0 || strcmp(args[0], "server") == 0)) {
 		server = args[0][0] == 's';
 		routing = server ? POL_LOCAL : POL_ROUTED;
@@ -126,14 +142,22 @@ static struct cs_bytes key(uint8_t *buf, size_t len, uint32_t spi)
 	return (struct cs_bytes){buf, len};
 }
 
-static int add_sa(struct xf_kernel *k, enum xf_mode mode, const struct cs_addr *src,
-		  const struct cs_addr *dst, uint32_t spi, bool outbound, struct cs_err *err)
+/* What tells one peer from another; a client is behind a NAT. */
+struct peer {
+	unsigned tunnel, client;
+	uint16_t port; /* of its UDP encapsulation, 0: none */
+};
+
+static int add_sa(struct xf_kernel *k, const struct peer *peer, enum xf_mode mode,
+		  const struct cs_addr *src, const struct cs_addr *dst, uint32_t spi, bool outbound,
+		  struct cs_err *err)
 {
 	uint8_t buf[2][64];
 	struct xf_sa sa = {.src = *src,
-			   .reqid = xf_reqid(RULE_ID, 1),
+			   .reqid = xf_reqid(RULE_ID, peer->tunnel),
 			   .mode = mode,
 			   .outbound = outbound,
+			   .client = outbound ? 0 : peer->client,
 			   .cipher = cs_cipher_by_keyword("AES_CBC", 256),
 			   .integ = cs_integ_by_keyword("HMAC_SHA2_256_128"),
 			   .replay_window = 128};
@@ -143,20 +167,25 @@ static int add_sa(struct xf_kernel *k, enum xf_mode mode, const struct cs_addr *
 	sa.integ_key = key(buf[1], sa.integ->key_bits / 8u, spi + 1);
 	sa.selector.local = cs_range_single(outbound ? src : dst);
 	sa.selector.remote = cs_range_single(outbound ? dst : src);
+	if (peer->port) {
+		sa.encap_sport = outbound ? 4500 : peer->port;
+		sa.encap_dport = outbound ? peer->port : 4500;
+	}
 	return xf_sa_add(k, &sa, err);
 }
 
-static struct xf_policy tunnel_policy(const struct xf_marking *m, enum xf_mode mode,
-				      const struct cs_addr *local, const struct cs_addr *remote)
+static struct xf_policy tunnel_policy(const struct xf_marking *m, const struct peer *peer,
+				      enum xf_mode mode, const struct cs_addr *local,
+				      const struct cs_addr *remote)
 {
 	struct xf_policy p = {.dir = XF_OUT,
 			      .priority = XF_PRIO_TUNNEL,
-			      .mark = xf_mark_value(m, RULE_ID),
+			      .mark = xf_mark_value(m, peer->client ? peer->client : RULE_ID),
 			      .mark_mask = xf_mark_mask(m),
 			      .has_template = true,
 			      .mode = mode,
 			      .proto = IPPROTO_ESP,
-			      .reqid = xf_reqid(RULE_ID, 1)};
+			      .reqid = xf_reqid(RULE_ID, peer->tunnel)};
 
 	p.selector.local = cs_range_single(local);
 	p.selector.remote = cs_range_single(remote);
@@ -168,8 +197,10 @@ static struct xf_policy tunnel_policy(const struct xf_marking *m, enum xf_mode m
 }
 
 /* sas|nosas MODE LOCAL REMOTE OUT-SPI IN-SPI [LOCAL-DATA REMOTE-DATA] */
-static int sas(struct xf_kernel *k, const struct xf_marking *m, char **args, int n, bool add,
-	       struct cs_err *err)
+enum what { ADD, DELETE, POLICY };
+
+static int sas(struct xf_kernel *k, const struct xf_marking *m, const struct peer *peer,
+	       char **args, int n, enum what what, struct cs_err *err)
 {
 	enum xf_mode mode = strcmp(args[0], "tunnel") == 0 ? XF_TUNNEL : XF_TRANSPORT;
 	uint32_t out_spi = (uint32_t)strtoul(args[3], NULL, 0);
@@ -184,7 +215,7 @@ static int sas(struct xf_kernel *k, const struct xf_marking *m, char **args, int
 		rc = cs_addr_parse(args[2], &remote, err);
 	if (rc < 0)
 		return rc;
-	p = tunnel_policy(m, mode, &local, &remote);
+	p = tunnel_policy(m, peer, mode, &local, &remote);
 	if (n == 7) {
 		rc = cs_range_parse(args[5], &p.selector.local, err);
 		if (rc == 0)
@@ -192,18 +223,45 @@ static int sas(struct xf_kernel *k, const struct xf_marking *m, char **args, int
 		if (rc < 0)
 			return rc;
 	}
-	if (!add) {
+	if (what == POLICY)
+		return xf_policy_add(k, &p, err);
+	if (what == DELETE) {
 		in = (struct xf_said){local, IPPROTO_ESP, in_spi};
 		out = (struct xf_said){remote, IPPROTO_ESP, out_spi};
-		rc = xf_policy_delete(k, &p, err);
+		rc = xf_sa_delete(k, &in, err);
 		if (rc == 0)
-			rc = xf_sa_delete(k, &out, err);
-		return rc ? rc : xf_sa_delete(k, &in, err);
+			rc = xf_policy_delete(k, &p, err);
+		return rc ? rc : xf_sa_delete(k, &out, err);
 	}
-	rc = add_sa(k, mode, &remote, &local, in_spi, false, err);
+	rc = add_sa(k, peer, mode, &remote, &local, in_spi, false, err);
 	if (rc == 0)
-		rc = add_sa(k, mode, &local, &remote, out_spi, true, err);
+		rc = add_sa(k, peer, mode, &local, &remote, out_spi, true, err);
 	return rc ? rc : xf_policy_add(k, &p, err);
+}
+
+/* client|noclient|repolicy CLIENT TUNNEL PORT, and what sas has */
+static int client(struct xf_kernel *k, const struct xf_marking *m, char **args, int n,
+		  enum what what, struct cs_err *err)
+{
+	struct peer peer = {.client = (unsigned)strtoul(args[0], NULL, 10),
+			    .tunnel = (unsigned)strtoul(args[1], NULL, 10),
+			    .port = (uint16_t)strtoul(args[2], NULL, 10)};
+
+	return sas(k, m, &peer, args + 3, n - 3, what, err);
+}
+
+/* move in|out DESTINATION SPI PEER PORT */
+static int move(struct xf_kernel *k, char **args, struct cs_err *err)
+{
+	struct xf_move m = {.outbound = strcmp(args[0], "out") == 0,
+			    .encap_port = (uint16_t)strtoul(args[4], NULL, 10)};
+	int rc = cs_addr_parse(args[1], &m.id.dst, err);
+
+	m.id.proto = IPPROTO_ESP;
+	m.id.spi = (uint32_t)strtoul(args[2], NULL, 0);
+	if (rc == 0)
+		rc = cs_addr_parse(args[3], &m.peer, err);
+	return rc ? rc : xf_sa_move(k, &m, err);
 }
 
 /* ---- events and counters ---- */
@@ -218,6 +276,16 @@ static void on_acquire(void *arg, const struct xf_acquire *a)
 		printf("larval state not cleared\n");
 }
 
+static void on_mapping(void *arg, const struct xf_mapping *m)
+{
+	char was[CS_ENDPOINT_STRLEN], is[CS_ENDPOINT_STRLEN];
+
+	(void)arg;
+	printf("mapping 0x%x reqid %u %s to %s\n", m->id.spi, m->reqid,
+	       cs_endpoint_text(&m->old_peer, was), cs_endpoint_text(&m->new_peer, is));
+	fflush(stdout);
+}
+
 static void on_ruleset(void *arg)
 {
 	(void)arg;
@@ -228,7 +296,8 @@ static void on_ruleset(void *arg)
 /* Prints acquires (and ends them) and foreign changes of our table for some seconds. */
 static int watch(struct xf_kernel *k, const struct xf_marking *m, long seconds, struct cs_err *err)
 {
-	const struct xf_event_ops ops = {.acquire = on_acquire, .ruleset = on_ruleset};
+	const struct xf_event_ops ops = {
+		.acquire = on_acquire, .mapping = on_mapping, .ruleset = on_ruleset};
 	time_t end = time(NULL) + seconds;
 	struct xf_events *ev;
 	int rc;
@@ -246,6 +315,24 @@ static int watch(struct xf_kernel *k, const struct xf_marking *m, long seconds, 
 	}
 	xf_events_close(ev);
 	return rc;
+}
+
+static int on_connection(void *arg, const struct xf_connection *c)
+{
+	char remote[CS_ENDPOINT_STRLEN];
+
+	(void)arg;
+	printf("client %u proto %u %s seen %u\n", c->client, c->proto,
+	       cs_endpoint_text(&c->remote, remote), c->seen_port);
+	return 0;
+}
+
+static int clients_gone(struct xf_kernel *k, struct cs_err *err)
+{
+	struct lab_policy l = {.policy = {0}};
+
+	allow_nat(&l);
+	return xf_clients_gone(k, &l.policy, err);
 }
 
 static void on_count(void *arg, const struct xf_filter_count *c)
@@ -268,10 +355,23 @@ static int probe(struct xf_kernel *k)
 static int run(struct xf_kernel *k, const struct xf_marking *m, int n, char **args,
 	       struct cs_err *err)
 {
+	static const struct peer only = {.tunnel = 1};
 	struct lab_policy l;
 	char *text;
 	int rc;
 
+	if (strcmp(args[0], "client") == 0 && (n == 9 || n == 11))
+		return client(k, m, args + 1, n - 1, ADD, err);
+	if (strcmp(args[0], "noclient") == 0 && (n == 9 || n == 11))
+		return client(k, m, args + 1, n - 1, DELETE, err);
+	if (strcmp(args[0], "repolicy") == 0 && (n == 9 || n == 11))
+		return client(k, m, args + 1, n - 1, POLICY, err);
+	if (strcmp(args[0], "connections") == 0)
+		return xf_client_connections(on_connection, NULL, err);
+	if (strcmp(args[0], "gone") == 0)
+		return clients_gone(k, err);
+	if (strcmp(args[0], "move") == 0 && n == 6)
+		return move(k, args + 1, err);
 	if (strcmp(args[0], "probe") == 0)
 		return probe(k);
 	if (strcmp(args[0], "uninstall") == 0)
@@ -281,9 +381,9 @@ static int run(struct xf_kernel *k, const struct xf_marking *m, int n, char **ar
 	if (strcmp(args[0], "watch") == 0 && n == 2)
 		return watch(k, m, strtol(args[1], NULL, 10), err);
 	if (strcmp(args[0], "sas") == 0 && (n == 6 || n == 8))
-		return sas(k, m, args + 1, n - 1, true, err);
+		return sas(k, m, &only, args + 1, n - 1, ADD, err);
 	if (strcmp(args[0], "nosas") == 0 && (n == 6 || n == 8))
-		return sas(k, m, args + 1, n - 1, false, err);
+		return sas(k, m, &only, args + 1, n - 1, DELETE, err);
 	rc = build(&l, args + 1, n - 1, err);
 	if (rc < 0)
 		return rc;

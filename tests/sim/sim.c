@@ -500,6 +500,9 @@ static enum ike_done op_record(void *ctx, const struct ike_record *rec, uint64_t
 		settle(h, rec);
 		sim_row_drop(h, false, rec->p2->tunnel, rec->p2->generation);
 		break;
+	case IKE_REC_P2_MOVED:
+		sim_row_put(h, rec, 0);
+		break;
 	case IKE_REC_P2_DOWN:
 		l->p2_up--;
 		sim_row_drop(h, false, rec->p2->tunnel, rec->p2->generation);

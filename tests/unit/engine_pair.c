@@ -325,6 +325,14 @@ static int op_add(void *ctx, const struct xf_sa *sa, struct cs_err *err)
 	return store_sa(s, &s->sas[s->n_sas++], sa);
 }
 
+static void note_removed(struct side *s, char what)
+{
+	size_t len = strlen(s->removed);
+
+	if (len + 1 < sizeof(s->removed))
+		s->removed[len] = what;
+}
+
 static int op_delete(void *ctx, const struct xf_said *id, struct cs_err *err)
 {
 	struct side *s = ctx;
@@ -332,6 +340,8 @@ static int op_delete(void *ctx, const struct xf_said *id, struct cs_err *err)
 
 	if (!k)
 		return cs_fail(err, CS_ENOTFOUND, "no such SA");
+	if (!k->larval)
+		note_removed(s, k->sa.outbound ? 'o' : 'i');
 	*k = s->sas[--s->n_sas];
 	k->sa.cipher_key.p = k->keys[0];
 	k->sa.integ_key.p = k->keys[1];
@@ -346,6 +356,32 @@ static int op_counters(void *ctx, const struct xf_said *id, struct xf_counters *
 	if (!find_sa(s, id))
 		return cs_fail(err, CS_ENOTFOUND, "no such SA");
 	*c = (struct xf_counters){.packets = 3 + s->more_packets, .bytes = 252};
+	return 0;
+}
+
+static int op_move(void *ctx, const struct xf_move *m, struct cs_err *err)
+{
+	struct side *s = ctx;
+	struct pair_sa *k = find_sa(s, &m->id);
+	struct xf_said there = m->id;
+
+	if (refuses(s, err))
+		return CS_EKERNEL;
+	if (!k || k->larval || !k->sa.encap_sport)
+		return cs_fail(err, CS_ENOTFOUND, "no such SA in UDP");
+	require(k->sa.outbound == m->outbound, "an SA is moved as one of the other direction");
+	if (m->outbound)
+		there.dst = m->peer;
+	if (!cs_addr_equal(&there.dst, &m->id.dst) && find_sa(s, &there))
+		return cs_fail(err, CS_EEXIST, "the SA exists");
+	k->sa.id = there;
+	if (m->outbound)
+		k->sa.encap_dport = m->encap_port;
+	else
+		k->sa.encap_sport = m->encap_port;
+	if (!m->outbound)
+		k->sa.src = m->peer;
+	s->moves++;
 	return 0;
 }
 
@@ -383,6 +419,8 @@ static int op_policy_delete(void *ctx, const struct xf_policy *p, struct cs_err 
 
 	if (!old)
 		return cs_fail(err, CS_ENOTFOUND, "no such policy");
+	if (!old->hold)
+		note_removed(s, 'p');
 	*old = s->policies[--s->n_policies];
 	return 0;
 }
@@ -501,6 +539,7 @@ static const struct ike_ops ops = {
 	.sa_add = op_add,
 	.sa_delete = op_delete,
 	.sa_counters = op_counters,
+	.sa_move = op_move,
 	.policy_add = op_policy_add,
 	.policy_delete = op_policy_delete,
 	.larval_clear = op_larval_clear,
@@ -602,8 +641,15 @@ void pair_free(struct pair *p)
 }
 
 /* In the arena's eyes what was sent is the other's local end. */
-static void deliver(struct pair *p, const struct datagram *d)
+static void deliver(struct pair *p, const struct datagram *sent)
 {
+	struct datagram copy = *sent, *d = &copy;
+
+	if (p->nat && !p->nat(p, d))
+		return;
+	/* A keepalive does not get beyond the port. */
+	if (d->len == 1 && d->data[0] == 0xff)
+		return;
 	for (unsigned i = 0; i < p->n_sides; i++) {
 		struct side *to = &p->side[i];
 

@@ -63,7 +63,8 @@ struct side {
 	uint32_t next_spi;
 	int64_t added; /* when the SAs entered it, for a restart; 0: not known */
 	int refuse;    /* the nth addition from now is refused; 0: none */
-	unsigned larval_clears;
+	unsigned larval_clears, moves;
+	char removed[512]; /* a letter each: i and o an SA of that direction, p a policy */
 	unsigned more_packets; /* that each SA counts, beyond three */
 	/* the store */
 	bool later;                             /* commits only with pair_commit() */
@@ -99,6 +100,12 @@ struct datagram {
 /* Sees each datagram before it is delivered; false drops it. */
 typedef bool pair_filter_fn(struct pair *p, unsigned from, uint8_t *data, size_t *len);
 
+/*
+ * What is between: may change where a datagram is from and for, as NATs do; false drops it. Who
+ * gets it sees what is left here.
+ */
+typedef bool pair_nat_fn(struct pair *p, struct datagram *d);
+
 struct pair {
 	struct side side[PAIR_SIDES];
 	unsigned n_sides;
@@ -107,6 +114,8 @@ struct pair {
 	unsigned n_queue, n_history;
 	pair_filter_fn *filter;
 	void *filter_arg;
+	pair_nat_fn *nat;
+	void *nat_arg;
 };
 
 bool pair_crypto(void); /* once a process, before the first test */

@@ -118,6 +118,8 @@ static void handle(void *arg, struct cs_nmi_server *s, uint64_t ticket, uid_t ui
 		cs_nmi_error(s, ticket, CS_EKERNEL, "the kernel refused the dump");
 	else if (strcmp(name, "filters") == 0)
 		answer_file(s, ticket, "filters");
+	else if (strcmp(name, "port-translations") == 0)
+		answer_file(s, ticket, "ports");
 	else if (strcmp(name, "ike-tunnels") == 0)
 		answer_file(s, ticket, "ike");
 	else if (strcmp(name, "dynamic-tunnels") == 0)
@@ -318,6 +320,10 @@ static const struct {
 	{"-p TCPCS -f display -r short", 0, "f-short.txt"},
 	{"-p TCPCS -f display -r wide", 0, "f-wide.txt"},
 	{"-p TCPCS -f display --json -n Ping", 0, "f.json"},
+	{"-p TCPCS -o display", 0, "o-detail.txt"},
+	{"-p TCPCS -o dis -r short", 0, "o-short.txt"},
+	{"-p TCPCS -o display -r wide", 0, "o-wide.txt"},
+	{"-p TCPCS -o display --json", 0, "o.json"},
 	{"-p empty -k display", 0, "k-empty.txt"},
 	{"-p TCPCS -k deactivate -a K1", 0, "k-deactivate.txt"},
 	{"-p TCPCS -k deactivate -a K1 K9 K4", 5, "k-deactivate-some.txt"},
@@ -570,7 +576,10 @@ START_TEST(test_failures)
 		{"-m display", 2, "this release does not have -m (manual tunnels)"},
 		{"-i", 2, "this release does not have -i (interfaces)"},
 		{"-t 192.0.2.1 192.0.2.2 icmp", 2, "this release does not have -t (traffic test)"},
-		{"-o", 2, "this release does not have -o"},
+		{"-o", 2, "-o needs a keyword"},
+		{"-o display -c all", 2, "-c all does not go with -o"},
+		{"-o display -n X", 2, "-n does not go with -o"},
+		{"-o activate", 2, "-o has no keyword 'activate'"},
 		{"-w display", 2, "this release does not have -w"},
 		{"-x", 2, "this release does not have -x"},
 		{"-F display", 2, "this release does not have -F (defensive filters)"},

@@ -349,8 +349,8 @@ START_TEST(test_quick_ids)
 
 	ike_seal_begin(s->e, p1, &b, ISA_QUICK, mid, IKE_SEAL_HASH1);
 	isa_payload_begin(&b, ISA_SA);
-	ike_p2_offer(s->policy->rules[0].vpn, 0, true, -1, &(struct ike_p2_spis){.esp = 0x4711},
-		     &b.w, NULL);
+	ike_p2_offer(s->policy->rules[0].vpn, 0, IKE_PATH_TRANSPORT, -1,
+		     &(struct ike_p2_spis){.esp = 0x4711}, &b.w, NULL);
 	isa_payload_end(&b);
 	isa_put(&b, ISA_NONCE, "0123456789", 10);
 	isa_put(&b, ISA_ID, id, (size_t)cs_unhex(quick_ids[_i].ci, id, sizeof(id)));
@@ -600,6 +600,7 @@ START_TEST(test_reqid_again)
 	struct pair *p = pair_new(NULL, NULL);
 	struct ike_engine *e = p->side[0].e;
 	struct cs_selector other;
+	struct ike_tunnel_key key;
 	struct ike_tunnel *t;
 	struct ike_p2 *p2;
 
@@ -608,7 +609,9 @@ START_TEST(test_reqid_again)
 	other = p2->tunnel->selector;
 	other.proto = IPPROTO_TCP;
 	e->last_tunnel = p2->tunnel->number + 3 * XF_REQID_TUNNEL_MAX - 1;
-	t = ike_tunnel_get(e, p2->rule, &other, &p2->tunnel->local, &p2->tunnel->remote);
+	key = ike_tunnel_key_of(p2->tunnel);
+	key.selector = &other;
+	t = ike_tunnel_get(e, &key);
 	ck_assert_ptr_nonnull(t);
 	ck_assert_uint_eq(t->number, p2->tunnel->number + 3 * XF_REQID_TUNNEL_MAX + 1);
 	ck_assert_uint_ne(t->reqid, p2->tunnel->reqid);

@@ -8,96 +8,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/unit/engine_pair.h"
+#include "tests/unit/pair_restart.h"
 #include "tests/unit/run_suite.h"
-
-#define ROWS 8
-
-/* The SA cache, as the engine's views show it before it dies. */
-struct cache {
-	struct ike_p1_info p1[ROWS];
-	struct ike_cached_p2 p2[ROWS];
-	uint8_t ids[ROWS][256];
-	size_t n_p1, n_p2;
-};
-
-static int see_p1(void *arg, const struct ike_p1_info *info)
-{
-	struct cache *c = arg;
-
-	if (info->state == IKE_P1_DONE)
-		c->p1[c->n_p1++] = *info;
-	return 0;
-}
-
-static int see_p2(void *arg, const struct ike_p2_info *info)
-{
-	struct cache *c = arg;
-	struct ike_p2_info *row = &c->p2[c->n_p2].info;
-	uint8_t *ids = c->ids[c->n_p2];
-
-	if (info->state != IKE_P2_DONE)
-		return 0;
-	c->n_p2++;
-	*row = *info;
-	memcpy(ids, info->local_id.p, info->local_id.len);
-	memcpy(ids + info->local_id.len, info->remote_id.p, info->remote_id.len);
-	row->local_id.p = ids;
-	row->remote_id.p = ids + info->local_id.len;
-	return 0;
-}
-
-/* As kill -9: no word to anybody. The names in the cache are the policy's, which stays. */
-static void crash(struct side *s, struct cache *c)
-{
-	memset(c, 0, sizeof(*c));
-	ike_engine_each_p1(s->e, see_p1, c);
-	ike_engine_each_p2(s->e, see_p2, c);
-	ike_engine_free(s->e);
-	pair_engine(s);
-}
-
-static struct ike_restored restore(struct side *s, const struct cache *c)
-{
-	static struct ike_left_sa sas[PAIR_SAS];
-	static struct xf_policy policies[PAIR_POLICIES];
-	static struct ike_p1_kept kept[PAIR_KEPT];
-	const struct ike_p1_kept *list[PAIR_KEPT];
-	struct ike_leftovers left = {.kept = list,
-				     .p1 = c->p1,
-				     .p2 = c->p2,
-				     .sas = sas,
-				     .policies = policies,
-				     .n_kept = s->n_kept,
-				     .n_p1 = c->n_p1,
-				     .n_p2 = c->n_p2,
-				     .n_sas = s->n_sas,
-				     .n_policies = s->n_policies};
-	struct ike_restored done;
-	struct cs_err err;
-
-	for (unsigned i = 0; i < s->n_kept; i++) {
-		kept[i] = s->kept[i];
-		list[i] = &kept[i];
-	}
-	for (unsigned i = 0; i < s->n_sas; i++)
-		sas[i] = (struct ike_left_sa){
-			.id = s->sas[i].sa.id,
-			.reqid = s->sas[i].sa.reqid,
-			.larval = s->sas[i].larval,
-			.counters = {.packets = 5, .added = (uint64_t)s->added},
-		};
-	memcpy(policies, s->policies, sizeof(policies));
-	ck_assert_msg(!ike_engine_restore(s->e, &left, s->pair->now, &done, &err), "%s", err.text);
-	return done;
-}
 
 static struct ike_restored restart(struct side *s)
 {
-	struct cache c;
+	struct pair_cache c;
 
-	crash(s, &c);
-	return restore(s, &c);
+	pair_crash(s, &c);
+	return pair_restore(s, &c);
 }
 
 static int first_p2(void *arg, const struct ike_p2_info *info)
@@ -179,7 +98,7 @@ START_TEST(test_bundle_restart)
 	struct pair *p = pair_up(&o);
 	struct side *s = &p->side[_i % 2];
 	struct ike_p2_info before, after;
-	struct cache c;
+	struct pair_cache c;
 
 	ck_assert_int_eq(ike_engine_each_p2(s->e, first_p2, &before), 1);
 	ck_assert_uint_eq(restart(s).p2, 1);
@@ -188,9 +107,9 @@ START_TEST(test_bundle_restart)
 	ck_assert_uint_eq(after.ah_out, before.ah_out);
 	ck_assert_ptr_eq(after.suite.ah, before.suite.ah);
 	ck_assert(pair_mirrored(p));
-	crash(s, &c);
+	pair_crash(s, &c);
 	s->sas[_i / 2] = s->sas[--s->n_sas];
-	ck_assert_uint_eq(restore(s, &c).p2, 0);
+	ck_assert_uint_eq(pair_restore(s, &c).p2, 0);
 	pair_run(p);
 	pair_expect_nothing(p);
 	pair_free(p);
@@ -239,12 +158,12 @@ START_TEST(test_expired_meanwhile)
 {
 	struct pair *p = pair_up(NULL);
 	struct side *s = &p->side[0];
-	struct cache c;
+	struct pair_cache c;
 
-	crash(s, &c);
+	pair_crash(s, &c);
 	p->now.wall += 100000;
 	p->now.mono += 1000;
-	ck_assert_uint_eq(restore(s, &c).p1, 1);
+	ck_assert_uint_eq(pair_restore(s, &c).p1, 1);
 	pair_wait(p, 1000);
 	ck_assert_uint_eq(pair_stats(p, 0)->p1_live, 0);
 	ck_assert_uint_eq(s->n_sas, 0);
@@ -274,13 +193,13 @@ END_TEST
 START_TEST(test_peer_starts_afresh)
 {
 	struct pair *p = pair_up(NULL);
-	struct cache c;
+	struct pair_cache c;
 
 	restart(&p->side[0]);
-	crash(&p->side[1], &c); /* which has nothing left this time */
+	pair_crash(&p->side[1], &c); /* which has nothing left this time */
 	p->side[1].n_kept = 0;
 	c.n_p1 = c.n_p2 = 0;
-	restore(&p->side[1], &c);
+	pair_restore(&p->side[1], &c);
 	pair_acquire(p, 1);
 	ck_assert(pair_mirrored(p));
 	ck_assert_uint_eq(pair_installed(&p->side[0]), 2);
@@ -442,7 +361,7 @@ START_TEST(test_dies_before_third)
 	struct side *s = &p->side[1];
 	struct ike_p2_info row;
 	unsigned sent = 0;
-	struct cache c;
+	struct pair_cache c;
 
 	p->filter = drop_third;
 	p->filter_arg = &sent;
@@ -454,9 +373,9 @@ START_TEST(test_dies_before_third)
 	ck_assert_int_eq(ike_engine_each_p2(s->e, first_p2, &row), 1);
 	ck_assert_int_ne(row.state, IKE_P2_DONE);
 	row.local_id = row.remote_id = (struct cs_bytes){NULL, 0};
-	crash(s, &c);
+	pair_crash(s, &c);
 	c.p2[c.n_p2++] = (struct ike_cached_p2){row, 4711};
-	ck_assert_uint_eq(restore(s, &c).p2, 1);
+	ck_assert_uint_eq(pair_restore(s, &c).p2, 1);
 	pair_run(p);
 	ck_assert_uint_eq(pair_stats(p, 0)->p2_live, 1);
 	ck_assert(pair_mirrored(p));
@@ -482,11 +401,11 @@ START_TEST(test_rule_changed)
 	struct pair *p = pair_up(NULL);
 	struct side *s = &p->side[0];
 	struct pol_policy *old = s->policy;
-	struct cache c;
+	struct pair_cache c;
 
 	s->policy = pair_make_policy(&others[_i], 0);
-	crash(s, &c);
-	restore(s, &c);
+	pair_crash(s, &c);
+	pair_restore(s, &c);
 	pair_run(p);
 	pol_unref(old);
 	ck_assert(pair_said(s, "does not live on"));
@@ -508,13 +427,13 @@ START_TEST(test_client_is_gone)
 	struct pair *p = pair_up(NULL);
 	struct side *s = &p->side[0];
 	struct ike_restored done;
-	struct cache c;
+	struct pair_cache c;
 
-	crash(s, &c);
+	pair_crash(s, &c);
 	strcpy(c.p2[0].info.user, "alice");
 	if (_i)
 		s->n_kept = 0;
-	done = restore(s, &c);
+	done = pair_restore(s, &c);
 	ck_assert_uint_eq(done.p1, !_i);
 	ck_assert_uint_eq(done.p2, 0);
 	ck_assert_uint_eq(done.removed, 2);
@@ -532,14 +451,14 @@ START_TEST(test_no_policy)
 	struct ike_settings set = {.marking = {XF_MARK_SHIFT_DEFAULT}};
 	struct ike_restored done;
 	struct ike_ops ops;
-	struct cache c;
+	struct pair_cache c;
 	struct cs_err err;
 
-	crash(s, &c);
+	pair_crash(s, &c);
 	ike_engine_free(s->e);
 	pair_ops(&ops);
 	ck_assert(!ike_engine_new(&set, &ops, s, &s->e, &err));
-	done = restore(s, &c);
+	done = pair_restore(s, &c);
 	ck_assert_uint_eq(done.p1 + done.p2, 0);
 	ck_assert_uint_eq(done.removed, 2);
 	ck_assert_uint_eq(s->n_sas, 0);
@@ -556,9 +475,9 @@ START_TEST(test_kernel_lost_some)
 	struct pair *p = pair_up(NULL);
 	struct side *s = &p->side[0];
 	struct ike_restored done;
-	struct cache c;
+	struct pair_cache c;
 
-	crash(s, &c);
+	pair_crash(s, &c);
 	if (_i < 2) {
 		ck_assert_uint_eq(s->n_sas, 2);
 		s->sas[_i] = s->sas[1];
@@ -568,7 +487,7 @@ START_TEST(test_kernel_lost_some)
 	} else {
 		s->n_policies = 0;
 	}
-	done = restore(s, &c);
+	done = pair_restore(s, &c);
 	pair_run(p);
 	ck_assert_uint_eq(done.p1, 1);
 	ck_assert_uint_eq(done.p2, _i == 2);
@@ -593,13 +512,13 @@ START_TEST(test_intent)
 	struct pair *p = pair_up(NULL);
 	struct side *s = &p->side[1]; /* the responder */
 	struct ike_restored done;
-	struct cache c;
+	struct pair_cache c;
 
-	crash(s, &c);
+	pair_crash(s, &c);
 	intend(&c.p2[0]);
 	s->n_records[IKE_REC_P2_UP] = 0;
 	s->n_sas = 2 - (unsigned)_i;
-	done = restore(s, &c);
+	done = pair_restore(s, &c);
 	ck_assert_uint_eq(done.intents, 1);
 	ck_assert_uint_eq(done.p2, _i == 0);
 	ck_assert_uint_eq(s->n_records[IKE_REC_P2_UP], _i < 2);
@@ -619,15 +538,15 @@ START_TEST(test_intent_lives_on)
 	struct side *s = &p->side[_i];
 	struct ike_p2_info before, after;
 	struct ike_p1_info p1;
-	struct cache c;
+	struct pair_cache c;
 
 	ike_engine_each_p2(s->e, first_p2, &before);
 	pair_wait(p, 1000000);
-	crash(s, &c);
+	pair_crash(s, &c);
 	intend(&c.p2[0]);
 	s->added = before.installed;
 	s->n_records[IKE_REC_P2_UP] = 0;
-	ck_assert_uint_eq(restore(s, &c).p2, 1);
+	ck_assert_uint_eq(pair_restore(s, &c).p2, 1);
 	ck_assert_int_eq(ike_engine_each_p2(s->e, first_p2, &after), 1);
 	ck_assert_int_eq(after.installed, before.installed);
 	ck_assert_int_eq(after.expires, before.expires);
@@ -647,9 +566,9 @@ START_TEST(test_intent_larval)
 	struct pair *p = pair_up(NULL);
 	struct side *s = &p->side[_i];
 	struct ike_restored done;
-	struct cache c;
+	struct pair_cache c;
 
-	crash(s, &c);
+	pair_crash(s, &c);
 	intend(&c.p2[0]);
 	for (unsigned i = 0; i < s->n_sas; i++)
 		if (s->sas[i].sa.id.spi == c.p2[0].info.spi_in)
@@ -657,7 +576,7 @@ START_TEST(test_intent_larval)
 	s->sas[0].larval = true;
 	s->n_sas = 1;
 	s->n_records[IKE_REC_P2_UP] = 0;
-	done = restore(s, &c);
+	done = pair_restore(s, &c);
 	ck_assert_uint_eq(done.p2, 0);
 	ck_assert_uint_eq(s->n_records[IKE_REC_P2_FAILED], 1);
 	ck_assert_uint_eq(s->n_records[IKE_REC_P2_UP], 0);
@@ -674,16 +593,16 @@ START_TEST(test_hold_in_place)
 	struct pair *p = pair_up(NULL);
 	struct side *s = &p->side[_i];
 	struct xf_policy *policy = &s->policies[0];
-	struct cache c;
+	struct pair_cache c;
 
-	crash(s, &c);
+	pair_crash(s, &c);
 	intend(&c.p2[0]);
 	s->n_records[IKE_REC_P2_UP] = 0;
 	policy->priority = XF_PRIO_HOLD;
 	policy->hold = true;
 	policy->has_template = false;
 	policy->reqid = 0;
-	ck_assert_uint_eq(restore(s, &c).p2, 1);
+	ck_assert_uint_eq(pair_restore(s, &c).p2, 1);
 	ck_assert_uint_eq(s->n_policies, 1);
 	ck_assert(!policy->hold && policy->reqid == c.p2[0].info.reqid);
 	pair_free(p);
@@ -695,16 +614,16 @@ START_TEST(test_records_of_phase1)
 {
 	struct pair *p = pair_up(NULL);
 	struct side *s = &p->side[0];
-	struct cache c;
+	struct pair_cache c;
 
-	crash(s, &c);
+	pair_crash(s, &c);
 	if (_i == 0) {
 		c.n_p1 = 0;
 		s->n_records[IKE_REC_P1_UP] = 0;
 	} else {
 		s->n_kept = 0;
 	}
-	ck_assert_uint_eq(restore(s, &c).p1, _i == 0);
+	ck_assert_uint_eq(pair_restore(s, &c).p1, _i == 0);
 	ck_assert_uint_eq(s->n_records[IKE_REC_P1_UP], 1);
 	ck_assert_uint_eq(s->n_records[IKE_REC_P1_DOWN], (unsigned)_i);
 	/* The pair lives on without it. */
@@ -725,9 +644,9 @@ START_TEST(test_kept_is_damaged)
 	good = s->kept[0];
 	for (unsigned round = 0; round < 4000; round++) {
 		uint8_t *bytes = (uint8_t *)&s->kept[0];
-		struct cache c;
+		struct pair_cache c;
 
-		crash(s, &c);
+		pair_crash(s, &c);
 		s->n_kept = 1;
 		s->kept[0] = good;
 		for (unsigned n = 0; n <= round % 3; n++)
@@ -738,7 +657,7 @@ START_TEST(test_kept_is_damaged)
 		c.n_p2 = 0;
 		s->n_sas = 0;
 		s->n_policies = 0;
-		restore(s, &c);
+		pair_restore(s, &c);
 		pair_run(p);
 		if (ike_engine_each_p1(s->e, first_p1, &info))
 			ck_assert_uint_ne(info.tunnel, 0);

@@ -337,13 +337,66 @@ START_TEST(test_marking)
 		uint32_t mask = xf_mark_mask(&m);
 
 		ck_assert_uint_eq((unsigned)__builtin_popcount(mask), 14);
-		ck_assert_uint_eq(xf_mark_value(&m, XF_MARK_RULE_MAX), mask);
+		ck_assert_uint_eq(xf_mark_value(&m, XF_MARK_CLIENT_MAX), mask);
 		ck_assert_uint_eq(xf_mark_value(&m, 1) & ~mask, 0);
 	}
 	ck_assert_uint_eq(xf_reqid(16, 1), 0x00400001);
-	ck_assert_uint_eq(xf_reqid(XF_MARK_RULE_MAX, XF_REQID_TUNNEL_MAX), 0xffffffff);
+	ck_assert_uint_eq(xf_reqid(XF_MARK_RULE_MAX, XF_REQID_TUNNEL_MAX), 0x7fffffff);
 	ck_assert_uint_eq(xf_reqid_rule(xf_reqid(4711, 99)), 4711);
 	ck_assert_uint_eq(xf_reqid_tunnel(xf_reqid(4711, 99)), 99);
+}
+END_TEST
+
+/* ---- clients behind a NAT ---- */
+
+static const struct pol_ke_action nat = {.allow_nat = true};
+static struct pol_ke_rule with_nat = {.action = &nat};
+
+static void allow_nat(struct fixture *f)
+{
+	f->policy.ke_rules = &with_nat;
+	f->policy.n_ke_rules = 1;
+}
+
+/* Connection tracking is for those who need it. */
+START_TEST(test_no_clients)
+{
+	struct fixture f;
+	char *text;
+
+	setup(&f, POL_IPSEC);
+	text = xf_ruleset(&marking, &f.policy);
+	ck_assert_ptr_nonnull(text);
+	ck_assert_ptr_null(strstr(text, "ct "));
+	ck_assert_ptr_null(strstr(text, "type nat"));
+	free(text);
+}
+END_TEST
+
+/* What answers a client gets its mark; the list has said before that it is to be protected. */
+START_TEST(test_clients)
+{
+	struct fixture f;
+
+	setup(&f, POL_IPSEC);
+	allow_nat(&f);
+	expect_line(&f, "client_zone",
+		    "meta secpath exists meta mark & 0x3fff0000 > 0x20000000 ct original zone set "
+		    "meta mark & 0x3fff0000 map @client_zones");
+	expect_line(&f, "client_input", "type nat hook input priority 100;");
+	expect_line(&f, "client_routed", "type nat hook postrouting priority srcnat;");
+	expect_line(&f, "out_local",
+		    "counter meta mark set meta mark & 0xc000ffff | 0x00110000 return comment");
+	expect_line(&f, "output", "jump out_local");
+	expect_line(&f, "output",
+		    "meta mark & 0x3fff0000 >= 0x00100000 ct direction reply "
+		    "ct original zone 8193-16383 goto to_client");
+	expect_line(&f, "prerouting", "jump in_routed");
+	expect_line(&f, "to_client",
+		    "ct mark & 0x3fff0000 == 0x20000000 counter drop comment \"client gone\"");
+	expect_line(&f, "to_client", "meta mark set meta mark & 0xc000ffff | 0x20000000");
+	expect_line(&f, "to_client",
+		    "ct original zone & 4096 == 4096 meta mark set meta mark | 0x10000000");
 }
 END_TEST
 
@@ -477,6 +530,8 @@ int main(void)
 	tcase_add_test(t, test_bundles_only);
 	tcase_add_test(t, test_predecap);
 	tcase_add_test(t, test_marking);
+	tcase_add_test(t, test_no_clients);
+	tcase_add_test(t, test_clients);
 	suite_add_tcase(s, t);
 	t = tcase_create("policies");
 	tcase_add_test(t, test_wanted);

@@ -196,6 +196,11 @@ static json_int_t generation(void)
 	n = json_integer_value(json_object_get(done, "generation"));
 	json_decref(entries);
 	json_decref(done);
+	/* The policy allows no NAT, so no client can be behind one. */
+	ck_assert_msg(ask("port-translations", &entries, &done, &err) == 0, "%s", err.text);
+	ck_assert_uint_eq(json_array_size(entries), 0);
+	json_decref(entries);
+	json_decref(done);
 	return n;
 }
 

@@ -314,8 +314,8 @@ static const struct {
 	 "RevocationChecking", "'Yes'", AFTER_BASE, POL_ERROR},
 	{0, "KeyExchangeAction a\n{\nPeerQuirk LongSha256\nKeyExchangeOfferRef psk\n}\n", 3,
 	 "PeerQuirk", "'LongSha256'", AFTER_BASE, POL_ERROR},
-	{0, "KeyExchangeAction a\n{\nAllowNat Yes\nKeyExchangeOfferRef psk\n}\n", 3, "AllowNat",
-	 "'Yes' is not honoured: NAT traversal", AFTER_BASE, POL_WARNING},
+	{0, "KeyExchangeAction a\n{\nNatForceEncapsulation Yes\nKeyExchangeOfferRef psk\n}\n", 3,
+	 "NatForceEncapsulation", "it takes AllowNat Yes", AFTER_BASE, POL_ERROR},
 	{71,
 	 "KeyExchangeAction a\n{\nHowToInitiate Aggressive\nKeyExchangeOfferRef psk\n"
 	 "KeyExchangeOffer\n{\nDHGroup Group14\n}\n}\n",

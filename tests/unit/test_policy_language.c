@@ -240,7 +240,7 @@ START_TEST(test_branch_filters)
 	const struct pol_dynvpn_action *gold;
 	char buf[CS_ADDR_STRLEN];
 
-	ck_assert(only_not_honoured(&found, 6));
+	ck_assert(only_not_honoured(&found, 4));
 	ck_assert(!p->allow_on_demand);
 	ck_assert_uint_eq(p->n_rules, 5);
 	for (int i = 0; i < 5; i++) {
@@ -388,8 +388,7 @@ START_TEST(test_files)
 	ck_assert_uint_eq(found.n_warnings, 2);
 	ck_assert_ptr_nonnull(strstr(found.v[2].file, "image.conf"));
 	ck_assert_uint_eq(found.v[2].line, 2);
-	ck_assert_uint_eq(found.n_notes,
-			  4); /* LogLevel, TTLSConfig, QOSConfig, NatKeepAliveInterval */
+	ck_assert_uint_eq(found.n_notes, 3); /* LogLevel, TTLSConfig, QOSConfig */
 	ck_assert_uint_eq(p->n_rules, 2); /* the stack's policy, with a rule of the common file */
 	ck_assert_str_eq(p->rules[0].name, "own-rule");
 	ck_assert_str_eq(p->rules[0].action_name, "permit");

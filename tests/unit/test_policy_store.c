@@ -364,7 +364,7 @@ START_TEST(test_ids_oldest_first)
 	pol_store_close(store);
 	/* as if all others had been in use before and were used last by generation 1 */
 	meddle("policy.db",
-	       "WITH RECURSIVE n(id) AS (SELECT 18 UNION ALL SELECT id + 1 FROM n WHERE id < 16383)"
+	       "WITH RECURSIVE n(id) AS (SELECT 18 UNION ALL SELECT id + 1 FROM n WHERE id < 8191)"
 	       " INSERT INTO rule_id SELECT id, 'x' || id, x'00', 1 FROM n");
 	store = open_store(true);
 	put_rules(store, sets[1], 2, ids);
@@ -389,14 +389,14 @@ START_TEST(test_ids_run_out)
 	put(store, policy);
 	pol_store_close(store);
 	meddle("policy.db",
-	       "WITH RECURSIVE n(id) AS (SELECT 17 UNION ALL SELECT id + 1 FROM n WHERE id < 16383)"
+	       "WITH RECURSIVE n(id) AS (SELECT 17 UNION ALL SELECT id + 1 FROM n WHERE id < 8191)"
 	       " INSERT INTO rule_id SELECT id, 'x' || id, x'00', 9999 FROM n;"
 	       "UPDATE rule_id SET used = 9999, content = x'11'");
 	store = open_store(true);
 	pol_unref(policy);
 	policy = policy_of(two, 2, "quite-another-key");
 	ck_assert_int_eq(pol_store_put(store, policy, &err), CS_ELIMIT);
-	ck_assert_ptr_nonnull(strstr(err.text, "16368"));
+	ck_assert_ptr_nonnull(strstr(err.text, "8176"));
 	ck_assert_uint_eq(policy->generation, 0);
 	/* what was in force is in force */
 	ck_assert_int_eq(pol_store_edition(store, &edition, NULL), 0);

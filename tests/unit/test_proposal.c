@@ -575,7 +575,8 @@ START_TEST(test_p2_attributes)
 		struct cs_err err = {0};
 		unsigned offer;
 		char text[64];
-		int rc = ike_p2_choose(body, &action, true, &suite, &offer, &why, &err);
+		int rc = ike_p2_choose(body, &action, IKE_PATH_TRANSPORT, &suite, &offer, &why,
+				       &err);
 
 		if (!cases[i].why) {
 			ck_assert_msg(rc == 0, "case %zu: %s", i, why.text);
@@ -601,11 +602,11 @@ START_TEST(test_p2_spi)
 	unsigned offer;
 
 	for (size_t i = 0; i < COUNT(spis); i++)
-		ck_assert_int_eq(ike_p2_choose(one(3, &spis[i], 12, ESP_GOOD), &action, true,
-					       &suite, &offer, &why, NULL),
+		ck_assert_int_eq(ike_p2_choose(one(3, &spis[i], 12, ESP_GOOD), &action,
+					       IKE_PATH_TRANSPORT, &suite, &offer, &why, NULL),
 				 CS_EPOLICY);
-	ck_assert_int_eq(ike_p2_choose(one(3, NULL, 12, ESP_GOOD), &action, true, &suite, &offer,
-				       &why, NULL),
+	ck_assert_int_eq(ike_p2_choose(one(3, NULL, 12, ESP_GOOD), &action, IKE_PATH_TRANSPORT,
+				       &suite, &offer, &why, NULL),
 			 CS_EPOLICY);
 	ck_assert_ptr_nonnull(strstr(why.text, "the SPI is not allowed"));
 }
@@ -626,20 +627,120 @@ START_TEST(test_p2_transport)
 	struct ike_p2_suite suite;
 	unsigned offer;
 
-	ck_assert_int_eq(ike_p2_choose(body, &action, true, &suite, &offer, &why, NULL), 0);
-	ck_assert_int_eq(ike_p2_choose(body, &action, false, &suite, &offer, &why, NULL),
-			 CS_EPOLICY);
+	ck_assert_int_eq(
+		ike_p2_choose(body, &action, IKE_PATH_TRANSPORT, &suite, &offer, &why, NULL), 0);
+	ck_assert_int_eq(ike_p2_choose(body, &action, 0, &suite, &offer, &why, NULL), CS_EPOLICY);
 	ck_assert_ptr_nonnull(strstr(why.text, "transport mode needs"));
-	ck_assert_int_eq(ike_p2_accept(body, &action, 0, true, -1, &suite, &offer, NULL), 0);
-	ck_assert_int_eq(ike_p2_accept(body, &action, 0, false, -1, &suite, &offer, NULL),
-			 CS_EPOLICY);
-	ck_assert_int_eq(ike_p2_offer(&action, 0, false, -1, &own_spis, &w, NULL), CS_EPOLICY);
+	ck_assert_int_eq(
+		ike_p2_accept(body, &action, 0, IKE_PATH_TRANSPORT, -1, &suite, &offer, NULL), 0);
+	ck_assert_int_eq(ike_p2_accept(body, &action, 0, 0, -1, &suite, &offer, NULL), CS_EPOLICY);
+	ck_assert_int_eq(ike_p2_offer(&action, 0, 0, -1, &own_spis, &w, NULL), CS_EPOLICY);
 	action.n_offers = 2;
 	w = cs_writer_of(buffer, sizeof(buffer));
-	ck_assert_int_eq(ike_p2_offer(&action, 0, false, -1, &own_spis, &w, NULL), 0);
+	ck_assert_int_eq(ike_p2_offer(&action, 0, 0, -1, &own_spis, &w, NULL), 0);
 	ck_assert_int_eq(ike_sa_parse((struct cs_bytes){buffer, w.len}, &sa, NULL), 0);
 	ck_assert_uint_eq(sa.n, 1);
 	ck_assert_uint_eq(sa.proposals[0].n_transforms, 1);
+}
+END_TEST
+
+/* Behind a NAT: ESP alone, in UDP, whatever numbers the peer has for that. */
+START_TEST(test_p2_udp)
+{
+	static const struct {
+		const char *attributes, *text; /* text NULL: why */
+		enum ike_udp udp;
+		const char *why;
+	} cases[] = {
+		{"80040003 80050005 80060100", "esp aes256-sha256 udp-tunnel", IKE_UDP_RFC, NULL},
+		{"80040004 80050005 80060100", "esp aes256-sha256 udp-transport", IKE_UDP_RFC,
+		 NULL},
+		{"8004f003 80050005 80060100", "esp aes256-sha256 udp-tunnel", IKE_UDP_DRAFT, NULL},
+		{"8004f004 80050005 80060100", "esp aes256-sha256 udp-transport", IKE_UDP_DRAFT,
+		 NULL},
+		{"80040001 80050005 80060100", "esp aes256-sha256 udp-tunnel", IKE_UDP_PLAIN, NULL},
+		{"80040002 80050005 80060100", "esp aes256-sha256 udp-transport", IKE_UDP_PLAIN,
+		 NULL},
+		{"80040005 80050005 80060100", NULL, IKE_UDP_NONE, "encap5"},
+	};
+	struct pol_data_offer offers[] = {
+		esp_offer("AES_CBC", 256, "HMAC_SHA2_256_128", POL_TUNNEL),
+		esp_offer("AES_CBC", 256, "HMAC_SHA2_256_128", POL_TRANSPORT),
+	};
+	struct pol_dynvpn_action action = {.offers = offers, .n_offers = COUNT(offers)};
+	const unsigned path = IKE_PATH_TRANSPORT | IKE_PATH_UDP;
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct cs_bytes body = one(3, &peer_spi, 12, cases[i].attributes);
+		struct ike_mismatch why = {""};
+		uint8_t buffer[256];
+		struct cs_writer w = cs_writer_of(buffer, sizeof(buffer));
+		struct ike_p2_suite suite, again;
+		unsigned offer;
+		char text[64];
+		int rc = ike_p2_choose(body, &action, path, &suite, &offer, &why, NULL);
+
+		if (!cases[i].text) {
+			ck_assert_int_eq(rc, CS_EPOLICY);
+			ck_assert_ptr_nonnull(strstr(why.text, cases[i].why));
+			continue;
+		}
+		ck_assert_msg(rc == 0, "case %zu: %s", i, why.text);
+		ck_assert_int_eq(suite.udp, cases[i].udp);
+		ck_assert_str_eq(ike_p2_suite_text(&suite, text, sizeof(text)), cases[i].text);
+		/* The answer has the peer's own number. */
+		ck_assert_int_eq(ike_p2_answer(&suite, 0x1000, 0, &w, NULL), 0);
+		ck_assert_int_eq(ike_p2_accept((struct cs_bytes){buffer, w.len}, &action, 0, path,
+					       -1, &again, &offer, NULL),
+				 0);
+		ck_assert_int_eq(again.udp, cases[i].udp);
+		ck_assert_int_eq(ike_p2_proposes(body, suite.encap), true);
+		ck_assert_int_eq(ike_p2_proposes(body, suite.encap == POL_TUNNEL ? POL_TRANSPORT
+										 : POL_TUNNEL),
+				 false);
+		/* Without a NAT only what is without UDP. */
+		ck_assert_int_eq(ike_p2_choose(body, &action, IKE_PATH_TRANSPORT, &suite, &offer,
+					       &why, NULL),
+				 cases[i].udp == IKE_UDP_PLAIN ? 0 : CS_EPOLICY);
+	}
+}
+END_TEST
+
+START_TEST(test_p2_no_ah_through_nat)
+{
+	struct pol_data_offer offers[] = {
+		ah_offer("HMAC_SHA2_256_128", POL_TUNNEL),
+		esp_offer("AES_CBC", 256, "HMAC_SHA2_256_128", POL_TUNNEL),
+	};
+	struct pol_dynvpn_action action = {.name = "Gold", .offers = offers, .n_offers = 1};
+	uint8_t buffer[256];
+	struct cs_writer w = cs_writer_of(buffer, sizeof(buffer));
+	struct ike_mismatch why = {""};
+	struct ike_sa_payload sa;
+	struct ike_p2_suite suite;
+	struct cs_err err = {0};
+	unsigned offer;
+
+	ck_assert_int_eq(ike_p2_choose(one(2, &peer_spi, 5, "80040001 80050005"), &action,
+				       IKE_PATH_UDP, &suite, &offer, &why, NULL),
+			 CS_EPOLICY);
+	ck_assert_msg(strstr(why.text, "AH does not get through a NAT") != NULL, "%s", why.text);
+	ck_assert_int_eq(ike_p2_offer(&action, 0, IKE_PATH_UDP, -1, &own_spis, &w, &err),
+			 CS_EPOLICY);
+	ck_assert_ptr_nonnull(strstr(err.text, "through a NAT"));
+	action.n_offers = 2;
+	w = cs_writer_of(buffer, sizeof(buffer));
+	ck_assert_int_eq(
+		ike_p2_offer(&action, 0, IKE_PATH_UDP | IKE_PATH_DRAFT, -1, &own_spis, &w, NULL),
+		0);
+	ck_assert_int_eq(ike_sa_parse((struct cs_bytes){buffer, w.len}, &sa, NULL), 0);
+	ck_assert_uint_eq(sa.n, 1);
+	ck_assert_uint_eq(sa.proposals[0].protocol, POL_ESP);
+	ck_assert_uint_eq(ike_p2_offer_needs(&action, IKE_PATH_UDP, -1).ah, 0);
+	ck_assert_int_eq(ike_p2_choose((struct cs_bytes){buffer, w.len}, &action, IKE_PATH_UDP,
+				       &suite, &offer, &why, NULL),
+			 0);
+	ck_assert_int_eq(suite.udp, IKE_UDP_DRAFT);
 }
 END_TEST
 
@@ -667,8 +768,8 @@ START_TEST(test_p2_bundles)
 		put_proposal(&b, 1, 3, &peer_spi, &esp, 1);
 		if (third)
 			put_proposal(&b, 2, 3, &peer_spi, &esp, 1);
-		ck_assert_int_eq(ike_p2_choose((struct cs_bytes){buffer, w.len}, &action, true,
-					       &suite, &offer, &why, NULL),
+		ck_assert_int_eq(ike_p2_choose((struct cs_bytes){buffer, w.len}, &action,
+					       IKE_PATH_TRANSPORT, &suite, &offer, &why, NULL),
 				 third ? 0 : CS_EPOLICY);
 		if (third)
 			ck_assert_uint_eq(suite.proposal, 2);
@@ -753,8 +854,8 @@ START_TEST(test_p2_bundle_choice)
 			put_proposal(&b, 7, cases[i].part[k].protocol, &spi, cases[i].part[k].t,
 				     cases[i].part[k].n);
 		}
-		rc = ike_p2_choose((struct cs_bytes){buffer, w.len}, &action, true, &suite, &offer,
-				   &why, &err);
+		rc = ike_p2_choose((struct cs_bytes){buffer, w.len}, &action, IKE_PATH_TRANSPORT,
+				   &suite, &offer, &why, &err);
 		if (cases[i].why) {
 			ck_assert_msg(rc == CS_EPOLICY, "case %zu: %d %s", i, rc, err.text);
 			ck_assert_msg(strstr(why.text, cases[i].why) != NULL, "case %zu: %s", i,
@@ -799,8 +900,8 @@ START_TEST(test_p2_ipcomp)
 		put_proposal(&b, 2, 4, NULL, &comp, 1);
 		if (third)
 			put_proposal(&b, 3, 3, &peer_spi, &esp, 1);
-		ck_assert_int_eq(ike_p2_choose((struct cs_bytes){buffer, w.len}, &action, true,
-					       &suite, &offer, &why, NULL),
+		ck_assert_int_eq(ike_p2_choose((struct cs_bytes){buffer, w.len}, &action,
+					       IKE_PATH_TRANSPORT, &suite, &offer, &why, NULL),
 				 third ? 0 : CS_EPOLICY);
 		if (third)
 			ck_assert_uint_eq(suite.proposal, 3);
@@ -873,19 +974,21 @@ START_TEST(test_p2_round)
 
 			peer.offers = &offers[i];
 			peer.n_offers = 1;
-			ck_assert_int_eq(ike_p2_offer(&action, 20, true, only, &own_spis, &w, &err),
+			ck_assert_int_eq(ike_p2_offer(&action, 20, IKE_PATH_TRANSPORT, only,
+						      &own_spis, &w, &err),
 					 0);
 			body = (struct cs_bytes){sent, w.len};
 			if (only >= 0 && (int)i != only) {
-				ck_assert_int_eq(ike_p2_choose(body, &peer, true, &theirs, &offer,
-							       NULL, &err),
+				ck_assert_int_eq(ike_p2_choose(body, &peer, IKE_PATH_TRANSPORT,
+							       &theirs, &offer, NULL, &err),
 						 CS_EPOLICY);
 				continue;
 			}
-			ck_assert_msg(
-				ike_p2_choose(body, &peer, true, &theirs, &offer, NULL, &err) == 0,
-				"%s", err.text);
-			ck_assert_int_eq(ike_p2_offer_of(&action, true, &theirs), (int)i);
+			ck_assert_msg(ike_p2_choose(body, &peer, IKE_PATH_TRANSPORT, &theirs,
+						    &offer, NULL, &err) == 0,
+				      "%s", err.text);
+			ck_assert_int_eq(ike_p2_offer_of(&action, IKE_PATH_TRANSPORT, &theirs),
+					 (int)i);
 			ck_assert_uint_eq(theirs.spi, i > 4 ? own_spis.bundled_esp : own_spis.esp);
 			ck_assert_uint_eq(theirs.ah_spi, i > 4 ? own_spis.ah : 0);
 			ck_assert_uint_eq(theirs.group, 20);
@@ -897,21 +1000,22 @@ START_TEST(test_p2_round)
 			ck_assert_int_eq(ike_p2_answer(&theirs, 0x10203040, 0x50607080, &a, &err),
 					 0);
 			body = (struct cs_bytes){answer, a.len};
-			ck_assert_msg(ike_p2_accept(body, &action, 20, true, only, &ours, &offer,
-						    &err) == 0,
+			ck_assert_msg(ike_p2_accept(body, &action, 20, IKE_PATH_TRANSPORT, only,
+						    &ours, &offer, &err) == 0,
 				      "%s", err.text);
-			ck_assert_int_eq(ike_p2_accept(body, &action, 20, true, (int)i ? 0 : 1,
-						       &ours, &offer, NULL),
+			ck_assert_int_eq(ike_p2_accept(body, &action, 20, IKE_PATH_TRANSPORT,
+						       (int)i ? 0 : 1, &ours, &offer, NULL),
 					 CS_EPOLICY);
-			ike_p2_accept(body, &action, 20, true, only, &ours, &offer, NULL);
+			ike_p2_accept(body, &action, 20, IKE_PATH_TRANSPORT, only, &ours, &offer,
+				      NULL);
 			ck_assert_uint_eq(offer, i);
 			ck_assert_uint_eq(ours.spi, 0x10203040);
 			ck_assert_uint_eq(ours.ah_spi, i > 4 ? 0x50607080 : 0);
 			ck_assert_uint_eq(ours.life_kbytes, offers[i].life_kbytes.proposed);
 			/* The group is the one that we sent, nothing else. */
-			ck_assert_int_eq(
-				ike_p2_accept(body, &action, 0, true, -1, &ours, &offer, NULL),
-				CS_EPOLICY);
+			ck_assert_int_eq(ike_p2_accept(body, &action, 0, IKE_PATH_TRANSPORT, -1,
+						       &ours, &offer, NULL),
+					 CS_EPOLICY);
 		}
 	}
 }
@@ -930,7 +1034,8 @@ START_TEST(test_p2_offers_not_made)
 	both.cipher = cs_cipher_by_keyword("AES_GCM_16", 256);
 	offers[0] = both;
 	offers[1] = des;
-	ck_assert_int_eq(ike_p2_offer(&action, 0, true, -1, &own_spis, &w, NULL), CS_EPOLICY);
+	ck_assert_int_eq(ike_p2_offer(&action, 0, IKE_PATH_TRANSPORT, -1, &own_spis, &w, NULL),
+			 CS_EPOLICY);
 }
 END_TEST
 
@@ -965,6 +1070,8 @@ int main(void)
 	tcase_add_test(c, test_p2_attributes);
 	tcase_add_test(c, test_p2_spi);
 	tcase_add_test(c, test_p2_transport);
+	tcase_add_test(c, test_p2_udp);
+	tcase_add_test(c, test_p2_no_ah_through_nat);
 	tcase_add_test(c, test_p2_bundles);
 	tcase_add_test(c, test_p2_bundle_choice);
 	tcase_add_test(c, test_p2_ipcomp);

@@ -138,6 +138,9 @@ static struct ike_record *sample(struct sample *s, enum ike_record_kind kind, ui
 		.lifetime = 2000,
 		.lifesize = 4096,
 		.allow_nat = true,
+		.natt_level = 3,
+		.nat_local = true,
+		.nat_napt = true,
 	};
 	cs_addr_parse("192.0.2.1", &s->p1.local.addr, NULL);
 	cs_addr_parse("198.51.100.7", &s->p1.remote.addr, NULL);
@@ -158,7 +161,8 @@ static struct ike_record *sample(struct sample *s, enum ike_record_kind kind, ui
 			  .cipher = cs_cipher_by_keyword("AES_CBC", 128),
 			  .integ = cs_integ_by_keyword("HMAC_SHA2_256_128"),
 			  .ah = cs_integ_by_keyword("HMAC_SHA1"),
-			  .encap = POL_TUNNEL},
+			  .encap = POL_TUNNEL,
+			  .udp = IKE_UDP_DRAFT},
 		.pfs_group = 19,
 		.local = s->p1.local.addr,
 		.remote = s->p1.remote.addr,
@@ -174,9 +178,15 @@ static struct ike_record *sample(struct sample *s, enum ike_record_kind kind, ui
 		.lifesize = 512,
 		.passthrough_df = true,
 		.user = "alice",
+		.nat_remote = true,
+		.nat_napt = true,
+		.encap_local = 4500,
+		.encap_remote = 61123,
+		.client = 8200,
 		.local_id = {(const uint8_t *)"\1\0\0\0\xc0\0\2\1", 8},
 		.remote_id = {(const uint8_t *)"\2\0\0\0branch.example", 18},
 	};
+	cs_addr_parse("10.0.0.5", &s->p2.oa[0], NULL);
 	cs_range_parse("10.1.0.0/16", &s->p2.selector.local, NULL);
 	cs_range_parse("2001:db8::1-2001:db8::9", &s->p2.selector.remote, NULL);
 	s->p2.selector.proto = 6;
@@ -264,6 +274,7 @@ static void teardown(void)
 START_TEST(life_of_an_sa)
 {
 	struct fixture f;
+	struct sample s;
 	uint64_t intent;
 
 	open_store(&f, IKE_STUCK_WAIT);
@@ -283,9 +294,26 @@ START_TEST(life_of_an_sa)
 			     " AND tunnel='Y2' AND generation=1"),
 			 (long long)intent);
 
+	/* A move is of the cache alone. */
+	sample(&s, IKE_REC_P2_MOVED, 2, 0);
+	s.p2.encap_remote = 7777;
+	ike_store_record(f.store, &s.rec);
+	ck_assert(run_until(&f, 4, 5000));
+	ck_assert_int_eq(ask("SELECT encap_remote FROM p2 WHERE up=1"), 7777);
+	ck_assert_int_eq(ask("SELECT count(*) FROM outbox"), 2);
+
+	ck_assert_int_eq(ask("SELECT count(*) FROM (SELECT payload -> '$.DynamicTunnel' AS t"
+			     " FROM outbox WHERE kind='P2_UP') WHERE t ->> '$.UdpEncapMode'"
+			     " AND NOT t ->> '$.LclNATDetected' AND t ->> '$.RmtNATDetected'"
+			     " AND t ->> '$.RmtNAPTDetected' AND NOT t ->> '$.zOSCanInitP2SA'"
+			     " AND t ->> '$.RmtIsGw' AND t ->> '$.RmtUdpEncapPort' = 61123"
+			     " AND t ->> '$.SrcNATOARcvd' = '10.0.0.5'"
+			     " AND t ->> '$.DstNATOARcvd' IS NULL AND t ->> '$.ClientMark' = 8200"),
+			 1);
+
 	put(&f, IKE_REC_P2_DOWN, 2, 0);
 	put(&f, IKE_REC_P1_DOWN, 0, 0);
-	ck_assert(run_until(&f, 5, 5000));
+	ck_assert(run_until(&f, 6, 5000));
 	ck_assert_int_eq(ask("SELECT (SELECT count(*) FROM p1) + (SELECT count(*) FROM p2)"), 0);
 	ck_assert_int_eq(ask("SELECT count(*) FROM outbox"), 4);
 	ck_assert_int_eq(ask("SELECT payload ->> '$.Inbound.Bytes' FROM outbox"
@@ -403,6 +431,9 @@ START_TEST(cache_gives_back_what_was_stored)
 	ck_assert_int_eq(found.info1.expires, s.p1.expires);
 	ck_assert_uint_eq(found.info1.lifesize, s.p1.lifesize);
 	ck_assert(found.info1.allow_nat && found.info1.initiator);
+	ck_assert_uint_eq(found.info1.natt_level, 3);
+	ck_assert(found.info1.nat_local && found.info1.nat_napt);
+	ck_assert(!found.info1.nat_remote && !found.info1.nat_encap);
 	ck_assert_ptr_eq(found.info2.suite.cipher, s.p2.suite.cipher);
 	ck_assert_ptr_eq(found.info2.suite.integ, s.p2.suite.integ);
 	ck_assert_int_eq(found.info2.suite.encap, POL_TUNNEL);
@@ -421,6 +452,13 @@ START_TEST(cache_gives_back_what_was_stored)
 	ck_assert_mem_eq(found.ids[0], s.p2.local_id.p, s.p2.local_id.len);
 	ck_assert_mem_eq(found.ids[1], s.p2.remote_id.p, s.p2.remote_id.len);
 	ck_assert_str_eq(found.info2.user, "alice");
+	ck_assert_int_eq(found.info2.suite.udp, IKE_UDP_DRAFT);
+	ck_assert(found.info2.nat_remote && found.info2.nat_napt && !found.info2.nat_local);
+	ck_assert_uint_eq(found.info2.encap_local, 4500);
+	ck_assert_uint_eq(found.info2.encap_remote, 61123);
+	ck_assert(cs_addr_equal(&found.info2.oa[0], &s.p2.oa[0]));
+	ck_assert_uint_eq(found.info2.oa[1].family, 0);
+	ck_assert_uint_eq(found.info2.client, 8200);
 	ck_assert(found.info2.passthrough_df && !found.info2.passthrough_dscp);
 	ck_assert_int_eq(ike_store_last_tunnel(f.store, &tunnel, &err), 0);
 	ck_assert_uint_eq(tunnel, 77);
@@ -865,12 +903,26 @@ START_TEST(older_schema)
 	close_store(&f);
 	ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
 	ck_assert_int_eq(sqlite3_exec(db,
+				      "ALTER TABLE p2 DROP COLUMN client;"
+				      "ALTER TABLE p2 DROP COLUMN oa_responder;"
+				      "ALTER TABLE p2 DROP COLUMN oa_initiator;"
+				      "ALTER TABLE p2 DROP COLUMN encap_remote;"
+				      "ALTER TABLE p2 DROP COLUMN encap_local;"
+				      "ALTER TABLE p2 DROP COLUMN nat_napt;"
+				      "ALTER TABLE p2 DROP COLUMN nat_remote;"
+				      "ALTER TABLE p2 DROP COLUMN nat_local;"
+				      "ALTER TABLE p2 DROP COLUMN udp;"
 				      "ALTER TABLE p2 DROP COLUMN user;"
 				      "ALTER TABLE p2 DROP COLUMN ah_out;"
 				      "ALTER TABLE p2 DROP COLUMN ah_in;"
 				      "ALTER TABLE p2 DROP COLUMN ah;"
 				      "ALTER TABLE p2 DROP COLUMN remote_id;"
 				      "ALTER TABLE p2 DROP COLUMN local_id;"
+				      "ALTER TABLE p1 DROP COLUMN nat_encap;"
+				      "ALTER TABLE p1 DROP COLUMN nat_napt;"
+				      "ALTER TABLE p1 DROP COLUMN nat_remote;"
+				      "ALTER TABLE p1 DROP COLUMN nat_local;"
+				      "ALTER TABLE p1 DROP COLUMN natt_level;"
 				      "PRAGMA user_version=1",
 				      NULL, NULL, NULL),
 			 SQLITE_OK);

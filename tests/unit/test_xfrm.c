@@ -396,7 +396,10 @@ static void check_dumped(const struct xf_sa *want)
 	ck_assert_uint_eq(s.sa.hard_bytes, want->hard_bytes);
 	ck_assert_uint_eq(s.sa.replay_window, want->replay_window);
 	ck_assert_int_eq(s.sa.tell_first_packet, want->tell_first_packet);
+	ck_assert_uint_eq(s.sa.encap_sport, want->encap_sport);
 	ck_assert_uint_eq(s.sa.encap_dport, want->encap_dport);
+	ck_assert(cs_addr_equal(&s.sa.encap_oa, &want->encap_oa));
+	ck_assert_uint_eq(s.sa.client, want->client);
 	if (want->mode == XF_TRANSPORT)
 		ck_assert(cs_selector_equal(&s.sa.selector, &want->selector));
 }
@@ -456,6 +459,15 @@ START_TEST(test_inbound)
 	}
 	sa = sa_of(&suites[1], "192.0.2.1", "198.51.100.7", 0x1234);
 	sa.encap_sport = sa.encap_dport = 4500;
+	OK(xf_sa_add(kernel, &sa, &err_));
+	check_dumped(&sa);
+	OK(xf_sa_delete(kernel, &sa.id, &err_));
+	/* Of a client behind a NAT. */
+	sa.outbound = false;
+	sa.replay_window = 64;
+	sa.encap_sport = 61000;
+	sa.encap_oa = addr("10.1.2.3");
+	sa.client = XF_MARK_CLIENT_MIN + 7;
 	OK(xf_sa_add(kernel, &sa, &err_));
 	check_dumped(&sa);
 	OK(xf_sa_delete(kernel, &sa.id, &err_));
@@ -640,6 +652,187 @@ START_TEST(test_acquire)
 	OK(xf_policy_delete(kernel, &p, &err_));
 	OK(xf_dead_end_delete(kernel, XF_HELD, AF_INET, &err_));
 	xf_events_close(ev);
+}
+END_TEST
+
+/* A client's policy asks under the client's mark; the rule is its reqid's. */
+START_TEST(test_acquire_client)
+{
+	struct xf_policy p = anchor_of(20);
+	struct xf_acquire lost;
+	struct xf_events *ev;
+	struct told t = {0};
+
+	if (!have_esp())
+		return;
+	ck_assert(make_dummy());
+	OK(xf_dead_end_add(kernel, XF_HELD, AF_INET, &err_));
+	p.mark = xf_mark_value(&marking, XF_MARK_CLIENT_MIN + 7);
+	p.reqid = xf_reqid(20, 5);
+	OK(xf_policy_add(kernel, &p, &err_));
+	OK(xf_events_open(&marking, false, &ev, &err_));
+	ck_assert_int_eq(send_marked(p.mark, 4711), 0);
+	listen_for(ev, &t, 100);
+	ck_assert_uint_eq(t.acquires, 1);
+	ck_assert_uint_eq(t.last.rule_id, 20);
+	ck_assert_uint_eq(t.last.mark, XF_MARK_CLIENT_MIN + 7);
+	ck_assert_uint_eq(larvals(&lost), 1);
+	ck_assert_uint_eq(lost.rule_id, 20);
+	ck_assert_uint_eq(lost.mark, t.last.mark);
+	OK(xf_larval_clear(kernel, &lost, &err_));
+	ck_assert_uint_eq(larvals(NULL), 0);
+	OK(xf_policy_delete(kernel, &p, &err_));
+	OK(xf_dead_end_delete(kernel, XF_HELD, AF_INET, &err_));
+	xf_events_close(ev);
+}
+END_TEST
+
+/* ---- moving ---- */
+
+/* The sequence number of the one SA. */
+static unsigned long sent_number(void)
+{
+	FILE *f = popen("ip -s xfrm state", "r");
+	unsigned long n = 0;
+	char line[256];
+
+	ck_assert_ptr_nonnull(f);
+	while (fgets(line, sizeof(line), f)) {
+		const char *oseq = strstr(line, "oseq 0x");
+
+		if (oseq)
+			n = strtoul(oseq + 5, NULL, 16);
+	}
+	pclose(f);
+	return n;
+}
+
+static struct xf_sa encapsulated(bool outbound)
+{
+	struct xf_sa sa = sa_of(&suites[1], outbound ? "192.0.2.1" : "192.0.2.7",
+				outbound ? "192.0.2.7" : "192.0.2.1", 0x1234);
+
+	sa.outbound = outbound;
+	sa.mode = XF_TRANSPORT;
+	sa.replay_window = outbound ? 0 : 64;
+	sa.encap_sport = outbound ? 4500 : 61000;
+	sa.encap_dport = outbound ? 61000 : 4500;
+	sa.soft_seconds = 1000;
+	sa.hard_seconds = 2000;
+	sa.hard_bytes = 1 << 20;
+	if (!outbound) {
+		sa.client = XF_MARK_CLIENT_MIN;
+		sa.selector.local = range("192.0.2.1");
+		sa.selector.remote = range("192.0.2.7");
+	}
+	return sa;
+}
+
+static int see_any(void *arg, const struct xf_sa *sa, const struct xf_counters *c)
+{
+	struct seen_sa *s = arg;
+
+	(void)c;
+	s->sa = *sa;
+	s->n++;
+	return 0;
+}
+
+static struct xf_sa only_sa(void)
+{
+	struct seen_sa s = {.n = 0};
+
+	OK(xf_sa_dump(kernel, see_any, &s, &err_));
+	ck_assert_uint_eq(s.n, 1);
+	return s.sa;
+}
+
+/* The port alone, then the address, too: what it has sent and when it began are what they were. */
+START_TEST(test_move_outbound)
+{
+	struct xf_sa sa = encapsulated(true), at;
+	struct xf_policy p = tunnel("192.0.2.1", "192.0.2.7", false);
+	struct xf_move m = {.id = sa.id, .outbound = true, .peer = sa.id.dst, .encap_port = 61001};
+	struct xf_counters before, after;
+
+	if (!have_esp())
+		return;
+	ck_assert(make_dummy());
+	p.mode = XF_TRANSPORT;
+	p.selector.proto = IPPROTO_UDP;
+	p.selector.local_port = p.selector.remote_port = 0;
+	p.local = p.remote = (struct cs_addr){0};
+	OK(xf_sa_add(kernel, &sa, &err_));
+	OK(xf_policy_add(kernel, &p, &err_));
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(send_marked(p.mark, 4711), 0);
+	ck_assert_uint_eq(sent_number(), 3);
+	OK(xf_sa_counters(kernel, &sa.id, &before, &err_));
+	ck_assert_uint_eq(before.packets, 3);
+	for (int i = 0; i < 2; i++) {
+		OK(xf_sa_move(kernel, &m, &err_));
+		at = only_sa();
+		ck_assert(cs_addr_equal(&at.id.dst, &m.peer));
+		ck_assert(cs_addr_equal(&at.selector.remote.lo, &m.peer));
+		ck_assert_uint_eq(at.encap_sport, 4500);
+		ck_assert_uint_eq(at.encap_dport, m.encap_port);
+		ck_assert_uint_eq(at.soft_seconds, 1000);
+		ck_assert_uint_eq(at.hard_bytes, 1 << 20);
+		ck_assert(at.outbound);
+		m.id.dst = m.peer;
+		OK(xf_sa_counters(kernel, &m.id, &after, &err_));
+		ck_assert_uint_eq(after.packets, before.packets);
+		ck_assert_uint_eq(after.bytes, before.bytes);
+		ck_assert_uint_eq(after.added, before.added);
+		ck_assert_uint_eq(sent_number(), 3);
+		m.peer = addr("198.51.100.9");
+		m.encap_port = 61002;
+	}
+	OK(xf_policy_delete(kernel, &p, &err_));
+	OK(xf_sa_delete(kernel, &m.id, &err_));
+}
+END_TEST
+
+START_TEST(test_move_inbound)
+{
+	struct xf_sa sa = encapsulated(false), at;
+	struct xf_move m = {.id = sa.id, .peer = sa.src, .encap_port = 61001};
+
+	if (!have_esp())
+		return;
+	OK(xf_sa_add(kernel, &sa, &err_));
+	for (int i = 0; i < 2; i++) {
+		OK(xf_sa_move(kernel, &m, &err_));
+		at = only_sa();
+		ck_assert(cs_addr_equal(&at.src, &m.peer));
+		ck_assert(cs_addr_equal(&at.selector.remote.lo, &m.peer));
+		ck_assert_uint_eq(at.encap_sport, m.encap_port);
+		ck_assert_uint_eq(at.encap_dport, 4500);
+		ck_assert_uint_eq(at.client, sa.client);
+		ck_assert_uint_eq(at.replay_window, 64);
+		m.peer = addr("198.51.100.9");
+		m.encap_port = 61002;
+	}
+	OK(xf_sa_delete(kernel, &sa.id, &err_));
+}
+END_TEST
+
+START_TEST(test_move_refused)
+{
+	struct xf_sa sa = encapsulated(false);
+	struct xf_move m = {.id = sa.id, .peer = addr("198.51.100.9"), .encap_port = 61001};
+	struct cs_err err;
+
+	if (!have_esp())
+		return;
+	ck_assert_int_eq(xf_sa_move(kernel, &m, &err), CS_ENOTFOUND);
+	OK(xf_sa_add(kernel, &sa, &err_));
+	m.encap_port = 0;
+	ck_assert_int_eq(xf_sa_move(kernel, &m, &err), CS_EINVAL);
+	ck_assert_ptr_nonnull(strstr(err.text, "it cannot move out of UDP encapsulation"));
+	m.peer = addr("2001:db8::1");
+	ck_assert_int_eq(xf_sa_move(kernel, &m, &err), CS_EINVAL);
+	OK(xf_sa_delete(kernel, &sa.id, &err_));
 }
 END_TEST
 
@@ -934,6 +1127,10 @@ int main(void)
 	tcase_add_test(t, test_inbound);
 	tcase_add_test(t, test_refusals);
 	tcase_add_test(t, test_acquire);
+	tcase_add_test(t, test_acquire_client);
+	tcase_add_test(t, test_move_outbound);
+	tcase_add_test(t, test_move_inbound);
+	tcase_add_test(t, test_move_refused);
 	tcase_add_test(t, test_held);
 	tcase_add_test(t, test_expire);
 	tcase_add_loop_test(t, test_spent_mtu, 0, 2);

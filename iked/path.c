@@ -1,0 +1,124 @@
+/*
+ * Where the peer of a phase 1 SA is.  A NAT in front of it gives it another port, or another
+ * address, whenever it likes; a message that only the peer can have made, and made now, shows the
+ * new one.  What cannot be told from a repetition of something old is answered with a question.
+ * Without a NAT in front of it a peer does not move (RFC 3947 section 6).
+ */
+#include "iked/engine_private.h"
+
+static bool same(const struct cs_endpoint *a, const struct cs_endpoint *b)
+{
+	return a->port == b->port && cs_addr_equal(&a->addr, &b->addr);
+}
+
+/* Another port number than IKE's shows that the NAT translates ports, too. */
+static void look_at_port(const struct ike_engine *e, struct ike_p1 *p1)
+{
+	uint16_t port = p1->sid.remote.port;
+
+	if (p1->nat.remote && port != e->set.port && port != e->set.nat_port)
+		p1->nat.napt = true;
+}
+
+/* ---- during the exchange ---- */
+
+void ike_path_exchange(struct ike_engine *e, struct ike_p1 *p1)
+{
+	const struct cs_endpoint *to = &p1->ex->to, *from = &p1->ex->from;
+	bool floats = to->port == e->set.nat_port && p1->sid.local.port != e->set.nat_port;
+
+	if (!p1->nat.level || (!p1->nat.remote && !floats) ||
+	    !cs_addr_equal(&to->addr, &p1->sid.local.addr))
+		return;
+	/* It floats, so it wants encapsulation, whatever its reason. */
+	p1->nat.encap |= floats;
+	if (!same(from, &p1->sid.remote) || !same(to, &p1->sid.local))
+		ike_sid_moved(e, &p1->sid, to, from);
+	look_at_port(e, p1);
+}
+
+/* ---- when it is up ---- */
+
+/* Into the list of whom it is with there; CS_ENOMEM. */
+static int change_peer(struct ike_engine *e, struct ike_p1 *p1, const struct cs_addr *remote)
+{
+	struct ike_peer *old = p1->peer, *peer;
+	struct cs_bytes own = {old->ids, old->local_id_len};
+	struct cs_bytes other = {old->ids + old->local_id_len, old->remote_id_len};
+
+	peer = ike_peer_get(e, &old->local, remote, own, other);
+	if (!peer)
+		return CS_ENOMEM;
+	ike_list_remove(&p1->in_peer);
+	p1->peer = peer;
+	ike_list_add_head(&peer->p1s, &p1->in_peer);
+	return 0;
+}
+
+static void move_one(struct ike_engine *e, struct ike_p1 *p1, const struct cs_endpoint *local,
+		     const struct cs_endpoint *remote)
+{
+	if (!cs_addr_equal(&p1->peer->remote, &remote->addr) && change_peer(e, p1, &remote->addr))
+		return;
+	ike_sid_moved(e, &p1->sid, local, remote);
+	look_at_port(e, p1);
+	ike_keep_later(e, p1);
+}
+
+/* The generations of the tunnel are one host's. Oldest first, so that the newest stays ahead. */
+static void move_tunnel(struct ike_engine *e, struct ike_p1 *p1, const struct cs_endpoint *local,
+			const struct cs_endpoint *remote)
+{
+	struct ike_peer *peer = p1->peer;
+	struct ike_list *l = peer->p1s.prev;
+
+	while (l != &peer->p1s) {
+		struct ike_p1 *other = IKE_OF(l, struct ike_p1, in_peer);
+
+		l = l->prev;
+		if (other->tunnel == p1->tunnel)
+			move_one(e, other, local, remote);
+	}
+}
+
+void ike_p1_moved(struct ike_engine *e, struct ike_p1 *p1, const struct cs_endpoint *local,
+		  const struct cs_endpoint *remote, struct ike_now now)
+{
+	struct cs_endpoint old = p1->sid.remote, there = *remote, here = *local;
+	char from[CS_ENDPOINT_STRLEN], to[CS_ENDPOINT_STRLEN];
+	struct ike_peer *peer = p1->peer;
+
+	move_tunnel(e, p1, &here, &there);
+	if (!same(&p1->sid.remote, &there))
+		return;
+	ike_logf(e, ike_p1_ctx(p1), CSM_PEER_MOVED, p1->tunnel, p1->rule ? p1->rule->name : "",
+		 cs_endpoint_text(&old, from), cs_endpoint_text(&there, to));
+	ike_p2_follow(e, p1, &old, now);
+	if (peer != p1->peer)
+		ike_peer_put(e, peer);
+}
+
+static bool elsewhere(const struct ike_engine *e, const struct ike_p1 *p1)
+{
+	return e->from && p1->up && p1->nat.remote &&
+	       cs_addr_equal(&e->to->addr, &p1->sid.local.addr) &&
+	       !(same(e->from, &p1->sid.remote) && same(e->to, &p1->sid.local));
+}
+
+void ike_path_heard(struct ike_engine *e, struct ike_p1 *p1, bool fresh)
+{
+	if (!elsewhere(e, p1))
+		return;
+	if (fresh)
+		ike_p1_moved(e, p1, e->to, e->from, e->now);
+	else
+		ike_dpd_ask_there(e, p1, e->to, e->from);
+}
+
+void ike_send_again(struct ike_engine *e, const struct ike_p1 *p1, const uint8_t *data, size_t len)
+{
+	bool there = e->from && p1->nat.remote;
+
+	ike_send_p1_to(e, p1, there ? e->to : &p1->sid.local, there ? e->from : &p1->sid.remote,
+		       data, len);
+}
