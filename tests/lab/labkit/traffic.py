@@ -140,6 +140,8 @@ class Server:
         while True:
             try:
                 data, peer = self.udp.recvfrom(2048)
+                if not peer:
+                    return
                 if len(data) >= NUMBER.size:
                     self.came[NUMBER.unpack_from(data)[0].rstrip(b"\0").decode()] = peer
                 self.udp.sendto(data, peer)
