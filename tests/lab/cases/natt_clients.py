@@ -56,13 +56,11 @@ def check_translations(b, nat):
     """Where two clients' ports clash one has a substitute, and the display tells it."""
     shown = translations(b)
     for protocol in (6, 17):
-        found = [e for e in shown if str(e["Protocol"]).lower() in (str(protocol), "tcp" if protocol == 6
-                                                                    else "udp")
-                 and e["OrigRmtPort"] == SOURCE]
+        found = [e for e in shown if e["Protocol"] == protocol and e["OrigRmtConnPort"] == SOURCE]
         if not found:
             raise Failure(f"ipsec -o has no port {SOURCE} of protocol {protocol}: {shown}")
         for e in found:
-            if e["RmtIpAddress"] != nat or not 1024 <= e["TransRmtPort"] <= 65535:
+            if e["RmtIpAddress"] != nat or not 1024 <= e["TransRmtConnPort"] <= 65535:
                 raise Failure(f"ipsec -o says {e}")
 
 

@@ -84,6 +84,7 @@ def register_reboot(begin, answer, mode, plain):
                 nat.reboot()
         together(lambda: tcp(left, to, "up", 3_000_000),
                  lambda: tcp(left, to, "down", 3_000_000, direction=DOWN), reboots)
+        ping(left, right, agreement, seconds=3)  # the last reboot may be later than the streams
         if mode == "tunnel":
             ping(right, left, agreement, seconds=3)
         # IKE has moved along: each side's deletion reaches the other.
