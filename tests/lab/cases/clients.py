@@ -31,6 +31,13 @@ IpFilterRule IKE
     Direction       Bidirectional
     Routing         Local
   }}
+  IpService
+  {{
+    Protocol        Udp
+    SourcePortRange 4500
+    Direction       Bidirectional
+    Routing         Local
+  }}
   IpGenericFilterActionRef permit
 }}
 IpFilterRule Clients
@@ -95,6 +102,7 @@ KeyExchangeRule Group
 KeyExchangeAction Gateway
 {{
   HowToInitiate        DoNot
+  AllowNat             {nat}
   HowToRespondIKEv1    Aggressive
   ClientAuthentication XAuth
   ClientUser           alice {hash}
@@ -117,7 +125,7 @@ IPSec secret correct-horse-battery
 IKE Authmode psk
 IKE DH Group dh14
 Perfect Forward Secrecy nopfs
-NAT Traversal Mode none
+NAT Traversal Mode {nat}
 Local Port 0
 Xauth username alice
 Xauth password {password}
@@ -142,7 +150,7 @@ mv {result}.new {result}
 class Vpnc:
     """A running vpnc."""
 
-    def __init__(self, host, gateway, password):
+    def __init__(self, host, gateway, password, nat=False):
         if not os.path.exists("/dev/net/tun"):
             os.makedirs("/dev/net", exist_ok=True)
             os.mknod("/dev/net/tun", 0o600 | 0o020000, os.makedev(10, 200))
@@ -150,7 +158,7 @@ class Vpnc:
         script = host.write("vpnc.script", SCRIPT.format(result=self.result))
         os.chmod(script, 0o755)
         conf = host.write("vpnc.conf", VPNC.format(
-            gateway=gateway.v4, password=password, script=script,
+            gateway=gateway.v4, password=password, script=script, nat="natt" if nat else "none",
             pidfile=host.path("vpnc.pid")))
         self.log = host.path("vpnc.log")
         with open(self.log, "w") as out:
@@ -172,10 +180,12 @@ class Vpnc:
         self.popen.wait(10)
 
 
-def gateway_of(right):
+def gateway_of(right, nat=False):
     right.run("ip", "addr", "add", f"{INSIDE}/24", "dev", "lo")
-    right.run("ip", "route", "add", "10.9.0.0/24", "via", right.lab.hosts[0].v4)
-    return Ours(right, POLICY.format(local=right.v4, hash=HASH, inside=INSIDE))
+    if not nat:
+        right.run("ip", "route", "add", "10.9.0.0/24", "via", right.lab.hosts[0].v4)
+    return Ours(right, POLICY.format(local=right.v4, hash=HASH, inside=INSIDE,
+                                     nat="Yes" if nat else "No"))
 
 
 @case("client-vpnc", shows=("vpnc", "Aggressive Mode, XAuth, Mode Config, the peer begins"))

@@ -19,11 +19,11 @@ def say(text):
 
 
 class Lab:
-    """Hosts left and right joined by a veth, and what they send."""
+    """Hosts left and right joined by a veth, or what nat.py puts between them, and what they send."""
 
     def __init__(self, directory, build, keep, libreswan=""):
         self.dir, self.build, self.keep, self.libreswan = directory, build, keep, libreswan
-        self.wire, self.hosts = None, []
+        self.wire, self.hosts, self.between = None, [], []
         shutil.rmtree(directory, ignore_errors=True)
         os.makedirs(directory)
 
@@ -72,7 +72,7 @@ class Lab:
 
     def snapshot(self):
         """What the kernels hold, written beside the logs of a failed case."""
-        for host in self.hosts:
+        for host in self.hosts + self.between:
             for leaf, argv in (("xfrm-state", ("ip", "-s", "xfrm", "state")),
                                ("xfrm-policy", ("ip", "-s", "xfrm", "policy")),
                                ("nft", ("nft", "list", "ruleset")),
@@ -83,7 +83,7 @@ class Lab:
     def destroy(self):
         if self.wire:
             self.wire.stop()
-        for host in self.hosts:
+        for host in self.hosts + self.between:
             host.destroy()
         if self.keep:
             shutil.rmtree(self.keep, ignore_errors=True)

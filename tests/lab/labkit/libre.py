@@ -15,7 +15,7 @@ from .ours import pki
 CONF = """\
 config setup
 	ikev1-policy=accept
-conn peer
+{setup}conn peer
 	ikev2=no
 	auto=ignore
 	aggressive={aggressive}
@@ -155,11 +155,13 @@ class Libre(Pluto):
     """
 
     def __init__(self, host, peer, suite, mode, pfs, key, *, trap=False, initiator=False,
-                 aggressive=False, local_id=None, remote_id=None, dpd=None, protocol="esp", more=()):
+                 aggressive=False, local_id=None, remote_id=None, dpd=None, protocol="esp", more=(),
+                 setup=()):
         """
-        more: further lines of the connection, as (keyword, value).  dpd: seconds between its
-        questions whether the peer is there; after four times as many it is dead.  protocol: esp or
-        ah, which takes no more of the suite than how messages are authenticated.
+        more: further lines of the connection, as (keyword, value); setup: of config setup.  dpd:
+        seconds between its questions whether the peer is there; after four times as many it is
+        dead.  protocol: esp or ah, which takes no more of the suite than how messages are
+        authenticated.
         """
         self.peer = peer
         if dpd:
@@ -175,7 +177,8 @@ class Libre(Pluto):
             + HASHES[suite.esp_auth] + (f";{GROUPS[group]}" if group else ""),
             pfs="yes" if group else "no",
             auth=BY_KEY if key else BY_CERTIFICATE.format(name=host.name),
-            more="".join(f"\t{k}={v}\n" for k, v in more))
+            more="".join(f"\t{k}={v}\n" for k, v in more),
+            setup="".join(f"\t{k}={v}\n" for k, v in setup))
         super().__init__(host, conf, f'{local_id} {remote_id} : PSK "{key}"\n' if key else "",
                          ["peer"], certificates=not key, trap=trap)
 

@@ -1,5 +1,7 @@
 """Writes z/OS policy files for two hosts that protect what they say to each other."""
 
+from dataclasses import dataclass
+
 HEAD = """\
 IpFilterPolicy
 {{
@@ -12,20 +14,12 @@ IpFilterRule IKE
 {{
   IpSourceAddr {local}
   IpDestAddr   {remote}
-  IpService
-  {{
-    Protocol             Udp
-    SourcePortRange      500
-    DestinationPortRange 500
-    Direction            Bidirectional
-    Routing              Local
-  }}
-  IpGenericFilterActionRef permit
+{ike_services}  IpGenericFilterActionRef permit
 }}
 {first_rules}IpFilterRule Data
 {{
-  IpSourceAddr {local}
-  IpDestAddr   {remote}
+  IpSourceAddr {data_local}
+  IpDestAddr   {data_remote}
   IpService
   {{
     Protocol  All
@@ -34,8 +28,8 @@ IpFilterRule IKE
   }}
   IpGenericFilterActionRef ipsec
   IpDynVpnActionRef        Gold
-}}
-IpGenericFilterAction permit
+{start_ref}}}
+{start}IpGenericFilterAction permit
 {{
   IpFilterAction Permit
 }}
@@ -63,7 +57,7 @@ IpDynVpnAction Gold
 }}
 KeyExchangePolicy
 {{
-{liveness}  KeyExchangeRuleRef ToPeer
+{liveness}{keepalive}  KeyExchangeRuleRef ToPeer
 {more_refs}}}
 KeyExchangeRule ToPeer
 {{
@@ -82,7 +76,7 @@ KeyExchangeRule ToPeer
 {more_rules}KeyExchangeAction {exchange}
 {{
   HowToInitiate     {exchange}
-{respond}{quirks}  KeyExchangeOffer
+{respond}{quirks}{nat}  KeyExchangeOffer
   {{
     HowToEncrypt   {ike_encrypt}
     HowToAuthMsgs  {ike_hash}
@@ -94,8 +88,8 @@ LocalDynVpnPolicy
 {{
   LocalDynVpnRule Activate
   {{
-    LocalIp  {local}
-    RemoteIp {remote}
+    LocalIp  {data_local}
+    RemoteIp {data_remote}
     Protocol All
   }}
 }}
@@ -122,6 +116,48 @@ def rule(name, me, peer, action, *services, family=4):
     vpn = "  IpDynVpnActionRef        Gold\n" if action == "ipsec" else ""
     return name, SERVICE_RULE.format(name=name, local=me.addr(family), remote=peer.addr(family),
                                      services="".join(services), action=action, vpn=vpn)
+
+
+IKE_PORTS = """\
+  IpService
+  {{
+    Protocol             Udp
+    SourcePortRange      {}
+{}    Direction            Bidirectional
+    Routing              Local
+  }}
+"""
+# Without NAT; behind one the peer's port may be any.
+IKE_500 = IKE_PORTS.format(500, "    DestinationPortRange 500\n")
+IKE_ANY = IKE_PORTS.format(500, "") + IKE_PORTS.format(4500, "")
+
+# Where tunnels go that are not between the data's own ends.
+START = """\
+IpLocalStartAction Start
+{{
+  LocalSecurityEndpointAddr  {}
+  RemoteSecurityEndpointAddr {}
+  LocalIpGranularity         Rule
+  RemoteIpGranularity        Packet
+}}
+"""
+
+
+@dataclass(frozen=True)
+class NatPolicy:
+    """What a policy says about NATs.  local, remote: the data's ends, where they are not the hosts."""
+
+    allow: bool = True
+    force: bool = False
+    keepalive: int | None = None
+    local: str | None = None
+    remote: str | None = None
+
+    def action(self):
+        lines = [f"AllowNat {'Yes' if self.allow else 'No'}"]
+        if self.force:
+            lines.append("NatForceEncapsulation Yes")
+        return "".join(f"  {line}\n" for line in lines)
 
 
 KE_RULE = """\
@@ -160,7 +196,7 @@ def group_name(group):
 def host_to_host(me, peer, suite, mode, pfs, key, *, family=4, initiator=False, first=(),
                  local_id=None, remote_id=None, remote_location=None, on_demand=True,
                  exchange="Main", respond=None, others=(), ca_labels=(), lives=None, kbytes=None,
-                 liveness=None, vpn_life=None, quirks=()):
+                 liveness=None, vpn_life=None, quirks=(), nat=None):
     """
     The file for one side.  The initiator of a PFS variant begins with the variant's group and accepts
     it alone; the other side accepts what the variant allows and would begin with its own group.
@@ -168,7 +204,7 @@ def host_to_host(me, peer, suite, mode, pfs, key, *, family=4, initiator=False, 
     the exchange; "" leaves it out.  others: name, identity and key of peers at any address, in key
     exchange rules behind the first.  lives: minutes that phase 1 and phase 2 are proposed for; down
     to a minute is accepted then.  kbytes: the same of phase 2.  liveness: LivenessInterval.
-    vpn_life: VpnLife in minutes.  quirks: values of PeerQuirk.
+    vpn_life: VpnLife in minutes.  quirks: values of PeerQuirk.  nat: a NatPolicy.
     """
     begin, accept = (pfs.initiate, [pfs.initiate]) if initiator else (pfs.accept[0], pfs.accept)
     pfs_lines = [f"  InitiateWithPfs {group_name(begin)}"]
@@ -176,6 +212,8 @@ def host_to_host(me, peer, suite, mode, pfs, key, *, family=4, initiator=False, 
     local, remote = me.addr(family), peer.addr(family)
     local_id = local_id or f"IpAddr {local}"
     respond = exchange if respond is None else respond
+    data_local, data_remote = nat and nat.local or local, nat and nat.remote or remote
+    start = START.format(local, remote) if (data_local, data_remote) != (local, remote) else ""
     return HEAD.format(
         on_demand="Yes" if on_demand else "No",
         vpn_life="" if vpn_life is None else f"  VpnLife {vpn_life}\n",
@@ -186,6 +224,11 @@ def host_to_host(me, peer, suite, mode, pfs, key, *, family=4, initiator=False, 
         first="".join(f"  IpFilterRuleRef {name}\n" for name, _ in first),
         first_rules="".join(text for _, text in first),
         local=local, remote=remote, mode=mode.capitalize(),
+        ike_services=IKE_ANY if nat else IKE_500, data_local=data_local, data_remote=data_remote,
+        start=start, start_ref="  IpLocalStartActionRef    Start\n" if start else "",
+        nat=nat.action() if nat else "",
+        keepalive="" if nat is None or nat.keepalive is None else
+        f"  NatKeepAliveInterval {nat.keepalive}\n",
         pfs="".join(line + "\n" for line in pfs_lines),
         esp_encrypt=suite.esp_encrypt, esp_auth=suite.esp_auth,
         ike_encrypt=suite.ike_encrypt, ike_hash=suite.ike_hash, group=suite.group,

@@ -15,7 +15,7 @@ charon-systemd {{
   threads = 8
   retransmit_timeout = 1.0
   retransmit_tries = 3
-  plugins {{
+{conf}  plugins {{
     vici {{
       socket = unix://{vici}
     }}
@@ -47,7 +47,7 @@ connections {{
     local_addrs = {local}
     remote_addrs = {remote}
     proposals = {ike}
-{ike_life}{dpd}    local {{
+{ike_life}{dpd}{more}    local {{
       auth = {auth}
       id = {local_id}
     }}
@@ -95,15 +95,18 @@ class Swan:
 
     def __init__(self, host, peer, suite, mode, pfs, key, family=4, trap=False, initiator=False,
                  ike=None, esp=None, aggressive=False, local_id=None, remote_id=None,
-                 lives=None, dpd=None, protocol="esp", child=(), aggressive_psk=True):
+                 lives=None, dpd=None, protocol="esp", child=(), aggressive_psk=True,
+                 more=(), conf=()):
         """
         lives: seconds after which the IKE SA and the child SA are rekeyed.  dpd: seconds between its
         questions whether the peer is there; after four times as many it is dead.  protocol: esp or
-        ah, what the child proposals are for.  child: further lines of the child, as (keyword, value).
+        ah, what the child proposals are for.  child: further lines of the child, as (keyword, value);
+        more: of the connection; conf: of the daemon.
         """
         self.host, self.peer = host, peer
         self.uri = f"unix://{host.path('charon.vici')}"
         conf = host.write("strongswan.conf", CONF.format(
+            conf="".join(f"  {k} = {v}\n" for k, v in conf),
             vici=host.path("charon.vici"), log=host.path("charon.log"),
             aggressive_psk="yes" if aggressive_psk else "no"))
         groups = [pfs.initiate] if initiator else pfs.accept
@@ -116,6 +119,7 @@ class Swan:
             ike_life=life_lines("    ", "over_time", lives[0]) if lives else "",
             child_life=life_lines("        ", "life_time", lives[1]) if lives else "",
             dpd=f"    dpd_delay = {dpd}s\n    dpd_timeout = {4 * dpd}s\n" if dpd else "",
+            more="".join(f"    {k} = {v}\n" for k, v in more),
             ike=ike or suite.name, esp=esp, protocol=protocol,
             child="".join(f"        {k} = {v}\n" for k, v in child), mode=mode, key=key,
             aggressive="yes" if aggressive else "no", start="trap" if trap else "none"))
