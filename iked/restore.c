@@ -3,6 +3,7 @@
  * Nothing leaves the kernel before its end is on record with its last counters; a crash meanwhile
  * leaves all of it to the next start.
  */
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
