@@ -6,6 +6,7 @@ tests_sim_sim_SOURCES = \
 	tests/sim/exhaustive.c \
 	tests/sim/keyring.c \
 	tests/sim/main.c \
+	tests/sim/nat.c \
 	tests/sim/policy.c \
 	tests/sim/reload.c \
 	tests/sim/restart.c \

@@ -36,6 +36,12 @@ const struct sim_variant sim_variants[] = {
 	 "ESP HMAC_SHA1", .pfs = "None", .clients = SIM_USERS},
 	{"3DES", "SHA1", "Group19", "Transport", "AES_CBC KeyLength 128", "ESP HMAC_SHA1",
 	 .pfs = "Group19", .aggressive = true, .clients = SIM_ADDRESSES},
+	{"AES_CBC KeyLength 128", "SHA2_256", "Group19", "Tunnel", "AES_CBC KeyLength 128",
+	 "ESP HMAC_SHA2_256_128", .pfs = "None", .nat = SIM_NAT},
+	{"AES_CBC KeyLength 128", "SHA1", "Group19", "Transport", "AES_CBC KeyLength 128",
+	 "ESP HMAC_SHA1", .pfs = "Group19", .aggressive = true, .nat = SIM_NAT},
+	{"AES_CBC KeyLength 256", "SHA2_256", "Group19", "Transport", "AES_GCM_16 KeyLength 128",
+	 "ESP Null", .pfs = "None", .nat = SIM_FORCED},
 #ifdef HAVE_OPENSSL
 	{"AES_CBC KeyLength 256", "SHA2_256", "Group19", "Tunnel", "AES_CBC KeyLength 256",
 	 "ESP HMAC_SHA2_256_128", .pfs = "None", .signs = true},
@@ -123,6 +129,10 @@ static void write_ke_action(FILE *f, const struct sim_variant *v, unsigned self,
 		peer, v->liveness ? v->liveness : 30, gateway ? "DoNot" : mode, mode);
 	if (gateway)
 		write_clients(f, v, peer);
+	if (v->nat)
+		fprintf(f, "  AllowNat Yes\n");
+	if (v->nat == SIM_FORCED && self < peer)
+		fprintf(f, "  NatForceEncapsulation Yes\n");
 	fprintf(f,
 		"  KeyExchangeOffer\n  {\n    HowToEncrypt %s\n    HowToAuthMsgs %s\n"
 		"    HowToAuthPeers %s\n    DHGroup %s\n"

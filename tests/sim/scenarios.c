@@ -13,6 +13,7 @@
 #define STALE_EXPIRES                                                                              \
 	(31 * MINUTE) /* phase 1 lives 20 minutes here, phase 2 10, an exchange 254 s */
 #define FLOW_WITHIN (15 * MINUTE)
+#define NAT_WITHIN  20000 /* a keepalive's interval */
 
 static bool add_host(struct sim *sim, const struct sim_variant *variant, unsigned host, unsigned n)
 {
@@ -63,6 +64,13 @@ static void plan_actions(struct sim *sim)
 	}
 }
 
+/* A NAT that is restarted now and then, whatever else goes on. */
+static void plan_nat(struct sim *sim)
+{
+	for (unsigned i = sim_below(&sim->rng, 4); i; i--)
+		sim_at(sim, 1000 + sim_below(&sim->rng, TROUBLE_MAX), 0, SIM_NAT_RESTART, 0);
+}
+
 static void expect_traffic(struct sim *sim)
 {
 	for (unsigned i = 1; i < sim->n_hosts && !sim->failure[0]; i++)
@@ -75,6 +83,15 @@ static void whole_policies(struct sim *sim)
 	for (unsigned i = 0; i < sim->n_hosts && !sim->failure[0]; i++)
 		if (sim->hosts[i].edition != SIM_WHOLE)
 			sim_reload(&sim->hosts[i], SIM_WHOLE, 0);
+}
+
+/* Under live tunnels: who is behind it speaks, and is answered where it is now. */
+static void nat_in_peace(struct sim *sim)
+{
+	sim_nat_restart(&sim->hosts[0]);
+	for (unsigned i = 1; i < sim->n_hosts && !sim->failure[0]; i++)
+		if (!sim_both_ways(sim, 0, i, NAT_WITHIN))
+			sim_fail(sim, "no traffic with host %u after its NAT was restarted", i);
 }
 
 /* All tunnels are up and the network is good: now a rule goes or changes, and comes back. */
@@ -110,12 +127,16 @@ static bool run(struct sim *sim, uint64_t seed, bool verbose)
 	}
 	if (!sim->failure[0]) {
 		plan_actions(sim);
+		if (sim_variants[variant].nat == SIM_NAT)
+			plan_nat(sim);
 		sim_run(sim, TROUBLE_MAX + 1000);
 		if (sim->commit_delay == STUCK_MAX)
 			sim->commit_delay = 0;
 		whole_policies(sim);
 		sim_run(sim, sim->now + STALE_EXPIRES);
 		expect_traffic(sim);
+		if (sim_variants[variant].nat == SIM_NAT && !sim->failure[0])
+			nat_in_peace(sim);
 		if (sim_chance(&sim->rng, 300) && !sim->failure[0])
 			reload_in_peace(sim);
 	}
@@ -127,7 +148,7 @@ unsigned sim_random_scenarios(uint64_t first_seed, unsigned n, bool verbose)
 {
 	static struct sim sim;
 	unsigned failed = 0;
-	unsigned long datagrams = 0, adopted = 0, kept = 0, gone = 0;
+	unsigned long datagrams = 0, adopted = 0, kept = 0, gone = 0, moved = 0;
 
 	for (unsigned i = 0; i < n; i++) {
 		uint64_t seed = first_seed + i;
@@ -138,13 +159,14 @@ unsigned sim_random_scenarios(uint64_t first_seed, unsigned n, bool verbose)
 		}
 		datagrams += sim.datagrams;
 		for (unsigned h = 0; h < sim.n_hosts; h++)
-			adopted += sim.hosts[h].adopted;
+			adopted += sim.hosts[h].adopted, moved += sim.hosts[h].moved;
 		kept += sim.kept;
 		gone += sim.told_gone;
 	}
 	printf("sim: %u random scenarios from seed %llu, %lu datagrams; %lu SAs lived on over a "
-	       "restart; by new policies %lu SA pairs lived on, %lu ended at both sides; %u "
-	       "failed\n",
-	       n, (unsigned long long)first_seed, datagrams, adopted, kept, gone, failed);
+	       "restart; by new policies %lu SA pairs lived on, %lu ended at both sides; %lu "
+	       "moved; "
+	       "%u failed\n",
+	       n, (unsigned long long)first_seed, datagrams, adopted, kept, gone, moved, failed);
 	return failed;
 }

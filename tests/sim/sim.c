@@ -43,6 +43,7 @@ struct sim_event {
 		} expire;
 		struct {
 			struct xf_said id;
+			uint16_t port; /* that it comes from in UDP, or 0 */
 			uint8_t cipher_key[64], integ_key[64];
 		} esp;
 		enum sim_action action;
@@ -166,10 +167,18 @@ static void deliver(struct sim *sim, struct sim_host *to, const struct cs_endpoi
 		    const struct cs_endpoint *local, const uint8_t *data, size_t len,
 		    uint64_t delay)
 {
-	struct sim_event *ev = push(sim, sim->now + delay, EV_DATAGRAM, to->index);
+	struct sim_host *by = host_of(sim, &from->addr);
+	struct cs_endpoint here = *local, there = *from;
+	struct sim_event *ev;
 
-	ev->datagram.local = *local;
-	ev->datagram.remote = *from;
+	if (by && by != to && !sim_nat_pass(by, to, &there.port, &here.port))
+		return;
+	/* A keepalive does not get beyond the port. */
+	if (len == 1)
+		return;
+	ev = push(sim, sim->now + delay, EV_DATAGRAM, to->index);
+	ev->datagram.local = here;
+	ev->datagram.remote = there;
 	ev->datagram.len = len;
 	ev->datagram.data = malloc(len ? len : 1);
 	if (!ev->datagram.data)
@@ -263,6 +272,10 @@ static void op_send(void *ctx, const struct cs_endpoint *local, const struct cs_
 	struct sim_host *h = ctx;
 	uint8_t copy[SIM_FRAGMENT_MAX];
 
+	if (len == 1 && data[0] == 0xff && h->variant->nat) {
+		carry(h, local, remote, data, len);
+		return;
+	}
 	if (len < ISA_HEADER_LEN || len > sizeof(copy)) {
 		sim_fail(h->sim, "host %u sends %zu bytes", h->index, len);
 		return;
@@ -311,12 +324,18 @@ void sim_push_expire(struct sim_host *h, uint64_t at, const struct xf_said *id, 
 void sim_push_esp(struct sim_host *from, struct sim_host *to, const struct vk_sa *sa)
 {
 	struct sim *sim = from->sim;
+	uint16_t sport = sa->sa.encap_sport, dport = sa->sa.encap_dport;
 	struct sim_event *ev;
 
 	if (sim_bad(sim) && sim_chance(&sim->rng, sim->net.loss))
 		return;
+	/* ESP that is not in UDP gets through no NAT. */
+	if ((from->nat.there || to->nat.there) &&
+	    (!sport || !sim_nat_pass(from, to, &sport, &dport)))
+		return;
 	ev = push(sim, sim->now + latency(sim), EV_ESP, to->index);
 	ev->esp.id = sa->sa.id;
+	ev->esp.port = sport;
 	memcpy(ev->esp.cipher_key, sa->cipher_key, sizeof(sa->cipher_key));
 	memcpy(ev->esp.integ_key, sa->integ_key, sizeof(sa->integ_key));
 }
@@ -398,6 +417,11 @@ static int op_sa_add(void *ctx, const struct xf_sa *sa, struct cs_err *err)
 static int op_sa_delete(void *ctx, const struct xf_said *id, struct cs_err *err)
 {
 	return vk_delete(ctx, id, err);
+}
+
+static int op_sa_move(void *ctx, const struct xf_move *m, struct cs_err *err)
+{
+	return vk_move(ctx, m, err);
 }
 
 static int op_sa_counters(void *ctx, const struct xf_said *id, struct xf_counters *c,
@@ -547,6 +571,7 @@ const struct ike_ops sim_ops = {
 	.sa_add = op_sa_add,
 	.sa_delete = op_sa_delete,
 	.sa_counters = op_sa_counters,
+	.sa_move = op_sa_move,
 	.policy_add = op_policy_add,
 	.policy_delete = op_policy_delete,
 	.larval_clear = op_larval_clear,
@@ -596,6 +621,8 @@ int sim_add_host(struct sim *sim, const struct sim_variant *variant, struct pol_
 	h->variant = variant;
 	h->policy = pol_ref(policy);
 	cs_addr_parse(sim_address(variant->ipv6, h->index), &h->addr, NULL);
+	h->nat.there = variant->nat == SIM_NAT && !h->index;
+	h->nat.timeout = 30000 + sim_below(&sim->rng, variant->nat ? 150000 : 0);
 	if (variant->signs && !sim->ring.keyring && sim_keyring(&sim->ring)) {
 		sim_fail(sim, "there is no keyring");
 		return -1;
@@ -762,6 +789,9 @@ static void act(struct sim *sim, struct sim_host *h, enum sim_action action, uns
 	case SIM_RESYNC:
 		resync(h);
 		break;
+	case SIM_NAT_RESTART:
+		sim_nat_restart(h);
+		break;
 	}
 }
 
@@ -813,7 +843,7 @@ static void dispatch(struct sim *sim, struct sim_event *ev)
 		expire(sim, h, ev);
 		break;
 	case EV_ESP:
-		vk_input(h, &ev->esp.id, ev->esp.cipher_key, ev->esp.integ_key);
+		vk_input(h, &ev->esp.id, ev->esp.port, ev->esp.cipher_key, ev->esp.integ_key);
 		break;
 	case EV_ACTION:
 		act(sim, h, ev->action, ev->peer);

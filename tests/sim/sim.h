@@ -49,6 +49,9 @@ struct vkernel {
 	unsigned n_policies;
 	struct vk_acquire *larvals;
 	unsigned n_larvals;
+	/* Of the connections with a host: which client it is, as its last packet had it; 0: none.
+	 */
+	unsigned clients[SIM_MOST];
 	unsigned refuse_permille; /* of additions, while the scenario wants trouble */
 	unsigned long added, deleted;
 };
@@ -78,6 +81,17 @@ struct sim_ledger {
 	unsigned long p2_ups;
 };
 
+/* A NAT in front of a host, see nat.c. */
+struct sim_mapping {
+	uint16_t outer; /* 0: none */
+	uint64_t used;
+};
+struct sim_nat {
+	bool there;
+	unsigned timeout;                          /* milliseconds */
+	struct sim_mapping mappings[SIM_HOSTS][2]; /* of ports 500 and 4500, a host outside */
+};
+
 /* What a host's policy says of one peer; of the others it has always the same rules. */
 enum sim_edition { SIM_WHOLE, SIM_CHANGED, SIM_WITHOUT, SIM_EDITIONS };
 
@@ -99,6 +113,8 @@ struct sim_host {
 	uint64_t epoch;          /* counts the engines that this host had */
 	uint32_t last_tunnel;
 	unsigned long adopted; /* SAs that lived on over a restart */
+	struct sim_nat nat;
+	unsigned long moved; /* SAs, by the engine */
 };
 
 /* ---- the network ---- */
@@ -129,7 +145,8 @@ enum sim_action {
 	SIM_REFRESH_P2,
 	SIM_RELOAD,
 	SIM_RESTART,
-	SIM_RESYNC
+	SIM_RESYNC,
+	SIM_NAT_RESTART
 };
 
 struct sim_event; /* of the queue */
@@ -202,12 +219,14 @@ int vk_spi(struct sim_host *h, const struct cs_addr *dst, uint8_t proto, enum xf
 int vk_add(struct sim_host *h, const struct xf_sa *sa, bool update, struct cs_err *err);
 int vk_delete(struct sim_host *h, const struct xf_said *id, struct cs_err *err);
 struct vk_sa *vk_find(struct sim_host *h, const struct xf_said *id);
+int vk_move(struct sim_host *h, const struct xf_move *m, struct cs_err *err);
 int vk_policy_add(struct sim_host *h, const struct xf_policy *p, struct cs_err *err);
 int vk_policy_delete(struct sim_host *h, const struct xf_policy *p, struct cs_err *err);
 void vk_larval_clear(struct sim_host *h, const struct xf_acquire *a);
 void vk_output(struct sim_host *h, struct sim_host *peer);
-void vk_input(struct sim_host *h, const struct xf_said *id, const uint8_t *cipher_key,
-	      const uint8_t *integ_key);
+/* port: that it came from in UDP, or 0. */
+void vk_input(struct sim_host *h, const struct xf_said *id, uint16_t port,
+	      const uint8_t *cipher_key, const uint8_t *integ_key);
 void vk_clear(struct sim_host *h);
 /* Two hosts' SAs of one (destination, protocol, SPI) must have one key. */
 void vk_check_pairs(struct sim *sim);
@@ -223,6 +242,12 @@ void sim_forget_all(struct sim_host *h);
 /* reload.c: puts another edition in force, and checks what must be so then. */
 void sim_reload(struct sim_host *h, enum sim_edition edition, unsigned peer);
 void sim_check_gone(struct sim *sim);
+
+/* nat.c */
+void sim_nat_restart(struct sim_host *h);
+/* Through the NATs of both; false: it does not get in. */
+bool sim_nat_pass(struct sim_host *from, struct sim_host *to, uint16_t *from_port,
+		  uint16_t *to_port);
 
 /* client.c: hosts that are clients of each other. */
 /* Message 1 of such a host, or what a gateway answers. */
@@ -241,6 +266,8 @@ void sim_keyring_free(struct ike_cert_ring *ring);
 
 /* ---- policies and scenarios ---- */
 /* Of two hosts the first is the client; the other gives it its own address in ADDRESSES. */
+/* SIM_NAT: in front of the first host, so that only that can begin; SIM_FORCED: there is none. */
+enum sim_nats { SIM_NO_NAT, SIM_NAT, SIM_FORCED };
 enum sim_clients { SIM_NO_CLIENTS, SIM_USERS, SIM_ADDRESSES };
 struct sim_variant {
 	const char *cipher, *hash, *group; /* KeyExchangeOffer words */
@@ -253,6 +280,7 @@ struct sim_variant {
 	bool signs;                /* with RSA, and not a preshared key */
 	bool names;                /* two rules a peer, told apart by its identity alone */
 	enum sim_clients clients;
+	enum sim_nats nat;
 };
 extern const struct sim_variant sim_variants[];
 extern const unsigned sim_n_variants;

@@ -117,6 +117,27 @@ int vk_add(struct sim_host *h, const struct xf_sa *sa, bool update, struct cs_er
 	return 0;
 }
 
+int vk_move(struct sim_host *h, const struct xf_move *m, struct cs_err *err)
+{
+	struct vk_sa *sa = vk_find(h, &m->id);
+
+	if (!sa || sa->larval)
+		return cs_fail(err, CS_ENOTFOUND, "no SA %08x to move", m->id.spi);
+	if (refused(h))
+		return cs_fail(err, CS_EKERNEL, "simulated refusal of a move");
+	if (m->outbound != sa->sa.outbound || !sa->sa.encap_sport)
+		sim_fail(h->sim, "host %u moves SA %08x, which cannot be", h->index, m->id.spi);
+	if (m->outbound) {
+		sa->sa.id.dst = m->peer;
+		sa->sa.encap_dport = m->encap_port;
+	} else {
+		sa->sa.src = m->peer;
+		sa->sa.encap_sport = m->encap_port;
+	}
+	h->moved++;
+	return 0;
+}
+
 int vk_delete(struct sim_host *h, const struct xf_said *id, struct cs_err *err)
 {
 	struct vkernel *k = &h->kernel;
@@ -230,13 +251,29 @@ static struct vk_sa *outbound_sa(struct sim_host *h, uint32_t reqid, uint8_t pro
 	return best;
 }
 
+static const struct xf_policy *outbound_policy(const struct sim_host *h, unsigned mark,
+					       const struct cs_selector *sel)
+{
+	const struct xf_marking marking = {XF_MARK_SHIFT_DEFAULT};
+	const struct xf_policy *best = NULL;
+
+	for (unsigned i = 0; mark && i < h->kernel.n_policies; i++) {
+		const struct xf_policy *p = &h->kernel.policies[i];
+
+		if (p->dir == XF_OUT && p->mark == xf_mark_value(&marking, mark) &&
+		    cs_selector_covers(&p->selector, sel) &&
+		    (!best || p->priority < best->priority))
+			best = p;
+	}
+	return best;
+}
+
 void vk_output(struct sim_host *h, struct sim_host *peer)
 {
 	struct cs_selector sel = {.local = cs_range_single(&h->addr),
 				  .remote = cs_range_single(&peer->addr),
 				  .proto = 1};
-	const struct xf_marking marking = {XF_MARK_SHIFT_DEFAULT};
-	const struct xf_policy *best = NULL;
+	const struct xf_policy *best;
 	unsigned rule_id = rule_towards(h, peer);
 	struct vk_sa *sa, *ah = NULL;
 
@@ -246,14 +283,9 @@ void vk_output(struct sim_host *h, struct sim_host *peer)
 				 peer->index);
 		return;
 	}
-	for (unsigned i = 0; i < h->kernel.n_policies; i++) {
-		const struct xf_policy *p = &h->kernel.policies[i];
-
-		if (p->dir == XF_OUT && p->mark == xf_mark_value(&marking, rule_id) &&
-		    cs_selector_covers(&p->selector, &sel) &&
-		    (!best || p->priority < best->priority))
-			best = p;
-	}
+	best = outbound_policy(h, h->kernel.clients[peer->index], &sel);
+	if (!best)
+		best = outbound_policy(h, rule_id, &sel);
 	sa = best && !best->hold ? outbound_sa(h, best->reqid, best->proto) : NULL;
 	if (sa && best->bundle)
 		ah = outbound_sa(h, best->reqid, IPPROTO_AH);
@@ -274,13 +306,27 @@ void vk_output(struct sim_host *h, struct sim_host *peer)
 	}
 }
 
-void vk_input(struct sim_host *h, const struct xf_said *id, const uint8_t *cipher_key,
-	      const uint8_t *integ_key)
+/* It was authentic, and comes from where the SA does not have its peer. */
+static void tell_mapping(struct sim_host *h, const struct vk_sa *sa, uint16_t port)
+{
+	struct xf_mapping m = {.id = sa->sa.id,
+			       .reqid = sa->sa.reqid,
+			       .old_peer = {sa->sa.src, sa->sa.encap_sport},
+			       .new_peer = {sa->sa.src, port}};
+
+	if (h->engine)
+		ike_engine_mapping(h->engine, &m, sim_now(h->sim));
+}
+
+void vk_input(struct sim_host *h, const struct xf_said *id, uint16_t port,
+	      const uint8_t *cipher_key, const uint8_t *integ_key)
 {
 	struct vk_sa *sa = vk_find(h, id);
 
 	if (!sa || sa->larval || sa->sa.outbound)
 		return; /* XfrmInNoStates */
+	if (!port != !sa->sa.encap_sport)
+		return; /* XfrmInStateMismatch */
 	if (memcmp(sa->cipher_key, cipher_key, sizeof(sa->cipher_key)) ||
 	    memcmp(sa->integ_key, integ_key, sizeof(sa->integ_key))) {
 		if (!h->sim->hostile_peers)
@@ -290,10 +336,15 @@ void vk_input(struct sim_host *h, const struct xf_said *id, const uint8_t *ciphe
 	}
 	sa->packets++;
 	h->received++;
+	for (unsigned i = 0; i < h->sim->n_hosts; i++)
+		if (cs_addr_equal(&h->sim->hosts[i].addr, &sa->sa.src))
+			h->kernel.clients[i] = sa->sa.client;
 	if (sa->sa.tell_first_packet && !sa->told_first) {
 		sa->told_first = true;
 		sim_push_expire(h, h->sim->now, id, false);
 	}
+	if (port != sa->sa.encap_sport)
+		tell_mapping(h, sa, port);
 }
 
 void vk_check_pairs(struct sim *sim)
