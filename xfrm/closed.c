@@ -353,10 +353,13 @@ static bool put_rule(struct want *w, const struct pol_filter_rule *r)
 
 bool xf_policy_has_clients(const struct pol_policy *policy)
 {
+	bool ipsec = false, nat = false;
+
+	for (unsigned i = 0; i < policy->n_rules; i++)
+		ipsec |= policy->rules[i].verdict == POL_IPSEC;
 	for (unsigned i = 0; i < policy->n_ke_rules; i++)
-		if (policy->ke_rules[i].action && policy->ke_rules[i].action->allow_nat)
-			return true;
-	return false;
+		nat |= policy->ke_rules[i].action && policy->ke_rules[i].action->allow_nat;
+	return ipsec && nat;
 }
 
 /* From one tunnel to a client: all clients' marks have this bit. */

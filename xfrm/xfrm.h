@@ -252,7 +252,7 @@ bool xf_installed(struct xf_kernel *k, const struct pol_policy *policy);
 
 /* ---- clients behind a NAT: their connections ---- */
 
-/* Does a key exchange of this policy allow NAT? Only then the kernel gets what clients need. */
+/* Has it ipsec rules, and allows NAT? Only then the kernel gets what clients need. */
 bool xf_policy_has_clients(const struct pol_policy *policy);
 
 /* Seen from this host. Where two have equal ports the second is seen with another one. */

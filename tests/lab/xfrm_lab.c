@@ -331,6 +331,9 @@ static int clients_gone(struct xf_kernel *k, struct cs_err *err)
 {
 	struct lab_policy l = {.policy = {0}};
 
+	l.rules[0].verdict = POL_IPSEC;
+	l.policy.rules = l.rules;
+	l.policy.n_rules = 1;
 	allow_nat(&l);
 	return xf_clients_gone(k, &l.policy, err);
 }

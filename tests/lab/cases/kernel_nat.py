@@ -20,7 +20,7 @@ from labkit.suites import SUITES, Pfs
 SERVER, PUBLIC = "10.9.0.2", "10.9.0.9"
 BEHIND = "10.8.0.5"  # a host behind the server
 INNER = {"c1": "10.1.1.2", "c2": "10.1.2.2"}  # behind the NAT, a wire each
-SAME = "192.168.7.7"  # what both have in tunnel mode
+SAME, OTHER = "192.168.7.7", "192.168.7.8"  # what both have in tunnel mode, or the second one
 RULE_ID = 16
 UDP_ENCAP, ESP_IN_UDP = 100, 2
 
@@ -33,19 +33,19 @@ def key(spi, size):
 class Client:
     """A peer behind the NAT, with plain XFRM."""
 
-    def __init__(self, host, number, mode, far):
+    def __init__(self, host, number, mode, far, data=SAME):
         self.host, self.number, self.mode, self.far = host, number, mode, far
         self.addr = INNER[host.name]
-        self.data = SAME if mode == "tunnel" else self.addr
+        self.data = data if mode == "tunnel" else self.addr
         self.port = 61000 + number  # where the NAT shows it
         self.out, self.into = 0x1000 * number + 1, 0x1000 * number + 2  # SPIs, from here
         self.mark, self.tunnel = 8192 + number, number
 
     def up(self):
         if self.mode == "tunnel":
-            self.host.run("ip", "addr", "add", f"{SAME}/32", "dev", "lo")
+            self.host.run("ip", "addr", "add", f"{self.data}/32", "dev", "lo")
             self.host.run("ip", "route", "replace", self.far, "via", gateway(self.addr),
-                          "src", SAME)
+                          "src", self.data)
         self.socket = self.host.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.setsockopt(socket.IPPROTO_UDP, UDP_ENCAP, ESP_IN_UDP)
         self.socket.bind(("0.0.0.0", 4500))
@@ -70,7 +70,7 @@ class Client:
                           "encap", "espinudp", "4500", "4500", "0.0.0.0")
 
     def arguments(self, mark):
-        data = [self.far, SAME] if self.mode == "tunnel" else []
+        data = [self.far, self.data] if self.mode == "tunnel" else []
         return [str(mark), str(self.tunnel), str(self.port), self.mode, SERVER, PUBLIC,
                 hex(self.into), hex(self.out), *data]
 
@@ -82,7 +82,7 @@ def gateway(address):
 class Net:
     """The server, a NAT, and two clients behind it."""
 
-    def __init__(self, lab, mode, install=True, behind=False):
+    def __init__(self, lab, mode, install=True, behind=False, hairpin=False):
         self.lab, self.tool = lab, f"{lab.build}/tests/lab/xfrm_lab"
         self.server, self.nat = self.host("s", SERVER), self.host("n", PUBLIC)
         self.wire(self.server, SERVER, self.nat, PUBLIC)
@@ -91,7 +91,10 @@ class Net:
             host = self.host(name, INNER[name])
             self.wire(host, INNER[name], self.nat, gateway(INNER[name]))
             host.run("ip", "route", "add", "default", "via", gateway(INNER[name]))
-            self.clients.append(Client(host, number, mode, BEHIND if behind else SERVER))
+            far, data = BEHIND if behind else SERVER, SAME
+            if hairpin:
+                far, data = (OTHER, SAME) if number == 1 else (SAME, OTHER)
+            self.clients.append(Client(host, number, mode, far, data))
         self.nat.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
         self.map()
         self.encap = self.server.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -106,6 +109,10 @@ class Net:
             self.far.run("ip", "route", "add", "default", "via", gateway(BEHIND))
             self.server.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
             self.xfrm("install", "nat", "routed", "10.8.0.0/24", remote)
+        elif hairpin:
+            self.far = self.clients[1].host
+            self.server.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
+            self.xfrm("install", "nat", "routed", "192.168.7.0/24", "192.168.7.0/24")
         elif install:
             self.xfrm("install", "nat", SERVER, remote)
         for client in self.clients:
@@ -325,6 +332,24 @@ def clients_gateway(lab):
     for s, client in zip(streams, net.clients):
         s.close()
         net.xfrm("noclient", *client.arguments(client.mark))
+    end(net)
+
+
+@case("kernel-clients-hairpin", seconds=120)
+def clients_hairpin(lab):
+    """From one client through the gateway to another, and back."""
+    net = Net(lab, "tunnel", hairpin=True)
+    first, second = net.clients
+    net.connect(first.mark, 0)
+    second.socket.sendto(b"\xff", (SERVER, 4500))  # a keepalive: the NAT must know it
+    first.host.run("ping", "-n", "-q", "-c", "2", "-W", "2", "-I", SAME, OTHER)
+    net.far.v4 = OTHER
+    Echo(net.far, 5000)
+    stream = tcp(first, 5000, 40000)
+    exchange(stream, b"round" * 10000)
+    stream.close()
+    net.xfrm("noclient", *first.arguments(first.mark))
+    net.xfrm("noclient", *second.arguments(0))
     end(net)
 
 
