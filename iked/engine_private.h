@@ -959,8 +959,7 @@ void ike_nat_put_oa(const struct ike_p2 *p2, struct isa_builder *b);
 void ike_nat_take_oa(struct ike_p2 *p2, const struct isa_message *m);
 /* The peer's own address behind its NAT, as far as it is known; family 0: not. */
 const struct cs_addr *ike_p2_peer_oa(const struct ike_p2 *p2);
-/* Of a pair that an engine before this one had, and the peer began: how the peer calls the data
- * addresses, as far as NAT-OA says. */
+/* Of a pair of the engine before this one: how the peer calls data addresses, as NAT-OA says. */
 void ike_nat_names_again(struct ike_p2 *p2);
 
 /* acquire.c */
