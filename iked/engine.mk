@@ -104,6 +104,8 @@ tests_unit_test_engine_restart_LDADD = $(ENGINE_TEST_LIBS)
 tests_unit_test_natt_p2_SOURCES = \
 	tests/unit/test_natt_p2.c $(PAIR_NAT)
 tests_unit_test_natt_p2_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
+tests_unit_test_natt_p2_LDFLAGS = $(AM_LDFLAGS) \
+	-Wl,--wrap=ike_quick_put_ids -Wl,--wrap=ike_ident_get_selector
 tests_unit_test_natt_p2_LDADD = $(ENGINE_TEST_LIBS)
 tests_unit_test_nat_moves_SOURCES = \
 	tests/unit/test_nat_moves.c $(PAIR_NAT)
@@ -112,6 +114,7 @@ tests_unit_test_nat_moves_LDADD = $(ENGINE_TEST_LIBS)
 tests_unit_test_nat_clients_SOURCES = \
 	tests/unit/test_nat_clients.c $(PAIR_NAT)
 tests_unit_test_nat_clients_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
+tests_unit_test_nat_clients_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=ike_put_initial_contact
 tests_unit_test_nat_clients_LDADD = $(ENGINE_TEST_LIBS)
 PAIR_NAT = \
 	tests/unit/pair_nat.c tests/unit/pair_nat.h \

@@ -275,6 +275,7 @@ struct ike_tunnel {
 	uint16_t rule_id;
 	struct cs_addr local, remote;
 	struct cs_selector selector;
+	struct cs_selector named; /* as the peer called it; without a family: as selector */
 	unsigned client; /* its mark, where the selector is not its alone (marks.c); or 0 */
 	bool policy_in;  /* an outbound policy of ours is in the kernel, with these: */
 	enum xf_mode mode;
@@ -957,8 +958,8 @@ void ike_nat_put_oa(const struct ike_p2 *p2, struct isa_builder *b);
 void ike_nat_take_oa(struct ike_p2 *p2, const struct isa_message *m);
 /* The peer's own address behind its NAT, as far as it is known; family 0: not. */
 const struct cs_addr *ike_p2_peer_oa(const struct ike_p2 *p2);
-/* The successor of old calls the data addresses as the peer does. */
-void ike_nat_name_as(struct ike_p2 *p2, const struct ike_p2 *old);
+/* Of a pair of the engine before this one: how the peer calls data addresses, as NAT-OA says. */
+void ike_nat_names_again(struct ike_p2 *p2);
 
 /* acquire.c */
 void ike_acquire(struct ike_engine *e, const struct xf_acquire *a);

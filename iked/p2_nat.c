@@ -41,17 +41,17 @@ bool ike_nat_translate(const struct ike_p1 *p1, struct cs_selector *s)
 	return ike_transport_ok(s, &p1->sid.local.addr, &p1->sid.remote.addr);
 }
 
-void ike_nat_name_as(struct ike_p2 *p2, const struct ike_p2 *old)
+void ike_nat_names_again(struct ike_p2 *p2)
 {
-	const struct cs_addr *own = &old->oa[old->initiator ? 0 : 1];
-	const struct cs_addr *other = ike_p2_peer_oa(old);
+	struct cs_selector *named = &p2->tunnel->named;
 
-	if (old->suite.encap != POL_TRANSPORT)
+	if (p2->initiator || p2->suite.encap != POL_TRANSPORT || named->local.lo.family)
 		return;
-	if (old->nat.local && own->family)
-		p2->qm->named.local = cs_range_single(own);
-	if (old->nat.remote && other->family)
-		p2->qm->named.remote = cs_range_single(other);
+	*named = p2->tunnel->selector;
+	if (p2->nat.local && p2->oa[1].family)
+		named->local = cs_range_single(&p2->oa[1]);
+	if (p2->nat.remote && p2->oa[0].family)
+		named->remote = cs_range_single(&p2->oa[0]);
 }
 
 /* ---- NAT-OA ---- */

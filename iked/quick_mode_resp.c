@@ -219,7 +219,7 @@ static struct ike_p2 *make_pair(struct ike_engine *e, const struct request *q)
 	ike_quick_busy(e, p2, IKE_QM_BUSY_2);
 	p2->suite = q->suite;
 	p2->qm->ids_sent = q->ids;
-	p2->qm->named = q->named;
+	t->named = p2->qm->named = q->named;
 	ike_p2_take_nat(p2);
 	ike_nat_take_oa(p2, q->m);
 	p2->peer = q->p1->peer;

@@ -168,7 +168,6 @@ static bool begin_p2(struct ike_engine *e, struct ike_p2 *old, bool cached, stru
 	if (p1_for(e, old, &p1, err) ||
 	    ike_p2_begin(e, p1, old->rule, t, old->activation, old->local_rule, &p2, err))
 		return false;
-	ike_nat_name_as(p2, old);
 	if (cached)
 		p2->qm->only = offer_cached(e, old, p2->qm);
 	if (p2->p1->up)

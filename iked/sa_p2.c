@@ -58,7 +58,7 @@ struct ike_p2 *ike_p2_new(struct ike_engine *e, struct ike_p1 *p1, struct pol_po
 	p2->instance = ike_new_instance(e);
 	p2->born = ike_serial(e);
 	p2->qm->only = -1;
-	p2->qm->named = tunnel->selector;
+	p2->qm->named = tunnel->named.local.lo.family ? tunnel->named : tunnel->selector;
 	p2->initiator = initiator;
 	ike_list_init(&p2->in_peer);
 	ike_list_add_head(&tunnel->p2s, &p2->in_tunnel);

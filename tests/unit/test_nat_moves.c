@@ -246,6 +246,55 @@ START_TEST(test_mapping)
 }
 END_TEST
 
+/* What it says from there finds what it is about. */
+START_TEST(test_deleted_there)
+{
+	struct pair *p = up(true);
+	struct xf_mapping m = mapping_of(p, OTHER_NAT, 6500);
+	struct cs_err err;
+
+	pair_nat_put(p, 1, OTHER_NAT, 2000);
+	ike_engine_mapping(p->side[0].e, &m, p->now);
+	ck_assert(!ike_engine_deactivate_p2(p->side[1].e, p2_of(p, 1).tunnel, p->now, &err));
+	pair_run(p);
+	ck_assert_uint_eq(pair_installed(&p->side[0]), 0);
+	ck_assert_uint_eq(pair_stats(p, 0)->p2_live, 0);
+	pair_free(p);
+}
+END_TEST
+
+static bool move_before_message_3(struct pair *p, unsigned from, uint8_t *data, size_t *len)
+{
+	unsigned *n = p->filter_arg;
+
+	(void)len;
+	if (from == 1 && data[18] == ISA_QUICK && ++*n == 2)
+		pair_nat_put(p, 1, OTHER_NAT, 2000);
+	return true;
+}
+
+/* In the middle of its exchange: with the address of before it would be of no use. */
+START_TEST(test_address_in_quick_mode)
+{
+	struct pair_policy server = policy(true, false), client = policy(false, false);
+	struct pair *p = pair_new(&server, &client);
+	unsigned n = 0;
+
+	pair_nat_clear(p);
+	pair_nat_put(p, 1, CLIENT_NAT, 1000);
+	p->filter = move_before_message_3;
+	p->filter_arg = &n;
+	pair_acquire(p, 1);
+	ck_assert_uint_eq(n, 2);
+	ck_assert_uint_eq(p->side[0].n_records[IKE_REC_P2_FAILED], 1);
+	for (unsigned i = 0; i < 2; i++) {
+		ck_assert_uint_eq(pair_installed(&p->side[i]), 0);
+		ck_assert_uint_eq(pair_stats(p, i)->p2_live, 0);
+	}
+	pair_free(p);
+}
+END_TEST
+
 /* An engine was killed between its note of a move and the kernel's: it is made up for. */
 START_TEST(test_mapping_behind)
 {
@@ -395,6 +444,8 @@ static Suite *suite(void)
 	tcase_add_test(c, test_address_of_transport);
 	tcase_add_loop_test(c, test_replay, 0, 2);
 	tcase_add_loop_test(c, test_mapping, 0, 2);
+	tcase_add_test(c, test_deleted_there);
+	tcase_add_test(c, test_address_in_quick_mode);
 	tcase_add_test(c, test_mapping_behind);
 	tcase_add_test(c, test_mapping_drawn_away);
 	tcase_add_test(c, test_mapping_without_p1);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "iked/engine_private.h"
 #include "tests/unit/pair_nat.h"
 #include "tests/unit/run_suite.h"
 
@@ -34,11 +35,47 @@ static struct pair_policy policy(bool server, bool server_nat, bool client_nat)
 	};
 }
 
+/* ---- ID payloads ---- */
+
+/* Those that were read, each followed by a blank; what a responder sends. */
+static struct {
+	char read[512];
+	bool answer_outside;
+} ids;
+
+void __real_ike_quick_put_ids(struct isa_builder *b, const struct ike_p2 *p2);
+void __wrap_ike_quick_put_ids(struct isa_builder *b, const struct ike_p2 *p2);
+int __real_ike_ident_get_selector(struct cs_bytes body, uint8_t family, struct cs_range *range,
+				  uint8_t *proto, uint16_t *port, struct cs_err *err);
+int __wrap_ike_ident_get_selector(struct cs_bytes body, uint8_t family, struct cs_range *range,
+				  uint8_t *proto, uint16_t *port, struct cs_err *err);
+
+/* Some peers answer with what they see. */
+void __wrap_ike_quick_put_ids(struct isa_builder *b, const struct ike_p2 *p2)
+{
+	if (ids.answer_outside && !p2->initiator)
+		p2->qm->named = p2->tunnel->selector;
+	__real_ike_quick_put_ids(b, p2);
+}
+
+int __wrap_ike_ident_get_selector(struct cs_bytes body, uint8_t family, struct cs_range *range,
+				  uint8_t *proto, uint16_t *port, struct cs_err *err)
+{
+	int rc = __real_ike_ident_get_selector(body, family, range, proto, port, err);
+	char text[CS_RANGE_STRLEN];
+	size_t len = strlen(ids.read);
+
+	if (!rc)
+		snprintf(ids.read + len, sizeof(ids.read) - len, "%s ", cs_range_text(range, text));
+	return rc;
+}
+
 static struct pair *make(const struct pair_policy *server, const struct pair_policy *client,
 			 bool server_nat, bool client_nat)
 {
 	struct pair *p = pair_new(server, client);
 
+	memset(&ids, 0, sizeof(ids));
 	pair_nat_clear(p);
 	if (server_nat)
 		pair_nat_put(p, 0, SERVER_NAT, 0);
@@ -108,6 +145,9 @@ START_TEST(test_transport)
 	expect_ports(&p->side[1], 4500, 4500);
 	at_server = info_of(p, 0);
 	at_client = info_of(p, 1);
+	/* The server answers in the client's words. */
+	ck_assert_str_eq(ids.read, server_nat ? CLIENT " " SERVER_NAT " " CLIENT " " SERVER_NAT " "
+					      : CLIENT " " SERVER " " CLIENT " " SERVER " ");
 	ck_assert_int_eq(at_server.suite.encap, POL_TRANSPORT);
 	ck_assert_int_eq(at_server.suite.udp, IKE_UDP_RFC);
 	ck_assert_int_eq(at_client.suite.udp, IKE_UDP_RFC);
@@ -132,6 +172,21 @@ START_TEST(test_transport)
 	/* A mark of its own where the address is not the client's alone. */
 	ck_assert_int_eq(at_server.client != 0, client_nat);
 	ck_assert_uint_eq(at_client.client, 0);
+	pair_free(p);
+}
+END_TEST
+
+/* Some peers answer with the addresses that they see. */
+START_TEST(test_answer_outside)
+{
+	bool server_nat = _i & 1, client_nat = _i & 2;
+	struct pair_policy server = policy(true, server_nat, client_nat);
+	struct pair_policy client = policy(false, server_nat, client_nat);
+	struct pair *p = make(&server, &client, server_nat, client_nat);
+
+	ids.answer_outside = true;
+	pair_acquire(p, 1);
+	expect_both_up(p);
 	pair_free(p);
 }
 END_TEST
@@ -235,9 +290,12 @@ START_TEST(test_refresh)
 	pair_acquire(p, 1);
 	expect_both_up(p);
 	before = info_of(p, 0);
+	memset(&ids, 0, sizeof(ids));
 	ck_assert_msg(!ike_engine_refresh_p2(p->side[by].e, info_of(p, by).tunnel, p->now, &err),
 		      "%s", err.text);
 	pair_run(p);
+	ck_assert_str_eq(ids.read, by ? CLIENT " " SERVER " " CLIENT " " SERVER " "
+				      : SERVER " " CLIENT " " SERVER " " CLIENT " ");
 	pair_wait(p, 6000);
 	ck_assert_msg(pair_installed(&p->side[0]) == 4, "%s", p->side[0].log);
 	ck_assert_uint_eq(pair_stats(p, 0)->p2_up, 2);
@@ -263,6 +321,7 @@ static Suite *suite(void)
 	TCase *c = tcase_create("all");
 
 	tcase_add_loop_test(c, test_transport, 1, 4);
+	tcase_add_loop_test(c, test_answer_outside, 1, 4);
 	tcase_add_loop_test(c, test_tunnel, 1, 4);
 	tcase_add_loop_test(c, test_both_modes, 0, 2);
 	tcase_add_test(c, test_forced);
