@@ -166,24 +166,21 @@ def register(before, after, begin, answer, agreement):
     words = [f"before-{before}"] * bool(before) + [f"behind-{after}"] * bool(after)
     who = f"{begin.__name__}-{answer.__name__}"
 
-    @case(f"natlab-{who}-{'-'.join(words)}-{agreement.mode}")
+    @case(f"natlab-{who}-{'-'.join(words)}-{agreement.mode}",
+          plain=(before, after) in ((None, "forward"), ("double", None)))
     def run(lab):
-        left, right, nats = behind(lab, before, after)
+        left, right, _ = behind(lab, before, after)
         lab.net.capture()
         b = answer(right, left, agreement)
         a = begin(left, right, agreement, initiator=True, trap=True)
         carry(lab, left, right, a, b, agreement)
-        if before in ("static", "random"):
-            seen = {d for _, d in (right.mappings() or {}).values()}
-            if seen:
-                raise Failure(f"mappings are left: {seen}")
 
 
 for _round in ROUNDS:
     register(*_round)
 
 
-@case("natlab-hairpin")
+@case("natlab-hairpin", plain=False)
 def hairpin(lab):
     """Two hosts behind one NAT, and one knows the other by the outside address."""
     net = Internet(lab)
@@ -202,7 +199,7 @@ def hairpin(lab):
     finish(lab, a, b)
 
 
-@case("natlab-clients")
+@case("natlab-clients", plain=False)
 def clients(lab):
     """Three clients behind one NAPT at once, in tunnels."""
     net = Internet(lab)
@@ -245,7 +242,7 @@ def moves(lab):
     finish(lab, a, b)
 
 
-@case("natlab-keepalive")
+@case("natlab-keepalive", plain=False)
 def keepalive(lab):
     """A keepalive holds the mapping open, and without one the server's packets are lost."""
     for interval in (2, 0):

@@ -122,9 +122,17 @@ class Nat(End):
         self.inner = inner
         self._load()
 
-    def reboot(self):
-        """All mappings are forgotten, and the next ones get ports of another range."""
+    def reboot(self, address=None):
+        """
+        All mappings are forgotten, and the next ones get ports of another range, or of another
+        address on the public wire.
+        """
         self.reboots += 1
+        if address:
+            self.run("ip", "addr", "del", f"{self.v4}/24", "dev", "eth0")
+            self.run("ip", "addr", "add", f"{address}/24", "dev", "eth0")
+            self.run("ip", "route", "replace", "default", "dev", "eth0")
+            self.v4 = self.outside = address
         self._load()
         self.forget()
 
