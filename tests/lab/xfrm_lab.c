@@ -228,10 +228,11 @@ static int sas(struct xf_kernel *k, const struct xf_marking *m, const struct pee
 	if (what == DELETE) {
 		in = (struct xf_said){local, IPPROTO_ESP, in_spi};
 		out = (struct xf_said){remote, IPPROTO_ESP, out_spi};
+		/* In this order; what is missing is no reason to leave the rest. */
 		rc = xf_sa_delete(k, &in, err);
-		if (rc == 0)
-			rc = xf_policy_delete(k, &p, err);
-		return rc ? rc : xf_sa_delete(k, &out, err);
+		rc = xf_policy_delete(k, &p, rc ? NULL : err) || rc;
+		rc = xf_sa_delete(k, &out, rc ? NULL : err) || rc;
+		return rc ? CS_EKERNEL : 0;
 	}
 	rc = add_sa(k, peer, mode, &remote, &local, in_spi, false, err);
 	if (rc == 0)

@@ -306,7 +306,7 @@ def end(net):
         c.host.run("ip", "xfrm", "policy", "flush")
 
 
-@case("kernel-clients-transport", seconds=120)
+@case("kernel-clients-transport", seconds=200)
 def clients_transport(lab):
     """Two clients behind one NAT, everything of them equal: each has its own, also when one ends."""
     net, echo, streams = clients(lab, "transport", 8193, 8194)
@@ -315,7 +315,7 @@ def clients_transport(lab):
     end(net)
 
 
-@case("kernel-clients-tunnel", seconds=120)
+@case("kernel-clients-tunnel", seconds=200)
 def clients_tunnel(lab):
     """The same with one inner address."""
     net, echo, streams = clients(lab, "tunnel", 8193, 8194)
@@ -324,7 +324,7 @@ def clients_tunnel(lab):
     end(net)
 
 
-@case("kernel-clients-gateway", seconds=120)
+@case("kernel-clients-gateway", seconds=200)
 def clients_gateway(lab):
     """The same, and what they speak to is a host behind."""
     net, _, streams = clients(lab, "tunnel", 8193, 8194, behind=True)
@@ -335,7 +335,7 @@ def clients_gateway(lab):
     end(net)
 
 
-@case("kernel-clients-hairpin", seconds=120)
+@case("kernel-clients-hairpin", seconds=200)
 def clients_hairpin(lab):
     """From one client through the gateway to another, and back."""
     net = Net(lab, "tunnel", hairpin=True)
@@ -353,7 +353,7 @@ def clients_hairpin(lab):
     end(net)
 
 
-@case("kernel-clients-first", seconds=120)
+@case("kernel-clients-first", seconds=200)
 def clients_first(lab):
     """The first has its rule's mark, as who is alone may."""
     net, echo, streams = clients(lab, "transport", 0, 8194)
@@ -362,7 +362,7 @@ def clients_first(lab):
     end(net)
 
 
-@case("kernel-clients-ports", seconds=120)
+@case("kernel-clients-ports", seconds=200)
 def clients_ports(lab):
     """pagent makes what clients need where the policy allows NAT, and ipsec -o shows their ports."""
     net = Net(lab, "transport", install=False)
@@ -490,7 +490,7 @@ def moved(net, client, peer, port):
         raise Failure(f"the inbound SA is not there: {block}")
 
 
-@case("kernel-nat-moves", seconds=120)
+@case("kernel-nat-moves", seconds=200)
 def nat_moves(lab):
     """A mapping that changes under a stream: told once it is authentic, and followed."""
     net = Net(lab, "tunnel")
