@@ -29,6 +29,17 @@ static uint16_t out(struct sim_host *h, const struct sim_host *outside, uint16_t
 	return m->outer;
 }
 
+bool sim_nat_lets_in(const struct sim_host *h, const struct sim_host *outside, uint16_t port)
+{
+	for (unsigned i = 0; i < 2 && h->nat.there; i++) {
+		const struct sim_mapping *m = &h->nat.mappings[outside->index][i];
+
+		if (lives(h, m) && m->outer == port)
+			return true;
+	}
+	return !h->nat.there;
+}
+
 static bool in(struct sim_host *h, const struct sim_host *outside, uint16_t *port)
 {
 	for (unsigned i = 0; i < 2; i++) {

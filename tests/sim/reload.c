@@ -76,7 +76,7 @@ static int same_p1(void *arg, const struct ike_p1_info *i)
 }
 
 struct reach {
-	struct sim_host *peer;
+	struct sim_host *host, *peer;
 	unsigned ours, shared;
 };
 
@@ -89,14 +89,14 @@ static int count_shared(void *arg, const struct ike_p1_info *i)
 		return 0;
 	ike_engine_each_p1(r->peer->engine, same_p1, &c);
 	r->ours++;
-	r->shared += c.known;
+	r->shared += c.known && sim_nat_lets_in(r->peer, r->host, i->remote.port);
 	return 0;
 }
 
 /* Can this host tell the peer something, whichever phase 1 it takes for that? */
 static bool reaches(struct sim_host *h, struct sim_host *peer)
 {
-	struct reach r = {peer, 0, 0};
+	struct reach r = {h, peer, 0, 0};
 
 	if (sim_bad(h->sim) || !peer->engine)
 		return false;

@@ -245,6 +245,8 @@ void sim_check_gone(struct sim *sim);
 
 /* nat.c */
 void sim_nat_restart(struct sim_host *h);
+/* Does its NAT know this port, for what comes from there? */
+bool sim_nat_lets_in(const struct sim_host *h, const struct sim_host *outside, uint16_t port);
 /* Through the NATs of both; false: it does not get in. */
 bool sim_nat_pass(struct sim_host *from, struct sim_host *to, uint16_t *from_port,
 		  uint16_t *to_port);

@@ -689,6 +689,7 @@ START_TEST(test_forgotten)
 	p1->forgot = true;
 	from_elsewhere(p, question, false);
 	pair_wait(p, 20000);
+	ck_assert(!pair_said(&p->side[RIGHT], ":6666 now"));
 	expect(p, RIGHT, "198.51.100.2:4500", "192.0.2.1:4600");
 	ck_assert_uint_eq(pair_stats(p, RIGHT)->peers_gone, 0);
 	nats[LEFT].shift = 200;
