@@ -64,7 +64,7 @@ struct side {
 	int64_t added; /* when the SAs entered it, for a restart; 0: not known */
 	int refuse;    /* the nth addition from now is refused; 0: none */
 	unsigned larval_clears, moves;
-	char removed[512]; /* a letter each: i and o an SA of that direction, p a policy */
+	char removed[512];     /* a letter each: i and o an SA of that direction, p a policy */
 	unsigned more_packets; /* that each SA counts, beyond three */
 	/* the store */
 	bool later;                             /* commits only with pair_commit() */
