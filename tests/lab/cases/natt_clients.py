@@ -95,7 +95,7 @@ def register_transport(name, size, plain, seconds):
 
 
 register_transport("natt-clients-transport", 2_000_000, True, 120)
-register_transport("natt-clients-transport-100mb", 50_000_000, False, 900)
+register_transport("natt-clients-transport-100mb", 100_000_000, False, 900)
 
 
 def register_tunnel(name, size, plain, seconds):
@@ -117,7 +117,7 @@ def register_tunnel(name, size, plain, seconds):
 
 
 register_tunnel("natt-clients-tunnel", 1_000_000, True, 120)
-register_tunnel("natt-clients-tunnel-100mb", 50_000_000, False, 900)
+register_tunnel("natt-clients-tunnel-100mb", 100_000_000, False, 900)
 
 
 @case("natt-clients-equal-addresses", seconds=120)
