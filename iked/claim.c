@@ -124,8 +124,8 @@ static const struct ike_tunnel *own_tunnel(const struct ike_tunnel_key *k, const
 }
 
 /*
- * In transport mode the selector has the NAT's address, so it is never one host's alone, whether
- * there is another one now or not.
+ * In transport mode the selector has the NAT's address.  That of a NAPT is never one host's alone,
+ * whether there is another one now or not.
  */
 int ike_claim_request(struct ike_engine *e, struct ike_tunnel_key *k, const struct ike_p1 *p1,
 		      bool transport, struct cs_err *err)
@@ -143,7 +143,7 @@ int ike_claim_request(struct ike_engine *e, struct ike_tunnel_key *k, const stru
 	p2 = rival(e, k, p1->peer, p1);
 	if (p2 && !p2->nat.remote)
 		return refuse(p2, k, err);
-	return p2 || transport ? ike_mark_free(e, &k->client, err) : 0;
+	return p2 || (transport && p1->nat.napt) ? ike_mark_free(e, &k->client, err) : 0;
 }
 
 /* ---- a tunnel changes hands ---- */

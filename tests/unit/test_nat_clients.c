@@ -177,6 +177,26 @@ START_TEST(test_transport)
 }
 END_TEST
 
+/*
+ * A NAT that leaves ports alone may have one host alone behind it, which has no mark, so that what
+ * the server begins is in its tunnel; another one behind it has.
+ */
+START_TEST(test_transport_without_ports)
+{
+	struct pair *p = make(false, "Fqdn two.example", NAT);
+
+	pair_nat_put(p, 1, NAT, 0);
+	pair_acquire(p, 1);
+	ck_assert_uint_eq(mark_of(p, 1), 0);
+	ck_assert_uint_eq(policy_of(p, 1)->mark, mark(XF_MARK_RULE_MIN));
+	pair_acquire(p, 2);
+	ck_assert_uint_eq(mark_of(p, 1), 0);
+	ck_assert_uint_ge(mark_of(p, 2), XF_MARK_CLIENT_MIN);
+	ck_assert_uint_eq(p->side[0].n_policies, 2);
+	pair_free(p);
+}
+END_TEST
+
 /* Inner addresses that others have, too: behind one NAT or two. */
 START_TEST(test_tunnel)
 {
@@ -417,6 +437,7 @@ static Suite *suite(void)
 	TCase *c = tcase_create("all");
 
 	tcase_add_test(c, test_transport);
+	tcase_add_test(c, test_transport_without_ports);
 	tcase_add_loop_test(c, test_tunnel, 0, 2);
 	tcase_add_test(c, test_order_of_the_end);
 	tcase_add_test(c, test_mark_is_reused_late);
