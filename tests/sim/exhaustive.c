@@ -159,10 +159,15 @@ static unsigned run_all(unsigned variant, struct pol_policy *const policy[2], un
 	return failed;
 }
 
-/* Both at once in Aggressive Mode alone; of a client and its gateway only the client. */
+/*
+ * Both at once in Aggressive Mode alone; of a client and its gateway only the client, and through a
+ * NAT only the host behind it.
+ */
 static unsigned starters_of(const struct sim_variant *v)
 {
-	return v->clients ? 0 : v->aggressive ? BOTH : 1;
+	if (v->clients || v->nat == SIM_NAT)
+		return 0;
+	return v->aggressive ? BOTH : 1;
 }
 
 unsigned sim_exhaustive(bool verbose, unsigned *ran)
