@@ -252,8 +252,9 @@ void ike_mapping(struct ike_engine *e, const struct xf_mapping *m)
 	struct ike_p2 *p2 = ike_p2_by_spi(e, true, &m->id.dst, m->id.proto, m->id.spi);
 	struct cs_endpoint at, to = m->new_peer;
 
-	if (!p2 || !p2->nat.encap || !p2->peer || to.addr.family != p2->tunnel->remote.family ||
-	    !to.port) {
+	/* Without a NAT in front of it a peer does not move, see path.c. */
+	if (!p2 || !p2->nat.encap || !p2->nat.remote || !p2->peer ||
+	    to.addr.family != p2->tunnel->remote.family || !to.port) {
 		e->stats.unknown_mappings++;
 		return;
 	}

@@ -11,6 +11,14 @@ static bool same(const struct cs_endpoint *a, const struct cs_endpoint *b)
 	return a->port == b->port && cs_addr_equal(&a->addr, &b->addr);
 }
 
+/* Whoever has floated stays at the port that ESP has (RFC 3947 section 4). */
+static bool may_come_to(const struct ike_engine *e, const struct ike_p1 *p1,
+			const struct cs_endpoint *to)
+{
+	return cs_addr_equal(&to->addr, &p1->sid.local.addr) &&
+	       (to->port == e->set.nat_port || p1->sid.local.port != e->set.nat_port);
+}
+
 /* Another port number than IKE's shows that the NAT translates ports, too. */
 static void look_at_port(const struct ike_engine *e, struct ike_p1 *p1)
 {
@@ -27,8 +35,7 @@ void ike_path_exchange(struct ike_engine *e, struct ike_p1 *p1)
 	const struct cs_endpoint *to = &p1->ex->to, *from = &p1->ex->from;
 	bool floats = to->port == e->set.nat_port && p1->sid.local.port != e->set.nat_port;
 
-	if (!p1->nat.level || (!p1->nat.remote && !floats) ||
-	    !cs_addr_equal(&to->addr, &p1->sid.local.addr))
+	if (!p1->nat.level || (!p1->nat.remote && !floats) || !may_come_to(e, p1, to))
 		return;
 	/* It floats, so it wants encapsulation, whatever its reason. */
 	p1->nat.encap |= floats;
@@ -100,8 +107,7 @@ void ike_p1_moved(struct ike_engine *e, struct ike_p1 *p1, const struct cs_endpo
 
 static bool elsewhere(const struct ike_engine *e, const struct ike_p1 *p1)
 {
-	return e->from && p1->up && p1->nat.remote &&
-	       cs_addr_equal(&e->to->addr, &p1->sid.local.addr) &&
+	return e->from && p1->up && p1->nat.remote && may_come_to(e, p1, e->to) &&
 	       !(same(e->from, &p1->sid.remote) && same(e->to, &p1->sid.local));
 }
 

@@ -672,6 +672,35 @@ START_TEST(test_repetition_moves_nothing)
 }
 END_TEST
 
+static bool keep_back(struct pair *p, struct datagram *d)
+{
+	return d->from != LEFT && between(p, d);
+}
+
+/* New and authentic, but its marker was taken off and it comes to port 500: ESP is at 4500. */
+START_TEST(test_stays_at_its_port)
+{
+	struct pair_policy o = asking();
+	struct pair *p = up_behind_nat(&o);
+	struct cs_endpoint there = p->side[LEFT].addr, here = p->side[RIGHT].addr;
+	const struct datagram *d;
+
+	there.port = 6666;
+	left_speaks(p);
+	p->nat = keep_back;
+	pair_run(p);
+	ck_assert_uint_gt(p->n_history, 0);
+	d = &p->history[0];
+	ck_assert_uint_eq(d->from, LEFT);
+	ike_engine_receive(p->side[RIGHT].e, &here, &there, d->data, d->len, p->now);
+	expect(p, RIGHT, "198.51.100.2:4500", "192.0.2.1:4600");
+	p->nat = between;
+	pair_wait(p, 120000);
+	expect(p, RIGHT, "198.51.100.2:4500", "192.0.2.1:4600");
+	pair_free(p);
+}
+END_TEST
+
 /*
  * Where message ids were forgotten a repetition looks new: the peer is asked there, and only its
  * answer from there counts.
@@ -803,6 +832,7 @@ static Suite *nat_suite(void)
 	tcase_add_test(path, test_follows_the_answer);
 	tcase_add_test(path, test_follows_address);
 	tcase_add_test(path, test_repetition_moves_nothing);
+	tcase_add_test(path, test_stays_at_its_port);
 	tcase_add_test(path, test_forgotten);
 	tcase_add_test(path, test_stays_without_nat);
 	tcase_add_loop_test(path, test_refresh, 0, 2);
