@@ -173,6 +173,7 @@ int ike_engine_new(const struct ike_settings *settings, const struct ike_ops *op
 	}
 	ike_random(e, e->table_key, sizeof(e->table_key));
 	ike_random(e, e->cookie_key, sizeof(e->cookie_key));
+	e->marks_a_peer = IKE_MARKS_A_PEER;
 	e->notify_bucket = full_bucket(10, 20);
 	e->log_bucket = full_bucket(10, 20);
 	e->cookie_bucket = full_bucket(100, 500);
@@ -204,7 +205,7 @@ void ike_engine_free(struct ike_engine *e)
 	ike_jobs_drop(e);
 	ike_strays_clear(e);
 	free(e->lost);
-	free(e->client_tunnels);
+	free(e->marks);
 	tables_of(e, tables);
 	for (unsigned i = 0; tables[i]; i++)
 		ike_table_free(tables[i]);

@@ -28,6 +28,7 @@
 #define IKE_GENERATIONS_MAX 4u
 #define IKE_QUICKS_MAX      32u   /* that a peer has under way with one phase 1 */
 #define IKE_MESSAGE_IDS_MAX 8192u /* remembered for each phase 1: a day of questions, and more */
+#define IKE_MARKS_A_PEER    1024u /* so that one cannot take those of all */
 #define IKE_CAUSE_MAX       160
 #define IKE_EARLY_MAX       4096u /* of a Quick Mode message that came before its time */
 #define IKE_EVENT_MAX       512u  /* an event's reason: peer, rule and cause */
@@ -277,6 +278,7 @@ struct ike_tunnel {
 	struct cs_selector selector;
 	struct cs_selector named; /* as the peer called it; without a family: as selector */
 	unsigned client; /* its mark, where the selector is not its alone (marks.c); or 0 */
+	bool marked;     /* an inbound SA of it has been in the kernel */
 	bool policy_in;  /* an outbound policy of ours is in the kernel, with these: */
 	enum xf_mode mode;
 	uint8_t proto;
@@ -411,8 +413,8 @@ struct ike_engine {
 	struct xf_said *strays; /* of a resynchronisation or of an engine before this one */
 	unsigned n_strays, cap_strays;
 	uint64_t restore_tx; /* when this is durable the strays of the engine before go; 0: none */
-	struct ike_tunnel **client_tunnels; /* by mark; NULL until there is one */
-	unsigned next_client;
+	struct ike_mark *marks; /* marks.c; NULL until there is one */
+	unsigned next_mark, marks_a_peer;
 	struct xf_acquire *lost; /* acquires of which only the larval state told */
 	unsigned n_lost, cap_lost;
 	struct ike_stats stats;
@@ -606,6 +608,8 @@ int ike_mark_free(struct ike_engine *e, unsigned *client, struct cs_err *err); /
 /* The tunnel's mark is its own from here on, if it has one; false: it is another's. */
 bool ike_mark_take(struct ike_engine *e, struct ike_tunnel *t);
 void ike_mark_put(struct ike_engine *e, const struct ike_tunnel *t);
+/* Of an engine before this one: before anything of it is adopted, and each mark that it had. */
+void ike_marks_begin(struct ike_engine *e);
 void ike_mark_was(struct ike_engine *e, unsigned client);
 struct ike_tunnel *ike_mark_tunnel(const struct ike_engine *e, unsigned client);
 

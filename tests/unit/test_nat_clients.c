@@ -238,7 +238,8 @@ START_TEST(test_mark_is_reused_late)
 	}
 	ck_assert_uint_ne(next, one);
 	/* All the way round. */
-	p->side[0].e->next_client = XF_MARK_CLIENT_MAX - XF_MARK_CLIENT_MIN;
+	pair_wait(p, 120000);
+	p->side[0].e->next_mark = XF_MARK_CLIENT_MAX - XF_MARK_CLIENT_MIN;
 	end_client(p, 1);
 	pair_acquire(p, 1);
 	ck_assert_uint_eq(mark_of(p, 1), XF_MARK_CLIENT_MAX);
@@ -248,6 +249,87 @@ START_TEST(test_mark_is_reused_late)
 	end_client(p, 1);
 	pair_acquire(p, 1);
 	ck_assert_uint_eq(mark_of(p, 1), two + 1); /* two is in use */
+	pair_free(p);
+}
+END_TEST
+
+static bool no_initial_contact;
+
+void __real_ike_put_initial_contact(const struct ike_p1 *p1, struct isa_builder *b);
+void __wrap_ike_put_initial_contact(const struct ike_p1 *p1, struct isa_builder *b);
+
+void __wrap_ike_put_initial_contact(const struct ike_p1 *p1, struct isa_builder *b)
+{
+	if (!no_initial_contact)
+		__real_ike_put_initial_contact(p1, b);
+}
+
+/* What answered who had it is under it for two minutes, however many come meanwhile. */
+START_TEST(test_mark_rests)
+{
+	struct pair *p = up(false);
+	unsigned one = mark_of(p, 1), two = mark_of(p, 2);
+	unsigned *next = &p->side[0].e->next_mark;
+
+	end_client(p, 1);
+	*next = one - XF_MARK_CLIENT_MIN;
+	pair_acquire(p, 1);
+	ck_assert_uint_eq(mark_of(p, 1), two + 1);
+	end_client(p, 1);
+	pair_wait(p, 119000);
+	*next = one - XF_MARK_CLIENT_MIN;
+	pair_acquire(p, 1);
+	ck_assert_uint_eq(mark_of(p, 1), two + 2);
+	end_client(p, 1);
+	pair_wait(p, 1000);
+	*next = one - XF_MARK_CLIENT_MIN;
+	pair_acquire(p, 1);
+	ck_assert_uint_eq(mark_of(p, 1), one);
+	pair_free(p);
+}
+END_TEST
+
+/* What never bore it needs no rest: an exchange that fails uses none up. */
+START_TEST(test_mark_of_nothing)
+{
+	struct pair *p = up(false);
+	struct ike_engine *e = p->side[0].e;
+	struct ike_p2_info like = tunnel_of(p, 1);
+	struct ike_tunnel_key key = {like.rule_id, &like.selector, &like.local, &like.remote,
+				     XF_MARK_CLIENT_MAX};
+	struct ike_tunnel *t = ike_tunnel_get(e, &key);
+
+	ck_assert_ptr_nonnull(t);
+	ike_tunnel_put(e, t);
+	e->next_mark = XF_MARK_CLIENT_MAX - XF_MARK_CLIENT_MIN;
+	end_client(p, 1);
+	pair_acquire(p, 1);
+	ck_assert_uint_eq(mark_of(p, 1), XF_MARK_CLIENT_MAX);
+	pair_free(p);
+}
+END_TEST
+
+/* One peer cannot have all of them. */
+START_TEST(test_marks_of_one)
+{
+	struct pair *p = make(false, "Fqdn one.example", NAT);
+	struct side *s = &p->side[0];
+
+	no_initial_contact = true;
+	s->e->marks_a_peer = 1;
+	pair_acquire(p, 1);
+	pair_acquire(p, 2);
+	ck_assert_msg(pair_said(s, "it has 1 tunnels with a mark"), "%s", s->log);
+	ck_assert_uint_ge(mark_of(p, 1), XF_MARK_CLIENT_MIN);
+	ck_assert_uint_eq(pair_stats(p, 0)->p2_live, 1);
+	pair_free(p);
+	no_initial_contact = false;
+	p = make(false, "Fqdn two.example", NAT);
+	p->side[0].e->marks_a_peer = 1;
+	pair_acquire(p, 1);
+	pair_acquire(p, 2);
+	ck_assert_uint_ge(mark_of(p, 1), XF_MARK_CLIENT_MIN);
+	ck_assert_uint_ge(mark_of(p, 2), XF_MARK_CLIENT_MIN);
 	pair_free(p);
 }
 END_TEST
@@ -274,17 +356,6 @@ START_TEST(test_refresh)
 	pair_free(p);
 }
 END_TEST
-
-static bool no_initial_contact;
-
-void __real_ike_put_initial_contact(const struct ike_p1 *p1, struct isa_builder *b);
-void __wrap_ike_put_initial_contact(const struct ike_p1 *p1, struct isa_builder *b);
-
-void __wrap_ike_put_initial_contact(const struct ike_p1 *p1, struct isa_builder *b)
-{
-	if (!no_initial_contact)
-		__real_ike_put_initial_contact(p1, b);
-}
 
 /*
  * Hosts of one identity are one party: INITIAL-CONTACT of the second ends what the first has.
@@ -355,9 +426,28 @@ START_TEST(test_restart)
 	t = ike_tunnel_by_number(s->e, after.tunnel);
 	ck_assert(cs_addr_equal(&t->named.remote.lo, &p->side[2].addr.addr));
 	end_client(p, 1);
+	s->e->next_mark = one - XF_MARK_CLIENT_MIN;
 	pair_acquire(p, 1);
 	ck_assert_uint_eq(mark_of(p, 1), two + 1);
 	ck_assert_uint_eq(mark_of(p, 2), two);
+	pair_free(p);
+}
+END_TEST
+
+/* Which marks rested nobody knows any more. */
+START_TEST(test_restart_begins_anywhere)
+{
+	struct pair *p = up(false);
+	struct side *s = &p->side[0];
+	struct pair_cache c;
+	unsigned at[3];
+
+	for (unsigned i = 0; i < 3; i++) {
+		pair_crash(s, &c);
+		pair_restore(s, &c);
+		at[i] = s->e->next_mark;
+	}
+	ck_assert(at[0] != at[1] || at[1] != at[2]);
 	pair_free(p);
 }
 END_TEST
@@ -367,7 +457,7 @@ START_TEST(test_restart_without)
 {
 	struct pair *p = up(false);
 	struct side *s = &p->side[0];
-	unsigned two = mark_of(p, 2);
+	unsigned one = mark_of(p, 1), two = mark_of(p, 2);
 	struct pair_cache c;
 
 	pair_crash(s, &c);
@@ -376,6 +466,7 @@ START_TEST(test_restart_without)
 	ck_assert_uint_eq(pair_restore(s, &c).p2, 0);
 	ck_assert_uint_eq(s->n_policies, 0);
 	pair_run(p);
+	s->e->next_mark = one - XF_MARK_CLIENT_MIN;
 	pair_acquire(p, 1);
 	ck_assert_uint_eq(mark_of(p, 1), two + 1);
 	pair_free(p);
@@ -441,11 +532,15 @@ static Suite *suite(void)
 	tcase_add_loop_test(c, test_tunnel, 0, 2);
 	tcase_add_test(c, test_order_of_the_end);
 	tcase_add_test(c, test_mark_is_reused_late);
+	tcase_add_test(c, test_mark_rests);
+	tcase_add_test(c, test_mark_of_nothing);
+	tcase_add_test(c, test_marks_of_one);
 	tcase_add_loop_test(c, test_refresh, 0, 1);
 	tcase_add_loop_test(c, test_refresh, 2, 3);
 	tcase_add_loop_test(c, test_one_identity, 0, 2);
 	tcase_add_test(c, test_one_moves);
 	tcase_add_test(c, test_restart);
+	tcase_add_test(c, test_restart_begins_anywhere);
 	tcase_add_test(c, test_restart_without);
 	tcase_add_test(c, test_not_begun_with);
 	tcase_add_test(c, test_acquire_of_client);
