@@ -180,6 +180,11 @@ struct ike_exchange {
 	unsigned repeats;            /* responder: of message 2, by timer */
 };
 
+struct ike_bucket {
+	unsigned rate, burst; /* tokens a second, tokens at most */
+	uint64_t tokens, at;  /* thousandths; mono of the last refill */
+};
+
 /* What NAT detection found (RFC 3947 section 3), and the drafts before it. */
 enum ike_natt_level { IKE_NATT_NONE, IKE_NATT_D2, IKE_NATT_D3, IKE_NATT_RFC };
 struct ike_nat {
@@ -253,6 +258,7 @@ struct ike_p1 {
 	int64_t refresh;                  /* wall clock, 0: none is planned */
 	uint8_t content[POL_CONTENT_LEN]; /* of its rule, once it is up */
 	struct ike_nat nat;
+	struct ike_bucket moves; /* how often it may follow its peer */
 	struct ike_timer keepalive;
 	uint64_t sent_at; /* mono: anything */
 };
@@ -372,11 +378,6 @@ struct ike_p2 {
 
 /* ---- the engine ---- */
 
-struct ike_bucket {
-	unsigned rate, burst; /* tokens a second, tokens at most */
-	uint64_t tokens, at;  /* thousandths; mono of the last refill */
-};
-
 enum { IKE_UNNAMED, IKE_NAMED, IKE_N_CLASSES };
 enum { IKE_UNANSWERED, IKE_ANSWERED, IKE_N_STAGES };
 
@@ -431,6 +432,7 @@ uint32_t ike_new_tunnel(struct ike_engine *e);
 void ike_random(struct ike_engine *e, void *buf, size_t len);
 uint64_t ike_digest(const struct ike_engine *e, const void *data, size_t len);
 bool ike_take_token(const struct ike_engine *e, struct ike_bucket *b);
+struct ike_bucket ike_full_bucket(unsigned rate, unsigned burst);
 void ike_send(struct ike_engine *e, const struct cs_endpoint *local,
 	      const struct cs_endpoint *remote, const uint8_t *data, size_t len);
 
@@ -469,7 +471,7 @@ const char *ike_nat_level_text(enum ike_natt_level level);
 void ike_nat_float(struct ike_engine *e, struct ike_p1 *p1);
 
 /* keepalive.c: mappings that are kept alive */
-void ike_keepalive_start(struct ike_engine *e, struct ike_p1 *p1); /* it is up, or has moved */
+void ike_keepalive_start(struct ike_engine *e, struct ike_p1 *p1); /* it is up */
 void ike_keepalive_all(struct ike_engine *e);                      /* a new policy */
 void ike_p1_keepalive(struct ike_engine *e, struct ike_timer *t);
 

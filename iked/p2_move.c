@@ -228,6 +228,10 @@ static void moved(struct ike_engine *e, struct ike_p2 *p2, const struct cs_endpo
 	struct ike_p1 *p1 = p1_of(p2, from);
 	struct mover m = {NULL, p2->peer, from, to};
 
+	if (!p1 && p2->moved_at && e->now.mono < p2->moved_at + STALE_MS) {
+		e->stats.moves_put_off++; /* the kernel tells again, if it is still there */
+		return;
+	}
 	if (!p1) {
 		move_all(e, &m);
 		return;

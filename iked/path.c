@@ -95,6 +95,10 @@ void ike_p1_moved(struct ike_engine *e, struct ike_p1 *p1, const struct cs_endpo
 	char from[CS_ENDPOINT_STRLEN], to[CS_ENDPOINT_STRLEN];
 	struct ike_peer *peer = p1->peer;
 
+	if (!ike_take_token(e, &p1->moves)) { /* what it says next from there will do */
+		e->stats.moves_put_off++;
+		return;
+	}
 	move_tunnel(e, p1, &here, &there);
 	if (!same(&p1->sid.remote, &there))
 		return;

@@ -268,6 +268,31 @@ START_TEST(test_deleted_there)
 }
 END_TEST
 
+/* Who moves all the time is followed now and then, with phase 1 or without. */
+START_TEST(test_moves_too_often)
+{
+	struct pair *p = up(true);
+	struct side *s = &p->side[0];
+	unsigned at_once = _i ? 1 : 4, last = 0;
+	struct xf_mapping m;
+
+	if (_i)
+		ike_p1_down(s->e, IKE_OF(s->e->p1s.next, struct ike_p1, all), false,
+			    "for the test");
+	for (unsigned second = 0; second < 3; second++) {
+		for (unsigned i = 0; i < 50; i++) {
+			m = mapping_of(p, CLIENT_NAT, (uint16_t)(6000 + 100 * second + i));
+			ike_engine_mapping(s->e, &m, p->now);
+		}
+		ck_assert_uint_eq(s->moves - last, 2 * (second ? 1 : at_once));
+		last = s->moves;
+		p->now.mono += 1000;
+	}
+	ck_assert_uint_ge(pair_stats(p, 0)->moves_put_off, 130);
+	pair_free(p);
+}
+END_TEST
+
 static bool move_before_message_3(struct pair *p, unsigned from, uint8_t *data, size_t *len)
 {
 	unsigned *n = p->filter_arg;
@@ -467,6 +492,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(c, test_replay, 0, 2);
 	tcase_add_loop_test(c, test_mapping, 0, 2);
 	tcase_add_test(c, test_deleted_there);
+	tcase_add_loop_test(c, test_moves_too_often, 0, 2);
 	tcase_add_test(c, test_address_in_quick_mode);
 	tcase_add_test(c, test_mapping_behind);
 	tcase_add_test(c, test_mapping_drawn_away);
