@@ -125,9 +125,18 @@ void ike_path_heard(struct ike_engine *e, struct ike_p1 *p1, bool fresh)
 		ike_dpd_ask_there(e, p1, e->to, e->from);
 }
 
+/* Whoever asks may have written a third one's address on it, where phase 1 proves nothing yet. */
+static bool may_send_there(struct ike_engine *e, const struct ike_p1 *p1)
+{
+	if (!e->from || !p1->nat.remote || !may_come_to(e, p1, e->to))
+		return false;
+	return cs_addr_equal(&e->from->addr, &p1->sid.remote.addr) ||
+	       (elsewhere(e, p1) && ike_take_token(e, &e->repeat_bucket));
+}
+
 void ike_send_again(struct ike_engine *e, const struct ike_p1 *p1, const uint8_t *data, size_t len)
 {
-	bool there = e->from && p1->nat.remote;
+	bool there = may_send_there(e, p1);
 
 	ike_send_p1_to(e, p1, there ? e->to : &p1->sid.local, there ? e->from : &p1->sid.remote,
 		       data, len);
