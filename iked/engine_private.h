@@ -484,13 +484,12 @@ void ike_path_exchange(struct ike_engine *e, struct ike_p1 *p1);
 void ike_send_again(struct ike_engine *e, const struct ike_p1 *p1, const uint8_t *data, size_t len);
 /* Its peer has another address or port now: all that we have with it goes along. */
 void ike_p1_moved(struct ike_engine *e, struct ike_p1 *p1, const struct cs_endpoint *local,
-		  const struct cs_endpoint *remote, struct ike_now now);
+		  const struct cs_endpoint *remote);
 
 /* p2_move.c */
 void ike_mapping(struct ike_engine *e, const struct xf_mapping *m);
 /* Each pair of p1, which has just moved, follows it. */
-void ike_p2_follow(struct ike_engine *e, struct ike_p1 *p1, const struct cs_endpoint *old_remote,
-		   struct ike_now now);
+void ike_p2_follow(struct ike_engine *e, struct ike_p1 *p1, const struct cs_endpoint *old_remote);
 
 /* jobs.c */
 /* Of p1 or of p2. peer empty: makes its key pair; else the shared secret. May finish at once. */

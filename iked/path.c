@@ -6,11 +6,6 @@
  */
 #include "iked/engine_private.h"
 
-static bool same(const struct cs_endpoint *a, const struct cs_endpoint *b)
-{
-	return a->port == b->port && cs_addr_equal(&a->addr, &b->addr);
-}
-
 /* Whoever has floated stays at the port that ESP has (RFC 3947 section 4). */
 static bool may_come_to(const struct ike_engine *e, const struct ike_p1 *p1,
 			const struct cs_endpoint *to)
@@ -39,7 +34,7 @@ void ike_path_exchange(struct ike_engine *e, struct ike_p1 *p1)
 		return;
 	/* It floats, so it wants encapsulation, whatever its reason. */
 	p1->nat.encap |= floats;
-	if (!same(from, &p1->sid.remote) || !same(to, &p1->sid.local))
+	if (!cs_endpoint_equal(from, &p1->sid.remote) || !cs_endpoint_equal(to, &p1->sid.local))
 		ike_sid_moved(e, &p1->sid, to, from);
 	look_at_port(e, p1);
 }
@@ -89,7 +84,7 @@ static void move_tunnel(struct ike_engine *e, struct ike_p1 *p1, const struct cs
 }
 
 void ike_p1_moved(struct ike_engine *e, struct ike_p1 *p1, const struct cs_endpoint *local,
-		  const struct cs_endpoint *remote, struct ike_now now)
+		  const struct cs_endpoint *remote)
 {
 	struct cs_endpoint old = p1->sid.remote, there = *remote, here = *local;
 	char from[CS_ENDPOINT_STRLEN], to[CS_ENDPOINT_STRLEN];
@@ -100,11 +95,11 @@ void ike_p1_moved(struct ike_engine *e, struct ike_p1 *p1, const struct cs_endpo
 		return;
 	}
 	move_tunnel(e, p1, &here, &there);
-	if (!same(&p1->sid.remote, &there))
+	if (!cs_endpoint_equal(&p1->sid.remote, &there))
 		return;
 	ike_logf(e, ike_p1_ctx(p1), CSM_PEER_MOVED, p1->tunnel, p1->rule ? p1->rule->name : "",
 		 cs_endpoint_text(&old, from), cs_endpoint_text(&there, to));
-	ike_p2_follow(e, p1, &old, now);
+	ike_p2_follow(e, p1, &old);
 	if (peer != p1->peer)
 		ike_peer_put(e, peer);
 }
@@ -112,7 +107,8 @@ void ike_p1_moved(struct ike_engine *e, struct ike_p1 *p1, const struct cs_endpo
 static bool elsewhere(const struct ike_engine *e, const struct ike_p1 *p1)
 {
 	return e->from && p1->up && p1->nat.remote && may_come_to(e, p1, e->to) &&
-	       !(same(e->from, &p1->sid.remote) && same(e->to, &p1->sid.local));
+	       !(cs_endpoint_equal(e->from, &p1->sid.remote) &&
+		 cs_endpoint_equal(e->to, &p1->sid.local));
 }
 
 void ike_path_heard(struct ike_engine *e, struct ike_p1 *p1, bool fresh)
@@ -120,7 +116,7 @@ void ike_path_heard(struct ike_engine *e, struct ike_p1 *p1, bool fresh)
 	if (!elsewhere(e, p1))
 		return;
 	if (fresh)
-		ike_p1_moved(e, p1, e->to, e->from, e->now);
+		ike_p1_moved(e, p1, e->to, e->from);
 	else
 		ike_dpd_ask_there(e, p1, e->to, e->from);
 }
