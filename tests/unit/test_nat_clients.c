@@ -213,6 +213,65 @@ START_TEST(test_tunnel)
 }
 END_TEST
 
+static void acquire_without_run(struct pair *p, unsigned i)
+{
+	struct side *s = &p->side[i];
+	struct xf_acquire a = {.rule_id = XF_MARK_RULE_MIN, .proto = IPPROTO_ESP};
+
+	a.src = s->addr.addr;
+	a.dst = p->side[0].addr.addr;
+	a.selector.local = cs_range_single(&s->policy->rules[0].src[0].lo);
+	a.selector.remote = cs_range_single(&s->policy->rules[0].dst[0].lo);
+	a.selector.proto = IPPROTO_TCP;
+	ike_engine_acquire(s->e, &a, p->now);
+}
+
+static bool second_begins(struct pair *p, unsigned from, uint8_t *data, size_t *len)
+{
+	bool *begun = p->filter_arg;
+
+	(void)len;
+	if (from == 1 && data[18] == ISA_QUICK && !*begun) {
+		*begun = true;
+		acquire_without_run(p, 2);
+	}
+	return true;
+}
+
+/* Two that begin at once, with one selector: each has what is its own, or nothing yet. */
+START_TEST(test_at_once)
+{
+	bool tunnel = _i, begun = false;
+	struct pair *p = make(tunnel, "Fqdn two.example", NAT);
+	struct ike_p2_info a, b;
+
+	if (!tunnel)
+		pair_nat_put(p, 1, NAT, 0);
+	for (unsigned i = 1; i < 3; i++) {
+		pair_acquire(p, i);
+		end_client(p, i);
+	}
+	p->filter = second_begins;
+	p->filter_arg = &begun;
+	pair_acquire(p, 1);
+	ck_assert(begun);
+	p->filter = NULL;
+	pair_wait(p, 120000);
+	acquire_without_run(p, 1);
+	acquire_without_run(p, 2);
+	pair_run(p);
+	a = tunnel_of(p, 1);
+	b = tunnel_of(p, 2);
+	ck_assert_uint_ne(a.tunnel, b.tunnel);
+	ck_assert_uint_ne(mark_of(p, 1), mark_of(p, 2));
+	for (unsigned i = 1; i < 3; i++)
+		ck_assert_uint_eq(pair_installed(&p->side[i]), 2);
+	ck_assert_uint_eq(pair_installed(&p->side[0]), 4);
+	ck_assert_uint_eq(p->side[0].n_policies, 2);
+	pair_free(p);
+}
+END_TEST
+
 /* Nothing gets a mark whose policy is gone; the last pair of a tunnel takes the policy along. */
 START_TEST(test_order_of_the_end)
 {
@@ -530,6 +589,7 @@ static Suite *suite(void)
 	tcase_add_test(c, test_transport);
 	tcase_add_test(c, test_transport_without_ports);
 	tcase_add_loop_test(c, test_tunnel, 0, 2);
+	tcase_add_loop_test(c, test_at_once, 0, 2);
 	tcase_add_test(c, test_order_of_the_end);
 	tcase_add_test(c, test_mark_is_reused_late);
 	tcase_add_test(c, test_mark_rests);
