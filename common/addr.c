@@ -144,6 +144,11 @@ bool cs_addr_equal(const struct cs_addr *a, const struct cs_addr *b)
 	return cs_addr_compare(a, b) == 0;
 }
 
+bool cs_endpoint_equal(const struct cs_endpoint *a, const struct cs_endpoint *b)
+{
+	return a->port == b->port && cs_addr_equal(&a->addr, &b->addr);
+}
+
 int cs_addr_compare(const struct cs_addr *a, const struct cs_addr *b)
 {
 	if (a->family != b->family)

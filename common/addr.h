@@ -51,6 +51,7 @@ const char *cs_selector_text(const struct cs_selector *sel, char buf[static CS_S
 size_t cs_addr_len(uint8_t family); /* 4, 16, or 0 */
 struct cs_addr cs_addr_from_bytes(uint8_t family, const uint8_t *bytes);
 bool cs_addr_equal(const struct cs_addr *a, const struct cs_addr *b);
+bool cs_endpoint_equal(const struct cs_endpoint *a, const struct cs_endpoint *b);
 int cs_addr_compare(const struct cs_addr *a, const struct cs_addr *b);
 bool cs_addr_is_any(const struct cs_addr *a); /* 0.0.0.0, :: or none */
 

@@ -181,7 +181,7 @@ static void fill_p2(struct ike_engine *e, struct ike_p2 *p2, const struct ike_p2
 		ike_p2_set_ah_in(e, p2, i->ah_in);
 		ike_p2_set_ah_out(e, p2, i->ah_out);
 	}
-	p2->in_kernel = p2->out_kernel = true;
+	p2->in_kernel = p2->out_kernel = p2->tunnel->marked = true;
 	p2->up = ike_serial(e);
 }
 

@@ -123,6 +123,22 @@ static const struct ike_tunnel *own_tunnel(const struct ike_tunnel_key *k, const
 	return best ? best->tunnel : NULL;
 }
 
+static int give_mark(struct ike_engine *e, struct ike_tunnel_key *k, const struct ike_p1 *p1,
+		     struct cs_err *err)
+{
+	const struct ike_list *head = &p1->peer->p2s;
+	unsigned n = 0;
+
+	for (const struct ike_list *l = head->next; l != head; l = l->next) {
+		const struct ike_p2 *p2 = IKE_OF(l, struct ike_p2, in_peer);
+
+		n += p2->tunnel->client && !p2->superseded && ike_client_same(p2->p1, p1);
+	}
+	if (n >= e->marks_a_peer)
+		return cs_fail(err, CS_ELIMIT, "it has %u tunnels with a mark of their own", n);
+	return ike_mark_free(e, &k->client, err);
+}
+
 /*
  * In transport mode the selector has the NAT's address.  That of a NAPT is never one host's alone,
  * whether there is another one now or not.
@@ -143,7 +159,7 @@ int ike_claim_request(struct ike_engine *e, struct ike_tunnel_key *k, const stru
 	p2 = rival(e, k, p1->peer, p1);
 	if (p2 && !p2->nat.remote)
 		return refuse(p2, k, err);
-	return p2 || (transport && p1->nat.napt) ? ike_mark_free(e, &k->client, err) : 0;
+	return p2 || (transport && p1->nat.napt) ? give_mark(e, k, p1, err) : 0;
 }
 
 /* ---- a tunnel changes hands ---- */

@@ -54,7 +54,7 @@ bool ike_take_token(const struct ike_engine *e, struct ike_bucket *b)
 	return true;
 }
 
-static struct ike_bucket full_bucket(unsigned rate, unsigned burst)
+struct ike_bucket ike_full_bucket(unsigned rate, unsigned burst)
 {
 	return (struct ike_bucket){rate, burst, burst * 1000u, 0};
 }
@@ -173,13 +173,14 @@ int ike_engine_new(const struct ike_settings *settings, const struct ike_ops *op
 	}
 	ike_random(e, e->table_key, sizeof(e->table_key));
 	ike_random(e, e->cookie_key, sizeof(e->cookie_key));
-	e->notify_bucket = full_bucket(10, 20);
-	e->log_bucket = full_bucket(10, 20);
-	e->cookie_bucket = full_bucket(100, 500);
+	e->marks_a_peer = IKE_MARKS_A_PEER;
+	e->notify_bucket = ike_full_bucket(10, 20);
+	e->log_bucket = ike_full_bucket(10, 20);
+	e->cookie_bucket = ike_full_bucket(100, 500);
 	/* Each exchange costs about a millisecond of the public-key threads. */
 	for (unsigned tier = 0; tier < IKE_N_CLASSES; tier++)
-		e->aggressive[tier] = full_bucket(100, 200);
-	e->repeat_bucket = full_bucket(20, 40);
+		e->aggressive[tier] = ike_full_bucket(100, 200);
+	e->repeat_bucket = ike_full_bucket(20, 40);
 	*engine = e;
 	return 0;
 }
@@ -204,7 +205,7 @@ void ike_engine_free(struct ike_engine *e)
 	ike_jobs_drop(e);
 	ike_strays_clear(e);
 	free(e->lost);
-	free(e->client_tunnels);
+	free(e->marks);
 	tables_of(e, tables);
 	for (unsigned i = 0; tables[i]; i++)
 		ike_table_free(tables[i]);

@@ -28,6 +28,7 @@
 #define IKE_GENERATIONS_MAX 4u
 #define IKE_QUICKS_MAX      32u   /* that a peer has under way with one phase 1 */
 #define IKE_MESSAGE_IDS_MAX 8192u /* remembered for each phase 1: a day of questions, and more */
+#define IKE_MARKS_A_PEER    1024u /* so that one cannot take those of all */
 #define IKE_CAUSE_MAX       160
 #define IKE_EARLY_MAX       4096u /* of a Quick Mode message that came before its time */
 #define IKE_EVENT_MAX       512u  /* an event's reason: peer, rule and cause */
@@ -179,6 +180,11 @@ struct ike_exchange {
 	unsigned repeats;            /* responder: of message 2, by timer */
 };
 
+struct ike_bucket {
+	unsigned rate, burst; /* tokens a second, tokens at most */
+	uint64_t tokens, at;  /* thousandths; mono of the last refill */
+};
+
 /* What NAT detection found (RFC 3947 section 3), and the drafts before it. */
 enum ike_natt_level { IKE_NATT_NONE, IKE_NATT_D2, IKE_NATT_D3, IKE_NATT_RFC };
 struct ike_nat {
@@ -252,6 +258,7 @@ struct ike_p1 {
 	int64_t refresh;                  /* wall clock, 0: none is planned */
 	uint8_t content[POL_CONTENT_LEN]; /* of its rule, once it is up */
 	struct ike_nat nat;
+	struct ike_bucket moves; /* how often it may follow its peer */
 	struct ike_timer keepalive;
 	uint64_t sent_at; /* mono: anything */
 };
@@ -277,6 +284,7 @@ struct ike_tunnel {
 	struct cs_selector selector;
 	struct cs_selector named; /* as the peer called it; without a family: as selector */
 	unsigned client; /* its mark, where the selector is not its alone (marks.c); or 0 */
+	bool marked;     /* an inbound SA of it has been in the kernel */
 	bool policy_in;  /* an outbound policy of ours is in the kernel, with these: */
 	enum xf_mode mode;
 	uint8_t proto;
@@ -370,11 +378,6 @@ struct ike_p2 {
 
 /* ---- the engine ---- */
 
-struct ike_bucket {
-	unsigned rate, burst; /* tokens a second, tokens at most */
-	uint64_t tokens, at;  /* thousandths; mono of the last refill */
-};
-
 enum { IKE_UNNAMED, IKE_NAMED, IKE_N_CLASSES };
 enum { IKE_UNANSWERED, IKE_ANSWERED, IKE_N_STAGES };
 
@@ -411,8 +414,8 @@ struct ike_engine {
 	struct xf_said *strays; /* of a resynchronisation or of an engine before this one */
 	unsigned n_strays, cap_strays;
 	uint64_t restore_tx; /* when this is durable the strays of the engine before go; 0: none */
-	struct ike_tunnel **client_tunnels; /* by mark; NULL until there is one */
-	unsigned next_client;
+	struct ike_mark *marks; /* marks.c; NULL until there is one */
+	unsigned next_mark, marks_a_peer;
 	struct xf_acquire *lost; /* acquires of which only the larval state told */
 	unsigned n_lost, cap_lost;
 	struct ike_stats stats;
@@ -429,6 +432,7 @@ uint32_t ike_new_tunnel(struct ike_engine *e);
 void ike_random(struct ike_engine *e, void *buf, size_t len);
 uint64_t ike_digest(const struct ike_engine *e, const void *data, size_t len);
 bool ike_take_token(const struct ike_engine *e, struct ike_bucket *b);
+struct ike_bucket ike_full_bucket(unsigned rate, unsigned burst);
 void ike_send(struct ike_engine *e, const struct cs_endpoint *local,
 	      const struct cs_endpoint *remote, const uint8_t *data, size_t len);
 
@@ -467,7 +471,7 @@ const char *ike_nat_level_text(enum ike_natt_level level);
 void ike_nat_float(struct ike_engine *e, struct ike_p1 *p1);
 
 /* keepalive.c: mappings that are kept alive */
-void ike_keepalive_start(struct ike_engine *e, struct ike_p1 *p1); /* it is up, or has moved */
+void ike_keepalive_start(struct ike_engine *e, struct ike_p1 *p1); /* it is up */
 void ike_keepalive_all(struct ike_engine *e);                      /* a new policy */
 void ike_p1_keepalive(struct ike_engine *e, struct ike_timer *t);
 
@@ -480,13 +484,12 @@ void ike_path_exchange(struct ike_engine *e, struct ike_p1 *p1);
 void ike_send_again(struct ike_engine *e, const struct ike_p1 *p1, const uint8_t *data, size_t len);
 /* Its peer has another address or port now: all that we have with it goes along. */
 void ike_p1_moved(struct ike_engine *e, struct ike_p1 *p1, const struct cs_endpoint *local,
-		  const struct cs_endpoint *remote, struct ike_now now);
+		  const struct cs_endpoint *remote);
 
 /* p2_move.c */
 void ike_mapping(struct ike_engine *e, const struct xf_mapping *m);
 /* Each pair of p1, which has just moved, follows it. */
-void ike_p2_follow(struct ike_engine *e, struct ike_p1 *p1, const struct cs_endpoint *old_remote,
-		   struct ike_now now);
+void ike_p2_follow(struct ike_engine *e, struct ike_p1 *p1, const struct cs_endpoint *old_remote);
 
 /* jobs.c */
 /* Of p1 or of p2. peer empty: makes its key pair; else the shared secret. May finish at once. */
@@ -606,6 +609,8 @@ int ike_mark_free(struct ike_engine *e, unsigned *client, struct cs_err *err); /
 /* The tunnel's mark is its own from here on, if it has one; false: it is another's. */
 bool ike_mark_take(struct ike_engine *e, struct ike_tunnel *t);
 void ike_mark_put(struct ike_engine *e, const struct ike_tunnel *t);
+/* Of an engine before this one: before anything of it is adopted, and each mark that it had. */
+void ike_marks_begin(struct ike_engine *e);
 void ike_mark_was(struct ike_engine *e, unsigned client);
 struct ike_tunnel *ike_mark_tunnel(const struct ike_engine *e, unsigned client);
 

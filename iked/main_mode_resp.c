@@ -14,7 +14,7 @@ void ike_main_accept(struct ike_engine *e, struct ike_half *half, const struct i
 	struct cs_err err = {0};
 	struct isa_message m;
 	struct ike_p1 *p1;
-	bool natt;
+	bool moved;
 	int rc;
 
 	if (h->flags & (ISA_FLAG_ENCRYPTED | ISA_FLAG_AUTH_ONLY) ||
@@ -28,10 +28,11 @@ void ike_main_accept(struct ike_engine *e, struct ike_half *half, const struct i
 		e->stats.dropped_limit++;
 		return;
 	}
-	/* A NAT may have another mapping by now. */
-	natt = half->can & IKE_CAN_NATT;
-	p1 = ike_p1_new(e, false, natt ? e->to : &half->sid.local,
-			natt ? e->from : &half->sid.remote, half->sid.icookie, half->sid.rcookie);
+	/* A NAT may have another mapping by now; the cookie is proof of the address alone. */
+	moved = half->can & IKE_CAN_NATT && cs_addr_equal(&e->to->addr, &half->sid.local.addr) &&
+		cs_addr_equal(&e->from->addr, &half->sid.remote.addr);
+	p1 = ike_p1_new(e, false, moved ? e->to : &half->sid.local,
+			moved ? e->from : &half->sid.remote, half->sid.icookie, half->sid.rcookie);
 	if (!p1) {
 		e->stats.dropped_limit++;
 		return;

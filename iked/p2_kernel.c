@@ -219,6 +219,7 @@ int ike_p2_install_in(struct ike_engine *e, struct ike_p2 *p2, bool tell_first, 
 	fill_sa(e, p2, false, &sa);
 	sa.tell_first_packet = tell_first;
 	rc = put_in(e, &sa, err);
+	p2->tunnel->marked = true;
 	/* Until all of it is there what is there counts as larval, and goes the same way. */
 	p2->larval = true;
 	if (!rc && p2->suite.ah) {

@@ -11,11 +11,6 @@
 /* What the kernel told may be of before a move that is younger than this. */
 #define STALE_MS 1000u
 
-static bool same(const struct cs_endpoint *a, const struct cs_endpoint *b)
-{
-	return a->port == b->port && cs_addr_equal(&a->addr, &b->addr);
-}
-
 static struct cs_endpoint remote_of(const struct ike_p2 *p2)
 {
 	return (struct cs_endpoint){p2->tunnel->remote, p2->encap_remote};
@@ -164,9 +159,10 @@ static bool follows(const struct ike_p2 *p2, const struct mover *m)
 {
 	struct cs_endpoint at = remote_of(p2);
 
-	if (!p2->nat.encap || same(&at, m->to))
+	if (!p2->nat.encap || cs_endpoint_equal(&at, m->to))
 		return false;
-	return (m->p1 && p2->p1 == m->p1) || (same(&at, m->from) && ike_client_same(p2->p1, m->p1));
+	return (m->p1 && p2->p1 == m->p1) ||
+	       (cs_endpoint_equal(&at, m->from) && ike_client_same(p2->p1, m->p1));
 }
 
 static struct ike_p2 *next_to_move(const struct mover *m)
@@ -191,13 +187,11 @@ static void move_all(struct ike_engine *e, const struct mover *m)
 		move_tunnel(e, p2->tunnel, m->from, m->to);
 }
 
-void ike_p2_follow(struct ike_engine *e, struct ike_p1 *p1, const struct cs_endpoint *old_remote,
-		   struct ike_now now)
+void ike_p2_follow(struct ike_engine *e, struct ike_p1 *p1, const struct cs_endpoint *old_remote)
 {
 	struct cs_endpoint to = p1->sid.remote;
 	struct mover m = {p1, ike_peer_find(e, p1->peer, &old_remote->addr), old_remote, &to};
 
-	(void)now;
 	move_all(e, &m);
 }
 
@@ -206,12 +200,12 @@ void ike_p2_follow(struct ike_engine *e, struct ike_p1 *p1, const struct cs_endp
 /* The peer's phase 1 SA that is where the pair is. */
 static struct ike_p1 *p1_of(struct ike_p2 *p2, const struct cs_endpoint *at)
 {
-	if (p2->p1 && p2->p1->up && same(&p2->p1->sid.remote, at))
+	if (p2->p1 && p2->p1->up && cs_endpoint_equal(&p2->p1->sid.remote, at))
 		return p2->p1;
 	for (struct ike_list *l = p2->peer->p1s.next; l != &p2->peer->p1s; l = l->next) {
 		struct ike_p1 *p1 = IKE_OF(l, struct ike_p1, in_peer);
 
-		if (p1->up && !p1->superseded && same(&p1->sid.remote, at) &&
+		if (p1->up && !p1->superseded && cs_endpoint_equal(&p1->sid.remote, at) &&
 		    ike_client_same(p1, p2->p1))
 			return p1;
 	}
@@ -228,11 +222,15 @@ static void moved(struct ike_engine *e, struct ike_p2 *p2, const struct cs_endpo
 	struct ike_p1 *p1 = p1_of(p2, from);
 	struct mover m = {NULL, p2->peer, from, to};
 
+	if (!p1 && p2->moved_at && e->now.mono < p2->moved_at + STALE_MS) {
+		e->stats.moves_put_off++; /* the kernel tells again, if it is still there */
+		return;
+	}
 	if (!p1) {
 		move_all(e, &m);
 		return;
 	}
-	ike_p1_moved(e, p1, &p1->sid.local, to, e->now);
+	ike_p1_moved(e, p1, &p1->sid.local, to);
 	if (!p1->dead)
 		ike_dpd_probe(e, p1->peer, p1);
 }
@@ -252,16 +250,18 @@ void ike_mapping(struct ike_engine *e, const struct xf_mapping *m)
 	struct ike_p2 *p2 = ike_p2_by_spi(e, true, &m->id.dst, m->id.proto, m->id.spi);
 	struct cs_endpoint at, to = m->new_peer;
 
-	if (!p2 || !p2->nat.encap || !p2->peer || to.addr.family != p2->tunnel->remote.family ||
-	    !to.port) {
+	/* Without a NAT in front of it a peer does not move, see path.c. */
+	if (!p2 || !p2->nat.encap || !p2->nat.remote || !p2->peer ||
+	    to.addr.family != p2->tunnel->remote.family || !to.port) {
 		e->stats.unknown_mappings++;
 		return;
 	}
 	at = remote_of(p2);
-	if (!same(&at, &m->old_peer) && p2->moved_at && e->now.mono < p2->moved_at + STALE_MS)
+	if (!cs_endpoint_equal(&at, &m->old_peer) && p2->moved_at &&
+	    e->now.mono < p2->moved_at + STALE_MS)
 		return;
-	if (!same(&at, &to))
+	if (!cs_endpoint_equal(&at, &to))
 		moved(e, p2, &at, &to);
-	else if (!same(&at, &m->old_peer))
+	else if (!cs_endpoint_equal(&at, &m->old_peer))
 		move_again(e, p2, &at);
 }

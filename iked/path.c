@@ -6,9 +6,12 @@
  */
 #include "iked/engine_private.h"
 
-static bool same(const struct cs_endpoint *a, const struct cs_endpoint *b)
+/* Whoever has floated stays at the port that ESP has (RFC 3947 section 4). */
+static bool may_come_to(const struct ike_engine *e, const struct ike_p1 *p1,
+			const struct cs_endpoint *to)
 {
-	return a->port == b->port && cs_addr_equal(&a->addr, &b->addr);
+	return cs_addr_equal(&to->addr, &p1->sid.local.addr) &&
+	       (to->port == e->set.nat_port || p1->sid.local.port != e->set.nat_port);
 }
 
 /* Another port number than IKE's shows that the NAT translates ports, too. */
@@ -27,12 +30,11 @@ void ike_path_exchange(struct ike_engine *e, struct ike_p1 *p1)
 	const struct cs_endpoint *to = &p1->ex->to, *from = &p1->ex->from;
 	bool floats = to->port == e->set.nat_port && p1->sid.local.port != e->set.nat_port;
 
-	if (!p1->nat.level || (!p1->nat.remote && !floats) ||
-	    !cs_addr_equal(&to->addr, &p1->sid.local.addr))
+	if (!p1->nat.level || (!p1->nat.remote && !floats) || !may_come_to(e, p1, to))
 		return;
 	/* It floats, so it wants encapsulation, whatever its reason. */
 	p1->nat.encap |= floats;
-	if (!same(from, &p1->sid.remote) || !same(to, &p1->sid.local))
+	if (!cs_endpoint_equal(from, &p1->sid.remote) || !cs_endpoint_equal(to, &p1->sid.local))
 		ike_sid_moved(e, &p1->sid, to, from);
 	look_at_port(e, p1);
 }
@@ -82,27 +84,31 @@ static void move_tunnel(struct ike_engine *e, struct ike_p1 *p1, const struct cs
 }
 
 void ike_p1_moved(struct ike_engine *e, struct ike_p1 *p1, const struct cs_endpoint *local,
-		  const struct cs_endpoint *remote, struct ike_now now)
+		  const struct cs_endpoint *remote)
 {
 	struct cs_endpoint old = p1->sid.remote, there = *remote, here = *local;
 	char from[CS_ENDPOINT_STRLEN], to[CS_ENDPOINT_STRLEN];
 	struct ike_peer *peer = p1->peer;
 
+	if (!ike_take_token(e, &p1->moves)) { /* what it says next from there will do */
+		e->stats.moves_put_off++;
+		return;
+	}
 	move_tunnel(e, p1, &here, &there);
-	if (!same(&p1->sid.remote, &there))
+	if (!cs_endpoint_equal(&p1->sid.remote, &there))
 		return;
 	ike_logf(e, ike_p1_ctx(p1), CSM_PEER_MOVED, p1->tunnel, p1->rule ? p1->rule->name : "",
 		 cs_endpoint_text(&old, from), cs_endpoint_text(&there, to));
-	ike_p2_follow(e, p1, &old, now);
+	ike_p2_follow(e, p1, &old);
 	if (peer != p1->peer)
 		ike_peer_put(e, peer);
 }
 
 static bool elsewhere(const struct ike_engine *e, const struct ike_p1 *p1)
 {
-	return e->from && p1->up && p1->nat.remote &&
-	       cs_addr_equal(&e->to->addr, &p1->sid.local.addr) &&
-	       !(same(e->from, &p1->sid.remote) && same(e->to, &p1->sid.local));
+	return e->from && p1->up && p1->nat.remote && may_come_to(e, p1, e->to) &&
+	       !(cs_endpoint_equal(e->from, &p1->sid.remote) &&
+		 cs_endpoint_equal(e->to, &p1->sid.local));
 }
 
 void ike_path_heard(struct ike_engine *e, struct ike_p1 *p1, bool fresh)
@@ -110,14 +116,23 @@ void ike_path_heard(struct ike_engine *e, struct ike_p1 *p1, bool fresh)
 	if (!elsewhere(e, p1))
 		return;
 	if (fresh)
-		ike_p1_moved(e, p1, e->to, e->from, e->now);
+		ike_p1_moved(e, p1, e->to, e->from);
 	else
 		ike_dpd_ask_there(e, p1, e->to, e->from);
 }
 
+/* Whoever asks may have written a third one's address on it, where phase 1 proves nothing yet. */
+static bool may_send_there(struct ike_engine *e, const struct ike_p1 *p1)
+{
+	if (!e->from || !p1->nat.remote || !may_come_to(e, p1, e->to))
+		return false;
+	return cs_addr_equal(&e->from->addr, &p1->sid.remote.addr) ||
+	       (elsewhere(e, p1) && ike_take_token(e, &e->repeat_bucket));
+}
+
 void ike_send_again(struct ike_engine *e, const struct ike_p1 *p1, const uint8_t *data, size_t len)
 {
-	bool there = e->from && p1->nat.remote;
+	bool there = may_send_there(e, p1);
 
 	ike_send_p1_to(e, p1, there ? e->to : &p1->sid.local, there ? e->from : &p1->sid.remote,
 		       data, len);

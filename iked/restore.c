@@ -450,6 +450,7 @@ int ike_restore(struct ike_engine *e, const struct ike_leftovers *left,
 
 	memset(restored, 0, sizeof(*restored));
 	if (!rc) {
+		ike_marks_begin(e);
 		for (size_t i = 0; i < left->n_p2; i++)
 			ike_mark_was(e, left->p2[i].info.client);
 		clear_holds(&r);

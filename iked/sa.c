@@ -168,6 +168,7 @@ struct ike_p1 *ike_p1_new(struct ike_engine *e, bool initiator, const struct cs_
 	p1->keys = ike_arena_get(sizeof(*p1->keys));
 	if (!p1->ex || !p1->keys || make_timers(e, p1))
 		goto fail;
+	p1->moves = ike_full_bucket(1, 4); /* each costs kernel calls, and records */
 	p1->sid.kind = IKE_SID_P1;
 	memcpy(p1->sid.icookie, icookie, ISA_COOKIE_LEN);
 	memcpy(p1->sid.rcookie, rcookie, ISA_COOKIE_LEN);

@@ -633,6 +633,52 @@ START_TEST(test_follows_address)
 }
 END_TEST
 
+#define THIRD_PARTY "203.0.113.200"
+
+static bool none_to_third(struct pair *p, struct datagram *d)
+{
+	char buf[CS_ADDR_STRLEN];
+
+	if (d->from == RIGHT && !strcmp(cs_addr_text(&d->remote.addr, buf), THIRD_PARTY))
+		++*(unsigned *)p->nat_arg;
+	return between(p, d);
+}
+
+static bool from_third(struct pair *p, unsigned from, uint8_t *data, size_t *len)
+{
+	struct cs_endpoint there = {.port = 500}, here = p->side[RIGHT].addr;
+	static const uint8_t no_cookie[ISA_COOKIE_LEN];
+
+	if (from != LEFT || !memcmp(data + ISA_COOKIE_LEN, no_cookie, ISA_COOKIE_LEN))
+		return true;
+	if (data[18] == ISA_MAIN && data[19] & ISA_FLAG_ENCRYPTED)
+		return false; /* it stays unproved */
+	cs_addr_parse(THIRD_PARTY, &there.addr, NULL);
+	ike_engine_receive(p->side[RIGHT].e, &here, &there, data, *len, p->now);
+	ike_engine_receive(p->side[RIGHT].e, &here, &there, data, *len, p->now);
+	return true;
+}
+
+/* Whoever knows the cookies cannot have message 4 sent to others. */
+START_TEST(test_third_party_gets_nothing)
+{
+	struct pair_policy o = asking();
+	struct pair *p = make(&o, &o);
+	unsigned sent = 0;
+
+	put_nat(p, LEFT, NULL, 100);
+	p->nat = none_to_third;
+	p->nat_arg = &sent;
+	p->filter = from_third;
+	pair_acquire(p, LEFT);
+	pair_wait(p, 10000);
+	ck_assert_uint_eq(sent, 0);
+	p->filter = NULL;
+	pair_wait(p, 300000);
+	pair_free(p);
+}
+END_TEST
+
 /* Sent again from elsewhere, as it was, or with a bit turned over. */
 static void from_elsewhere(struct pair *p, unsigned nth, bool flip)
 {
@@ -667,6 +713,35 @@ START_TEST(test_repetition_moves_nothing)
 	ck_assert_uint_gt(pair_stats(p, LEFT)->dpd_sent, 0);
 	from_elsewhere(p, last_informational(p, LEFT), false);
 	from_elsewhere(p, last_informational(p, LEFT), true);
+	expect(p, RIGHT, "198.51.100.2:4500", "192.0.2.1:4600");
+	pair_free(p);
+}
+END_TEST
+
+static bool keep_back(struct pair *p, struct datagram *d)
+{
+	return d->from != LEFT && between(p, d);
+}
+
+/* New and authentic, but its marker was taken off and it comes to port 500: ESP is at 4500. */
+START_TEST(test_stays_at_its_port)
+{
+	struct pair_policy o = asking();
+	struct pair *p = up_behind_nat(&o);
+	struct cs_endpoint there = p->side[LEFT].addr, here = p->side[RIGHT].addr;
+	const struct datagram *d;
+
+	there.port = 6666;
+	left_speaks(p);
+	p->nat = keep_back;
+	pair_run(p);
+	ck_assert_uint_gt(p->n_history, 0);
+	d = &p->history[0];
+	ck_assert_uint_eq(d->from, LEFT);
+	ike_engine_receive(p->side[RIGHT].e, &here, &there, d->data, d->len, p->now);
+	expect(p, RIGHT, "198.51.100.2:4500", "192.0.2.1:4600");
+	p->nat = between;
+	pair_wait(p, 120000);
 	expect(p, RIGHT, "198.51.100.2:4500", "192.0.2.1:4600");
 	pair_free(p);
 }
@@ -802,7 +877,9 @@ static Suite *nat_suite(void)
 	tcase_add_test(path, test_follows);
 	tcase_add_test(path, test_follows_the_answer);
 	tcase_add_test(path, test_follows_address);
+	tcase_add_test(path, test_third_party_gets_nothing);
 	tcase_add_test(path, test_repetition_moves_nothing);
+	tcase_add_test(path, test_stays_at_its_port);
 	tcase_add_test(path, test_forgotten);
 	tcase_add_test(path, test_stays_without_nat);
 	tcase_add_loop_test(path, test_refresh, 0, 2);

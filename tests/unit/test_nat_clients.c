@@ -213,6 +213,65 @@ START_TEST(test_tunnel)
 }
 END_TEST
 
+static void acquire_without_run(struct pair *p, unsigned i)
+{
+	struct side *s = &p->side[i];
+	struct xf_acquire a = {.rule_id = XF_MARK_RULE_MIN, .proto = IPPROTO_ESP};
+
+	a.src = s->addr.addr;
+	a.dst = p->side[0].addr.addr;
+	a.selector.local = cs_range_single(&s->policy->rules[0].src[0].lo);
+	a.selector.remote = cs_range_single(&s->policy->rules[0].dst[0].lo);
+	a.selector.proto = IPPROTO_TCP;
+	ike_engine_acquire(s->e, &a, p->now);
+}
+
+static bool second_begins(struct pair *p, unsigned from, uint8_t *data, size_t *len)
+{
+	bool *begun = p->filter_arg;
+
+	(void)len;
+	if (from == 1 && data[18] == ISA_QUICK && !*begun) {
+		*begun = true;
+		acquire_without_run(p, 2);
+	}
+	return true;
+}
+
+/* Two that begin at once, with one selector: each has what is its own, or nothing yet. */
+START_TEST(test_at_once)
+{
+	bool tunnel = _i, begun = false;
+	struct pair *p = make(tunnel, "Fqdn two.example", NAT);
+	struct ike_p2_info a, b;
+
+	if (!tunnel)
+		pair_nat_put(p, 1, NAT, 0);
+	for (unsigned i = 1; i < 3; i++) {
+		pair_acquire(p, i);
+		end_client(p, i);
+	}
+	p->filter = second_begins;
+	p->filter_arg = &begun;
+	pair_acquire(p, 1);
+	ck_assert(begun);
+	p->filter = NULL;
+	pair_wait(p, 120000);
+	acquire_without_run(p, 1);
+	acquire_without_run(p, 2);
+	pair_run(p);
+	a = tunnel_of(p, 1);
+	b = tunnel_of(p, 2);
+	ck_assert_uint_ne(a.tunnel, b.tunnel);
+	ck_assert_uint_ne(mark_of(p, 1), mark_of(p, 2));
+	for (unsigned i = 1; i < 3; i++)
+		ck_assert_uint_eq(pair_installed(&p->side[i]), 2);
+	ck_assert_uint_eq(pair_installed(&p->side[0]), 4);
+	ck_assert_uint_eq(p->side[0].n_policies, 2);
+	pair_free(p);
+}
+END_TEST
+
 /* Nothing gets a mark whose policy is gone; the last pair of a tunnel takes the policy along. */
 START_TEST(test_order_of_the_end)
 {
@@ -238,7 +297,8 @@ START_TEST(test_mark_is_reused_late)
 	}
 	ck_assert_uint_ne(next, one);
 	/* All the way round. */
-	p->side[0].e->next_client = XF_MARK_CLIENT_MAX - XF_MARK_CLIENT_MIN;
+	pair_wait(p, 120000);
+	p->side[0].e->next_mark = XF_MARK_CLIENT_MAX - XF_MARK_CLIENT_MIN;
 	end_client(p, 1);
 	pair_acquire(p, 1);
 	ck_assert_uint_eq(mark_of(p, 1), XF_MARK_CLIENT_MAX);
@@ -248,6 +308,87 @@ START_TEST(test_mark_is_reused_late)
 	end_client(p, 1);
 	pair_acquire(p, 1);
 	ck_assert_uint_eq(mark_of(p, 1), two + 1); /* two is in use */
+	pair_free(p);
+}
+END_TEST
+
+static bool no_initial_contact;
+
+void __real_ike_put_initial_contact(const struct ike_p1 *p1, struct isa_builder *b);
+void __wrap_ike_put_initial_contact(const struct ike_p1 *p1, struct isa_builder *b);
+
+void __wrap_ike_put_initial_contact(const struct ike_p1 *p1, struct isa_builder *b)
+{
+	if (!no_initial_contact)
+		__real_ike_put_initial_contact(p1, b);
+}
+
+/* What answered who had it is under it for two minutes, however many come meanwhile. */
+START_TEST(test_mark_rests)
+{
+	struct pair *p = up(false);
+	unsigned one = mark_of(p, 1), two = mark_of(p, 2);
+	unsigned *next = &p->side[0].e->next_mark;
+
+	end_client(p, 1);
+	*next = one - XF_MARK_CLIENT_MIN;
+	pair_acquire(p, 1);
+	ck_assert_uint_eq(mark_of(p, 1), two + 1);
+	end_client(p, 1);
+	pair_wait(p, 119000);
+	*next = one - XF_MARK_CLIENT_MIN;
+	pair_acquire(p, 1);
+	ck_assert_uint_eq(mark_of(p, 1), two + 2);
+	end_client(p, 1);
+	pair_wait(p, 1000);
+	*next = one - XF_MARK_CLIENT_MIN;
+	pair_acquire(p, 1);
+	ck_assert_uint_eq(mark_of(p, 1), one);
+	pair_free(p);
+}
+END_TEST
+
+/* What never bore it needs no rest: an exchange that fails uses none up. */
+START_TEST(test_mark_of_nothing)
+{
+	struct pair *p = up(false);
+	struct ike_engine *e = p->side[0].e;
+	struct ike_p2_info like = tunnel_of(p, 1);
+	struct ike_tunnel_key key = {like.rule_id, &like.selector, &like.local, &like.remote,
+				     XF_MARK_CLIENT_MAX};
+	struct ike_tunnel *t = ike_tunnel_get(e, &key);
+
+	ck_assert_ptr_nonnull(t);
+	ike_tunnel_put(e, t);
+	e->next_mark = XF_MARK_CLIENT_MAX - XF_MARK_CLIENT_MIN;
+	end_client(p, 1);
+	pair_acquire(p, 1);
+	ck_assert_uint_eq(mark_of(p, 1), XF_MARK_CLIENT_MAX);
+	pair_free(p);
+}
+END_TEST
+
+/* One peer cannot have all of them. */
+START_TEST(test_marks_of_one)
+{
+	struct pair *p = make(false, "Fqdn one.example", NAT);
+	struct side *s = &p->side[0];
+
+	no_initial_contact = true;
+	s->e->marks_a_peer = 1;
+	pair_acquire(p, 1);
+	pair_acquire(p, 2);
+	ck_assert_msg(pair_said(s, "it has 1 tunnels with a mark"), "%s", s->log);
+	ck_assert_uint_ge(mark_of(p, 1), XF_MARK_CLIENT_MIN);
+	ck_assert_uint_eq(pair_stats(p, 0)->p2_live, 1);
+	pair_free(p);
+	no_initial_contact = false;
+	p = make(false, "Fqdn two.example", NAT);
+	p->side[0].e->marks_a_peer = 1;
+	pair_acquire(p, 1);
+	pair_acquire(p, 2);
+	ck_assert_uint_ge(mark_of(p, 1), XF_MARK_CLIENT_MIN);
+	ck_assert_uint_ge(mark_of(p, 2), XF_MARK_CLIENT_MIN);
 	pair_free(p);
 }
 END_TEST
@@ -274,17 +415,6 @@ START_TEST(test_refresh)
 	pair_free(p);
 }
 END_TEST
-
-static bool no_initial_contact;
-
-void __real_ike_put_initial_contact(const struct ike_p1 *p1, struct isa_builder *b);
-void __wrap_ike_put_initial_contact(const struct ike_p1 *p1, struct isa_builder *b);
-
-void __wrap_ike_put_initial_contact(const struct ike_p1 *p1, struct isa_builder *b)
-{
-	if (!no_initial_contact)
-		__real_ike_put_initial_contact(p1, b);
-}
 
 /*
  * Hosts of one identity are one party: INITIAL-CONTACT of the second ends what the first has.
@@ -355,9 +485,28 @@ START_TEST(test_restart)
 	t = ike_tunnel_by_number(s->e, after.tunnel);
 	ck_assert(cs_addr_equal(&t->named.remote.lo, &p->side[2].addr.addr));
 	end_client(p, 1);
+	s->e->next_mark = one - XF_MARK_CLIENT_MIN;
 	pair_acquire(p, 1);
 	ck_assert_uint_eq(mark_of(p, 1), two + 1);
 	ck_assert_uint_eq(mark_of(p, 2), two);
+	pair_free(p);
+}
+END_TEST
+
+/* Which marks rested nobody knows any more. */
+START_TEST(test_restart_begins_anywhere)
+{
+	struct pair *p = up(false);
+	struct side *s = &p->side[0];
+	struct pair_cache c;
+	unsigned at[3];
+
+	for (unsigned i = 0; i < 3; i++) {
+		pair_crash(s, &c);
+		pair_restore(s, &c);
+		at[i] = s->e->next_mark;
+	}
+	ck_assert(at[0] != at[1] || at[1] != at[2]);
 	pair_free(p);
 }
 END_TEST
@@ -367,7 +516,7 @@ START_TEST(test_restart_without)
 {
 	struct pair *p = up(false);
 	struct side *s = &p->side[0];
-	unsigned two = mark_of(p, 2);
+	unsigned one = mark_of(p, 1), two = mark_of(p, 2);
 	struct pair_cache c;
 
 	pair_crash(s, &c);
@@ -376,6 +525,7 @@ START_TEST(test_restart_without)
 	ck_assert_uint_eq(pair_restore(s, &c).p2, 0);
 	ck_assert_uint_eq(s->n_policies, 0);
 	pair_run(p);
+	s->e->next_mark = one - XF_MARK_CLIENT_MIN;
 	pair_acquire(p, 1);
 	ck_assert_uint_eq(mark_of(p, 1), two + 1);
 	pair_free(p);
@@ -439,13 +589,18 @@ static Suite *suite(void)
 	tcase_add_test(c, test_transport);
 	tcase_add_test(c, test_transport_without_ports);
 	tcase_add_loop_test(c, test_tunnel, 0, 2);
+	tcase_add_loop_test(c, test_at_once, 0, 2);
 	tcase_add_test(c, test_order_of_the_end);
 	tcase_add_test(c, test_mark_is_reused_late);
+	tcase_add_test(c, test_mark_rests);
+	tcase_add_test(c, test_mark_of_nothing);
+	tcase_add_test(c, test_marks_of_one);
 	tcase_add_loop_test(c, test_refresh, 0, 1);
 	tcase_add_loop_test(c, test_refresh, 2, 3);
 	tcase_add_loop_test(c, test_one_identity, 0, 2);
 	tcase_add_test(c, test_one_moves);
 	tcase_add_test(c, test_restart);
+	tcase_add_test(c, test_restart_begins_anywhere);
 	tcase_add_test(c, test_restart_without);
 	tcase_add_test(c, test_not_begun_with);
 	tcase_add_test(c, test_acquire_of_client);

@@ -124,15 +124,20 @@ static void client_speaks(struct pair *p)
 	pair_run(p);
 }
 
-static struct xf_mapping mapping_of(const struct pair *p, const char *to, uint16_t port)
+static struct xf_mapping mapping_at(const struct pair *p, unsigned i, const char *to, uint16_t port)
 {
-	const struct xf_sa *in = sa_of(&p->side[0], false);
+	const struct xf_sa *in = sa_of(&p->side[i], false);
 	struct xf_mapping m = {.id = in->id, .reqid = in->reqid};
 
 	m.old_peer = (struct cs_endpoint){in->src, in->encap_sport};
 	m.new_peer.port = port;
 	cs_addr_parse(to, &m.new_peer.addr, NULL);
 	return m;
+}
+
+static struct xf_mapping mapping_of(const struct pair *p, const char *to, uint16_t port)
+{
+	return mapping_at(p, 0, to, port);
 }
 
 /* ---- by IKE ---- */
@@ -263,6 +268,31 @@ START_TEST(test_deleted_there)
 }
 END_TEST
 
+/* Who moves all the time is followed now and then, with phase 1 or without. */
+START_TEST(test_moves_too_often)
+{
+	struct pair *p = up(true);
+	struct side *s = &p->side[0];
+	unsigned at_once = _i ? 1 : 4, last = 0;
+	struct xf_mapping m;
+
+	if (_i)
+		ike_p1_down(s->e, IKE_OF(s->e->p1s.next, struct ike_p1, all), false,
+			    "for the test");
+	for (unsigned second = 0; second < 3; second++) {
+		for (unsigned i = 0; i < 50; i++) {
+			m = mapping_of(p, CLIENT_NAT, (uint16_t)(6000 + 100 * second + i));
+			ike_engine_mapping(s->e, &m, p->now);
+		}
+		ck_assert_uint_eq(s->moves - last, 2 * (second ? 1 : at_once));
+		last = s->moves;
+		p->now.mono += 1000;
+	}
+	ck_assert_uint_ge(pair_stats(p, 0)->moves_put_off, 130);
+	pair_free(p);
+}
+END_TEST
+
 static bool move_before_message_3(struct pair *p, unsigned from, uint8_t *data, size_t *len)
 {
 	unsigned *n = p->filter_arg;
@@ -383,6 +413,23 @@ START_TEST(test_mapping_without_udp)
 }
 END_TEST
 
+/* The client's own NAT is no reason for its server to be elsewhere. */
+START_TEST(test_mapping_of_who_has_no_nat)
+{
+	struct pair *p = up(true);
+	struct xf_mapping m = mapping_at(p, 1, _i ? OTHER_NAT : SERVER, 6500);
+	struct ike_p2_info info = p2_of(p, 1);
+
+	ck_assert(info.nat_local && !info.nat_remote);
+	ike_engine_mapping(p->side[1].e, &m, p->now);
+	ck_assert_uint_eq(p->side[1].moves, 0);
+	ck_assert_uint_eq(pair_stats(p, 1)->unknown_mappings, 1);
+	ck_assert_uint_eq(pair_installed(&p->side[1]), 2);
+	ck_assert_uint_eq(p1_at(p, 1).port, 4500);
+	pair_free(p);
+}
+END_TEST
+
 /* The kernel refuses the first move or the second: the pair ends, and the peer is told. */
 START_TEST(test_refused)
 {
@@ -445,12 +492,14 @@ static Suite *suite(void)
 	tcase_add_loop_test(c, test_replay, 0, 2);
 	tcase_add_loop_test(c, test_mapping, 0, 2);
 	tcase_add_test(c, test_deleted_there);
+	tcase_add_loop_test(c, test_moves_too_often, 0, 2);
 	tcase_add_test(c, test_address_in_quick_mode);
 	tcase_add_test(c, test_mapping_behind);
 	tcase_add_test(c, test_mapping_drawn_away);
 	tcase_add_test(c, test_mapping_without_p1);
 	tcase_add_test(c, test_mapping_of_nothing);
 	tcase_add_test(c, test_mapping_without_udp);
+	tcase_add_loop_test(c, test_mapping_of_who_has_no_nat, 0, 2);
 	tcase_add_loop_test(c, test_refused, 1, 3);
 	tcase_add_loop_test(c, test_restart, 0, 2);
 	suite_add_tcase(s, c);
