@@ -12,6 +12,12 @@
 
 #include "iked/engine_private.h"
 
+bool ike_claim_allowed(const struct pol_filter_rule *rule, const struct cs_addr *peer)
+{
+	return !rule->start || !rule->start->remote.family ||
+	       cs_addr_equal(&rule->start->remote, peer);
+}
+
 static bool match_holder(const struct ike_node *node, const void *key)
 {
 	const struct ike_tunnel *t = IKE_OF(node, struct ike_tunnel, by_key);

@@ -371,9 +371,9 @@ struct ike_stats {
 	/* Sent; come; come again; of no use; messages put together. */
 	uint64_t fragments_sent, fragments_received, fragments_repeated, fragments_dropped;
 	uint64_t reassembled;
-	uint64_t keepalives_sent;             /* of NAT mappings */
-	uint64_t moves_put_off;               /* of a peer that moves too often */
-	uint64_t clients_in, clients_refused; /* users who were let in; who were not */
+	uint64_t keepalives_sent;              /* of NAT mappings */
+	uint64_t moves_put_off, moves_refused; /* of a peer: too often; where its rule is not for */
+	uint64_t clients_in, clients_refused;  /* users who were let in; who were not */
 	uint64_t dpd_sent, dpd_odd,
 		peers_gone; /* questions, answers to none, peers that gave none */
 	unsigned p1_live, p2_live, half_open;

@@ -994,6 +994,12 @@ void ike_hold_replaced(struct ike_engine *e, const struct ike_tunnel_key *k);
 void ike_hold_forget_all(struct ike_engine *e);
 
 /* claim.c: one tunnel for a rule's selector */
+/*
+ * Where the rule says behind which endpoint its traffic lies, no other peer may draw that traffic
+ * to itself, nor the same one from elsewhere.  The original lets whoever is authenticated; this is
+ * stricter.
+ */
+bool ike_claim_allowed(const struct pol_filter_rule *rule, const struct cs_addr *peer);
 /* The tunnel between other endpoints that has the outbound policy of this rule and selector. */
 struct ike_tunnel *ike_claim_holder(const struct ike_engine *e, const struct ike_tunnel_key *k);
 /*

@@ -28,12 +28,15 @@ static void end_all(struct ike_engine *e, struct ike_tunnel *t, const char *reas
 static const char *stays(const struct ike_engine *e, const struct ike_tunnel *t,
 			 const struct cs_addr *to)
 {
+	const struct ike_p2 *newest = IKE_OF(t->p2s.next, struct ike_p2, in_tunnel);
 	struct ike_tunnel_key key = ike_tunnel_key_of(t);
 
 	if (cs_addr_equal(&t->remote, to))
 		return NULL;
 	if (ike_p2_transport_ok(t))
 		return "its peer has another address now, which its traffic has not";
+	if (!ike_claim_allowed(newest->rule, to))
+		return "its rule names the security endpoint that its peer had";
 	key.remote = to;
 	return ike_tunnel_by_key(e, &key) ? "its peer has a newer one at its new address" : NULL;
 }

@@ -14,6 +14,13 @@ static bool may_come_to(const struct ike_engine *e, const struct ike_p1 *p1,
 	       (to->port == e->set.nat_port || p1->sid.local.port != e->set.nat_port);
 }
 
+/* Another address must be one that the rule has, too: who is behind a NAT is not everywhere. */
+static bool may_be_at(const struct ike_p1 *p1, const struct cs_addr *remote)
+{
+	return cs_addr_equal(remote, &p1->sid.remote.addr) || !p1->rule ||
+	       pol_ke_rule_at(p1->rule, &p1->sid.local.addr, remote);
+}
+
 /* Another port number than IKE's shows that the NAT translates ports, too. */
 static void look_at_port(const struct ike_engine *e, struct ike_p1 *p1)
 {
@@ -30,7 +37,8 @@ void ike_path_exchange(struct ike_engine *e, struct ike_p1 *p1)
 	const struct cs_endpoint *to = &p1->ex->to, *from = &p1->ex->from;
 	bool floats = to->port == e->set.nat_port && p1->sid.local.port != e->set.nat_port;
 
-	if (!p1->nat.level || (!p1->nat.remote && !floats) || !may_come_to(e, p1, to))
+	if (!p1->nat.level || (!p1->nat.remote && !floats) || !may_come_to(e, p1, to) ||
+	    !may_be_at(p1, &from->addr))
 		return;
 	/* It floats, so it wants encapsulation, whatever its reason. */
 	p1->nat.encap |= floats;
@@ -90,6 +98,10 @@ void ike_p1_moved(struct ike_engine *e, struct ike_p1 *p1, const struct cs_endpo
 	char from[CS_ENDPOINT_STRLEN], to[CS_ENDPOINT_STRLEN];
 	struct ike_peer *peer = p1->peer;
 
+	if (!may_be_at(p1, &there.addr)) {
+		e->stats.moves_refused++;
+		return;
+	}
 	if (!ike_take_token(e, &p1->moves)) { /* what it says next from there will do */
 		e->stats.moves_put_off++;
 		return;
@@ -107,6 +119,7 @@ void ike_p1_moved(struct ike_engine *e, struct ike_p1 *p1, const struct cs_endpo
 static bool elsewhere(const struct ike_engine *e, const struct ike_p1 *p1)
 {
 	return e->from && p1->up && p1->nat.remote && may_come_to(e, p1, e->to) &&
+	       may_be_at(p1, &e->from->addr) &&
 	       !(cs_endpoint_equal(e->from, &p1->sid.remote) &&
 		 cs_endpoint_equal(e->to, &p1->sid.local));
 }

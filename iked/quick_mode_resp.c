@@ -56,16 +56,6 @@ static int read_selector(struct request *q, struct cs_err *err)
 	return rc;
 }
 
-/*
- * Where the rule says behind which endpoint its traffic lies, no other peer may draw that traffic
- * to itself.  The original lets whoever is authenticated; this is stricter.
- */
-static bool is_security_endpoint(const struct pol_filter_rule *rule, const struct cs_addr *peer)
-{
-	return !rule->start || !rule->start->remote.family ||
-	       cs_addr_equal(&rule->start->remote, peer);
-}
-
 static const struct pol_filter_rule *dynamic_rule(const struct ike_engine *e,
 						  const struct cs_selector *s)
 {
@@ -90,7 +80,7 @@ static int find_rule(struct ike_engine *e, struct request *q, struct cs_err *err
 	if (!q->rule)
 		return cs_fail(err, CS_EPOLICY, "no IpFilterRule with an IpDynVpnAction covers %s",
 			       cs_selector_text(&q->selector, selector));
-	if (!is_security_endpoint(q->rule, &q->p1->sid.remote.addr))
+	if (!ike_claim_allowed(q->rule, &q->p1->sid.remote.addr))
 		return cs_fail(err, CS_EPOLICY,
 			       "rule %s names another RemoteSecurityEndpointAddr for %s",
 			       q->rule->name, cs_selector_text(&q->selector, selector));

@@ -371,6 +371,12 @@ static bool at_location(const struct pol_sec_endpoint *end, const struct cs_addr
 	return !a || a->family == 0 || has_addr(end->locations, end->n_locations, a);
 }
 
+bool pol_ke_rule_at(const struct pol_ke_rule *r, const struct cs_addr *local,
+		    const struct cs_addr *remote)
+{
+	return at_location(&r->local, local) && at_location(&r->remote, remote);
+}
+
 const struct pol_ke_rule *pol_ke_rule_find(const struct pol_policy *policy,
 					   const struct cs_addr *local,
 					   const struct cs_addr *remote,
@@ -379,7 +385,7 @@ const struct pol_ke_rule *pol_ke_rule_find(const struct pol_policy *policy,
 	for (unsigned i = 0; i < policy->n_ke_rules; i++) {
 		const struct pol_ke_rule *r = &policy->ke_rules[i];
 
-		if (at_location(&r->local, local) && at_location(&r->remote, remote) &&
+		if (pol_ke_rule_at(r, local, remote) &&
 		    (!remote_id || pol_identity_matches(&r->remote.identity, remote_id)))
 			return r;
 	}

@@ -347,6 +347,9 @@ const struct pol_ke_rule *pol_ke_rule_find(const struct pol_policy *policy,
 					   const struct cs_addr *local,
 					   const struct cs_addr *remote,
 					   const struct pol_peer_id *remote_id);
+/* Is it for these addresses? */
+bool pol_ke_rule_at(const struct pol_ke_rule *rule, const struct cs_addr *local,
+		    const struct cs_addr *remote);
 /*
  * What the two hosts of the rule agree on, key included, as a hash (a secret itself): a phase 1 SA
  * lives on over a new policy while its rule's name and content stay the same.

@@ -633,6 +633,43 @@ START_TEST(test_follows_address)
 }
 END_TEST
 
+/*
+ * Where the policy does not have the peer it is not followed to: phase 1 by the rule's Location, a
+ * tunnel by the security endpoint of its filter rule.
+ */
+START_TEST(test_follows_where_it_may)
+{
+	bool location = _i;
+	struct pair_policy a = asking(), b;
+	struct cs_err err;
+	struct pair *p;
+
+	a.data_offers = "Tunnel|AES_CBC KeyLength 128|ESP HMAC_SHA1";
+	a.local_net = "10.1.0.0/16";
+	a.remote_net = "10.2.0.0/16";
+	b = a;
+	b.local_net = a.remote_net;
+	b.remote_net = a.local_net;
+	b.remote_location = location ? "192.0.2.0/24" : "192.0.0.0/3";
+	a.local_id = b.remote_id = "Fqdn a.example.com";
+	p = make(&a, &b);
+	put_nat(p, LEFT, NULL, 100);
+	pair_acquire(p, LEFT);
+	ck_assert_uint_eq(pair_installed(&p->side[RIGHT]), 2);
+	nats[LEFT].public = "203.0.113.8";
+	ck_assert(!ike_engine_refresh_p1(p->side[LEFT].e, p1_of(p, LEFT).tunnel, p->now, &err));
+	left_speaks(p);
+	pair_run(p);
+	ck_assert_uint_eq(p->side[RIGHT].moves, 0);
+	ck_assert_int_eq(pair_said(&p->side[RIGHT], "203.0.113.8:4600 now"), !location);
+	ck_assert_int_eq(pair_said(&p->side[RIGHT], "names the security endpoint"), !location);
+	expect(p, RIGHT, "198.51.100.2:4500", location ? "192.0.2.1:4600" : "203.0.113.8:4600");
+	nats[LEFT].public = NULL;
+	pair_wait(p, 400000);
+	pair_free(p);
+}
+END_TEST
+
 #define THIRD_PARTY "203.0.113.200"
 
 static bool none_to_third(struct pair *p, struct datagram *d)
@@ -877,6 +914,7 @@ static Suite *nat_suite(void)
 	tcase_add_test(path, test_follows);
 	tcase_add_test(path, test_follows_the_answer);
 	tcase_add_test(path, test_follows_address);
+	tcase_add_loop_test(path, test_follows_where_it_may, 0, 2);
 	tcase_add_test(path, test_third_party_gets_nothing);
 	tcase_add_test(path, test_repetition_moves_nothing);
 	tcase_add_test(path, test_stays_at_its_port);
