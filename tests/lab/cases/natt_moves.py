@@ -128,7 +128,7 @@ def other_address(lab):
     """Not the port alone: the NAT has another address, as a provider gives one at night."""
     agreement = Natted(mode="tunnel", keepalive=INTERVAL)
     left, right, (nat,) = behind(lab, "random")
-    b = ours(right, left, agreement)
+    b = ours(right, left, agreement, moves="192.0.2.0/24")
     a = PEERS["strongswan"](left, right, agreement, initiator=True, trap=True)
     up(left, right, agreement)
     spis = same_spis(left, right)

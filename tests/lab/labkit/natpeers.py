@@ -56,13 +56,13 @@ def remote_name(peer, several):
     return ANY if several else name_of(peer)
 
 
-def ours(host, peer, a, *, initiator=False, several=False, local=None, remote=None, retries=2,
-         **more):
+def ours(host, peer, a, *, initiator=False, several=False, local=None, remote=None, moves=None,
+         retries=2, **more):
     """
     several: any host of the lab may come from where peer is seen.  local, remote: the data's ends,
-    where they are others than the hosts.
+    where they are others than the hosts.  moves: addresses that the peer may have.
     """
-    nat = NatPolicy(allow=a.allow, force=a.force, keepalive=a.keepalive, local=local,
+    nat = NatPolicy(allow=a.allow, force=a.force, keepalive=a.keepalive, local=local, moves=moves,
                     remote=remote or (reached_at(peer, a) if a.mode == "tunnel" else None))
     text = host_to_host(host, peer.seen(), a.suite, a.mode, Pfs(a.pfs, a.suite), a.key,
                         initiator=initiator, exchange=a.exchange, liveness=a.dpd, nat=nat,

@@ -136,8 +136,7 @@ START = """\
 IpLocalStartAction Start
 {{
   LocalSecurityEndpointAddr  {}
-  RemoteSecurityEndpointAddr {}
-  LocalIpGranularity         Rule
+{}  LocalIpGranularity         Rule
   RemoteIpGranularity        Packet
 }}
 """
@@ -145,13 +144,20 @@ IpLocalStartAction Start
 
 @dataclass(frozen=True)
 class NatPolicy:
-    """What a policy says about NATs.  local, remote: the data's ends, where they are not the hosts."""
+    """
+    What a policy says about NATs.  local, remote: the data's ends, where they are not the hosts.
+    moves: addresses that the peer may have, if it is not one alone.
+    """
 
     allow: bool = True
     force: bool = False
     keepalive: int | None = None
     local: str | None = None
     remote: str | None = None
+    moves: str | None = None
+
+    def endpoint(self, remote):
+        return "" if self.moves else f"  RemoteSecurityEndpointAddr {remote}\n"
 
     def action(self):
         lines = [f"AllowNat {'Yes' if self.allow else 'No'}"]
@@ -213,7 +219,9 @@ def host_to_host(me, peer, suite, mode, pfs, key, *, family=4, initiator=False, 
     local_id = local_id or f"IpAddr {local}"
     respond = exchange if respond is None else respond
     data_local, data_remote = nat and nat.local or local, nat and nat.remote or remote
-    start = START.format(local, remote) if (data_local, data_remote) != (local, remote) else ""
+    start = ""
+    if (data_local, data_remote) != (local, remote):
+        start = START.format(local, nat.endpoint(remote))
     return HEAD.format(
         on_demand="Yes" if on_demand else "No",
         vpn_life="" if vpn_life is None else f"  VpnLife {vpn_life}\n",
@@ -236,7 +244,7 @@ def host_to_host(me, peer, suite, mode, pfs, key, *, family=4, initiator=False, 
         auth="PresharedKey" if key else "RsaSignature",
         shared_key=f"  SharedKey Ascii {key}\n" if key else "",
         ca_labels="".join(f"    CaLabel {label}\n" for label in ca_labels),
-        remote_location=remote_location or remote, exchange=exchange,
+        remote_location=remote_location or nat and nat.moves or remote, exchange=exchange,
         respond=f"  HowToRespondIKEv1 {respond}\n" if respond else "",
         quirks="".join(f"  PeerQuirk {q}\n" for q in quirks),
         more_refs="".join(f"  KeyExchangeRuleRef {name}\n" for name, _, _ in others),
