@@ -250,16 +250,6 @@ static const struct said {
 	{IKE_NATT_NONE, {"4485152d18b6bbcd0be8a8469579ddcc", "16f6ca16e4a4066d83821a0f0aeaa862"}},
 };
 
-static void unhex(const char *text, uint8_t *out, size_t len)
-{
-	for (size_t i = 0; i < len; i++) {
-		unsigned byte;
-
-		ck_assert_int_eq(sscanf(text + 2 * i, "%2x", &byte), 1);
-		out[i] = (uint8_t)byte;
-	}
-}
-
 /* The initiator's four give way to those that are wanted; what is left over means nothing. */
 static bool say_others(struct pair *p, unsigned from, uint8_t *data, size_t *len)
 {
@@ -272,7 +262,7 @@ static bool say_others(struct pair *p, unsigned from, uint8_t *data, size_t *len
 	if (from != LEFT)
 		return true;
 	for (unsigned i = 0; i < 4; i++) {
-		unhex(ours[i], id, sizeof(id));
+		ck_assert_int_eq(cs_unhex(ours[i], id, sizeof(id)), sizeof(id));
 		at[i] = memmem(data, *len, id, sizeof(id));
 	}
 	for (unsigned i = 0; i < 4; i++) {
@@ -280,7 +270,7 @@ static bool say_others(struct pair *p, unsigned from, uint8_t *data, size_t *len
 			continue;
 		memset(at[i], 0x5a, sizeof(id));
 		if (s->ids[i])
-			unhex(s->ids[i], at[i], sizeof(id));
+			ck_assert_int_eq(cs_unhex(s->ids[i], at[i], sizeof(id)), sizeof(id));
 	}
 	return true;
 }
