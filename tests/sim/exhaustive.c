@@ -14,7 +14,7 @@
 /* milliseconds */
 #define WITHIN_1        4000   /* with one trouble: one retransmission */
 #define WITHIN_2        120000 /* two losses cost at most 2 + 4 + 8 s, a Quick Mode more */
-#define WITHIN_1_CLIENT 9000   /* its Quick Mode begins before it is let in, so two more */
+#define WITHIN_1_CLIENT 13000  /* its Quick Mode comes before it is let in, thrice perhaps */
 #define WITHIN_2_CLIENT 270000 /* when a refusal is lost it gives up after 254 s */
 
 enum { LOSE, DOUBLE, SWAP };
