@@ -140,15 +140,18 @@ class Server:
         while True:
             try:
                 data, peer = self.udp.recvfrom(2048)
-                if not peer:
-                    return
-                if len(data) >= NUMBER.size:
-                    self.came[NUMBER.unpack_from(data)[0].rstrip(b"\0").decode()] = peer
-                self.udp.sendto(data, peer)
             except ConnectionError:
                 continue  # an ICMP message about a client that is gone
             except OSError:
                 return
+            if not peer:
+                return
+            if len(data) >= NUMBER.size:
+                self.came[NUMBER.unpack_from(data)[0].rstrip(b"\0").decode()] = peer
+            try:
+                self.udp.sendto(data, peer)
+            except OSError:
+                pass  # lost: no SA for a moment, while a peer moves it
 
     def stop(self):
         for sock in (self.tcp, self.udp, *self.open):
