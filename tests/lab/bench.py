@@ -189,8 +189,8 @@ class SwanSide:
         self.host = host
         me, peer = names(initiator)
         conf = host.write("strongswan.conf", CONF.format(
-            vici=host.path("charon.vici"), log="/dev/null", aggressive_psk="yes").replace("ike = 2", "ike = 0")
-            .replace("enc = 1", "enc = 0").replace("default = 1", "default = 0")
+            conf="", vici=host.path("charon.vici"), log="/dev/null", aggressive_psk="yes")
+            .replace("ike = 2", "ike = 0").replace("enc = 1", "enc = 0").replace("default = 1", "default = 0")
             .replace("threads = 8", "threads = 16\n  ikesa_table_size = 1024"))
         life = "        rekey_time = 45s\n        rand_time = 0\n        life_time = 60s\n"
 
