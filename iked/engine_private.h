@@ -464,6 +464,8 @@ int ike_nat_take(struct ike_engine *e, struct ike_p1 *p1, const struct isa_messa
 int ike_nat_recheck(struct ike_p1 *p1, const struct pol_ke_rule *rule, struct cs_err *err);
 /* Where an address identity of the peer must be; NULL: anywhere. */
 const struct cs_addr *ike_nat_source(const struct ike_p1 *p1);
+/* Is it another port than IKE's, so that a NAT must have made it? */
+bool ike_nat_translated(const struct ike_engine *e, const struct cs_endpoint *remote);
 /* In front of whom it is; what both speak. */
 const char *ike_nat_text(const struct ike_nat *nat);
 const char *ike_nat_level_text(enum ike_natt_level level);
@@ -563,7 +565,15 @@ struct ike_peer *ike_peer_get(struct ike_engine *e, const struct cs_addr *local,
 /* The same identities between its own address and that one; NULL: there is none. */
 struct ike_peer *ike_peer_find(const struct ike_engine *e, const struct ike_peer *like,
 			       const struct cs_addr *remote);
+/* The same, made if there is none; NULL without memory. */
+struct ike_peer *ike_peer_at(struct ike_engine *e, const struct ike_peer *like,
+			     const struct cs_addr *remote);
 void ike_peer_put(struct ike_engine *e, struct ike_peer *peer);
+/*
+ * Behind a NAT several hosts have one address: the phase 1 SA with the one that has this pair, or
+ * NULL.
+ */
+struct ike_p1 *ike_p1_of_host(const struct ike_p2 *p2);
 /* p1 may be NULL for a pair that is up. */
 struct ike_p2 *ike_p2_new(struct ike_engine *e, struct ike_p1 *p1, struct pol_policy *policy,
 			  const struct pol_filter_rule *rule, struct ike_tunnel *tunnel,

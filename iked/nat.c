@@ -111,7 +111,7 @@ static bool matches_remote(const struct ike_engine *e, const struct ike_p1 *p1,
 	return matches(p1, p, e->from) || matches(p1, p, &p1->sid.remote);
 }
 
-static bool translated(const struct ike_engine *e, const struct cs_endpoint *remote)
+bool ike_nat_translated(const struct ike_engine *e, const struct cs_endpoint *remote)
 {
 	return remote->port != e->set.port && remote->port != e->set.nat_port;
 }
@@ -133,7 +133,7 @@ int ike_nat_take(struct ike_engine *e, struct ike_p1 *p1, const struct isa_messa
 	for (unsigned n = 1; (p = isa_find(m, type, n)); n++)
 		if (matches_remote(e, p1, p))
 			p1->nat.remote = false;
-	p1->nat.napt = p1->nat.remote && translated(e, e->from);
+	p1->nat.napt = p1->nat.remote && ike_nat_translated(e, e->from);
 	p1->nat.encap = p1->nat.local || p1->nat.remote || p1->rule->action->nat_force_encap;
 	return 0;
 }

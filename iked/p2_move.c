@@ -73,24 +73,20 @@ static void move_pairs_in_kernel(struct ike_engine *e, struct ike_tunnel *t,
 		struct ike_p2 *p2 = IKE_OF(l, struct ike_p2, in_tunnel);
 
 		l = l->next;
-		if (!p2->nat.encap) {
+		if (!p2->nat.encap)
 			ike_p2_end(e, p2, true, "its peer is somewhere else, and it is not in UDP");
-		} else if (move_in_kernel(e, p2, to, &err)) {
+		else if (move_in_kernel(e, p2, to, &err))
 			not_moved(e, p2, &err);
-		}
 	}
 }
 
 static int change_peer(struct ike_engine *e, struct ike_p2 *p2, const struct cs_addr *remote)
 {
 	struct ike_peer *old = p2->peer, *peer;
-	struct cs_bytes own, other;
 
 	if (!old || cs_addr_equal(&old->remote, remote))
 		return 0;
-	own = (struct cs_bytes){old->ids, old->local_id_len};
-	other = (struct cs_bytes){old->ids + old->local_id_len, old->remote_id_len};
-	peer = ike_peer_get(e, &old->local, remote, own, other);
+	peer = ike_peer_at(e, old, remote);
 	if (!peer)
 		return CS_ENOMEM;
 	ike_list_remove(&p2->in_peer);
@@ -205,14 +201,7 @@ static struct ike_p1 *p1_of(struct ike_p2 *p2, const struct cs_endpoint *at)
 {
 	if (p2->p1 && p2->p1->up && cs_endpoint_equal(&p2->p1->sid.remote, at))
 		return p2->p1;
-	for (struct ike_list *l = p2->peer->p1s.next; l != &p2->peer->p1s; l = l->next) {
-		struct ike_p1 *p1 = IKE_OF(l, struct ike_p1, in_peer);
-
-		if (p1->up && !p1->superseded && cs_endpoint_equal(&p1->sid.remote, at) &&
-		    ike_client_same(p1, p2->p1))
-			return p1;
-	}
-	return NULL;
+	return ike_p1_of_host(p2);
 }
 
 /*

@@ -24,9 +24,7 @@ static bool may_be_at(const struct ike_p1 *p1, const struct cs_addr *remote)
 /* Another port number than IKE's shows that the NAT translates ports, too. */
 static void look_at_port(const struct ike_engine *e, struct ike_p1 *p1)
 {
-	uint16_t port = p1->sid.remote.port;
-
-	if (p1->nat.remote && port != e->set.port && port != e->set.nat_port)
+	if (p1->nat.remote && ike_nat_translated(e, &p1->sid.remote))
 		p1->nat.napt = true;
 }
 
@@ -52,11 +50,8 @@ void ike_path_exchange(struct ike_engine *e, struct ike_p1 *p1)
 /* Into the list of whom it is with there; CS_ENOMEM. */
 static int change_peer(struct ike_engine *e, struct ike_p1 *p1, const struct cs_addr *remote)
 {
-	struct ike_peer *old = p1->peer, *peer;
-	struct cs_bytes own = {old->ids, old->local_id_len};
-	struct cs_bytes other = {old->ids + old->local_id_len, old->remote_id_len};
+	struct ike_peer *peer = ike_peer_at(e, p1->peer, remote);
 
-	peer = ike_peer_get(e, &old->local, remote, own, other);
 	if (!peer)
 		return CS_ENOMEM;
 	ike_list_remove(&p1->in_peer);

@@ -125,19 +125,6 @@ static int offer_cached(struct ike_engine *e, const struct ike_p2 *old, struct i
 	return only;
 }
 
-/* Behind a NAT several hosts have one address, so it is asked for the host. */
-static struct ike_p1 *p1_of_host(const struct ike_p2 *old)
-{
-	for (struct ike_list *l = old->peer->p1s.next; l != &old->peer->p1s; l = l->next) {
-		struct ike_p1 *p1 = IKE_OF(l, struct ike_p1, in_peer);
-
-		if (p1->up && !p1->superseded && p1->sid.remote.port == old->encap_remote &&
-		    ike_client_same(p1, old->p1))
-			return p1;
-	}
-	return NULL;
-}
-
 /* A client's pairs live and die with its own phase 1 SA. */
 static int p1_for(struct ike_engine *e, const struct ike_p2 *old, struct ike_p1 **p1,
 		  struct cs_err *err)
@@ -146,7 +133,7 @@ static int p1_for(struct ike_engine *e, const struct ike_p2 *old, struct ike_p1 
 	if (old->p1 && old->p1->client)
 		return 0;
 	if (old->nat.remote) {
-		*p1 = p1_of_host(old);
+		*p1 = ike_p1_of_host(old);
 		if (*p1)
 			return 0;
 		if (old->nat.napt || old->tunnel->client)

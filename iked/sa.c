@@ -428,12 +428,35 @@ struct ike_peer *ike_peer_get(struct ike_engine *e, const struct cs_addr *local,
 }
 
 /* The identities stay readable until the engine is left: the dead SAs still point at them. */
+struct ike_peer *ike_peer_at(struct ike_engine *e, const struct ike_peer *like,
+			     const struct cs_addr *remote)
+{
+	struct cs_bytes own = {like->ids, like->local_id_len};
+	struct cs_bytes other = {like->ids + like->local_id_len, like->remote_id_len};
+
+	return ike_peer_get(e, &like->local, remote, own, other);
+}
+
 void ike_peer_put(struct ike_engine *e, struct ike_peer *peer)
 {
 	if (!ike_list_empty(&peer->p1s) || !ike_list_empty(&peer->p2s) || !peer->node.in)
 		return;
 	ike_table_remove(&e->peers, &peer->node);
 	ike_list_add_tail(&e->dead_peers, &peer->p1s);
+}
+
+struct ike_p1 *ike_p1_of_host(const struct ike_p2 *p2)
+{
+	struct cs_endpoint at = {p2->tunnel->remote, p2->encap_remote};
+
+	for (struct ike_list *l = p2->peer->p1s.next; l != &p2->peer->p1s; l = l->next) {
+		struct ike_p1 *p1 = IKE_OF(l, struct ike_p1, in_peer);
+
+		if (p1->up && !p1->superseded && cs_endpoint_equal(&p1->sid.remote, &at) &&
+		    ike_client_same(p1, p2->p1))
+			return p1;
+	}
+	return NULL;
 }
 
 /* ---- message ids ---- */

@@ -27,17 +27,11 @@
 
 bool xf_list_put(struct xf_policy_list *l, const struct xf_policy *p)
 {
-	struct xf_policy *v;
-	size_t cap;
+	struct xf_policy *v = xf_room(l->v, l->n, &l->cap, sizeof(*v));
 
-	if (l->n == l->cap) {
-		cap = l->cap ? 2 * l->cap : 64;
-		v = reallocarray(l->v, cap, sizeof(*v));
-		if (!v)
-			return false;
-		l->v = v;
-		l->cap = cap;
-	}
+	if (!v)
+		return false;
+	l->v = v;
 	l->v[l->n++] = *p;
 	return true;
 }
@@ -110,17 +104,11 @@ struct range_list {
 
 static bool put_range(struct range_list *l, const struct cs_range *r)
 {
-	struct cs_range *v;
-	size_t cap;
+	struct cs_range *v = xf_room(l->v, l->n, &l->cap, sizeof(*v));
 
-	if (l->n == l->cap) {
-		cap = l->cap ? 2 * l->cap : 16;
-		v = reallocarray(l->v, cap, sizeof(*v));
-		if (!v)
-			return false;
-		l->v = v;
-		l->cap = cap;
-	}
+	if (!v)
+		return false;
+	l->v = v;
 	l->v[l->n++] = *r;
 	return true;
 }

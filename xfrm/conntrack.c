@@ -88,17 +88,11 @@ static struct tuple tuple_of(const struct attrs *t, unsigned type)
 
 static struct found *put(struct found_list *l)
 {
-	struct found *v;
-	size_t cap;
+	struct found *v = xf_room(l->v, l->n, &l->cap, sizeof(*v));
 
-	if (l->n == l->cap) {
-		cap = l->cap ? 2 * l->cap : 64;
-		v = reallocarray(l->v, cap, sizeof(*v));
-		if (!v)
-			return NULL;
-		l->v = v;
-		l->cap = cap;
-	}
+	if (!v)
+		return NULL;
+	l->v = v;
 	memset(&l->v[l->n], 0, sizeof(l->v[l->n]));
 	return &l->v[l->n++];
 }

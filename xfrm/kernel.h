@@ -78,6 +78,9 @@ void xf_counters_of(const struct xfrm_usersa_info *info, struct xf_counters *c);
 /* A dump that others' changes disturb is read again, so often. */
 #define XF_DUMP_TRIES 8
 
+/* Room for one item more: the array, or NULL without memory. *cap 0: it is NULL yet. */
+void *xf_room(void *items, size_t n, size_t *cap, size_t size);
+
 /* ---- routes: route.c ---- */
 
 /* A socket for the calls below, closed by xf_close. */

@@ -221,6 +221,18 @@ int xf_ask(struct xf_kernel *k, struct xf_msg *m, mnl_cb_t fn, void *arg, const 
 	return 0;
 }
 
+void *xf_room(void *items, size_t n, size_t *cap, size_t size)
+{
+	size_t more = *cap ? 2 * *cap : 64;
+
+	if (n < *cap)
+		return items;
+	items = reallocarray(items, more, size);
+	if (items)
+		*cap = more;
+	return items;
+}
+
 bool xf_body(const struct nlmsghdr *h, void *to, size_t size)
 {
 	if (mnl_nlmsg_get_payload_len(h) < size)

@@ -524,17 +524,11 @@ struct found_list {
 static int on_dumped_sa(const struct nlmsghdr *h, void *arg)
 {
 	struct found_list *l = arg;
-	struct found *v;
-	size_t cap;
+	struct found *v = xf_room(l->v, l->n, &l->cap, sizeof(*v));
 
-	if (l->n == l->cap) {
-		cap = l->cap ? 2 * l->cap : 64;
-		v = reallocarray(l->v, cap, sizeof(*v));
-		if (!v)
-			return MNL_CB_ERROR;
-		l->v = v;
-		l->cap = cap;
-	}
+	if (!v)
+		return MNL_CB_ERROR;
+	l->v = v;
 	if (read_sa(l->marking, h, &l->v[l->n]))
 		l->n++;
 	return MNL_CB_OK;

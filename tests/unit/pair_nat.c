@@ -1,6 +1,7 @@
 /* NATs for the engine's unit tests, see pair_nat.h. */
 #include "tests/unit/pair_nat.h"
 
+#include <check.h>
 #include <string.h>
 
 static struct nat {
@@ -62,4 +63,27 @@ struct cs_endpoint pair_nat_outside(const struct pair *p, unsigned side, uint16_
 {
 	(void)p;
 	return (struct cs_endpoint){nats[side].outside, (uint16_t)(port + nats[side].shift)};
+}
+
+const struct xf_sa *pair_nat_sa(const struct side *s, bool outbound)
+{
+	for (unsigned i = s->n_sas; i--;)
+		if (s->sas[i].sa.outbound == outbound && !s->sas[i].larval)
+			return &s->sas[i].sa;
+	ck_abort_msg("side %u has no such SA:\n%s", s->index, s->log);
+}
+
+static int take_p2(void *arg, const struct ike_p2_info *info)
+{
+	*(struct ike_p2_info *)arg = *info;
+	return 0;
+}
+
+struct ike_p2_info pair_nat_p2(const struct pair *p, unsigned side)
+{
+	struct ike_p2_info info = {0};
+
+	ike_engine_each_p2(p->side[side].e, take_p2, &info);
+	ck_assert_uint_ne(info.tunnel, 0);
+	return info;
 }

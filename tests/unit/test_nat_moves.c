@@ -51,33 +51,11 @@ static struct pair *up(bool tunnel)
 	return p;
 }
 
-static const struct xf_sa *sa_of(const struct side *s, bool outbound)
-{
-	for (unsigned i = 0; i < s->n_sas; i++)
-		if (s->sas[i].sa.outbound == outbound && !s->sas[i].larval)
-			return &s->sas[i].sa;
-	ck_abort_msg("side %u has no such SA:\n%s", s->index, s->log);
-}
-
 static bool addr_is(const struct cs_addr *a, const char *text)
 {
 	char buf[CS_ADDR_STRLEN];
 
 	return !strcmp(cs_addr_text(a, buf), text);
-}
-
-static int take_p2(void *arg, const struct ike_p2_info *info)
-{
-	*(struct ike_p2_info *)arg = *info;
-	return 0;
-}
-
-static struct ike_p2_info p2_of(const struct pair *p, unsigned i)
-{
-	struct ike_p2_info info = {0};
-
-	ike_engine_each_p2(p->side[i].e, take_p2, &info);
-	return info;
 }
 
 static int take_p1(void *arg, const struct ike_p1_info *info)
@@ -98,8 +76,8 @@ static struct cs_endpoint p1_at(const struct pair *p, unsigned i)
 static void expect_at(const struct pair *p, const char *addr, uint16_t port)
 {
 	const struct side *s = &p->side[0];
-	const struct xf_sa *in = sa_of(s, false), *out = sa_of(s, true);
-	struct ike_p2_info info = p2_of(p, 0);
+	const struct xf_sa *in = pair_nat_sa(s, false), *out = pair_nat_sa(s, true);
+	struct ike_p2_info info = pair_nat_p2(p, 0);
 	struct cs_endpoint p1 = p1_at(p, 0);
 
 	ck_assert_uint_eq(pair_installed(s), 2);
@@ -119,14 +97,14 @@ static void client_speaks(struct pair *p)
 {
 	struct cs_err err = {0};
 
-	ck_assert_msg(!ike_engine_refresh_p2(p->side[1].e, p2_of(p, 1).tunnel, p->now, &err), "%s",
-		      err.text);
+	ck_assert_msg(!ike_engine_refresh_p2(p->side[1].e, pair_nat_p2(p, 1).tunnel, p->now, &err),
+		      "%s", err.text);
 	pair_run(p);
 }
 
 static struct xf_mapping mapping_at(const struct pair *p, unsigned i, const char *to, uint16_t port)
 {
-	const struct xf_sa *in = sa_of(&p->side[i], false);
+	const struct xf_sa *in = pair_nat_sa(&p->side[i], false);
 	struct xf_mapping m = {.id = in->id, .reqid = in->reqid};
 
 	m.old_peer = (struct cs_endpoint){in->src, in->encap_sport};
@@ -146,7 +124,7 @@ START_TEST(test_port)
 {
 	bool tunnel = _i;
 	struct pair *p = up(tunnel);
-	uint32_t before = p2_of(p, 0).tunnel;
+	uint32_t before = pair_nat_p2(p, 0).tunnel;
 
 	pair_nat_put(p, 1, CLIENT_NAT, 2000);
 	client_speaks(p);
@@ -156,8 +134,8 @@ START_TEST(test_port)
 	ck_assert(pair_said(&p->side[0], "203.0.113.99:6500 now"));
 	pair_wait(p, 120000);
 	expect_at(p, CLIENT_NAT, 6500);
-	ck_assert_uint_eq(p2_of(p, 0).tunnel, before);
-	ck_assert_uint_eq(p2_of(p, 0).generation, 2);
+	ck_assert_uint_eq(pair_nat_p2(p, 0).tunnel, before);
+	ck_assert_uint_eq(pair_nat_p2(p, 0).generation, 2);
 	ck_assert_uint_eq(p->side[0].n_policies, 1);
 	pair_free(p);
 }
@@ -166,7 +144,7 @@ END_TEST
 START_TEST(test_address)
 {
 	struct pair *p = up(true);
-	uint32_t before = p2_of(p, 0).tunnel;
+	uint32_t before = pair_nat_p2(p, 0).tunnel;
 	struct cs_err err;
 
 	pair_nat_put(p, 1, OTHER_NAT, 2000);
@@ -174,10 +152,10 @@ START_TEST(test_address)
 	ck_assert_msg(p->side[0].moves == 2, "%s", p->side[0].log);
 	pair_wait(p, 120000);
 	expect_at(p, OTHER_NAT, 6500);
-	ck_assert_uint_eq(p2_of(p, 0).tunnel, before);
+	ck_assert_uint_eq(pair_nat_p2(p, 0).tunnel, before);
 	ck_assert_uint_eq(p->side[0].n_policies, 1);
 	/* Its deletion finds it there. */
-	ck_assert(!ike_engine_deactivate_p2(p->side[1].e, p2_of(p, 1).tunnel, p->now, &err));
+	ck_assert(!ike_engine_deactivate_p2(p->side[1].e, pair_nat_p2(p, 1).tunnel, p->now, &err));
 	pair_run(p);
 	ck_assert_uint_eq(pair_installed(&p->side[0]), 0);
 	ck_assert_uint_eq(p->side[0].n_policies, 0);
@@ -199,7 +177,7 @@ START_TEST(test_address_of_transport)
 	/* What it asked for comes up, with its new address. */
 	pair_wait(p, 120000);
 	expect_at(p, OTHER_NAT, 6500);
-	info = p2_of(p, 0);
+	info = pair_nat_p2(p, 0);
 	ck_assert(addr_is(&info.selector.remote.lo, OTHER_NAT));
 	pair_free(p);
 }
@@ -260,7 +238,7 @@ START_TEST(test_deleted_there)
 
 	pair_nat_put(p, 1, OTHER_NAT, 2000);
 	ike_engine_mapping(p->side[0].e, &m, p->now);
-	ck_assert(!ike_engine_deactivate_p2(p->side[1].e, p2_of(p, 1).tunnel, p->now, &err));
+	ck_assert(!ike_engine_deactivate_p2(p->side[1].e, pair_nat_p2(p, 1).tunnel, p->now, &err));
 	pair_run(p);
 	ck_assert_uint_eq(pair_installed(&p->side[0]), 0);
 	ck_assert_uint_eq(pair_stats(p, 0)->p2_live, 0);
@@ -368,7 +346,7 @@ START_TEST(test_mapping_without_p1)
 
 	ike_p1_down(s->e, IKE_OF(s->e->p1s.next, struct ike_p1, all), false, "for the test");
 	ike_engine_mapping(s->e, &m, p->now);
-	info = p2_of(p, 0);
+	info = pair_nat_p2(p, 0);
 	ck_assert_uint_eq(s->moves, 2);
 	ck_assert(addr_is(&info.remote, OTHER_NAT));
 	ck_assert_uint_eq(info.encap_remote, 6500);
@@ -418,7 +396,7 @@ START_TEST(test_mapping_of_who_has_no_nat)
 {
 	struct pair *p = up(true);
 	struct xf_mapping m = mapping_at(p, 1, _i ? OTHER_NAT : SERVER, 6500);
-	struct ike_p2_info info = p2_of(p, 1);
+	struct ike_p2_info info = pair_nat_p2(p, 1);
 
 	ck_assert(info.nat_local && !info.nat_remote);
 	ike_engine_mapping(p->side[1].e, &m, p->now);
@@ -458,7 +436,7 @@ START_TEST(test_restart)
 	struct pair *p = up(true);
 	struct side *s = &p->side[0];
 	struct xf_mapping m = mapping_of(p, OTHER_NAT, 6500);
-	struct ike_p2_info before = p2_of(p, 0);
+	struct ike_p2_info before = pair_nat_p2(p, 0);
 	struct pair_cache c;
 
 	pair_nat_put(p, 1, OTHER_NAT, 2000);
@@ -476,7 +454,7 @@ START_TEST(test_restart)
 	client_speaks(p);
 	pair_wait(p, 120000);
 	expect_at(p, OTHER_NAT, 6500);
-	ck_assert_uint_eq(p2_of(p, 0).generation, 2);
+	ck_assert_uint_eq(pair_nat_p2(p, 0).generation, 2);
 	pair_free(p);
 }
 END_TEST

@@ -84,14 +84,6 @@ static struct pair *make(const struct pair_policy *server, const struct pair_pol
 	return p;
 }
 
-static const struct xf_sa *sa_of(const struct side *s, bool outbound)
-{
-	for (unsigned i = s->n_sas; i--;)
-		if (s->sas[i].sa.outbound == outbound && !s->sas[i].larval)
-			return &s->sas[i].sa;
-	ck_abort_msg("side %u has no such SA:\n%s", s->index, s->log);
-}
-
 static void expect_addr(const struct cs_addr *a, const char *text)
 {
 	char buf[CS_ADDR_STRLEN];
@@ -99,24 +91,9 @@ static void expect_addr(const struct cs_addr *a, const char *text)
 	ck_assert_str_eq(a->family ? cs_addr_text(a, buf) : "", text);
 }
 
-static int take_info(void *arg, const struct ike_p2_info *info)
-{
-	*(struct ike_p2_info *)arg = *info;
-	return 0;
-}
-
-static struct ike_p2_info info_of(const struct pair *p, unsigned i)
-{
-	struct ike_p2_info info = {0};
-
-	ike_engine_each_p2(p->side[i].e, take_info, &info);
-	ck_assert_uint_ne(info.tunnel, 0);
-	return info;
-}
-
 static void expect_ports(const struct side *s, uint16_t own, uint16_t other)
 {
-	const struct xf_sa *in = sa_of(s, false), *out = sa_of(s, true);
+	const struct xf_sa *in = pair_nat_sa(s, false), *out = pair_nat_sa(s, true);
 
 	ck_assert_uint_eq(in->encap_sport, other);
 	ck_assert_uint_eq(in->encap_dport, own);
@@ -143,8 +120,8 @@ START_TEST(test_transport)
 	expect_both_up(p);
 	expect_ports(&p->side[0], 4500, client_nat ? 5500 : 4500);
 	expect_ports(&p->side[1], 4500, 4500);
-	at_server = info_of(p, 0);
-	at_client = info_of(p, 1);
+	at_server = pair_nat_p2(p, 0);
+	at_client = pair_nat_p2(p, 1);
 	/* The server answers in the client's words. */
 	ck_assert_str_eq(ids.read, server_nat ? CLIENT " " SERVER_NAT " " CLIENT " " SERVER_NAT " "
 					      : CLIENT " " SERVER " " CLIENT " " SERVER " ");
@@ -162,8 +139,8 @@ START_TEST(test_transport)
 	expect_addr(&at_server.oa[1], server_nat ? SERVER_NAT : SERVER);
 	expect_addr(&at_client.oa[0], client_nat ? CLIENT_NAT : CLIENT);
 	expect_addr(&at_client.oa[1], SERVER);
-	expect_addr(&sa_of(&p->side[0], false)->encap_oa, client_nat ? CLIENT : "");
-	expect_addr(&sa_of(&p->side[1], false)->encap_oa, server_nat ? SERVER : "");
+	expect_addr(&pair_nat_sa(&p->side[0], false)->encap_oa, client_nat ? CLIENT : "");
+	expect_addr(&pair_nat_sa(&p->side[1], false)->encap_oa, server_nat ? SERVER : "");
 	ck_assert_int_eq(at_server.nat_local, server_nat);
 	ck_assert_int_eq(at_server.nat_remote, client_nat);
 	ck_assert_int_eq(at_server.nat_napt, client_nat);
@@ -210,7 +187,7 @@ START_TEST(test_tunnel)
 	}
 	expect_both_up(p);
 	expect_ports(&p->side[0], 4500, client_nat ? 5500 : 4500);
-	at_server = info_of(p, 0);
+	at_server = pair_nat_p2(p, 0);
 	ck_assert_msg(pair_said(&p->side[0], "udp-tunnel"), "%s", p->side[0].log);
 	/* Inside a tunnel the peer's own address is the data's. */
 	expect_addr(&at_server.selector.remote.lo, CLIENT);
@@ -240,8 +217,8 @@ START_TEST(test_both_modes)
 	p = make(&server, &client, false, true);
 	pair_acquire(p, 1);
 	expect_both_up(p);
-	ck_assert_int_eq(info_of(p, 0).suite.encap, _i ? POL_TUNNEL : POL_TRANSPORT);
-	at_server = info_of(p, 0);
+	ck_assert_int_eq(pair_nat_p2(p, 0).suite.encap, _i ? POL_TUNNEL : POL_TRANSPORT);
+	at_server = pair_nat_p2(p, 0);
 	expect_addr(&at_server.selector.remote.lo, _i ? CLIENT : CLIENT_NAT);
 	pair_free(p);
 }
@@ -289,10 +266,11 @@ START_TEST(test_refresh)
 
 	pair_acquire(p, 1);
 	expect_both_up(p);
-	before = info_of(p, 0);
+	before = pair_nat_p2(p, 0);
 	memset(&ids, 0, sizeof(ids));
-	ck_assert_msg(!ike_engine_refresh_p2(p->side[by].e, info_of(p, by).tunnel, p->now, &err),
-		      "%s", err.text);
+	ck_assert_msg(
+		!ike_engine_refresh_p2(p->side[by].e, pair_nat_p2(p, by).tunnel, p->now, &err),
+		"%s", err.text);
 	pair_run(p);
 	ck_assert_str_eq(ids.read, by ? CLIENT " " SERVER " " CLIENT " " SERVER " "
 				      : SERVER " " CLIENT " " SERVER " " CLIENT " ");
@@ -304,7 +282,7 @@ START_TEST(test_refresh)
 	ck_assert_uint_eq(p->side[1].n_policies, 1);
 	pair_wait(p, 120000);
 	ck_assert_uint_eq(pair_installed(&p->side[0]), 2);
-	after = info_of(p, 0);
+	after = pair_nat_p2(p, 0);
 	ck_assert_uint_eq(after.tunnel, before.tunnel);
 	ck_assert_uint_eq(after.client, before.client);
 	ck_assert_uint_eq(after.generation, 2);

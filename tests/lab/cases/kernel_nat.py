@@ -306,22 +306,19 @@ def end(net):
         c.host.run("ip", "xfrm", "policy", "flush")
 
 
-@case("kernel-clients-transport", seconds=200)
-def clients_transport(lab):
-    """Two clients behind one NAT, everything of them equal: each has its own, also when one ends."""
-    net, echo, streams = clients(lab, "transport", 8193, 8194)
-    check_connections(net, 1)
-    one_ends(net, echo, streams)
-    end(net)
+def register_clients(name, mode, first, translated):
+    @case(f"kernel-clients-{name}", seconds=200)
+    def run(lab):
+        """Two clients behind one NAT, everything of them equal: each has its own, also when one ends."""
+        net, echo, streams = clients(lab, mode, first, 8194)
+        check_connections(net, translated)
+        one_ends(net, echo, streams)
+        end(net)
 
 
-@case("kernel-clients-tunnel", seconds=200)
-def clients_tunnel(lab):
-    """The same with one inner address."""
-    net, echo, streams = clients(lab, "tunnel", 8193, 8194)
-    check_connections(net, 1)
-    one_ends(net, echo, streams)
-    end(net)
+register_clients("transport", "transport", 8193, 1)
+register_clients("tunnel", "tunnel", 8193, 1)  # with one inner address
+register_clients("first", "transport", 0, 0)  # the first has its rule's mark, as who is alone may
 
 
 @case("kernel-clients-gateway", seconds=200)
@@ -350,15 +347,6 @@ def clients_hairpin(lab):
     stream.close()
     net.xfrm("noclient", *first.arguments(first.mark))
     net.xfrm("noclient", *second.arguments(0))
-    end(net)
-
-
-@case("kernel-clients-first", seconds=200)
-def clients_first(lab):
-    """The first has its rule's mark, as who is alone may."""
-    net, echo, streams = clients(lab, "transport", 0, 8194)
-    check_connections(net, 0)
-    one_ends(net, echo, streams)
     end(net)
 
 
