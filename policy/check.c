@@ -10,16 +10,10 @@ struct tally {
 
 static void print(void *arg, const struct pol_diag *diag)
 {
-	static const char *const names[] = {"error", "warning", "note"};
 	struct tally *tally = arg;
 
 	tally->n[diag->severity]++;
-	fprintf(tally->out, "%s:%u: %s: ", diag->file, diag->line, names[diag->severity]);
-	if (*diag->statement)
-		fprintf(tally->out, "%s: ", diag->statement);
-	if (*diag->attribute)
-		fprintf(tally->out, "%s: ", diag->attribute);
-	fprintf(tally->out, "%s\n", diag->text);
+	pol_diag_print(tally->out, diag);
 }
 
 static const char *plural(unsigned n)

@@ -5,8 +5,8 @@
 #include <stdio.h>
 
 /*
- * Prints a line for each finding ("FILE:LINE: error: STATEMENT name: Attribute: reason", or
- * warning or note) and a summary. 0: the policy is good; 1: it is not, or cannot be read.
+ * Prints each finding as pol_diag_print() does, and a summary. 0: the policy is good; 1: it is not,
+ * or cannot be read.
  */
 int pol_check_file(const char *file, const char *stack, FILE *out);
 

@@ -12,18 +12,26 @@
 
 /* ---- findings ---- */
 
-static void about(struct pol_build *b, enum pol_severity severity, const struct pol_node *node,
-		  const struct pol_item *item, const char *attribute, const char *fmt, va_list ap)
-	__attribute__((format(printf, 6, 0)));
-
-static void about(struct pol_build *b, enum pol_severity severity, const struct pol_node *node,
-		  const struct pol_item *item, const char *attribute, const char *fmt, va_list ap)
+static struct pol_place_in place_of(const struct pol_node *node, const struct pol_item *item)
 {
-	struct pol_place_in place = {node->file, item ? item->line : node->line};
+	return (struct pol_place_in){.file = node->file,
+				     .line = item ? item->line : node->line,
+				     .mark = item ? POL_MARK_VALUE : POL_MARK_LINE};
+}
 
-	if (!attribute && item)
-		attribute = item->param->keyword;
-	pol_vfind(b->diags, severity, place, node, attribute, fmt, ap);
+/* A word of the value: its place in the line follows from that in the value. */
+static void mark_word(struct pol_place_in *place, const struct pol_item *item, struct pol_word word)
+{
+	if (!word.len || !item->value)
+		return;
+	place->mark = POL_MARK_WORD;
+	place->skip = (size_t)(word.p - item->value);
+	place->len = word.len;
+}
+
+static const char *name_of(const struct pol_item *item, const char *attribute)
+{
+	return !attribute && item ? item->param->keyword : attribute;
 }
 
 void pol_wrong(struct pol_build *b, struct pol_node *node, const struct pol_item *item,
@@ -33,7 +41,36 @@ void pol_wrong(struct pol_build *b, struct pol_node *node, const struct pol_item
 
 	node->failed = true;
 	va_start(ap, fmt);
-	about(b, POL_ERROR, node, item, attribute, fmt, ap);
+	pol_vfind(b->diags, POL_ERROR, place_of(node, item), node, name_of(item, attribute), fmt,
+		  ap);
+	va_end(ap);
+}
+
+void pol_wrong_word(struct pol_build *b, struct pol_node *node, const struct pol_item *item,
+		    struct pol_word word, const char *fmt, ...)
+{
+	struct pol_place_in place = place_of(node, item);
+	va_list ap;
+
+	node->failed = true;
+	mark_word(&place, item, word);
+	va_start(ap, fmt);
+	pol_vfind(b->diags, POL_ERROR, place, node, item->param->keyword, fmt, ap);
+	va_end(ap);
+}
+
+void pol_misvalue(struct pol_build *b, struct pol_node *node, const struct pol_item *item,
+		  struct pol_word word, const char *fmt, ...)
+{
+	struct pol_place_in place = place_of(node, item);
+	char expected[POL_EXPECTED_MAX];
+	va_list ap;
+
+	node->failed = true;
+	mark_word(&place, item, word);
+	place.expected = pol_expected(item->param, expected);
+	va_start(ap, fmt);
+	pol_vfind(b->diags, POL_ERROR, place, node, item->param->keyword, fmt, ap);
 	va_end(ap);
 }
 
@@ -43,7 +80,8 @@ void pol_warn(struct pol_build *b, const struct pol_node *node, const struct pol
 	va_list ap;
 
 	va_start(ap, fmt);
-	about(b, POL_WARNING, node, item, attribute, fmt, ap);
+	pol_vfind(b->diags, POL_WARNING, place_of(node, item), node, name_of(item, attribute), fmt,
+		  ap);
 	va_end(ap);
 }
 
@@ -58,10 +96,9 @@ void pol_inherit(struct pol_build *b, struct pol_node *node, const struct pol_it
 
 	node->failed = true;
 	if (target)
-		pol_find(b->diags, POL_NOTE, (struct pol_place_in){node->file, item->line}, node,
-			 item->param->keyword, "%s %s has errors (line %u of %s)",
-			 target->statement->keyword, target->name ? target->name : "", target->line,
-			 target->file);
+		pol_find(b->diags, POL_NOTE, place_of(node, item), node, item->param->keyword,
+			 "%s %s has errors (line %u of %s)", target->statement->keyword,
+			 target->name ? target->name : "", target->line, target->file);
 }
 
 /* ---- memory ---- */
@@ -96,7 +133,7 @@ const void *pol_done(const struct pol_build *b, struct pol_node *node, void *obj
 
 /* ---- the whole tree ---- */
 
-/* Makes what a global statement stands for, so that errors in unused ones are seen too. */
+/* Makes what a statement stands for, so that errors in unused ones are seen too. */
 static void make_global(struct pol_build *b, struct pol_node *node)
 {
 	static const struct {
@@ -124,8 +161,13 @@ static void make_global(struct pol_build *b, struct pol_node *node)
 	};
 
 	for (size_t i = 0; i < sizeof(makers) / sizeof(makers[0]); i++)
-		if (strcmp(makers[i].keyword, node->statement->keyword) == 0)
+		if (strcmp(makers[i].keyword, node->statement->keyword) == 0) {
 			makers[i].make(b, node);
+			return;
+		}
+	for (unsigned i = 0; i < node->n_items; i++) /* groups and policies */
+		if (node->items[i].block)
+			make_global(b, node->items[i].block);
 }
 
 /* The members of a group (or the rules of a policy) that are rules themselves. */

@@ -32,6 +32,17 @@ struct pol_build {
 /* item NULL: the finding is about the statement. Marks node as failed. */
 void pol_wrong(struct pol_build *b, struct pol_node *node, const struct pol_item *item,
 	       const char *attribute, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+/*
+ * The same about the form of item's value: `word` is what of it is wrong, a part of item->value, or
+ * one without length for all of it. What was expected is told with it.
+ */
+void pol_misvalue(struct pol_build *b, struct pol_node *node, const struct pol_item *item,
+		  struct pol_word word, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+#define POL_ALL_OF_IT ((struct pol_word){NULL, 0})
+/* About a word of the value, where its form is right. */
+void pol_wrong_word(struct pol_build *b, struct pol_node *node, const struct pol_item *item,
+		    struct pol_word word, const char *fmt, ...)
+	__attribute__((format(printf, 5, 6)));
 void pol_warn(struct pol_build *b, const struct pol_node *node, const struct pol_item *item,
 	      const char *attribute, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 /* What item stands for (its block, or what its name refers to); NULL: unresolved. */

@@ -62,13 +62,14 @@ static void add_value(struct pol_build *b, struct pol_node *node, const struct p
 	struct cs_range range;
 	struct cs_err err;
 
+	if (!pol_range_of(item->value, &range, &err))
+		return; /* told by validation */
 	if (strcmp(keyword, "Prefix") == 0 && !memchr(word.p, '/', word.len))
-		pol_wrong(b, node, item, NULL, "the value is not address/length");
+		pol_misvalue(b, node, item, word, "the value is not address/length");
 	else if (strcmp(keyword, "Range") == 0 && !memchr(word.p, '-', word.len))
-		pol_wrong(b, node, item, NULL, "the value is not address-address");
-	else if (pol_range_of(item->value, &range, &err))
+		pol_misvalue(b, node, item, word, "the value is not address-address");
+	else
 		add_ranges(b, to, &range, 1);
-	/* a value that does not parse is told by validation */
 }
 
 const void *pol_make_ranges(struct pol_build *b, struct pol_node *node)

@@ -283,7 +283,7 @@ static void warn_doubles(struct pol_build *b, const struct pol_node *node)
 void pol_make_filter_policy(struct pol_build *b)
 {
 	struct pol_node *node = pol_lookup(b, "IpFilterPolicy", "");
-	struct pol_place_in end = {"", 1};
+	struct pol_place_in end = {.file = "", .line = 1, .mark = POL_MARK_NOTHING};
 
 	if (node) {
 		pol_each_rule(b, node, add_rule);

@@ -199,12 +199,12 @@ static void own_identity(struct pol_build *b, struct pol_node *node, const struc
 	pol_word_next(&value);
 	value += strspn(value, " \t");
 	if (!*value) {
-		pol_wrong(b, node, item, NULL, "the value is missing behind its type");
+		pol_misvalue(b, node, item, POL_ALL_OF_IT, "the value is missing behind its type");
 		return;
 	}
 	wrong = check_identity(b, id, type, value, local, &err);
 	if (wrong) {
-		pol_wrong(b, node, item, NULL, "%s", wrong);
+		pol_misvalue(b, node, item, (struct pol_word){value, strlen(value)}, "%s", wrong);
 		return;
 	}
 	word = (struct pol_word){value, strlen(value)};

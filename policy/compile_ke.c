@@ -172,14 +172,15 @@ static void add_user(struct pol_build *b, struct pol_node *node, const struct po
 	if (!pol_word_copy(pol_word_next(&text), u.name, sizeof(u.name)) ||
 	    !pol_word_copy(pol_word_next(&text), u.hash, sizeof(u.hash)) || !u.name[0] ||
 	    !u.hash[0] || pol_word_next(&text).len) {
-		pol_wrong(b, node, item, NULL,
-			  "a name of at most %d characters and the hash of a password must follow",
-			  POL_USER_MAX);
+		pol_misvalue(
+			b, node, item, POL_ALL_OF_IT,
+			"a name of at most %d characters and the hash of a password must follow",
+			POL_USER_MAX);
 		return;
 	}
 	if (!is_crypt_hash(u.hash)) {
-		pol_wrong(
-			b, node, item, NULL,
+		pol_misvalue(
+			b, node, item, POL_ALL_OF_IT,
 			"behind the name must be a whole hash as crypt(5) has it, $6$salt$hash for "
 			"instance");
 		return;
@@ -313,7 +314,7 @@ static void make_key(struct pol_build *b, struct pol_node *node, struct pol_ke_r
 		return; /* the form is told by validation */
 	if (!pol_make_bytes(b, item->value, KEY_MAX, &r->shared_key, &wrong)) {
 		if (wrong)
-			pol_wrong(b, node, item, NULL, "%s", wrong);
+			pol_misvalue(b, node, item, POL_ALL_OF_IT, "%s", wrong);
 		return;
 	}
 	text = item->value;

@@ -1,4 +1,5 @@
 /* LocalDynVpnRule and LocalDynVpnPolicy. */
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -48,6 +49,18 @@ static void check_selectors(struct pol_build *b, struct pol_node *node, int prot
 		pol_wrong(b, node, pol_item_of(node, "Code"), NULL, "a code needs a Type");
 }
 
+static void check_family(struct pol_build *b, struct pol_node *node, int proto, uint8_t family)
+{
+	const struct pol_item *item = pol_item_of(node, "Protocol");
+
+	if (proto == IPPROTO_ICMP && family == AF_INET6)
+		pol_wrong(b, node, item, NULL, "protocol Icmp with IPv6 addresses");
+	else if (proto == IPPROTO_ICMPV6 && family == AF_INET)
+		pol_wrong(b, node, item, NULL, "protocol Icmpv6 with IPv4 addresses");
+	else if (proto == IPPROTO_MH && family == AF_INET)
+		pol_wrong(b, node, item, NULL, "protocol MIPv6 with IPv4 addresses");
+}
+
 const void *pol_make_local_rule(struct pol_build *b, struct pol_node *node)
 {
 	static const char *const local[] = {"LocalIp", "LocalIpRef", "LocalIpSetRef"};
@@ -78,6 +91,7 @@ const void *pol_make_local_rule(struct pol_build *b, struct pol_node *node)
 	r->type = pol_number_of(node, "Type", &n) ? (int)n : -1;
 	r->code = pol_number_of(node, "Code", &n) ? (int)n : -1;
 	check_selectors(b, node, proto);
+	check_family(b, node, proto, r->selector.local.lo.family);
 	r->auto_activate = pol_yes_of(node, "AutoActivate");
 	return pol_done(b, node, r);
 }

@@ -33,12 +33,13 @@ static uint64_t mask_of(struct pol_build *b, struct pol_node *node, const char *
 	if (!item)
 		return all;
 	if (!parse_mask(item->value, &bits, &count))
-		pol_wrong(b, node, item, NULL, "the mask has other digits than 0 and 1");
+		pol_misvalue(b, node, item, POL_ALL_OF_IT,
+			     "the mask has other digits than 0 and 1");
 	else if (count != n && !(twice && count == 2 * n))
-		pol_wrong(b, node, item, NULL,
-			  twice ? "the mask has %u digits, not %u or %u"
-				: "the mask has %u digits, not %u",
-			  count, n, 2 * n);
+		pol_misvalue(b, node, item, POL_ALL_OF_IT,
+			     twice ? "the mask has %u digits, not %u or %u"
+				   : "the mask has %u digits, not %u",
+			     count, n, 2 * n);
 	else
 		return bits;
 	return all;
@@ -112,13 +113,14 @@ static void make_range(struct pol_build *b, struct pol_node *node, struct pol_ti
 	word = pol_word_next(&text);
 	if (word.len != 29 || word.p[14] != ':' || strspn(word.p, "0123456789") != 14 ||
 	    strspn(word.p + 15, "0123456789") != 14) {
-		pol_wrong(b, node, item, NULL, "the value is not yyyymmddhhmmss:yyyymmddhhmmss");
+		pol_misvalue(b, node, item, POL_ALL_OF_IT,
+			     "the value is not yyyymmddhhmmss:yyyymmddhhmmss");
 		return;
 	}
 	if (!parse_date(word.p, t->zone, &t->from) || !parse_date(word.p + 15, t->zone, &t->to))
-		pol_wrong(b, node, item, NULL, "there is no such date or time");
+		pol_misvalue(b, node, item, POL_ALL_OF_IT, "there is no such date or time");
 	else if (t->to <= t->from)
-		pol_wrong(b, node, item, NULL, "the range ends before it starts");
+		pol_misvalue(b, node, item, POL_ALL_OF_IT, "the range ends before it starts");
 }
 
 /* One or two digits at *text, which moves behind them. */
@@ -181,8 +183,9 @@ static void make_spans(struct pol_build *b, struct pol_node *node, struct pol_ti
 		size_t len = strcspn(text, ", \t");
 
 		if (!parse_span(text, text + len, span)) {
-			pol_wrong(b, node, item, NULL, "'%.*s' is not hh:mm-hh:mm up to 24:00",
-				  (int)(len > 40 ? 40 : len), text);
+			pol_misvalue(b, node, item, (struct pol_word){text, len},
+				     "'%.*s' is not hh:mm-hh:mm up to 24:00",
+				     (int)(len > 40 ? 40 : len), text);
 			return;
 		}
 		add_span(b, t, span);
@@ -208,8 +211,8 @@ const void *pol_make_time(struct pol_build *b, struct pol_node *node)
 	if (!t)
 		return NULL;
 	if (!text || !parse_zone(pol_word_next(&text), &t->zone))
-		pol_wrong(b, node, pol_item_of(node, "TimeZone"), NULL,
-			  "the value is not Local, UTC, +hhmm or -hhmm");
+		pol_misvalue(b, node, pol_item_of(node, "TimeZone"), POL_ALL_OF_IT,
+			     "the value is not Local, UTC, +hhmm or -hhmm");
 	t->months = (uint16_t)mask_of(b, node, "MonthOfYearMask", 12, false);
 	t->weekdays = (uint8_t)mask_of(b, node, "DayOfWeekMask", 7, false);
 	days = mask_of(b, node, "DayOfMonthMask", 31, true);

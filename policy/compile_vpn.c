@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "policy/compile.h"
+#include "policy/near.h"
 
 static void copy_name(char to[POL_NAME_MAX + 1], const struct pol_node *node)
 {
@@ -48,7 +49,9 @@ static void make_life(struct pol_build *b, struct pol_node *node, const char *pr
 		return;
 	life->accepted_min = (uint32_t)lo * unit;
 	life->accepted_max = (uint32_t)hi * unit;
-	if (has_proposed && (n < lo || n > hi))
+	if (!has_proposed || lo > hi || (item && n > item->param->max))
+		return; /* told by validation */
+	if (n < lo || n > hi)
 		pol_wrong(b, node, item ? item : pol_item_of(node, accepted), proposed,
 			  "%lu lies outside %s %lu %lu", n, accepted, lo, hi);
 }
@@ -76,7 +79,8 @@ const struct cs_cipher *pol_make_cipher(struct pol_build *b, struct pol_node *no
 		key = pol_word_next(&text);
 		length = pol_word_next(&text);
 		if (!pol_word_is(key, "KeyLength") || pol_number(length, &bits)) {
-			pol_wrong(b, node, item, NULL, "%s needs KeyLength 128 or 256", keyword);
+			pol_misvalue(b, node, item, POL_ALL_OF_IT, "%s needs KeyLength 128 or 256",
+				     keyword);
 			return NULL;
 		}
 	}
@@ -84,7 +88,8 @@ const struct cs_cipher *pol_make_cipher(struct pol_build *b, struct pol_node *no
 		pol_warn(b, node, item, NULL, "deprecated: code AES_CBC KeyLength 128");
 	cipher = cs_cipher_by_keyword(keyword, (unsigned)bits);
 	if (!cipher && bits)
-		pol_wrong(b, node, item, NULL, "%s has no key length of %lu bits", keyword, bits);
+		pol_misvalue(b, node, item, length, "%s has no key length of %lu bits", keyword,
+			     bits);
 	else if (!cipher || !cipher->supported)
 		pol_wrong(b, node, item, NULL, "%s is not supported", keyword);
 	else if (b->policy->fips140 && !cipher->fips && !pol_word_is(word, "DoNot"))
@@ -92,6 +97,28 @@ const struct cs_cipher *pol_make_cipher(struct pol_build *b, struct pol_node *no
 	else
 		return cipher;
 	return NULL;
+}
+
+static void wrong_integ(struct pol_build *b, struct pol_node *node, const struct pol_item *item,
+			struct pol_word word)
+{
+	unsigned n;
+	const struct cs_integ *rows = cs_integs(&n);
+	struct pol_near near = {0};
+	char copy[POL_NEAR_MAX + 1];
+
+	if (pol_word_copy(word, copy, sizeof(copy))) {
+		pol_near_begin(&near, copy);
+		for (unsigned i = 0; i < n; i++)
+			pol_near_try(&near, rows[i].keyword, strlen(rows[i].keyword));
+	}
+	if (near.best)
+		pol_misvalue(b, node, item, word,
+			     "'%.*s' is not an authentication algorithm; did you mean %s?",
+			     (int)word.len, word.p, near.best);
+	else
+		pol_misvalue(b, node, item, word, "'%.*s' is not an authentication algorithm",
+			     (int)(word.len < 40 ? word.len : 40), word.p);
 }
 
 /* HowToAuth: AH or ESP, and an algorithm. *null: ESP Null. False with errors. */
@@ -109,7 +136,8 @@ static bool make_auth(struct pol_build *b, struct pol_node *node, struct pol_dat
 	o->auth_proto = pol_word_is(pol_word_next(&text), "AH") ? POL_AH : POL_ESP;
 	word = pol_word_next(&text);
 	if (word.len == 0) {
-		pol_wrong(b, node, item, NULL, "an algorithm is missing behind AH or ESP");
+		pol_misvalue(b, node, item, POL_ALL_OF_IT,
+			     "an algorithm is missing behind AH or ESP");
 		return false;
 	}
 	if (!pol_word_copy(word, keyword, sizeof(keyword)))
@@ -124,8 +152,7 @@ static bool make_auth(struct pol_build *b, struct pol_node *node, struct pol_dat
 	if (*gmac && (!o->integ || !o->integ->supported))
 		return true; /* told with what it stands beside */
 	if (!o->integ)
-		pol_wrong(b, node, item, NULL, "'%.40s' is not an authentication algorithm",
-			  keyword);
+		wrong_integ(b, node, item, word);
 	else if (!o->integ->supported)
 		pol_wrong(b, node, item, NULL, "%s is not supported", keyword);
 	else if (b->policy->fips140 && !o->integ->fips)

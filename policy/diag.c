@@ -7,28 +7,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "policy/lex.h"
+#include "policy/show.h"
 
 struct pol_finding {
 	enum pol_severity severity;
-	const char *file;
-	unsigned file_index, line, seq;
-	char *statement, *attribute, *text;
+	struct pol_place_in place;
+	unsigned file_index, seq;
+	char *statement, *attribute, *text, *expected;
 };
 
-/*
- * A copy without control characters, which would play tricks on a terminal or a log; in ASCII where
- * the file is not UTF-8 or a character was cut.
- */
+struct pol_source {
+	const char *file;
+	struct pol_lines lines;
+};
+
+/* A copy without control characters, which would play tricks on a terminal or a log. */
 static char *plain(const char *text)
 {
-	char *copy = strdup(text);
-	bool ascii = !pol_is_utf8(text);
+	char buf[4 * 512];
 
-	for (char *p = copy; p && *p; p++)
-		if ((unsigned char)*p < 0x20 || *p == 0x7f || (ascii && (unsigned char)*p >= 0x80))
-			*p = '?';
-	return copy;
+	pol_escape(text, buf, sizeof(buf));
+	return strdup(buf);
 }
 
 static void finding_free(struct pol_finding *f)
@@ -36,12 +35,41 @@ static void finding_free(struct pol_finding *f)
 	free(f->statement);
 	free(f->attribute);
 	free(f->text);
+	free(f->expected);
+}
+
+/* Cuts text that snprintf cut to size between characters. */
+static void cut(char *text, size_t size)
+{
+	size_t len = strlen(text), begin = len;
+	uint32_t code;
+
+	if (len + 1 < size)
+		return;
+	while (begin > 0 && len - begin < 4 && ((unsigned char)text[--begin] & 0xc0) == 0x80)
+		;
+	if (!pol_char(text + begin, &code) && ((unsigned char)text[begin] & 0xc0) == 0xc0)
+		text[begin] = '\0';
+}
+
+void pol_diags_keep(struct pol_diags *d, const char *file, struct pol_lines *lines)
+{
+	struct pol_source *more = realloc(d->sources, (d->n_sources + 1) * sizeof(*more));
+
+	if (!more) {
+		d->no_memory = true;
+		pol_lines_free(lines);
+		return;
+	}
+	d->sources = more;
+	d->sources[d->n_sources++] = (struct pol_source){file, *lines};
+	memset(lines, 0, sizeof(*lines));
 }
 
 void pol_vfind(struct pol_diags *d, enum pol_severity severity, struct pol_place_in place,
 	       const struct pol_node *node, const char *attribute, const char *fmt, va_list ap)
 {
-	struct pol_finding f = {.severity = severity, .file = place.file, .line = place.line};
+	struct pol_finding f = {.severity = severity, .place = place};
 	char statement[128], text[512], head[80];
 
 	if (severity == POL_ERROR)
@@ -64,11 +92,14 @@ void pol_vfind(struct pol_diags *d, enum pol_severity severity, struct pol_place
 		snprintf(statement, sizeof(statement), "%s", node->statement->keyword);
 	snprintf(head, sizeof(head), "%.64s", attribute ? attribute : "");
 	vsnprintf(text, sizeof(text), fmt, ap);
+	cut(text, sizeof(text));
 	f.statement = plain(statement);
 	f.attribute = plain(head);
 	f.text = plain(text);
+	f.expected = strdup(place.expected ? place.expected : "");
+	f.place.expected = NULL;
 	f.seq = d->n;
-	if (!f.statement || !f.attribute || !f.text) {
+	if (!f.statement || !f.attribute || !f.text || !f.expected) {
 		finding_free(&f);
 		d->no_memory = true;
 		return;
@@ -109,9 +140,51 @@ static int by_place(const void *a, const void *b)
 
 	if (x->file_index != y->file_index)
 		return x->file_index < y->file_index ? -1 : 1;
-	if (x->line != y->line)
-		return x->line < y->line ? -1 : 1;
+	if (x->place.line != y->place.line)
+		return x->place.line < y->place.line ? -1 : 1;
 	return x->seq < y->seq ? -1 : x->seq > y->seq;
+}
+
+static int by_number(const void *key, const void *element)
+{
+	unsigned number = *(const unsigned *)key;
+	const struct pol_line *line = element;
+
+	return number < line->number ? -1 : number > line->number;
+}
+
+static const struct pol_line *line_of(const struct pol_diags *d, const struct pol_place_in *place)
+{
+	for (unsigned i = 0; i < d->n_sources; i++) {
+		const struct pol_lines *lines = &d->sources[i].lines;
+
+		if (d->sources[i].file == place->file && lines->n)
+			return bsearch(&place->line, lines->lines, lines->n, sizeof(*lines->lines),
+				       by_number);
+	}
+	return NULL;
+}
+
+static void tell(const struct pol_diags *d, const struct pol_finding *f, pol_diag_fn *fn, void *arg)
+{
+	const struct pol_line *line = line_of(d, &f->place);
+	struct pol_shown shown;
+	struct pol_diag diag = {.severity = f->severity,
+				.file = f->place.file,
+				.line = f->place.line,
+				.statement = f->statement,
+				.attribute = f->attribute,
+				.text = f->text,
+				.source = "",
+				.expected = f->expected};
+
+	if (line && pol_show(line, &f->place, &shown)) {
+		diag.source = shown.text;
+		diag.mark = shown.mark;
+		diag.mark_len = shown.mark_len;
+		diag.column = shown.column;
+	}
+	fn(arg, &diag);
 }
 
 void pol_diags_tell(struct pol_diags *d, const struct pol_tree *tree, pol_diag_fn *fn, void *arg)
@@ -120,28 +193,22 @@ void pol_diags_tell(struct pol_diags *d, const struct pol_tree *tree, pol_diag_f
 		return;
 	for (unsigned i = 0; i < d->n; i++)
 		for (unsigned k = 0; k < tree->n_files; k++)
-			if (tree->files[k] == d->findings[i].file)
+			if (tree->files[k] == d->findings[i].place.file)
 				d->findings[i].file_index = k;
 	if (d->n > 1)
 		qsort(d->findings, d->n, sizeof(*d->findings), by_place);
-	for (unsigned i = 0; i < d->n; i++) {
-		const struct pol_finding *f = &d->findings[i];
-		struct pol_diag diag = {.severity = f->severity,
-					.file = f->file,
-					.line = f->line,
-					.statement = f->statement,
-					.attribute = f->attribute,
-					.text = f->text};
-
-		fn(arg, &diag);
-	}
+	for (unsigned i = 0; i < d->n; i++)
+		tell(d, &d->findings[i], fn, arg);
 }
 
 void pol_diags_free(struct pol_diags *d)
 {
 	for (unsigned i = 0; i < d->n; i++)
 		finding_free(&d->findings[i]);
+	for (unsigned i = 0; i < d->n_sources; i++)
+		pol_lines_free(&d->sources[i].lines);
 	free(d->findings);
+	free(d->sources);
 	free(d->noted);
 	memset(d, 0, sizeof(*d));
 }

@@ -4,23 +4,42 @@
 #ifndef POL_DIAG_H
 #define POL_DIAG_H
 
+#include "policy/lex.h"
 #include "policy/tree.h"
 
 struct pol_finding;
+struct pol_source;
 
 struct pol_diags {
 	struct pol_finding *findings;
 	unsigned n, n_errors;
+	struct pol_source *sources; /* the files' lines, to be shown with findings */
+	unsigned n_sources;
 	const void **noted; /* rows whose note is told already */
 	unsigned n_noted;
 	bool no_memory; /* something was lost: the policy cannot be accepted */
+};
+
+/* What a finding is about on its line, as far as it can be shown. */
+enum pol_mark {
+	POL_MARK_LINE,
+	POL_MARK_KEYWORD,
+	POL_MARK_VALUE,   /* all behind the keyword */
+	POL_MARK_WORD,    /* skip and len bytes of that */
+	POL_MARK_NOTHING, /* nothing of the line is shown */
 };
 
 /* A place in a file: file is one of a tree's file names. */
 struct pol_place_in {
 	const char *file;
 	unsigned line;
+	enum pol_mark mark;
+	size_t skip, len;
+	const char *expected; /* instead of what is there; copied; NULL: nothing to say */
 };
+
+/* Takes the lines of file over, which findings about it are shown with; wiped at the end. */
+void pol_diags_keep(struct pol_diags *d, const char *file, struct pol_lines *lines);
 
 /*
  * node may be NULL, attribute may be NULL or any text from the file. Neither it nor the text may

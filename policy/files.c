@@ -40,9 +40,11 @@ static int read_lines(struct pol_parse *p, const char *path, struct cs_err *err)
 		}
 	}
 	if (rc == 0 && p->text.ebcdic)
-		pol_find(p->diags, POL_NOTE, (struct pol_place_in){p->file, 1}, NULL, NULL,
-			 "the file is in EBCDIC: it is read in code page %s%s", p->page,
-			 p->page_named ? "" : ", because no Codepage statement names another");
+		pol_find(
+			p->diags, POL_NOTE,
+			(struct pol_place_in){.file = p->file, .line = 1, .mark = POL_MARK_NOTHING},
+			NULL, NULL, "the file is in EBCDIC: it is read in code page %s%s", p->page,
+			p->page_named ? "" : ", because no Codepage statement names another");
 	return rc;
 }
 
@@ -59,11 +61,16 @@ static int parse_file(struct pol_parse *p, const char *path, enum pol_role role,
 	if (rc)
 		return rc;
 	pol_parse_lines(p);
-	pol_lines_free(&p->text);
+	pol_diags_keep(p->diags, p->file, &p->text);
 	return 0;
 }
 
 /* ---- which file names which ---- */
+
+static struct pol_place_in place_of(const struct pol_config *c)
+{
+	return (struct pol_place_in){.file = c->file, .line = c->line, .mark = POL_MARK_VALUE};
+}
 
 /* The last line of a kind; of TcpImage and PEPInstance the last for stack. NULL: none. */
 static struct pol_config *find_config(const struct pol_parse *p, const char *keyword,
@@ -105,9 +112,8 @@ static char *named_path(struct pol_parse *p, const struct pol_config *c, struct 
 	int rc;
 
 	if (word.len >= 3 && strncmp(word.p, "//'", 3) == 0) {
-		pol_find(p->diags, POL_ERROR, (struct pol_place_in){c->file, c->line}, NULL,
-			 c->statement->keyword, "'%.*s' is an MVS data set; name a file",
-			 (int)word.len, word.p);
+		pol_find(p->diags, POL_ERROR, place_of(c), NULL, c->statement->keyword,
+			 "'%.*s' is an MVS data set; name a file", (int)word.len, word.p);
 		return NULL;
 	}
 	if (word.p[0] == '/' || !slash)
@@ -147,8 +153,8 @@ static void parse_named(struct pol_parse *p, const struct pol_config *c, struct 
 	if (rc == CS_ENOMEM)
 		p->diags->no_memory = true;
 	else if (rc)
-		pol_find(p->diags, POL_ERROR, (struct pol_place_in){c->file, c->line}, NULL,
-			 c->statement->keyword, "%.160s: %s", path, err.text);
+		pol_find(p->diags, POL_ERROR, place_of(c), NULL, c->statement->keyword,
+			 "%.160s: %s", path, err.text);
 	else if (file)
 		*file = p->file;
 	free(path);
@@ -174,8 +180,8 @@ static bool parse_image(struct pol_parse *p, const char *stack, const char **fil
 			mine = c;
 	}
 	if (first && !mine) {
-		pol_find(p->diags, POL_ERROR, (struct pol_place_in){first->file, first->line}, NULL,
-			 first->statement->keyword, "none of the images is stack %s", stack);
+		pol_find(p->diags, POL_ERROR, place_of(first), NULL, first->statement->keyword,
+			 "none of the images is stack %s", stack);
 		return false;
 	}
 	if (!mine)
@@ -196,7 +202,7 @@ static void warn_unused(struct pol_parse *p, const char *main_file, const char *
 	const struct pol_config *page = find_config(p, "Codepage", main_file);
 
 	for (struct pol_config *c = p->configs; c; c = c->next) {
-		struct pol_place_in place = {c->file, c->line};
+		struct pol_place_in place = {.file = c->file, .line = c->line};
 		const char *keyword = c->statement->keyword;
 		bool image = strcmp(keyword, "IpSecConfig") == 0;
 
@@ -212,8 +218,8 @@ static void warn_unused(struct pol_parse *p, const char *main_file, const char *
 
 static void missing_value(struct pol_parse *p, const struct pol_config *c)
 {
-	pol_find(p->diags, POL_ERROR, (struct pol_place_in){c->file, c->line}, NULL,
-		 c->statement->keyword, "the value is missing");
+	pol_find(p->diags, POL_ERROR, place_of(c), NULL, c->statement->keyword,
+		 "the value is missing");
 }
 
 static void check_page(struct pol_parse *p, const char *main_file)

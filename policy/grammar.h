@@ -6,6 +6,7 @@
 #define POL_GRAMMAR_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* What a parameter's value is. "a word of values" means: or that word in the value's place. */
 enum pol_kind {
@@ -50,6 +51,7 @@ struct pol_param {
 	/* Supported, except these of its words (as in `values`); the note says why. */
 	const char *except;
 	const char *note; /* for the compatibility page and for diagnostics of noted ones */
+	const char *form; /* what a value looks like, where kind and words do not say it */
 };
 
 enum pol_naming { POL_NAME_NONE, POL_NAME_OPTIONAL, POL_NAME_REQUIRED };
@@ -74,7 +76,28 @@ struct pol_statement {
 const struct pol_statement *pol_statement_find(const char *keyword);
 const struct pol_param *pol_param_find(const struct pol_statement *s, const char *keyword);
 const struct pol_statement *pol_statements(unsigned *n);
-/* A keyword near to what somebody wrote, for "did you mean"; s NULL: a top-level statement. */
+/*
+ * A keyword near to what somebody wrote, for "did you mean"; s NULL: a top-level statement, of
+ * POL_IN_MAIN also one of POL_IN_POLICY.
+ */
 const char *pol_nearest(const struct pol_statement *s, enum pol_place place, const char *keyword);
+
+/* The keyword of a parameter of some statement. */
+bool pol_is_param(const char *word);
+/* That of a secret one. */
+bool pol_is_secret(const char *word);
+/* The same, and what could be one misspelled. */
+bool pol_is_secretive(const char *keyword);
+/* A keyword of any place, or near to one. */
+bool pol_is_near_known(const char *keyword);
+/*
+ * How much of a line's first word can be its keyword: up to a '=' or the like, and not beyond the
+ * keyword of a secret, because a key may be glued to it.
+ */
+size_t pol_keyword_len(const char *word, size_t len);
+
+#define POL_EXPECTED_MAX 256
+/* What a value of the parameter may be, in words; in buf or not. */
+const char *pol_expected(const struct pol_param *param, char buf[static POL_EXPECTED_MAX]);
 
 #endif

@@ -19,8 +19,10 @@ static const struct pol_param ip_addr[] = {
 };
 
 static const struct pol_param ip_addr_set[] = {
-	{"Prefix", POL_K_ADDRS, .group = "set", .required = true},
-	{"Range", POL_K_ADDRS, .group = "set", .required = true},
+	{"Prefix", POL_K_ADDRS, .group = "set", .required = true,
+	 .form = "a prefix: address/length"},
+	{"Range", POL_K_ADDRS, .group = "set", .required = true,
+	 .form = "a range: address-address"},
 	{0},
 };
 
@@ -68,12 +70,19 @@ static const struct pol_param ip_service_group[] = {
 };
 
 static const struct pol_param ip_time_condition[] = {
-	{"ConditionTimeRange", POL_K_TEXT, .evidence = POL_FROM_MEMORY},
-	{"MonthOfYearMask", POL_K_TEXT, .evidence = POL_FROM_MEMORY},
-	{"DayOfMonthMask", POL_K_TEXT, .evidence = POL_FROM_MEMORY},
-	{"DayOfWeekMask", POL_K_TEXT, .evidence = POL_FROM_MEMORY},
-	{"TimeOfDayRange", POL_K_TEXT, .evidence = POL_FROM_MEMORY},
-	{"TimeZone", POL_K_TEXT, .preset = "Local", .evidence = POL_FROM_MEMORY},
+	{"ConditionTimeRange", POL_K_TEXT, .evidence = POL_FROM_MEMORY,
+	 .form = "yyyymmddhhmmss:yyyymmddhhmmss"},
+	{"MonthOfYearMask", POL_K_TEXT, .evidence = POL_FROM_MEMORY,
+	 .form = "12 digits 0 or 1, January first"},
+	{"DayOfMonthMask", POL_K_TEXT, .evidence = POL_FROM_MEMORY,
+	 .form = "31 digits 0 or 1, the first day first; or 62, of which the others count from the "
+		 "last day"},
+	{"DayOfWeekMask", POL_K_TEXT, .evidence = POL_FROM_MEMORY,
+	 .form = "7 digits 0 or 1, Sunday first"},
+	{"TimeOfDayRange", POL_K_TEXT, .evidence = POL_FROM_MEMORY,
+	 .form = "hh:mm-hh:mm, and more of them behind commas"},
+	{"TimeZone", POL_K_TEXT, .preset = "Local", .evidence = POL_FROM_MEMORY,
+	 .form = "Local, UTC, or +hhmm or -hhmm as the difference from it"},
 	{0},
 };
 
@@ -173,8 +182,10 @@ static const struct pol_param ip_dyn_vpn_action[] = {
 static const struct pol_param ip_data_offer[] = {
 	{"HowToEncap", POL_K_KEYWORD, .values = "Tunnel|Transport", .preset = "Tunnel"},
 	{"HowToEncrypt", POL_K_TEXT, .values = "DoNot|DES|3DES|AES|AES_CBC|AES_GCM_16",
-	 .preset = "AES_CBC KeyLength 128"},
-	{"HowToAuth", POL_K_TEXT, .values = "AH|ESP", .preset = "ESP HMAC_SHA1"},
+	 .preset = "AES_CBC KeyLength 128",
+	 .form = "DoNot, 3DES, AES_CBC KeyLength 128 or 256, or AES_GCM_16 KeyLength 128 or 256"},
+	{"HowToAuth", POL_K_TEXT, .values = "AH|ESP", .preset = "ESP HMAC_SHA1",
+	 .form = "AH or ESP, and an algorithm; ESP Null with AES_GCM_16"},
 	{"RefreshLifetimeProposed", POL_K_NUMBER, .min = 1, .max = 9999, .preset = "240",
 	 .evidence = POL_FROM_MEMORY},
 	{"RefreshLifetimeAccepted", POL_K_NUMBERS, .min = 1, .max = 9999, .preset = "120 480",
@@ -300,7 +311,8 @@ static const struct pol_param key_exchange_rule[] = {
 	{"RemoteSecurityEndpointRef", POL_K_REF, .of = "RemoteSecurityEndpoint", .group = "remote",
 	 .required = true},
 	{"KeyExchangeActionRef", POL_K_REF, .of = "KeyExchangeAction", .required = true},
-	{"SharedKey", POL_K_TEXT, .values = "Ascii|Ebcdic|Hex", .secret = true},
+	{"SharedKey", POL_K_TEXT, .values = "Ascii|Ebcdic|Hex", .secret = true,
+	 .form = "Ascii, Ebcdic or Hex, and the key"},
 	{0},
 };
 
@@ -335,7 +347,8 @@ static const struct pol_param key_exchange_action[] = {
 	 .note = EXTENSION
 	 ": user and password are asked for when phase 1 is up, and Quick Mode waits for them"},
 	{"ClientUser", POL_K_TEXT, .repeatable = true, .secret = true, .evidence = POL_OURS,
-	 .note = EXTENSION ": a name and the hash of its password as crypt(5) has it"},
+	 .note = EXTENSION ": a name and the hash of its password as crypt(5) has it",
+	 .form = "a name and the hash of the password"},
 	{"ClientAddressPool", POL_K_ADDRS, .evidence = POL_OURS,
 	 .note = EXTENSION ": IPv4 addresses that are given out by Mode Config; none that ends in "
 			   "0 or 255"},
@@ -354,7 +367,7 @@ static const struct pol_param key_exchange_action[] = {
 
 static const struct pol_param key_exchange_offer[] = {
 	{"HowToEncrypt", POL_K_TEXT, .values = "DES|3DES|AES|AES_CBC",
-	 .preset = "AES_CBC KeyLength 128"},
+	 .preset = "AES_CBC KeyLength 128", .form = "3DES, or AES_CBC KeyLength 128 or 256"},
 	{"HowToAuthMsgs", POL_K_KEYWORD, .values = "MD5|SHA1|SHA2_256|SHA2_384|SHA2_512",
 	 .preset = "SHA1", .evidence = POL_FROM_MEMORY},
 	{"HowToVerifyMsgs", POL_K_KEYWORD,
@@ -382,9 +395,12 @@ static const struct pol_param key_exchange_offer[] = {
 };
 
 #define IDENTITY_VALUES "IpAddr|Fqdn|UserAtFqdn|X500dn|KeyID"
+#define IDENTITY                                                                                   \
+	"IpAddr 192.0.2.1, Fqdn host.example.com, UserAtFqdn user@example.com, "                   \
+	"X500dn CN=host,O=Example,C=US, or KeyID with Ascii, Ebcdic or Hex and an id"
 
 static const struct pol_param local_security_endpoint[] = {
-	{"Identity", POL_K_TEXT, .values = IDENTITY_VALUES, .required = true},
+	{"Identity", POL_K_TEXT, .values = IDENTITY_VALUES, .required = true, .form = IDENTITY},
 	{"Location", POL_K_ADDRS, .values = "Any|Any4|Any6", .group = "location", .preset = "Any4",
 	 .evidence = POL_FROM_MEMORY},
 	{"LocationRef", POL_K_REF, .of = "IpAddr", .group = "location"},
@@ -394,7 +410,8 @@ static const struct pol_param local_security_endpoint[] = {
 };
 
 static const struct pol_param remote_security_endpoint[] = {
-	{"Identity", POL_K_TEXT, .values = IDENTITY_VALUES, .group = "identity", .required = true},
+	{"Identity", POL_K_TEXT, .values = IDENTITY_VALUES, .group = "identity", .required = true,
+	 .form = IDENTITY},
 	{"RemoteIdentityRef", POL_K_REF, .of = "RemoteIdentity", .group = "identity",
 	 .required = true},
 	{"Location", POL_K_ADDRS, .values = "Any|Any4|Any6", .group = "location", .preset = "Any4"},
@@ -406,7 +423,7 @@ static const struct pol_param remote_security_endpoint[] = {
 };
 
 static const struct pol_param remote_identity[] = {
-	{"Identity", POL_K_TEXT, .values = IDENTITY_VALUES, .required = true},
+	{"Identity", POL_K_TEXT, .values = IDENTITY_VALUES, .required = true, .form = IDENTITY},
 	{0},
 };
 

@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -50,6 +49,7 @@ static int add_line(struct pol_lines *lines, char *text, size_t len, unsigned nu
 		line.text = text + len;
 	} else {
 		line.text = trim(text, &line.glued);
+		line.indent = (unsigned)(line.text - text);
 		if (!*line.text)
 			return 0;
 	}
@@ -146,6 +146,14 @@ static int read_all(int fd, struct pol_lines *lines, struct cs_err *err)
 	}
 }
 
+/* Lines as old Macintosh programs have them would all be one. */
+static bool ends_with_cr(const char *data, size_t size)
+{
+	const char *cr = size ? memchr(data, '\r', size - 1) : NULL;
+
+	return cr && !memchr(data, '\n', size) && !pol_is_ebcdic(data, size);
+}
+
 int pol_lex_file(const char *path, const char *page, struct pol_lines *lines, struct cs_err *err)
 {
 	struct stat st;
@@ -162,6 +170,9 @@ int pol_lex_file(const char *path, const char *page, struct pol_lines *lines, st
 	close(fd);
 	if (!rc && pol_is_utf16(lines->data, lines->size))
 		rc = cs_fail(err, CS_EPARSE, "it is in UTF-16; save it as UTF-8");
+	if (!rc && ends_with_cr(lines->data, lines->size))
+		rc = cs_fail(err, CS_EPARSE,
+			     "its lines end with CR; let them end with LF or CR LF");
 	lines->ebcdic = !rc && pol_is_ebcdic(lines->data, lines->size);
 	if (lines->ebcdic)
 		rc = pol_from_ebcdic(page, &lines->data, &lines->size, err);
@@ -208,10 +219,11 @@ bool pol_word_copy(struct pol_word word, char *buf, size_t size)
 	return true;
 }
 
-/* The length of the character at p and its code; 0: no UTF-8 (RFC 3629). p ends with a NUL. */
-static unsigned character(const unsigned char *p, uint32_t *code)
+/* RFC 3629. */
+unsigned pol_char(const char *text, uint32_t *code)
 {
 	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+	const unsigned char *p = (const unsigned char *)text;
 	unsigned len = *p < 0x80   ? 1
 		       : *p < 0xc0 ? 0
 		       : *p < 0xe0 ? 2
@@ -232,26 +244,34 @@ static unsigned character(const unsigned char *p, uint32_t *code)
 
 bool pol_is_utf8(const char *text)
 {
-	const unsigned char *p = (const unsigned char *)text;
 	uint32_t code;
 
-	while (*p) {
-		unsigned len = character(p, &code);
+	while (*text) {
+		unsigned len = pol_char(text, &code);
 
 		if (!len)
 			return false;
-		p += len;
+		text += len;
 	}
 	return true;
 }
 
+bool pol_is_shown(uint32_t code)
+{
+	return code >= 0x20 && (code < 0x7f || code >= 0xa0) && code != 0xad &&
+	       (code < 0x200b || code > 0x200f) && (code < 0x2028 || code > 0x202e) &&
+	       (code < 0x2060 || code > 0x206f) && code != 0xfeff;
+}
+
 bool pol_is_printable(const char *text)
 {
-	const unsigned char *p = (const unsigned char *)text;
 	uint32_t code;
+	unsigned len;
 
-	for (; *p; p += character(p, &code))
-		if (!character(p, &code) || code < 0x20 || (code >= 0x7f && code < 0xa0))
+	for (; *text; text += len) {
+		len = pol_char(text, &code);
+		if (!len || !pol_is_shown(code))
 			return false;
+	}
 	return true;
 }

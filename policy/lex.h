@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "common/err.h"
 
@@ -17,6 +18,7 @@
 struct pol_line {
 	char *text; /* trimmed, comment cut; "" when bad */
 	unsigned number;
+	unsigned indent; /* blanks before text */
 	bool glued;      /* the comment that was cut began inside a word */
 	const char *bad; /* why the line cannot be read; NULL: it can */
 };
@@ -52,8 +54,12 @@ bool pol_word_is(struct pol_word word, const char *text);
 /* Copies; false when it does not fit. */
 bool pol_word_copy(struct pol_word word, char *buf, size_t size);
 
+/* The length of the character at p, which ends with a NUL, and its code; 0: it is no UTF-8. */
+unsigned pol_char(const char *p, uint32_t *code);
 bool pol_is_utf8(const char *text);
-/* UTF-8 without control characters. */
+/* A character that shows what it is: no control character, none that moves others about. */
+bool pol_is_shown(uint32_t code);
+/* UTF-8 of such characters. */
 bool pol_is_printable(const char *text);
 
 #endif

@@ -19,11 +19,13 @@ libpolicy_a_SOURCES = \
 	policy/grammar_table.c \
 	policy/ikeconfig.c \
 	policy/lex.c policy/lex.h \
+	policy/near.c policy/near.h \
 	policy/parse.c policy/parse.h policy/parse_file.h \
 	policy/policy.c policy/policy.h \
 	policy/pool.c policy/pool.h \
 	policy/quirk.c policy/quirk.h \
 	policy/resolve.c \
+	policy/show.c policy/show.h \
 	policy/tree.c policy/tree.h \
 	policy/validate.c \
 	policy/value.c policy/value.h \
@@ -36,8 +38,8 @@ noinst_PROGRAMS += policy/compatibility
 policy_compatibility_SOURCES = policy/compat_main.c
 policy_compatibility_LDADD = $(POLICY_LIBS)
 
-check_PROGRAMS += tests/unit/test_codepage tests/unit/test_lex tests/unit/test_policy_errors \
-	tests/unit/test_policy_language tests/unit/test_policy_memory
+check_PROGRAMS += tests/unit/test_codepage tests/unit/test_examples tests/unit/test_lex \
+	tests/unit/test_policy_bad tests/unit/test_policy_errors tests/unit/test_policy_language tests/unit/test_policy_memory
 tests_unit_test_codepage_SOURCES = tests/unit/test_codepage.c \
 	tests/unit/policy_text.c tests/unit/policy_text.h
 tests_unit_test_codepage_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
@@ -45,6 +47,13 @@ tests_unit_test_codepage_LDADD = $(POLICY_LIBS) $(CHECK_LIBS)
 tests_unit_test_lex_SOURCES = tests/unit/test_lex.c
 tests_unit_test_lex_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_lex_LDADD = $(POLICY_LIBS) $(CHECK_LIBS)
+tests_unit_test_examples_SOURCES = tests/unit/test_examples.c \
+	tests/unit/policy_text.c tests/unit/policy_text.h
+tests_unit_test_examples_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_examples_LDADD = $(POLICY_LIBS) $(CHECK_LIBS)
+tests_unit_test_policy_bad_SOURCES = tests/unit/test_policy_bad.c
+tests_unit_test_policy_bad_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_policy_bad_LDADD = $(POLICY_LIBS) $(CHECK_LIBS)
 tests_unit_test_policy_errors_SOURCES = tests/unit/test_policy_errors.c \
 	tests/unit/policy_text.c tests/unit/policy_text.h
 tests_unit_test_policy_errors_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
@@ -59,4 +68,4 @@ tests_unit_test_policy_memory_LDADD = $(POLICY_LIBS) $(CHECK_LIBS)
 tests_unit_test_policy_memory_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup
 
-EXTRA_DIST += tests/data/policy
+EXTRA_DIST += tests/data/policy tests/policies

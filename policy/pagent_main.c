@@ -1,5 +1,6 @@
 /* pagent: options, becoming a daemon, and the short commands that need none. */
 #include <getopt.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +27,8 @@ static const char help[] =
 	"  -f          stay in the foreground, log to standard error\n"
 	"  -i SECONDS  read the files again after this time (default 1800, 0: never);\n"
 	"              a change of a file is noticed in any case\n"
-	"  -n FILE     only check FILE; each finding is a line that begins with FILE:LINE:\n"
+	"  -n FILE     only check FILE; each finding is a line that begins with FILE:LINE: and,\n"
+	"              begun with a blank, the line of the file and what was expected\n"
 	"  -k stop     end the pagent that serves the stack; its policy stays in force\n"
 	"  -r refresh  let it read its files again, and tell what came of it\n"
 	"  -u          undo: remove the policy from the kernel (pagent must not run)\n"
@@ -93,17 +95,30 @@ static const char *text_of(const json_t *entry, const char *key)
 	return text ? text : "";
 }
 
+static unsigned number_of(const json_t *entry, const char *key)
+{
+	json_int_t n = json_integer_value(json_object_get(entry, key));
+
+	return n > 0 && n <= UINT_MAX ? (unsigned)n : 0;
+}
+
 /* As -n prints it. */
 static int print_finding(void *arg, const json_t *entry)
 {
-	const char *statement = text_of(entry, "Statement");
-	const char *attribute = text_of(entry, "Attribute");
+	struct pol_diag diag = {.severity = POL_ERROR,
+				.file = text_of(entry, "File"),
+				.line = number_of(entry, "Line"),
+				.statement = text_of(entry, "Statement"),
+				.attribute = text_of(entry, "Attribute"),
+				.text = text_of(entry, "Reason"),
+				.source = text_of(entry, "Source"),
+				.mark = number_of(entry, "Mark"),
+				.mark_len = number_of(entry, "MarkLength"),
+				.column = number_of(entry, "Column"),
+				.expected = text_of(entry, "Expected")};
 
 	(void)arg;
-	fprintf(stderr, "%s:%lld: error: %s%s%s%s%s\n", text_of(entry, "File"),
-		(long long)json_integer_value(json_object_get(entry, "Line")), statement,
-		*statement ? ": " : "", attribute, *attribute ? ": " : "",
-		text_of(entry, "Reason"));
+	pol_diag_print(stderr, &diag);
 	return 0;
 }
 

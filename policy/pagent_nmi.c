@@ -45,14 +45,19 @@ static json_t *text_or_null(const char *text)
 static void on_finding(void *arg, const struct pol_diag *d)
 {
 	struct refresh *r = arg;
+	json_t *column = d->column ? json_integer((json_int_t)d->column) : json_null();
 
-	if (d->severity == POL_ERROR && r->n++ < TOLD_MAX)
-		cs_nmi_entry(r->p->nmi, r->ticket,
-			     json_pack("{s:o, s:I, s:o, s:o, s:o}", "File", text_or_null(d->file),
-				       "Line", (json_int_t)d->line, "Statement",
-				       text_or_null(d->statement), "Attribute",
-				       text_or_null(d->attribute), "Reason",
-				       text_or_null(d->text)));
+	if (d->severity != POL_ERROR || r->n++ >= TOLD_MAX) {
+		json_decref(column);
+		return;
+	}
+	cs_nmi_entry(r->p->nmi, r->ticket,
+		     json_pack("{s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:o}", "File",
+			       text_or_null(d->file), "Line", (json_int_t)d->line, "Statement",
+			       text_or_null(d->statement), "Attribute", text_or_null(d->attribute),
+			       "Reason", text_or_null(d->text), "Column", column, "Source",
+			       text_or_null(d->source), "Mark", (json_int_t)d->mark, "MarkLength",
+			       (json_int_t)d->mark_len, "Expected", text_or_null(d->expected)));
 }
 
 static void refresh(struct pagent *p, uint64_t ticket)

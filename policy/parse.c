@@ -14,7 +14,18 @@
 
 static struct pol_place_in at(const struct pol_parse *p, unsigned line)
 {
-	return (struct pol_place_in){p->file, line};
+	return (struct pol_place_in){.file = p->file, .line = line};
+}
+
+static struct pol_place_in at_keyword(const struct pol_parse *p, unsigned line)
+{
+	return (struct pol_place_in){.file = p->file, .line = line, .mark = POL_MARK_KEYWORD};
+}
+
+/* A line that may be the rest of a key. */
+static struct pol_place_in at_hidden(const struct pol_parse *p, unsigned line)
+{
+	return (struct pol_place_in){.file = p->file, .line = line, .mark = POL_MARK_NOTHING};
 }
 
 static const struct pol_line *peek(const struct pol_parse *p)
@@ -145,14 +156,90 @@ static void misplaced(struct pol_parse *p, const struct pol_node *node, unsigned
 
 	snprintf(ref, sizeof(ref), "%.*sRef", KEYWORD_MAX - 1, keyword);
 	if (pol_param_find(node->statement, ref))
-		pol_find(p->diags, POL_ERROR, at(p, line), node, keyword,
+		pol_find(p->diags, POL_ERROR, at_keyword(p, line), node, keyword,
 			 "it cannot stand inside %s: it stands outside, and %s names it; or a '}' "
 			 "is missing before it",
 			 node->statement->keyword, pol_param_find(node->statement, ref)->keyword);
 	else
-		pol_find(p->diags, POL_ERROR, at(p, line), node, keyword,
+		pol_find(p->diags, POL_ERROR, at_keyword(p, line), node, keyword,
 			 "it cannot stand inside %s; a '}' seems to be missing before it",
 			 node->statement->keyword);
+}
+
+/* A keyword that no row has. near may be NULL; hidden: the line may be the rest of a key. */
+static void unknown(struct pol_parse *p, const struct pol_node *node, const struct pol_line *line,
+		    const char *near, bool hidden)
+{
+	const char *what = node ? "attribute" : "statement", *rest = line->text;
+	struct pol_word word = pol_word_next(&rest);
+	char keyword[KEYWORD_MAX];
+	size_t len = pol_keyword_len(word.p, word.len);
+
+	if (hidden && !near) {
+		pol_find(p->diags, POL_ERROR, at_hidden(p, line->number), node, NULL,
+			 "unknown %s (not shown: it may belong to a key)", what);
+		return;
+	}
+	snprintf(keyword, sizeof(keyword), "%.*s", (int)len, word.p);
+	if (near && strcasecmp(near, keyword) == 0)
+		pol_find(p->diags, POL_ERROR, at_keyword(p, line->number), node, keyword,
+			 "a blank must follow it");
+	else if (!node && pol_is_param(keyword))
+		pol_find(p->diags, POL_ERROR, at_keyword(p, line->number), node, keyword,
+			 "unknown statement; as an attribute it stands inside a block");
+	else if (!node && pol_statement_find(keyword))
+		pol_find(p->diags, POL_ERROR, at_keyword(p, line->number), node, keyword,
+			 "unknown statement here; it belongs in %s",
+			 p->role == IKED_FILE ? "a policy file" : "iked's configuration file");
+	else if (near)
+		pol_find(p->diags, POL_ERROR, at_keyword(p, line->number), node, keyword,
+			 "unknown %s; did you mean %s?", what, near);
+	else
+		pol_find(p->diags, POL_ERROR, at_keyword(p, line->number), node, keyword,
+			 "unknown %s", what);
+}
+
+/* The row's keyword nearest to the one that the line begins with; node NULL: a statement's. */
+static const char *nearest(const struct pol_parse *p, const struct pol_node *node,
+			   const struct pol_line *line)
+{
+	enum pol_place place = p->role == IKED_FILE                            ? POL_IN_IKED
+			       : p->role == MAIN_FILE || p->role == IMAGE_FILE ? POL_IN_MAIN
+									       : POL_IN_POLICY;
+	const char *rest = line->text;
+	struct pol_word word = pol_word_next(&rest);
+	char keyword[KEYWORD_MAX];
+
+	word.len = pol_keyword_len(word.p, word.len);
+	if (!pol_word_copy(word, keyword, sizeof(keyword)))
+		return NULL;
+	return pol_nearest(node ? node->statement : NULL, place, keyword);
+}
+
+/*
+ * What follows an unknown line may be the rest of a key, where the line may have been one: its
+ * keyword looks like that of a key, or like nothing that is known.
+ */
+static bool may_be_key(const struct pol_line *line, const char *near)
+{
+	char keyword[KEYWORD_MAX];
+	const char *rest = line->text;
+	struct pol_word word = pol_word_next(&rest);
+
+	word.len = pol_keyword_len(word.p, word.len);
+	return !near || !pol_word_copy(word, keyword, sizeof(keyword)) || pol_is_secretive(keyword);
+}
+
+/* Passes over the block of an unknown statement, if it has one. */
+static bool skip_unknown(struct pol_parse *p, const struct pol_node *node,
+			 const struct pol_line *line)
+{
+	if (!ends_with(line->text, '{') && !begins_with(peek(p), '{'))
+		return false;
+	if (!ends_with(line->text, '{'))
+		p->pos++;
+	skip_block(p, line->number, node);
+	return true;
 }
 
 /* A keyword that the block does not know. True: the block ends here, its '}' is missing. */
@@ -161,7 +248,7 @@ static bool unknown_attribute(struct pol_parse *p, const struct pol_node *node,
 {
 	const struct pol_statement *s = pol_statement_find(keyword);
 	bool opens = begins_with(peek(p), '{') || ends_with(line->text, '{');
-	const char *near = pol_nearest(node->statement, POL_IN_POLICY, keyword);
+	const char *near = nearest(p, node, line);
 
 	if (s && s->global && s->params && opens && s->place == node->statement->place) {
 		if (p->implied_line != line->number)
@@ -171,20 +258,9 @@ static bool unknown_attribute(struct pol_parse *p, const struct pol_node *node,
 		p->pos--;
 		return true;
 	}
-	if (hidden)
-		pol_find(p->diags, POL_ERROR, at(p, line->number), node, NULL,
-			 "unknown attribute (not shown: it follows a key)");
-	else if (near)
-		pol_find(p->diags, POL_ERROR, at(p, line->number), node, keyword,
-			 "unknown attribute; did you mean %s?", near);
-	else
-		pol_find(p->diags, POL_ERROR, at(p, line->number), node, keyword,
-			 "unknown attribute");
-	if (opens) {
-		if (!ends_with(line->text, '{'))
-			p->pos++;
-		skip_block(p, line->number, node);
-	}
+	unknown(p, node, line, near, hidden);
+	if (!skip_unknown(p, node, line))
+		p->after_secret = may_be_key(line, near);
 	return false;
 }
 
@@ -206,6 +282,16 @@ static void parse_inline(struct pol_parse *p, struct pol_node *node, const struc
 	}
 }
 
+static void missing_value(struct pol_parse *p, const struct pol_node *node,
+			  const struct pol_param *param, unsigned line)
+{
+	struct pol_place_in place = at_keyword(p, line);
+	char expected[POL_EXPECTED_MAX];
+
+	place.expected = pol_expected(param, expected);
+	pol_find(p->diags, POL_ERROR, place, node, param->keyword, "the value is missing");
+}
+
 /* An attribute with its value. True: a '}' at the end of its line closes the block. */
 static bool parse_attribute(struct pol_parse *p, struct pol_node *node,
 			    const struct pol_param *param, const char *rest,
@@ -225,7 +311,7 @@ static bool parse_attribute(struct pol_parse *p, struct pol_node *node,
 	memcpy(value, rest, len);
 	value[len] = '\0';
 	if (param->secret && p->text.open_to_all) {
-		pol_find(p->diags, POL_WARNING, at(p, line->number), node, param->keyword,
+		pol_find(p->diags, POL_WARNING, at_keyword(p, line->number), node, param->keyword,
 			 "every user may read this file, keys included: chmod 600 %.100s", p->file);
 		p->text.open_to_all = false; /* once a file */
 	}
@@ -233,8 +319,7 @@ static bool parse_attribute(struct pol_parse *p, struct pol_node *node,
 		pol_find(p->diags, POL_WARNING, at(p, line->number), node, param->keyword,
 			 "the value ends at '#', which begins a comment");
 	if (!value[0] && param->kind != POL_K_FLAG)
-		pol_find(p->diags, POL_ERROR, at(p, line->number), node, param->keyword,
-			 "the value is missing");
+		missing_value(p, node, param, line->number);
 	else if (!pol_node_add(node, param, value, NULL, line->number))
 		p->diags->no_memory = true;
 	if (param->secret)
@@ -262,6 +347,7 @@ static void parse_block(struct pol_parse *p, struct pol_node *node, enum block b
 		if (line->bad) {
 			pol_find(p->diags, POL_ERROR, at(p, line->number), node, NULL, "%s",
 				 line->bad);
+			p->after_secret = true;
 			continue;
 		}
 		if (line->text[0] == '}') {
@@ -278,7 +364,7 @@ static void parse_block(struct pol_parse *p, struct pol_node *node, enum block b
 		}
 		rest = keyword_of(line, keyword);
 		param = pol_param_find(node->statement, keyword);
-		p->after_secret = param ? param->secret : hidden;
+		p->after_secret = param && param->secret;
 		if (!param) {
 			if (unknown_attribute(p, node, line, keyword, hidden))
 				return;
@@ -326,23 +412,13 @@ static void pass_over(struct pol_parse *p, const struct pol_statement *s, const 
 	}
 }
 
-static void unknown_statement(struct pol_parse *p, const char *keyword, const struct pol_line *line)
+static void unknown_statement(struct pol_parse *p, const struct pol_line *line, bool hidden)
 {
-	enum pol_place place = p->role == IKED_FILE ? POL_IN_IKED : POL_IN_POLICY;
-	const char *near = pol_nearest(NULL, place, keyword);
+	const char *near = nearest(p, NULL, line);
 
-	if (near && strcasecmp(near, keyword) != 0)
-		pol_find(p->diags, POL_ERROR, at(p, line->number), NULL, keyword,
-			 "unknown statement; did you mean %s?", near);
-	else
-		pol_find(p->diags, POL_ERROR, at(p, line->number), NULL, keyword,
-			 "unknown statement");
-	if (ends_with(line->text, '{')) {
-		skip_block(p, line->number, NULL);
-	} else if (begins_with(peek(p), '{')) {
-		p->pos++;
-		skip_block(p, line->number, NULL);
-	}
+	unknown(p, NULL, line, near, hidden);
+	if (!skip_unknown(p, NULL, line))
+		p->after_secret = may_be_key(line, near);
 }
 
 static void parse_statement(struct pol_parse *p, const struct pol_statement *s, const char *value,
@@ -360,7 +436,7 @@ static void parse_statement(struct pol_parse *p, const struct pol_statement *s, 
 	}
 }
 
-static void parse_line(struct pol_parse *p, const struct pol_line *line)
+static void parse_line(struct pol_parse *p, const struct pol_line *line, bool hidden)
 {
 	char keyword[KEYWORD_MAX];
 	const char *rest = keyword_of(line, keyword);
@@ -368,7 +444,7 @@ static void parse_line(struct pol_parse *p, const struct pol_line *line)
 	bool iked = p->role == IKED_FILE;
 
 	if (!s || !s->global || iked != (s->place == POL_IN_IKED))
-		unknown_statement(p, keyword, line);
+		unknown_statement(p, line, hidden);
 	else if (s->support == POL_NOTED)
 		pass_over(p, s, keyword, line);
 	else if (s->place != POL_IN_MAIN)
@@ -385,11 +461,14 @@ void pol_parse_lines(struct pol_parse *p)
 	const struct pol_line *line;
 
 	while ((line = peek(p)) != NULL) {
+		bool hidden = p->after_secret;
+
 		p->pos++;
 		p->after_secret = false;
 		if (line->bad) {
 			pol_find(p->diags, POL_ERROR, at(p, line->number), NULL, NULL, "%s",
 				 line->bad);
+			p->after_secret = true;
 		} else if (line->text[0] == '}') {
 			if (p->implied)
 				p->implied--;
@@ -401,7 +480,7 @@ void pol_parse_lines(struct pol_parse *p)
 				 "'{' follows no statement");
 			skip_block(p, line->number, NULL);
 		} else {
-			parse_line(p, line);
+			parse_line(p, line, hidden);
 		}
 	}
 }

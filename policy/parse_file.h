@@ -32,7 +32,7 @@ struct pol_parse {
 	const char *file;
 	unsigned implied;      /* '}' that were missing and taken as read */
 	unsigned implied_line; /* where the last of them was */
-	bool after_secret;     /* the line before held a key: this one may be its rest */
+	bool after_secret;     /* the line before may have held a key: this one may be its rest */
 };
 
 /* Parses p->text, the lines of p->file, from its first line on. */

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <time.h>
 
 #include "common/addr.h"
@@ -239,9 +240,22 @@ struct pol_diag {
 	unsigned line;
 	const char *statement, *attribute; /* "" when none */
 	const char *text;
+	/*
+	 * The line in printable form, cut around what the finding is about; "" where it may not be
+	 * shown, for a key may stand in it, or was not read.  mark and mark_len: characters of it.
+	 */
+	const char *source;
+	unsigned mark, mark_len;
+	unsigned column;      /* of the same in the file's line, from 1; 0: not known */
+	const char *expected; /* what could stand there; "" when there is nothing to say */
 };
 /* Called once for each finding, in file order; what it gets lives only during the call. */
 typedef void pol_diag_fn(void *arg, const struct pol_diag *diag);
+/*
+ * "FILE:LINE: error: STATEMENT name: Attribute: reason"; then, begun with a blank, the line with
+ * what is marked in it, and what was expected.
+ */
+void pol_diag_print(FILE *out, const struct pol_diag *diag);
 
 /*
  * Reads policy files for one stack and compiles them. main_file may be a main configuration file

@@ -4,8 +4,10 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "policy/compile.h"
+#include "policy/near.h"
 
 static const char *name_of(const struct pol_node *node)
 {
@@ -64,12 +66,61 @@ static void report_doubles(struct pol_build *b)
 	}
 }
 
+/* ---- names that nothing has ---- */
+
+#define HINTS_MAX 100 /* errors: the search for a near name looks at all names */
+
+/* A statement of another kind with the name; NULL: none. */
+static const struct pol_node *namesake(const struct pol_build *b, const char *name)
+{
+	for (unsigned i = 0; i < b->n_index; i++)
+		if (strcmp(name_of(b->index[i]), name) == 0)
+			return b->index[i];
+	return NULL;
+}
+
+static const char *nearest(const struct pol_build *b, const char *keyword, const char *name)
+{
+	const struct pol_statement *s = pol_statement_find(keyword);
+	struct pol_near near;
+
+	pol_near_begin(&near, name);
+	for (unsigned i = 0; i < b->n_index; i++)
+		if (b->index[i]->statement == s && b->index[i]->name)
+			pol_near_try(&near, b->index[i]->name, strlen(b->index[i]->name));
+	return near.best;
+}
+
+static void unresolved(struct pol_build *b, struct pol_node *node, const struct pol_item *item,
+		       struct pol_word word, const char *name)
+{
+	bool hints = b->diags->n_errors < HINTS_MAX;
+	const struct pol_node *other = hints ? namesake(b, name) : NULL;
+	const char *near = hints && !other ? nearest(b, item->param->of, name) : NULL;
+
+	if (other)
+		pol_wrong_word(b, node, item, word,
+			       "no %s has the name '%s'; it is the name of an %s (line %u)",
+			       item->param->of, name, other->statement->keyword, other->line);
+	else if (near && strcasecmp(near, name) == 0)
+		pol_wrong_word(b, node, item, word,
+			       "no %s has the name '%s'; did you mean %s? Case counts in names",
+			       item->param->of, name, near);
+	else if (near)
+		pol_wrong_word(b, node, item, word, "no %s has the name '%s'; did you mean %s?",
+			       item->param->of, name, near);
+	else
+		pol_wrong_word(b, node, item, word, "no %s has the name '%s'", item->param->of,
+			       name);
+}
+
 static void resolve_node(struct pol_build *b, struct pol_node *node)
 {
 	for (unsigned i = 0; i < node->n_items; i++) {
 		struct pol_item *item = &node->items[i];
 		char name[POL_NAME_MAX + 1];
 		const char *text = item->value;
+		struct pol_word word;
 
 		if (item->block) {
 			resolve_node(b, item->block);
@@ -77,12 +128,11 @@ static void resolve_node(struct pol_build *b, struct pol_node *node)
 				node->failed = true;
 		}
 		if (item->param->kind != POL_K_REF || item->param->support == POL_REFUSED ||
-		    !pol_word_copy(pol_word_next(&text), name, sizeof(name)))
+		    !pol_word_copy(word = pol_word_next(&text), name, sizeof(name)))
 			continue;
 		item->target = pol_lookup(b, item->param->of, name);
 		if (!item->target)
-			pol_wrong(b, node, item, NULL, "no %s has the name '%s'", item->param->of,
-				  name);
+			unresolved(b, node, item, word, name);
 	}
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "policy/compile.h"
+#include "policy/near.h"
 
 #define WORD(w) (int)((w).len > 60 ? 60 : (w).len), (w).p
 
@@ -10,6 +11,24 @@
 static bool is_word(const struct pol_param *param, const char *value)
 {
 	return param->values && pol_choice(param->values, value, NULL) >= 0;
+}
+
+/* The first word of value is none of choices, of which some have two words: "did you mean". */
+static void wrong_choice(struct pol_build *b, struct pol_node *node, const struct pol_item *item,
+			 struct pol_word word, const char *choices)
+{
+	struct pol_near near = {0};
+	char copy[POL_NEAR_MAX + 1];
+
+	if (pol_word_copy(word, copy, sizeof(copy))) {
+		pol_near_begin(&near, copy);
+		pol_near_try_choices(&near, choices);
+	}
+	if (near.best)
+		pol_misvalue(b, node, item, word, "'%.*s' is not one of %s; did you mean %.*s?",
+			     WORD(word), choices, (int)near.best_len, near.best);
+	else
+		pol_misvalue(b, node, item, word, "'%.*s' is not one of %s", WORD(word), choices);
 }
 
 static void check_choice(struct pol_build *b, struct pol_node *node, const struct pol_item *item,
@@ -20,9 +39,9 @@ static void check_choice(struct pol_build *b, struct pol_node *node, const struc
 	int choice = pol_choice(choices, item->value, &rest);
 
 	if (choice < 0 && item->param->secret)
-		pol_wrong(b, node, item, NULL, "the value must begin with one of %s", choices);
+		pol_misvalue(b, node, item, word, "the value must begin with one of %s", choices);
 	else if (choice < 0)
-		pol_wrong(b, node, item, NULL, "'%.*s' is not one of %s", WORD(word), choices);
+		wrong_choice(b, node, item, word, choices);
 	else if (item->param->kind == POL_K_KEYWORD && strchr(choices, ' ') && *rest)
 		pol_warn(b, node, item, NULL, "the text behind the value is ignored:%.60s", rest);
 }
@@ -33,6 +52,8 @@ static void check_numbers(struct pol_build *b, struct pol_node *node, const stru
 	const char *wrong, *text = item->value;
 	struct pol_word word = pol_word_next(&text);
 	unsigned long lo, hi;
+	struct pol_near near = {0};
+	char copy[POL_NEAR_MAX + 1];
 
 	if (is_word(param, item->value))
 		return;
@@ -42,16 +63,24 @@ static void check_numbers(struct pol_build *b, struct pol_node *node, const stru
 		wrong = pol_number(word, &lo);
 		hi = lo;
 	}
-	if (wrong && param->values)
-		pol_wrong(b, node, item, NULL, "'%.*s' %s and not one of %s", WORD(word), wrong,
-			  param->values);
+	if (wrong && param->values && pol_word_copy(word, copy, sizeof(copy))) {
+		pol_near_begin(&near, copy);
+		pol_near_try_choices(&near, param->values);
+	}
+	if (near.best)
+		pol_misvalue(b, node, item, word, "'%.*s' %s and not one of %s; did you mean %.*s?",
+			     WORD(word), wrong, param->values, (int)near.best_len, near.best);
+	else if (wrong && param->values)
+		pol_misvalue(b, node, item, word, "'%.*s' %s and not one of %s", WORD(word), wrong,
+			     param->values);
 	else if (wrong)
-		pol_wrong(b, node, item, NULL, "'%.60s' %s", item->value, wrong);
+		pol_misvalue(b, node, item, POL_ALL_OF_IT, "'%.60s' %s", item->value, wrong);
 	else if (lo > hi)
-		pol_wrong(b, node, item, NULL, "the range ends before it starts: %lu %lu", lo, hi);
+		pol_misvalue(b, node, item, POL_ALL_OF_IT,
+			     "the range ends before it starts: %lu %lu", lo, hi);
 	else if (lo < param->min || hi > param->max)
-		pol_wrong(b, node, item, NULL, "%lu is out of range: %lu to %lu",
-			  lo < param->min ? lo : hi, param->min, param->max);
+		pol_misvalue(b, node, item, POL_ALL_OF_IT, "%lu is out of range: %lu to %lu",
+			     lo < param->min ? lo : hi, param->min, param->max);
 }
 
 /* "192.0.2.1:192.0.2.9", "192.0.2.1 - 192.0.2.9", "192.0.2.1 192.0.2.9" */
@@ -84,12 +113,12 @@ static void check_addresses(struct pol_build *b, struct pol_node *node, const st
 	if (is_word(item->param, item->value))
 		return;
 	if (item->param->kind == POL_K_ADDRS && wrong_delimiter(item->value)) {
-		pol_wrong(b, node, item, NULL,
-			  "the ends of an address range are separated by '-' alone");
+		pol_misvalue(b, node, item, POL_ALL_OF_IT,
+			     "the ends of an address range are separated by '-' alone");
 		return;
 	}
 	if (!pol_word_copy(word, copy, sizeof(copy))) {
-		pol_wrong(b, node, item, NULL, "'%.*s' is not an IP address", WORD(word));
+		pol_misvalue(b, node, item, word, "'%.*s' is not an IP address", WORD(word));
 		return;
 	}
 	if (item->param->kind == POL_K_ADDR)
@@ -97,12 +126,13 @@ static void check_addresses(struct pol_build *b, struct pol_node *node, const st
 	else
 		rc = cs_range_parse(copy, &range, &err);
 	if (rc)
-		pol_wrong(b, node, item, NULL, "%s", err.text);
+		pol_misvalue(b, node, item, word, "%s", err.text);
 }
 
 static void check_value(struct pol_build *b, struct pol_node *node, const struct pol_item *item)
 {
 	const char *text = item->value;
+	struct pol_word word;
 
 	switch (item->param->kind) {
 	case POL_K_KEYWORD:
@@ -124,9 +154,10 @@ static void check_value(struct pol_build *b, struct pol_node *node, const struct
 		break;
 	case POL_K_NAME:
 	case POL_K_REF:
-		if (pol_word_next(&text).len > POL_NAME_MAX)
-			pol_wrong(b, node, item, NULL, "the name is longer than %d characters",
-				  POL_NAME_MAX);
+		word = pol_word_next(&text);
+		if (word.len > POL_NAME_MAX)
+			pol_misvalue(b, node, item, word, "the name is longer than %d characters",
+				     POL_NAME_MAX);
 		break;
 	case POL_K_TEXT:
 		if (item->param->values)
@@ -164,7 +195,10 @@ static void check_item(struct pol_build *b, struct pol_node *node, const struct 
 		return;
 	case POL_NOTED:
 		if (pol_first_note(b->diags, param))
-			pol_find(b->diags, POL_NOTE, (struct pol_place_in){node->file, item->line},
+			pol_find(b->diags, POL_NOTE,
+				 (struct pol_place_in){.file = node->file,
+						       .line = item->line,
+						       .mark = POL_MARK_KEYWORD},
 				 node, param->keyword, "no effect: %s (told once)", param->note);
 		break;
 	case POL_DEPRECATED:

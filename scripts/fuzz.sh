@@ -14,7 +14,7 @@ make_seeds() {
 	rm -rf "$corpus"
 	mkdir -p "${FUZZERS[@]/#/$corpus/}"
 	"$build/fuzz/tests/fuzz/seeds" "$corpus" tests/captures
-	cp tests/data/policy/* examples/*.policy "$corpus/fuzz_policy/"
+	cp tests/data/policy/* tests/policies/bad/*.policy examples/*.policy "$corpus/fuzz_policy/"
 	# The first byte says to whom and how, see fuzz_nmi.c.
 	while read -r line; do
 		n=$((n + 1))

@@ -34,6 +34,8 @@ void collect(void *arg, const struct pol_diag *diag)
 	snprintf(f->statement, sizeof(f->statement), "%s", diag->statement);
 	snprintf(f->attribute, sizeof(f->attribute), "%s", diag->attribute);
 	snprintf(f->text, sizeof(f->text), "%s", diag->text);
+	snprintf(f->source, sizeof(f->source), "%s", diag->source);
+	snprintf(f->expected, sizeof(f->expected), "%s", diag->expected);
 }
 
 struct pol_policy *compile_file(const char *path, const char *stack, struct findings *found)

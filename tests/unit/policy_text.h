@@ -10,7 +10,7 @@ struct finding {
 	enum pol_severity severity;
 	char file[128];
 	unsigned line;
-	char statement[128], attribute[80], text[512];
+	char statement[128], attribute[80], text[512], source[512], expected[256];
 };
 
 struct findings {
