@@ -1,6 +1,12 @@
 # The lab and the example policies.
 exampledir = $(docdir)/examples
-dist_example_DATA = examples/left.policy examples/permit-all.policy examples/right.policy
+dist_example_DATA = \
+	examples/README.md examples/bank.policy examples/branch-gateway.policy examples/clients.policy \
+	examples/host-to-gateway.policy examples/host-to-host.policy examples/left.policy \
+	examples/permit-all.policy examples/right.policy examples/time-windows.policy
+mixedexampledir = $(exampledir)/mixed
+dist_mixedexample_DATA = examples/mixed/image.conf examples/mixed/ipsec.policy examples/mixed/pagent.conf \
+	examples/mixed/ttls.policy
 # Not tests/lab as a whole: a build in the source tree leaves objects there.
 EXTRA_DIST += \
 	tests/lab/bench.py tests/lab/cases tests/lab/demo.py tests/lab/guest.py tests/lab/init \
