@@ -178,6 +178,8 @@ START_TEST(test_keys_stay_hidden)
 		"}\nWhatever\nSWORDFISH",
 		"KeyExchangeActionRef no SharedKey Ascii SWORDFISH",
 		"KeyExchangeActionRef no SharedKy Ascii SWORDFISH",
+		"KeyExchangeActionRef no { Key SWORDFISH",
+		"KeyExchangeActionRef no } SWORDFISH",
 		"LocalSecurityEndpoint x { SharedKey Ascii SWORDFISH }",
 		"LocalSecurityEndpoint x SharedKey Ascii SWORDFISH",
 		"}\nKeyExchangeRule j { SharedKey Ascii SWORDFISH }\nIpService x\n{",

@@ -274,6 +274,8 @@ def policy_refused(lab):
     faults = [line for line in shown.splitlines() if line.startswith(f"{bad}:")]
     if len(faults) < 2 or "Group99" not in shown or "Perhaps" not in shown:
         raise Failure(f"not every fault is named with its line: {shown}")
+    if "^~~~~~~\n      = expected: Permit, Deny or IpSec" not in shown:
+        raise Failure(f"no line of the file is shown: {shown}")
 
 
 @case("policy-changed")
@@ -286,6 +288,9 @@ def policy_changed(lab):
     left.write("policy", "IpFilterPolicy\n{\n  Nonsense\n}\n")
     a.pagent.popen.send_signal(signal.SIGHUP)
     wait_until(lambda: a.log_lines("Nonsense", daemon=a.pagent), 5, "pagent tells of the fault")
+    said = left.run(a.program("pagent"), "-p", a.stack, "-r", "refresh", ok=(1,)).stdout
+    if "    3 | Nonsense\n      | ^~~~~~~~\n" not in said:
+        raise Failure(f"-r refresh does not show the line: {said}")
     left.ping(right, seconds=3)
     if left.sas().keys() != before:
         raise Failure("a refused policy changed the SAs")
