@@ -146,7 +146,7 @@ static const struct pol_param ip_filter_rule[] = {
 static const struct pol_param ip_generic_filter_action[] = {
 	{"IpFilterAction", POL_K_KEYWORD, .values = "Permit|Deny|IpSec", .required = true},
 	{"IpFilterLogging", POL_K_KEYWORD, .values = "No|Yes|LogPermit|LogDeny", .preset = "No",
-	 .except = "Yes|LogPermit|LogDeny", .note = "this release counts packets, it logs none"},
+	 .note = "to NFLOG group 119, with the rule's name and the reason"},
 	{"DiscardAction", POL_K_KEYWORD, .values = "Silent|ICMP", .preset = "Silent"},
 	{0},
 };

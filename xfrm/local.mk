@@ -27,7 +27,10 @@ libxfrm_a_SOURCES = \
 libxfrm_a_CFLAGS = $(AM_CFLAGS) $(MNL_CFLAGS) $(NFTABLES_CFLAGS) $(JANSSON_CFLAGS)
 XFRM_LIBS = libxfrm.a libpolicy.a $(NFTABLES_LIBS) $(MNL_LIBS) $(JANSSON_LIBS)
 
-noinst_PROGRAMS += tests/lab/xfrm_lab
+noinst_PROGRAMS += tests/lab/filter_lab tests/lab/xfrm_lab
+tests_lab_filter_lab_SOURCES = tests/lab/filter_lab.c
+tests_lab_filter_lab_CFLAGS = $(AM_CFLAGS) $(MNL_CFLAGS)
+tests_lab_filter_lab_LDADD = $(XFRM_LIBS) $(POLICY_LIBS)
 tests_lab_xfrm_lab_SOURCES = tests/lab/xfrm_lab.c
 tests_lab_xfrm_lab_LDADD = $(XFRM_LIBS) $(POLICY_LIBS)
 

@@ -14,11 +14,13 @@
  * The rules of the list carry the comment "rule:service:direction" (indices; o or i), by which
  * xf_filter_counts knows them.
  */
+#include <ctype.h>
 #include <inttypes.h>
 #include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "policy/policy.h"
@@ -53,6 +55,19 @@ __attribute__((format(printf, 2, 3))) static void line(struct compile *c, const 
 	c->n_rules++;
 }
 
+/* The same behind what was written of the line before. */
+__attribute__((format(printf, 2, 3))) static void rest_of_line(struct compile *c, const char *fmt,
+							       ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vfprintf(c->f, fmt, ap);
+	va_end(ap);
+	fputc('\n', c->f);
+	c->n_rules++;
+}
+
 static void chain(struct compile *c, const char *name)
 {
 	fprintf(c->f, "\tchain %s {\n", name);
@@ -68,6 +83,36 @@ static void end_chain(struct compile *c)
 static void set_mark(const struct compile *c, FILE *f, uint32_t value)
 {
 	fprintf(f, "meta mark set meta mark & 0x%08" PRIx32 " | 0x%08" PRIx32 " ", c->keep, value);
+}
+
+/* Has the rule's action logging of what it lets pass, or of what ends here? */
+static bool logs(const struct compile *c, const struct pol_filter_rule *r, bool permit)
+{
+	return c->policy->filter_logging &&
+	       (r->log == POL_LOG_YES || r->log == (permit ? POL_LOG_PERMIT : POL_LOG_DENY));
+}
+
+/* Without what nftables gives a meaning to between quotation marks. */
+static void put_name(FILE *f, const char *name)
+{
+	for (; *name; name++) {
+		bool plain = isalnum((unsigned char)*name) || strchr("_-.@#:+/", *name);
+
+		fputc(plain ? *name : '?', f);
+	}
+}
+
+/* As XF_LOG_GROUP in xfrm.h says. */
+static void put_log(const struct compile *c, FILE *f, const char *reason, bool inbound,
+		    unsigned rule)
+{
+	const struct pol_policy *p = c->policy;
+
+	fprintf(f, "log prefix \"csipsec %" PRIu64 " %s %c %u ", p->generation, reason,
+		inbound ? 'i' : 'o', rule);
+	put_name(f, rule < p->n_rules ? p->rules[rule].name : "-");
+	fprintf(f, "\" group %u snaplen %u queue-threshold %u ", XF_LOG_GROUP, XF_LOG_BYTES,
+		XF_LOG_QUEUE);
 }
 
 struct list {
@@ -91,8 +136,10 @@ static void verdict(const struct list *list, FILE *f, const struct xf_line *l)
 			fprintf(f, "goto decided_%s ", way);
 		else
 			fputs("accept ", f);
-	} else if (r->verdict == POL_PERMIT) {
+	} else if (r->verdict == POL_PERMIT && !logs(c, r, true)) {
 		fprintf(f, "goto clear_%s ", way);
+	} else if (r->verdict == POL_PERMIT) {
+		fprintf(f, "goto clear_%s_%u ", way, l->rule);
 	} else {
 		fprintf(f, "goto ipsec_%s_%u ", way, l->rule);
 	}
@@ -101,16 +148,28 @@ static void verdict(const struct list *list, FILE *f, const struct xf_line *l)
 static void on_line(void *arg, FILE *f, const struct xf_line *l)
 {
 	const struct list *list = arg;
-	const struct pol_filter_rule *r = &list->c->policy->rules[l->rule];
+	const struct compile *c = list->c;
+	const struct pol_filter_rule *r = &c->policy->rules[l->rule];
+	bool inbound = xf_sense_inbound(list->sense);
 
-	if (list->sense == XF_IN_FRAGMENT) {
-		fputs(r->verdict == POL_PERMIT ? "accept" : "counter drop", f);
+	if (list->sense == XF_IN_FRAGMENT && r->verdict == POL_PERMIT) {
+		fputs("accept", f);
 		return;
 	}
 	fputs("counter ", f);
+	if (list->sense == XF_IN_FRAGMENT) {
+		if (logs(c, r, false))
+			put_log(c, f, "unprotected", true, l->rule);
+		fputs("drop", f);
+		return;
+	}
+	/* Of all others more is to be seen before it is known what happens to them. */
+	if (r->verdict == POL_DENY && logs(c, r, false))
+		put_log(c, f, "deny", inbound, l->rule);
+	else if (r->verdict == POL_PERMIT && !inbound && logs(c, r, true))
+		put_log(c, f, "permit", false, l->rule);
 	verdict(list, f, l);
-	fprintf(f, "comment \"%u:%u:%c\"", l->rule, l->service,
-		xf_sense_inbound(list->sense) ? 'i' : 'o');
+	fprintf(f, "comment \"%u:%u:%c\"", l->rule, l->service, inbound ? 'i' : 'o');
 }
 
 /* A chain that is the list; its end is left to the caller. */
@@ -135,9 +194,12 @@ static void filters(struct compile *c, const char *name, enum xf_sense sense)
 static void list(struct compile *c, const char *name, enum xf_sense sense)
 {
 	filters(c, name, sense);
-	line(c, "counter %s comment \"%u:0:%c\"",
-	     c->policy->implicit_discard_icmp ? REJECT : "drop", c->policy->n_rules,
-	     xf_sense_inbound(sense) ? 'i' : 'o');
+	fputs("\t\tcounter ", c->f);
+	if (c->policy->filter_logging)
+		put_log(c, c->f, "implicit", xf_sense_inbound(sense), c->policy->n_rules);
+	rest_of_line(c, "%s comment \"%u:0:%c\"",
+		     c->policy->implicit_discard_icmp ? REJECT : "drop", c->policy->n_rules,
+		     xf_sense_inbound(sense) ? 'i' : 'o');
 	end_chain(c);
 }
 
@@ -158,35 +220,69 @@ static bool bundles_only(const struct pol_filter_rule *r)
 }
 
 /* By how many SAs of the rule it must have come; of a bundle the first is the AH. */
-static void came_by(struct compile *c, const struct pol_filter_rule *r, const char *ipsec)
+static void came_by(struct compile *c, const struct pol_filter_rule *r)
 {
-	char second[80] = "";
-
+	fprintf(c->f, "\t\tipsec in reqid & 0x%08x == 0x%08" PRIx32 " ", ~XF_REQID_TUNNEL_MAX,
+		xf_reqid(r->id, 0));
 	if (bundles_only(r))
-		snprintf(second, sizeof(second),
-			 "ipsec in spnum 1 reqid & 0x%08x == 0x%08" PRIx32 " ",
-			 ~XF_REQID_TUNNEL_MAX, xf_reqid(r->id, 0));
-	line(c, "ipsec in reqid & 0x%08x == 0x%08" PRIx32 " %s%s", ~XF_REQID_TUNNEL_MAX,
-	     xf_reqid(r->id, 0), second, ipsec);
+		fprintf(c->f, "ipsec in spnum 1 reqid & 0x%08x == 0x%08" PRIx32 " ",
+			~XF_REQID_TUNNEL_MAX, xf_reqid(r->id, 0));
 }
 
-/* Where a matched packet that arrived goes: `next` is what accepts it. */
+/* One more line of a chain: what matches ends here, or goes on as `then` says. */
+static void judge(struct compile *c, const char *matched, const char *reason, unsigned rule,
+		  bool log, const char *then)
+{
+	fprintf(c->f, "\t\t%s", matched);
+	if (log)
+		put_log(c, c->f, reason, true, rule);
+	rest_of_line(c, "%s", then);
+}
+
+/* It came by an SA, but policy wants it in clear: the tunnels of the two ends differ. */
+static void clear_chain(struct compile *c, unsigned rule, bool log, const char *permit)
+{
+	judge(c, "meta secpath exists ", "mismatch", rule, log,
+	      "counter drop comment \"mismatch\"");
+	judge(c, "", "permit", rule, log, permit);
+	end_chain(c);
+}
+
+static void ipsec_chain(struct compile *c, unsigned rule, const char *ipsec)
+{
+	const struct pol_filter_rule *r = &c->policy->rules[rule];
+	bool deny = logs(c, r, false);
+
+	came_by(c, r);
+	if (logs(c, r, true))
+		put_log(c, c->f, "permit", true, rule);
+	rest_of_line(c, "%s", ipsec);
+	if (deny)
+		judge(c, "meta secpath exists ", "mismatch", rule, true,
+		      "counter drop comment \"mismatch\"");
+	judge(c, "", "unprotected", rule, deny, "counter drop comment \"unprotected\"");
+	end_chain(c);
+}
+
+/* Where a matched packet that arrived goes; permit and ipsec are what accepts it. */
 static void arrivals(struct compile *c, const char *way, const char *permit, const char *ipsec)
 {
 	const struct pol_policy *p = c->policy;
 
 	fprintf(c->f, "\tchain clear_%s {\n", way);
-	/* It came by an SA, but policy wants it in clear: the tunnels of the two ends differ. */
-	line(c, "meta secpath exists counter drop comment \"mismatch\"");
-	line(c, "%s", permit);
-	end_chain(c);
+	clear_chain(c, 0, false, permit);
 	for (unsigned i = 0; i < p->n_rules; i++) {
-		if (p->rules[i].verdict != POL_IPSEC || !is_active(c, &p->rules[i]))
+		const struct pol_filter_rule *r = &p->rules[i];
+
+		if (!is_active(c, r))
 			continue;
-		fprintf(c->f, "\tchain ipsec_%s_%u {\n", way, i);
-		came_by(c, &p->rules[i], ipsec);
-		line(c, "counter drop comment \"unprotected\"");
-		end_chain(c);
+		if (r->verdict == POL_PERMIT && logs(c, r, true)) {
+			fprintf(c->f, "\tchain clear_%s_%u {\n", way, i);
+			clear_chain(c, i, true, permit);
+		} else if (r->verdict == POL_IPSEC) {
+			fprintf(c->f, "\tchain ipsec_%s_%u {\n", way, i);
+			ipsec_chain(c, i, ipsec);
+		}
 	}
 }
 
@@ -321,10 +417,68 @@ static void departing_chain(struct compile *c)
 	end_chain(c);
 }
 
+/* ---- logs of what an ipsec rule lets leave, or not ---- */
+
+/* Chains that log a packet with the rule's mark, and return; their number. */
+static unsigned leaving_chains(struct compile *c)
+{
+	const struct pol_policy *p = c->policy;
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < p->n_rules; i++) {
+		const struct pol_filter_rule *r = &p->rules[i];
+
+		if (r->verdict != POL_IPSEC || !is_active(c, r) ||
+		    (!logs(c, r, true) && !logs(c, r, false)))
+			continue;
+		n++;
+		fprintf(c->f, "\tchain leaving_%u {\n", i);
+		if (logs(c, r, false)) {
+			/* It asks for an SA, or waits for one, and vanishes. */
+			fputs("\t\toif lo ", c->f);
+			put_log(c, c->f, "held", false, i);
+			rest_of_line(c, "return");
+			fputs("\t\trt ipsec missing ", c->f);
+			put_log(c, c->f, "unprotected", false, i);
+			rest_of_line(c, "return");
+		}
+		if (logs(c, r, true)) {
+			fputs("\t\toif != lo rt ipsec exists ", c->f);
+			put_log(c, c->f, "permit", false, i);
+			rest_of_line(c, "return");
+		}
+		end_chain(c);
+	}
+	return n;
+}
+
+static void log_leaving(struct compile *c)
+{
+	const struct pol_policy *p = c->policy;
+	const char *comma = " ";
+
+	fprintf(c->f, "\t\tmeta mark & 0x%08" PRIx32 " vmap {", c->mask);
+	for (unsigned i = 0; i < p->n_rules; i++) {
+		const struct pol_filter_rule *r = &p->rules[i];
+
+		if (r->verdict != POL_IPSEC || !is_active(c, r) ||
+		    (!logs(c, r, true) && !logs(c, r, false)))
+			continue;
+		fprintf(c->f, "%s0x%08" PRIx32 " : jump leaving_%u", comma,
+			xf_mark_value(c->marking, r->id), i);
+		comma = ", ";
+	}
+	rest_of_line(c, " }");
+}
+
 static void postrouting_chain(struct compile *c)
 {
+	unsigned n = leaving_chains(c);
+
 	chain(c, "postrouting");
 	fputs("\t\ttype filter hook postrouting priority mangle; policy accept;\n", c->f);
+	if (n)
+		log_leaving(c);
 	line(c,
 	     "meta mark & 0x%08" PRIx32 " >= 0x%08" PRIx32
 	     " rt ipsec missing counter drop comment \"unprotected\"",

@@ -295,6 +295,81 @@ START_TEST(test_tree)
 }
 END_TEST
 
+#define LOG(reason, direction, rule)                                                               \
+	"log prefix \"csipsec 7 " reason " " direction " " rule                                    \
+	"\" group 119 snaplen 128 queue-threshold 32 "
+
+/* Once a packet, where it is known what happens to it. */
+START_TEST(test_logging)
+{
+	struct fixture f;
+
+	setup(&f, POL_PERMIT);
+	f.policy.filter_logging = true;
+	strcpy(f.rule.name, "A.b-c\"$d");
+	expect_line(&f, "in_local",
+		    "counter " LOG("implicit", "i", "1 -") "drop comment \"1:0:i\"");
+	expect_line(&f, "in_local", "counter goto clear_local comment");
+	f.rule.log = POL_LOG_YES;
+	expect_line(&f, "out_local",
+		    "counter " LOG("permit", "o", "0 A.b-c??d") "meta mark set meta mark & "
+								"0xc000ffff | 0x00010000 accept");
+	expect_line(&f, "in_local", "counter goto clear_local_0 comment \"0:0:i\"");
+	expect(&f, "clear_local_0",
+	       "\t\tmeta secpath exists " LOG(
+		       "mismatch", "i",
+		       "0 A.b-c??d") "counter drop comment "
+				     "\"mismatch\"\n"
+				     "\t\t" LOG(
+					     "permit", "i",
+					     "0 A.b-c??d") "meta mark set meta mark & 0xc000ffff | "
+							   "0x00010000 accept\n");
+	f.rule.verdict = POL_DENY;
+	expect_line(&f, "out_local", "counter " LOG("deny", "o", "0 A.b-c??d") "drop comment");
+	f.policy.filter_logging = false;
+	expect_line(&f, "out_local", "counter drop comment \"0:0:o\"");
+	expect_line(&f, "out_local", "counter drop comment \"1:0:o\"");
+}
+END_TEST
+
+START_TEST(test_logging_ipsec)
+{
+	const enum pol_log settings[] = {POL_LOG_NO, POL_LOG_YES, POL_LOG_PERMIT, POL_LOG_DENY};
+	struct fixture f;
+
+	for (unsigned i = 0; i < 4; i++) {
+		bool permit = settings[i] == POL_LOG_YES || settings[i] == POL_LOG_PERMIT;
+		bool deny = settings[i] == POL_LOG_YES || settings[i] == POL_LOG_DENY;
+
+		setup(&f, POL_IPSEC);
+		f.policy.filter_logging = true;
+		strcpy(f.rule.name, "R");
+		f.rule.log = settings[i];
+		expect_line(&f, "out_local", "counter meta mark set");
+		expect_line(&f, "ipsec_local_0",
+			    permit ? "== 0x00440000 " LOG("permit", "i", "0 R") "meta mark set"
+				   : "== 0x00440000 meta mark set");
+		expect_line(&f, "ipsec_local_0",
+			    deny ? "meta secpath exists " LOG("mismatch", "i", "0 R") "counter drop"
+				 : "\t\tcounter drop comment \"unprotected\"\n");
+		if (!permit && !deny)
+			continue;
+		expect_line(&f, "postrouting",
+			    "meta mark & 0x3fff0000 vmap { 0x00110000 : jump leaving_0 }\n");
+		if (permit)
+			expect_line(&f, "leaving_0",
+				    "oif != lo rt ipsec exists " LOG("permit", "o", "0 R"));
+		if (deny)
+			expect_line(
+				&f, "leaving_0",
+				"\t\toif lo " LOG("held", "o", "0 R") "return\n"
+								      "\t\trt ipsec missing " LOG(
+									      "unprotected", "o",
+									      "0 R") "return\n");
+	}
+}
+END_TEST
+
 START_TEST(test_security_class)
 {
 	struct fixture f;
@@ -607,6 +682,8 @@ int main(void)
 	tcase_add_test(t, test_icmp);
 	tcase_add_test(t, test_addresses);
 	tcase_add_test(t, test_tree);
+	tcase_add_test(t, test_logging);
+	tcase_add_test(t, test_logging_ipsec);
 	tcase_add_test(t, test_security_class);
 	tcase_add_test(t, test_fragments);
 	tcase_add_test(t, test_times);
