@@ -56,7 +56,10 @@ static const struct pol_param ip_service[] = {
 	 .preset = "Bidirectional", .evidence = POL_FROM_MEMORY},
 	{"Routing", POL_K_KEYWORD, .values = "Local|Routed|Either", .preset = "Local",
 	 .evidence = POL_FROM_MEMORY},
-	{"SecurityClass", POL_K_NUMBER, .max = 255, .preset = "0", .evidence = POL_FROM_MEMORY},
+	{"SecurityClass", POL_K_NUMBER, .max = 255, .preset = "0", .evidence = POL_FROM_MEMORY,
+	 .note = "the interface's group (ip link set group); a group of 0 is class 255, and so is "
+		 "what leaves where an ipsec rule has its addresses; what is forwarded has one as it "
+		 "arrives only"},
 	{"FragmentsOnly", POL_K_YESNO, .preset = "No", .evidence = POL_FROM_MEMORY},
 	{0},
 };
@@ -152,7 +155,7 @@ static const struct pol_param ip_filter_rule[] = {
 static const struct pol_param ip_generic_filter_action[] = {
 	{"IpFilterAction", POL_K_KEYWORD, .values = "Permit|Deny|IpSec", .required = true},
 	{"IpFilterLogging", POL_K_KEYWORD, .values = "No|Yes|LogPermit|LogDeny", .preset = "No",
-	 .except = "Yes|LogPermit|LogDeny", .note = "this release counts packets, it logs none"},
+	 .note = "to NFLOG group 119, with the rule's name and the reason"},
 	{"DiscardAction", POL_K_KEYWORD, .values = "Silent|ICMP", .preset = "Silent"},
 	{0},
 };

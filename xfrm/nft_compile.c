@@ -6,6 +6,7 @@
  *                 routed again, so that XFRM sees the mark
  *   prerouting    what arrives, for this host or to be forwarded; the list decides again, and an
  *                 ipsec rule wants a packet that came by an SA of that rule; what is held ends here
+ *   departing     what is to be forwarded, as it leaves
  *   postrouting   the last lock: marked for an SA, but none transformed it
  *
  * Where clients behind a NAT may be, the chains of nft_clients.c stand around these.
@@ -13,26 +14,19 @@
  * The rules of the list carry the comment "rule:service:direction" (indices; o or i), by which
  * xf_filter_counts knows them.
  */
+#include <ctype.h>
 #include <inttypes.h>
 #include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "policy/policy.h"
 #include "xfrm/dead_end.h"
 #include "xfrm/kernel.h"
-
-/* In which chain, and so in which sense, a service is looked at. */
-enum sense {
-	OUT_LOCAL,
-	IN_LOCAL,
-	IN_ROUTED,
-	OUT_ROUTED,
-	/* Later fragments for this host; they have no ports, so the first one decides for them. */
-	IN_FRAGMENT,
-};
+#include "xfrm/nft_model.h"
 
 struct compile {
 	FILE *f;
@@ -43,6 +37,7 @@ struct compile {
 	time_t now;
 	unsigned n_rules;
 	bool clients; /* behind NAT may be */
+	bool failed;  /* no memory */
 };
 
 #define REJECT   "reject with icmpx admin-prohibited"
@@ -60,6 +55,19 @@ __attribute__((format(printf, 2, 3))) static void line(struct compile *c, const 
 	c->n_rules++;
 }
 
+/* The same behind what was written of the line before. */
+__attribute__((format(printf, 2, 3))) static void rest_of_line(struct compile *c, const char *fmt,
+							       ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vfprintf(c->f, fmt, ap);
+	va_end(ap);
+	fputc('\n', c->f);
+	c->n_rules++;
+}
+
 static void chain(struct compile *c, const char *name)
 {
 	fprintf(c->f, "\tchain %s {\n", name);
@@ -70,225 +78,137 @@ static void end_chain(struct compile *c)
 	fputs("\t}\n", c->f);
 }
 
-/* ---- what a service matches ---- */
-
-static bool is_inbound(enum sense sense)
-{
-	return sense == IN_LOCAL || sense == IN_ROUTED || sense == IN_FRAGMENT;
-}
-
-static bool applies(const struct pol_service *s, enum sense sense)
-{
-	bool routed = sense == IN_ROUTED || sense == OUT_ROUTED;
-
-	/* Interfaces have no security class on Linux; 255 is what the original gives by default. */
-	if (s->security_class != 0 && s->security_class != 255)
-		return false;
-	if (s->direction == POL_IN && !is_inbound(sense))
-		return false;
-	if (s->direction == POL_OUT && is_inbound(sense))
-		return false;
-	return s->routing == POL_EITHER || (s->routing == POL_ROUTED) == routed;
-}
-
-static bool has_family(const struct cs_range *r, unsigned n, uint8_t family)
-{
-	for (unsigned i = 0; i < n; i++) {
-		if (r[i].lo.family == family)
-			return true;
-	}
-	return false;
-}
-
-static bool has_everything(const struct cs_range *r, unsigned n, uint8_t family)
-{
-	struct cs_range all = cs_range_all(family);
-
-	for (unsigned i = 0; i < n; i++) {
-		if (cs_range_equal(&r[i], &all))
-			return true;
-	}
-	return false;
-}
-
-static void match_addresses(struct compile *c, const char *field, const struct cs_range *r,
-			    unsigned n, uint8_t family)
-{
-	const char *ip = family == AF_INET6 ? "ip6" : "ip", *comma = "";
-	char text[CS_RANGE_STRLEN];
-	unsigned count = 0;
-
-	if (has_everything(r, n, family))
-		return;
-	for (unsigned i = 0; i < n; i++)
-		count += r[i].lo.family == family;
-	fprintf(c->f, "%s %s %s", ip, field, count > 1 ? "{ " : "");
-	for (unsigned i = 0; i < n; i++) {
-		if (r[i].lo.family != family)
-			continue;
-		fprintf(c->f, "%s%s", comma, cs_range_text(&r[i], text));
-		comma = ", ";
-	}
-	fputs(count > 1 ? " } " : " ", c->f);
-}
-
-static void match_interval(struct compile *c, const char *what, unsigned from, unsigned to)
-{
-	if (from == to)
-		fprintf(c->f, "%s %u ", what, from);
-	else
-		fprintf(c->f, "%s %u-%u ", what, from, to);
-}
-
-/* Ports, types, codes and the direction of a connection: what only a first fragment has. */
-static void match_upper(struct compile *c, const struct pol_service *s, bool inbound)
-{
-	bool turned = inbound && s->direction == POL_BOTH;
-	const uint16_t *sport = turned ? s->dst_port : s->src_port;
-	const uint16_t *dport = turned ? s->src_port : s->dst_port;
-
-	if (!pol_ports_any(sport))
-		match_interval(c, "th sport", sport[0], sport[1]);
-	if (!pol_ports_any(dport))
-		match_interval(c, "th dport", dport[0], dport[1]);
-	/* Type and code are the first two bytes, except Mobile IPv6's type (third) and OSPF's. */
-	if (s->type[0] >= 0)
-		match_interval(c,
-			       s->proto == IPPROTO_MH ? "@th,16,8"
-			       : s->proto == 89       ? "@th,8,8"
-						      : "@th,0,8",
-			       (unsigned)s->type[0], (unsigned)s->type[1]);
-	if (s->code[0] >= 0)
-		match_interval(c, "@th,8,8", (unsigned)s->code[0], (unsigned)s->code[1]);
-	/* Who may open the connection: the other side's first segment does not match. */
-	if ((s->connect == POL_CONNECT_OUT && inbound) ||
-	    (s->connect == POL_CONNECT_IN && !inbound))
-		fputs("tcp flags & (syn | ack) != syn ", c->f);
-}
-
-static void match_fragments(struct compile *c, uint8_t family)
-{
-	fputs(family == AF_INET6 ? "exthdr frag exists " : "ip frag-off & 0x3fff != 0 ", c->f);
-}
-
-/* Does the service exist in this family? */
-static bool fits_family(const struct pol_service *s, uint8_t family)
-{
-	if (s->proto == IPPROTO_ICMP)
-		return family == AF_INET;
-	if (s->proto == IPPROTO_ICMPV6 || s->proto == IPPROTO_MH || s->proto == POL_PROTO_OPAQUE)
-		return family == AF_INET6;
-	return true;
-}
-
-/* Writes the match of one service, or nothing and false when no packet can match. */
-static bool match(struct compile *c, const struct pol_filter_rule *r, const struct pol_service *s,
-		  enum sense sense, uint8_t family)
-{
-	bool turned = is_inbound(sense) && s->direction == POL_BOTH;
-	const struct cs_range *src = turned ? r->dst : r->src, *dst = turned ? r->src : r->dst;
-	unsigned n_src = turned ? r->n_dst : r->n_src, n_dst = turned ? r->n_src : r->n_dst;
-
-	if (!applies(s, sense) || !fits_family(s, family) || !has_family(src, n_src, family) ||
-	    !has_family(dst, n_dst, family))
-		return false;
-	/* Packets leave this host whole; the kernel cuts them behind the filters. */
-	if (s->fragments_only && sense == OUT_LOCAL)
-		return false;
-	fprintf(c->f, "\t\tmeta nfproto ipv%c ", family == AF_INET6 ? '6' : '4');
-	match_addresses(c, "saddr", src, n_src, family);
-	match_addresses(c, "daddr", dst, n_dst, family);
-	if (s->proto >= 0)
-		fprintf(c->f, "meta l4proto %d ", s->proto);
-	if (s->fragments_only)
-		match_fragments(c, family);
-	if (s->proto == POL_PROTO_OPAQUE)
-		fputs("frag frag-off != 0 ", c->f);
-	if (sense != IN_FRAGMENT)
-		match_upper(c, s, is_inbound(sense));
-	return true;
-}
-
 /* ---- what happens to it ---- */
 
-static void set_mark(struct compile *c, uint32_t value)
+static void set_mark(const struct compile *c, FILE *f, uint32_t value)
 {
-	fprintf(c->f, "meta mark set meta mark & 0x%08" PRIx32 " | 0x%08" PRIx32 " ", c->keep,
-		value);
+	fprintf(f, "meta mark set meta mark & 0x%08" PRIx32 " | 0x%08" PRIx32 " ", c->keep, value);
 }
 
-static void verdict(struct compile *c, unsigned index, const struct pol_filter_rule *r,
-		    enum sense sense)
+/* Has the rule's action logging of what it lets pass, or of what ends here? */
+static bool logs(const struct compile *c, const struct pol_filter_rule *r, bool permit)
 {
-	const char *way = sense == IN_ROUTED ? "routed" : "local";
+	return c->policy->filter_logging &&
+	       (r->log == POL_LOG_YES || r->log == (permit ? POL_LOG_PERMIT : POL_LOG_DENY));
+}
 
-	fputs("counter ", c->f);
+/* Without what nftables gives a meaning to between quotation marks. */
+static void put_name(FILE *f, const char *name)
+{
+	for (; *name; name++) {
+		bool plain = isalnum((unsigned char)*name) || strchr("_-.@#:+/", *name);
+
+		fputc(plain ? *name : '?', f);
+	}
+}
+
+/* As XF_LOG_GROUP in xfrm.h says. */
+static void put_log(const struct compile *c, FILE *f, const char *reason, bool inbound,
+		    unsigned rule)
+{
+	const struct pol_policy *p = c->policy;
+
+	fprintf(f, "log prefix \"csipsec %" PRIu64 " %s %c %u ", p->generation, reason,
+		inbound ? 'i' : 'o', rule);
+	put_name(f, rule < p->n_rules ? p->rules[rule].name : "-");
+	fprintf(f, "\" group %u snaplen %u queue-threshold %u ", XF_LOG_GROUP, XF_LOG_BYTES,
+		XF_LOG_QUEUE);
+}
+
+struct list {
+	struct compile *c;
+	enum xf_sense sense;
+};
+
+static void verdict(const struct list *list, FILE *f, const struct xf_line *l)
+{
+	const struct compile *c = list->c;
+	const struct pol_filter_rule *r = &c->policy->rules[l->rule];
+	bool local = list->sense == XF_IN_LOCAL || list->sense == XF_OUT_LOCAL;
+	const char *way = local ? "local" : "routed";
+
 	if (r->verdict == POL_DENY) {
-		fputs(r->discard_icmp ? REJECT " " : "drop ", c->f);
-	} else if (sense == OUT_LOCAL || sense == OUT_ROUTED) {
-		set_mark(c, r->verdict == POL_IPSEC ? xf_mark_value(c->marking, r->id) : c->permit);
-		/* With clients the chain that asked goes on. */
-		fputs(c->clients ? "return " : "accept ", c->f);
+		fputs(r->discard_icmp ? REJECT " " : "drop ", f);
+	} else if (!xf_sense_inbound(list->sense)) {
+		set_mark(c, f,
+			 r->verdict == POL_IPSEC ? xf_mark_value(c->marking, r->id) : c->permit);
+		if (c->clients)
+			fprintf(f, "goto decided_%s ", way);
+		else
+			fputs("accept ", f);
+	} else if (r->verdict == POL_PERMIT && !logs(c, r, true)) {
+		fprintf(f, "goto clear_%s ", way);
 	} else if (r->verdict == POL_PERMIT) {
-		fprintf(c->f, "goto clear_%s ", way);
+		fprintf(f, "goto clear_%s_%u ", way, l->rule);
 	} else {
-		fprintf(c->f, "goto ipsec_%s_%u ", way, index);
+		fprintf(f, "goto ipsec_%s_%u ", way, l->rule);
 	}
 }
 
-static void filter(struct compile *c, unsigned index, unsigned service, enum sense sense,
-		   uint8_t family)
+static void on_line(void *arg, FILE *f, const struct xf_line *l)
 {
-	const struct pol_filter_rule *r = &c->policy->rules[index];
+	const struct list *list = arg;
+	const struct compile *c = list->c;
+	const struct pol_filter_rule *r = &c->policy->rules[l->rule];
+	bool inbound = xf_sense_inbound(list->sense);
 
-	/* A later fragment that a deny rule might mean goes by, and waits in vain for its first. */
-	if (sense == IN_FRAGMENT && r->verdict == POL_DENY)
+	if (list->sense == XF_IN_FRAGMENT && r->verdict == POL_PERMIT) {
+		fputs("accept", f);
 		return;
-	if (!match(c, r, &r->services[service], sense, family))
-		return;
-	if (sense == IN_FRAGMENT)
-		fprintf(c->f, "%s\n", r->verdict == POL_PERMIT ? "accept" : "counter drop");
-	else {
-		verdict(c, index, r, sense);
-		fprintf(c->f, "comment \"%u:%u:%c\"\n", index, service,
-			is_inbound(sense) ? 'i' : 'o');
 	}
-	c->n_rules++;
+	fputs("counter ", f);
+	if (list->sense == XF_IN_FRAGMENT) {
+		if (logs(c, r, false))
+			put_log(c, f, "unprotected", true, l->rule);
+		fputs("drop", f);
+		return;
+	}
+	/* Of all others more is to be seen before it is known what happens to them. */
+	if (r->verdict == POL_DENY && logs(c, r, false))
+		put_log(c, f, "deny", inbound, l->rule);
+	else if (r->verdict == POL_PERMIT && !inbound && logs(c, r, true))
+		put_log(c, f, "permit", false, l->rule);
+	verdict(list, f, l);
+	fprintf(f, "comment \"%u:%u:%c\"", l->rule, l->service, inbound ? 'i' : 'o');
 }
+
+/* A chain that is the list; its end is left to the caller. */
+static void filters(struct compile *c, const char *name, enum xf_sense sense)
+{
+	struct list list = {c, sense};
+	struct xf_lines lines;
+	struct xf_tree tree;
+
+	if (!xf_lines_of(c->policy, sense, c->now, &lines)) {
+		c->failed = true;
+		return;
+	}
+	if (xf_tree_build(&lines, &tree))
+		c->n_rules += xf_tree_print(c->f, &tree, name, sense, on_line, &list);
+	else
+		c->failed = true;
+	xf_tree_free(&tree);
+}
+
+/* The list and its implicit deny. */
+static void list(struct compile *c, const char *name, enum xf_sense sense)
+{
+	filters(c, name, sense);
+	fputs("\t\tcounter ", c->f);
+	if (c->policy->filter_logging)
+		put_log(c, c->f, "implicit", xf_sense_inbound(sense), c->policy->n_rules);
+	rest_of_line(c, "%s comment \"%u:0:%c\"",
+		     c->policy->implicit_discard_icmp ? REJECT : "drop", c->policy->n_rules,
+		     xf_sense_inbound(sense) ? 'i' : 'o');
+	end_chain(c);
+}
+
+/* ---- the chains around the list ---- */
 
 static bool is_active(const struct compile *c, const struct pol_filter_rule *r)
 {
 	return r->n_times == 0 || pol_time_active(r->times, r->n_times, c->now);
 }
-
-static void filters(struct compile *c, enum sense sense)
-{
-	const struct pol_policy *p = c->policy;
-
-	for (unsigned i = 0; i < p->n_rules; i++) {
-		const struct pol_filter_rule *r = &p->rules[i];
-
-		if (!is_active(c, r))
-			continue;
-		for (unsigned j = 0; j < r->n_services; j++) {
-			filter(c, i, j, sense, AF_INET);
-			filter(c, i, j, sense, AF_INET6);
-		}
-	}
-}
-
-/* The list and its implicit deny. */
-static void list(struct compile *c, const char *name, enum sense sense)
-{
-	chain(c, name);
-	filters(c, sense);
-	line(c, "counter %s comment \"%u:0:%c\"",
-	     c->policy->implicit_discard_icmp ? REJECT : "drop", c->policy->n_rules,
-	     is_inbound(sense) ? 'i' : 'o');
-	end_chain(c);
-}
-
-/* ---- the chains around the list ---- */
 
 /* Are all offers of the rule AH around ESP? */
 static bool bundles_only(const struct pol_filter_rule *r)
@@ -300,35 +220,69 @@ static bool bundles_only(const struct pol_filter_rule *r)
 }
 
 /* By how many SAs of the rule it must have come; of a bundle the first is the AH. */
-static void came_by(struct compile *c, const struct pol_filter_rule *r, const char *ipsec)
+static void came_by(struct compile *c, const struct pol_filter_rule *r)
 {
-	char second[80] = "";
-
+	fprintf(c->f, "\t\tipsec in reqid & 0x%08x == 0x%08" PRIx32 " ", ~XF_REQID_TUNNEL_MAX,
+		xf_reqid(r->id, 0));
 	if (bundles_only(r))
-		snprintf(second, sizeof(second),
-			 "ipsec in spnum 1 reqid & 0x%08x == 0x%08" PRIx32 " ",
-			 ~XF_REQID_TUNNEL_MAX, xf_reqid(r->id, 0));
-	line(c, "ipsec in reqid & 0x%08x == 0x%08" PRIx32 " %s%s", ~XF_REQID_TUNNEL_MAX,
-	     xf_reqid(r->id, 0), second, ipsec);
+		fprintf(c->f, "ipsec in spnum 1 reqid & 0x%08x == 0x%08" PRIx32 " ",
+			~XF_REQID_TUNNEL_MAX, xf_reqid(r->id, 0));
 }
 
-/* Where a matched packet that arrived goes: `next` is what accepts it. */
+/* One more line of a chain: what matches ends here, or goes on as `then` says. */
+static void judge(struct compile *c, const char *matched, const char *reason, unsigned rule,
+		  bool log, const char *then)
+{
+	fprintf(c->f, "\t\t%s", matched);
+	if (log)
+		put_log(c, c->f, reason, true, rule);
+	rest_of_line(c, "%s", then);
+}
+
+/* It came by an SA, but policy wants it in clear: the tunnels of the two ends differ. */
+static void clear_chain(struct compile *c, unsigned rule, bool log, const char *permit)
+{
+	judge(c, "meta secpath exists ", "mismatch", rule, log,
+	      "counter drop comment \"mismatch\"");
+	judge(c, "", "permit", rule, log, permit);
+	end_chain(c);
+}
+
+static void ipsec_chain(struct compile *c, unsigned rule, const char *ipsec)
+{
+	const struct pol_filter_rule *r = &c->policy->rules[rule];
+	bool deny = logs(c, r, false);
+
+	came_by(c, r);
+	if (logs(c, r, true))
+		put_log(c, c->f, "permit", true, rule);
+	rest_of_line(c, "%s", ipsec);
+	if (deny)
+		judge(c, "meta secpath exists ", "mismatch", rule, true,
+		      "counter drop comment \"mismatch\"");
+	judge(c, "", "unprotected", rule, deny, "counter drop comment \"unprotected\"");
+	end_chain(c);
+}
+
+/* Where a matched packet that arrived goes; permit and ipsec are what accepts it. */
 static void arrivals(struct compile *c, const char *way, const char *permit, const char *ipsec)
 {
 	const struct pol_policy *p = c->policy;
 
 	fprintf(c->f, "\tchain clear_%s {\n", way);
-	/* It came by an SA, but policy wants it in clear: the tunnels of the two ends differ. */
-	line(c, "meta secpath exists counter drop comment \"mismatch\"");
-	line(c, "%s", permit);
-	end_chain(c);
+	clear_chain(c, 0, false, permit);
 	for (unsigned i = 0; i < p->n_rules; i++) {
-		if (p->rules[i].verdict != POL_IPSEC || !is_active(c, &p->rules[i]))
+		const struct pol_filter_rule *r = &p->rules[i];
+
+		if (!is_active(c, r))
 			continue;
-		fprintf(c->f, "\tchain ipsec_%s_%u {\n", way, i);
-		came_by(c, &p->rules[i], ipsec);
-		line(c, "counter drop comment \"unprotected\"");
-		end_chain(c);
+		if (r->verdict == POL_PERMIT && logs(c, r, true)) {
+			fprintf(c->f, "\tchain clear_%s_%u {\n", way, i);
+			clear_chain(c, i, true, permit);
+		} else if (r->verdict == POL_IPSEC) {
+			fprintf(c->f, "\tchain ipsec_%s_%u {\n", way, i);
+			ipsec_chain(c, i, ipsec);
+		}
 	}
 }
 
@@ -340,18 +294,27 @@ static void mark_text(const struct compile *c, uint32_t value, const char *rest,
 }
 
 /*
- * The list, where its packet leaves this host.  What it wants protected goes to the client that it
- * answers.
+ * Where clients may be, what the list wants protected goes to the client that it answers.  What
+ * this host sends and belongs to no connection might answer any of those that have one address.
  */
-static void list_out(struct compile *c, const char *list_name)
+static void decided_chains(struct compile *c)
 {
-	if (!c->clients) {
-		line(c, "goto %s", list_name);
-		return;
+	static const char *const ways[] = {"local", "routed"};
+
+	for (unsigned i = 0; c->clients && i < 2; i++) {
+		fprintf(c->f, "\tchain decided_%s {\n", ways[i]);
+		line(c,
+		     "meta mark & 0x%08" PRIx32 " >= 0x%08" PRIx32 " " XF_NFT_ANSWER
+		     " goto to_client",
+		     c->mask, c->rule_min);
+		if (i == 0)
+			line(c,
+			     "meta mark & 0x%08" PRIx32 " >= 0x%08" PRIx32
+			     " ct state invalid counter drop comment \"whose\"",
+			     c->mask, c->rule_min);
+		line(c, "accept");
+		end_chain(c);
 	}
-	line(c, "jump %s", list_name);
-	line(c, "meta mark & 0x%08" PRIx32 " >= 0x%08" PRIx32 " " XF_NFT_ANSWER " goto to_client",
-	     c->mask, c->rule_min);
 }
 
 static void output_chain(struct compile *c, const char *permit)
@@ -373,13 +336,7 @@ static void output_chain(struct compile *c, const char *permit)
 	/* The list knows clients' ports as they were. */
 	if (c->clients)
 		line(c, XF_NFT_ANSWER " ct status snat goto to_client");
-	list_out(c, "out_local");
-	/* What belongs to no connection might answer any of the clients that have one address. */
-	if (c->clients)
-		line(c,
-		     "meta mark & 0x%08" PRIx32 " >= 0x%08" PRIx32
-		     " ct state invalid counter drop comment \"whose\"",
-		     c->mask, c->rule_min);
+	line(c, "goto out_local");
 	end_chain(c);
 }
 
@@ -410,8 +367,7 @@ static void local_chain(struct compile *c)
 	 */
 	chain(c, "fragments");
 	line(c, "meta secpath exists accept");
-	filters(c, IN_FRAGMENT);
-	line(c, "accept");
+	line(c, "goto in_fragment");
 	end_chain(c);
 }
 
@@ -424,6 +380,8 @@ static void held(struct compile *c, uint8_t family)
 	line(c, "iif lo %s daddr %s meta l4proto %d counter drop comment \"held\"",
 	     family == AF_INET ? "ip" : "ip6", cs_addr_text(&to, text), IPPROTO_ESP);
 }
+
+#define TO_THIS_HOST "fib daddr type { local, broadcast, anycast, multicast }"
 
 static void prerouting_chain(struct compile *c, const char *permit)
 {
@@ -439,15 +397,88 @@ static void prerouting_chain(struct compile *c, const char *permit)
 		     "ct direction original ct original zone 8193-16383 ct mark & 0x%08" PRIx32
 		     " == 0x%08" PRIx32 " ct mark set ct mark & 0x%08" PRIx32,
 		     c->mask, xf_mark_value(c->marking, XF_MARK_CLIENT_GONE), c->keep);
-	line(c, "fib daddr type { local, broadcast, anycast, multicast } goto to_local");
-	list_out(c, "in_routed");
+	line(c, TO_THIS_HOST " goto to_local");
+	line(c, "goto in_routed");
 	end_chain(c);
+}
+
+/*
+ * What is to be forwarded and was let in is looked at as what leaves.  In a chain of its own,
+ * because the kernel walks every way that leads through chains when it checks them.
+ */
+static void departing_chain(struct compile *c)
+{
+	chain(c, "departing");
+	fputs("\t\ttype filter hook prerouting priority mangle + 1; policy accept;\n", c->f);
+	line(c, "iif lo accept");
+	line(c, NEIGHBOR " accept");
+	line(c, TO_THIS_HOST " accept");
+	line(c, "goto out_routed");
+	end_chain(c);
+}
+
+/* ---- logs of what an ipsec rule lets leave, or not ---- */
+
+/* Chains that log a packet with the rule's mark, and return; their number. */
+static unsigned leaving_chains(struct compile *c)
+{
+	const struct pol_policy *p = c->policy;
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < p->n_rules; i++) {
+		const struct pol_filter_rule *r = &p->rules[i];
+
+		if (r->verdict != POL_IPSEC || !is_active(c, r) ||
+		    (!logs(c, r, true) && !logs(c, r, false)))
+			continue;
+		n++;
+		fprintf(c->f, "\tchain leaving_%u {\n", i);
+		if (logs(c, r, false)) {
+			/* It asks for an SA, or waits for one, and vanishes. */
+			fputs("\t\toif lo ", c->f);
+			put_log(c, c->f, "held", false, i);
+			rest_of_line(c, "return");
+			fputs("\t\trt ipsec missing ", c->f);
+			put_log(c, c->f, "unprotected", false, i);
+			rest_of_line(c, "return");
+		}
+		if (logs(c, r, true)) {
+			fputs("\t\toif != lo rt ipsec exists ", c->f);
+			put_log(c, c->f, "permit", false, i);
+			rest_of_line(c, "return");
+		}
+		end_chain(c);
+	}
+	return n;
+}
+
+static void log_leaving(struct compile *c)
+{
+	const struct pol_policy *p = c->policy;
+	const char *comma = " ";
+
+	fprintf(c->f, "\t\tmeta mark & 0x%08" PRIx32 " vmap {", c->mask);
+	for (unsigned i = 0; i < p->n_rules; i++) {
+		const struct pol_filter_rule *r = &p->rules[i];
+
+		if (r->verdict != POL_IPSEC || !is_active(c, r) ||
+		    (!logs(c, r, true) && !logs(c, r, false)))
+			continue;
+		fprintf(c->f, "%s0x%08" PRIx32 " : jump leaving_%u", comma,
+			xf_mark_value(c->marking, r->id), i);
+		comma = ", ";
+	}
+	rest_of_line(c, " }");
 }
 
 static void postrouting_chain(struct compile *c)
 {
+	unsigned n = leaving_chains(c);
+
 	chain(c, "postrouting");
 	fputs("\t\ttype filter hook postrouting priority mangle; policy accept;\n", c->f);
+	if (n)
+		log_leaving(c);
 	line(c,
 	     "meta mark & 0x%08" PRIx32 " >= 0x%08" PRIx32
 	     " rt ipsec missing counter drop comment \"unprotected\"",
@@ -475,15 +506,20 @@ static void table(struct compile *c)
 	fprintf(c->f, "\tchain generation_%" PRIu64 " {\n\t}\n", c->policy->generation);
 	if (c->clients)
 		c->n_rules += xf_nft_clients(c->f, c->marking);
-	list(c, "out_routed", OUT_ROUTED);
+	decided_chains(c);
 	arrivals(c, "local", permit, inbound);
-	arrivals(c, "routed", "goto out_routed", "goto out_routed");
-	list(c, "out_local", OUT_LOCAL);
-	list(c, "in_local", IN_LOCAL);
-	list(c, "in_routed", IN_ROUTED);
+	arrivals(c, "routed", "accept", "accept");
+	list(c, "out_routed", XF_OUT_ROUTED);
+	list(c, "out_local", XF_OUT_LOCAL);
+	list(c, "in_local", XF_IN_LOCAL);
+	list(c, "in_routed", XF_IN_ROUTED);
+	filters(c, "in_fragment", XF_IN_FRAGMENT);
+	line(c, "accept");
+	end_chain(c);
 	local_chain(c);
 	output_chain(c, permit);
 	prerouting_chain(c, permit);
+	departing_chain(c);
 	postrouting_chain(c);
 	fputs("}\n", c->f);
 }
@@ -507,7 +543,7 @@ char *xf_nft_compile(const struct xf_marking *marking, const struct pol_policy *
 	if (!c.f)
 		return NULL;
 	table(&c);
-	failed = ferror(c.f) != 0;
+	failed = c.failed || ferror(c.f) != 0;
 	if (fclose(c.f) != 0 || failed) {
 		free(text);
 		return NULL;

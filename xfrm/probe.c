@@ -76,6 +76,7 @@ void xf_probe(struct xf_kernel *k, struct xf_abilities *a)
 			      "meta mark set meta mark & 0xc000ffff | 0x10000 accept\n"
 			      "add rule inet csipsec_probe i counter reject with icmpx "
 			      "admin-prohibited\n"
+			      "add rule inet csipsec_probe i log group 119\n"
 			      "add rule inet csipsec_probe p tcp option maxseg size set rt mtu");
 	a->nft_xfrm =
 		can_nft("add rule inet csipsec_probe i ipsec in reqid & 0xfffc0000 == 0x400000 "
@@ -88,7 +89,8 @@ void xf_probe(struct xf_kernel *k, struct xf_abilities *a)
 	if (!a->esp6)
 		lacks(a, "ESP over IPv6 (INET6_ESP)");
 	if (!a->nft_inet)
-		lacks(a, "nftables inet");
+		lacks(a, "nftables inet, with fib, reject and log (NFT_LOG, "
+			 "NETFILTER_NETLINK_LOG)");
 	if (!a->nft_xfrm)
 		lacks(a, "nftables ipsec and rt (NFT_XFRM)");
 }

@@ -272,6 +272,29 @@ int xf_client_connections(xf_connection_fn *fn, void *arg, struct cs_err *err);
  */
 int xf_clients_gone(struct xf_kernel *k, const struct pol_policy *policy, struct cs_err *err);
 
+/*
+ * What is logged goes to this NFLOG group, so many bytes of each packet, at most so many packets at
+ * once.  The prefix, of 127 characters at most:
+ *
+ *   csipsec GENERATION REASON DIRECTION RULE NAME
+ *
+ * RULE is the rule's position in the policy of that generation, that of the implicit deny behind
+ * the last; NAME has ? for characters other than letters, digits and _-.@#:+/, and is - for the
+ * implicit deny.  DIRECTION is i or o; a forwarded packet has one of each.  REASON:
+ *
+ *   permit       let pass; by an ipsec rule through its tunnel
+ *   deny         by a deny rule
+ *   implicit     by no rule
+ *   unprotected  an ipsec rule's, and came or would leave in clear
+ *   mismatch     came by an SA that is not of the rule, or of a permit rule by any
+ *   held         an ipsec rule's, and there is no SA to send it by yet
+ *
+ * What is sent to a client behind a NAT is not logged.
+ */
+#define XF_LOG_GROUP 119u
+#define XF_LOG_BYTES 128u
+#define XF_LOG_QUEUE 32u
+
 /* Counters of one installed filter: rule by its position, service, and direction. */
 struct xf_filter_count {
 	unsigned rule, service; /* indices; rule == n_rules: the implicit deny */

@@ -134,7 +134,8 @@ START_TEST(test_ipsec)
 		    "\t\tiif lo ip6 daddr ::1 meta l4proto 50 counter drop comment \"held\"\n"
 		    "\t\tiif lo meta mark set ");
 	/* A later fragment in clear could be mixed into a protected packet. */
-	expect_line(&f, "fragments", "ip saddr 198.51.100.0/24 ip daddr 192.0.2.1 counter drop\n");
+	expect_line(&f, "in_fragment",
+		    "ip saddr 198.51.100.0/24 ip daddr 192.0.2.1 counter drop\n");
 }
 END_TEST
 
@@ -165,7 +166,7 @@ START_TEST(test_ports)
 	expect_line(&f, "out_local", "meta l4proto 6 th sport 1024-65535 th dport 23 counter");
 	expect_line(&f, "in_local", "meta l4proto 6 th sport 23 th dport 1024-65535 counter");
 	/* Later fragments have none. */
-	expect_line(&f, "fragments", "ip daddr 192.0.2.1 meta l4proto 6 accept\n");
+	expect_line(&f, "in_fragment", "ip daddr 192.0.2.1 meta l4proto 6 accept\n");
 	f.service.src_port[0] = 0;
 	expect_line(&f, "out_local", "meta l4proto 6 th dport 23 counter");
 	f.service.connect = POL_CONNECT_OUT;
@@ -202,7 +203,7 @@ START_TEST(test_routing)
 		    "ip saddr 192.0.2.1 ip daddr 198.51.100.0/24 counter meta mark set meta mark & "
 		    "0xc000ffff | 0x00110000 accept");
 	expect_line(&f, "in_routed", "counter goto ipsec_routed_0 comment \"0:0:i\"");
-	expect_line(&f, "ipsec_routed_0", "== 0x00440000 goto out_routed\n");
+	expect_line(&f, "ipsec_routed_0", "== 0x00440000 accept\n");
 	f.service.routing = POL_EITHER;
 	expect_line(&f, "out_local", "\"0:0:o\"");
 	expect_line(&f, "out_routed", "\"0:0:o\"");
@@ -257,6 +258,135 @@ START_TEST(test_addresses)
 }
 END_TEST
 
+/* A long list is asked for what its lines have, and those that have not are in all answers. */
+START_TEST(test_tree)
+{
+	enum { N = 12 };
+	struct pol_filter_rule rules[N];
+	struct cs_range dst[N];
+	struct fixture f;
+	char text[32];
+
+	setup(&f, POL_PERMIT);
+	for (unsigned i = 0; i < N; i++) {
+		rules[i] = f.rule;
+		snprintf(text, sizeof(text), "198.51.100.%u", i < N - 1 ? i : 255);
+		dst[i] = range(text);
+		rules[i].dst = &dst[i];
+	}
+	f.policy.rules = rules;
+	f.policy.n_rules = N;
+	expect(&f, "out_local", "\t\tjump out_local_14\n\t\tcounter drop comment \"12:0:o\"\n");
+	expect(&f, "out_local_14", "\t\tmeta nfproto vmap { ipv4 : goto out_local_13 }\n");
+	expect_line(&f, "out_local_13",
+		    "ip daddr vmap { 198.51.100.0 : goto out_local_1, 198.51.100.1 : goto "
+		    "out_local_2, ");
+	expect_line(&f, "out_local_3", "ip saddr 192.0.2.1 ip daddr 198.51.100.2 counter");
+	expect_line(&f, "in_local_13", "ip saddr vmap { 198.51.100.0 : goto in_local_1, ");
+	/* One without an address, and what no value leads to gets it, too. */
+	dst[5] = range("0.0.0.0/0");
+	expect_line(&f, "out_local_13",
+		    ", 198.51.100.255 : goto out_local_11 }\n\t\tgoto out_local_12\n");
+	expect_line(&f, "out_local_12", "ip saddr 192.0.2.1 counter");
+	expect_line(&f, "out_local_3",
+		    "ip daddr 198.51.100.2 counter meta mark set meta mark & 0xc000ffff | "
+		    "0x00010000 accept comment \"2:0:o\"\n\t\tmeta nfproto ipv4 ip saddr "
+		    "192.0.2.1 counter");
+}
+END_TEST
+
+#define LOG(reason, direction, rule)                                                               \
+	"log prefix \"csipsec 7 " reason " " direction " " rule                                    \
+	"\" group 119 snaplen 128 queue-threshold 32 "
+
+/* Once a packet, where it is known what happens to it. */
+START_TEST(test_logging)
+{
+	struct fixture f;
+
+	setup(&f, POL_PERMIT);
+	f.policy.filter_logging = true;
+	strcpy(f.rule.name, "A.b-c\"$d");
+	expect_line(&f, "in_local",
+		    "counter " LOG("implicit", "i", "1 -") "drop comment \"1:0:i\"");
+	expect_line(&f, "in_local", "counter goto clear_local comment");
+	f.rule.log = POL_LOG_YES;
+	expect_line(&f, "out_local",
+		    "counter " LOG("permit", "o", "0 A.b-c??d") "meta mark set meta mark & "
+								"0xc000ffff | 0x00010000 accept");
+	expect_line(&f, "in_local", "counter goto clear_local_0 comment \"0:0:i\"");
+	expect(&f, "clear_local_0",
+	       "\t\tmeta secpath exists " LOG(
+		       "mismatch", "i",
+		       "0 A.b-c??d") "counter drop comment "
+				     "\"mismatch\"\n"
+				     "\t\t" LOG(
+					     "permit", "i",
+					     "0 A.b-c??d") "meta mark set meta mark & 0xc000ffff | "
+							   "0x00010000 accept\n");
+	f.rule.verdict = POL_DENY;
+	expect_line(&f, "out_local", "counter " LOG("deny", "o", "0 A.b-c??d") "drop comment");
+	f.policy.filter_logging = false;
+	expect_line(&f, "out_local", "counter drop comment \"0:0:o\"");
+	expect_line(&f, "out_local", "counter drop comment \"1:0:o\"");
+}
+END_TEST
+
+START_TEST(test_logging_ipsec)
+{
+	const enum pol_log settings[] = {POL_LOG_NO, POL_LOG_YES, POL_LOG_PERMIT, POL_LOG_DENY};
+	struct fixture f;
+
+	for (unsigned i = 0; i < 4; i++) {
+		bool permit = settings[i] == POL_LOG_YES || settings[i] == POL_LOG_PERMIT;
+		bool deny = settings[i] == POL_LOG_YES || settings[i] == POL_LOG_DENY;
+
+		setup(&f, POL_IPSEC);
+		f.policy.filter_logging = true;
+		strcpy(f.rule.name, "R");
+		f.rule.log = settings[i];
+		expect_line(&f, "out_local", "counter meta mark set");
+		expect_line(&f, "ipsec_local_0",
+			    permit ? "== 0x00440000 " LOG("permit", "i", "0 R") "meta mark set"
+				   : "== 0x00440000 meta mark set");
+		expect_line(&f, "ipsec_local_0",
+			    deny ? "meta secpath exists " LOG("mismatch", "i", "0 R") "counter drop"
+				 : "\t\tcounter drop comment \"unprotected\"\n");
+		if (!permit && !deny)
+			continue;
+		expect_line(&f, "postrouting",
+			    "meta mark & 0x3fff0000 vmap { 0x00110000 : jump leaving_0 }\n");
+		if (permit)
+			expect_line(&f, "leaving_0",
+				    "oif != lo rt ipsec exists " LOG("permit", "o", "0 R"));
+		if (deny)
+			expect_line(
+				&f, "leaving_0",
+				"\t\toif lo " LOG("held", "o", "0 R") "return\n"
+								      "\t\trt ipsec missing " LOG(
+									      "unprotected", "o",
+									      "0 R") "return\n");
+	}
+}
+END_TEST
+
+START_TEST(test_security_class)
+{
+	struct fixture f;
+
+	setup(&f, POL_PERMIT);
+	f.service.security_class = 7;
+	expect_line(&f, "in_local", "meta nfproto ipv4 iifgroup 7 ip saddr");
+	expect_line(&f, "out_local", "meta nfproto ipv4 oifgroup 7 ip saddr");
+	f.service.security_class = 255;
+	expect_line(&f, "in_local", "meta nfproto ipv4 iifgroup { 0, 255 } ip saddr");
+	f.service.routing = POL_ROUTED;
+	expect_line(&f, "out_routed", "meta nfproto ipv4 ip saddr");
+	f.service.security_class = 7;
+	expect_none(&f, "out_routed");
+}
+END_TEST
+
 START_TEST(test_fragments)
 {
 	struct fixture f;
@@ -272,7 +402,8 @@ START_TEST(test_fragments)
 	expect_line(&f, "out_routed", "exthdr frag exists counter drop");
 	f.service.fragments_only = false;
 	f.service.proto = POL_PROTO_OPAQUE;
-	expect_line(&f, "out_routed", "frag frag-off != 0 counter drop");
+	expect_line(&f, "out_routed",
+		    "frag frag-off != 0 frag nexthdr { 0, 43, 44, 51, 60 } counter drop");
 }
 END_TEST
 
@@ -388,11 +519,12 @@ START_TEST(test_clients)
 		", 0x3fff0000 : 16383 }",
 		"type nat hook input priority 100;",
 		"type nat hook postrouting priority srcnat;",
-		"counter meta mark set meta mark & 0xc000ffff | 0x00110000 return comment",
-		"jump out_local\n\t\tmeta mark & 0x3fff0000 >= 0x00100000 ct direction reply "
-		"ct original zone 8193-16383 goto to_client\n",
-		"jump in_routed\n\t\tmeta mark & 0x3fff0000 >= 0x00100000 ct direction reply "
-		"ct original zone 8193-16383 goto to_client\n",
+		"counter meta mark set meta mark & 0xc000ffff | 0x00110000 goto decided_local "
+		"comment",
+		"chain decided_local {\n\t\tmeta mark & 0x3fff0000 >= 0x00100000 ct direction "
+		"reply ct original zone 8193-16383 goto to_client\n",
+		"chain decided_routed {\n\t\tmeta mark & 0x3fff0000 >= 0x00100000 ct direction "
+		"reply ct original zone 8193-16383 goto to_client\n",
 		"chain to_client {\n\t\tct mark & 0x3fff0000 == 0x20000000 counter drop comment "
 		"\"client gone\"\n",
 		"meta mark set meta mark & 0xc000ffff | 0x20000000\n",
@@ -549,6 +681,10 @@ int main(void)
 	tcase_add_test(t, test_routing);
 	tcase_add_test(t, test_icmp);
 	tcase_add_test(t, test_addresses);
+	tcase_add_test(t, test_tree);
+	tcase_add_test(t, test_logging);
+	tcase_add_test(t, test_logging_ipsec);
+	tcase_add_test(t, test_security_class);
 	tcase_add_test(t, test_fragments);
 	tcase_add_test(t, test_times);
 	tcase_add_test(t, test_bundles_only);

@@ -56,7 +56,7 @@ START_TEST(test_host_filters)
 	struct pol_policy *p = sample("host-to-host.policy", "TCPIP", &found);
 	const struct pol_filter_rule *r = p->rules;
 
-	ck_assert(only_not_honoured(&found, 1)); /* IpFilterLogging */
+	ck_assert(only_not_honoured(&found, 0));
 	ck_assert(!p->predecap && p->filter_logging && p->allow_on_demand && !p->fips140);
 	ck_assert(!p->implicit_discard_icmp);
 	ck_assert_uint_eq(p->generation, 0);
@@ -239,7 +239,7 @@ START_TEST(test_branch_filters)
 	const struct pol_dynvpn_action *gold;
 	char buf[CS_ADDR_STRLEN];
 
-	ck_assert(only_not_honoured(&found, 4));
+	ck_assert(only_not_honoured(&found, 3));
 	ck_assert(!p->allow_on_demand);
 	ck_assert_uint_eq(p->n_rules, 5);
 	for (int i = 0; i < 5; i++) {
@@ -383,8 +383,8 @@ START_TEST(test_files)
 	struct pol_policy *p = sample("pagent.conf", "TCPIP", &found);
 	const struct pol_tree *tree = pol_policy_tree(p);
 
-	/* the IpSecConfig line that another replaces, and logging */
-	ck_assert_uint_eq(found.n_warnings, 2);
+	/* the IpSecConfig line that another replaces */
+	ck_assert_uint_eq(found.n_warnings, 1);
 	ck_assert_ptr_nonnull(strstr(found.v[2].file, "image.conf"));
 	ck_assert_uint_eq(found.v[2].line, 2);
 	ck_assert_uint_eq(found.n_notes, 3); /* LogLevel, TTLSConfig, QOSConfig */
