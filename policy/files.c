@@ -30,6 +30,7 @@ static void find_page(struct pol_parse *p)
  * only. */
 static int read_lines(struct pol_parse *p, const char *path, struct cs_err *err)
 {
+	struct pol_place_in place = {.file = p->file, .line = 1, .mark = POL_MARK_NOTHING};
 	int rc = pol_lex_file(path, p->page, &p->text, err);
 
 	if (rc == 0 && p->role == MAIN_FILE) {
@@ -40,11 +41,9 @@ static int read_lines(struct pol_parse *p, const char *path, struct cs_err *err)
 		}
 	}
 	if (rc == 0 && p->text.ebcdic)
-		pol_find(
-			p->diags, POL_NOTE,
-			(struct pol_place_in){.file = p->file, .line = 1, .mark = POL_MARK_NOTHING},
-			NULL, NULL, "the file is in EBCDIC: it is read in code page %s%s", p->page,
-			p->page_named ? "" : ", because no Codepage statement names another");
+		pol_find(p->diags, POL_NOTE, place, NULL, NULL,
+			 "the file is in EBCDIC: it is read in code page %s%s", p->page,
+			 p->page_named ? "" : ", because no Codepage statement names another");
 	return rc;
 }
 

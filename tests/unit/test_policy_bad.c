@@ -38,14 +38,13 @@ static void add_text(char *to, const char *text, size_t len)
 	to[used + len] = '\0';
 }
 
+/* The neighbour, else the file itself. */
 static FILE *open_expected(const char *path)
 {
 	char side[512];
-	FILE *file;
 
 	snprintf(side, sizeof(side), "%.*s.expect", (int)(strrchr(path, '.') - path), path);
-	file = fopen(side, "r");
-	return file ? file : fopen(path, "r");
+	return fopen(access(side, R_OK) == 0 ? side : path, "r");
 }
 
 static void read_expected(const char *path, struct expected *e)
@@ -64,7 +63,8 @@ static void read_expected(const char *path, struct expected *e)
 			break;
 		p[len] = '\0';
 		whole = strcmp(p, "# end") == 0;
-		sscanf(p, "# Condition %u:", &e->condition);
+		if (strncmp(p, "# Condition ", 12) == 0)
+			e->condition = (unsigned)strtoul(p + 12, NULL, 10);
 		if (strcmp(p, "# needs OpenSSL") == 0)
 			e->needs_openssl = true;
 		if (inside && !whole) {
