@@ -126,6 +126,9 @@ static void make_global(struct pol_build *b, struct pol_node *node)
 	for (size_t i = 0; i < sizeof(makers) / sizeof(makers[0]); i++)
 		if (strcmp(makers[i].keyword, node->statement->keyword) == 0)
 			makers[i].make(b, node);
+	if (node->statement->place == POL_IN_TTLS ||
+	    strncmp(node->statement->keyword, "Port", 4) == 0)
+		pol_make_ttls(b, node);
 }
 
 /* The members of a group (or the rules of a policy) that are rules themselves. */
@@ -179,6 +182,7 @@ static void build(struct pol_build *b)
 	pol_make_filter_policy(b);
 	pol_make_ke_policy(b);
 	pol_make_local_policy(b);
+	pol_make_ttls_policy(b);
 }
 
 /* A policy of tree, which it takes over on success; what is wrong goes to diags. */
@@ -226,11 +230,12 @@ int pol_compile_tree(struct pol_tree *tree, pol_diag_fn *diag, void *arg,
 int pol_compile(const char *main_file, const char *stack, pol_diag_fn *diag, void *arg,
 		struct pol_policy **policy, struct cs_err *err)
 {
-	return pol_compile_files(main_file, stack, diag, NULL, arg, policy, err);
+	return pol_compile_files(main_file, stack, diag, NULL, arg, NULL, policy, err);
 }
 
 int pol_compile_files(const char *main_file, const char *stack, pol_diag_fn *diag,
-		      pol_file_fn *file, void *arg, struct pol_policy **policy, struct cs_err *err)
+		      pol_file_fn *file, void *arg, struct pol_options *options,
+		      struct pol_policy **policy, struct cs_err *err)
 {
 	struct pol_diags diags = {0};
 	struct pol_tree *tree = pol_tree_new();
@@ -245,6 +250,8 @@ int pol_compile_files(const char *main_file, const char *stack, pol_diag_fn *dia
 	pol_diags_free(&diags);
 	for (unsigned i = 0; file && i < tree->n_files; i++)
 		file(arg, tree->files[i]);
+	if (options)
+		*options = tree->options;
 	if (rc)
 		pol_tree_free(tree);
 	return rc;

@@ -37,6 +37,11 @@ const struct pol_param *pol_param_find(const struct pol_statement *s, const char
 	return NULL;
 }
 
+bool pol_is_policy(enum pol_place place)
+{
+	return place == POL_IN_POLICY || place == POL_IN_TTLS || place == POL_IN_BOTH;
+}
+
 #define NEAR_MAX 40
 
 static int lower(char c)
@@ -96,8 +101,12 @@ const char *pol_nearest(const struct pol_statement *s, enum pol_place place, con
 			consider(keyword, p->keyword, &best, &least);
 		return best;
 	}
-	for (unsigned i = 0; i < pol_n_statement_rows; i++)
-		if (pol_statement_rows[i].place == place && pol_statement_rows[i].params)
-			consider(keyword, pol_statement_rows[i].keyword, &best, &least);
+	for (unsigned i = 0; i < pol_n_statement_rows; i++) {
+		const struct pol_statement *row = &pol_statement_rows[i];
+
+		if ((row->place == place || (pol_is_policy(row->place) && pol_is_policy(place))) &&
+		    row->params)
+			consider(keyword, row->keyword, &best, &least);
+	}
 	return best;
 }

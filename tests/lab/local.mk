@@ -1,6 +1,7 @@
 # The lab and the example policies.
 exampledir = $(docdir)/examples
-dist_example_DATA = examples/left.policy examples/permit-all.policy examples/right.policy
+dist_example_DATA = examples/left.policy examples/permit-all.policy examples/right.policy \
+	examples/ttls.policy
 # Not tests/lab as a whole: a build in the source tree leaves objects there.
 EXTRA_DIST += \
 	tests/lab/bench.py tests/lab/cases tests/lab/demo.py tests/lab/guest.py tests/lab/init \
