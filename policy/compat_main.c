@@ -142,6 +142,8 @@ int main(void)
 	      stdout);
 	put_place("Main and image configuration files", POL_IN_MAIN);
 	put_place("IPSec policy files", POL_IN_POLICY);
+	put_place("AT-TLS policy files", POL_IN_TTLS);
+	put_place("Both kinds of policy file", POL_IN_BOTH);
 	put_place("iked's configuration file", POL_IN_IKED);
 	put_quirks();
 	return ferror(stdout) != 0;

@@ -165,6 +165,11 @@ static void make_global(struct pol_build *b, struct pol_node *node)
 			makers[i].make(b, node);
 			return;
 		}
+	if (node->statement->place == POL_IN_TTLS ||
+	    strncmp(node->statement->keyword, "Port", 4) == 0) {
+		pol_make_ttls(b, node);
+		return;
+	}
 	for (unsigned i = 0; i < node->n_items; i++) /* groups and policies */
 		if (node->items[i].block)
 			make_global(b, node->items[i].block);
@@ -221,6 +226,7 @@ static void build(struct pol_build *b)
 	pol_make_filter_policy(b);
 	pol_make_ke_policy(b);
 	pol_make_local_policy(b);
+	pol_make_ttls_policy(b);
 }
 
 /* A policy of tree, which it takes over on success; what is wrong goes to diags. */
@@ -268,11 +274,12 @@ int pol_compile_tree(struct pol_tree *tree, pol_diag_fn *diag, void *arg,
 int pol_compile(const char *main_file, const char *stack, pol_diag_fn *diag, void *arg,
 		struct pol_policy **policy, struct cs_err *err)
 {
-	return pol_compile_files(main_file, stack, diag, NULL, arg, policy, err);
+	return pol_compile_files(main_file, stack, diag, NULL, arg, NULL, policy, err);
 }
 
 int pol_compile_files(const char *main_file, const char *stack, pol_diag_fn *diag,
-		      pol_file_fn *file, void *arg, struct pol_policy **policy, struct cs_err *err)
+		      pol_file_fn *file, void *arg, struct pol_options *options,
+		      struct pol_policy **policy, struct cs_err *err)
 {
 	struct pol_diags diags = {0};
 	struct pol_tree *tree = pol_tree_new();
@@ -287,6 +294,8 @@ int pol_compile_files(const char *main_file, const char *stack, pol_diag_fn *dia
 	pol_diags_free(&diags);
 	for (unsigned i = 0; file && i < tree->n_files; i++)
 		file(arg, tree->files[i]);
+	if (options)
+		*options = tree->options;
 	if (rc)
 		pol_tree_free(tree);
 	return rc;

@@ -66,6 +66,9 @@ void pol_validate_node(struct pol_build *b, struct pol_node *node, bool global);
 void pol_resolve(struct pol_build *b);
 /* The statement in force; name "" for the policies. */
 struct pol_node *pol_lookup(const struct pol_build *b, const char *keyword, const char *name);
+/* The same for statements of one scope. */
+struct pol_node *pol_lookup_in(const struct pol_build *b, enum pol_scope scope, const char *keyword,
+			       const char *name);
 
 /* ---- subjects; each returns what node->made is afterwards, NULL with errors ---- */
 
@@ -101,6 +104,7 @@ pol_make_fn pol_make_ke_offer;    /* struct pol_ke_offer */
 pol_make_fn pol_make_ke_action;   /* struct pol_ke_action */
 pol_make_fn pol_make_ke_rule;     /* struct pol_ke_rule */
 pol_make_fn pol_make_local_rule;  /* struct pol_local_dynvpn */
+pol_make_fn pol_make_ttls;        /* PortRange, PortGroup and all of AT-TLS: the node itself */
 
 /* A value of kind POL_K_ADDRS: an address, prefix, range, or All4, Any6 and the like. */
 bool pol_range_of(const char *value, struct cs_range *range, struct cs_err *err);
@@ -141,5 +145,6 @@ void pol_begin_filter_policy(struct pol_build *b);
 void pol_make_filter_policy(struct pol_build *b);
 void pol_make_ke_policy(struct pol_build *b);
 void pol_make_local_policy(struct pol_build *b);
+void pol_make_ttls_policy(struct pol_build *b);
 
 #endif

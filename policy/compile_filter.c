@@ -280,18 +280,38 @@ static void warn_doubles(struct pol_build *b, const struct pol_node *node)
 				 sorted[i]->name);
 }
 
+/*
+ * A stack with AT-TLS policy may have no IPSec policy: then no file of the one kind is named, and
+ * there is no statement of it.
+ */
+static bool needs_ipsec(const struct pol_tree *tree)
+{
+	bool ttls = false, ipsec = tree->names_ipsec;
+
+	for (unsigned i = 0; i < tree->n_nodes; i++) {
+		enum pol_place place = tree->nodes[i]->statement->place;
+
+		ttls = ttls || place == POL_IN_TTLS;
+		ipsec = ipsec || place == POL_IN_POLICY;
+	}
+	return ipsec || !ttls;
+}
+
 void pol_make_filter_policy(struct pol_build *b)
 {
 	struct pol_node *node = pol_lookup(b, "IpFilterPolicy", "");
 	struct pol_place_in end = {.file = "", .line = 1, .mark = POL_MARK_NOTHING};
 
 	if (node) {
+		b->policy->ipsec = true;
 		pol_each_rule(b, node, add_rule);
 		warn_doubles(b, node);
 		return;
 	}
 	if (b->tree->n_nodes == 0 && b->diags->n_errors)
 		return; /* a file could not be read */
+	if (!needs_ipsec(b->tree))
+		return;
 	if (b->tree->n_files)
 		end.file = b->tree->files[b->tree->n_files - 1];
 	pol_find(b->diags, POL_ERROR, end, NULL, "IpFilterPolicy",

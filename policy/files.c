@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "policy/parse_file.h"
+#include "policy/value.h"
 
 /* ---- one file ---- */
 
@@ -89,18 +90,64 @@ static bool is_image(const struct pol_config *c)
 	       strcmp(c->statement->keyword, "PEPInstance") == 0;
 }
 
-/* Words of a TcpImage line that are not the name of its file. */
-static bool image_option(struct pol_word word)
+enum option { NO_OPTION = -1, FLUSH, NOFLUSH, PURGE, NOPURGE, INTERVAL };
+
+/* What a word of a TcpImage or TTLSConfig line is, other than the name of its file. */
+static enum option option_of(struct pol_word word)
 {
 	static const char *const options[] = {"FLUSH", "NOFLUSH", "PURGE", "NOPURGE"};
 	size_t digits = 0;
 
-	for (unsigned i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+	for (int i = FLUSH; i <= NOPURGE; i++)
 		if (pol_word_is(word, options[i]))
-			return true;
+			return (enum option)i;
 	while (digits < word.len && word.p[digits] >= '0' && word.p[digits] <= '9')
 		digits++;
-	return digits == word.len;
+	return digits == word.len ? INTERVAL : NO_OPTION;
+}
+
+/*
+ * Takes the options at rest, the end of c's line, over into o. The order in which they are written
+ * does not matter here.
+ */
+static void read_options(struct pol_parse *p, const struct pol_config *c, const char *rest,
+			 bool interval, struct pol_options *o)
+{
+	for (;;) {
+		struct pol_word word = pol_word_next(&rest);
+		enum option option = option_of(word);
+		unsigned long n = 0;
+
+		if (!word.len)
+			return;
+		if (option == NO_OPTION || (option == INTERVAL && !interval)) {
+			pol_find(p->diags, POL_ERROR, place_of(c), NULL,
+				 c->statement->keyword,
+				 "'%.*s' is not one of FLUSH|NOFLUSH|PURGE|NOPURGE%s",
+				 (int)(word.len > 60 ? 60 : word.len), word.p,
+				 interval ? " or a number of seconds" : "");
+		} else if (option == INTERVAL) {
+			if (pol_number(word, &n) || n > POL_INTERVAL_MAX)
+				pol_find(p->diags, POL_ERROR,
+					 place_of(c), NULL,
+					 c->statement->keyword,
+					 "'%.*s' is out of range: 0 to %lu seconds",
+					 (int)(word.len > 60 ? 60 : word.len), word.p,
+					 POL_INTERVAL_MAX);
+			else
+				o->interval = (unsigned)n;
+			o->interval_coded = true;
+		} else if (option == FLUSH || option == NOFLUSH) {
+			o->ttls_flush = option == FLUSH;
+		} else {
+			o->ttls_purge = option == PURGE;
+		}
+	}
+}
+
+static bool is_data_set(struct pol_word word)
+{
+	return word.len >= 3 && strncmp(word.p, "//'", 3) == 0;
 }
 
 /* The path that a line names, seen from the directory of the file with the line; NULL: none. */
@@ -110,7 +157,7 @@ static char *named_path(struct pol_parse *p, const struct pol_config *c, struct 
 	char *path = NULL;
 	int rc;
 
-	if (word.len >= 3 && strncmp(word.p, "//'", 3) == 0) {
+	if (is_data_set(word)) {
 		pol_find(p->diags, POL_ERROR, place_of(c), NULL, c->statement->keyword,
 			 "'%.*s' is an MVS data set; name a file", (int)word.len, word.p);
 		return NULL;
@@ -166,7 +213,7 @@ static void parse_named(struct pol_parse *p, const struct pol_config *c, struct 
 static bool parse_image(struct pol_parse *p, const char *stack, const char **file)
 {
 	struct pol_config *first = NULL, *mine = NULL;
-	const char *rest;
+	const char *rest, *options;
 	struct pol_word word;
 
 	for (struct pol_config *c = p->configs; c; c = c->next) {
@@ -187,29 +234,31 @@ static bool parse_image(struct pol_parse *p, const char *stack, const char **fil
 		return true;
 	rest = mine->value;
 	pol_word_next(&rest);
+	options = rest;
 	word = pol_word_next(&rest);
-	if (word.len && !image_option(word))
+	if (word.len && option_of(word) == NO_OPTION) {
+		options = rest;
 		parse_named(p, mine, word, IMAGE_FILE, file);
+	}
+	read_options(p, mine, options, true, &p->tree->options);
 	return true;
 }
 
 /* Lines that have no effect: in the wrong one of main and image file, or followed by another. */
 static void warn_unused(struct pol_parse *p, const char *main_file, const char *image_file)
 {
-	const struct pol_config *common = find_config(p, "CommonIpSecConfig", main_file);
-	const struct pol_config *own = find_config(p, "IpSecConfig", image_file);
-	const struct pol_config *page = find_config(p, "Codepage", main_file);
-
 	for (struct pol_config *c = p->configs; c; c = c->next) {
 		struct pol_place_in place = {.file = c->file, .line = c->line};
 		const char *keyword = c->statement->keyword;
-		bool image = strcmp(keyword, "IpSecConfig") == 0;
+		bool image =
+			strcmp(keyword, "IpSecConfig") == 0 || strcmp(keyword, "TTLSConfig") == 0;
+		const char *file = image ? image_file : main_file;
 
-		if (c->file != (image ? image_file : main_file))
+		if (c->file != file)
 			pol_find(p->diags, POL_WARNING, place, NULL, keyword,
 				 "ignored: it belongs in the %s configuration file",
 				 image ? "image" : "main");
-		else if (!is_image(c) && c != common && c != own && c != page)
+		else if (!is_image(c) && c != find_config(p, keyword, file))
 			pol_find(p->diags, POL_WARNING, place, NULL, keyword,
 				 "ignored: another one follows");
 	}
@@ -229,26 +278,82 @@ static void check_page(struct pol_parse *p, const char *main_file)
 		missing_value(p, page);
 }
 
+/* The policy file that a line names; a line without one has names where it need not. */
+struct policy_file {
+	const struct pol_config *config; /* NULL: none */
+	struct pol_word word;
+	const char *rest; /* behind the name */
+	enum pol_scope scope;
+	enum pol_role role;
+};
+
+static struct policy_file policy_file(const struct pol_config *config, enum pol_scope scope,
+				      enum pol_role role)
+{
+	struct policy_file f = {.config = config, .scope = scope, .role = role};
+
+	if (config) {
+		f.rest = config->value;
+		f.word = pol_word_next(&f.rest);
+	}
+	if (scope == POL_FOR_TTLS && role == STACK_FILE && f.word.len &&
+	    option_of(f.word) != NO_OPTION) {
+		f.word.len = 0;
+		f.rest = config->value;
+	}
+	return f;
+}
+
+static bool is_same(struct pol_parse *p, const struct policy_file *a, const struct policy_file *b)
+{
+	char *x, *y;
+	bool same;
+
+	if (!a->word.len || !b->word.len || is_data_set(a->word) || is_data_set(b->word))
+		return false;
+	x = named_path(p, a->config, a->word);
+	y = named_path(p, b->config, b->word);
+	same = x && y && same_file(x, y);
+	free(x);
+	free(y);
+	return same;
+}
+
 static void parse_policies(struct pol_parse *p, const char *main_file, const char *image_file)
 {
-	struct pol_config *common = find_config(p, "CommonIpSecConfig", main_file);
-	struct pol_config *own = find_config(p, "IpSecConfig", image_file);
-	const char *rest;
-	struct pol_word word;
+	struct policy_file files[] = {
+		policy_file(find_config(p, "CommonIpSecConfig", main_file), POL_FOR_IPSEC,
+			    COMMON_FILE),
+		policy_file(find_config(p, "IpSecConfig", image_file), POL_FOR_IPSEC, STACK_FILE),
+		policy_file(find_config(p, "CommonTTLSConfig", main_file), POL_FOR_TTLS,
+			    COMMON_FILE),
+		policy_file(find_config(p, "TTLSConfig", image_file), POL_FOR_TTLS, STACK_FILE),
+	};
+	struct policy_file *common = &files[2];
+	const struct policy_file *own = &files[3];
 
-	if (common) {
-		rest = common->value;
-		word = pol_word_next(&rest);
-		if (word.len)
-			parse_named(p, common, word, COMMON_FILE, NULL);
-		else
-			missing_value(p, common);
+	p->tree->names_ipsec = files[0].config || files[1].config;
+	if (own->config) {
+		read_options(p, own->config, own->rest, false, &p->tree->options);
+	} else if (common->config) {
+		pol_find(p->diags, POL_WARNING,
+			 (struct pol_place_in){common->config->file, common->config->line}, NULL,
+			 "CommonTTLSConfig", "ignored: the image's file has no TTLSConfig");
+		*common = policy_file(NULL, POL_FOR_TTLS, COMMON_FILE);
 	}
-	if (own) {
-		rest = own->value;
-		word = pol_word_next(&rest);
-		if (word.len) /* without a file the common one is all there is */
-			parse_named(p, own, word, STACK_FILE, NULL);
+	for (unsigned i = 0; i < 4; i++) {
+		if (!files[i].config)
+			continue;
+		if (!files[i].word.len && files[i].role == COMMON_FILE)
+			missing_value(p, files[i].config);
+		/* One file may have both kinds of policy; it is read once. */
+		if (i < 2 && is_same(p, &files[i], &files[i + 2])) {
+			files[i].scope = POL_FOR_BOTH;
+			files[i + 2].word.len = 0;
+		}
+		p->scope = files[i].scope;
+		if (files[i].word.len) /* without a file the common one is all there is */
+			parse_named(p, files[i].config, files[i].word, files[i].role, NULL);
 	}
 }
 
@@ -266,7 +371,8 @@ static void parse_end(struct pol_parse *p)
 int pol_parse(const char *main_file, const char *stack, struct pol_tree *tree,
 	      struct pol_diags *diags, struct cs_err *err)
 {
-	struct pol_parse p = {.tree = tree, .diags = diags, .page = POL_CODEPAGE_DEFAULT};
+	struct pol_parse p = {
+		.tree = tree, .diags = diags, .page = POL_CODEPAGE_DEFAULT, .scope = POL_FOR_BOTH};
 	const char *main_name, *image_name;
 	int rc;
 
@@ -278,6 +384,7 @@ int pol_parse(const char *main_file, const char *stack, struct pol_tree *tree,
 	}
 	main_name = image_name = p.file;
 	if (parse_image(&p, stack, &image_name)) {
+		tree->options.read = true;
 		warn_unused(&p, main_name, image_name);
 		check_page(&p, main_name);
 		parse_policies(&p, main_name, image_name);

@@ -39,6 +39,11 @@ const struct pol_param *pol_param_find(const struct pol_statement *s, const char
 	return NULL;
 }
 
+bool pol_is_policy(enum pol_place place)
+{
+	return place == POL_IN_POLICY || place == POL_IN_TTLS || place == POL_IN_BOTH;
+}
+
 const char *pol_nearest(const struct pol_statement *s, enum pol_place place, const char *keyword)
 {
 	struct pol_near near;
@@ -52,9 +57,11 @@ const char *pol_nearest(const struct pol_statement *s, enum pol_place place, con
 	for (unsigned i = 0; i < pol_n_statement_rows; i++) {
 		const struct pol_statement *row = &pol_statement_rows[i];
 
-		if (row->support == POL_NOTED)
-			continue;
-		if (row->place == place || (place == POL_IN_MAIN && row->place == POL_IN_POLICY))
+		bool there = row->place == place ||
+			     (pol_is_policy(row->place) &&
+			      (pol_is_policy(place) || place == POL_IN_MAIN));
+
+		if (row->support != POL_NOTED && there)
 			pol_near_try(&near, row->keyword, strlen(row->keyword));
 	}
 	return near.best;

@@ -57,7 +57,13 @@ struct pol_param {
 enum pol_naming { POL_NAME_NONE, POL_NAME_OPTIONAL, POL_NAME_REQUIRED };
 
 /* The kind of file in which a statement stands. */
-enum pol_place { POL_IN_POLICY, POL_IN_MAIN, POL_IN_IKED };
+enum pol_place {
+	POL_IN_POLICY, /* IPSec policy */
+	POL_IN_MAIN,
+	POL_IN_IKED,
+	POL_IN_TTLS, /* AT-TLS policy */
+	POL_IN_BOTH, /* IPSec or AT-TLS policy */
+};
 
 struct pol_statement {
 	const char *keyword; /* "IDS*": every keyword that begins so (only noted statements) */
@@ -76,9 +82,10 @@ struct pol_statement {
 const struct pol_statement *pol_statement_find(const char *keyword);
 const struct pol_param *pol_param_find(const struct pol_statement *s, const char *keyword);
 const struct pol_statement *pol_statements(unsigned *n);
+bool pol_is_policy(enum pol_place place); /* one of the kinds of policy files */
 /*
  * A keyword near to what somebody wrote, for "did you mean"; s NULL: a top-level statement, of
- * POL_IN_MAIN also one of POL_IN_POLICY.
+ * POL_IN_MAIN also one of policy files.
  */
 const char *pol_nearest(const struct pol_statement *s, enum pol_place place, const char *keyword);
 

@@ -521,9 +521,13 @@ static const struct pol_param ike_config[] = {
 #define IDS_NOTE     "intrusion detection is not part of this program"
 #define QOS_NOTE     "quality of service is not part of this program"
 #define ROUTING_NOTE "policy-based routing is not part of this program"
-#define TTLS_NOTE    "AT-TLS policy is not read by this release"
-#define SERVER_NOTE  "policy is read from local files alone"
-#define AGENT_NOTE   "it has no meaning here"
+#define TTLS_NOTE                                                                                  \
+	"read, checked, stored and published for AT-TLS programs; this release has none of them"
+#define FLUSH_NOTE                                                                                 \
+	"FLUSH and PURGE concern AT-TLS policy alone; where neither FLUSH nor NOFLUSH is coded, "  \
+	"it is NOFLUSH, and NOPURGE likewise"
+#define SERVER_NOTE "policy is read from local files alone"
+#define AGENT_NOTE  "it has no meaning here"
 
 const struct pol_statement pol_statement_rows[] = {
 	{"IpFilterPolicy", .global = true, .params = ip_filter_policy},
@@ -543,11 +547,13 @@ const struct pol_statement pol_statement_rows[] = {
 	 .note = "manual tunnels are not supported by this release"},
 	{"IpLocalStartAction", .naming = POL_NAME_REQUIRED, .global = true, .selector_name = true,
 	 .params = ip_local_start_action},
-	{"IpTimeCondition", .naming = POL_NAME_OPTIONAL, .global = true,
+	{"IpTimeCondition", POL_IN_BOTH, .naming = POL_NAME_OPTIONAL, .global = true,
 	 .params = ip_time_condition},
-	{"IpAddr", .naming = POL_NAME_OPTIONAL, .global = true, .params = ip_addr},
-	{"IpAddrSet", .naming = POL_NAME_OPTIONAL, .global = true, .params = ip_addr_set},
-	{"IpAddrGroup", .naming = POL_NAME_OPTIONAL, .global = true, .params = ip_addr_group},
+	{"IpAddr", POL_IN_BOTH, .naming = POL_NAME_OPTIONAL, .global = true, .params = ip_addr},
+	{"IpAddrSet", POL_IN_BOTH, .naming = POL_NAME_OPTIONAL, .global = true,
+	 .params = ip_addr_set},
+	{"IpAddrGroup", POL_IN_BOTH, .naming = POL_NAME_OPTIONAL, .global = true,
+	 .params = ip_addr_group},
 	{"KeyExchangePolicy", .global = true, .params = key_exchange_policy},
 	{"KeyExchangeGroup", .naming = POL_NAME_REQUIRED, .global = true, .selector_name = true,
 	 .params = key_exchange_group},
@@ -568,11 +574,47 @@ const struct pol_statement pol_statement_rows[] = {
 	{"LocalDynVpnRule", .naming = POL_NAME_REQUIRED, .global = true, .selector_name = true,
 	 .params = local_dyn_vpn_rule},
 
+	/* AT-TLS: grammar_ttls.c has their parameters. */
+	{"PortRange", POL_IN_BOTH, .naming = POL_NAME_OPTIONAL, .global = true,
+	 .params = pol_port_range_rows},
+	{"PortGroup", POL_IN_BOTH, .naming = POL_NAME_OPTIONAL, .global = true,
+	 .params = pol_port_group_rows},
+	{"TTLSRule", POL_IN_TTLS, .naming = POL_NAME_REQUIRED, .global = true,
+	 .params = pol_ttls_rule_rows, .note = TTLS_NOTE},
+	{"TTLSGroupAction", POL_IN_TTLS, .naming = POL_NAME_REQUIRED, .global = true,
+	 .params = pol_ttls_group_action_rows},
+	{"TTLSGroupAdvancedParms", POL_IN_TTLS, .naming = POL_NAME_OPTIONAL, .global = true,
+	 .params = pol_ttls_group_advanced_rows},
+	{"TTLSEnvironmentAction", POL_IN_TTLS, .naming = POL_NAME_REQUIRED, .global = true,
+	 .params = pol_ttls_environment_action_rows},
+	{"TTLSKeyringParms", POL_IN_TTLS, .naming = POL_NAME_OPTIONAL, .global = true,
+	 .params = pol_ttls_keyring_rows},
+	{"TTLSEnvironmentAdvancedParms", POL_IN_TTLS, .naming = POL_NAME_OPTIONAL, .global = true,
+	 .params = pol_ttls_environment_advanced_rows},
+	{"TTLSConnectionAction", POL_IN_TTLS, .naming = POL_NAME_REQUIRED, .global = true,
+	 .params = pol_ttls_connection_action_rows},
+	{"TTLSConnectionAdvancedParms", POL_IN_TTLS, .naming = POL_NAME_OPTIONAL, .global = true,
+	 .params = pol_ttls_connection_advanced_rows},
+	{"TTLSCipherParms", POL_IN_TTLS, .naming = POL_NAME_OPTIONAL, .global = true,
+	 .params = pol_ttls_cipher_parms_rows},
+	{"TTLSSignatureParms", POL_IN_TTLS, .naming = POL_NAME_OPTIONAL, .global = true,
+	 .params = pol_ttls_signature_parms_rows},
+	{"TTLSGskAdvancedParms", POL_IN_TTLS, .naming = POL_NAME_OPTIONAL, .global = true,
+	 .params = pol_ttls_gsk_advanced_rows},
+	{"TTLSGskLdapParms", POL_IN_TTLS, .naming = POL_NAME_OPTIONAL, .global = true,
+	 .params = pol_ttls_gsk_ldap_rows},
+	{"TTLSGskOcspParms", POL_IN_TTLS, .naming = POL_NAME_OPTIONAL, .global = true,
+	 .params = pol_ttls_gsk_ocsp_rows},
+	{"TTLSGskHttpCdpParms", POL_IN_TTLS, .naming = POL_NAME_OPTIONAL, .global = true,
+	 .params = pol_ttls_gsk_http_rows},
+
 	/* The main and image files: lines that name other files. */
-	{"TcpImage", POL_IN_MAIN, .global = true},
-	{"PEPInstance", POL_IN_MAIN, .global = true},
+	{"TcpImage", POL_IN_MAIN, .global = true, .note = FLUSH_NOTE},
+	{"PEPInstance", POL_IN_MAIN, .global = true, .note = FLUSH_NOTE},
 	{"CommonIpSecConfig", POL_IN_MAIN, .global = true},
 	{"IpSecConfig", POL_IN_MAIN, .global = true},
+	{"CommonTTLSConfig", POL_IN_MAIN, .global = true},
+	{"TTLSConfig", POL_IN_MAIN, .global = true, .note = FLUSH_NOTE},
 	{"LogLevel", POL_IN_MAIN, .global = true, .support = POL_NOTED,
 	 .note = "what is logged is chosen by options"},
 	{"Codepage", POL_IN_MAIN, .global = true, .evidence = POL_FROM_MEMORY,
@@ -589,7 +631,6 @@ const struct pol_statement pol_statement_rows[] = {
 	 .note = SERVER_NOTE},
 	{"ReadFromDirectory", POL_IN_MAIN, .global = true, .support = POL_NOTED,
 	 .note = SERVER_NOTE},
-	{"CommonTTLSConfig", POL_IN_MAIN, .global = true, .support = POL_NOTED, .note = TTLS_NOTE},
 	{"CommonIDSConfig", POL_IN_MAIN, .global = true, .support = POL_NOTED, .note = IDS_NOTE},
 	{"CommonRoutingConfig", POL_IN_MAIN, .global = true, .support = POL_NOTED,
 	 .note = ROUTING_NOTE},
@@ -597,9 +638,6 @@ const struct pol_statement pol_statement_rows[] = {
 
 	/* Other disciplines. */
 	{"IDS*", .global = true, .support = POL_NOTED, .note = IDS_NOTE},
-	{"TTLS*", .global = true, .support = POL_NOTED, .note = TTLS_NOTE},
-	{"PortGroup", .global = true, .support = POL_NOTED, .note = TTLS_NOTE},
-	{"PortRange", .global = true, .support = POL_NOTED, .note = TTLS_NOTE},
 	{"QOS*", .global = true, .support = POL_NOTED, .note = QOS_NOTE},
 	{"PolicyRule", .global = true, .support = POL_NOTED, .note = QOS_NOTE},
 	{"PolicyAction", .global = true, .support = POL_NOTED, .note = QOS_NOTE},

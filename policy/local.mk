@@ -12,11 +12,14 @@ libpolicy_a_SOURCES = \
 	policy/compile_ke.c \
 	policy/compile_local.c \
 	policy/compile_time.c \
+	policy/compile_ttls.c policy/compile_ttls.h \
+	policy/compile_ttls_rules.c \
+	policy/compile_ttls_values.c \
 	policy/compile_vpn.c \
 	policy/diag.c policy/diag.h \
 	policy/files.c \
 	policy/grammar.c policy/grammar.h policy/grammar_rows.h \
-	policy/grammar_table.c \
+	policy/grammar_table.c policy/grammar_ttls.c \
 	policy/ikeconfig.c \
 	policy/lex.c policy/lex.h \
 	policy/near.c policy/near.h \
@@ -27,6 +30,12 @@ libpolicy_a_SOURCES = \
 	policy/resolve.c \
 	policy/show.c policy/show.h \
 	policy/tree.c policy/tree.h \
+	policy/ttls.h policy/ttls_image.h \
+	policy/ttls_codes.c policy/ttls_codes.h \
+	policy/ttls_fields.c \
+	policy/ttls_map.c \
+	policy/ttls_match.c \
+	policy/ttls_publish.c \
 	policy/validate.c \
 	policy/value.c policy/value.h \
 	$(POLICY_STORE_SOURCES)
@@ -39,7 +48,8 @@ policy_compatibility_SOURCES = policy/compat_main.c
 policy_compatibility_LDADD = $(POLICY_LIBS)
 
 check_PROGRAMS += tests/unit/test_codepage tests/unit/test_examples tests/unit/test_lex \
-	tests/unit/test_policy_bad tests/unit/test_policy_errors tests/unit/test_policy_language tests/unit/test_policy_memory
+	tests/unit/test_policy_bad tests/unit/test_policy_errors tests/unit/test_policy_language \
+	tests/unit/test_policy_memory tests/unit/test_ttls_policy
 tests_unit_test_codepage_SOURCES = tests/unit/test_codepage.c \
 	tests/unit/policy_text.c tests/unit/policy_text.h
 tests_unit_test_codepage_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
@@ -67,5 +77,9 @@ tests_unit_test_policy_memory_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_policy_memory_LDADD = $(POLICY_LIBS) $(CHECK_LIBS)
 tests_unit_test_policy_memory_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup
+tests_unit_test_ttls_policy_SOURCES = tests/unit/test_ttls_policy.c \
+	tests/unit/policy_text.c tests/unit/policy_text.h
+tests_unit_test_ttls_policy_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(SQLITE_CFLAGS) $(GCRYPT_CFLAGS)
+tests_unit_test_ttls_policy_LDADD = $(POLICY_LIBS) $(CHECK_LIBS)
 
 EXTRA_DIST += tests/data/policy tests/policies

@@ -177,7 +177,8 @@ int pagent_refresh(struct pagent *p, pol_diag_fn *diag, void *arg, bool *changed
 
 	*changed = false;
 	pagent_watch_again(p);
-	rc = pol_compile_files(p->o->config, p->o->stack, on_finding, on_file, &f, &policy, err);
+	rc = pol_compile_files(p->o->config, p->o->stack, on_finding, on_file, &f, NULL, &policy,
+			       err);
 	pagent_watch_files(p, f.files, f.n_files);
 	if (f.n > LOGGED_MAX)
 		cs_log(CS_NOCTX, CSM_PA_MORE, f.n - LOGGED_MAX, p->o->config);

@@ -35,6 +35,8 @@ int pagent_kernel_suits(const struct pagent *p, const struct pol_policy *policy,
 	const struct xf_abilities *a = &p->abilities;
 	bool ipsec = false, esp4 = false, esp6 = false;
 
+	if (!policy->ipsec)
+		return 0;
 	for (unsigned i = 0; i < policy->n_rules; i++) {
 		const struct pol_filter_rule *r = &policy->rules[i];
 
@@ -81,9 +83,16 @@ static void remember_times(struct pagent *p)
 
 static void check_later(struct pagent *p, uint64_t wait_ms);
 
+/* AT-TLS policy alone asks nothing of the kernel, and what was there before goes. */
+static bool is_there(const struct pagent *p)
+{
+	return !p->policy->ipsec || xf_installed(p->kernel, p->policy);
+}
+
 static int install(struct pagent *p, struct cs_err *err)
 {
-	int rc = xf_install(p->kernel, p->policy, err);
+	int rc = p->policy->ipsec ? xf_install(p->kernel, p->policy, err)
+				  : xf_uninstall(p->kernel, err);
 
 	p->in_kernel = rc == 0;
 	if (rc == 0) {
@@ -102,7 +111,7 @@ int pagent_kernel_install(struct pagent *p, struct cs_err *err)
 {
 	struct cs_err unasked;
 
-	if (p->in_kernel && xf_installed(p->kernel, p->policy))
+	if (p->in_kernel && is_there(p))
 		return 0;
 	return install(p, err ? err : &unasked);
 }
@@ -116,7 +125,7 @@ static void on_check(uv_timer_t *timer)
 	bool was_there = p->in_kernel;
 
 	p->last_check = uv_now(&p->loop);
-	if (!p->policy || (was_there && xf_installed(p->kernel, p->policy)))
+	if (!p->policy || (was_there && is_there(p)))
 		return;
 	if (was_there)
 		cs_log(CS_NOCTX, CSM_PA_GONE, gen(p));
@@ -168,7 +177,7 @@ static void on_minute(uv_timer_t *timer)
 
 	/* By the wall clock: it may have been set. */
 	uv_timer_start(timer, on_minute, (uint64_t)(MINUTE - time(NULL) % MINUTE) * 1000, 0);
-	if (!p->policy || !p->in_kernel)
+	if (!p->policy || !p->policy->ipsec || !p->in_kernel)
 		return;
 	/* Nobody tells of single SPD entries that another tool removed. */
 	on_ruleset(p);

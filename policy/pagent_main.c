@@ -141,7 +141,7 @@ static bool parse_seconds(const char *text, unsigned *seconds)
 	char *end;
 	unsigned long n = strtoul(text, &end, 10);
 
-	if (*text < '0' || *text > '9' || *end || n > 86400 * 366ul)
+	if (*text < '0' || *text > '9' || *end || n > POL_INTERVAL_MAX)
 		return false;
 	*seconds = (unsigned)n;
 	return true;

@@ -139,6 +139,7 @@ static struct pol_node *begin_statement(struct pol_parse *p, const struct pol_st
 		return NULL;
 	}
 	node->from_common = p->role == COMMON_FILE;
+	node->scope = p->scope;
 	if (name[0] && s->naming == POL_NAME_NONE)
 		pol_find(p->diags, POL_WARNING, at(p, line), node, NULL,
 			 "the statement has no name; '%.60s' is ignored", name);
@@ -250,7 +251,8 @@ static bool unknown_attribute(struct pol_parse *p, const struct pol_node *node,
 	bool opens = begins_with(peek(p), '{') || ends_with(line->text, '{');
 	const char *near = nearest(p, node, line);
 
-	if (s && s->global && s->params && opens && s->place == node->statement->place) {
+	if (s && s->global && s->params && opens && pol_is_policy(s->place) &&
+	    pol_is_policy(node->statement->place)) {
 		if (p->implied_line != line->number)
 			misplaced(p, node, line->number, keyword);
 		p->implied_line = line->number;
@@ -397,11 +399,15 @@ static void keep_config(struct pol_parse *p, const struct pol_statement *s, cons
 	p->last_config = &c->next;
 }
 
-/* A statement that is known but not ours: its block is passed over. */
+/* A statement that is known but not ours, or of another file: its block is passed over. */
 static void pass_over(struct pol_parse *p, const struct pol_statement *s, const char *keyword,
 		      const struct pol_line *line)
 {
-	if (pol_first_note(p->diags, s))
+	if (s->support != POL_NOTED)
+		pol_find(p->diags, POL_WARNING, at(p, line->number), NULL, keyword,
+			 "ignored: it belongs in the file that %s names",
+			 s->place == POL_IN_TTLS ? "TTLSConfig" : "IpSecConfig");
+	else if (pol_first_note(p->diags, s))
 		pol_find(p->diags, POL_NOTE, at(p, line->number), NULL, keyword,
 			 "ignored: %s (told once)", s->note);
 	if (ends_with(line->text, '{')) {
@@ -410,6 +416,13 @@ static void pass_over(struct pol_parse *p, const struct pol_statement *s, const 
 		p->pos++;
 		skip_block(p, line->number, NULL);
 	}
+}
+
+/* A statement of IPSec policy in a file of AT-TLS policy, or the other way round. */
+static bool is_elsewhere(const struct pol_parse *p, const struct pol_statement *s)
+{
+	return (s->place == POL_IN_POLICY && !(p->scope & POL_FOR_IPSEC)) ||
+	       (s->place == POL_IN_TTLS && !(p->scope & POL_FOR_TTLS));
 }
 
 static void unknown_statement(struct pol_parse *p, const struct pol_line *line, bool hidden)
@@ -445,6 +458,8 @@ static void parse_line(struct pol_parse *p, const struct pol_line *line, bool hi
 
 	if (!s || !s->global || iked != (s->place == POL_IN_IKED))
 		unknown_statement(p, line, hidden);
+	else if (is_elsewhere(p, s))
+		pass_over(p, s, keyword, line);
 	else if (s->support == POL_NOTED)
 		pass_over(p, s, keyword, line);
 	else if (s->place != POL_IN_MAIN)

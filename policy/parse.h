@@ -5,7 +5,7 @@
 #include "policy/diag.h"
 
 /*
- * Reads main_file (main, image or IPSec policy file) and the files it names for stack. What is
+ * Reads main_file (main, image or policy file) and the files it names for stack. What is
  * wrong goes to diags; a negative cs_code comes back only when main_file cannot be read at all or
  * memory is short.
  */

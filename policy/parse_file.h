@@ -8,6 +8,7 @@
 #include "policy/lex.h"
 #include "policy/parse.h"
 
+/* STACK_FILE, COMMON_FILE: policy files, of pol_parse's scope. */
 enum pol_role { MAIN_FILE, IMAGE_FILE, STACK_FILE, COMMON_FILE, IKED_FILE };
 
 /* A line of a main or image file that names something. */
@@ -27,6 +28,7 @@ struct pol_parse {
 	bool page_named;                 /* by Codepage */
 	/* the file being read */
 	enum pol_role role;
+	enum pol_scope scope;
 	struct pol_lines text;
 	unsigned pos; /* next line */
 	const char *file;

@@ -20,6 +20,7 @@
 #include "common/buf.h"
 #include "common/err.h"
 #include "common/paths.h"
+#include "policy/ttls.h"
 
 #define POL_NAME_MAX 32
 
@@ -215,6 +216,7 @@ struct pol_local_dynvpn {
 
 struct pol_policy {
 	uint64_t generation; /* of the store; 0 when compiled from files and not stored */
+	bool ipsec;          /* it has IPSec policy; false: the stack has AT-TLS policy alone */
 	/* IpFilterPolicy */
 	bool predecap, filter_logging, allow_on_demand, implicit_discard_icmp, fips140;
 	struct pol_filter_rule *rules; /* expanded, in search order */
@@ -226,6 +228,7 @@ struct pol_policy {
 	/* LocalDynVpnPolicy */
 	struct pol_local_dynvpn *local_rules;
 	unsigned n_local_rules;
+	const struct pol_ttls *ttls; /* AT-TLS; never NULL, and without rules when there are none */
 	/* the rest is the policy folder's own */
 	struct pol_private *priv;
 };
@@ -257,18 +260,31 @@ typedef void pol_diag_fn(void *arg, const struct pol_diag *diag);
  */
 void pol_diag_print(FILE *out, const struct pol_diag *diag);
 
+/* What the main and image files say of pagent itself. */
+struct pol_options {
+	bool read;                   /* they could be read; else the rest says nothing */
+	bool ttls_flush, ttls_purge; /* of AT-TLS policy */
+	bool interval_coded;
+	unsigned interval; /* seconds between readings, 0: never */
+};
+#define POL_INTERVAL_MAX (86400ul * 366)
+
 /*
  * Reads policy files for one stack and compiles them. main_file may be a main configuration file
- * (TcpImage, CommonIpSecConfig), an image file (IpSecConfig) or an IPSec policy file itself; what
- * it names is read too.  All errors of all files are reported in one run.  0 or negative cs_code;
- * with errors nothing is returned.  The caller owns one reference.
+ * (TcpImage, CommonIpSecConfig, CommonTTLSConfig), an image file (IpSecConfig, TTLSConfig) or a
+ * policy file itself; what it names is read too.  All errors of all files are reported in one run.
+ * 0 or negative cs_code; with errors nothing is returned.  The caller owns one reference.
  */
 int pol_compile(const char *main_file, const char *stack, pol_diag_fn *diag, void *arg,
 		struct pol_policy **policy, struct cs_err *err);
 typedef void pol_file_fn(void *arg, const char *file);
-/* The same, and tells of each file that was read or could not be, with errors too. */
+/*
+ * The same, and tells of each file that was read or could not be, and in *options what the files
+ * say of pagent, with errors too. file and options may be NULL.
+ */
 int pol_compile_files(const char *main_file, const char *stack, pol_diag_fn *diag,
-		      pol_file_fn *file, void *arg, struct pol_policy **policy, struct cs_err *err);
+		      pol_file_fn *file, void *arg, struct pol_options *options,
+		      struct pol_policy **policy, struct cs_err *err);
 struct pol_policy *pol_ref(struct pol_policy *policy);
 void pol_unref(struct pol_policy *policy); /* NULL is allowed; wipes keys with the last one */
 

@@ -1,6 +1,7 @@
 /*
- * References to statements: a name is looked for among the statements of its kind, first in the
- * stack's own file, then in the common one; of two in one file the last counts.
+ * References to statements: a name is looked for among the statements of its kind, in the files of
+ * the same policy (IPSec or AT-TLS), first in the stack's own, then in the common one; of two in
+ * one file the last counts.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +37,8 @@ static int by_key(const void *a, const void *b)
 	return x->order > y->order ? -1 : x->order < y->order;
 }
 
-struct pol_node *pol_lookup(const struct pol_build *b, const char *keyword, const char *name)
+struct pol_node *pol_lookup_in(const struct pol_build *b, enum pol_scope scope, const char *keyword,
+			       const char *name)
 {
 	const struct pol_statement *s = pol_statement_find(keyword);
 	unsigned low = 0, high = b->n_index;
@@ -49,9 +51,15 @@ struct pol_node *pol_lookup(const struct pol_build *b, const char *keyword, cons
 		else
 			high = middle;
 	}
-	if (low == b->n_index || compare_keys(b->index[low], s, name) != 0)
-		return NULL;
-	return b->index[low];
+	for (; low < b->n_index && compare_keys(b->index[low], s, name) == 0; low++)
+		if (b->index[low]->scope & scope)
+			return b->index[low];
+	return NULL;
+}
+
+struct pol_node *pol_lookup(const struct pol_build *b, const char *keyword, const char *name)
+{
+	return pol_lookup_in(b, POL_FOR_BOTH, keyword, name);
 }
 
 static void report_doubles(struct pol_build *b)
@@ -59,7 +67,7 @@ static void report_doubles(struct pol_build *b)
 	for (unsigned i = 0; i + 1 < b->n_index; i++) {
 		const struct pol_node *last = b->index[i], *before = b->index[i + 1];
 
-		if (last->from_common == before->from_common &&
+		if (last->from_common == before->from_common && (last->scope & before->scope) &&
 		    compare_keys(last, before->statement, name_of(before)) == 0)
 			pol_warn(b, last, NULL, NULL, "it replaces the one on line %u of %s",
 				 before->line, before->file);
@@ -130,7 +138,7 @@ static void resolve_node(struct pol_build *b, struct pol_node *node)
 		if (item->param->kind != POL_K_REF || item->param->support == POL_REFUSED ||
 		    !pol_word_copy(word = pol_word_next(&text), name, sizeof(name)))
 			continue;
-		item->target = pol_lookup(b, item->param->of, name);
+		item->target = pol_lookup_in(b, node->scope, item->param->of, name);
 		if (!item->target)
 			unresolved(b, node, item, word, name);
 	}

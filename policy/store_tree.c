@@ -16,6 +16,7 @@ static void digest_node(struct pol_hash *h, const struct pol_node *node)
 	pol_hash_text(h, node->file);
 	pol_hash_number(h, node->line);
 	pol_hash_number(h, node->from_common);
+	pol_hash_number(h, node->scope);
 	pol_hash_number(h, node->n_items);
 	for (unsigned i = 0; i < node->n_items; i++) {
 		const struct pol_item *item = &node->items[i];
@@ -42,6 +43,22 @@ int pol_tree_digest(const struct pol_tree *tree, uint8_t digest[static POL_HASH_
 		digest_node(&h, tree->nodes[i]);
 	pol_hash_end(&h, digest);
 	return 0;
+}
+
+/* ---- where a statement stood, as one number: common files, and of which policy ---- */
+
+static int origin_of(const struct pol_node *node)
+{
+	return (int)node->from_common + 2 * (int)node->scope;
+}
+
+/* Those of releases that had one kind of policy file have no scope. */
+static void set_origin(struct pol_node *node, int origin)
+{
+	int scope = origin >> 1 & POL_FOR_BOTH;
+
+	node->from_common = (origin & 1) != 0;
+	node->scope = scope ? (enum pol_scope)scope : POL_FOR_BOTH;
 }
 
 /* ---- saving ---- */
@@ -117,7 +134,7 @@ static int save_node(struct saver *s, const struct pol_node *node, bool top)
 		bind_text(s->node, 5, node->name);
 		sqlite3_bind_int64(s->node, 6, file_number(s->tree, node->file));
 		sqlite3_bind_int64(s->node, 7, node->line);
-		sqlite3_bind_int(s->node, 8, node->from_common);
+		sqlite3_bind_int(s->node, 8, origin_of(node));
 		rc = pol_db_run(s->db, s->node, s->err);
 	}
 	for (unsigned i = 0; rc == 0 && i < node->n_items; i++) {
@@ -293,7 +310,7 @@ static int load_node(struct loader *l, sqlite3_stmt *st)
 			    (unsigned)sqlite3_column_int64(st, 5));
 	if (!node)
 		return no_memory(l);
-	node->from_common = sqlite3_column_int(st, 6) != 0;
+	set_origin(node, sqlite3_column_int(st, 6));
 	rc = keep_node(l, node, sqlite3_column_int(st, 1) != 0);
 	if (rc < 0)
 		pol_node_free(node);

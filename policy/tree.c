@@ -43,6 +43,7 @@ struct pol_node *pol_node_new(const struct pol_statement *statement, const char 
 		return NULL;
 	}
 	node->statement = statement;
+	node->scope = POL_FOR_BOTH;
 	node->file = file;
 	node->line = line;
 	return node;

@@ -19,12 +19,16 @@ struct pol_item {
 	unsigned line;
 };
 
+/* Which policy a file has; names of the one are not seen by the other. */
+enum pol_scope { POL_FOR_IPSEC = 1, POL_FOR_TTLS = 2, POL_FOR_BOTH = 3 };
+
 struct pol_node {
 	const struct pol_statement *statement; /* row of the grammar */
 	char *name;                            /* NULL: anonymous */
 	const char *file;                      /* one of the tree's file names */
 	unsigned line;
-	bool from_common; /* of a CommonIpSecConfig file: searched after the stack's own */
+	bool from_common;     /* of a common file: searched after the stack's own */
+	enum pol_scope scope; /* of the file */
 	struct pol_item *items;
 	unsigned n_items;
 	/* the compiler's own: visited, has errors, its place in the tree, what it became */
@@ -38,6 +42,9 @@ struct pol_tree {
 	unsigned n_nodes;
 	char **files;
 	unsigned n_files;
+	/* of files, not of the store */
+	struct pol_options options;
+	bool names_ipsec; /* there is a line that names a file of IPSec policy */
 };
 
 /* All of the tree is made by these; each returns NULL (or false) only when memory is short. */

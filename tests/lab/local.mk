@@ -3,7 +3,7 @@ exampledir = $(docdir)/examples
 dist_example_DATA = \
 	examples/README.md examples/bank.policy examples/branch-gateway.policy examples/clients.policy \
 	examples/host-to-gateway.policy examples/host-to-host.policy examples/left.policy \
-	examples/permit-all.policy examples/right.policy examples/time-windows.policy
+	examples/permit-all.policy examples/right.policy examples/time-windows.policy examples/ttls.policy
 mixedexampledir = $(exampledir)/mixed
 dist_mixedexample_DATA = examples/mixed/image.conf examples/mixed/ipsec.policy examples/mixed/pagent.conf \
 	examples/mixed/ttls.policy

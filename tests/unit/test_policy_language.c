@@ -383,11 +383,11 @@ START_TEST(test_files)
 	struct pol_policy *p = sample("pagent.conf", "TCPIP", &found);
 	const struct pol_tree *tree = pol_policy_tree(p);
 
-	/* the IpSecConfig line that another replaces */
-	ck_assert_uint_eq(found.n_warnings, 1);
+	/* TTLSConfig in the main file, and the IpSecConfig line that another replaces */
+	ck_assert_uint_eq(found.n_warnings, 2);
 	ck_assert_ptr_nonnull(strstr(found.v[2].file, "image.conf"));
 	ck_assert_uint_eq(found.v[2].line, 2);
-	ck_assert_uint_eq(found.n_notes, 3); /* LogLevel, TTLSConfig, QOSConfig */
+	ck_assert_uint_eq(found.n_notes, 2); /* LogLevel, QOSConfig */
 	ck_assert_uint_eq(p->n_rules, 2); /* the stack's policy, with a rule of the common file */
 	ck_assert_str_eq(p->rules[0].name, "own-rule");
 	ck_assert_str_eq(p->rules[0].action_name, "permit");
@@ -434,7 +434,8 @@ START_TEST(test_missing_file)
 	ck_assert_ptr_nonnull(file);
 	fputs("TcpImage TCPIP nowhere.conf\n", file);
 	fclose(file);
-	ck_assert_int_lt(pol_compile_files(path, "TCPIP", NULL, count_file, &n, &policy, &err), 0);
+	ck_assert_int_lt(
+		pol_compile_files(path, "TCPIP", NULL, count_file, &n, NULL, &policy, &err), 0);
 	ck_assert_uint_eq(n, 2);
 	unlink(path);
 	rmdir(dir);
