@@ -121,15 +121,13 @@ static void read_options(struct pol_parse *p, const struct pol_config *c, const 
 		if (!word.len)
 			return;
 		if (option == NO_OPTION || (option == INTERVAL && !interval)) {
-			pol_find(p->diags, POL_ERROR, place_of(c), NULL,
-				 c->statement->keyword,
+			pol_find(p->diags, POL_ERROR, place_of(c), NULL, c->statement->keyword,
 				 "'%.*s' is not one of FLUSH|NOFLUSH|PURGE|NOPURGE%s",
 				 (int)(word.len > 60 ? 60 : word.len), word.p,
 				 interval ? " or a number of seconds" : "");
 		} else if (option == INTERVAL) {
 			if (pol_number(word, &n) || n > POL_INTERVAL_MAX)
-				pol_find(p->diags, POL_ERROR,
-					 place_of(c), NULL,
+				pol_find(p->diags, POL_ERROR, place_of(c), NULL,
 					 c->statement->keyword,
 					 "'%.*s' is out of range: 0 to %lu seconds",
 					 (int)(word.len > 60 ? 60 : word.len), word.p,
@@ -336,9 +334,8 @@ static void parse_policies(struct pol_parse *p, const char *main_file, const cha
 	if (own->config) {
 		read_options(p, own->config, own->rest, false, &p->tree->options);
 	} else if (common->config) {
-		pol_find(p->diags, POL_WARNING,
-			 (struct pol_place_in){common->config->file, common->config->line}, NULL,
-			 "CommonTTLSConfig", "ignored: the image's file has no TTLSConfig");
+		pol_find(p->diags, POL_WARNING, place_of(common->config), NULL, "CommonTTLSConfig",
+			 "ignored: the image's file has no TTLSConfig");
 		*common = policy_file(NULL, POL_FOR_TTLS, COMMON_FILE);
 	}
 	for (unsigned i = 0; i < 4; i++) {

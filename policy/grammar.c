@@ -57,9 +57,9 @@ const char *pol_nearest(const struct pol_statement *s, enum pol_place place, con
 	for (unsigned i = 0; i < pol_n_statement_rows; i++) {
 		const struct pol_statement *row = &pol_statement_rows[i];
 
-		bool there = row->place == place ||
-			     (pol_is_policy(row->place) &&
-			      (pol_is_policy(place) || place == POL_IN_MAIN));
+		bool there =
+			row->place == place || (pol_is_policy(row->place) &&
+						(pol_is_policy(place) || place == POL_IN_MAIN));
 
 		if (row->support != POL_NOTED && there)
 			pol_near_try(&near, row->keyword, strlen(row->keyword));

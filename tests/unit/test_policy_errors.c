@@ -55,7 +55,8 @@ static const struct {
 	/* Ours. */
 	{0, RULE("RemoteIdentity\n{\nIdentity Fqdn a\n}"), 4, "RemoteIdentity",
 	 "filtering by the peer's identity is not supported", AFTER_BASE, POL_ERROR},
-	{0, "ZERTRule x # comment\n{\n{\n}\n}\n", 1, "ZERTRule", "no meaning", AFTER_BASE, POL_NOTE},
+	{0, "ZERTRule x # comment\n{\n{\n}\n}\n", 1, "ZERTRule", "no meaning", AFTER_BASE,
+	 POL_NOTE},
 };
 
 static unsigned lines_of(const char *text)
