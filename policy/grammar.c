@@ -95,7 +95,8 @@ static bool begins_with_secret(const struct pol_param *p, const char *word)
 	return p->secret && strncasecmp(p->keyword, word, strlen(p->keyword)) == 0;
 }
 
-/* More letters may differ than in a hint: a key that is shown cannot be taken back. */
+/* Of a short word, too, three letters may differ, unlike in a hint: a key that is shown cannot be
+ * taken back. */
 static bool near_secret(const struct pol_param *p, const char *word)
 {
 	struct pol_near near;
@@ -103,7 +104,7 @@ static bool near_secret(const struct pol_param *p, const char *word)
 	if (!p->secret)
 		return false;
 	pol_near_begin(&near, word);
-	near.least = 6;
+	near.least = 4;
 	pol_near_try(&near, p->keyword, strlen(p->keyword));
 	return near.best != NULL;
 }
