@@ -1,5 +1,6 @@
 # policy: the policy language (here), the store and matching (store.mk), pasearch; pagent: pagent.mk.
 include policy/store.mk
+include policy/pasearch.mk
 
 noinst_LIBRARIES += libpolicy.a
 libpolicy_a_SOURCES = \
