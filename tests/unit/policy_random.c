@@ -16,9 +16,9 @@
 #include "policy/value.h"
 #include "tests/unit/policy_text.h"
 
-#define EACH       3  /* statements of a kind */
-#define ROUNDS     80 /* until it is given up */
-#define STATEMENTS 128
+#define EACH       3   /* statements of a kind */
+#define ROUNDS     120 /* until it is given up */
+#define STATEMENTS 256
 
 struct made {
 	const struct pol_statement *statement;
@@ -63,6 +63,10 @@ static const struct {
 	{"SharedKey",
 	 {"Ascii secret", "Hex 000102030405060708090a0b0c0d0e0f", "Ebcdic Key1",
 	  "Ascii behind it blanks", "ascii {x}"}},
+	{"ClientUser",
+	 {"a $1$salt$0123456789abcdefghijkl", "b $6$salt$0123456789abcdefghijkl./",
+	  "c $y$j9T$salt$0123456789abcdefghijkl", "d.e@f $5$s$0123456789abcdefghijklm",
+	  "\xc3\xa9 $1$s$0123456789abcdefghijkl"}},
 	{"CaLabel", {"Example CA", "B", "with 'quotes'", "x", "\xc3\xa9t\xc3\xa9"}},
 	{"ConditionTimeRange",
 	 {"20260101000000:20261231235959", "20200229120000:20300101000000",
