@@ -22,7 +22,7 @@ struct pasearch_type {
 extern const struct pasearch_type pasearch_types[PASEARCH_TYPES];
 
 struct pasearch_options {
-	const char *stack;
+	char stack[CS_STACK_MAX + 1];
 	bool types[PASEARCH_TYPES];
 	bool rules, actions;   /* either or both */
 	bool active, inactive; /* either or both */

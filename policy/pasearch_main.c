@@ -59,6 +59,8 @@ static enum exit_code failed(const struct cs_err *err)
 		return EXIT_NOT_AUTHORIZED;
 	case CS_ENOTFOUND:
 		return EXIT_NO_POLICY;
+	case CS_EINVAL:
+		return EXIT_USAGE;
 	default:
 		return EXIT_BROKEN;
 	}
@@ -163,7 +165,7 @@ static int set_option(struct pasearch_options *o, int option, const char *value,
 	case 'p':
 		if (cs_stack_check(value, &err) < 0)
 			return (int)usage(err.text, NULL);
-		o->stack = value;
+		snprintf(o->stack, sizeof(o->stack), "%s", value);
 		return -1;
 	case 't':
 		set_tls(o);
@@ -280,7 +282,7 @@ static int list_images(const struct pasearch_options *o, unsigned *shown)
 	unsigned n = 0;
 	DIR *dir;
 
-	if (cs_state_path(".", NULL, path, &err) < 0)
+	if (cs_state_path(NULL, NULL, path, &err) < 0)
 		return (int)failed(&err);
 	dir = opendir(path);
 	if (!dir) {
@@ -334,12 +336,16 @@ static int show(struct pasearch *p)
 	return EXIT_BROKEN;
 }
 
-static int load(const struct pasearch_options *o, struct pol_stored *stored, struct cs_err *err)
+static int load(struct pasearch_options *o, struct pol_stored *stored, struct cs_err *err)
 {
 	struct pol_store *store;
 	char dir[CS_PATH_MAX];
-	int rc = cs_state_path(o->stack, NULL, dir, err);
+	int rc = cs_state_path(NULL, NULL, dir, err);
 
+	if (rc == 0)
+		rc = cs_stack_find(dir, o->stack, err);
+	if (rc == 0)
+		rc = cs_state_path(o->stack, NULL, dir, err);
 	if (rc == 0)
 		rc = pol_store_open_display(dir, o->secrets, &store, err);
 	if (rc < 0)
@@ -352,7 +358,7 @@ static int load(const struct pasearch_options *o, struct pol_stored *stored, str
 	return rc;
 }
 
-static int run(const struct pasearch_options *o, unsigned *shown)
+static int run(struct pasearch_options *o, unsigned *shown)
 {
 	struct pasearch p = {.o = o, .out = stdout};
 	struct cs_err err;

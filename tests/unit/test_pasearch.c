@@ -617,6 +617,7 @@ static const struct {
 	{"--nonsense", 2, "", "policyRule", "unknown option: --nonsense"},
 	{"TCPIP", 2, "", "policyRule", "belongs to no option: TCPIP"},
 	{"-p a/b", 2, "", "policyRule", "a stack name does not contain '/'"},
+	{"-p tcpip -n", 0, "Image Name: TCPIP\n", "Rule Type", ""},
 	{"-p NOWHERE", 4, "", "policyRule", "NOWHERE/policy.db"},
 	{"--with-secrets", 2, "", KEY, "--with-secrets goes with --policy"},
 	{"--policy --with-secrets", 2, "", KEY, "others may open the output file"},
