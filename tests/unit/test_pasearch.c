@@ -6,6 +6,7 @@
 #include <check.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -296,7 +297,8 @@ START_TEST(test_every_default_json)
 			else if (p->kind == POL_K_KEYWORD)
 				ck_assert_str_eq(json_string_value(value), p->preset);
 			else if (json_is_integer(value))
-				ck_assert_int_eq(json_integer_value(value), atoi(p->preset));
+				ck_assert_int_eq(json_integer_value(value),
+						 strtol(p->preset, NULL, 10));
 			checked++;
 		}
 	}
@@ -527,35 +529,55 @@ struct result {
 };
 
 /* mode: of the file that takes the output. */
-static struct result run_mode(const char *line, mode_t mode)
+static struct result run_argv(char *const argv[], mode_t mode, uid_t uid)
 {
-	char out[100], err[100], words[400];
-	char *argv[40] = {"pasearch"};
+	int file = open(program(), O_RDONLY); /* nobody need not find the way to it */
+	char out[100], err[100];
 	struct result r;
-	int argc = 1, status;
+	int status;
 	pid_t pid;
 
 	snprintf(out, sizeof(out), "%s/.out", statedir);
 	snprintf(err, sizeof(err), "%s/.err", statedir);
-	snprintf(words, sizeof(words), "%s", line);
-	for (char *save, *w = strtok_r(words, " ", &save); w; w = strtok_r(NULL, " ", &save))
-		argv[argc++] = w;
 	pid = fork();
 	if (pid == 0) {
 		umask(0);
 		dup2(open(out, O_CREAT | O_TRUNC | O_WRONLY, mode), 1);
 		dup2(open(err, O_CREAT | O_TRUNC | O_WRONLY, 0600), 2);
-		execv(program(), argv);
+		if (uid && (setgroups(0, NULL) || setgid((gid_t)uid) || setuid(uid)))
+			_exit(126);
+		fexecve(file, argv, environ);
 		_exit(127);
 	}
+	close(file);
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-	ck_assert_msg(WIFEXITED(status), "pasearch %s: signal %d", line, WTERMSIG(status));
+	ck_assert_msg(WIFEXITED(status), "pasearch %s: signal %d", argv[1], WTERMSIG(status));
 	r.exit = WEXITSTATUS(status);
 	r.out = read_whole(out);
 	r.err = read_whole(err);
 	unlink(out);
 	unlink(err);
 	return r;
+}
+
+static struct result run_as(const char *a, const char *b, mode_t mode, uid_t uid)
+{
+	char one[40], two[40], *argv[] = {"pasearch", a ? one : NULL, b ? two : NULL, NULL};
+
+	snprintf(one, sizeof(one), "%s", a ? a : "");
+	snprintf(two, sizeof(two), "%s", b ? b : "");
+	return run_argv(argv, mode, uid);
+}
+
+static struct result run_mode(const char *line, mode_t mode)
+{
+	char words[400], *argv[40] = {"pasearch"};
+	int argc = 1;
+
+	snprintf(words, sizeof(words), "%s", line);
+	for (char *save, *w = strtok_r(words, " ", &save); w; w = strtok_r(NULL, " ", &save))
+		argv[argc++] = w;
+	return run_argv(argv, mode, 0);
 }
 
 static struct result run(const char *line)
@@ -691,6 +713,35 @@ START_TEST(test_without_secrets)
 }
 END_TEST
 
+/* Somebody who may read the one database and not the other; it takes root to become nobody. */
+START_TEST(test_nobody)
+{
+	static const struct {
+		const char *option[2];
+		int exit;
+		const char *out, *err;
+	} runs[] = {
+		{{NULL}, 0, "SharedKey:          ********\n", ""},
+		{{"--policy", "--with-secrets"}, 3, "", "secrets.db: Permission denied"},
+	};
+
+	if (geteuid() != 0)
+		return;
+	ck_assert_int_eq(chmod(statedir, 0755), 0);
+	ck_assert_int_eq(chmod(stack_path("TCPIP", ""), 0755), 0);
+	ck_assert_int_eq(chmod(stack_path("TCPIP", "policy.db"), 0644), 0);
+	ck_assert_int_eq(chmod(stack_path("TCPIP", "secrets.db"), 0600), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		struct result r = run_as(runs[i].option[0], runs[i].option[1], 0600, (uid_t)65534);
+
+		ck_assert_msg(r.exit == runs[i].exit, "%d: %s", r.exit, r.err);
+		ck_assert(strstr(r.out, runs[i].out) && strstr(r.err, runs[i].err));
+		ck_assert(!strstr(r.out, KEY));
+		result_free(&r);
+	}
+}
+END_TEST
+
 START_TEST(test_with_secrets)
 {
 	struct result r = run_mode("--policy --with-secrets", 0600);
@@ -748,6 +799,7 @@ int main(void)
 	tcase_set_timeout(cli, 60);
 	tcase_add_loop_test(cli, test_line, 0, sizeof(lines) / sizeof(lines[0]));
 	tcase_add_test(cli, test_with_secrets);
+	tcase_add_test(cli, test_nobody);
 	tcase_add_test(cli, test_json_program);
 	tcase_add_test(cli, test_without_secrets);
 	suite_add_tcase(suite, cli);
