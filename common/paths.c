@@ -2,10 +2,13 @@
 #include "common/paths.h"
 
 #include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 
 int cs_stack_check(const char *stack, struct cs_err *err)
@@ -20,6 +23,34 @@ int cs_stack_check(const char *stack, struct cs_err *err)
 		if (!isalnum((unsigned char)stack[i]) && !strchr("_-@#$.", stack[i]))
 			return cs_fail(err, CS_EINVAL, "a stack name does not contain '%c'",
 				       isprint((unsigned char)stack[i]) ? stack[i] : '?');
+	return 0;
+}
+
+int cs_stack_find(const char *base, char stack[static CS_STACK_MAX + 1], struct cs_err *err)
+{
+	char found[CS_STACK_MAX + 1] = "";
+	DIR *dir = opendir(base);
+	struct dirent *entry;
+	bool several = false;
+
+	if (!dir)
+		return 0; /* whoever opens something there has an error that tells more */
+	while ((entry = readdir(dir))) {
+		if (strcmp(entry->d_name, stack) == 0) {
+			closedir(dir);
+			return 0;
+		}
+		if (strcasecmp(entry->d_name, stack) != 0)
+			continue;
+		several = found[0] != 0;
+		memcpy(found, entry->d_name, strlen(stack) + 1);
+	}
+	closedir(dir);
+	if (several)
+		return cs_fail(err, CS_EINVAL,
+			       "more than one stack is called %s but for capital letters", stack);
+	if (found[0])
+		memcpy(stack, found, sizeof(found));
 	return 0;
 }
 

@@ -13,7 +13,16 @@
 
 /* Letters, digits, '_', '-', '@', '#', '$', '.', not starting with '.' or '-'; at most 24. */
 int cs_stack_check(const char *stack, struct cs_err *err);
-/* "$CSIPSEC_RUNDIR/STACK/leaf"; leaf NULL is the directory. Fails only when too long. */
+/*
+ * z/OS does not tell capital letters from small ones in a stack name, directories do: where base
+ * has no directory of that name but one that differs only in case, stack changes to that.
+ * CS_EINVAL when there are several.
+ */
+int cs_stack_find(const char *base, char stack[static CS_STACK_MAX + 1], struct cs_err *err);
+/*
+ * "$CSIPSEC_RUNDIR/STACK/leaf"; stack NULL is the directory of all stacks, leaf NULL that of one.
+ * Fails only when too long.
+ */
 int cs_run_path(const char *stack, const char *leaf, char path[static CS_PATH_MAX],
 		struct cs_err *err);
 int cs_state_path(const char *stack, const char *leaf, char path[static CS_PATH_MAX],

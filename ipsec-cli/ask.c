@@ -2,10 +2,8 @@
 #include "ipsec-cli/ask.h"
 
 #include <ctype.h>
-#include <dirent.h>
 #include <stdarg.h>
 #include <string.h>
-#include <strings.h>
 
 void complain(const char *fmt, ...)
 {
@@ -27,47 +25,12 @@ static const char *daemon_of(const struct command *cmd)
 	return cmd->primary == 'f' || cmd->primary == 'o' ? "pagent" : "iked";
 }
 
-/*
- * z/OS does not tell capital letters from small ones in a stack name, directories do. One directory
- * that differs only in case is meant; of several, none.
- */
 static int find_stack(struct command *cmd, struct cs_err *err)
 {
-	char base[CS_PATH_MAX], found[CS_STACK_MAX + 1] = "";
-	struct dirent *entry;
-	bool several = false;
-	char *slash;
-	DIR *dir;
-	int rc;
+	char base[CS_PATH_MAX];
+	int rc = cs_run_path(NULL, NULL, base, err);
 
-	rc = cs_run_path(cmd->stack, NULL, base, err);
-	if (rc < 0)
-		return rc;
-	slash = strrchr(base, '/');
-	if (!slash)
-		return 0;
-	*slash = 0;
-	dir = opendir(base);
-	if (!dir)
-		return 0; /* the socket's own error tells more */
-	while ((entry = readdir(dir))) {
-		if (strcmp(entry->d_name, cmd->stack) == 0) {
-			closedir(dir);
-			return 0;
-		}
-		if (strcasecmp(entry->d_name, cmd->stack) != 0)
-			continue;
-		several = found[0] != 0;
-		memcpy(found, entry->d_name, strlen(cmd->stack) + 1);
-	}
-	closedir(dir);
-	if (several)
-		return cs_fail(err, CS_EINVAL,
-			       "more than one stack is called %s but for capital letters",
-			       cmd->stack);
-	if (found[0])
-		memcpy(cmd->stack, found, sizeof(found));
-	return 0;
+	return rc < 0 ? rc : cs_stack_find(base, cmd->stack, err);
 }
 
 int ask_open(struct command *cmd, struct cs_nmi **nmi)

@@ -78,6 +78,14 @@ static void put_values(const struct pol_param *p)
 	put_words(or_nothing(p->values));
 }
 
+static void put_preset(const struct pol_param *p)
+{
+	printf(" | ");
+	if (p->inherits)
+		printf("as %s%s", p->inherits, p->preset ? ", else " : "");
+	fputs(p->preset ? p->preset : p->required ? "required" : "", stdout);
+}
+
 static void put_statement(const struct pol_statement *s)
 {
 	printf("\n### %s\n\n%s (%s)%s%s.\n", s->keyword, support_text(s->support),
@@ -89,11 +97,8 @@ static void put_statement(const struct pol_statement *s)
 	for (const struct pol_param *p = s->params; p->keyword; p++) {
 		printf("| %s%s | ", p->keyword, p->repeatable ? " (repeatable)" : "");
 		put_values(p);
-		printf(" | %s | %s",
-		       p->preset     ? p->preset
-		       : p->required ? "required"
-				     : "",
-		       support_text(p->support));
+		put_preset(p);
+		printf(" | %s", support_text(p->support));
 		if (p->except) {
 			fputs(", not honoured: ", stdout);
 			put_words(p->except);
@@ -127,6 +132,32 @@ static void put_quirks(void)
 		       q->peers, q->what, q->test, q->until);
 }
 
+/* "A|B" as "A and B". */
+static void put_label(const struct pol_statement *s, const struct pol_param *p)
+{
+	size_t len = strcspn(p->shown, "|");
+
+	if (!*p->shown)
+		return; /* the address alone */
+	printf("| %s | %s | %.*s%s%s | %s |\n", s->keyword, p->keyword, (int)len, p->shown,
+	       p->shown[len] ? " and " : "", p->shown[len] ? p->shown + len + 1 : "",
+	       evidence_text(p->shown_evidence));
+}
+
+static void put_labels(void)
+{
+	unsigned n;
+	const struct pol_statement *s = pol_statements(&n);
+
+	fputs("\n## Labels of pasearch that are not the keyword\n\n"
+	      "| statement | parameter | label | evidence |\n| --- | --- | --- | --- |\n",
+	      stdout);
+	for (unsigned i = 0; i < n; i++)
+		for (const struct pol_param *p = s[i].params; p && p->keyword; p++)
+			if (p->shown)
+				put_label(&s[i], p);
+}
+
 int main(void)
 {
 	fputs("# Compatibility: the policy language\n\n"
@@ -138,13 +169,15 @@ int main(void)
 	      "*from\n"
 	      "memory* (believed right, not confirmed), or *ours* where the original is not "
 	      "known.\n"
-	      "The `ipsec` command's options and fields are in compatibility-ipsec.md.\n",
+	      "The `ipsec` command's options and fields are in compatibility-ipsec.md, those of\n"
+	      "`pasearch` in compatibility-pasearch.md.\n",
 	      stdout);
 	put_place("Main and image configuration files", POL_IN_MAIN);
 	put_place("IPSec policy files", POL_IN_POLICY);
 	put_place("AT-TLS policy files", POL_IN_TTLS);
 	put_place("Both kinds of policy file", POL_IN_BOTH);
 	put_place("iked's configuration file", POL_IN_IKED);
+	put_labels();
 	put_quirks();
 	return ferror(stdout) != 0;
 }

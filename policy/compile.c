@@ -211,12 +211,17 @@ static void forget(struct pol_node *node)
 	}
 }
 
+void pol_forget(struct pol_tree *tree)
+{
+	for (unsigned i = 0; i < tree->n_nodes; i++)
+		forget(tree->nodes[i]);
+}
+
 static void build(struct pol_build *b)
 {
 	struct pol_tree *tree = b->tree;
 
-	for (unsigned i = 0; i < tree->n_nodes; i++)
-		forget(tree->nodes[i]);
+	pol_forget(tree);
 	pol_validate(b);
 	pol_resolve(b);
 	pol_begin_filter_policy(b);

@@ -58,6 +58,8 @@ const void *pol_done(const struct pol_build *b, struct pol_node *node, void *obj
 
 /* ---- passes ---- */
 
+/* What an earlier compilation left in the tree. */
+void pol_forget(struct pol_tree *tree);
 /* Kinds, ranges, words, names, what is required and what excludes what: all that rows can say. */
 void pol_validate(struct pol_build *b);
 /* The same for one statement and what it holds. */

@@ -169,6 +169,8 @@ static void add_user(struct pol_build *b, struct pol_node *node, const struct po
 	const char *text = item->value;
 	struct pol_client_user u = {0};
 
+	if (strcmp(text, POL_NOT_SHOWN) == 0)
+		return; /* told by validation */
 	if (!pol_word_copy(pol_word_next(&text), u.name, sizeof(u.name)) ||
 	    !pol_word_copy(pol_word_next(&text), u.hash, sizeof(u.hash)) || !u.name[0] ||
 	    !u.hash[0] || pol_word_next(&text).len) {

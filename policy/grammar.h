@@ -1,6 +1,6 @@
 /*
- * The grammar as a table: a row a statement, a row a parameter. Parser, defaults, the store and the
- * compatibility page all read it; there is no second list. Private to policy/.
+ * The grammar as a table: a row a statement, a row a parameter. Parser, defaults, the store,
+ * pasearch and the compatibility page all read it; there is no second list. Private to policy/.
  */
 #ifndef POL_GRAMMAR_H
 #define POL_GRAMMAR_H
@@ -45,9 +45,22 @@ struct pol_param {
 	 * own.
 	 */
 	const char *group;
+	/*
+	 * Where it is not coded, another one counts before the preset: that of this keyword in the
+	 * same statement, or the one of the same keyword in this policy ("KeyExchangePolicy").
+	 */
+	const char *inherits;
 	bool required, repeatable, secret;
+	bool coding_counts; /* coding the preset says more than leaving it out; the note says what
+			     */
 	enum pol_support support;
 	enum pol_evidence evidence;
+	/*
+	 * What pasearch calls it, NULL: the keyword. Of numbers it may be two labels, "A|B", for
+	 * the ends of a range. Addresses with one stand below it; "": without it.
+	 */
+	const char *shown;
+	enum pol_evidence shown_evidence;
 	/* Supported, except these of its words (as in `values`); the note says why. */
 	const char *except;
 	const char *note; /* for the compatibility page and for diagnostics of noted ones */
@@ -76,6 +89,7 @@ struct pol_statement {
 	enum pol_evidence evidence;
 	const struct pol_param *params; /* ends with keyword NULL */
 	const char *note;
+	const char *shown; /* an action: its type as pasearch has it, "TTLS Group"; NULL: keyword */
 };
 
 /* Case-insensitive; NULL when unknown. */

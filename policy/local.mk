@@ -1,5 +1,6 @@
-# policy: the policy language (here) and the store, matching and pagent (store.mk).
+# policy: the policy language (here), the store and matching (store.mk), pasearch; pagent: pagent.mk.
 include policy/store.mk
+include policy/pasearch.mk
 
 noinst_LIBRARIES += libpolicy.a
 libpolicy_a_SOURCES = \
@@ -38,6 +39,7 @@ libpolicy_a_SOURCES = \
 	policy/ttls_publish.c \
 	policy/validate.c \
 	policy/value.c policy/value.h \
+	policy/view.c policy/view.h \
 	$(POLICY_STORE_SOURCES)
 libpolicy_a_CFLAGS = $(AM_CFLAGS) $(GCRYPT_CFLAGS) $(SQLITE_CFLAGS) $(OPENSSL_CFLAGS)
 POLICY_LIBS = libpolicy.a $(COMMON_LIBS) $(GCRYPT_LIBS) $(SQLITE_LIBS) $(OPENSSL_LIBS)

@@ -11,7 +11,8 @@
 
 #include "common/paths.h"
 
-int pol_store_open(const char *statedir, bool write, struct pol_store **store, struct cs_err *err)
+static int open_store(const char *statedir, bool write, bool secrets, struct pol_store **store,
+		      struct cs_err *err)
 {
 	struct pol_store *s = calloc(1, sizeof(*s));
 	int rc = 0;
@@ -24,7 +25,7 @@ int pol_store_open(const char *statedir, bool write, struct pol_store **store, s
 		rc = cs_make_dir(statedir, 0750, err);
 	if (rc == 0)
 		rc = pol_db_open(statedir, false, write, &s->policy, err);
-	if (rc == 0)
+	if (rc == 0 && secrets)
 		rc = pol_db_open(statedir, true, write, &s->secrets, err);
 	if (rc < 0) {
 		pol_store_close(s);
@@ -32,6 +33,17 @@ int pol_store_open(const char *statedir, bool write, struct pol_store **store, s
 	}
 	*store = s;
 	return 0;
+}
+
+int pol_store_open(const char *statedir, bool write, struct pol_store **store, struct cs_err *err)
+{
+	return open_store(statedir, write, true, store, err);
+}
+
+int pol_store_open_display(const char *statedir, bool secrets, struct pol_store **store,
+			   struct cs_err *err)
+{
+	return open_store(statedir, false, secrets, store, err);
 }
 
 void pol_store_close(struct pol_store *store)
@@ -169,6 +181,43 @@ int pol_store_load(struct pol_store *store, struct pol_policy **policy, struct c
 	if (rc == 0)
 		rc = load(store, policy, err);
 	pol_db_exec(&store->policy, "ROLLBACK", NULL);
+	return rc;
+}
+
+static int created_when(const struct pol_store *store, uint64_t generation, int64_t *created,
+			struct cs_err *err)
+{
+	sqlite3_stmt *st = NULL;
+	int rc = pol_db_prepare(&store->policy, "SELECT created FROM generation WHERE id = ?1", &st,
+				err);
+
+	if (rc == 0) {
+		sqlite3_bind_int64(st, 1, (sqlite3_int64)generation);
+		rc = pol_db_row(&store->policy, st, err);
+	}
+	if (rc == 1)
+		*created = sqlite3_column_int64(st, 0);
+	else if (rc == 0)
+		rc = cs_fail(err, CS_EPARSE, "policy.db: the generation in force, %llu, is missing",
+			     (unsigned long long)generation);
+	sqlite3_finalize(st);
+	return rc < 0 ? rc : 0;
+}
+
+int pol_store_statements(struct pol_store *store, struct pol_stored *stored, struct cs_err *err)
+{
+	struct pol_stored s = {0};
+	int rc = pol_db_exec(&store->policy, "BEGIN", err);
+
+	if (rc == 0)
+		rc = must_be_in_force(store, &s.generation, err);
+	if (rc == 0)
+		rc = created_when(store, s.generation, &s.created, err);
+	if (rc == 0)
+		rc = pol_tree_load(store, s.generation, &s.tree, err);
+	pol_db_exec(&store->policy, "ROLLBACK", NULL);
+	if (rc == 0)
+		*stored = s;
 	return rc;
 }
 

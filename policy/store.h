@@ -43,6 +43,24 @@ struct pol_store {
 	char dir[CS_PATH_MAX];
 };
 
+/* ---- store.c, besides policy.h ---- */
+
+/* The statements in force, not compiled. */
+struct pol_stored {
+	struct pol_tree *tree;
+	uint64_t generation;
+	int64_t created; /* when it came into force */
+};
+
+/*
+ * For displays.  Without secrets secrets.db is not even looked for, and their values are
+ * POL_NOT_SHOWN.
+ */
+int pol_store_open_display(const char *statedir, bool secrets, struct pol_store **store,
+			   struct cs_err *err);
+/* CS_ENOTFOUND when there is none; the caller frees the tree. */
+int pol_store_statements(struct pol_store *store, struct pol_stored *stored, struct cs_err *err);
+
 /* ---- store_db.c: databases and statements ---- */
 
 int pol_db_open(const char *statedir, bool secrets, bool write, struct pol_db *db,

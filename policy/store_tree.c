@@ -333,12 +333,16 @@ static int load_nodes(struct loader *l)
 	return rc;
 }
 
-/* The value of a secret parameter, into the tree directly. */
+/* The value of a secret parameter, into the tree directly. secret NULL: it is left out. */
 static int load_secret(struct loader *l, sqlite3_stmt *secret, int64_t node, int64_t position,
 		       const char **value)
 {
 	int rc;
 
+	if (!secret) {
+		*value = POL_NOT_SHOWN;
+		return 0;
+	}
 	sqlite3_reset(secret);
 	sqlite3_bind_int64(secret, 1, (sqlite3_int64)l->generation);
 	sqlite3_bind_int64(secret, 2, node);
@@ -402,7 +406,7 @@ static int load_items(struct loader *l)
 				" FROM item WHERE generation = ?1 ORDER BY node, position",
 				&st, l->err);
 
-	if (rc == 0)
+	if (rc == 0 && l->store->secrets.sql)
 		rc = pol_db_prepare(&l->store->secrets,
 				    "SELECT value FROM secret WHERE generation = ?1 AND node = ?2"
 				    " AND position = ?3",

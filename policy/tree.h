@@ -10,6 +10,9 @@
 
 struct pol_node;
 
+/* Stands in a secret's place where it is left out; as a secret's value it is refused. */
+#define POL_NOT_SHOWN "********"
+
 /* One line of a block: an attribute with its value, or a nested statement. Order is the file's. */
 struct pol_item {
 	const struct pol_param *param; /* row of the grammar */

@@ -211,6 +211,10 @@ static void check_item(struct pol_build *b, struct pol_node *node, const struct 
 		pol_validate_node(b, item->block, false);
 		if (item->block->failed)
 			node->failed = true;
+	} else if (param->secret && strcmp(item->value, POL_NOT_SHOWN) == 0) {
+		pol_wrong(b, node, item, NULL,
+			  "the secret was left out when this was written: put it in the place "
+			  "of " POL_NOT_SHOWN);
 	} else {
 		check_value(b, node, item);
 		check_honoured(b, node, item);
