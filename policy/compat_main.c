@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "policy/grammar.h"
+#include "policy/profile.h"
 #include "policy/quirk.h"
 
 static const char *support_text(enum pol_support support)
@@ -113,6 +114,16 @@ static void put_place(const char *title, enum pol_place place)
 			put_statement(&s[i]);
 }
 
+static void put_profile(void)
+{
+	unsigned n;
+	const struct pol_statement *s = pol_profile_statements(&n);
+
+	fputs("\n## The IPSEC block of the TCP/IP profile: default filters\n", stdout);
+	for (; n--; s++)
+		put_statement(s);
+}
+
 static void put_quirks(void)
 {
 	unsigned n;
@@ -143,6 +154,7 @@ int main(void)
 	put_place("Main and image configuration files", POL_IN_MAIN);
 	put_place("IPSec policy files", POL_IN_POLICY);
 	put_place("iked's configuration file", POL_IN_IKED);
+	put_profile();
 	put_quirks();
 	return ferror(stdout) != 0;
 }
