@@ -42,7 +42,8 @@ struct compile {
 	const struct xf_marking *marking;
 	time_t now;
 	unsigned n_rules;
-	bool clients; /* behind NAT may be */
+	bool clients;                 /* behind NAT may be */
+	struct xf_count_list *counts; /* what counters begin with; what was given away is 0 */
 };
 
 #define REJECT   "reject with icmpx admin-prohibited"
@@ -217,12 +218,25 @@ static void set_mark(struct compile *c, uint32_t value)
 		value);
 }
 
-static void verdict(struct compile *c, unsigned index, const struct pol_filter_rule *r,
-		    enum sense sense)
+/* One filter is several nftables rules, whose counters add up; the first has what was before. */
+static void counter(struct compile *c, unsigned rule, unsigned service, enum sense sense)
+{
+	struct xf_filter_count *n = xf_count_find(c->counts, rule, service, !is_inbound(sense));
+
+	if (!n || !n->packets) {
+		fputs("counter ", c->f);
+		return;
+	}
+	fprintf(c->f, "counter packets %" PRIu64 " bytes %" PRIu64 " ", n->packets, n->bytes);
+	n->packets = n->bytes = 0;
+}
+
+static void verdict(struct compile *c, unsigned index, unsigned service,
+		    const struct pol_filter_rule *r, enum sense sense)
 {
 	const char *way = sense == IN_ROUTED ? "routed" : "local";
 
-	fputs("counter ", c->f);
+	counter(c, index, service, sense);
 	if (r->verdict == POL_DENY) {
 		fputs(r->discard_icmp ? REJECT " " : "drop ", c->f);
 	} else if (sense == OUT_LOCAL || sense == OUT_ROUTED) {
@@ -249,7 +263,7 @@ static void filter(struct compile *c, unsigned index, unsigned service, enum sen
 	if (sense == IN_FRAGMENT)
 		fprintf(c->f, "%s\n", r->verdict == POL_PERMIT ? "accept" : "counter drop");
 	else {
-		verdict(c, index, r, sense);
+		verdict(c, index, service, r, sense);
 		fprintf(c->f, "comment \"%u:%u:%c\"\n", index, service,
 			is_inbound(sense) ? 'i' : 'o');
 	}
@@ -282,9 +296,12 @@ static void list(struct compile *c, const char *name, enum sense sense)
 {
 	chain(c, name);
 	filters(c, sense);
-	line(c, "counter %s comment \"%u:0:%c\"",
-	     c->policy->implicit_discard_icmp ? REJECT : "drop", c->policy->n_rules,
-	     is_inbound(sense) ? 'i' : 'o');
+	fputs("\t\t", c->f);
+	counter(c, c->policy->n_rules, 0, sense);
+	fprintf(c->f, "%s comment \"%u:0:%c\"\n",
+		c->policy->implicit_discard_icmp ? REJECT : "drop", c->policy->n_rules,
+		is_inbound(sense) ? 'i' : 'o');
+	c->n_rules++;
 	end_chain(c);
 }
 
@@ -488,30 +505,39 @@ static void table(struct compile *c)
 	fputs("}\n", c->f);
 }
 
-char *xf_nft_compile(const struct xf_marking *marking, const struct pol_policy *policy,
-		     unsigned *n_rules)
+static char *compile(struct compile *c, const struct xf_marking *marking)
 {
-	struct compile c = {.policy = policy, .marking = marking, .now = time(NULL)};
 	char *text = NULL;
 	size_t size = 0;
 	bool failed;
 
-	c.clients = xf_policy_has_clients(policy);
-	c.mask = xf_mark_mask(marking);
-	c.keep = ~c.mask;
-	c.permit = xf_mark_value(marking, XF_MARK_PERMIT);
-	c.exempt = xf_mark_value(marking, XF_MARK_EXEMPT);
-	c.inbound = xf_mark_value(marking, XF_MARK_INBOUND);
-	c.rule_min = xf_mark_value(marking, XF_MARK_RULE_MIN);
-	c.f = open_memstream(&text, &size);
-	if (!c.f)
+	c->marking = marking;
+	c->now = time(NULL);
+	c->clients = xf_policy_has_clients(c->policy);
+	c->mask = xf_mark_mask(marking);
+	c->keep = ~c->mask;
+	c->permit = xf_mark_value(marking, XF_MARK_PERMIT);
+	c->exempt = xf_mark_value(marking, XF_MARK_EXEMPT);
+	c->inbound = xf_mark_value(marking, XF_MARK_INBOUND);
+	c->rule_min = xf_mark_value(marking, XF_MARK_RULE_MIN);
+	c->f = open_memstream(&text, &size);
+	if (!c->f)
 		return NULL;
-	table(&c);
-	failed = ferror(c.f) != 0;
-	if (fclose(c.f) != 0 || failed) {
+	table(c);
+	failed = ferror(c->f) != 0;
+	if (fclose(c->f) != 0 || failed) {
 		free(text);
 		return NULL;
 	}
+	return text;
+}
+
+char *xf_nft_compile(const struct xf_marking *marking, const struct pol_policy *policy,
+		     struct xf_count_list *counts, unsigned *n_rules)
+{
+	struct compile c = {.policy = policy, .counts = counts};
+	char *text = compile(&c, marking);
+
 	*n_rules = c.n_rules;
 	return text;
 }
@@ -520,5 +546,5 @@ char *xf_ruleset(const struct xf_marking *marking, const struct pol_policy *poli
 {
 	unsigned n_rules;
 
-	return xf_nft_compile(marking, policy, &n_rules);
+	return xf_nft_compile(marking, policy, NULL, &n_rules);
 }
