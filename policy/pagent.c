@@ -186,6 +186,7 @@ static void go_back(struct pagent *p, struct pol_policy *before)
 	}
 	pol_unref(p->policy);
 	p->policy = before;
+	p->refused = before && p->in_table && p->in_table->generation != before->generation;
 	pagent_kernel_look(p);
 }
 
@@ -196,17 +197,14 @@ static int replace(struct pagent *p, struct pol_policy *policy, struct cs_err *e
 	int rc;
 
 	p->policy = policy;
-	if (pagent_in_force(p) != policy) {
-		pol_unref(before);
-		cs_log(CS_NOCTX, CSM_PA_HELD, (unsigned long long)policy->generation);
-		return 0;
-	}
-	rc = pagent_kernel_install(p, err);
+	rc = pagent_in_force(p) == policy ? pagent_kernel_install(p, err) : 0;
 	if (rc < 0) {
 		go_back(p, before);
 		return rc;
 	}
 	log_diff(before, policy);
+	if (pagent_in_force(p) != policy)
+		cs_log(CS_NOCTX, CSM_PA_HELD, (unsigned long long)policy->generation);
 	pol_unref(before);
 	return 0;
 }
@@ -280,6 +278,8 @@ int pagent_refresh(struct pagent *p, pol_diag_fn *diag, void *arg, bool *changed
 	/* A bad policy file is no reason to leave a new profile undone. */
 	if (rc < 0 && pagent_in_force(p))
 		pagent_kernel_install(p, NULL);
+	else if (rc == 0)
+		uv_timer_stop(&p->again);
 	pagent_defaults_tell(p);
 	return rc;
 }

@@ -108,7 +108,10 @@ int pagent_defaults_open(struct pagent *p);
 int pagent_read_profile(struct pagent *p);
 /* Logs when the default filters have come into force or have gone. */
 void pagent_defaults_tell(struct pagent *p);
-/* `ipsec -f default` and `ipsec -f reload`. Failed: what was in force is in force. */
+/*
+ * `ipsec -f default` and `ipsec -f reload`.  Failed: what was in force is in force; the policy that
+ * the kernel refused on reload is tried again by itself.
+ */
 int pagent_choose_defaults(struct pagent *p, bool *changed, struct cs_err *err);
 int pagent_choose_policy(struct pagent *p, bool *changed, struct cs_err *err);
 

@@ -171,6 +171,7 @@ int pagent_choose_defaults(struct pagent *p, bool *changed, struct cs_err *err)
 		/* What was in force is in force, and shall be after the next start. */
 		p->chosen = false;
 		pagent_choice_save(p->o->stack, false, NULL);
+		pagent_kernel_look(p);
 		return rc;
 	}
 	*changed = true;
