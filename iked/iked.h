@@ -172,6 +172,9 @@ void iked_policy_first(struct iked_policy *p);
  * of the load that sees every change before this call.
  */
 uint64_t iked_policy_reload(struct iked_policy *p);
+/* The same, and the engine gets it also when it is the one we have: its filters are in force again.
+ */
+uint64_t iked_policy_retry(struct iked_policy *p);
 /* generation 0: none */
 void iked_policy_in_force(const struct iked_policy *p, uint64_t *generation, int64_t *installed,
 			  unsigned *rules);

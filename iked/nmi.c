@@ -417,8 +417,11 @@ static void statistics(struct iked_nmi *n, uint64_t ticket, const json_t *reques
 /* pagent asks for this after a change; what is in force already is not loaded again. */
 static void policy(struct iked_nmi *n, uint64_t ticket, const json_t *request)
 {
-	(void)request;
-	iked_wait_load(n->waiters, ticket, iked_policy_reload(n->env.policy));
+	bool retry = json_is_true(json_object_get(request, "retry"));
+
+	iked_wait_load(n->waiters, ticket,
+		       retry ? iked_policy_retry(n->env.policy)
+			     : iked_policy_reload(n->env.policy));
 }
 
 struct load_result {

@@ -16,11 +16,13 @@ struct iked_policy {
 	uv_timer_t poll;
 	uv_work_t work;
 	bool busy, again, stopping;
-	bool asked;     /* somebody wants to know what comes of it */
-	int told;       /* status of the last failure that the log has, 0: none since a success */
+	bool retry; /* the engine begins again what it begins by itself, though nothing is new */
+	bool asked; /* somebody wants to know what comes of it */
+	int told;   /* status of the last failure that the log has, 0: none since a success */
 	uint64_t round; /* loads that were begun */
 	/* What the load needs and finds; the work thread's while busy. */
 	char dir[CS_PATH_MAX];
+	bool forced; /* what retry was when it began */
 	struct pol_edition have, seen;
 	struct pol_policy *found;
 	int status;
@@ -40,7 +42,7 @@ static void load(struct iked_policy *p)
 	p->status = pol_store_open(p->dir, false, &store, &p->err);
 	if (p->status == 0)
 		p->status = pol_store_edition(store, &p->seen, &p->err);
-	if (p->status == 0 && memcmp(&p->seen, &p->have, sizeof(p->have)))
+	if (p->status == 0 && (p->forced || memcmp(&p->seen, &p->have, sizeof(p->have))))
 		p->status = pol_store_load(store, &p->found, &p->err);
 	pol_store_close(store);
 }
@@ -117,10 +119,18 @@ static void start(struct iked_policy *p, bool asked)
 	p->round++;
 	p->asked = asked;
 	p->have = p->edition;
+	p->forced = p->retry;
+	p->retry = false;
 	p->work.data = p;
 	p->busy = true;
 	/* Fails only without a function to run. */
 	uv_queue_work(p->env.loop, &p->work, on_work, on_loaded);
+}
+
+uint64_t iked_policy_retry(struct iked_policy *p)
+{
+	p->retry = true;
+	return iked_policy_reload(p);
 }
 
 uint64_t iked_policy_reload(struct iked_policy *p)

@@ -1,9 +1,11 @@
-/* ipsec -k deactivate, -k refresh, -y activate, -y deactivate and -y refresh. */
+/* ipsec -k deactivate, -k refresh, -y activate, -y deactivate, -y refresh, -f default, -f reload.
+ */
 #include <string.h>
 
 #include "ipsec-cli/ask.h"
 
-#define WAIT_GRACE_MS 5000 /* the daemon tells of its own time-out first */
+#define WAIT_GRACE_MS 5000  /* the daemon tells of its own time-out first */
+#define CHOICE_MS     60000 /* a large policy takes its time */
 
 struct outcome {
 	const struct command *cmd;
@@ -95,6 +97,16 @@ static void print_table(const struct outcome *o)
 	bool dynamic = o->cmd->primary == 'y';
 	char buf[VALUE_LEN];
 
+	if (o->cmd->primary == 'f') {
+		printf("%-16sStatus\n", "Source");
+		for (size_t i = 0; i < json_array_size(o->rows); i++) {
+			const json_t *row = json_array_get(o->rows, i);
+
+			printf("%-16s", row_text(row, "Source", buf));
+			puts(row_text(row, "Status", buf));
+		}
+		return;
+	}
 	if (o->cmd->all && o->code == 0) {
 		puts(dynamic ? "All dynamic tunnels  Deactivating"
 			     : "All IKE tunnels  Deactivating");
@@ -168,9 +180,9 @@ static int ask_target(struct outcome *o, struct cs_nmi *nmi, const char *id, con
 static const char *function_of(const struct command *cmd)
 {
 	static const char *const names[] = {
-		[ACTION_ACTIVATE] = "Activate",
-		[ACTION_DEACTIVATE] = "Deactivate",
-		[ACTION_REFRESH] = "Refresh",
+		[ACTION_ACTIVATE] = "Activate", [ACTION_DEACTIVATE] = "Deactivate",
+		[ACTION_REFRESH] = "Refresh",   [ACTION_DEFAULT] = "Default",
+		[ACTION_RELOAD] = "Reload",
 	};
 
 	return names[cmd->action];
@@ -178,6 +190,8 @@ static const char *function_of(const struct command *cmd)
 
 static const char *primary_of(const struct command *cmd)
 {
+	if (cmd->primary == 'f')
+		return report_filters.primary;
 	return cmd->primary == 'k' ? report_ike_tunnels.primary : report_dynamic_stack.primary;
 }
 
@@ -201,6 +215,41 @@ static int ask_all(struct outcome *o, struct command *cmd, const struct names *t
 	return 0;
 }
 
+/* ---- which filters ---- */
+
+static json_t *choice_row(const json_t *done)
+{
+	const char *filters = json_string_value(json_object_get(done, "filters"));
+	const char *source = !filters                         ? "None"
+			     : strcmp(filters, "policy") == 0 ? "Stack Policy"
+							      : "Stack Profile";
+	bool changed = json_is_true(json_object_get(done, "changed"));
+
+	return json_pack("{s:s, s:s}", "Source", source, "Status",
+			 changed ? "Active" : "Already active");
+}
+
+/* Not 0: the user has been told. */
+static int choose_filters(struct outcome *o, struct command *cmd)
+{
+	const char *name = cmd->action == ACTION_DEFAULT ? "default" : "reload";
+	json_t *request = json_pack("{s:s}", "request", name), *done = NULL;
+	struct cs_nmi *nmi = NULL;
+	struct cs_err err;
+	int rc = ask_open(cmd, &nmi);
+
+	if (rc == 0 && cs_nmi_call(nmi, request, CHOICE_MS, NULL, NULL, &done, &err) < 0)
+		rc = ask_failed(cmd, &err);
+	if (rc == 0 && add_row(o, choice_row(done)) < 0) {
+		complain("out of memory");
+		rc = EXIT_TARGET_FAILED;
+	}
+	json_decref(request);
+	json_decref(done);
+	cs_nmi_close(nmi);
+	return rc;
+}
+
 int run_action(struct command *cmd)
 {
 	struct outcome o = {.cmd = cmd, .rows = json_array()};
@@ -211,9 +260,13 @@ int run_action(struct command *cmd)
 		complain("out of memory");
 		return EXIT_TARGET_FAILED;
 	}
-	rc = ask_all(&o, cmd, &cmd->ids, true);
-	if (rc == 0)
-		rc = ask_all(&o, cmd, &cmd->rules, false);
+	if (cmd->primary == 'f') {
+		rc = choose_filters(&o, cmd);
+	} else {
+		rc = ask_all(&o, cmd, &cmd->ids, true);
+		if (rc == 0)
+			rc = ask_all(&o, cmd, &cmd->rules, false);
+	}
 	if (rc != 0 && json_array_size(o.rows) == 0) {
 		json_decref(o.rows);
 		return rc;

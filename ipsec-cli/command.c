@@ -14,6 +14,9 @@ const char command_usage[] =
 	"Usage: ipsec PRIMARY KEYWORD [OPTION...]\n"
 	"\n"
 	"  -f display     IP filters                 [-n FILTER...] [-g GROUP...]\n"
+	"                 -c: current (in force, default), policy or profile\n"
+	"  -f default     the default filters of the profile, until reload\n"
+	"  -f reload      the policy's filters again\n"
 	"  -k display     IKE (phase 1) tunnels      [-a K1...] [-n KEYEXCHANGERULE...]\n"
 	"  -k deactivate  with their dynamic tunnels  -a K1...|all\n"
 	"  -k refresh     -a K1... [--wait SECONDS]\n"
@@ -26,7 +29,8 @@ const char command_usage[] =
 	"\n"
 	"  -p STACK       the stack (network namespace); default TCPIP\n"
 	"  -r FORM        short, detail (default) or wide\n"
-	"  -c SCOPE       current (default): the newest SA of each tunnel; all: every one\n"
+	"  -c SCOPE       of -k and -y: current (default): the newest SA of each tunnel;\n"
+	"                 all: every one\n"
 	"  --json         one JSON document: heading and entries\n"
 	"  --fail-empty   exit 1 when nothing was selected\n"
 	"  --help, -?     this text          --version\n"
@@ -65,7 +69,9 @@ enum arity { NONE, ONE, LIST };
 #define ACTIVATE   (1u << ACTION_ACTIVATE)
 #define DEACTIVATE (1u << ACTION_DEACTIVATE)
 #define REFRESH    (1u << ACTION_REFRESH)
-#define EVERY      (DISPLAY | ACTIVATE | DEACTIVATE | REFRESH)
+#define DEFAULT    (1u << ACTION_DEFAULT)
+#define RELOAD     (1u << ACTION_RELOAD)
+#define EVERY      (DISPLAY | ACTIVATE | DEACTIVATE | REFRESH | DEFAULT | RELOAD)
 
 static const struct option {
 	const char *text;
@@ -106,22 +112,17 @@ static const struct option {
 	{"-h", O_ABSENT, NONE, "", 0, "resolution filters; for help: ipsec --help"},
 };
 
-/* Keywords behind a primary option; those without an action are not in this release. */
+/* Keywords behind a primary option. */
 static const struct keyword {
 	char primary;
 	const char *text;
-	int action; /* -1: absent */
+	enum action action;
 } keywords[] = {
-	{'f', "display", ACTION_DISPLAY},
-	{'f', "default", -1},
-	{'f', "reload", -1},
-	{'k', "display", ACTION_DISPLAY},
-	{'k', "deactivate", ACTION_DEACTIVATE},
-	{'k', "refresh", ACTION_REFRESH},
-	{'o', "display", ACTION_DISPLAY},
-	{'y', "display", ACTION_DISPLAY},
-	{'y', "activate", ACTION_ACTIVATE},
-	{'y', "deactivate", ACTION_DEACTIVATE},
+	{'f', "display", ACTION_DISPLAY},       {'f', "default", ACTION_DEFAULT},
+	{'f', "reload", ACTION_RELOAD},         {'k', "display", ACTION_DISPLAY},
+	{'k', "deactivate", ACTION_DEACTIVATE}, {'k', "refresh", ACTION_REFRESH},
+	{'o', "display", ACTION_DISPLAY},       {'y', "display", ACTION_DISPLAY},
+	{'y', "activate", ACTION_ACTIVATE},     {'y', "deactivate", ACTION_DEACTIVATE},
 	{'y', "refresh", ACTION_REFRESH},
 };
 
@@ -193,10 +194,7 @@ static int set_primary(struct command *cmd, const struct option *o, const char *
 
 		if (k->primary != cmd->primary || !is_keyword(word, k->text))
 			continue;
-		if (k->action < 0)
-			return cs_fail(err, CS_EUNSUPPORTED, "this release does not have %s %s",
-				       o->text, k->text);
-		cmd->action = (enum action)k->action;
+		cmd->action = k->action;
 		return 0;
 	}
 	if (cmd->primary == 'k' && is_keyword(word, "activate"))
@@ -229,10 +227,14 @@ static int set_scope(struct command *cmd, const char *word, struct cs_err *err)
 {
 	if (is_keyword(word, "current"))
 		return 0;
-	if (is_keyword(word, "profile") || is_keyword(word, "policy"))
-		return cs_fail(err, CS_EUNSUPPORTED, "this release does not have -c %s", word);
+	if (is_keyword(word, "profile") || is_keyword(word, "policy")) {
+		cmd->filters = is_keyword(word, "profile") ? "profile" : "policy";
+		return 0;
+	}
 	if (!is_keyword(word, "all"))
-		return cs_fail(err, CS_EINVAL, "-c is current or all, not '%s'", word);
+		return cs_fail(err, CS_EINVAL,
+			       "-c is current or all, or with -f policy or profile, not '%s'",
+			       word);
 	cmd->every_generation = true;
 	return 0;
 }
@@ -292,7 +294,8 @@ static int set_value(struct command *cmd, const struct option *o, const char *wo
 
 /* ---- the line as a whole ---- */
 
-static const char *const action_names[] = {"display", "activate", "deactivate", "refresh"};
+static const char *const action_names[] = {"display", "activate", "deactivate",
+					   "refresh", "default",  "reload"};
 
 /* "K1" as it is listed; the letter may be a small one. */
 static int check_ids(struct command *cmd, struct cs_err *err)
@@ -428,6 +431,9 @@ int command_parse(int argc, char **argv, struct command *cmd, struct cs_err *err
 		rc = check_targets(cmd, err);
 	if (rc == 0 && cmd->every_generation && (cmd->primary == 'f' || cmd->primary == 'o'))
 		rc = cs_fail(err, CS_EINVAL, "-c all does not go with -%c", cmd->primary);
+	if (rc == 0 && cmd->filters && cmd->primary != 'f')
+		rc = cs_fail(err, CS_EINVAL, "-c %s does not go with -%c", cmd->filters,
+			     cmd->primary);
 	return rc;
 }
 

@@ -17,6 +17,8 @@ enum action {
 	ACTION_ACTIVATE,
 	ACTION_DEACTIVATE,
 	ACTION_REFRESH,
+	ACTION_DEFAULT,
+	ACTION_RELOAD,
 	ACTION_HELP,
 	ACTION_VERSION
 };
@@ -35,6 +37,7 @@ struct command {
 	bool json, fail_empty;
 	bool from_ike;         /* -b */
 	bool every_generation; /* -c all */
+	const char *filters;   /* -c policy or profile with -f; NULL: those in force */
 	bool all;              /* -a all */
 	int wait;              /* --wait, seconds; -1: not given */
 	struct names ids;      /* -a, "K1" */

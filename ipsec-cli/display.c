@@ -37,7 +37,7 @@ static json_t *request_of(const struct command *cmd)
 {
 	switch (cmd->primary) {
 	case 'f':
-		return json_pack("{s:s}", "request", "filters");
+		return json_pack("{s:s, s:s*}", "request", "filters", "scope", cmd->filters);
 	case 'k':
 		return json_pack("{s:s}", "request", "ike-tunnels");
 	case 'o':

@@ -17,6 +17,8 @@ static int run(struct command *cmd)
 	case ACTION_ACTIVATE:
 	case ACTION_DEACTIVATE:
 	case ACTION_REFRESH:
+	case ACTION_DEFAULT:
+	case ACTION_RELOAD:
 		break;
 	}
 	return run_action(cmd);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "policy/grammar.h"
+#include "policy/profile.h"
 #include "policy/quirk.h"
 
 static const char *support_text(enum pol_support support)
@@ -118,6 +119,16 @@ static void put_place(const char *title, enum pol_place place)
 			put_statement(&s[i]);
 }
 
+static void put_profile(void)
+{
+	unsigned n;
+	const struct pol_statement *s = pol_profile_statements(&n);
+
+	fputs("\n## The IPSEC block of the TCP/IP profile: default filters\n", stdout);
+	for (; n--; s++)
+		put_statement(s);
+}
+
 static void put_quirks(void)
 {
 	unsigned n;
@@ -178,6 +189,7 @@ int main(void)
 	put_place("Both kinds of policy file", POL_IN_BOTH);
 	put_place("iked's configuration file", POL_IN_IKED);
 	put_labels();
+	put_profile();
 	put_quirks();
 	return ferror(stdout) != 0;
 }

@@ -231,7 +231,7 @@ void pol_begin_filter_policy(struct pol_build *b)
 	if (!node)
 		return;
 	p->predecap = pol_yes_of(node, "PreDecap");
-	p->filter_logging = pol_yes_of(node, "FilterLogging");
+	p->filter_logging = p->log_implicit = pol_yes_of(node, "FilterLogging");
 	p->allow_on_demand = pol_yes_of(node, "AllowOnDemand");
 	p->implicit_discard_icmp = pol_choice_of(node, "ImplicitDiscardAction") == 1;
 	p->fips140 = pol_yes_of(node, "FIPS140");

@@ -110,6 +110,70 @@ int pol_filter_rule_content(const struct pol_filter_rule *r, uint8_t hash[static
 	return 0;
 }
 
+static void add_time(struct pol_hash *h, const struct pol_time *t)
+{
+	pol_hash_number(h, t->from);
+	pol_hash_number(h, t->to);
+	pol_hash_number(h, t->months);
+	pol_hash_number(h, t->days);
+	pol_hash_number(h, t->days_from_end);
+	pol_hash_number(h, t->weekdays);
+	pol_hash_number(h, t->n_spans);
+	for (unsigned i = 0; i < t->n_spans; i++) {
+		pol_hash_number(h, t->spans[i][0]);
+		pol_hash_number(h, t->spans[i][1]);
+	}
+	pol_hash_number(h, t->zone);
+}
+
+int pol_filter_rule_whole(const struct pol_filter_rule *r, uint8_t hash[static POL_HASH_LEN],
+			  struct cs_err *err)
+{
+	uint8_t content[POL_HASH_LEN];
+	struct pol_hash h;
+	int rc = pol_filter_rule_content(r, content, err);
+
+	if (rc == 0)
+		rc = pol_hash_begin(&h, err);
+	if (rc < 0)
+		return rc;
+	pol_hash_bytes(&h, content, sizeof(content));
+	pol_hash_text(&h, r->group_name);
+	pol_hash_text(&h, r->action_name);
+	pol_hash_number(&h, r->verdict);
+	pol_hash_number(&h, r->log);
+	pol_hash_number(&h, r->discard_icmp);
+	pol_hash_number(&h, r->n_times);
+	for (unsigned i = 0; i < r->n_times; i++)
+		add_time(&h, &r->times[i]);
+	pol_hash_end(&h, hash);
+	return 0;
+}
+
+/* ---- local tunnel rules ---- */
+
+int pol_local_rule_content(const struct pol_local_dynvpn *r, uint8_t hash[static POL_HASH_LEN],
+			   struct cs_err *err)
+{
+	const struct cs_selector *s = &r->selector;
+	struct pol_hash h;
+	int rc = pol_hash_begin(&h, err);
+
+	if (rc < 0)
+		return rc;
+	pol_hash_text(&h, r->group_name);
+	add_ranges(&h, &s->local, 1);
+	add_ranges(&h, &s->remote, 1);
+	pol_hash_number(&h, s->proto);
+	pol_hash_number(&h, s->local_port);
+	pol_hash_number(&h, s->remote_port);
+	pol_hash_number(&h, r->type);
+	pol_hash_number(&h, r->code);
+	pol_hash_number(&h, r->auto_activate);
+	pol_hash_end(&h, hash);
+	return 0;
+}
+
 /* ---- key exchange rules: what the two hosts agree on ---- */
 
 static void add_identity(struct pol_hash *h, const struct pol_identity *id)

@@ -12,4 +12,10 @@
 int pol_filter_rule_content(const struct pol_filter_rule *r, uint8_t hash[static POL_HASH_LEN],
 			    struct cs_err *err);
 
+/* Everything about the rule but its name and its place: what displays and logs show counts, too. */
+int pol_filter_rule_whole(const struct pol_filter_rule *r, uint8_t hash[static POL_HASH_LEN],
+			  struct cs_err *err);
+int pol_local_rule_content(const struct pol_local_dynvpn *r, uint8_t hash[static POL_HASH_LEN],
+			   struct cs_err *err);
+
 #endif

@@ -20,6 +20,7 @@ libpolicy_a_SOURCES = \
 	policy/diag.c policy/diag.h \
 	policy/files.c \
 	policy/grammar.c policy/grammar.h policy/grammar_rows.h \
+	policy/grammar_profile.c policy/profile.h \
 	policy/grammar_table.c policy/grammar_ttls.c \
 	policy/ikeconfig.c \
 	policy/lex.c policy/lex.h \
@@ -27,6 +28,7 @@ libpolicy_a_SOURCES = \
 	policy/parse.c policy/parse.h policy/parse_file.h \
 	policy/policy.c policy/policy.h \
 	policy/pool.c policy/pool.h \
+	policy/profile.c \
 	policy/quirk.c policy/quirk.h \
 	policy/resolve.c \
 	policy/show.c policy/show.h \
@@ -51,7 +53,11 @@ policy_compatibility_LDADD = $(POLICY_LIBS)
 
 check_PROGRAMS += tests/unit/test_codepage tests/unit/test_examples tests/unit/test_lex \
 	tests/unit/test_policy_bad tests/unit/test_policy_errors tests/unit/test_policy_language \
-	tests/unit/test_policy_memory tests/unit/test_ttls_policy
+	tests/unit/test_policy_memory tests/unit/test_profile tests/unit/test_ttls_policy
+tests_unit_test_profile_SOURCES = tests/unit/test_profile.c \
+	tests/unit/policy_text.c tests/unit/policy_text.h
+tests_unit_test_profile_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_profile_LDADD = $(POLICY_LIBS) $(CHECK_LIBS)
 tests_unit_test_codepage_SOURCES = tests/unit/test_codepage.c \
 	tests/unit/policy_text.c tests/unit/policy_text.h
 tests_unit_test_codepage_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)

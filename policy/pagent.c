@@ -23,18 +23,18 @@ struct tell {
 	uv_work_t work;
 	struct pagent *p;
 	uint64_t generation;
+	bool retry;
 	char path[CS_PATH_MAX];
 	int rc;
 	struct cs_err err;
 };
 
-static void tell_iked(struct pagent *p);
-
 static void tell_work(uv_work_t *work)
 {
 	struct tell *t = work->data;
 	struct cs_nmi *nmi = NULL;
-	json_t *request = json_pack("{s:s}", "request", "policy"), *done = NULL;
+	json_t *request = json_pack("{s:s, s:b}", "request", "policy", "retry", t->retry);
+	json_t *done = NULL;
 
 	t->rc = request ? cs_nmi_connect(t->path, &nmi, &t->err)
 			: cs_fail(&t->err, CS_ENOMEM, "no memory");
@@ -58,15 +58,16 @@ static void tell_done(uv_work_t *work, int status)
 	free(t);
 	p->telling = false;
 	if (p->tell_again && !p->stopping)
-		tell_iked(p);
+		pagent_tell_iked(p, false);
 }
 
-static void tell_iked(struct pagent *p)
+void pagent_tell_iked(struct pagent *p, bool retry)
 {
 	struct cs_err err;
 	struct tell *t;
 
 	p->tell_again = p->telling;
+	p->retry |= retry;
 	if (p->telling)
 		return;
 	t = calloc(1, sizeof(*t));
@@ -77,9 +78,12 @@ static void tell_iked(struct pagent *p)
 	}
 	t->p = p;
 	t->generation = p->policy->generation;
+	t->retry = p->retry;
 	t->work.data = t;
 	p->telling = uv_queue_work(&p->loop, &t->work, tell_work, tell_done) == 0;
-	if (!p->telling)
+	if (p->telling)
+		p->retry = false;
+	else
 		free(t);
 }
 
@@ -116,7 +120,7 @@ static void on_file(void *arg, const char *file)
 	       *(d)->statement ? ": " : "", (d)->attribute, *(d)->attribute ? ": " : "",           \
 	       (d)->text)
 
-static void log_finding(const struct pol_diag *d)
+void pagent_log_finding(const struct pol_diag *d)
 {
 	switch (d->severity) {
 	case POL_ERROR:
@@ -136,12 +140,90 @@ static void on_finding(void *arg, const struct pol_diag *d)
 	struct findings *f = arg;
 
 	if (f->n++ < LOGGED_MAX)
-		log_finding(d);
+		pagent_log_finding(d);
 	if (f->tell)
 		f->tell(f->arg, d);
 }
 
-/* Takes policy's reference. What was in force goes only when the new one is in the store. */
+/* What is another in this generation; SAs of what is not live on. */
+static void log_diff(const struct pol_policy *before, const struct pol_policy *now)
+{
+	char rules[POL_CHANGE_STRLEN], ke[POL_CHANGE_STRLEN], local[POL_CHANGE_STRLEN];
+	struct pol_diff d;
+
+	if (pol_diff(before, now, &d, NULL) < 0)
+		return;
+	cs_log(CS_NOCTX, CSM_PA_DIFF, (unsigned long long)now->generation,
+	       pol_change_text(&d.rules, rules), pol_change_text(&d.ke_rules, ke),
+	       pol_change_text(&d.local_rules, local));
+	pol_diff_free(&d);
+}
+
+static void on_again(uv_timer_t *timer);
+
+/*
+ * Nothing of the policy is in the kernel: the default filters, if there are any, until it takes it.
+ */
+static void stand_in(struct pagent *p)
+{
+	p->refused = true;
+	uv_timer_start(&p->again, on_again, p->check_wait, 0);
+	if (p->defaults)
+		pagent_kernel_install(p, NULL);
+}
+
+/* The kernel refused the policy just stored: before is in force again, in the store, too. */
+static void go_back(struct pagent *p, struct pol_policy *before)
+{
+	struct cs_err err;
+
+	uv_timer_start(&p->again, on_again, p->check_wait, 0);
+	if (pol_store_revert(p->store, before ? before->generation : 0, &err) < 0) {
+		cs_log(CS_NOCTX, CSM_PA_NOT_BACK, (unsigned long long)p->policy->generation,
+		       err.text);
+		pol_unref(before);
+		return;
+	}
+	pol_unref(p->policy);
+	p->policy = before;
+	p->refused = before && p->in_table && p->in_table->generation != before->generation;
+	pagent_kernel_look(p);
+}
+
+/* In place of p->policy, which goes, and back when the kernel refuses it. Takes the reference. */
+static int replace(struct pagent *p, struct pol_policy *policy, struct cs_err *err)
+{
+	struct pol_policy *before = p->policy;
+	int rc;
+
+	p->policy = policy;
+	rc = pagent_kernel_install(p, err);
+	if (rc < 0) {
+		go_back(p, before);
+		return rc;
+	}
+	log_diff(before, policy);
+	if (policy->ipsec && pagent_in_force(p) != policy)
+		cs_log(CS_NOCTX, CSM_PA_HELD, (unsigned long long)policy->generation);
+	pol_unref(before);
+	return 0;
+}
+
+/* What is in force by its number, and whether the kernel has it, too. */
+static int confirm(struct pagent *p, struct pol_policy *policy, struct cs_err *err)
+{
+	int rc;
+
+	pol_unref(p->policy);
+	p->policy = policy;
+	p->refused = false;
+	rc = pagent_kernel_install(p, err);
+	if (rc < 0 && !p->in_kernel)
+		stand_in(p);
+	return rc;
+}
+
+/* Takes policy's reference. */
 static int put_in_force(struct pagent *p, struct pol_policy *policy, bool *changed,
 			struct cs_err *err)
 {
@@ -154,16 +236,13 @@ static int put_in_force(struct pagent *p, struct pol_policy *policy, bool *chang
 		pol_unref(policy);
 		return rc;
 	}
-	*changed = policy->generation != before;
-	if (*changed) {
-		p->in_kernel = false;
-		p->installed = time(NULL);
-	}
-	pol_unref(p->policy);
-	p->policy = policy;
-	rc = pagent_kernel_install(p, err);
-	if (*changed)
-		tell_iked(p);
+	if (policy->generation == before)
+		return confirm(p, policy, err);
+	p->refused = false;
+	rc = replace(p, policy, err);
+	*changed = rc == 0;
+	if (rc == 0)
+		pagent_tell_iked(p, false);
 	return rc;
 }
 
@@ -171,21 +250,21 @@ int pagent_refresh(struct pagent *p, pol_diag_fn *diag, void *arg, bool *changed
 		   struct cs_err *err)
 {
 	struct findings f = {.tell = diag, .arg = arg};
-	const struct pol_policy *before = p->policy;
 	struct pol_policy *policy = NULL;
 	int rc;
 
 	*changed = false;
 	pagent_watch_again(p);
+	pagent_read_profile(p);
 	rc = pol_compile_files(p->o->config, p->o->stack, on_finding, on_file, &f, NULL, &policy,
 			       err);
+	on_file(&f, p->o->profile);
 	pagent_watch_files(p, f.files, f.n_files);
 	if (f.n > LOGGED_MAX)
 		cs_log(CS_NOCTX, CSM_PA_MORE, f.n - LOGGED_MAX, p->o->config);
 	if (rc == 0)
 		rc = put_in_force(p, policy, changed, err);
-	/* When only the kernel refused, its message is out, and it is asked again. */
-	if (rc < 0 && p->policy == before)
+	if (rc < 0)
 		cs_log(CS_NOCTX, CSM_PA_REFUSED, p->o->config, err->text);
 	else if (rc == 0 && *changed)
 		cs_log(CS_NOCTX, CSM_PA_DONE, p->o->stack,
@@ -197,6 +276,12 @@ int pagent_refresh(struct pagent *p, pol_diag_fn *diag, void *arg, bool *changed
 	for (unsigned i = 0; i < f.n_files; i++)
 		free(f.files[i]);
 	free(f.files);
+	/* A bad policy file is no reason to leave a new profile undone. */
+	if (rc < 0 && pagent_in_force(p))
+		pagent_kernel_install(p, NULL);
+	else if (rc == 0)
+		uv_timer_stop(&p->again);
+	pagent_defaults_tell(p);
 	return rc;
 }
 
@@ -217,10 +302,13 @@ static int load_stored(struct pagent *p, struct cs_err *err)
 		return rc;
 	}
 	p->policy = policy;
-	p->installed = time(NULL);
+	if (pagent_in_force(p) != policy)
+		return 0;
 	rc = pagent_kernel_install(p, err);
 	if (rc == 0)
 		cs_log(CS_NOCTX, CSM_PA_STORED, (unsigned long long)policy->generation);
+	else
+		stand_in(p);
 	return rc;
 }
 
@@ -231,14 +319,18 @@ static int load_stored(struct pagent *p, struct cs_err *err)
 static int first_policy(struct pagent *p, struct cs_err *err)
 {
 	bool changed;
-	int stored = load_stored(p, err);
-	int read = pagent_refresh(p, NULL, NULL, &changed, err);
+	int stored, read;
 
+	pagent_defaults_open(p);
+	stored = load_stored(p, err);
+	if (p->defaults && pagent_in_force(p) == p->defaults)
+		pagent_kernel_install(p, err);
+	read = pagent_refresh(p, NULL, NULL, &changed, err);
 	if (!p->policy && (read == CS_EUNSUPPORTED || stored == CS_EUNSUPPORTED))
 		return CS_EUNSUPPORTED;
 	if (p->policy && !changed)
-		tell_iked(p);
-	if (!p->policy)
+		pagent_tell_iked(p, false);
+	if (!pagent_in_force(p))
 		cs_log(CS_NOCTX, CSM_PA_NONE);
 	return 0;
 }
@@ -260,6 +352,11 @@ static void on_files_changed(struct pagent *p)
 }
 
 static void on_interval(uv_timer_t *timer)
+{
+	reread(timer->data);
+}
+
+static void on_again(uv_timer_t *timer)
 {
 	reread(timer->data);
 }
@@ -297,28 +394,39 @@ static int add_signal(struct pagent *p, uv_signal_t *handle, int sig, struct cs_
 	return rc ? cs_fail(err, CS_ESYS, "signal %d: %s", sig, uv_strerror(rc)) : 0;
 }
 
+static void init_timers(struct pagent *p)
+{
+	uv_timer_init(&p->loop, &p->interval);
+	uv_timer_init(&p->loop, &p->again);
+	p->interval.data = p->again.data = p;
+}
+
+static int open_store(struct pagent *p, struct cs_err *err)
+{
+	char state[CS_PATH_MAX];
+	int rc = cs_state_path(p->o->stack, NULL, state, err);
+
+	return rc == 0 ? pol_store_open(state, true, &p->store, err) : rc;
+}
+
 static int open_all(struct pagent *p, struct cs_err *err)
 {
 	char *config = (char *)(uintptr_t)p->o->config;
-	char state[CS_PATH_MAX];
 	int rc = cs_netns_lock("pagent", p->o->stack, &p->lock, err);
 
+	init_timers(p);
 	if (rc == 0)
 		rc = add_signal(p, &p->on_term, SIGTERM, err);
 	if (rc == 0)
 		rc = add_signal(p, &p->on_int, SIGINT, err);
 	if (rc == 0)
 		rc = add_signal(p, &p->on_hup, SIGHUP, err);
-	uv_timer_init(&p->loop, &p->interval);
-	p->interval.data = p;
 	if (rc == 0)
 		rc = pagent_watch_init(p, on_files_changed, err);
 	if (rc == 0)
 		pagent_watch_files(p, &config, 1);
 	if (rc == 0)
-		rc = cs_state_path(p->o->stack, NULL, state, err);
-	if (rc == 0)
-		rc = pol_store_open(state, true, &p->store, err);
+		rc = open_store(p, err);
 	if (rc == 0)
 		rc = pagent_kernel_open(p, err);
 	if (rc == 0)
@@ -336,6 +444,7 @@ static void close_all(struct pagent *p)
 	uv_run(&p->loop, UV_RUN_DEFAULT);
 	pagent_kernel_close(p);
 	pol_unref(p->policy);
+	pol_unref(p->defaults);
 	pol_store_close(p->store);
 	if (p->lock >= 0)
 		close(p->lock);
@@ -372,4 +481,59 @@ enum cs_exit pagent_run(const struct pagent_options *o)
 	close_all(&p);
 	uv_loop_close(&p.loop);
 	return p.status;
+}
+
+/* ---- boot ---- */
+
+static int open_for_boot(struct pagent *p, struct cs_err *err)
+{
+	char run[CS_PATH_MAX];
+	int rc = cs_run_path(p->o->stack, NULL, run, err);
+
+	init_timers(p);
+	if (rc == 0)
+		rc = cs_make_dir(run, 0755, err);
+	if (rc == 0)
+		rc = cs_netns_lock("pagent", p->o->stack, &p->lock, err);
+	return rc == 0 ? pagent_kernel_open(p, err) : rc;
+}
+
+/* False: not all that should be in force is. A store that cannot be read leaves the profile. */
+static bool boot(struct pagent *p)
+{
+	char name[PAGENT_NAME_LEN];
+	struct cs_err err;
+	int profile = pagent_defaults_open(p), stored = open_store(p, &err), rc = 0;
+
+	if (stored < 0)
+		cs_log(CS_NOCTX, CSM_PA_STORE_BAD, err.text);
+	else
+		stored = load_stored(p, &err);
+	if (pagent_in_force(p))
+		rc = pagent_kernel_install(p, &err);
+	if (p->in_kernel)
+		cs_log(CS_NOCTX, CSM_PA_BOOT, pagent_filters_name(p->in_table, name));
+	else
+		cs_log(CS_NOCTX, CSM_PA_NONE);
+	return rc == 0 && (profile == 0 || profile == CS_ENOTFOUND) &&
+	       (stored == 0 || stored == CS_ENOTFOUND);
+}
+
+enum cs_exit pagent_boot(const struct pagent_options *o)
+{
+	struct pagent p = {.lock = -1, .o = o};
+	enum cs_exit status = CS_EXIT_FAILED;
+	struct cs_err err = {.text = "no event loop"};
+
+	if (uv_loop_init(&p.loop) < 0) {
+		cs_log(CS_NOCTX, CSM_NO_START, "pagent", err.text);
+		return status;
+	}
+	if (open_for_boot(&p, &err) < 0)
+		cs_log(CS_NOCTX, CSM_NO_START, "pagent", err.text);
+	else if (boot(&p))
+		status = CS_EXIT_OK;
+	close_all(&p);
+	uv_loop_close(&p.loop);
+	return status;
 }

@@ -19,6 +19,7 @@
 struct pagent_options {
 	const char *stack;
 	char config[PATH_MAX]; /* absolute */
+	char profile[PATH_MAX];
 	bool foreground;
 	unsigned interval; /* seconds, 0: off */
 };
@@ -29,17 +30,24 @@ struct pagent {
 	const struct pagent_options *o;
 	uv_loop_t loop;
 	uv_signal_t on_term, on_int, on_hup;
-	uv_timer_t interval;
+	uv_timer_t interval, again; /* again: the kernel refused what the files say */
 	bool stopping;
 	enum cs_exit status;
 	int lock; /* -1: none */
 
 	struct pol_store *store;
-	struct pol_policy *policy; /* in force; NULL: none yet */
-	int64_t installed;         /* when it came into force */
+	struct pol_policy *policy; /* the stored one; NULL: none yet */
+	int64_t installed;         /* when its filters, or the default ones, came into force */
 	struct cs_nmi_server *nmi;
 
+	/* pagent_defaults.c */
+	struct pol_policy *defaults; /* of the profile; NULL: there are none */
+	bool chosen;                 /* by the operator, before the policy */
+	bool refused;                /* the policy, by the kernel: the default filters stand in */
+	bool defaults_told;          /* the log says that they are in force */
+
 	/* pagent_kernel.c */
+	struct pol_policy *in_table; /* whose nftables table we installed last; NULL: none yet */
 	struct xf_kernel *kernel;
 	struct xf_abilities abilities;
 	struct xf_events *events;
@@ -59,6 +67,7 @@ struct pagent {
 
 	/* telling iked */
 	bool telling, tell_again;
+	bool retry; /* what iked could not begin it may begin now */
 };
 
 /* ---- pagent.c: the daemon ---- */
@@ -66,13 +75,45 @@ struct pagent {
 /* Runs until it is told to stop; it is ready once the first policy was tried. */
 enum cs_exit pagent_run(const struct pagent_options *o);
 /*
+ * Puts in force what the store has, or the default filters, and ends: from before there is a
+ * network, and before pagent runs.
+ */
+enum cs_exit pagent_boot(const struct pagent_options *o);
+/*
  * Reads the files and puts what they say in force. Every finding is logged and, when diag is not
- * NULL, told.  Failed: what was in force is in force, unless it was the kernel that refused; then
- * the new policy is the stored one and is tried again.
+ * NULL, told.  Failed: what was in force is in force and stored; when it was the kernel that
+ * refused, the files are read again after a while.
  */
 int pagent_refresh(struct pagent *p, pol_diag_fn *diag, void *arg, bool *changed,
 		   struct cs_err *err);
 void pagent_stop(struct pagent *p);
+/* retry: it also begins again what it begins by itself. */
+void pagent_tell_iked(struct pagent *p, bool retry);
+void pagent_log_finding(const struct pol_diag *d);
+
+/* ---- pagent_defaults.c: the default filters ---- */
+
+/* No file is the policy's filters. */
+int pagent_choice_load(const char *stack, bool *defaults, struct cs_err *err);
+/* Lasts over a crash when it is done. */
+int pagent_choice_save(const char *stack, bool defaults, struct cs_err *err);
+/* What the kernel is to have; NULL: nothing. No reference of its own. */
+struct pol_policy *pagent_in_force(const struct pagent *p);
+#define PAGENT_NAME_LEN 48
+/* "policy generation 5" */
+const char *pagent_filters_name(const struct pol_policy *policy, char buf[static PAGENT_NAME_LEN]);
+/* Both are 0 or what is wrong with the profile, which is logged; none is CS_ENOTFOUND. */
+int pagent_defaults_open(struct pagent *p);
+/* One with errors leaves the default filters of before. */
+int pagent_read_profile(struct pagent *p);
+/* Logs when the default filters have come into force or have gone. */
+void pagent_defaults_tell(struct pagent *p);
+/*
+ * `ipsec -f default` and `ipsec -f reload`.  Failed: what was in force is in force; the policy that
+ * the kernel refused on reload is tried again by itself.
+ */
+int pagent_choose_defaults(struct pagent *p, bool *changed, struct cs_err *err);
+int pagent_choose_policy(struct pagent *p, bool *changed, struct cs_err *err);
 
 /* ---- pagent_kernel.c: the policy in the kernel ---- */
 
@@ -81,8 +122,13 @@ void pagent_kernel_close(struct pagent *p); /* what is in force stays */
 /* Has this kernel what the policy needs? */
 int pagent_kernel_suits(const struct pagent *p, const struct pol_policy *policy,
 			struct cs_err *err);
-/* Installs p->policy, unless it is there as it should be. A failure is tried again by itself. */
+/*
+ * Installs what is to be in force, unless it is there as it should be. A failure is tried again by
+ * itself.
+ */
 int pagent_kernel_install(struct pagent *p, struct cs_err *err);
+/* After a failure with something new: is what was there still there? */
+void pagent_kernel_look(struct pagent *p);
 
 /* ---- pagent_watch.c: changes of the files ---- */
 
@@ -97,8 +143,8 @@ void pagent_watch_end(struct pagent *p);
 
 int pagent_nmi_open(struct pagent *p, struct cs_err *err);
 /* Answers {"request":"filters"}. */
-void pagent_filters(struct pagent *p, uint64_t ticket);
+void pagent_filters(struct pagent *p, uint64_t ticket, const json_t *request);
 /* Answers {"request":"port-translations"}. */
-void pagent_ports(struct pagent *p, uint64_t ticket);
+void pagent_ports(struct pagent *p, uint64_t ticket, const json_t *request);
 
 #endif

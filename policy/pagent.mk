@@ -2,6 +2,7 @@
 sbin_PROGRAMS += policy/pagent
 policy_pagent_SOURCES = \
 	policy/pagent.c policy/pagent.h \
+	policy/pagent_defaults.c \
 	policy/pagent_filter_json.c \
 	policy/pagent_filters.c policy/pagent_filters.h \
 	policy/pagent_kernel.c \

@@ -16,6 +16,11 @@ static json_t *name_or_null(const char *name)
 	return name && *name ? json_string(name) : json_null();
 }
 
+static json_t *time_or_null(int64_t when)
+{
+	return when ? json_integer(when) : json_null();
+}
+
 static bool has_tunnels(const struct pagent_filter *f)
 {
 	return f->rule->verdict == POL_IPSEC && f->rule->vpn;
@@ -236,11 +241,12 @@ json_t *pagent_filter_json(const struct pagent_filter *f)
 		    granularity(f, turn ? start->local_ip : start->remote_ip));
 	set_port(o, "Dest", s, turn ? s->src_port : s->dst_port,
 		 granularity(f, turn ? start->local_port : start->remote_port));
-	json_object_set_new(o, "CreateTime", json_integer(f->created));
-	json_object_set_new(o, "UpdateTime", json_integer(f->created));
+	json_object_set_new(o, "CreateTime", time_or_null(f->created));
+	json_object_set_new(o, "UpdateTime", time_or_null(f->created));
 	json_object_set_new(o, "DiscardAction", json_string(r->discard_icmp ? "ICMP" : "Silent"));
 	json_object_set_new(o, "FragmentsOnly", json_boolean(s->fragments_only));
 	json_object_set_new(o, "FilterMatches",
-			    f->tunnel ? json_null() : json_integer((json_int_t)f->packets));
+			    f->tunnel || !f->created ? json_null()
+						     : json_integer((json_int_t)f->packets));
 	return o;
 }

@@ -7,6 +7,7 @@
 #include "policy/pagent_filters.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "policy/pagent.h"
@@ -16,7 +17,8 @@ static const uint8_t families[] = {AF_INET, AF_INET6};
 /* An answer under way. The position counts through families, rules and what they are split into. */
 struct walk {
 	struct pol_policy *policy;
-	int64_t installed;
+	bool dvipsec;
+	int64_t installed; /* 0: it is not in force */
 	time_t now;
 	uint64_t *packets;   /* by first[rule] + 2 * service + outbound */
 	unsigned *first;     /* n_rules + 1: the last is the implicit deny */
@@ -161,6 +163,14 @@ static json_t *rule_entry(struct walk *w, const struct pol_filter_rule *r)
 	return NULL;
 }
 
+static const char *deny_name(const struct pol_policy *policy, bool outbound)
+{
+	if (pol_is_profile(policy))
+		return "SYSDEFAULTDENYRULE";
+	return outbound ? "DenyAllRule_Generated___________Outbnd"
+			: "DenyAllRule_Generated___________Inbnd";
+}
+
 /* The pair at the end of a family. */
 static json_t *deny_entry(struct walk *w)
 {
@@ -169,7 +179,7 @@ static json_t *deny_entry(struct walk *w)
 		.proto = POL_PROTO_ANY, .type = {-1, -1}, .code = {-1, -1}, .routing = POL_EITHER};
 	struct pol_filter_rule rule = {
 		.verdict = POL_DENY,
-		.log = w->policy->filter_logging ? POL_LOG_YES : POL_LOG_NO,
+		.log = w->policy->log_implicit ? POL_LOG_YES : POL_LOG_NO,
 		.discard_icmp = w->policy->implicit_discard_icmp,
 	};
 	struct pagent_filter f = {.rule = &rule,
@@ -183,21 +193,24 @@ static json_t *deny_entry(struct walk *w)
 
 	if (w->split > 1)
 		return NULL;
+	/* One name for both directions and families, as of other rules of a profile. */
+	if (pol_is_profile(w->policy))
+		f.extension = 1 + w->split + 2 * w->family;
 	w->split++;
 	f.packets = w->packets[w->first[w->rule] + f.outbound];
 	o = pagent_filter_json(&f);
-	json_object_set_new(o, "FilterName",
-			    json_string(f.outbound ? "DenyAllRule_Generated___________Outbnd"
-						   : "DenyAllRule_Generated___________Inbnd"));
+	json_object_set_new(o, "FilterName", json_string(deny_name(w->policy, f.outbound)));
 	return o;
 }
 
-static json_t *heading(const struct pol_policy *policy)
+static json_t *heading(const struct pol_policy *policy, bool dvipsec)
 {
+	bool profile = !policy || pol_is_profile(policy);
+
 	return json_pack("{s:s, s:b, s:b, s:b, s:b, s:I, s:s}", "Source",
-			 policy ? "Stack Policy" : "Stack Profile", "Logging",
+			 profile ? "Stack Profile" : "Stack Policy", "Logging",
 			 policy && policy->filter_logging, "Predecap", policy && policy->predecap,
-			 "DVIPSec", 0, "FIPS140", policy && policy->fips140, "NatKeepAlive",
+			 "DVIPSec", dvipsec, "FIPS140", policy && policy->fips140, "NatKeepAlive",
 			 (json_int_t)(policy ? policy->nat_keepalive : 0), "DefensiveMode",
 			 "Inactive");
 }
@@ -225,7 +238,7 @@ static int next(void *state, json_t **json, struct cs_err *err)
 		w->rule++;
 		w->split = 0;
 	}
-	*json = heading(p);
+	*json = heading(p, w->dvipsec);
 	return 0;
 }
 
@@ -255,16 +268,21 @@ static void on_count(void *arg, const struct xf_filter_count *c)
 		w->packets[w->first[c->rule] + 2 * c->service + c->outbound] += c->packets;
 }
 
-static struct walk *walk_new(struct pagent *p)
+static bool in_table(const struct pagent *p, const struct pol_policy *policy)
 {
-	const struct pol_policy *policy = p->policy;
+	return p->in_table && p->in_table->generation == policy->generation;
+}
+
+static struct walk *walk_new(struct pagent *p, struct pol_policy *policy)
+{
 	struct walk *w = calloc(1, sizeof(*w));
 	unsigned n = 0;
 
 	if (!w)
 		return NULL;
-	w->policy = pol_ref(p->policy);
-	w->installed = p->installed;
+	w->policy = pol_ref(policy);
+	w->dvipsec = p->defaults && p->defaults->dvipsec;
+	w->installed = in_table(p, policy) ? p->installed : 0;
 	w->now = time(NULL);
 	w->first = calloc(policy->n_rules + 1u, sizeof(*w->first));
 	w->extension = calloc(policy->n_rules + 1u, sizeof(*w->extension));
@@ -295,21 +313,45 @@ static int read_kernel(struct pagent *p, struct walk *w, struct cs_err *err)
 	return w->shown ? 0 : cs_fail(err, CS_ENOMEM, "no memory for the filters");
 }
 
-void pagent_filters(struct pagent *p, uint64_t ticket)
+/* "current" or nothing, "policy", "profile". False: it is none of these. */
+static bool find_scope(const struct pagent *p, const json_t *request, struct pol_policy **policy)
 {
+	const json_t *scope = json_object_get(request, "scope");
+	const char *text = scope ? json_string_value(scope) : "current";
+
+	if (!text)
+		return false;
+	if (strcmp(text, "policy") == 0)
+		*policy = p->policy;
+	else if (strcmp(text, "profile") == 0)
+		*policy = p->defaults;
+	else if (strcmp(text, "current") == 0)
+		*policy = pagent_in_force(p);
+	else
+		return false;
+	return true;
+}
+
+void pagent_filters(struct pagent *p, uint64_t ticket, const json_t *request)
+{
+	struct pol_policy *policy;
 	struct cs_err err;
 	struct walk *w;
 
-	if (!p->policy) {
-		cs_nmi_done(p->nmi, ticket, heading(NULL));
+	if (!find_scope(p, request, &policy)) {
+		cs_nmi_error(p->nmi, ticket, CS_EINVAL, "scope is current, policy or profile");
 		return;
 	}
-	w = walk_new(p);
+	if (!policy) {
+		cs_nmi_done(p->nmi, ticket, heading(NULL, p->defaults && p->defaults->dvipsec));
+		return;
+	}
+	w = walk_new(p, policy);
 	if (!w) {
 		cs_nmi_error(p->nmi, ticket, CS_ENOMEM, "no memory for the filters");
 		return;
 	}
-	if (read_kernel(p, w, &err) < 0) {
+	if (in_table(p, policy) && read_kernel(p, w, &err) < 0) {
 		release(w);
 		cs_nmi_error(p->nmi, ticket, err.code, err.text);
 		return;

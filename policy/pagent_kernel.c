@@ -15,11 +15,6 @@
 
 static const struct xf_marking marking = {.shift = XF_MARK_SHIFT_DEFAULT};
 
-static unsigned long long gen(const struct pagent *p)
-{
-	return p->policy->generation;
-}
-
 /* ---- abilities ---- */
 
 static bool has_family(const struct cs_range *ranges, unsigned n, uint8_t family)
@@ -55,14 +50,18 @@ int pagent_kernel_suits(const struct pagent *p, const struct pol_policy *policy,
 
 /* ---- installing ---- */
 
-/* Which rules are active now? True when these are others than at the last installation. */
+/*
+ * Which rules of what is installed are active now? True when these are others than at the last
+ * installation.
+ */
 static bool times_changed(struct pagent *p, bool *now)
 {
+	const struct pol_policy *policy = p->in_table;
 	time_t t = time(NULL);
 	bool changed = !p->active;
 
-	for (unsigned i = 0; i < p->policy->n_rules; i++) {
-		const struct pol_filter_rule *r = &p->policy->rules[i];
+	for (unsigned i = 0; i < policy->n_rules; i++) {
+		const struct pol_filter_rule *r = &policy->rules[i];
 
 		now[i] = pol_time_active(r->times, r->n_times, t);
 		changed = changed || now[i] != p->active[i];
@@ -72,7 +71,7 @@ static bool times_changed(struct pagent *p, bool *now)
 
 static void remember_times(struct pagent *p)
 {
-	bool *now = calloc(p->policy->n_rules + 1u, sizeof(*now));
+	bool *now = p->in_table ? calloc(p->in_table->n_rules + 1u, sizeof(*now)) : NULL;
 
 	free(p->active);
 	p->active = NULL;
@@ -83,37 +82,76 @@ static void remember_times(struct pagent *p)
 
 static void check_later(struct pagent *p, uint64_t wait_ms);
 
-/* AT-TLS policy alone asks nothing of the kernel, and what was there before goes. */
-static bool is_there(const struct pagent *p)
+/* Counters of rules that are as they were go on. NULL: what there is of ours goes. */
+static int install_over(struct pagent *p, struct pol_policy *policy, struct cs_err *err)
 {
-	return !p->policy->ipsec || xf_installed(p->kernel, p->policy);
+	struct pol_policy *before = p->in_table;
+	struct pol_diff diff = {0};
+	struct xf_carry carry;
+	int rc;
+
+	if (!policy)
+		return xf_uninstall(p->kernel, err);
+	/* What a pagent before this one has left. */
+	if (!before && xf_installed(p->kernel, policy))
+		before = policy;
+	if (!before || pol_diff(before, policy, &diff, NULL) < 0)
+		return xf_install(p->kernel, policy, err);
+	carry = (struct xf_carry){.from = diff.same, .n_before = before->n_rules};
+	rc = xf_install_over(p->kernel, policy, &carry, err);
+	pol_diff_free(&diff);
+	return rc;
 }
 
 static int install(struct pagent *p, struct cs_err *err)
 {
-	int rc = p->policy->ipsec ? xf_install(p->kernel, p->policy, err)
-				  : xf_uninstall(p->kernel, err);
+	struct pol_policy *policy = pagent_in_force(p);
+	char name[PAGENT_NAME_LEN];
+	int rc = install_over(p, policy, err);
 
 	p->in_kernel = rc == 0;
 	if (rc == 0) {
+		if (!p->in_table || !policy || p->in_table->generation != policy->generation)
+			p->installed = time(NULL);
+		pol_unref(p->in_table);
+		p->in_table = policy ? pol_ref(policy) : NULL;
 		remember_times(p);
 		p->check_wait = CHECK_WAIT_MS;
 		return 0;
 	}
-	cs_log(CS_NOCTX, CSM_PA_INSTALL_FAILED, gen(p), err->text, p->check_wait / 1000);
+	cs_log(CS_NOCTX, CSM_PA_INSTALL_FAILED, pagent_filters_name(policy, name), err->text,
+	       p->check_wait / 1000);
 	check_later(p, p->check_wait);
 	if (p->check_wait < CHECK_WAIT_MAX_MS)
 		p->check_wait = 2 * p->check_wait;
 	return rc;
 }
 
+/* As far as we know. */
+static bool is_there(const struct pagent *p)
+{
+	const struct pol_policy *policy = pagent_in_force(p);
+
+	if (!policy || !p->in_table)
+		return p->in_kernel && !policy && !p->in_table;
+	return p->in_kernel && p->in_table->generation == policy->generation &&
+	       xf_installed(p->kernel, policy);
+}
+
 int pagent_kernel_install(struct pagent *p, struct cs_err *err)
 {
 	struct cs_err unasked;
 
-	if (p->in_kernel && is_there(p))
+	if (is_there(p))
 		return 0;
 	return install(p, err ? err : &unasked);
+}
+
+void pagent_kernel_look(struct pagent *p)
+{
+	p->in_kernel = p->in_table && xf_installed(p->kernel, p->in_table);
+	if (p->in_kernel)
+		uv_timer_stop(&p->check);
 }
 
 /* ---- repair ---- */
@@ -121,16 +159,20 @@ int pagent_kernel_install(struct pagent *p, struct cs_err *err)
 static void on_check(uv_timer_t *timer)
 {
 	struct pagent *p = timer->data;
-	struct cs_err err;
+	const struct pol_policy *policy = pagent_in_force(p);
+	char name[PAGENT_NAME_LEN];
 	bool was_there = p->in_kernel;
+	struct cs_err err;
 
 	p->last_check = uv_now(&p->loop);
-	if (!p->policy || (was_there && is_there(p)))
+	if (!p->policy && !policy)
+		return;
+	if (is_there(p))
 		return;
 	if (was_there)
-		cs_log(CS_NOCTX, CSM_PA_GONE, gen(p));
+		cs_log(CS_NOCTX, CSM_PA_GONE, pagent_filters_name(policy, name));
 	if (install(p, &err) == 0)
-		cs_log(CS_NOCTX, CSM_PA_RESTORED, gen(p));
+		cs_log(CS_NOCTX, CSM_PA_RESTORED, pagent_filters_name(policy, name));
 }
 
 static void check_later(struct pagent *p, uint64_t wait_ms)
@@ -172,22 +214,23 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 static void on_minute(uv_timer_t *timer)
 {
 	struct pagent *p = timer->data;
+	char name[PAGENT_NAME_LEN];
 	struct cs_err err;
 	bool *now;
 
 	/* By the wall clock: it may have been set. */
 	uv_timer_start(timer, on_minute, (uint64_t)(MINUTE - time(NULL) % MINUTE) * 1000, 0);
-	if (!p->policy || !p->policy->ipsec || !p->in_kernel)
+	if (!p->in_kernel || !p->in_table)
 		return;
 	/* Nobody tells of single SPD entries that another tool removed. */
 	on_ruleset(p);
-	if (xf_clients_gone(p->kernel, p->policy, &err) < 0)
+	if (xf_clients_gone(p->kernel, p->in_table, &err) < 0)
 		cs_log(CS_NOCTX, CSM_PA_CLIENTS, err.text);
 	if (xf_mtu_follow(&err) < 0)
 		cs_log(CS_NOCTX, CSM_PA_MTU, err.text);
-	now = calloc(p->policy->n_rules + 1u, sizeof(*now));
+	now = calloc(p->in_table->n_rules + 1u, sizeof(*now));
 	if (now && times_changed(p, now)) {
-		cs_log(CS_NOCTX, CSM_PA_TIMES, gen(p));
+		cs_log(CS_NOCTX, CSM_PA_TIMES, pagent_filters_name(p->in_table, name));
 		install(p, &err);
 	}
 	free(now);
@@ -223,7 +266,9 @@ void pagent_kernel_close(struct pagent *p)
 {
 	xf_events_close(p->events);
 	xf_close(p->kernel);
+	pol_unref(p->in_table);
 	free(p->active);
+	p->in_table = NULL;
 	p->events = NULL;
 	p->kernel = NULL;
 	p->active = NULL;

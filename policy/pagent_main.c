@@ -17,20 +17,24 @@
 #define REFRESH_SECONDS 60
 
 static const char help[] =
-	"Usage: pagent [-p STACK] [-c FILE] [-f] [-i SECONDS]\n"
+	"Usage: pagent [-p STACK] [-c FILE] [-P FILE] [-f] [-i SECONDS]\n"
+	"       pagent [-p STACK] [-P FILE] --boot\n"
 	"       pagent [-p STACK] -n FILE\n"
 	"       pagent [-p STACK] -k stop | -r refresh | -u\n"
 	"Reads policy files, and keeps what they say in force in the kernel.\n"
 	"\n"
 	"  -p STACK    stack to serve (default " CS_STACK_DEFAULT ")\n"
 	"  -c FILE     main, image or IPSec policy file (default /etc/csipsec/pagent.conf)\n"
+	"  -P FILE     TCP/IP profile with the default filters, its IPSEC block\n"
+	"              (default /etc/csipsec/STACK.profile; without that there are none)\n"
+	"  --boot      put in force what the store has, else the default filters, and end\n"
 	"  -f          stay in the foreground, log to standard error\n"
 	"  -i SECONDS  read the files again after this time (default 1800, 0: never);\n"
 	"              a change of a file is noticed in any case\n"
 	"  -n FILE     only check FILE; each finding is a line that begins with FILE:LINE: and,\n"
 	"              begun with a blank, the line of the file and what was expected\n"
 	"  -k stop     end the pagent that serves the stack; its policy stays in force\n"
-	"  -r refresh  let it read its files again, and tell what came of it\n"
+	"  -r refresh  let it read its files again, and tell what came of it; also --refresh\n"
 	"  -u          undo: remove the policy from the kernel (pagent must not run)\n"
 	"  -h, --help\n"
 	"      --version\n"
@@ -38,11 +42,13 @@ static const char help[] =
 	"Exit status: 0 done or ended, 1 failed or a checked file has errors, 2 wrong options,\n"
 	"3 runs already, 4 does not run (-k, -r).\n";
 
-enum { OPT_VERSION = 256 };
+enum { OPT_VERSION = 256, OPT_REFRESH, OPT_BOOT };
 
 static const struct option long_options[] = {
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, OPT_VERSION},
+	{"refresh", no_argument, NULL, OPT_REFRESH},
+	{"boot", no_argument, NULL, OPT_BOOT},
 	{NULL, 0, NULL, 0},
 };
 
@@ -84,6 +90,14 @@ static int undo(const struct pagent_options *o)
 		return failed(&err);
 	cs_log(CS_NOCTX, CSM_PA_UNDONE);
 	return CS_EXIT_OK;
+}
+
+/* ---- boot ---- */
+
+/* Where pagent serves the stack already it keeps the filters itself. */
+static int boot(const struct pagent_options *o)
+{
+	return cs_daemon_runs() ? CS_EXIT_OK : (int)pagent_boot(o);
 }
 
 /* ---- refresh ---- */
@@ -147,22 +161,35 @@ static bool parse_seconds(const char *text, unsigned *seconds)
 	return true;
 }
 
+/* What was given, or the file of that name in the configuration directory; absolute. */
+static int set_file(const char *given, const char *leaf, char path[static PATH_MAX],
+		    struct cs_err *err)
+{
+	char conf[CS_PATH_MAX];
+	int rc = given ? 0 : cs_conf_path(leaf, conf, err);
+
+	return rc == 0 ? cs_absolute(given ? given : conf, path, PATH_MAX, err) : rc;
+}
+
 int main(int argc, char **argv)
 {
 	struct pagent_options o = {.stack = CS_STACK_DEFAULT, .interval = PAGENT_INTERVAL};
-	const char *config = NULL, *check = NULL;
-	char conf_path[CS_PATH_MAX];
-	bool do_undo = false;
+	const char *config = NULL, *check = NULL, *profile = NULL;
+	bool do_undo = false, do_boot = false;
+	char leaf[CS_STACK_MAX + sizeof(".profile")];
 	struct cs_err err;
 	int c, sig = 0;
 
-	while ((c = getopt_long(argc, argv, "p:c:fi:n:k:r:uh", long_options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "p:c:P:fi:n:k:r:uh", long_options, NULL)) != -1) {
 		switch (c) {
 		case 'p':
 			o.stack = optarg;
 			break;
 		case 'c':
 			config = optarg;
+			break;
+		case 'P':
+			profile = optarg;
 			break;
 		case 'f':
 			o.foreground = true;
@@ -180,8 +207,14 @@ int main(int argc, char **argv)
 			if (!sig)
 				return CS_EXIT_USAGE;
 			break;
+		case OPT_REFRESH:
+			sig = SIGHUP;
+			break;
 		case 'u':
 			do_undo = true;
+			break;
+		case OPT_BOOT:
+			do_boot = true;
 			break;
 		case 'h':
 			fputs(help, stdout);
@@ -198,17 +231,15 @@ int main(int argc, char **argv)
 		return usage("unexpected argument", argv[optind]);
 	if (cs_stack_check(o.stack, &err) < 0)
 		return usage(err.text, o.stack);
-	if ((check != NULL) + (sig != 0) + do_undo > 1)
-		return usage("only one of -n, -k, -r and -u at a time", NULL);
+	if ((check != NULL) + (sig != 0) + do_undo + do_boot > 1)
+		return usage("only one of -n, -k, -r, -u and --boot at a time", NULL);
 	if (check)
 		return pol_check_file(check, o.stack, stdout) ? CS_EXIT_FAILED : CS_EXIT_OK;
-	if (!config) {
-		if (cs_conf_path("pagent.conf", conf_path, &err) < 0)
-			return usage(err.text, NULL);
-		config = conf_path;
-	}
-	if (cs_absolute(config, o.config, sizeof(o.config), &err) < 0)
+	snprintf(leaf, sizeof(leaf), "%s.profile", o.stack);
+	if (set_file(config, "pagent.conf", o.config, &err) < 0)
 		return usage(err.text, config);
+	if (set_file(profile, leaf, o.profile, &err) < 0)
+		return usage(err.text, profile);
 	if (cs_daemon_for("pagent", o.stack, &err) < 0)
 		return usage(err.text, NULL);
 	cs_log_open("pagent", true);
@@ -218,5 +249,7 @@ int main(int argc, char **argv)
 		return (int)cs_daemon_signal(sig, STOP_SECONDS);
 	if (do_undo)
 		return undo(&o);
+	if (do_boot)
+		return boot(&o);
 	return (int)cs_daemon_start(o.foreground, serve, &o);
 }

@@ -11,17 +11,28 @@ static json_int_t generation(const struct pagent *p)
 	return p->policy ? (json_int_t)p->policy->generation : 0;
 }
 
-static void show_policy(struct pagent *p, uint64_t ticket)
+static const char *filters_of(const struct pagent *p)
+{
+	const struct pol_policy *policy = pagent_in_force(p);
+
+	return !policy ? NULL : pol_is_profile(policy) ? "profile" : "policy";
+}
+
+static void show_policy(struct pagent *p, uint64_t ticket, const json_t *request)
 {
 	const struct pol_policy *policy = p->policy;
 
+	(void)request;
+
 	cs_nmi_done(p->nmi, ticket,
-		    json_pack("{s:I, s:o, s:I, s:I, s:I, s:s, s:b}", "generation", generation(p),
-			      "installed", policy ? json_integer(p->installed) : json_null(),
-			      "rules", (json_int_t)(policy ? policy->n_rules : 0), "ke_rules",
+		    json_pack("{s:I, s:o, s:I, s:I, s:I, s:s, s:b, s:s?, s:b, s:s}", "generation",
+			      generation(p), "installed",
+			      policy ? json_integer(p->installed) : json_null(), "rules",
+			      (json_int_t)(policy ? policy->n_rules : 0), "ke_rules",
 			      (json_int_t)(policy ? policy->n_ke_rules : 0), "local_rules",
 			      (json_int_t)(policy ? policy->n_local_rules : 0), "source",
-			      p->o->config, "in_kernel", p->in_kernel));
+			      p->o->config, "in_kernel", p->in_kernel, "filters", filters_of(p),
+			      "defaults_chosen", p->chosen, "profile", p->o->profile));
 }
 
 /* ---- refresh ---- */
@@ -60,12 +71,13 @@ static void on_finding(void *arg, const struct pol_diag *d)
 			       (json_int_t)d->mark_len, "Expected", text_or_null(d->expected)));
 }
 
-static void refresh(struct pagent *p, uint64_t ticket)
+static void refresh(struct pagent *p, uint64_t ticket, const json_t *request)
 {
 	struct refresh r = {.p = p, .ticket = ticket};
 	struct cs_err err;
 	bool changed;
 
+	(void)request;
 	if (pagent_refresh(p, on_finding, &r, &changed, &err) < 0)
 		cs_nmi_error(p->nmi, ticket, err.code, err.text);
 	else
@@ -74,23 +86,60 @@ static void refresh(struct pagent *p, uint64_t ticket)
 			json_pack("{s:I, s:b}", "generation", generation(p), "changed", changed));
 }
 
+/* ---- which filters ---- */
+
+static void answer_choice(struct pagent *p, uint64_t ticket, int rc, bool changed,
+			  const struct cs_err *err)
+{
+	if (rc < 0)
+		cs_nmi_error(p->nmi, ticket, err->code, err->text);
+	else
+		cs_nmi_done(p->nmi, ticket,
+			    json_pack("{s:b, s:s?}", "changed", changed, "filters", filters_of(p)));
+}
+
+static void choose_defaults(struct pagent *p, uint64_t ticket, const json_t *request)
+{
+	struct cs_err err;
+	bool changed;
+	int rc = pagent_choose_defaults(p, &changed, &err);
+
+	(void)request;
+	answer_choice(p, ticket, rc, changed, &err);
+}
+
+static void choose_policy(struct pagent *p, uint64_t ticket, const json_t *request)
+{
+	struct cs_err err;
+	bool changed;
+	int rc = pagent_choose_policy(p, &changed, &err);
+
+	(void)request;
+	if (rc == 0 && p->policy)
+		pagent_tell_iked(p, true);
+	answer_choice(p, ticket, rc, changed, &err);
+}
+
 /* ---- all requests ---- */
 
-static void stop(struct pagent *p, uint64_t ticket)
+static void stop(struct pagent *p, uint64_t ticket, const json_t *request)
 {
+	(void)request;
 	cs_nmi_done(p->nmi, ticket, NULL);
 	pagent_stop(p);
 }
 
 static const struct request {
 	const char *name;
-	void (*fn)(struct pagent *p, uint64_t ticket);
+	void (*fn)(struct pagent *p, uint64_t ticket, const json_t *request);
 	bool control;
 } requests[] = {
+	{"default", choose_defaults, true},
 	{"filters", pagent_filters, false},
 	{"policy", show_policy, false},
 	{"port-translations", pagent_ports, false},
 	{"refresh", refresh, true},
+	{"reload", choose_policy, true},
 	{"stop", stop, true},
 };
 
@@ -112,7 +161,7 @@ static void on_request(void *arg, struct cs_nmi_server *server, uint64_t ticket,
 		}
 		if (r->control)
 			cs_log(CS_NOCTX, CSM_PA_REQUEST, r->name, (unsigned)uid);
-		r->fn(p, ticket);
+		r->fn(p, ticket, json);
 		return;
 	}
 	cs_nmi_error(server, ticket, CS_EINVAL, "pagent does not know this request");

@@ -22,6 +22,11 @@ void pol_unref(struct pol_policy *policy)
 	free(policy);
 }
 
+bool pol_is_profile(const struct pol_policy *policy)
+{
+	return policy->generation & POL_PROFILE_GENERATION;
+}
+
 const struct pol_tree *pol_policy_tree(const struct pol_policy *policy)
 {
 	return policy->priv->tree;

@@ -213,12 +213,21 @@ struct pol_local_dynvpn {
 };
 
 #define POL_CONTENT_LEN 32 /* octets of a SHA-256 */
+/* Generations of the store have not this bit. */
+#define POL_PROFILE_GENERATION (UINT64_C(1) << 63)
 
 struct pol_policy {
-	uint64_t generation; /* of the store; 0 when compiled from files and not stored */
-	bool ipsec;          /* it has IPSec policy; false: the stack has AT-TLS policy alone */
+	/*
+	 * Of the store; 0 when compiled from files and not stored; of default filters
+	 * POL_PROFILE_GENERATION and a hash of them.
+	 */
+	uint64_t generation;
+	bool ipsec; /* it has IPSec policy; false: the stack has AT-TLS policy alone */
 	/* IpFilterPolicy */
 	bool predecap, filter_logging, allow_on_demand, implicit_discard_icmp, fips140;
+	bool log_implicit; /* the implicit deny, too: FilterLogging On, or a profile's LOGIMPLICIT
+			    */
+	bool dvipsec;      /* of a profile */
 	struct pol_filter_rule *rules; /* expanded, in search order */
 	unsigned n_rules;
 	/* KeyExchangePolicy */
@@ -288,6 +297,37 @@ int pol_compile_files(const char *main_file, const char *stack, pol_diag_fn *dia
 struct pol_policy *pol_ref(struct pol_policy *policy);
 void pol_unref(struct pol_policy *policy); /* NULL is allowed; wipes keys with the last one */
 
+/*
+ * The default filters: the IPSEC block of a TCP/IP profile as a policy of permit rules named
+ * SYSDEFAULTRULE.n, and nothing else.  CS_ENOTFOUND without such a file; errors as pol_compile.
+ */
+int pol_profile(const char *file, pol_diag_fn *diag, void *arg, struct pol_policy **policy,
+		struct cs_err *err);
+bool pol_is_profile(const struct pol_policy *policy);
+
+/* ---- what differs between two policies ---- */
+
+struct pol_change {
+	unsigned added, removed, changed, unchanged; /* changed: of the same name */
+	bool moved;                                  /* the unchanged ones are in another order */
+};
+
+struct pol_diff {
+	struct pol_change rules, ke_rules, local_rules;
+	/* By filter rule of the second policy: 1 + index of the equal one of the first, or 0. */
+	unsigned *same;
+};
+/*
+ * Compares by name and content: all of a filter rule counts, of a key exchange rule what
+ * pol_ke_rule_content has.  before NULL: everything is new.
+ */
+int pol_diff(const struct pol_policy *before, const struct pol_policy *now, struct pol_diff *diff,
+	     struct cs_err *err);
+void pol_diff_free(struct pol_diff *diff);
+#define POL_CHANGE_STRLEN 96
+/* "1 changed, 999 unchanged" */
+const char *pol_change_text(const struct pol_change *c, char buf[static POL_CHANGE_STRLEN]);
+
 #define POL_CAS_MAX 32
 
 /* iked's configuration file (IkeConfig). Missing file: defaults, when allowed. */
@@ -319,6 +359,11 @@ void pol_store_close(struct pol_store *store);
  * to a database of their own (mode 0640).
  */
 int pol_store_put(struct pol_store *store, struct pol_policy *policy, struct cs_err *err);
+/*
+ * Puts an earlier generation in force again (0: none), in one transaction, and forgets those after
+ * it: the kernel refused them. Ids of rules stay theirs.
+ */
+int pol_store_revert(struct pol_store *store, uint64_t generation, struct cs_err *err);
 /* The generation in force; CS_ENOTFOUND when there is none yet. */
 int pol_store_load(struct pol_store *store, struct pol_policy **policy, struct cs_err *err);
 /*

@@ -368,6 +368,53 @@ static int writable(struct pol_store *store, struct cs_err *err)
 	return 0;
 }
 
+static int revert(const struct pol_store *store, uint64_t generation, struct cs_err *err)
+{
+	static const char *const forget[] = {
+		"DELETE FROM generation WHERE id > ?1",
+		"DELETE FROM file WHERE generation > ?1",
+		"DELETE FROM node WHERE generation > ?1",
+		"DELETE FROM item WHERE generation > ?1",
+		"DELETE FROM rule WHERE generation > ?1",
+		/* Whoever comes next under this number finds the ids of its rules again. */
+		"UPDATE rule_id SET used = ?1 WHERE used > ?1",
+		"DELETE FROM in_force WHERE generation > ?1",
+	};
+	bool found = generation == 0;
+	int64_t n = 0;
+	char sql[96];
+	int rc = 0;
+
+	snprintf(sql, sizeof(sql), "SELECT id FROM generation WHERE id = %llu",
+		 (unsigned long long)generation);
+	if (!found)
+		rc = pol_db_number(&store->policy, sql, &n, &found, err);
+	if (rc == 0 && !found)
+		rc = cs_fail(err, CS_ENOTFOUND, "generation %llu is not stored any more",
+			     (unsigned long long)generation);
+	for (unsigned i = 0; rc == 0 && i < sizeof(forget) / sizeof(forget[0]); i++)
+		rc = pol_db_run_for(&store->policy, forget[i], generation, err);
+	if (rc == 0 && generation)
+		rc = pol_db_run_for(&store->policy,
+				    "INSERT OR REPLACE INTO in_force VALUES (1, ?1)", generation,
+				    err);
+	return rc;
+}
+
+int pol_store_revert(struct pol_store *store, uint64_t generation, struct cs_err *err)
+{
+	int rc = pol_db_exec(&store->policy, "BEGIN IMMEDIATE", err);
+
+	if (rc < 0)
+		return rc;
+	rc = revert(store, generation, err);
+	if (rc == 0)
+		rc = pol_db_exec(&store->policy, "COMMIT", err);
+	if (rc < 0)
+		pol_db_exec(&store->policy, "ROLLBACK", NULL);
+	return rc;
+}
+
 int pol_store_put(struct pol_store *store, struct pol_policy *policy, struct cs_err *err)
 {
 	uint16_t *ids = calloc(policy->n_rules + 1u, sizeof(*ids));

@@ -1,6 +1,7 @@
 # policy: the policy store, matching and identities; part of libpolicy.a.
 POLICY_STORE_SOURCES = \
 	policy/content.c policy/content.h \
+	policy/diff.c \
 	policy/dn.c policy/dn.h \
 	policy/hash.c policy/hash.h \
 	policy/ident.c \

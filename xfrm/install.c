@@ -135,55 +135,118 @@ static int delete_unwanted(struct xf_kernel *k, const struct xf_policy_list *wan
 	return first;
 }
 
+/* ---- the steps of an installation ---- */
+
+struct change {
+	const struct pol_policy *policy;
+	struct xf_policy_list wanted;
+	struct present have;
+	bool v4, v6; /* what must be protected is of these families */
+};
+
+static int put_before(struct xf_kernel *k, const struct change *c, struct cs_err *err)
+{
+	int rc = xf_policy_has_clients(c->policy) ? xf_early_demux_set(false, err) : 0;
+
+	if (rc == 0 && c->v4)
+		rc = add_ends(k, AF_INET, err);
+	if (rc == 0 && c->v6)
+		rc = add_ends(k, AF_INET6, err);
+	return rc == 0 ? add_missing(k, &c->wanted, &c->have.list, err) : rc;
+}
+
+/*
+ * Nothing new came into force: what was put in for it goes, and what it was put in the place of
+ * comes back. Best effort, for an error is told already.
+ */
+static void undo(struct xf_kernel *k, const struct change *c)
+{
+	for (size_t i = 0; i < c->wanted.n; i++) {
+		const struct xf_policy *p = &c->wanted.v[i], *old = find(&c->have.list, p);
+
+		if (!old)
+			xf_policy_delete(k, p, NULL);
+		else if (!xf_policy_same(old, p))
+			xf_policy_add(k, old, NULL);
+	}
+	if (xf_policy_has_clients(c->policy) && !c->have.had_clients)
+		xf_early_demux_set(true, NULL);
+}
+
+/* The one transaction. Counters that cannot be read are no reason to leave the filters undone. */
+static int flip(struct xf_kernel *k, const struct pol_policy *policy, const struct xf_carry *carry,
+		struct cs_err *err)
+{
+	struct xf_count_list counts = {0};
+	unsigned n_rules;
+	char *text;
+	int rc;
+
+	if (carry && xf_carry_read(k, policy, carry, &counts, NULL) < 0)
+		counts.n = 0;
+	text = xf_nft_compile(&k->marking, policy, &counts, &n_rules);
+	rc = text ? xf_nft_run(text, false, err)
+		  : cs_fail(err, CS_ENOMEM, "no memory for the nftables ruleset");
+	free(text);
+	free(counts.v);
+	return rc;
+}
+
+static int take_after(struct xf_kernel *k, const struct change *c, struct cs_err *err)
+{
+	int rc = delete_unwanted(k, &c->wanted, &c->have.list, err);
+
+	if (rc == 0 && !c->v4)
+		rc = delete_ends(k, AF_INET, err);
+	if (rc == 0 && !c->v6)
+		rc = delete_ends(k, AF_INET6, err);
+	if (rc == 0 && c->have.had_clients && !xf_policy_has_clients(c->policy))
+		rc = xf_early_demux_set(true, err);
+	return rc;
+}
+
+/* Where a policy of ours could refuse what the old table lets through, nothing has changed yet. */
+static int try_table(struct xf_kernel *k, const struct pol_policy *policy, struct cs_err *err)
+{
+	unsigned n_rules;
+	char *text = xf_nft_compile(&k->marking, policy, NULL, &n_rules);
+	int rc = text ? xf_nft_run(text, true, err)
+		      : cs_fail(err, CS_ENOMEM, "no memory for the nftables ruleset");
+
+	free(text);
+	return rc;
+}
+
 /* ---- the three calls ---- */
 
 int xf_install(struct xf_kernel *k, const struct pol_policy *policy, struct cs_err *err)
 {
-	struct xf_policy_list wanted = {0};
-	struct present have = {0};
-	bool v4 = false, v6 = false;
-	unsigned n_rules;
-	char *text = NULL;
-	int rc;
+	return xf_install_over(k, policy, NULL, err);
+}
 
-	rc = xf_wanted(&k->marking, policy, &wanted, &v4, &v6, err);
-	if (rc == 0 && (v4 || v6))
+int xf_install_over(struct xf_kernel *k, const struct pol_policy *policy,
+		    const struct xf_carry *carry, struct cs_err *err)
+{
+	struct change c = {.policy = policy};
+	int rc = xf_wanted(&k->marking, policy, &c.wanted, &c.v4, &c.v6, err);
+
+	if (rc == 0 && (c.v4 || c.v6))
 		rc = check_loopback(err);
-	if (rc < 0)
-		goto out;
-	text = xf_nft_compile(&k->marking, policy, &n_rules);
-	if (!text) {
-		rc = cs_fail(err, CS_ENOMEM, "no memory for the nftables ruleset");
-		goto out;
+	if (rc == 0)
+		rc = read_present(k, &c.have, err);
+	if (rc == 0)
+		rc = try_table(k, policy, err);
+	if (rc == 0) {
+		rc = put_before(k, &c, err);
+		if (rc == 0)
+			rc = flip(k, policy, carry, err);
+		if (rc < 0)
+			undo(k, &c);
 	}
-	rc = read_present(k, &have, err);
-	if (rc < 0)
-		goto out;
-	/* Where a policy of ours could refuse what the old table lets through, nothing has changed
-	 * yet. */
-	rc = xf_nft_run(text, true, err);
-	if (rc == 0 && xf_policy_has_clients(policy))
-		rc = xf_early_demux_set(false, err);
-	if (rc == 0 && v4)
-		rc = add_ends(k, AF_INET, err);
-	if (rc == 0 && v6)
-		rc = add_ends(k, AF_INET6, err);
 	if (rc == 0)
-		rc = add_missing(k, &wanted, &have.list, err);
-	if (rc == 0)
-		rc = xf_nft_run(text, false, err);
-	if (rc == 0)
-		rc = delete_unwanted(k, &wanted, &have.list, err);
-	if (rc == 0 && !v4)
-		rc = delete_ends(k, AF_INET, err);
-	if (rc == 0 && !v6)
-		rc = delete_ends(k, AF_INET6, err);
-	if (rc == 0 && have.had_clients && !xf_policy_has_clients(policy))
-		rc = xf_early_demux_set(true, err);
-out:
-	free(text);
-	xf_list_free(&wanted);
-	xf_list_free(&have.list);
+		rc = take_after(k, &c, err);
+	xf_list_free(&c.wanted);
+	xf_list_free(&c.have.list);
 	return rc;
 }
 
@@ -217,7 +280,7 @@ bool xf_installed(struct xf_kernel *k, const struct pol_policy *policy)
 	bool v4 = false, v6 = false, all;
 	char *text;
 
-	text = xf_nft_compile(&k->marking, policy, &n_rules);
+	text = xf_nft_compile(&k->marking, policy, NULL, &n_rules);
 	all = text && xf_nft_present(policy->generation, n_rules) &&
 	      xf_wanted(&k->marking, policy, &wanted, &v4, &v6, NULL) == 0 &&
 	      read_present(k, &have, NULL) == 0;

@@ -103,11 +103,30 @@ int xf_open_netfilter(struct xf_kernel **nf, struct cs_err *err);
 bool xf_early_demux_is(bool on);
 int xf_early_demux_set(bool on, struct cs_err *err);
 
+/* ---- counters that live on: carry.c ---- */
+
+struct xf_count_list {
+	struct xf_filter_count *v; /* by rule, service and direction */
+	size_t n;
+};
+/* NULL: there is none, or there are no counts. */
+struct xf_filter_count *xf_count_find(const struct xf_count_list *counts, unsigned rule,
+				      unsigned service, bool outbound);
+/*
+ * What the rules of the table have counted, by the rules of the policy. Without a table there are
+ * no counts, which is no error.
+ */
+int xf_carry_read(struct xf_kernel *k, const struct pol_policy *policy,
+		  const struct xf_carry *carry, struct xf_count_list *counts, struct cs_err *err);
+
 /* ---- policy into the kernel: nft_compile.c, nft_clients.c and nft_install.c ---- */
 
-/* The text of one nftables transaction that replaces our table, and the number of its rules. */
+/*
+ * The text of one nftables transaction that replaces our table, and the number of its rules. counts
+ * (NULL: 0 for all) is what counters begin with, and is used up.
+ */
 char *xf_nft_compile(const struct xf_marking *marking, const struct pol_policy *policy,
-		     unsigned *n_rules);
+		     struct xf_count_list *counts, unsigned *n_rules);
 /*
  * The chains for clients behind a NAT, and the number of their rules; they are there only where
  * the policy allows NAT, because they need connection tracking.

@@ -1,6 +1,7 @@
 # xfrm: the kernel's SAs, policies and filters.
 noinst_LIBRARIES += libxfrm.a
 libxfrm_a_SOURCES = \
+	xfrm/carry.c \
 	xfrm/closed.c xfrm/closed.h \
 	xfrm/conntrack.c \
 	xfrm/dead_end.c xfrm/dead_end.h \

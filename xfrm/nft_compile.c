@@ -36,8 +36,9 @@ struct compile {
 	const struct xf_marking *marking;
 	time_t now;
 	unsigned n_rules;
-	bool clients; /* behind NAT may be */
-	bool failed;  /* no memory */
+	bool clients;                 /* behind NAT may be */
+	bool failed;                  /* no memory */
+	struct xf_count_list *counts; /* what counters begin with; what was given away is 0 */
 };
 
 #define REJECT   "reject with icmpx admin-prohibited"
@@ -83,6 +84,20 @@ static void end_chain(struct compile *c)
 static void set_mark(const struct compile *c, FILE *f, uint32_t value)
 {
 	fprintf(f, "meta mark set meta mark & 0x%08" PRIx32 " | 0x%08" PRIx32 " ", c->keep, value);
+}
+
+/* One filter is several nftables rules, whose counters add up; the first has what was before. */
+static void counter(const struct compile *c, FILE *f, unsigned rule, unsigned service,
+		    bool outbound)
+{
+	struct xf_filter_count *n = xf_count_find(c->counts, rule, service, outbound);
+
+	if (!n || !n->packets) {
+		fputs("counter ", f);
+		return;
+	}
+	fprintf(f, "counter packets %" PRIu64 " bytes %" PRIu64 " ", n->packets, n->bytes);
+	n->packets = n->bytes = 0;
 }
 
 /* Has the rule's action logging of what it lets pass, or of what ends here? */
@@ -156,13 +171,14 @@ static void on_line(void *arg, FILE *f, const struct xf_line *l)
 		fputs("accept", f);
 		return;
 	}
-	fputs("counter ", f);
 	if (list->sense == XF_IN_FRAGMENT) {
+		fputs("counter ", f);
 		if (logs(c, r, false))
 			put_log(c, f, "unprotected", true, l->rule);
 		fputs("drop", f);
 		return;
 	}
+	counter(c, f, l->rule, l->service, !inbound);
 	/* Of all others more is to be seen before it is known what happens to them. */
 	if (r->verdict == POL_DENY && logs(c, r, false))
 		put_log(c, f, "deny", inbound, l->rule);
@@ -194,8 +210,9 @@ static void filters(struct compile *c, const char *name, enum xf_sense sense)
 static void list(struct compile *c, const char *name, enum xf_sense sense)
 {
 	filters(c, name, sense);
-	fputs("\t\tcounter ", c->f);
-	if (c->policy->filter_logging)
+	fputs("\t\t", c->f);
+	counter(c, c->f, c->policy->n_rules, 0, !xf_sense_inbound(sense));
+	if (c->policy->log_implicit)
 		put_log(c, c->f, "implicit", xf_sense_inbound(sense), c->policy->n_rules);
 	rest_of_line(c, "%s comment \"%u:0:%c\"",
 		     c->policy->implicit_discard_icmp ? REJECT : "drop", c->policy->n_rules,
@@ -524,30 +541,39 @@ static void table(struct compile *c)
 	fputs("}\n", c->f);
 }
 
-char *xf_nft_compile(const struct xf_marking *marking, const struct pol_policy *policy,
-		     unsigned *n_rules)
+static char *compile(struct compile *c, const struct xf_marking *marking)
 {
-	struct compile c = {.policy = policy, .marking = marking, .now = time(NULL)};
 	char *text = NULL;
 	size_t size = 0;
 	bool failed;
 
-	c.clients = xf_policy_has_clients(policy);
-	c.mask = xf_mark_mask(marking);
-	c.keep = ~c.mask;
-	c.permit = xf_mark_value(marking, XF_MARK_PERMIT);
-	c.exempt = xf_mark_value(marking, XF_MARK_EXEMPT);
-	c.inbound = xf_mark_value(marking, XF_MARK_INBOUND);
-	c.rule_min = xf_mark_value(marking, XF_MARK_RULE_MIN);
-	c.f = open_memstream(&text, &size);
-	if (!c.f)
+	c->marking = marking;
+	c->now = time(NULL);
+	c->clients = xf_policy_has_clients(c->policy);
+	c->mask = xf_mark_mask(marking);
+	c->keep = ~c->mask;
+	c->permit = xf_mark_value(marking, XF_MARK_PERMIT);
+	c->exempt = xf_mark_value(marking, XF_MARK_EXEMPT);
+	c->inbound = xf_mark_value(marking, XF_MARK_INBOUND);
+	c->rule_min = xf_mark_value(marking, XF_MARK_RULE_MIN);
+	c->f = open_memstream(&text, &size);
+	if (!c->f)
 		return NULL;
-	table(&c);
-	failed = c.failed || ferror(c.f) != 0;
-	if (fclose(c.f) != 0 || failed) {
+	table(c);
+	failed = c->failed || ferror(c->f) != 0;
+	if (fclose(c->f) != 0 || failed) {
 		free(text);
 		return NULL;
 	}
+	return text;
+}
+
+char *xf_nft_compile(const struct xf_marking *marking, const struct pol_policy *policy,
+		     struct xf_count_list *counts, unsigned *n_rules)
+{
+	struct compile c = {.policy = policy, .counts = counts};
+	char *text = compile(&c, marking);
+
 	*n_rules = c.n_rules;
 	return text;
 }
@@ -556,5 +582,5 @@ char *xf_ruleset(const struct xf_marking *marking, const struct pol_policy *poli
 {
 	unsigned n_rules;
 
-	return xf_nft_compile(marking, policy, &n_rules);
+	return xf_nft_compile(marking, policy, NULL, &n_rules);
 }

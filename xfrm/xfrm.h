@@ -238,6 +238,17 @@ void xf_events_close(struct xf_events *ev);
  * of what the new policy no longer needs. Repeating it is harmless and repairs what is missing.
  */
 int xf_install(struct xf_kernel *k, const struct pol_policy *policy, struct cs_err *err);
+/*
+ * The same, and the counters of rules that are as they were begin with what they have counted in
+ * the table that is there.  What a rule counts between the reading of that and the transaction,
+ * some milliseconds for 1,000 rules, is not in its counter.
+ */
+struct xf_carry {
+	const unsigned *from; /* by rule: 1 + the rule of the table's policy, 0: begin with 0 */
+	unsigned n_before;    /* rules of the table's policy */
+};
+int xf_install_over(struct xf_kernel *k, const struct pol_policy *policy,
+		    const struct xf_carry *carry, struct cs_err *err);
 /* Removes our table, pagent's own policies and what they lead to; iked's tunnels are iked's. */
 int xf_uninstall(struct xf_kernel *k, struct cs_err *err);
 /* The ruleset that xf_install would load; malloc'ed text, for tests and `pagent -n --nft`. */

@@ -118,6 +118,13 @@ static void handle(void *arg, struct cs_nmi_server *s, uint64_t ticket, uid_t ui
 		cs_nmi_error(s, ticket, CS_EKERNEL, "the kernel refused the dump");
 	else if (strcmp(name, "filters") == 0)
 		answer_file(s, ticket, "filters");
+	else if (strcmp(name, "default") == 0 && strcmp(stack, "alone") == 0)
+		cs_nmi_error(s, ticket, CS_EPOLICY, "there are no default filters: no profile");
+	else if (strcmp(name, "default") == 0)
+		cs_nmi_done(s, ticket,
+			    json_pack("{s:b, s:s}", "changed", true, "filters", "profile"));
+	else if (strcmp(name, "reload") == 0)
+		cs_nmi_done(s, ticket, json_pack("{s:b, s:n}", "changed", false, "filters"));
 	else if (strcmp(name, "port-translations") == 0)
 		answer_file(s, ticket, "ports");
 	else if (strcmp(name, "ike-tunnels") == 0)
@@ -532,7 +539,14 @@ START_TEST(test_failures)
 		{"-k display -p a/b", 2, "-p a/b: a stack name does not contain '/'"},
 		{"-k display -p ../x", 2, "does not start with '.'"},
 		{"-k display -r json", 2, "-r is short, detail or wide, not 'json'"},
-		{"-k display -c policy", 2, "this release does not have -c policy"},
+		{"-k display -c policy", 2, "-c policy does not go with -k"},
+		{"-f display -c all", 2, "-c all does not go with -f"},
+		{"-f default -n x", 2, "-n does not go with default"},
+		{"-f default -c policy", 2, "-c does not go with default"},
+		{"-f reload -r wide", 2, "-r does not go with reload"},
+		{"-f refresh", 2, "-f has no keyword 'refresh'"},
+		{"-p alone -f default", 5, "pagent of stack alone: there are no default filters"},
+		{"-p nowhere -f reload", 4, "start it with: pagent -p nowhere"},
 		{"-k display -c x", 2, "-c is current or all"},
 		{"-f display -c all", 2, "-c all does not go with -f"},
 		{"-k display -b", 2, "-b does not go with -k"},
@@ -571,8 +585,6 @@ START_TEST(test_failures)
 		{"-k refresh -a K1 -r wide", 2, "-r does not go with refresh"},
 		{"-p TCPCS -y refresh -a Y9", 5, "Y9: NO-PROPOSAL-CHOSEN"},
 		{"-p TCPCS -y refresh -a Y9 --wait 1", 6, "Y9: NO-PROPOSAL-CHOSEN"},
-		{"-f default", 2, "this release does not have -f default"},
-		{"-f reload", 2, "this release does not have -f reload"},
 		{"-m display", 2, "this release does not have -m (manual tunnels)"},
 		{"-i", 2, "this release does not have -i (interfaces)"},
 		{"-t 192.0.2.1 192.0.2.2 icmp", 2, "this release does not have -t (traffic test)"},
@@ -618,6 +630,12 @@ START_TEST(test_requests)
 		const char *line, *request;
 	} cases[] = {
 		{"-p TCPCS -f display -n x", "{\"request\":\"filters\"}"},
+		{"-p TCPCS -f display -c cur", "{\"request\":\"filters\"}"},
+		{"-p TCPCS -f display -c PROFILE",
+		 "{\"request\":\"filters\",\"scope\":\"profile\"}"},
+		{"-p TCPCS -f dis -c pol", "{\"request\":\"filters\",\"scope\":\"policy\"}"},
+		{"-p TCPCS -f def", "{\"request\":\"default\"}"},
+		{"-p TCPCS -f reload", "{\"request\":\"reload\"}"},
 		{"-p TCPCS -k display -a K1", "{\"request\":\"ike-tunnels\"}"},
 		{"-p TCPCS -y display", "{\"request\":\"dynamic-tunnels\"}"},
 		{"-p TCPCS -y display -b", "{\"request\":\"dynamic-tunnels\",\"source\":\"ike\"}"},
@@ -643,6 +661,33 @@ START_TEST(test_requests)
 		ck_assert_str_eq(daemons.last, cases[i].request);
 		result_free(&r);
 	}
+}
+END_TEST
+
+START_TEST(test_choice)
+{
+	struct result r = run("-p TCPCS -f default");
+	json_t *json;
+
+	ck_assert_int_eq(r.exit, 0);
+	ck_assert_ptr_nonnull(strstr(r.out, "Function: Default\n\nSource          Status\n"
+					    "Stack Profile   Active\n"));
+	result_free(&r);
+	r = run("-p TCPCS -f reload");
+	ck_assert_int_eq(r.exit, 0);
+	ck_assert_ptr_nonnull(strstr(r.out, "Function: Reload\n\nSource          Status\n"
+					    "None            Already active\n"));
+	result_free(&r);
+	r = run("-p TCPCS -f default --json");
+	json = json_loads(r.out, 0, NULL);
+	ck_assert_str_eq(
+		json_string_value(json_object_get(json_object_get(json, "heading"), "Function")),
+		"Default");
+	ck_assert_str_eq(json_string_value(json_object_get(
+				 json_array_get(json_object_get(json, "entries"), 0), "Source")),
+			 "Stack Profile");
+	json_decref(json);
+	result_free(&r);
 }
 END_TEST
 
@@ -703,6 +748,7 @@ int main(void)
 	tcase_add_test(t, test_dynamic_filters);
 	tcase_add_test(t, test_failures);
 	tcase_add_test(t, test_requests);
+	tcase_add_test(t, test_choice);
 	tcase_add_test(t, test_help);
 	tcase_add_test(t, test_stack_case);
 	suite_add_tcase(s, t);

@@ -643,6 +643,44 @@ START_TEST(test_prefixes)
 END_TEST
 
 /* Products that nobody wants in the SPD get wider instead. */
+static unsigned occurrences(const char *text, const char *what)
+{
+	unsigned n = 0;
+
+	while ((text = strstr(text, what))) {
+		text++;
+		n++;
+	}
+	return n;
+}
+
+/* What a rule has counted before stands in one place, whatever the number of its nftables rules. */
+START_TEST(test_counts)
+{
+	struct xf_filter_count v[] = {
+		{.rule = 0, .service = 0, .outbound = false, .packets = 5, .bytes = 500},
+		{.rule = 0, .service = 0, .outbound = true, .packets = 7, .bytes = 700},
+		{.rule = 1, .service = 0, .outbound = false, .packets = 9, .bytes = 900},
+	};
+	struct xf_count_list counts = {.v = v, .n = 3};
+	struct fixture f;
+	unsigned n;
+	char *text;
+
+	setup(&f, POL_PERMIT);
+	f.service.routing = POL_EITHER;
+	text = xf_nft_compile(&marking, &f.policy, &counts, &n);
+	ck_assert_ptr_nonnull(text);
+	ck_assert_uint_eq(occurrences(text, "comment \"0:0:i\""), 2);
+	ck_assert_uint_eq(occurrences(text, "counter packets 5 bytes 500 "), 1);
+	ck_assert_uint_eq(occurrences(text, "counter packets 7 bytes 700 "), 1);
+	ck_assert_uint_eq(occurrences(text, "counter packets 9 bytes 900 drop comment \"1:0:i\""),
+			  1);
+	ck_assert_uint_eq(occurrences(text, "packets"), 3);
+	free(text);
+}
+END_TEST
+
 START_TEST(test_many)
 {
 	enum { N = 100 };
@@ -696,6 +734,7 @@ int main(void)
 	t = tcase_create("policies");
 	tcase_add_test(t, test_wanted);
 	tcase_add_test(t, test_prefixes);
+	tcase_add_test(t, test_counts);
 	tcase_add_test(t, test_many);
 	suite_add_tcase(s, t);
 	return run_suite(s);

@@ -137,7 +137,7 @@ static void wait_for_generation(unsigned n)
 }
 
 /* Starts pagent and waits until it says READY=1. */
-static void start(void)
+static void start_reading(const char *interval)
 {
 	struct sockaddr_un sun = {.sun_family = AF_UNIX};
 	struct pollfd pfd = {.events = POLLIN};
@@ -148,12 +148,17 @@ static void start(void)
 	unlink(sun.sun_path);
 	ck_assert_int_eq(bind(pfd.fd, (struct sockaddr *)&sun, sizeof(sun)), 0);
 	setenv("NOTIFY_SOCKET", sun.sun_path, 1);
-	pagent = run((const char *const[]){"-f", "-i", "0", "-c", in_dir("policy"), NULL});
+	pagent = run((const char *const[]){"-f", "-i", interval, "-c", in_dir("policy"), NULL});
 	ck_assert_int_eq(poll(&pfd, 1, 20000), 1);
 	ck_assert_int_gt(recv(pfd.fd, text, sizeof(text) - 1, 0), 0);
 	ck_assert_ptr_nonnull(strstr(text, "READY=1"));
 	close(pfd.fd);
 	unsetenv("NOTIFY_SOCKET");
+}
+
+static void start(void)
+{
+	start_reading("0");
 }
 
 static void stop(void)
@@ -171,9 +176,10 @@ static int keep_entry(void *arg, const json_t *entry)
 }
 
 /* The entries (caller's reference) and the last frame; a code when it is an error. */
-static int ask(const char *request, json_t **entries, json_t **done, struct cs_err *err)
+static int ask_scope(const char *request, const char *scope, json_t **entries, json_t **done,
+		     struct cs_err *err)
 {
-	json_t *json = json_pack("{s:s}", "request", request);
+	json_t *json = json_pack("{s:s, s:s*}", "request", request, "scope", scope);
 	struct cs_nmi *nmi = NULL;
 	int rc = cs_nmi_connect(in_dir("run/TCPIP/pagent.sock"), &nmi, err);
 
@@ -184,6 +190,11 @@ static int ask(const char *request, json_t **entries, json_t **done, struct cs_e
 	cs_nmi_close(nmi);
 	json_decref(json);
 	return rc;
+}
+
+static int ask(const char *request, json_t **entries, json_t **done, struct cs_err *err)
+{
+	return ask_scope(request, NULL, entries, done, err);
 }
 
 static json_int_t generation(void)
@@ -358,6 +369,17 @@ START_TEST(test_refresh)
 	/* SIGHUP */
 	ck_assert_int_eq(kill(pagent, SIGHUP), 0);
 	wait_for_log("is as it was, generation 3", 1);
+	stop();
+}
+END_TEST
+
+/* The interval reads what nobody tells of, and does so again and again. */
+START_TEST(test_interval)
+{
+	start_reading("1");
+	ck_assert_int_eq(generation(), 1);
+	wait_for_log("is as it was, generation 1", 3);
+	ck_assert_uint_eq(log_count("policy files changed"), 0);
 	stop();
 }
 END_TEST
@@ -540,6 +562,197 @@ START_TEST(test_no_policy)
 }
 END_TEST
 
+/* ---- default filters ---- */
+
+#define PROFILE                                                                                    \
+	"IPCONFIG IPSECURITY\nIPSEC LOGENABLE\n"                                                   \
+	"IPSECRULE * * LOG PROTOCOL TCP SRCPORT 22 DIRECTION BIDIRECTIONAL INBCONNECT\n"           \
+	"IPSEC6RULE 2001:db8::1 * PROTOCOL UDP DIRECTION OUTBOUND\nENDIPSEC\n"
+
+/* Source and names of the filters of a scope: "Stack Profile SYSDEFAULTRULE.1/1 ...". */
+static const char *filters_are(const char *scope)
+{
+	static char text[1024];
+	json_t *entries, *done;
+	struct cs_err err = {0};
+	size_t n;
+
+	ck_assert_msg(ask_scope("filters", scope, &entries, &done, &err) == 0, "%s", err.text);
+	n = (size_t)snprintf(text, sizeof(text), "%s",
+			     json_string_value(json_object_get(done, "Source")));
+	for (size_t i = 0; i < json_array_size(entries); i++)
+		n += (size_t)snprintf(text + n, sizeof(text) - n, " %.20s/%d",
+				      text_of(entries, i, "FilterName"),
+				      (int)number_of(entries, i, "FilterNameExtension"));
+	json_decref(entries);
+	json_decref(done);
+	return text;
+}
+
+#define DEFAULTS                                                                                   \
+	"Stack Profile SYSDEFAULTRULE.1/1 SYSDEFAULTRULE.1/2 SYSDEFAULTDENYRULE/1 "                \
+	"SYSDEFAULTDENYRULE/2 SYSDEFAULTRULE.2/1 SYSDEFAULTDENYRULE/3 SYSDEFAULTDENYRULE/4"
+#define POLICY                                                                                     \
+	"Stack Policy mail/1 mail/2 DenyAllRule_Generate/1 DenyAllRule_Generate/1 six/1 "          \
+	"DenyAllRule_Generate/1 DenyAllRule_Generate/1"
+
+/* What `ipsec -f default` or reload says: a code, and whether it changed anything. */
+static int choose(const char *request, bool *changed, struct cs_err *err)
+{
+	json_t *entries, *done;
+	int rc = ask(request, &entries, &done, err);
+
+	*changed = json_is_true(json_object_get(done, "changed"));
+	json_decref(entries);
+	json_decref(done);
+	return rc;
+}
+
+static void choose_well(const char *request, bool changes)
+{
+	struct cs_err err = {0};
+	bool changed;
+
+	ck_assert_msg(choose(request, &changed, &err) == 0, "%s", err.text);
+	ck_assert(changed == changes);
+}
+
+static bool chosen(void)
+{
+	return access(in_dir("state/TCPIP/default-filters"), F_OK) == 0;
+}
+
+START_TEST(test_defaults)
+{
+	struct cs_err err = {0};
+	bool changed;
+
+	start();
+	/* without a profile it is refused, and says why */
+	ck_assert_int_eq(choose("default", &changed, &err), CS_EPOLICY);
+	ck_assert_msg(strstr(err.text, "TCPIP.profile does not exist"), "%s", err.text);
+	ck_assert_str_eq(filters_are("profile"), "Stack Profile");
+	write_text(in_dir("TCPIP.profile"), "IPSEC\nIPSECRULE nonsense *\nENDIPSEC\n");
+	ck_assert_int_eq(choose("default", &changed, &err), CS_EPOLICY);
+	ck_assert_msg(strstr(err.text, "cannot be used"), "%s", err.text);
+	ck_assert(!chosen());
+	ck_assert_str_eq(filters_are(NULL), POLICY);
+	write_text(in_dir("TCPIP.profile"), PROFILE);
+	choose_well("default", true);
+	ck_assert(chosen());
+	ck_assert_str_eq(filters_are(NULL), DEFAULTS);
+	ck_assert_str_eq(filters_are("profile"), DEFAULTS);
+	ck_assert_str_eq(filters_are("policy"), POLICY);
+	choose_well("default", false);
+	/* a policy meanwhile is stored, and waits; so over a restart */
+	write_policy("deny");
+	ck_assert_int_eq(STATUS("--refresh"), 0);
+	ck_assert_uint_eq(log_count("CSI3044W"), 1);
+	ck_assert_int_eq(generation(), 2);
+	ck_assert_str_eq(filters_are(NULL), DEFAULTS);
+	stop();
+	start();
+	ck_assert_str_eq(filters_are(NULL), DEFAULTS);
+	ck_assert_int_eq(generation(), 2);
+	choose_well("reload", true);
+	ck_assert(!chosen());
+	ck_assert_str_eq(filters_are(NULL), POLICY);
+	choose_well("reload", false);
+	stop();
+	start();
+	ck_assert_str_eq(filters_are(NULL), POLICY);
+	stop();
+}
+END_TEST
+
+/* They are there before the first policy, and a new profile takes the old one's place. */
+START_TEST(test_defaults_first)
+{
+	ck_assert_int_eq(rename(in_dir("policy"), in_dir("later")), 0);
+	write_text(in_dir("TCPIP.profile"), PROFILE);
+	start();
+	ck_assert_str_eq(filters_are(NULL), DEFAULTS);
+	ck_assert(table_is_there());
+	ck_assert_int_eq(generation(), 0);
+	write_text(in_dir("TCPIP.profile"), "IPSEC\nENDIPSEC\n");
+	wait_for_log("has 0 default filters", 1);
+	wait_for_log("CSI3004E", 2);
+	ck_assert_str_eq(filters_are(NULL),
+			 "Stack Profile SYSDEFAULTDENYRULE/1 SYSDEFAULTDENYRULE/2 "
+			 "SYSDEFAULTDENYRULE/3 SYSDEFAULTDENYRULE/4");
+	/* one that is wrong, and one that is gone, leave what it had */
+	write_text(in_dir("TCPIP.profile"), "IPSEC\nIPSECRULE\n");
+	wait_for_log("those that it had stay", 1);
+	ck_assert_int_eq(unlink(in_dir("TCPIP.profile")), 0);
+	wait_for_log("those that it had stay", 2);
+	ck_assert_str_eq(filters_are("profile"), filters_are(NULL));
+	remove_table();
+	wait_for_log("CSI3012I", 1);
+	ck_assert(table_is_there());
+	ck_assert_int_eq(rename(in_dir("later"), in_dir("policy")), 0);
+	wait_for_generation(1);
+	ck_assert_str_eq(filters_are(NULL), POLICY);
+	stop();
+}
+END_TEST
+
+START_TEST(test_boot)
+{
+	/* nothing to put in force */
+	ck_assert_int_eq(STATUS("--boot"), 0);
+	ck_assert(!table_is_there());
+	/* before the first policy */
+	write_text(in_dir("TCPIP.profile"), PROFILE);
+	ck_assert_int_eq(STATUS("--boot"), 0);
+	ck_assert(table_is_there());
+	ck_assert_uint_eq(log_count("boot: the set of default filters is in force"), 1);
+	start();
+	ck_assert_int_eq(STATUS("--boot"), 0); /* pagent has it in hand */
+	stop();
+	remove_table();
+	ck_assert_int_eq(STATUS("--boot"), 0);
+	ck_assert_uint_eq(log_count("boot: policy generation 1 is in force"), 1);
+	start();
+	choose_well("default", true);
+	stop();
+	remove_table();
+	ck_assert_int_eq(STATUS("--boot"), 0);
+	ck_assert_uint_eq(log_count("boot: the set of default filters is in force"), 2);
+	/* a profile that is gone, though its filters were chosen: the policy protects */
+	ck_assert_int_eq(unlink(in_dir("TCPIP.profile")), 0);
+	remove_table();
+	ck_assert_int_eq(STATUS("--boot"), 0);
+	ck_assert_uint_eq(log_count("CSI3045E"), 1);
+	ck_assert_uint_eq(log_count("boot: policy generation 1 is in force"), 2);
+	/* a store that is none */
+	write_text(in_dir("TCPIP.profile"), PROFILE);
+	write_text(in_dir("state/TCPIP/policy.db"),
+		   "this is no database, and is long enough to see");
+	remove_table();
+	ck_assert_int_eq(STATUS("--boot"), 1);
+	ck_assert(table_is_there());
+}
+END_TEST
+
+/* What another generation changes is told, and a choice that cannot be stored is refused. */
+START_TEST(test_choice_not_stored)
+{
+	struct cs_err err = {0};
+	bool changed;
+
+	write_text(in_dir("TCPIP.profile"), PROFILE);
+	start();
+	wait_for_log("generation 1: filter rules: 2 added; key exchange rules: none", 1);
+	ck_assert_int_eq(symlink("nowhere", in_dir("state/TCPIP/default-filters")), 0);
+	ck_assert_int_eq(choose("default", &changed, &err), CS_ESYS);
+	ck_assert_str_eq(filters_are(NULL), POLICY);
+	ck_assert_int_eq(unlink(in_dir("state/TCPIP/default-filters")), 0);
+	write_policy("deny");
+	wait_for_log("generation 2: filter rules: 1 changed, 1 unchanged", 1);
+	stop();
+}
+END_TEST
+
 /* Two stacks in one namespace would put their tables in each other's place. */
 START_TEST(test_two_stacks)
 {
@@ -625,6 +838,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_filters);
 	tcase_add_test(tc, test_refresh);
+	tcase_add_test(tc, test_interval);
 	tcase_add_test(tc, test_many_errors);
 	tcase_add_test(tc, test_links);
 	tcase_add_test(tc, test_table_removed);
@@ -632,6 +846,10 @@ int main(void)
 	tcase_add_test(tc, test_stays_in_force);
 	tcase_add_test(tc, test_killed);
 	tcase_add_test(tc, test_no_policy);
+	tcase_add_test(tc, test_defaults);
+	tcase_add_test(tc, test_defaults_first);
+	tcase_add_test(tc, test_boot);
+	tcase_add_test(tc, test_choice_not_stored);
 	tcase_add_test(tc, test_two_stacks);
 	tcase_add_test(tc, test_options);
 	suite_add_tcase(s, tc);

@@ -349,6 +349,53 @@ START_TEST(test_ids_stay)
 }
 END_TEST
 
+/* The kernel refused a generation: the one before is in force, and ids are as if it had never been.
+ */
+START_TEST(test_revert)
+{
+	static const struct rule_text more[] = {
+		{"ike", "198.51.100.0/24", "permit"},
+		{"data", "198.51.100.20", "secure"},
+		{"new", "198.51.100.21", "secure"},
+	};
+	struct pol_store *store = open_store(true), *reader = open_store(false);
+	struct pol_policy *policy = policy_of(two, 2, KEY);
+	struct pol_edition first, second, now;
+	struct cs_err err;
+	uint16_t ids[3], again[3];
+
+	put(store, policy);
+	ck_assert_int_eq(pol_store_edition(reader, &first, &err), 0);
+	put_rules(store, more, 3, ids);
+	ck_assert_int_eq(pol_store_edition(reader, &second, &err), 0);
+	ck_assert_int_eq(pol_store_revert(store, 7, &err), CS_ENOTFOUND);
+	ck_assert_int_eq(pol_store_edition(reader, &now, &err), 0);
+	ck_assert_mem_eq(&now, &second, sizeof(now));
+	ck_assert_int_eq(pol_store_revert(store, 1, &err), 0);
+	ck_assert_int_eq(pol_store_edition(reader, &now, &err), 0);
+	ck_assert_mem_eq(&now, &first, sizeof(now));
+	ck_assert_int_eq(ask("policy.db", "SELECT count(*) FROM item WHERE generation > 1"), 0);
+	ck_assert_int_eq(ask("policy.db", "SELECT count(*) FROM rule WHERE generation > 1"), 0);
+	pol_unref(policy);
+	policy = load(reader);
+	ck_assert_uint_eq(policy->n_rules, 2);
+	ck_assert_uint_eq(policy->rules[1].id, ids[1]);
+	/* the same again: the same number, the same ids */
+	put_rules(store, more, 3, again);
+	ck_assert_mem_eq(ids, again, sizeof(ids));
+	ck_assert_int_eq(pol_store_edition(reader, &now, &err), 0);
+	ck_assert_mem_eq(&now, &second, sizeof(now));
+	/* none is in force */
+	ck_assert_int_eq(pol_store_revert(store, 0, &err), 0);
+	ck_assert_int_eq(pol_store_edition(reader, &now, &err), CS_ENOTFOUND);
+	put_rules(store, more, 3, again);
+	ck_assert_mem_eq(ids, again, sizeof(ids));
+	pol_unref(policy);
+	pol_store_close(reader);
+	pol_store_close(store);
+}
+END_TEST
+
 START_TEST(test_ids_oldest_first)
 {
 	static const struct rule_text sets[][2] = {
@@ -877,6 +924,7 @@ int main(void)
 	tcase_add_test(tc, test_secrets_apart);
 	tcase_add_test(tc, test_generations);
 	tcase_add_test(tc, test_ids_stay);
+	tcase_add_test(tc, test_revert);
 	tcase_add_test(tc, test_ids_oldest_first);
 	tcase_add_test(tc, test_ids_run_out);
 	tcase_add_test(tc, test_same_rule_twice);

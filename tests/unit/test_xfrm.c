@@ -1112,6 +1112,66 @@ START_TEST(test_install)
 }
 END_TEST
 
+static void on_out_count(void *arg, const struct xf_filter_count *c)
+{
+	uint64_t *packets = arg;
+
+	if (c->outbound && c->rule < 3)
+		packets[c->rule] += c->packets;
+}
+
+static void out_counts(uint64_t packets[3])
+{
+	memset(packets, 0, 3 * sizeof(*packets));
+	OK(xf_filter_counts(kernel, on_out_count, packets, &err_));
+}
+
+/* A rule in another place of a new table goes on counting, and the implicit deny does. */
+START_TEST(test_carry)
+{
+	static const unsigned from[] = {0, 1};
+	struct pol_service any = {.proto = POL_PROTO_ANY, .type = {-1, -1}, .code = {-1, -1}};
+	struct cs_range src = range("192.0.2.1"), dst = range("192.0.2.9"),
+			new = range("192.0.2.7");
+	struct pol_filter_rule rules[2] = {
+		{.verdict = POL_PERMIT, .src = &src, .dst = &dst, .services = &any},
+		{.verdict = POL_PERMIT}};
+	struct pol_policy policy = {.generation = 3, .rules = rules, .n_rules = 1};
+	struct xf_carry carry = {.from = from, .n_before = 1};
+	uint64_t before[3], now[3];
+
+	if (!have_kernel() || !abilities.nft_inet)
+		return;
+	rules[0].n_src = rules[0].n_dst = rules[0].n_services = 1;
+	ck_assert_int_eq(system("ip link add v0 type veth peer name v1 && ip link set v1 up && "
+				"ip link set v0 up && ip addr add 192.0.2.1/24 dev v0"),
+			 0);
+	OK(xf_install(kernel, &policy, &err_));
+	(void)!system("ping -q -c 3 -i 0.2 -W 1 192.0.2.9 >/dev/null 2>&1");
+	(void)!system("ping -q -c 2 -i 0.2 -W 1 192.0.2.8 >/dev/null 2>&1");
+	out_counts(before);
+	ck_assert_uint_ge(before[0], 1);
+	ck_assert_uint_ge(before[1], 1);
+	rules[1] = rules[0];
+	rules[0].dst = &new;
+	policy.n_rules = 2;
+	policy.generation = 4;
+	OK(xf_install_over(kernel, &policy, &carry, &err_));
+	ck_assert(xf_installed(kernel, &policy));
+	out_counts(now);
+	ck_assert_uint_eq(now[0], 0);
+	ck_assert_uint_ge(now[1], before[0]);
+	ck_assert_uint_ge(now[2], before[1]);
+	/* nothing to carry, and no table to read */
+	OK(xf_install(kernel, &policy, &err_));
+	out_counts(now);
+	ck_assert_uint_lt(now[1], before[0]);
+	OK(xf_uninstall(kernel, &err_));
+	OK(xf_install_over(kernel, &policy, &carry, &err_));
+	OK(xf_uninstall(kernel, &err_));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("xfrm");
@@ -1136,6 +1196,7 @@ int main(void)
 	tcase_add_loop_test(t, test_spent_mtu, 0, 2);
 	tcase_add_test(t, test_routes);
 	tcase_add_test(t, test_install);
+	tcase_add_test(t, test_carry);
 	suite_add_tcase(s, t);
 	return run_suite(s);
 }

@@ -11,9 +11,10 @@ from .host import Failure
 class Stream:
     """Pings in the background, many a second; none of them may get lost."""
 
-    def __init__(self, host, peer):
+    def __init__(self, host, peer, source=None):
         self.popen = subprocess.Popen(
-            ["ping", "-n", "-q", "-i", "0.02", peer.addr()], stdin=subprocess.DEVNULL,
+            ["ping", "-n", "-q", "-i", "0.02", *(["-I", source] if source else []), peer.addr()],
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, text=True, preexec_fn=host.enter)
 
     def stop(self):

@@ -1,0 +1,416 @@
+"""The life of a policy: default filters, refreshes that fail, and a pagent that is killed in one."""
+
+import os
+import random
+import re
+import socket
+import sqlite3
+import subprocess
+import threading
+import time
+
+from labkit.fault import calls_of, failing_at, killed_at
+from labkit.host import Failure, wait_until
+from labkit.ours import Ours
+from labkit.policy import host_to_host, rule, service
+from labkit.registry import case
+from labkit.stream import Stream
+from labkit.suites import SUITES, Pfs
+from labkit.wire import ESP, between
+
+SUITE = SUITES["aes256-sha256-modp2048"]
+KEY = "correct-horse-battery"
+DENIED = 7001  # by every policy here and by the default filters
+PROFILE = """\
+; what is permitted while no policy is in force
+IPSEC LOGENABLE
+IPSECRULE * * PROTOCOL ICMP DIRECTION BIDIRECTIONAL
+IPSEC6RULE * * PROTOCOL ICMPV6
+ENDIPSEC
+"""
+
+
+# ---- what is in force ----
+
+def table(host):
+    """Generation and rules of our table, without counters; None: there is none."""
+    done = host.run("nft", "-s", "list", "table", "inet", "csipsec", ok=None)
+    if done.returncode != 0:
+        return None
+    found = re.findall(r"\tchain generation_(\d+) \{\n\t\}\n", done.stdout)
+    if len(found) != 1:
+        raise Failure(f"{host.name}: the table has {len(found)} generations")
+    return int(found[0]), re.sub(r"generation_\d+", "generation", done.stdout)
+
+
+def entries(host):
+    """The SPD as a set of texts."""
+    text = host.policies_text()
+    return {" ".join(block.split()) for block in re.split(r"^(?=src )", text, flags=re.M) if block}
+
+
+def stored(ours):
+    """The generation that the store has in force, and whether it has the rule that only B has."""
+    path = ours.host.path(f"state/{ours.stack}")
+    db = sqlite3.connect(f"{path}/policy.db")
+    try:
+        row = db.execute("SELECT generation FROM in_force").fetchone()
+        if row is None:
+            return None, False
+        has = db.execute("SELECT count(*) FROM node WHERE generation = ? AND name = 'Extra'",
+                         row).fetchone()[0]
+    finally:
+        db.close()
+    db = sqlite3.connect(f"{path}/secrets.db")
+    try:
+        if not db.execute("SELECT 1 FROM digest WHERE generation = ?", row).fetchone():
+            raise Failure("the generation in force has no secrets")
+    finally:
+        db.close()
+    return row[0], has > 0
+
+
+def texts(left, right, rules=30):
+    """Two policies: B has one more ipsec rule, and another port in one of many."""
+    def text(extra, port):
+        many = [rule(f"Filler{i}", left, right, "deny",
+                     service("Tcp", DestinationPortRange=port if i == 7 else 20000 + i))
+                for i in range(rules)]
+        many.append(rule("Ping", left, right, "permit", service("Icmp")))
+        many.append(rule("Denied", left, right, "deny", service("Udp", DestinationPortRange=DENIED)))
+        if extra:
+            many.append(rule("Extra", left, right, "ipsec",
+                             service("Tcp", DestinationPortRange=7100)))
+        return host_to_host(left, right, SUITE, "transport", Pfs("none", SUITE), KEY, first=many)
+    return {"A": text(False, 20007), "B": text(True, 30007)}
+
+
+class Leak:
+    """Sends to a port that is denied, all the time; none of it may be on the wire."""
+
+    def __init__(self, lab, host, peer):
+        self.lab, self.n, self.stopping = lab, 0, False
+        self.sock = host.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.to = (peer.v4, DENIED)
+        self.thread = threading.Thread(target=self.run)
+        self.thread.start()
+
+    def run(self):
+        while not self.stopping:
+            try:
+                self.sock.sendto(b"leak", self.to)
+            except OSError:
+                pass
+            self.n += 1
+            time.sleep(0.004)
+
+    def stop(self):
+        self.stopping = True
+        self.thread.join()
+        self.sock.close()
+        self.lab.wire.stop()
+        leaked = self.lab.wire.lines(f"udp port {DENIED}")
+        if self.n < 100 or leaked:
+            raise Failure(f"of {self.n} denied packets {len(leaked)} were on the wire")
+
+
+def pagent(ours, *argv, ok=(0,), timeout=60):
+    return ours.host.run(ours.program("pagent"), "-p", ours.stack, *argv, ok=ok, timeout=timeout)
+
+
+def refreshed(ours, text, ok=(0,)):
+    ours.host.write("policy", text)
+    return pagent(ours, "-r", "refresh", ok=ok).stdout
+
+
+def profile(ours, text=PROFILE):
+    return ours.host.write(f"conf/{ours.stack}.profile", text)
+
+
+def source(ours):
+    return ours.ipsec("-f", "display").stdout.partition("Source:")[2].split("Scope")[0].strip()
+
+
+def end(ours):
+    """Without iked; the table goes, too."""
+    ours.pagent.stop()
+    pagent(ours, "-u")
+
+
+# ---- default and reload ----
+
+@case("agent-default-reload", seconds=120)
+def default_reload(lab):
+    """ipsec -f default and reload: in force over restarts, SAs live on, and nothing passes between."""
+    left, right = lab.pair()
+    a, b = [Ours(me, host_to_host(me, peer, SUITE, "transport", Pfs("none", SUITE), KEY))
+            for me, peer in ((left, right), (right, left))]
+    left.ping(right)
+    before = left.sas().keys()
+    said = a.ipsec("-f", "default", ok=(5,)).stdout
+    if "left.profile does not exist" not in said or source(a) != "Stack Policy":
+        raise Failure(f"default without a profile: {said.strip()}")
+    for ours in (a, b):
+        profile(ours)
+    leak = Leak(lab, left, right)
+    for ours in (a, b):
+        said = ours.ipsec("-f", "default").stdout
+        if "Function: Default" not in said or not re.search("Stack Profile +Active", said):
+            raise Failure(f"default says: {said.strip()}")
+    if source(a) != "Stack Profile":
+        raise Failure("the display does not tell of the profile's filters")
+    names = {e["FilterName"] for e in a.entries("-f", "display")}
+    if names != {"SYSDEFAULTRULE.1", "SYSDEFAULTRULE.2", "SYSDEFAULTDENYRULE"}:
+        raise Failure(f"the default filters are {names}")
+    esp = lab.wire.count(f"{between(left, right)} and {ESP}")
+    left.ping(right)
+    if lab.wire.count(f"{between(left, right)} and {ESP}") != esp:
+        raise Failure("a tunnel was used while the default filters are in force")
+    if left.sas().keys() != before:
+        raise Failure("the default filters ended the tunnels")
+    a.pagent.stop()
+    a.start_pagent()
+    if source(a) != "Stack Profile":
+        raise Failure("the choice did not last over a restart of pagent")
+    for _ in range(10):  # to and fro
+        a.ipsec("-f", "reload")
+        a.ipsec("-f", "default")
+    for ours in (a, b):
+        ours.ipsec("-f", "reload")
+    if source(a) != "Stack Policy" or a.entries("-f", "display", "-c", "profile")[0]["FilterName"] != \
+            "SYSDEFAULTRULE.1":
+        raise Failure("reload did not bring the policy's filters back")
+    left.ping(right)
+    if left.sas().keys() != before:
+        raise Failure("what lives on over default and reload is not what was there")
+    a.terminate()
+    wait_until(lambda: not left.sas() and not right.sas(), 5, "SAs gone")
+    a.stop()
+    b.stop()
+    leak.stop()
+
+
+@case("agent-boot")
+def boot(lab):
+    """pagent --boot: filters from before the network is up, pagent's after that, never none."""
+    left, right = lab.pair()
+    a = Ours(left, "", start=False)
+    left.run("ip", "link", "set", "eth0", "down")
+    pagent(a, "--boot")
+    if table(left):
+        raise Failure("without a policy and a profile there are filters")
+    profile(a)
+    pagent(a, "--boot")
+    defaults = table(left)
+    leak = Leak(lab, left, right)
+    left.run("ip", "link", "set", "eth0", "up")
+    left.ping(right)
+    text = texts(left, right)["A"]
+    left.write("policy", text)
+    a.start_pagent()
+    generation, _ = policy = table(left)
+    if generation != 1 or stored(a)[0] != 1:
+        raise Failure(f"generation {generation} is in force after the start")
+    a.pagent.kill()
+    if table(left) != policy:
+        raise Failure("the filters went with pagent")
+    pagent(a, "-u")
+    pagent(a, "--boot")  # as after a boot, without the policy's file
+    if table(left) != policy:
+        raise Failure("the stored policy is not in force at boot")
+    a.start_pagent()
+    a.ipsec("-f", "default")
+    a.pagent.kill()
+    pagent(a, "--boot")
+    if table(left) != defaults:
+        raise Failure("the choice did not last over the boot")
+    a.start_pagent()
+    if table(left) != defaults:
+        raise Failure("the choice did not last over pagent's start")
+    a.ipsec("-f", "reload")
+    leak.stop()
+    end(a)
+
+
+# ---- refreshes that fail ----
+
+@case("agent-refresh-refused", seconds=90)
+def refresh_refused(lab):
+    """The kernel refuses a policy: the old one is in force and stored, and the new one comes later."""
+    left, right = lab.pair()
+    text = texts(left, right)
+    a = Ours(left, text["A"], start=False)
+    a.start_pagent()
+    was, spd = table(left), entries(left)
+    left.run("ip", "link", "set", "lo", "down")
+    said = refreshed(a, text["B"], ok=(1,))
+    if "lo is down" not in said:
+        raise Failure(f"the refused refresh says: {said.strip()}")
+    if table(left) != was or stored(a) != (1, False) or entries(left) != spd:
+        raise Failure("a refused policy changed what is in force")
+    left.run("ip", "link", "set", "lo", "up")
+    wait_until(lambda: stored(a) == (2, True) and table(left)[0] == 2, 20, "the policy tried again",
+               step=0.3)
+    end(a)
+
+
+@case("agent-netlink-fails", seconds=180)
+def netlink_fails(lab):
+    """Messages to the kernel fail, one after the other: the old policy or the new one, then the new one."""
+    left, right = lab.pair()
+    text = texts(left, right)
+    a = Ours(left, text["A"], start=False)
+    a.start_pagent()
+    whole = references(a, text)
+    calls = calls_of(a.pagent.pid, left.path("calls"), lambda: refreshed(a, text["A"]))
+    sends = [call for call in calls if call[0] in ("sendmsg", "sendto")]
+    if len(sends) < 10:
+        raise Failure(f"a refresh has {len(sends)} messages to the kernel")
+    leak = Leak(lab, left, right)
+    failed, now = 0, "A"
+    for call in random.sample(sends, 10):
+        now = "B" if now == "A" else "A"
+        tracer = failing_at(a.pagent.pid, call, "ENOBUFS")
+        failed += "pagent:" in refreshed(a, text[now], ok=None)
+        check_whole(a, whole, f"{call} failed")
+        tracer.stop()
+        wait_until(lambda: agrees(a, whole, now), 30, f"{call} failed: the policy tried again",
+                   step=0.2)
+    if not failed:
+        raise Failure("no refresh failed")
+    leak.stop()
+    end(a)
+
+
+@case("agent-disk-full")
+def disk_full(lab):
+    """A full disk: the refresh is refused, and the old policy is in force and stored."""
+    left, right = lab.pair()
+    text = texts(left, right, rules=300)
+    state = left.path("state")
+    left.run("mount", "-t", "tmpfs", "-o", "size=700k", "tmpfs", state)
+    a = Ours(left, texts(left, right, rules=3)["A"], start=False)
+    a.start_pagent()
+    was, spd = table(left), entries(left)
+    left.run("dd", "if=/dev/zero", f"of={state}/fill", "bs=4k", ok=None)
+    said = refreshed(a, text["B"], ok=(1,))
+    if "full" not in said:
+        raise Failure(f"a refresh on a full disk says: {said.strip()}")
+    if table(left) != was or stored(a) != (1, False) or entries(left) != spd:
+        raise Failure("a policy that could not be stored changed what is in force")
+    os.unlink(f"{state}/fill")
+    refreshed(a, text["B"])
+    if stored(a)[1] is not True or table(left)[0] != stored(a)[0]:
+        raise Failure("with room again the policy is not in force")
+    end(a)
+    left.run("umount", state)
+
+
+# ---- kill -9 ----
+
+def references(ours, text):
+    """What the kernel has for each policy and for the default filters: table and SPD."""
+    whole = {}
+    for name in ("B", "A"):
+        refreshed(ours, text[name])
+        whole[name] = table(ours.host)[1], entries(ours.host)
+    return whole
+
+
+def check_whole(ours, whole, when):
+    """The table is one of these as it should be; which one. The SPD has at least what it needs."""
+    found = table(ours.host)
+    names = [name for name, (rules, _) in whole.items() if found and found[1] == rules]
+    if len(names) != 1:
+        raise Failure(f"{when}: the table is neither the old nor the new one: {found}")
+    missing = whole[names[0]][1] - entries(ours.host)
+    if missing:
+        raise Failure(f"{when}: the SPD of {names[0]} lacks {missing}")
+    return names[0]
+
+
+def agrees(ours, whole, name):
+    """Kernel and store have this policy, all of it and nothing else."""
+    generation, has_extra = stored(ours)
+    found = table(ours.host)
+    if not found or found[1] != whole[name][0] or entries(ours.host) != whole[name][1]:
+        return False
+    return name == "D" or (found[0] == generation and has_extra == (name == "B"))
+
+
+def kill_at_points(lab, points):
+    left, right = lab.pair()
+    text = texts(left, right)
+    a = Ours(left, text["A"], start=False)
+    profile(a)
+    a.start_pagent()
+    whole = references(a, text)
+    a.ipsec("-f", "default")
+    whole["D"] = table(left)[1], entries(left)
+    a.ipsec("-f", "reload")
+    ipsec = (a.program("ipsec"), "-p", a.stack, "-f")
+    refresh = (a.program("pagent"), "-p", a.stack, "-r", "refresh")
+
+    def act(way, policy):
+        left.write("policy", text[policy])
+        left.run(*(refresh if way == "refresh" else (*ipsec, way)), ok=None)
+
+    calls = {}
+    for way, policy in (("refresh", "B"), ("refresh", "A"), ("default", "A"), ("reload", "A")):
+        calls[way] = calls_of(a.pagent.pid, left.path("calls"), lambda: act(way, policy))
+    leak, stream = Leak(lab, left, right), Stream(left, right)
+    seed = random.randrange(1 << 30)
+    chance = random.Random(seed)
+    policy, chosen, reached, ends = "A", False, 0, {"old": 0, "new": 0}
+    for n in range(points):
+        # Four refreshes for each switch; a refresh brings the other policy.
+        way = "refresh" if n % 5 < 4 else "reload" if chosen else "default"
+        if way == "refresh" and chosen:
+            a.ipsec("-f", "reload")
+            chosen = False
+        before = "D" if chosen else policy
+        if way == "refresh":
+            policy = "B" if policy == "A" else "A"
+        call = chance.choice(calls[way])
+        when = f"seed {seed}, point {n}, {way}, killed at {call[0]} number {call[1]}"
+        tracer = killed_at(a.pagent.pid, call)
+        act(way, policy)
+        try:
+            a.pagent.popen.wait(2)
+            reached += 1
+        except subprocess.TimeoutExpired:
+            a.pagent.kill()
+        tracer.stop()
+        after = "D" if way == "default" else policy
+        found = check_whole(a, whole, when)
+        if found not in (before, after):
+            raise Failure(f"{when}: {found} is in force, not {before} or {after}")
+        ends["new" if found == after else "old"] += 1
+        # What the store says is in force without a look at the files; and pagent has it.
+        pagent(a, "--boot")
+        chosen = os.path.exists(left.path(f"state/{a.stack}/default-filters"))
+        kept = "D" if chosen else "B" if stored(a)[1] else "A"
+        if kept not in (before, after) or not agrees(a, whole, kept):
+            raise Failure(f"{when}: store and kernel differ after the boot ({kept})")
+        a.start_pagent()
+        if not agrees(a, whole, "D" if chosen else policy):
+            raise Failure(f"{when}: the file's policy is not in force after the start")
+    if reached < points * 2 // 3 or not all(ends.values()):
+        raise Failure(f"of {points} points {reached} were reached, {ends}: too few to mean anything")
+    stream.stop()
+    leak.stop()
+    if chosen:
+        a.ipsec("-f", "reload")
+    end(a)
+
+
+@case("agent-killed", seconds=240)
+def killed(lab):
+    """kill -9 of pagent at 20 random system calls of a refresh, default or reload: old or new, wholly."""
+    kill_at_points(lab, 20)
+
+
+@case("agent-killed-200", plain=False, seconds=1800)
+def killed_200(lab):
+    """The same at 200 points."""
+    kill_at_points(lab, 200)
