@@ -4,7 +4,7 @@
 {
 	BENCH_PROGRAM=tests/bench/bench_engine
 	FUZZ_PROGRAM=tests/fuzz/fuzz_engine
-	LAB_PROGRAMS=(tests/unit/test_xfrm)
+	LAB_PROGRAMS=(tests/unit/test_xfrm tests/lab/kill_at.so)
 	KAT_PROGRAM=tests/kat/kat
 	SIM_PROGRAM=tests/sim/sim
 }

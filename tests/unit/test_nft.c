@@ -305,7 +305,7 @@ START_TEST(test_logging)
 	struct fixture f;
 
 	setup(&f, POL_PERMIT);
-	f.policy.filter_logging = true;
+	f.policy.filter_logging = f.policy.log_implicit = true;
 	strcpy(f.rule.name, "A.b-c\"$d");
 	expect_line(&f, "in_local",
 		    "counter " LOG("implicit", "i", "1 -") "drop comment \"1:0:i\"");
@@ -326,7 +326,7 @@ START_TEST(test_logging)
 							   "0x00010000 accept\n");
 	f.rule.verdict = POL_DENY;
 	expect_line(&f, "out_local", "counter " LOG("deny", "o", "0 A.b-c??d") "drop comment");
-	f.policy.filter_logging = false;
+	f.policy.filter_logging = f.policy.log_implicit = false;
 	expect_line(&f, "out_local", "counter drop comment \"0:0:o\"");
 	expect_line(&f, "out_local", "counter drop comment \"1:0:o\"");
 }
@@ -342,7 +342,7 @@ START_TEST(test_logging_ipsec)
 		bool deny = settings[i] == POL_LOG_YES || settings[i] == POL_LOG_DENY;
 
 		setup(&f, POL_IPSEC);
-		f.policy.filter_logging = true;
+		f.policy.filter_logging = f.policy.log_implicit = true;
 		strcpy(f.rule.name, "R");
 		f.rule.log = settings[i];
 		expect_line(&f, "out_local", "counter meta mark set");

@@ -57,6 +57,7 @@ IpDataOffer Offer
 }}
 KeyExchangePolicy
 {{
+  LivenessInterval 0
   KeyExchangeRule Many
   {{
     LocalSecurityEndpoint

@@ -1,62 +1,27 @@
-"""Another process's system calls, by strace: what they are, and one of them at which it dies or fails."""
+"""A program that dies at a chosen call, or whose message to the kernel fails (tests/lab/kill_at.c)."""
 
-import os
-import signal
-import subprocess
-from collections import Counter
+import mmap
+import struct
 
-from .host import wait_until
-
-# What strace shows where a call was under way already.
-NOT_CALLS = {"restart_syscall", "rt_sigreturn", "exit_group", "exit"}
+COUNT, KILL, FAIL = range(3)
 
 
-class Tracer:
-    """strace attached to the main thread of a process."""
+class Fault:
+    """The control file of one host's program."""
 
-    def __init__(self, pid, *options):
-        self.popen = subprocess.Popen(["strace", "-qq", "-p", str(pid), *options],
-                                      stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                      stderr=subprocess.DEVNULL)
-        wait_until(lambda: _traced(pid), 10, "strace attached")
+    def __init__(self, host):
+        path = host.path("kill-at")
+        with open(path, "wb") as f:
+            f.write(bytes(16))
+        with open(path, "r+b") as f:
+            self.map = mmap.mmap(f.fileno(), 16)
+        self.env = {"LD_PRELOAD": f"{host.lab.build}/tests/lab/kill_at.so", "CSIPSEC_KILL_AT": path}
 
-    def stop(self):
-        if self.popen.poll() is None:
-            self.popen.send_signal(signal.SIGINT)
-        self.popen.wait(10)
+    def arm(self, mode, left=0):
+        """Counts from now on; with KILL or FAIL that happens at call or message number `left`."""
+        self.map[:] = struct.pack("4I", COUNT, 0, 0, 0)
+        self.map[:] = struct.pack("4I", mode, left, 0, 0)
 
-
-def _traced(pid):
-    try:
-        with open(f"/proc/{pid}/status") as f:
-            return any(line.startswith("TracerPid:") and line.split()[1] != "0" for line in f)
-    except OSError:
-        return True
-
-
-def calls_of(pid, path, act):
-    """The calls that the process makes while act() runs: (name, how often it was made before)."""
-    tracer = Tracer(pid, "-o", path)
-    act()
-    tracer.stop()
-    seen, calls = Counter(), []
-    with open(path, errors="replace") as f:
-        for line in f:
-            name = line.partition("(")[0].strip()
-            if name.isidentifier() and name not in NOT_CALLS:
-                seen[name] += 1
-                calls.append((name, seen[name]))
-    os.unlink(path)
-    return calls
-
-
-def killed_at(pid, call):
-    """The process dies when it makes this call."""
-    return Tracer(pid, "-e", f"trace={call[0]}", "-e",
-                  f"inject={call[0]}:signal=KILL:when={call[1]}")
-
-
-def failing_at(pid, call, error):
-    """This call fails, once."""
-    return Tracer(pid, "-e", f"trace={call[0]}", "-e",
-                  f"inject={call[0]}:error={error}:when={call[1]}")
+    def made(self):
+        """Calls, and the messages among them, since arm()."""
+        return struct.unpack("4I", self.map[:])[2:]
