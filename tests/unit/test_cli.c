@@ -658,7 +658,8 @@ START_TEST(test_requests)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct result r = run(cases[i].line);
 
-		ck_assert_str_eq(daemons.last, cases[i].request);
+		ck_assert_msg(strcmp(daemons.last, cases[i].request) == 0, "%s: %s%s", cases[i].line,
+			      daemons.last, r.err);
 		result_free(&r);
 	}
 }
