@@ -213,6 +213,9 @@
 #define CSM_PA_MTU	      "CSI3024W", CS_WARNING, "the MTU of protected traffic does not follow the interfaces: %s"
 #define CSM_PA_MORE	      "CSI3025I", CS_INFO, "%u more findings are not logged; pagent -n %s shows all"
 #define CSM_PA_CLIENTS	      "CSI3026W", CS_WARNING, "connections of clients that have gone are not ended: %s"
+#define CSM_PA_TTLS	      "CSI3070I", CS_INFO, "AT-TLS policy of generation %llu is published (rules: %u)"
+#define CSM_PA_TTLS_FAILED    "CSI3071E", CS_ERROR, "AT-TLS policy of generation %llu cannot be published, what was there stays until the next reading: %s"
+#define CSM_PA_TTLS_GONE      "CSI3072W", CS_WARNING, "AT-TLS policy is taken away: %s"
 
 /* ---- the kernel ---- */
 

@@ -24,8 +24,8 @@ static const char help[] =
 	"  -p STACK    stack to serve (default " CS_STACK_DEFAULT ")\n"
 	"  -c FILE     main, image or IPSec policy file (default /etc/csipsec/pagent.conf)\n"
 	"  -f          stay in the foreground, log to standard error\n"
-	"  -i SECONDS  read the files again after this time (default 1800, 0: never);\n"
-	"              a change of a file is noticed in any case\n"
+	"  -i SECONDS  read the files again after this time (0: never), whatever TcpImage says\n"
+	"              (default 1800); a change of a file is noticed in any case\n"
 	"  -n FILE     only check FILE; each finding is a line that begins with FILE:LINE:\n"
 	"  -k stop     end the pagent that serves the stack; its policy stays in force\n"
 	"  -r refresh  let it read its files again, and tell what came of it\n"
@@ -155,6 +155,7 @@ int main(int argc, char **argv)
 		case 'i':
 			if (!parse_seconds(optarg, &o.interval))
 				return usage("not a number of seconds", optarg);
+			o.interval_coded = true;
 			break;
 		case 'n':
 			check = optarg;
