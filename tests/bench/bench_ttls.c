@@ -10,13 +10,14 @@
 
 #include "policy/policy.h"
 
-#define LOOKUPS 200000u
+#define LOOKUPS 20000u
 
+/* Of this process, so that others on the machine do not count. */
 static double now(void)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
