@@ -169,10 +169,12 @@ END_TEST
 
 START_TEST(test_addresses)
 {
-	static const char text[] = ACTIONS RULE("range", "RemoteAddr "
-							 "192.0.2.10-192.0.2.20\nDirection "
-							 "Both\nPriority 9\n") RULE(
-		"mapped", "RemoteAddr ::ffff:198.51.100.0/120\nDirection Both\nPriority 8\n")
+	static const char text[] = ACTIONS RULE(
+		"range", "RemoteAddr "
+			 "192.0.2.10-192.0.2.20\nDirection "
+			 "Both\nPriority 9\n") RULE("mapped",
+						    "RemoteAddr ::ffff:198.51.100.0/120\nDirection "
+						    "Both\nPriority 8\n")
 		RULE("v6", "RemoteAddr 2001:db8::/32\nDirection Both\nPriority 7\n") RULE(
 			"group",
 			"RemoteAddrGroupRef g1\nLocalAddrRef one\nDirection Both\nPriority 6\n")
