@@ -223,6 +223,9 @@
 #define CSM_PA_BOOT	      "CSI3047I", CS_NOTICE, "boot: %s is in force"
 #define CSM_PA_NOT_BACK	      "CSI3050E", CS_ERROR, "policy generation %llu, which the kernel refuses, stays the stored one: %s"
 #define CSM_PA_CHOICE_BAD     "CSI3049E", CS_ERROR, "whether the default filters were chosen is not known, and taken as no: %s"
+#define CSM_PA_TTLS	      "CSI3070I", CS_INFO, "AT-TLS policy of generation %llu is published (rules: %u)"
+#define CSM_PA_TTLS_FAILED    "CSI3071E", CS_ERROR, "AT-TLS policy of generation %llu cannot be published, what was there stays until the next reading: %s"
+#define CSM_PA_TTLS_GONE      "CSI3072W", CS_WARNING, "AT-TLS policy is taken away: %s"
 
 /* ---- the kernel ---- */
 

@@ -221,6 +221,21 @@ static uint32_t put_profile(struct ttls_build *t, struct pol_node *rule)
 	return shared.list.n;
 }
 
+/* They are written already. */
+static struct pol_ttls_ports span_of(const struct ttls_build *t, struct pol_ttls_list list)
+{
+	struct pol_ttls_ports span = {65535, 0}, one;
+
+	if (list.n == 0 || t->blob.failed)
+		return (struct pol_ttls_ports){0, 65535};
+	for (unsigned i = 0; i < list.n; i++) {
+		memcpy(&one, t->blob.p + list.at + i * sizeof(one), sizeof(one));
+		span.lo = one.lo < span.lo ? one.lo : span.lo;
+		span.hi = one.hi > span.hi ? one.hi : span.hi;
+	}
+	return span;
+}
+
 static uint32_t put_word(struct ttls_build *t, const struct pol_node *rule, const char *keyword)
 {
 	const struct pol_item *item = pol_item_of(rule, keyword);
@@ -256,9 +271,11 @@ static void put_rule(struct ttls_build *t, struct pol_node *rule)
 		put_ports(t, rule, "LocalPortRange", "LocalPortRangeRef", "LocalPortGroupRef");
 	r.remote_ports =
 		put_ports(t, rule, "RemotePortRange", "RemotePortRangeRef", "RemotePortGroupRef");
+	r.local_span = span_of(t, r.local_ports);
+	r.remote_span = span_of(t, r.remote_ports);
 	r.times = put_times(t, rule);
 	t->rules = pol_append(t->b, t->rules, &t->n_rules, &r, sizeof(r));
-	if (t->profiles && t->profiles[r.profile].enabled &&
+	if (r.profile < t->n_profiles && t->profiles[r.profile].enabled &&
 	    pol_first_note(t->b->diags, rule->statement))
 		pol_warn(t->b, rule, NULL, NULL, "%s (told once)", rule->statement->note);
 }

@@ -260,6 +260,8 @@ static bool has_tls13(const struct check *c)
 {
 	const struct pol_ttls_list *list = &c->p->ciphers;
 
+	if (c->blob->failed)
+		return true;
 	for (unsigned i = 0; i < list->n; i++) {
 		uint16_t id;
 

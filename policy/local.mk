@@ -53,7 +53,8 @@ policy_compatibility_LDADD = $(POLICY_LIBS)
 
 check_PROGRAMS += tests/unit/test_codepage tests/unit/test_examples tests/unit/test_lex \
 	tests/unit/test_policy_bad tests/unit/test_policy_errors tests/unit/test_policy_language \
-	tests/unit/test_policy_memory tests/unit/test_profile tests/unit/test_ttls_policy
+	tests/unit/test_policy_memory tests/unit/test_profile tests/unit/test_ttls_policy \
+	tests/unit/test_ttls_image
 tests_unit_test_profile_SOURCES = tests/unit/test_profile.c \
 	tests/unit/policy_text.c tests/unit/policy_text.h
 tests_unit_test_profile_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
@@ -89,5 +90,9 @@ tests_unit_test_ttls_policy_SOURCES = tests/unit/test_ttls_policy.c \
 	tests/unit/policy_text.c tests/unit/policy_text.h
 tests_unit_test_ttls_policy_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(SQLITE_CFLAGS) $(GCRYPT_CFLAGS)
 tests_unit_test_ttls_policy_LDADD = $(POLICY_LIBS) $(CHECK_LIBS)
+tests_unit_test_ttls_image_SOURCES = tests/unit/test_ttls_image.c \
+	tests/unit/policy_text.c tests/unit/policy_text.h
+tests_unit_test_ttls_image_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_ttls_image_LDADD = $(POLICY_LIBS) $(CHECK_LIBS)
 
 EXTRA_DIST += tests/data/policy tests/policies

@@ -246,19 +246,38 @@ static int put_in_force(struct pagent *p, struct pol_policy *policy, bool *chang
 	return rc;
 }
 
+static void on_interval(uv_timer_t *timer);
+
+/* What an option says counts, else what the files say. */
+static void set_interval(struct pagent *p)
+{
+	const struct pol_options *files = &p->options;
+	bool coded = !p->o->interval_coded && files->interval_coded;
+	uint64_t ms = (uint64_t)(coded ? files->interval : p->o->interval) * 1000;
+
+	if (ms == 0)
+		uv_timer_stop(&p->interval);
+	else if (!uv_is_active((uv_handle_t *)&p->interval) ||
+		 uv_timer_get_repeat(&p->interval) != ms)
+		uv_timer_start(&p->interval, on_interval, ms, ms);
+}
+
 int pagent_refresh(struct pagent *p, pol_diag_fn *diag, void *arg, bool *changed,
 		   struct cs_err *err)
 {
 	struct findings f = {.tell = diag, .arg = arg};
+	struct pol_options options = {.read = false};
 	struct pol_policy *policy = NULL;
 	int rc;
 
 	*changed = false;
 	pagent_watch_again(p);
 	pagent_read_profile(p);
-	rc = pol_compile_files(p->o->config, p->o->stack, on_finding, on_file, &f, NULL, &policy,
-			       err);
+	rc = pol_compile_files(p->o->config, p->o->stack, on_finding, on_file, &f, &options,
+			       &policy, err);
 	on_file(&f, p->o->profile);
+	if (options.read)
+		p->options = options;
 	pagent_watch_files(p, f.files, f.n_files);
 	if (f.n > LOGGED_MAX)
 		cs_log(CS_NOCTX, CSM_PA_MORE, f.n - LOGGED_MAX, p->o->config);
@@ -273,6 +292,8 @@ int pagent_refresh(struct pagent *p, pol_diag_fn *diag, void *arg, bool *changed
 	else if (rc == 0)
 		cs_log(CS_NOCTX, CSM_PA_UNCHANGED, p->o->config,
 		       (unsigned long long)p->policy->generation);
+	pagent_ttls_refreshed(p, rc);
+	set_interval(p);
 	for (unsigned i = 0; i < f.n_files; i++)
 		free(f.files[i]);
 	free(f.files);
@@ -330,7 +351,7 @@ static int first_policy(struct pagent *p, struct cs_err *err)
 		return CS_EUNSUPPORTED;
 	if (p->policy && !changed)
 		pagent_tell_iked(p, false);
-	if (!pagent_in_force(p))
+	if (!p->policy && !p->defaults)
 		cs_log(CS_NOCTX, CSM_PA_NONE);
 	return 0;
 }
@@ -443,6 +464,7 @@ static void close_all(struct pagent *p)
 	uv_walk(&p->loop, close_handle, NULL);
 	uv_run(&p->loop, UV_RUN_DEFAULT);
 	pagent_kernel_close(p);
+	pagent_ttls_end(p);
 	pol_unref(p->policy);
 	pol_unref(p->defaults);
 	pol_store_close(p->store);
@@ -466,10 +488,6 @@ enum cs_exit pagent_run(const struct pagent_options *o)
 		rc = first_policy(&p, &err);
 	}
 	if (rc == 0) {
-		uint64_t ms = (uint64_t)o->interval * 1000;
-
-		if (ms)
-			uv_timer_start(&p.interval, on_interval, ms, ms);
 		cs_daemon_ready();
 		uv_run(&p.loop, UV_RUN_DEFAULT);
 		cs_daemon_stopping();

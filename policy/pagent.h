@@ -21,7 +21,8 @@ struct pagent_options {
 	char config[PATH_MAX]; /* absolute */
 	char profile[PATH_MAX];
 	bool foreground;
-	unsigned interval; /* seconds, 0: off */
+	bool interval_coded; /* else the files may say it */
+	unsigned interval;   /* seconds, 0: off */
 };
 
 struct pagent_watch; /* one directory */
@@ -64,6 +65,11 @@ struct pagent {
 	unsigned n_files;
 	uv_timer_t settle;
 	void (*files_changed)(struct pagent *p);
+
+	/* pagent_ttls.c */
+	struct pol_options options; /* of the files, as far as they could be read */
+	uint64_t ttls_generation;   /* of the image that we published */
+	bool ttls_begun;
 
 	/* telling iked */
 	bool telling, tell_again;
@@ -138,6 +144,12 @@ void pagent_watch_files(struct pagent *p, char *const *files, unsigned n);
 /* The same files where their paths lead now. Before they are read, so that no change is missed. */
 void pagent_watch_again(struct pagent *p);
 void pagent_watch_end(struct pagent *p);
+
+/* ---- pagent_ttls.c: the image of AT-TLS policy ---- */
+
+/* After each reading, which ended with rc: publishes what is in force, if it is not. */
+void pagent_ttls_refreshed(struct pagent *p, int rc);
+void pagent_ttls_end(struct pagent *p);
 
 /* ---- pagent_nmi.c, pagent_filters.c, pagent_ports.c: the management socket ---- */
 

@@ -9,6 +9,7 @@ policy_pagent_SOURCES = \
 	policy/pagent_main.c \
 	policy/pagent_nmi.c \
 	policy/pagent_ports.c \
+	policy/pagent_ttls.c \
 	policy/pagent_watch.c
 policy_pagent_CFLAGS = $(AM_CFLAGS) $(UV_CFLAGS) $(JANSSON_CFLAGS) $(DAEMON_CFLAGS) $(SQLITE_CFLAGS)
 policy_pagent_LDADD = $(XFRM_LIBS) $(POLICY_LIBS)

@@ -29,8 +29,8 @@ static const char help[] =
 	"              (default /etc/csipsec/STACK.profile; without that there are none)\n"
 	"  --boot      put in force what the store has, else the default filters, and end\n"
 	"  -f          stay in the foreground, log to standard error\n"
-	"  -i SECONDS  read the files again after this time (default 1800, 0: never);\n"
-	"              a change of a file is noticed in any case\n"
+	"  -i SECONDS  read the files again after this time (0: never), whatever TcpImage says\n"
+	"              (default 1800); a change of a file is noticed in any case\n"
 	"  -n FILE     only check FILE; each finding is a line that begins with FILE:LINE: and,\n"
 	"              begun with a blank, the line of the file and what was expected\n"
 	"  -k stop     end the pagent that serves the stack; its policy stays in force\n"
@@ -197,6 +197,7 @@ int main(int argc, char **argv)
 		case 'i':
 			if (!parse_seconds(optarg, &o.interval))
 				return usage("not a number of seconds", optarg);
+			o.interval_coded = true;
 			break;
 		case 'n':
 			check = optarg;

@@ -76,7 +76,9 @@ struct pol_ttls_rule {
 	uint32_t directions;                /* bits */
 	struct pol_ttls_list local, remote; /* of pol_ttls_range */
 	struct pol_ttls_list local_ports, remote_ports; /* of pol_ttls_ports */
-	struct pol_ttls_list times;                     /* of pol_ttls_time */
+	/* from the lowest to the highest of them: what lies outside needs no look at the lists */
+	struct pol_ttls_ports local_span, remote_span;
+	struct pol_ttls_list times; /* of pol_ttls_time */
 };
 
 /* ---- what a rule does ---- */

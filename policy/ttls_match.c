@@ -53,6 +53,11 @@ static bool in_ranges(const struct pol_ttls *ttls, struct pol_ttls_list list, co
 	return list.n == 0;
 }
 
+static bool in_span(struct pol_ttls_ports span, uint16_t port)
+{
+	return port >= span.lo && port <= span.hi;
+}
+
 static bool in_ports(const struct pol_ttls *ttls, struct pol_ttls_list list, uint16_t port)
 {
 	const struct pol_ttls_ports *p = pol_ttls_things(ttls, list);
@@ -118,7 +123,9 @@ const struct pol_ttls_rule *pol_ttls_match(const struct pol_ttls *ttls,
 	const struct pol_ttls_rule *r = pol_ttls_rule(ttls, 0);
 
 	for (unsigned i = 0; i < n; i++, r++)
-		if (r->directions & direction && in_ports(ttls, r->local_ports, c->local_port) &&
+		if (r->directions & direction && in_span(r->local_span, c->local_port) &&
+		    in_span(r->remote_span, c->remote_port) &&
+		    in_ports(ttls, r->local_ports, c->local_port) &&
 		    in_ports(ttls, r->remote_ports, c->remote_port) &&
 		    in_ranges(ttls, r->remote, &remote) && in_ranges(ttls, r->local, &local) &&
 		    is_named(ttls, r->job, c->job) && is_named(ttls, r->user, c->user) &&

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "common/nmi.h"
+#include "policy/ttls.h"
 #include "tests/unit/run_suite.h"
 #include "xfrm/xfrm.h"
 
@@ -825,6 +826,109 @@ static bool can_filter(void)
 	return abilities.nft_inet;
 }
 
+/* ---- AT-TLS ---- */
+
+#define TTLS_RULE                                                                                  \
+	"TTLSGroupAction g\n{\n  TTLSEnabled Off\n}\n"                                             \
+	"TTLSRule r\n{\n  Userid u\n  Direction Both\n  TTLSGroupActionRef g\n}\n"
+
+/* The rules of the image that is published, -1: none is. */
+static int published(uint64_t *generation)
+{
+	struct pol_ttls *ttls = NULL;
+	struct cs_err err;
+	int rc = pol_ttls_map(in_dir("run/TCPIP/" POL_TTLS_FILE), &ttls, &err), n;
+
+	if (rc == CS_ENOTFOUND)
+		return -1;
+	ck_assert_msg(rc == 0, "%s", err.text);
+	n = (int)pol_ttls_count(ttls);
+	*generation = pol_ttls_generation(ttls);
+	pol_ttls_unmap(ttls);
+	return n;
+}
+
+static void refresh(int status)
+{
+	ck_assert_int_eq(STATUS("-r", "refresh"), status);
+}
+
+/* AT-TLS policy alone: its image goes with each generation, and the kernel is asked nothing. */
+START_TEST(test_ttls)
+{
+	uint64_t generation = 0;
+
+	write_text(in_dir("ttls"), TTLS_RULE);
+	write_text(in_dir("policy"), "TTLSConfig ttls\n");
+	start();
+	ck_assert_int_eq(published(&generation), 1);
+	ck_assert_uint_eq(generation, 1);
+	ck_assert(!table_is_there());
+
+	write_text(in_dir("ttls"), TTLS_RULE "TTLSRule s\n{\n}\n");
+	refresh(1);
+	ck_assert_int_eq(published(&generation), 1);
+	write_text(in_dir("ttls"), TTLS_RULE "TTLSRule s\n{\n  LocalPortRange 1\n  Direction Both\n"
+					     "  TTLSGroupActionRef g\n}\n");
+	refresh(0);
+	ck_assert_int_eq(published(&generation), 2);
+	ck_assert_uint_eq(generation, 2);
+	/* somebody removed it: the next reading puts it back */
+	ck_assert_int_eq(unlink(in_dir("run/TCPIP/" POL_TTLS_FILE)), 0);
+	refresh(0);
+	ck_assert_int_eq(published(&generation), 2);
+	/* it stays without pagent, and at a start with a bad file */
+	stop();
+	ck_assert_int_eq(published(&generation), 2);
+	write_text(in_dir("ttls"), "nonsense\n");
+	start();
+	ck_assert_int_eq(published(&generation), 2);
+	stop();
+}
+END_TEST
+
+/* FLUSH: what was there does not outlive a start with a bad file; PURGE: nor the end. */
+START_TEST(test_ttls_flush_purge)
+{
+	uint64_t generation = 0;
+
+	write_text(in_dir("ttls"), TTLS_RULE);
+	write_text(in_dir("policy"), "TcpImage TCPIP FLUSH 3600\nTTLSConfig ttls\n");
+	start();
+	ck_assert_int_eq(published(&generation), 1);
+	stop();
+	ck_assert_int_eq(published(&generation), 1);
+	write_text(in_dir("ttls"), "nonsense\n");
+	start();
+	ck_assert_int_eq(published(&generation), -1);
+	/* nor does it come back with another bad file */
+	refresh(1);
+	ck_assert_int_eq(published(&generation), -1);
+	write_text(in_dir("ttls"), TTLS_RULE);
+	refresh(0);
+	ck_assert_int_eq(published(&generation), 1);
+	write_text(in_dir("policy"), "TcpImage TCPIP FLUSH\nTTLSConfig ttls NOFLUSH PURGE\n");
+	refresh(0);
+	stop();
+	ck_assert_int_eq(published(&generation), -1);
+}
+END_TEST
+
+/* The files' interval, where no option says another. */
+START_TEST(test_interval)
+{
+	write_text(in_dir("ttls"), TTLS_RULE);
+	write_text(in_dir("policy"), "TcpImage TCPIP 1\nTTLSConfig ttls\n");
+	start(); /* with -i 0 */
+	usleep(2500000);
+	ck_assert_uint_eq(log_count("is as it was"), 0);
+	stop();
+	pagent = run((const char *const[]){"-f", "-c", in_dir("policy"), NULL});
+	wait_for_log("is as it was", 3); /* at the start, and twice by the interval */
+	stop();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("pagent");
@@ -852,6 +956,9 @@ int main(void)
 	tcase_add_test(tc, test_choice_not_stored);
 	tcase_add_test(tc, test_two_stacks);
 	tcase_add_test(tc, test_options);
+	tcase_add_test(tc, test_ttls);
+	tcase_add_test(tc, test_ttls_flush_purge);
+	tcase_add_test(tc, test_interval);
 	suite_add_tcase(s, tc);
 	return run_suite(s);
 }

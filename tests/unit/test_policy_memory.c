@@ -52,7 +52,8 @@ static void ignore(void *arg, const struct pol_diag *diag)
 	(void)diag;
 }
 
-static const char *const files[] = {"branch.policy", "pagent.conf", "host-to-host.policy"};
+static const char *const files[] = {"branch.policy", "pagent.conf", "host-to-host.policy",
+				    "ttls-everything.policy"};
 
 START_TEST(test_every_allocation)
 {
@@ -112,7 +113,7 @@ int main(void)
 	TCase *tc = tcase_create("memory");
 
 	tcase_set_timeout(tc, 60);
-	tcase_add_loop_test(tc, test_every_allocation, 0, 3);
+	tcase_add_loop_test(tc, test_every_allocation, 0, 4);
 	tcase_add_test(tc, test_ike_config);
 	suite_add_tcase(suite, tc);
 	return run_suite(suite);
