@@ -212,6 +212,11 @@
 #define CSM_PA_UNDONE	      "CSI3023I", CS_NOTICE, "filters and SPD entries are removed from the kernel"
 #define CSM_PA_MTU	      "CSI3024W", CS_WARNING, "the MTU of protected traffic does not follow the interfaces: %s"
 #define CSM_PA_MORE	      "CSI3025I", CS_INFO, "%u more findings are not logged; pagent -n %s shows all"
+#define CSM_PA_MAN_UP	      "CSI3060I", CS_INFO, "manual tunnel M%u (%s) is active"
+#define CSM_PA_MAN_DOWN	      "CSI3061I", CS_INFO, "manual tunnel M%u (%s) is inactive: %s"
+#define CSM_PA_MAN_REFUSED    "CSI3062E", CS_ERROR, "manual tunnels are not all as they should be: %s; tried again each minute"
+#define CSM_PA_MAN_GONE	      "CSI3063W", CS_WARNING, "somebody removed or changed SAs or SPD entries of manual tunnels; they are restored"
+#define CSM_PA_MAN_STATE      "CSI3064W", CS_WARNING, "%s, which remembers what commands said of manual tunnels: %s"
 #define CSM_PA_CLIENTS	      "CSI3026W", CS_WARNING, "connections of clients that have gone are not ended: %s"
 
 /* ---- the kernel ---- */

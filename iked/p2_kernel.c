@@ -171,6 +171,8 @@ static void fill_sa(const struct ike_engine *e, const struct ike_p2 *p2, bool ou
 	sa->integ_key = (struct cs_bytes){key + cipher_len, p2->qm->keymat_len - cipher_len};
 	sa->icv_bits = ike_p2_icv_bits(p2, sa->integ);
 	sa->selector = p2->tunnel->selector;
+	sa->clear_df = outbound && !p2->rule->vpn->passthrough_df && !p2->rule->vpn->df_set;
+	sa->clear_dscp = outbound && !p2->rule->vpn->passthrough_dscp;
 	sa->hard_bytes = p2->life_kbytes * 1024;
 	sa->soft_bytes = ike_p2_soft_bytes(p2);
 	fill_encap(p2, outbound, sa);

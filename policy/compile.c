@@ -113,6 +113,7 @@ static void make_global(struct pol_build *b, struct pol_node *node)
 		{"IpDataOffer", pol_make_data_offer},
 		{"IpDynVpnAction", pol_make_dynvpn},
 		{"IpLocalStartAction", pol_make_start},
+		{"IpManVpnAction", pol_make_manual},
 		{"IpFilterRule", pol_make_filter_rule},
 		{"RemoteIdentity", pol_make_identity},
 		{"LocalSecurityEndpoint", pol_make_endpoint},

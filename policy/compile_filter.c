@@ -205,6 +205,7 @@ const void *pol_make_filter_rule(struct pol_build *b, struct pol_node *node)
 	add_times(b, node, r);
 	generic = referenced(b, node, "IpGenericFilterActionRef", pol_make_generic);
 	r->vpn = referenced(b, node, "IpDynVpnActionRef", pol_make_dynvpn);
+	r->manual = referenced(b, node, "IpManVpnActionRef", pol_make_manual);
 	r->start = referenced(b, node, "IpLocalStartActionRef", pol_make_start);
 	check_actions(b, node, generic);
 	check_start(b, node, r);
@@ -250,6 +251,8 @@ static void add_rule(struct pol_build *b, struct pol_node *node, const struct po
 		return;
 	r = *made;
 	pol_set_group(r.group_name, group);
+	if (r.manual)
+		pol_use_manual(b, node, pol_item_of(node, "IpManVpnActionRef"), &r);
 	p->rules = pol_append(b, p->rules, &p->n_rules, &r, sizeof(r));
 }
 

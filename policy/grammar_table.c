@@ -128,8 +128,7 @@ static const struct pol_param ip_filter_rule[] = {
 	 .repeatable = true},
 	{"IpGenericFilterActionRef", POL_K_REF, .of = "IpGenericFilterAction", .required = true},
 	{"IpDynVpnActionRef", POL_K_REF, .of = "IpDynVpnAction"},
-	{"IpManVpnActionRef", POL_K_REF, .of = "IpManVpnAction", .support = POL_REFUSED,
-	 .note = "manual tunnels are not supported by this release"},
+	{"IpManVpnActionRef", POL_K_REF, .of = "IpManVpnAction"},
 	{"IpLocalStartActionRef", POL_K_REF, .of = "IpLocalStartAction"},
 	{"RemoteIdentity", POL_K_BLOCK, .of = "RemoteIdentity", .group = "peer",
 	 .support = POL_REFUSED,
@@ -150,6 +149,10 @@ static const struct pol_param ip_generic_filter_action[] = {
 
 /* ---- phase 2 ---- */
 
+#define DF_NOTE                                                                                    \
+	"No alone is No Clear; Linux copies the DF bit into the outer header of IPv4 or clears "   \
+	"it, and cannot set it"
+
 static const struct pol_param ip_dyn_vpn_action[] = {
 	{"Initiation", POL_K_KEYWORD, .values = "Either|LocalOnly|RemoteOnly", .preset = "Either"},
 	{"VpnLife", POL_K_NUMBER, .max = 9999, .preset = "1440"},
@@ -160,9 +163,8 @@ static const struct pol_param ip_dyn_vpn_action[] = {
 	{"HowToEncapIKEv2", POL_K_KEYWORD, .values = "Either|Tunnel|Transport", .preset = "Either",
 	 .support = POL_NOTED, .evidence = POL_FROM_MEMORY, .note = IKEV2_ONLY},
 	{"PassthroughDF", POL_K_KEYWORD, .values = "Yes|No|No Clear|No Set", .preset = "Yes",
-	 .except = "No|No Clear|No Set", .note = "DF is always copied by this release"},
-	{"PassthroughDSCP", POL_K_YESNO, .preset = "Yes", .except = "No",
-	 .note = "DSCP is always copied by this release"},
+	 .except = "No Set", .note = DF_NOTE},
+	{"PassthroughDSCP", POL_K_YESNO, .preset = "Yes"},
 	{"IpDataOffer", POL_K_BLOCK, .of = "IpDataOffer", .group = "offers", .required = true,
 	 .repeatable = true},
 	{"IpDataOfferRef", POL_K_REF, .of = "IpDataOffer", .group = "offers", .required = true,
@@ -186,17 +188,25 @@ static const struct pol_param ip_data_offer[] = {
 	{0},
 };
 
+#define MANUAL_ANY                                                                                 \
+	"Any stands for the rule's address on that side, which is one then, and the same in all "  \
+	"rules of the action"
+#define MANUAL_SA                                                                                  \
+	"an SPI from 256 and a key in hex digits; with HowToAuth ESP the SPIs of a direction are " \
+	"equal. There is no replay check"
+
 static const struct pol_param ip_man_vpn_action[] = {
 	{"Active", POL_K_YESNO, .preset = "Yes"},
 	{"LocalSecurityEndpointAddr", POL_K_ADDR, .values = "Any|Any4|Any6", .group = "local",
-	 .required = true},
+	 .required = true, .note = MANUAL_ANY},
 	{"LocalSecurityEndpointAddrRef", POL_K_REF, .of = "IpAddr", .group = "local",
 	 .required = true},
 	{"RemoteSecurityEndpointAddr", POL_K_ADDR, .values = "Any|Any4|Any6", .group = "remote",
-	 .required = true},
+	 .required = true, .note = MANUAL_ANY},
 	{"RemoteSecurityEndpointAddrRef", POL_K_REF, .of = "IpAddr", .group = "remote",
 	 .required = true},
-	{"PassthroughDF", POL_K_KEYWORD, .values = "Yes|No|No Clear|No Set", .preset = "Yes"},
+	{"PassthroughDF", POL_K_KEYWORD, .values = "Yes|No|No Clear|No Set", .preset = "Yes",
+	 .except = "No Set", .note = DF_NOTE},
 	{"PassthroughDSCP", POL_K_YESNO, .preset = "Yes"},
 	{"HowToEncap", POL_K_KEYWORD, .values = "Tunnel|Transport", .preset = "Tunnel",
 	 .evidence = POL_FROM_MEMORY},
@@ -204,10 +214,14 @@ static const struct pol_param ip_man_vpn_action[] = {
 	 .preset = "AES_CBC KeyLength 128", .evidence = POL_FROM_MEMORY},
 	{"HowToAuth", POL_K_TEXT, .values = "AH|ESP", .preset = "ESP HMAC_SHA1",
 	 .evidence = POL_FROM_MEMORY},
-	{"AuthInboundSa", POL_K_TEXT, .secret = true},
-	{"AuthOutboundSa", POL_K_TEXT, .secret = true},
-	{"EncryptInboundSa", POL_K_TEXT, .secret = true},
-	{"EncryptOutboundSa", POL_K_TEXT, .secret = true},
+	{"AuthInboundSa", POL_K_TEXT, .secret = true, .evidence = POL_FROM_MEMORY,
+	 .note = MANUAL_SA},
+	{"AuthOutboundSa", POL_K_TEXT, .secret = true, .evidence = POL_FROM_MEMORY,
+	 .note = MANUAL_SA},
+	{"EncryptInboundSa", POL_K_TEXT, .secret = true, .evidence = POL_FROM_MEMORY,
+	 .note = MANUAL_SA},
+	{"EncryptOutboundSa", POL_K_TEXT, .secret = true, .evidence = POL_FROM_MEMORY,
+	 .note = MANUAL_SA},
 	{"IpTimeCondition", POL_K_BLOCK, .of = "IpTimeCondition", .group = "times",
 	 .repeatable = true},
 	{"IpTimeConditionRef", POL_K_REF, .of = "IpTimeCondition", .group = "times",
@@ -519,8 +533,7 @@ const struct pol_statement pol_statement_rows[] = {
 	 .params = ip_dyn_vpn_action},
 	{"IpDataOffer", .naming = POL_NAME_OPTIONAL, .global = true, .params = ip_data_offer},
 	{"IpManVpnAction", .naming = POL_NAME_REQUIRED, .global = true, .selector_name = true,
-	 .support = POL_REFUSED, .params = ip_man_vpn_action,
-	 .note = "manual tunnels are not supported by this release"},
+	 .params = ip_man_vpn_action},
 	{"IpLocalStartAction", .naming = POL_NAME_REQUIRED, .global = true, .selector_name = true,
 	 .params = ip_local_start_action},
 	{"IpTimeCondition", .naming = POL_NAME_OPTIONAL, .global = true,

@@ -11,6 +11,7 @@ libpolicy_a_SOURCES = \
 	policy/compile_ident.c \
 	policy/compile_ke.c \
 	policy/compile_local.c \
+	policy/compile_manual.c \
 	policy/compile_time.c \
 	policy/compile_vpn.c \
 	policy/diag.c policy/diag.h \

@@ -304,6 +304,14 @@ const struct pol_filter_rule *pol_rule_by_name(const struct pol_policy *policy, 
 	return NULL;
 }
 
+struct pol_manvpn_action *pol_manual_by_name(const struct pol_policy *policy, const char *name)
+{
+	for (unsigned i = 0; i < policy->n_manuals; i++)
+		if (strcmp(policy->manuals[i]->name, name) == 0)
+			return policy->manuals[i];
+	return NULL;
+}
+
 const struct pol_local_dynvpn *pol_local_rule_by_name(const struct pol_policy *policy,
 						      const char *name)
 {

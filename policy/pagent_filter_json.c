@@ -156,7 +156,7 @@ static void set_qualifier(json_t *o, const struct pol_service *s)
 			    s->proto == IPPROTO_TCP ? json_string(texts[s->connect]) : json_null());
 }
 
-/* What never applies to a filter of a policy without NAT, manual tunnels and defensive filters. */
+/* What never applies to a filter of a policy without NAT and defensive filters. */
 static void set_nothing(json_t *o)
 {
 	static const char *const keys[] = {
@@ -174,7 +174,9 @@ static void set_tunnel(json_t *o, const struct pagent_filter *f)
 {
 	char id[16] = "0x00";
 
-	if (f->tunnel)
+	if (f->rule->manual)
+		snprintf(id, sizeof(id), "M%u", f->rule->manual->number);
+	else if (f->tunnel)
 		snprintf(id, sizeof(id), "Y%u", xf_reqid_tunnel(f->tunnel->reqid));
 	else if (pagent_filter_is_anchor(f))
 		strcpy(id, "Y0");
@@ -182,6 +184,7 @@ static void set_tunnel(json_t *o, const struct pagent_filter *f)
 	json_object_set_new(o, "Reqid", f->tunnel ? json_integer(f->tunnel->reqid) : json_null());
 	json_object_set_new(o, "Type",
 			    json_string(f->tunnel                    ? "Dynamic"
+					: f->rule->manual            ? "Manual"
 					: pagent_filter_is_anchor(f) ? "Dynamic Anchor"
 								     : "Generic"));
 }
@@ -195,7 +198,10 @@ static void set_names(json_t *o, const struct pagent_filter *f)
 	json_object_set_new(o, "GroupName", name_or_null(r->group_name));
 	json_object_set_new(o, "LocalStartActionName",
 			    name_or_null(r->start ? r->start->name : NULL));
-	json_object_set_new(o, "VpnActionName", name_or_null(r->vpn ? r->vpn->name : NULL));
+	json_object_set_new(o, "VpnActionName",
+			    name_or_null(r->vpn      ? r->vpn->name
+					 : r->manual ? r->manual->name
+						     : NULL));
 }
 
 json_t *pagent_filter_json(const struct pagent_filter *f)

@@ -295,11 +295,12 @@ static int read_kernel(struct pagent *p, struct walk *w, struct cs_err *err)
 	return w->shown ? 0 : cs_fail(err, CS_ENOMEM, "no memory for the filters");
 }
 
-void pagent_filters(struct pagent *p, uint64_t ticket)
+void pagent_filters(struct pagent *p, uint64_t ticket, const json_t *request)
 {
 	struct cs_err err;
 	struct walk *w;
 
+	(void)request;
 	if (!p->policy) {
 		cs_nmi_done(p->nmi, ticket, heading(NULL));
 		return;

@@ -83,8 +83,13 @@ static void check_later(struct pagent *p, uint64_t wait_ms);
 
 static int install(struct pagent *p, struct cs_err *err)
 {
-	int rc = xf_install(p->kernel, p->policy, err);
+	int rc;
 
+	pagent_manual_number(p);
+	rc = xf_install(p->kernel, p->policy, err);
+	/* One that the kernel refuses has told so, and is tried again with the next look. */
+	if (rc == 0)
+		pagent_manual_install(p, NULL);
 	p->in_kernel = rc == 0;
 	if (rc == 0) {
 		remember_times(p);
@@ -116,6 +121,8 @@ static void on_check(uv_timer_t *timer)
 	bool was_there = p->in_kernel;
 
 	p->last_check = uv_now(&p->loop);
+	if (p->policy && was_there)
+		pagent_manual_check(p);
 	if (!p->policy || (was_there && xf_installed(p->kernel, p->policy)))
 		return;
 	if (was_there)
@@ -214,6 +221,7 @@ void pagent_kernel_close(struct pagent *p)
 {
 	xf_events_close(p->events);
 	xf_close(p->kernel);
+	pagent_manual_end(p);
 	free(p->active);
 	p->events = NULL;
 	p->kernel = NULL;

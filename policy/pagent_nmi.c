@@ -11,10 +11,11 @@ static json_int_t generation(const struct pagent *p)
 	return p->policy ? (json_int_t)p->policy->generation : 0;
 }
 
-static void show_policy(struct pagent *p, uint64_t ticket)
+static void show_policy(struct pagent *p, uint64_t ticket, const json_t *request)
 {
 	const struct pol_policy *policy = p->policy;
 
+	(void)request;
 	cs_nmi_done(p->nmi, ticket,
 		    json_pack("{s:I, s:o, s:I, s:I, s:I, s:s, s:b}", "generation", generation(p),
 			      "installed", policy ? json_integer(p->installed) : json_null(),
@@ -55,12 +56,13 @@ static void on_finding(void *arg, const struct pol_diag *d)
 				       text_or_null(d->text)));
 }
 
-static void refresh(struct pagent *p, uint64_t ticket)
+static void refresh(struct pagent *p, uint64_t ticket, const json_t *request)
 {
 	struct refresh r = {.p = p, .ticket = ticket};
 	struct cs_err err;
 	bool changed;
 
+	(void)request;
 	if (pagent_refresh(p, on_finding, &r, &changed, &err) < 0)
 		cs_nmi_error(p->nmi, ticket, err.code, err.text);
 	else
@@ -71,18 +73,22 @@ static void refresh(struct pagent *p, uint64_t ticket)
 
 /* ---- all requests ---- */
 
-static void stop(struct pagent *p, uint64_t ticket)
+static void stop(struct pagent *p, uint64_t ticket, const json_t *request)
 {
+	(void)request;
 	cs_nmi_done(p->nmi, ticket, NULL);
 	pagent_stop(p);
 }
 
 static const struct request {
 	const char *name;
-	void (*fn)(struct pagent *p, uint64_t ticket);
+	void (*fn)(struct pagent *p, uint64_t ticket, const json_t *request);
 	bool control;
 } requests[] = {
+	{"activate-manual", pagent_manual_activate, true},
+	{"deactivate-manual", pagent_manual_deactivate, true},
 	{"filters", pagent_filters, false},
+	{"manual-tunnels", pagent_manual_show, false},
 	{"policy", show_policy, false},
 	{"port-translations", pagent_ports, false},
 	{"refresh", refresh, true},
@@ -107,7 +113,7 @@ static void on_request(void *arg, struct cs_nmi_server *server, uint64_t ticket,
 		}
 		if (r->control)
 			cs_log(CS_NOCTX, CSM_PA_REQUEST, r->name, (unsigned)uid);
-		r->fn(p, ticket);
+		r->fn(p, ticket, json);
 		return;
 	}
 	cs_nmi_error(server, ticket, CS_EINVAL, "pagent does not know this request");

@@ -145,12 +145,13 @@ static int read_kernel(struct pagent *pagent, struct ports *p, struct cs_err *er
 	return rc == CS_ENOMEM ? cs_fail(err, rc, "no memory for the ports") : rc;
 }
 
-void pagent_ports(struct pagent *pagent, uint64_t ticket)
+void pagent_ports(struct pagent *pagent, uint64_t ticket, const json_t *request)
 {
 	struct ports *p = calloc(1, sizeof(*p));
 	struct cs_err err = {0};
 	int rc = 0;
 
+	(void)request;
 	if (p)
 		p->clients = calloc(CLIENTS, sizeof(*p->clients));
 	if (!p || !p->clients)

@@ -293,6 +293,8 @@ static void list(struct compile *c, const char *name, enum sense sense)
 /* Are all offers of the rule AH around ESP? */
 static bool bundles_only(const struct pol_filter_rule *r)
 {
+	if (r->manual)
+		return r->manual->auth_proto == POL_AH && r->manual->cipher;
 	for (unsigned i = 0; r->vpn && i < r->vpn->n_offers; i++)
 		if (r->vpn->offers[i].auth_proto != POL_AH || !r->vpn->offers[i].cipher)
 			return false;
@@ -302,14 +304,16 @@ static bool bundles_only(const struct pol_filter_rule *r)
 /* By how many SAs of the rule it must have come; of a bundle the first is the AH. */
 static void came_by(struct compile *c, const struct pol_filter_rule *r, const char *ipsec)
 {
+	uint32_t reqid = r->manual ? xf_reqid_manual(r->manual->number) : xf_reqid(r->id, 0);
+	uint32_t mask = r->manual ? UINT32_MAX : ~XF_REQID_TUNNEL_MAX;
 	char second[80] = "";
 
 	if (bundles_only(r))
 		snprintf(second, sizeof(second),
-			 "ipsec in spnum 1 reqid & 0x%08x == 0x%08" PRIx32 " ",
-			 ~XF_REQID_TUNNEL_MAX, xf_reqid(r->id, 0));
-	line(c, "ipsec in reqid & 0x%08x == 0x%08" PRIx32 " %s%s", ~XF_REQID_TUNNEL_MAX,
-	     xf_reqid(r->id, 0), second, ipsec);
+			 "ipsec in spnum 1 reqid & 0x%08" PRIx32 " == 0x%08" PRIx32 " ", mask,
+			 reqid);
+	line(c, "ipsec in reqid & 0x%08" PRIx32 " == 0x%08" PRIx32 " %s%s", mask, reqid, second,
+	     ipsec);
 }
 
 /* Where a matched packet that arrived goes: `next` is what accepts it. */
