@@ -88,6 +88,10 @@
 #define CSM_P2_ENDED                                                                               \
 	"CSI1022I", CS_DEBUG,                                                                      \
 		"IKE version 1.0 phase 2 negotiation for tunnel Y%u with %s ended (rule %s): %s"
+#define CSM_AUTO_FAILED                                                                            \
+	"CSI1060W", CS_WARNING,                                                                    \
+		"LocalDynVpnRule %s is not active (AutoActivate): %s; it is tried again"
+#define CSM_AUTO_UP "CSI1061I", CS_INFO, "LocalDynVpnRule %s is active now, by tunnel Y%u"
 #define CSM_NOT_HELD                                                                               \
 	"CSI1023W", CS_WARNING, "The kernel refused to hold what %s sends before it has a tunnel: %s"
 #define CSM_CACHE_OVERRULED                                                                        \

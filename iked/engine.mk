@@ -4,6 +4,7 @@ IKE_ENGINE_SOURCES = \
 	iked/adopt.c \
 	iked/aggressive.h iked/aggressive_init.c iked/aggressive_resp.c \
 	iked/auth.c iked/auth_cert.c \
+	iked/auto.c \
 	iked/claim.c \
 	iked/client.c iked/client.h \
 	iked/commands.c \
@@ -39,11 +40,13 @@ IKE_ENGINE_SOURCES = \
 	iked/timer.c iked/timer.h \
 	iked/unsettled.c \
 	iked/vendor.c iked/vendor.h \
-	iked/views.c
+	iked/views.c \
+	iked/windows.c
 ENGINE_TEST_LIBS = $(IKE_LIBS) $(POLICY_LIBS) $(XFRM_LIBS) $(COMMON_LIBS) $(CHECK_LIBS)
 
 check_PROGRAMS += \
-	tests/unit/test_aggressive tests/unit/test_engine tests/unit/test_engine_dpd \
+	tests/unit/test_aggressive tests/unit/test_engine tests/unit/test_engine_auto \
+	tests/unit/test_engine_dpd \
 	tests/unit/test_engine_hostile \
 	tests/unit/test_engine_life tests/unit/test_engine_peers tests/unit/test_engine_refusals \
 	tests/unit/test_client \
@@ -81,6 +84,10 @@ tests_unit_test_engine_life_SOURCES = \
 	tests/unit/test_engine_life.c tests/unit/engine_pair.c tests/unit/engine_pair.h
 tests_unit_test_engine_life_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
 tests_unit_test_engine_life_LDADD = $(ENGINE_TEST_LIBS)
+tests_unit_test_engine_auto_SOURCES = \
+	tests/unit/test_engine_auto.c tests/unit/engine_pair.c tests/unit/engine_pair.h
+tests_unit_test_engine_auto_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
+tests_unit_test_engine_auto_LDADD = $(ENGINE_TEST_LIBS)
 tests_unit_test_engine_dpd_SOURCES = \
 	tests/unit/test_engine_dpd.c tests/unit/engine_pair.c tests/unit/engine_pair.h
 tests_unit_test_engine_dpd_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)

@@ -416,6 +416,9 @@ struct ike_engine {
 	uint64_t restore_tx; /* when this is durable the strays of the engine before go; 0: none */
 	struct ike_mark *marks; /* marks.c; NULL until there is one */
 	unsigned next_mark, marks_a_peer;
+	struct ike_list autos;   /* auto.c */
+	struct ike_timer minute; /* windows.c */
+	unsigned windows_open;   /* stands for the set of rules that were in their time */
 	struct xf_acquire *lost; /* acquires of which only the larval state told */
 	unsigned n_lost, cap_lost;
 	struct ike_stats stats;
@@ -1038,12 +1041,29 @@ void ike_unsettled_forget(struct ike_engine *e);
 void ike_apply_policy(struct ike_engine *e, struct pol_policy *policy);
 void ike_end_all(struct ike_engine *e, bool tell, bool keep);
 
-int ike_activate(struct ike_engine *e, const char *local_rule, uint32_t *tunnel,
-		 struct cs_err *err);
+int ike_activate(struct ike_engine *e, const char *local_rule, enum ike_activation activation,
+		 uint32_t *tunnel, struct cs_err *err);
 int ike_deactivate_p1(struct ike_engine *e, uint32_t tunnel, struct cs_err *err);
 int ike_deactivate_p2(struct ike_engine *e, uint32_t tunnel, struct cs_err *err);
 int ike_command_refresh_p1(struct ike_engine *e, uint32_t tunnel, struct cs_err *err);
 int ike_command_refresh_p2(struct ike_engine *e, uint32_t tunnel, struct cs_err *err);
+
+/* auto.c: AutoActivate */
+void ike_auto_policy(struct ike_engine *e); /* one has come into force */
+void ike_auto_retry(struct ike_engine *e);  /* something has changed: all of them now */
+void ike_auto_forget_all(struct ike_engine *e);
+void ike_auto_stopped(struct ike_engine *e, const struct ike_p2 *p2); /* by command */
+void ike_auto_started(struct ike_engine *e, const char *local_rule);  /* by command */
+/* What becomes of any pair; those of other rules are none of its business. */
+void ike_auto_up(struct ike_engine *e, const struct ike_p2 *p2);
+void ike_auto_failed(struct ike_engine *e, const struct ike_p2 *p2, const char *why);
+void ike_auto_ended(struct ike_engine *e, const struct ike_p2 *p2, const char *why); /* unlinked */
+
+/* windows.c: time conditions */
+#define IKE_OUT_OF_TIME "the time condition of its rule no longer holds"
+bool ike_rule_in_time(const struct ike_engine *e, const struct pol_filter_rule *rule);
+void ike_windows_policy(struct ike_engine *e); /* one has come into force */
+void ike_minute(struct ike_engine *e, struct ike_timer *t);
 
 /* resync.c */
 void ike_resync_begin(struct ike_engine *e);

@@ -463,8 +463,8 @@ static const struct pol_param local_dyn_vpn_rule[] = {
 	 .evidence = POL_FROM_MEMORY},
 	{"Code", POL_K_NUMBER, .values = "Any", .max = 255, .preset = "Any",
 	 .evidence = POL_FROM_MEMORY},
-	{"AutoActivate", POL_K_YESNO, .preset = "No", .evidence = POL_FROM_MEMORY, .except = "Yes",
-	 .note = "this release activates by traffic, peer and command alone"},
+	{"AutoActivate", POL_K_YESNO, .preset = "No", .evidence = POL_FROM_MEMORY,
+	 .note = "Yes: tried again in pauses of 5 s to 5 min while it fails"},
 	{0},
 };
 

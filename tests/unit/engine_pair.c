@@ -81,13 +81,15 @@ static void write_filter(FILE *f, const struct pair_policy *o, unsigned me)
 		"IpFilterPolicy\n{\n  AllowOnDemand %s\n  IpFilterRule %s\n  {\n"
 		"    IpSourceAddr%s %s\n    IpDestAddr%s %s\n    IpService\n    {\n      %s\n    "
 		"}\n"
-		"    IpGenericFilterActionRef Ipsec\n    IpDynVpnActionRef Vpn\n%s  }\n}\n"
+		"    IpGenericFilterActionRef Ipsec\n    IpDynVpnActionRef Vpn\n%s%s%s%s  }\n}\n"
 		"IpGenericFilterAction Ipsec\n{\n  IpFilterAction IpSec\n}\n",
 		o->no_on_demand ? "No" : "Yes", or_default(o->rule_name, "Both"),
 		o->local_net ? "Set" : "", or_default(o->local_net, local),
 		o->remote_net ? "Set" : "", or_default(o->remote_net, remote),
 		or_default(o->service, "Protocol All"),
-		o->local_net ? "    IpLocalStartActionRef Start\n" : "");
+		o->local_net ? "    IpLocalStartActionRef Start\n" : "",
+		o->times ? "    IpTimeCondition\n    {\n" : "", o->times ? o->times : "",
+		o->times ? "\n    }\n" : "");
 	if (o->local_net)
 		fprintf(f,
 			"IpLocalStartAction Start\n{\n  LocalSecurityEndpointAddr %s\n"
@@ -137,8 +139,9 @@ static void write_key_exchange(FILE *f, const struct pair_policy *o, unsigned me
 	if (o->local_rule)
 		fprintf(f,
 			"LocalDynVpnPolicy\n{\n  LocalDynVpnRule ByHand\n  {\n    LocalIp %s\n"
-			"    RemoteIp %s\n  }\n}\n",
-			or_default(o->local_net, local), or_default(o->remote_net, remote));
+			"    RemoteIp %s\n%s  }\n}\n",
+			or_default(o->local_net, local), or_default(o->remote_net, remote),
+			o->auto_activate ? "    AutoActivate Yes\n" : "");
 }
 
 static void complain(void *arg, const struct pol_diag *d)

@@ -35,6 +35,8 @@ struct pair_policy {
 	bool no_on_demand, no_ke_rule, local_rule, bypass_ip_validation;
 	bool a_tunnel_a_host; /* with nets: granularity Packet in place of Rule */
 	bool any_endpoint;    /* with nets: no RemoteSecurityEndpointAddr */
+	bool auto_activate;   /* of the local rule */
+	const char *times;    /* body of an IpTimeCondition of the filter rule */
 	unsigned vpn_life;    /* minutes */
 };
 
