@@ -83,10 +83,8 @@ static void check_later(struct pagent *p, uint64_t wait_ms);
 
 static int install(struct pagent *p, struct cs_err *err)
 {
-	int rc;
+	int rc = xf_install(p->kernel, p->policy, err);
 
-	pagent_manual_number(p);
-	rc = xf_install(p->kernel, p->policy, err);
 	/* One that the kernel refuses has told so, and is tried again with the next look. */
 	if (rc == 0)
 		pagent_manual_install(p, NULL);
@@ -107,6 +105,7 @@ int pagent_kernel_install(struct pagent *p, struct cs_err *err)
 {
 	struct cs_err unasked;
 
+	pagent_manual_number(p);
 	if (p->in_kernel && xf_installed(p->kernel, p->policy))
 		return 0;
 	return install(p, err ? err : &unasked);

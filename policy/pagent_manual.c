@@ -27,9 +27,7 @@ struct pagent_manuals {
 	struct pagent_manual *v;
 	unsigned n;
 	uint32_t last; /* number that was given last */
-	bool *up;      /* which of the policy's are in the kernel; NULL: not known */
-	unsigned n_up;
-	bool failed; /* the kernel refused, which was said */
+	bool failed;   /* the kernel refused, which was said */
 };
 
 static struct pagent_manual *find(const struct pagent_manuals *m, const char *name)
@@ -205,6 +203,7 @@ static bool match(struct pagent_manuals *m, struct pol_manvpn_action *a)
 	if (changed || memcmp(t->content, content, sizeof(content)) != 0) {
 		memcpy(t->content, content, sizeof(content));
 		t->number = new_number(m);
+		t->told = false;
 		changed = true;
 	}
 	if (changed || t->coded != a->active) {
@@ -244,8 +243,6 @@ void pagent_manual_number(struct pagent *p)
 	for (unsigned i = 0; i < p->policy->n_manuals; i++)
 		changed |= match(m, p->policy->manuals[i]);
 	changed |= drop_others(m);
-	free(m->up);
-	m->up = NULL;
 	if (changed)
 		save(p);
 }
@@ -277,15 +274,28 @@ static bool *should_be_up(const struct pagent *p)
 	return up;
 }
 
+/* Is that what was brought about last? */
+static bool is_known(const struct pagent *p, const bool *up)
+{
+	for (unsigned i = 0; i < p->policy->n_manuals; i++) {
+		const struct pagent_manual *t = pagent_manual_find(p, p->policy->manuals[i]->name);
+
+		if (!t || !t->told || t->up != up[i])
+			return false;
+	}
+	return true;
+}
+
 static void tell_changes(const struct pagent *p, const bool *up)
 {
-	const struct pagent_manuals *m = p->manuals;
-
 	for (unsigned i = 0; i < p->policy->n_manuals; i++) {
 		const struct pol_manvpn_action *a = p->policy->manuals[i];
+		struct pagent_manual *t = pagent_manual_find(p, a->name);
 
-		if (m->up && m->up[i] == up[i])
+		if (!t || (t->told && t->up == up[i]))
 			continue;
+		t->told = true;
+		t->up = up[i];
 		if (up[i])
 			cs_log(CS_NOCTX, CSM_PA_MAN_UP, a->number, a->name);
 		else
@@ -295,24 +305,15 @@ static void tell_changes(const struct pagent *p, const bool *up)
 	}
 }
 
-static int install(struct pagent *p, bool *up, struct cs_err *err)
+static int install(struct pagent *p, const bool *up, struct cs_err *err)
 {
-	struct pagent_manuals *m = p->manuals;
 	int rc = xf_manual_install(p->kernel, p->policy, up, err);
 
-	if (rc < 0) {
-		if (!m->failed)
-			cs_log(CS_NOCTX, CSM_PA_MAN_REFUSED, err->text);
-		m->failed = true;
-	} else {
-		m->failed = false;
+	if (rc == 0)
 		tell_changes(p, up);
-		free(m->up);
-		m->up = up;
-		m->n_up = p->policy->n_manuals;
-		return 0;
-	}
-	free(up);
+	else if (!p->manuals->failed)
+		cs_log(CS_NOCTX, CSM_PA_MAN_REFUSED, err->text);
+	p->manuals->failed = rc < 0;
 	return rc;
 }
 
@@ -320,6 +321,7 @@ int pagent_manual_install(struct pagent *p, struct cs_err *err)
 {
 	struct cs_err unasked;
 	bool *up;
+	int rc;
 
 	if (!p->manuals || !p->abilities.xfrm)
 		return 0;
@@ -327,28 +329,28 @@ int pagent_manual_install(struct pagent *p, struct cs_err *err)
 	up = should_be_up(p);
 	if (!up)
 		return cs_fail(err, CS_ENOMEM, "no memory for manual tunnels");
-	return install(p, up, err);
+	rc = install(p, up, err);
+	free(up);
+	return rc;
 }
 
 void pagent_manual_check(struct pagent *p)
 {
-	struct pagent_manuals *m = p->manuals;
 	struct cs_err err;
 	bool *up;
 
-	if (!m || !p->policy || !p->policy->n_manuals || !p->abilities.xfrm)
+	if (!p->manuals || !p->policy || !p->policy->n_manuals || !p->abilities.xfrm)
 		return;
 	up = should_be_up(p);
 	if (!up)
 		return;
-	if (m->up && memcmp(m->up, up, m->n_up * sizeof(*up)) == 0) {
-		if (xf_manual_installed(p->kernel, p->policy, up)) {
-			free(up);
-			return;
-		}
+	if (!is_known(p, up)) {
+		install(p, up, &err);
+	} else if (!xf_manual_installed(p->kernel, p->policy, up)) {
 		cs_log(CS_NOCTX, CSM_PA_MAN_GONE);
+		install(p, up, &err);
 	}
-	install(p, up, &err);
+	free(up);
 }
 
 int pagent_manual_set(struct pagent *p, struct pagent_manual *t, bool active, struct cs_err *err)
@@ -372,7 +374,6 @@ void pagent_manual_end(struct pagent *p)
 	if (!p->manuals)
 		return;
 	free(p->manuals->v);
-	free(p->manuals->up);
 	free(p->manuals);
 	p->manuals = NULL;
 }

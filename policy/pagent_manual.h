@@ -18,6 +18,7 @@ struct pagent_manual {
 	bool coded;                       /* Active */
 	enum pagent_manual_set set;
 	bool in_policy;
+	bool told, up; /* the log says whether it is in the kernel, and: it is */
 };
 
 struct pagent_manual *pagent_manual_find(const struct pagent *p, const char *name);

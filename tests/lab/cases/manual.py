@@ -120,7 +120,12 @@ class Plain:
             if ah:
                 templates += ["tmpl", *(() if cipher else outer), "proto", "ah", "reqid", "7",
                               "mode", "transport" if cipher else mode]
-            host.run("ip", "xfrm", "policy", "add", "src", src, "dst", dst, "dir", name, *templates)
+            host.run("ip", "xfrm", "policy", "add", "src", src, "dst", dst, "dir", name,
+                     "priority", "9", *templates)
+            # What finds the neighbour cannot go by a tunnel to it.
+            for kind in (135, 136) if family == 6 else ():
+                host.run("ip", "xfrm", "policy", "add", "src", "::/0", "dst", "::/0", "proto",
+                         "ipv6-icmp", "type", str(kind), "dir", name)
 
     def state(self, src, dst, proto, spi, mode, rest):
         self.host.run("ip", "xfrm", "state", "add", "src", src, "dst", dst, "proto", proto, "spi",
@@ -247,7 +252,7 @@ def refresh(lab):
     def give(end, text):
         with open(end.policy_path, "w") as f:
             f.write(text)
-        end.host.run(end.program("pagent"), "-p", end.stack, "-k", "refresh")
+        end.host.run(end.program("pagent"), "-p", end.stack, "-r", "refresh")
 
     give(a, policy(left, right, "aes-sha1", "Transport", extra=True))
     left.ping(right)
