@@ -357,6 +357,8 @@ static void acquire(struct ike_engine *e, const struct xf_acquire *a)
 		.local = start && start->local.family ? &start->local : &a->selector.local.lo,
 		.remote = start && start->remote.family ? &start->remote : &a->selector.remote.lo,
 	};
+	rule = ike_rule_towards(e, rule, &selector, key.local, key.remote);
+	key.rule_id = rule->id;
 	holder = ike_claim_holder(e, &key);
 	if (holder)
 		drop_vanished(e, holder);

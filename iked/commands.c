@@ -10,8 +10,7 @@
 static const struct pol_filter_rule *
 dynamic_rule(const struct ike_engine *e, const struct pol_local_dynvpn *local, struct cs_err *err)
 {
-	const struct pol_filter_rule *rule =
-		pol_dynamic_rule(e->policy, &local->selector, (time_t)e->now.wall);
+	const struct pol_filter_rule *rule = ike_first_rule(e, &local->selector);
 
 	if (!rule)
 		cs_fail(err, CS_EPOLICY, "no IpFilterRule with an IpDynVpnAction covers it");
@@ -79,6 +78,7 @@ int ike_activate(struct ike_engine *e, const char *name, enum ike_activation act
 			      "remote", &to, err);
 	if (rc)
 		return rc;
+	rule = ike_rule_towards(e, rule, &local->selector, &from, &to);
 	rc = ike_p2_initiate(e, rule, &local->selector, &from, &to, activation, local, tunnel, err);
 	if (rc == CS_EEXIST)
 		adopt(e, *tunnel, local);
@@ -177,6 +177,10 @@ static void apply_to_p2(struct ike_engine *e, struct ike_p2 *p2, struct pol_poli
 	}
 	if (!ike_rule_in_time(e, rule)) {
 		ike_p2_end(e, p2, true, IKE_OUT_OF_TIME);
+		return;
+	}
+	if (p2->tunnel->mark_id != ike_mark_id(e, rule->id, &p2->tunnel->selector)) {
+		ike_p2_end(e, p2, true, IKE_OTHER_MARK);
 		return;
 	}
 	if (p2->local_rule)

@@ -280,6 +280,7 @@ struct ike_tunnel {
 	struct ike_list dead;
 	uint32_t number, generations, reqid;
 	uint16_t rule_id;
+	uint16_t mark_id; /* of the rule whose mark its packets have; its own, but for identities */
 	struct cs_addr local, remote;
 	struct cs_selector selector;
 	struct cs_selector named; /* as the peer called it; without a family: as selector */
@@ -596,7 +597,7 @@ struct ike_p2 *ike_p2_by_tx(const struct ike_engine *e, uint64_t tx);
 /* proto: IPPROTO_ESP or IPPROTO_AH; addr: ours for inbound, the peer's for outbound. */
 struct ike_p2 *ike_p2_by_spi(const struct ike_engine *e, bool inbound, const struct cs_addr *addr,
 			     uint8_t proto, uint32_t spi);
-/* Of rule and selector alone: tunnels that differ in their endpoints are found together. */
+/* Of the selector alone: tunnels that differ in rule or endpoints are found together. */
 uint64_t ike_tunnel_hash(const struct ike_engine *e, const struct ike_tunnel_key *k);
 struct ike_tunnel_key ike_tunnel_key_of(const struct ike_tunnel *t);
 struct ike_tunnel *ike_tunnel_by_key(const struct ike_engine *e, const struct ike_tunnel_key *k);
@@ -1006,6 +1007,26 @@ bool ike_hold_waits(const struct ike_engine *e, const struct ike_tunnel_key *k);
 void ike_hold_replaced(struct ike_engine *e, const struct ike_tunnel_key *k);
 void ike_hold_forget_all(struct ike_engine *e);
 
+/* peer_rule.c: rules that are for peers of an identity */
+/* The first one for this selector that the peer of p1 may have; p1 NULL: one without identity. */
+const struct pol_filter_rule *ike_peer_rule(const struct ike_engine *e, const struct ike_p1 *p1,
+					    const struct cs_selector *s);
+/* As initiator, before it is known who the peer is: the first one. */
+const struct pol_filter_rule *ike_first_rule(const struct ike_engine *e,
+					     const struct cs_selector *s);
+/* Packets of this selector have rule's mark. Whose tunnel is it to be, if that peer is known? */
+const struct pol_filter_rule *ike_rule_towards(const struct ike_engine *e,
+					       const struct pol_filter_rule *rule,
+					       const struct cs_selector *s,
+					       const struct cs_addr *local,
+					       const struct cs_addr *remote);
+/* CS_EPOLICY: its RemoteIdentity is not the peer's. */
+int ike_peer_check(const struct ike_p1 *p1, const struct pol_filter_rule *rule, struct cs_err *err);
+/* The same of a peer of the engine before this one, by its ID payload body. */
+bool ike_peer_was(const struct pol_filter_rule *rule, struct cs_bytes id_body);
+/* Of the rule under whose mark the kernel has the packets of a tunnel. */
+uint16_t ike_mark_id(const struct ike_engine *e, uint16_t rule_id, const struct cs_selector *s);
+
 /* claim.c: one tunnel for a rule's selector */
 /*
  * Where the rule says behind which endpoint its traffic lies, no other peer may draw that traffic
@@ -1061,6 +1082,7 @@ void ike_auto_ended(struct ike_engine *e, const struct ike_p2 *p2, const char *w
 
 /* windows.c: time conditions */
 #define IKE_OUT_OF_TIME "the time condition of its rule no longer holds"
+#define IKE_OTHER_MARK  "the filters have another rule of a RemoteIdentity before its rule now"
 bool ike_rule_in_time(const struct ike_engine *e, const struct pol_filter_rule *rule);
 void ike_windows_policy(struct ike_engine *e); /* one has come into force */
 void ike_minute(struct ike_engine *e, struct ike_timer *t);

@@ -48,6 +48,9 @@ static void end_outdated(struct ike_engine *e)
 		l = l->next;
 		if (!ike_rule_in_time(e, p2->rule))
 			ike_p2_end(e, p2, true, IKE_OUT_OF_TIME);
+		else if (p2->tunnel->mark_id !=
+			 ike_mark_id(e, p2->tunnel->rule_id, &p2->tunnel->selector))
+			ike_p2_end(e, p2, true, IKE_OTHER_MARK);
 	}
 }
 

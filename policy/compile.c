@@ -179,6 +179,7 @@ static void build(struct pol_build *b)
 		make_global(b, tree->nodes[i]);
 	pol_make_filter_policy(b);
 	pol_make_ke_policy(b);
+	pol_check_identities(b);
 	pol_make_local_policy(b);
 }
 

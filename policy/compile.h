@@ -141,6 +141,8 @@ void pol_set_group(char name[static POL_NAME_MAX + 1], const struct pol_node *gr
 void pol_begin_filter_policy(struct pol_build *b);
 void pol_make_filter_policy(struct pol_build *b);
 void pol_make_ke_policy(struct pol_build *b);
+/* Whether rules with RemoteIdentity can ever have a peer; behind both policies. */
+void pol_check_identities(struct pol_build *b);
 void pol_make_local_policy(struct pol_build *b);
 
 #endif

@@ -90,6 +90,15 @@ static void add_start(struct pol_hash *h, const struct pol_start_action *s)
 	pol_hash_number(h, s->protocol);
 }
 
+static void add_identity(struct pol_hash *h, const struct pol_identity *id)
+{
+	pol_hash_number(h, id->type);
+	add_addr(h, &id->addr.lo);
+	add_addr(h, &id->addr.hi);
+	pol_hash_text(h, id->text);
+	pol_hash_bytes(h, id->data.p, id->data.len);
+}
+
 static void add_manual_sa(struct pol_hash *h, const struct pol_manual_sa *sa)
 {
 	pol_hash_number(h, sa->spi);
@@ -138,6 +147,8 @@ int pol_filter_rule_content(const struct pol_filter_rule *r, uint8_t hash[static
 	add_vpn(&h, r->vpn);
 	add_start(&h, r->start);
 	pol_hash_number(&h, r->on_demand);
+	if (r->remote_identity)
+		add_identity(&h, r->remote_identity);
 	if (r->manual) /* its SAs are its own; which one it is, is the rule's */
 		pol_hash_text(&h, r->manual->name);
 	pol_hash_end(&h, hash);
@@ -145,15 +156,6 @@ int pol_filter_rule_content(const struct pol_filter_rule *r, uint8_t hash[static
 }
 
 /* ---- key exchange rules: what the two hosts agree on ---- */
-
-static void add_identity(struct pol_hash *h, const struct pol_identity *id)
-{
-	pol_hash_number(h, id->type);
-	add_addr(h, &id->addr.lo);
-	add_addr(h, &id->addr.hi);
-	pol_hash_text(h, id->text);
-	pol_hash_bytes(h, id->data.p, id->data.len);
-}
 
 static void add_ke_offer(struct pol_hash *h, const struct pol_ke_offer *o)
 {

@@ -105,6 +105,13 @@ static const struct pol_param ip_filter_group[] = {
 	{0},
 };
 
+#define BY_IDENTITY                                                                                \
+	"the tunnel is for a peer of this identity, whose KeyExchangeAction has "                  \
+	"FilterByIdentity Yes. Filters do not know who will get a packet, so what is sent goes "   \
+	"by "                                                                                      \
+	"the rule that comes first; of what comes in, a packet by another rule's tunnel goes on "  \
+	"to the rules behind"
+
 static const struct pol_param ip_filter_rule[] = {
 	{"IpSourceAddr", POL_K_ADDRS, .values = "All|All4|All6", .group = "source",
 	 .preset = "All"},
@@ -131,11 +138,9 @@ static const struct pol_param ip_filter_rule[] = {
 	{"IpManVpnActionRef", POL_K_REF, .of = "IpManVpnAction"},
 	{"IpLocalStartActionRef", POL_K_REF, .of = "IpLocalStartAction"},
 	{"RemoteIdentity", POL_K_BLOCK, .of = "RemoteIdentity", .group = "peer",
-	 .support = POL_REFUSED,
-	 .note = "filtering by the peer's identity is not supported by this release"},
+	 .note = BY_IDENTITY},
 	{"RemoteIdentityRef", POL_K_REF, .of = "RemoteIdentity", .group = "peer",
-	 .support = POL_REFUSED,
-	 .note = "filtering by the peer's identity is not supported by this release"},
+	 .note = BY_IDENTITY},
 	{0},
 };
 
@@ -232,7 +237,9 @@ static const struct pol_param ip_man_vpn_action[] = {
 #define ONLY_THIS_PEER                                                                             \
 	"stricter than the original: no other peer may begin a tunnel for the rule either; "       \
 	"without it, the peer that has a live tunnel for a selector keeps it"
-#define NO_ICMP_SELECTOR "IKEv1 negotiates no ICMP type or code"
+#define NO_ICMP_SELECTOR                                                                           \
+	"the identities of IKEv1 (RFC 2407 section 4.6.2) have a port and no type or code, and "   \
+	"peers that put one there do not agree on how: such a tunnel is for all types"
 
 static const struct pol_param ip_local_start_action[] = {
 	{"AllowOnDemand", POL_K_YESNO, .evidence = POL_FROM_MEMORY},
@@ -335,8 +342,7 @@ static const struct pol_param key_exchange_action[] = {
 	 .required = true, .repeatable = true},
 	{"ReauthInterval", POL_K_NUMBER, .max = 4294967295, .preset = "0", .support = POL_NOTED,
 	 .note = IKEV2_ONLY},
-	{"FilterByIdentity", POL_K_YESNO, .preset = "No", .evidence = POL_FROM_MEMORY,
-	 .except = "Yes", .note = "filters do not see the peer's identity in this release"},
+	{"FilterByIdentity", POL_K_YESNO, .preset = "No", .evidence = POL_FROM_MEMORY},
 	{"BypassIpValidation", POL_K_YESNO, .evidence = POL_FROM_MEMORY},
 	{"LivenessInterval", POL_K_NUMBER, .max = 4294967295, .evidence = POL_FROM_MEMORY,
 	 .note = LIVENESS},

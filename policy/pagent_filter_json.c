@@ -169,6 +169,19 @@ static void set_nothing(json_t *o)
 		json_object_set_new(o, keys[i], json_null());
 }
 
+/* As the rule has it: a pattern, perhaps. */
+static void set_identity(json_t *o, const struct pol_identity *id)
+{
+	char range[CS_RANGE_STRLEN];
+	const char *text;
+
+	if (!id)
+		return;
+	text = id->text ? id->text : id->addr.lo.family ? cs_range_text(&id->addr, range) : NULL;
+	json_object_set_new(o, "RemoteIdentityType", json_string(pol_id_type_name(id->type)));
+	json_object_set_new(o, "RemoteIdentity", text ? json_string(text) : json_null());
+}
+
 /* The number in a reqid is the tunnel's own until numbers pass 2^18; iked knows the whole one. */
 static void set_tunnel(json_t *o, const struct pagent_filter *f)
 {
@@ -222,6 +235,7 @@ json_t *pagent_filter_json(const struct pagent_filter *f)
 	set_names(o, f);
 	set_tunnel(o, f);
 	set_nothing(o);
+	set_identity(o, r->remote_identity);
 	json_object_set_new(o, "State", json_string("Active"));
 	json_object_set_new(o, "Action", json_string(r->verdict == POL_DENY ? "Deny" : "Permit"));
 	json_object_set_new(o, "Scope", json_string(scope(s->routing)));

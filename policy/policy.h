@@ -229,7 +229,9 @@ struct pol_filter_rule {
 	const struct pol_dynvpn_action *vpn; /* ipsec rules have this one or manual; else NULL */
 	const struct pol_manvpn_action *manual;
 	const struct pol_start_action *start; /* may be NULL */
-	bool on_demand;                       /* what start and the policy's switch come to */
+	/* Dynamic rules: only a peer of this identity has SAs of it; NULL: any peer. */
+	const struct pol_identity *remote_identity;
+	bool on_demand; /* what start and the policy's switch come to */
 };
 
 struct pol_local_dynvpn {
@@ -374,10 +376,23 @@ struct pol_manvpn_action *pol_manual_by_name(const struct pol_policy *policy, co
 
 /*
  * The first dynamic rule (ipsec with an IpDynVpnAction, active now) one of whose services covers
- * the selector entirely; NULL when none does.  Phase 2 as responder and `ipsec -y activate`.
+ * the selector entirely; NULL when none does.  Phase 2 as responder and `ipsec -y activate`.  id:
+ * of the peer, where its KeyExchangeAction has FilterByIdentity; NULL: rules with RemoteIdentity
+ * are not for it.
  */
 const struct pol_filter_rule *pol_dynamic_rule(const struct pol_policy *policy,
-					       const struct cs_selector *selector, time_t now);
+					       const struct cs_selector *selector,
+					       const struct pol_peer_id *id, time_t now);
+/* The same, whoever the peer is. */
+const struct pol_filter_rule *pol_first_rule(const struct pol_policy *policy,
+					     const struct cs_selector *selector, time_t now);
+/*
+ * The rule under whose mark the kernel has packets of the selector, if they are rule's: filters
+ * know no identity of who is to get a packet, so one with RemoteIdentity before it comes first.
+ */
+const struct pol_filter_rule *pol_mark_rule(const struct pol_policy *policy,
+					    const struct pol_filter_rule *rule,
+					    const struct cs_selector *selector, time_t now);
 
 /*
  * The first key exchange rule for these; unknown items (family 0, NULL) are not compared.

@@ -232,7 +232,8 @@ static void verdict(struct compile *c, unsigned index, const struct pol_filter_r
 	} else if (r->verdict == POL_PERMIT) {
 		fprintf(c->f, "goto clear_%s ", way);
 	} else {
-		fprintf(c->f, "goto ipsec_%s_%u ", way, index);
+		/* What came by another rule's SA is of a peer of another identity, and goes on. */
+		fprintf(c->f, "%s ipsec_%s_%u ", r->remote_identity ? "jump" : "goto", way, index);
 	}
 }
 
@@ -331,7 +332,8 @@ static void arrivals(struct compile *c, const char *way, const char *permit, con
 			continue;
 		fprintf(c->f, "\tchain ipsec_%s_%u {\n", way, i);
 		came_by(c, &p->rules[i], ipsec);
-		line(c, "counter drop comment \"unprotected\"");
+		line(c, "%scounter drop comment \"unprotected\"",
+		     p->rules[i].remote_identity ? "meta secpath missing " : "");
 		end_chain(c);
 	}
 }

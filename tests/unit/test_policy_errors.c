@@ -593,7 +593,15 @@ static const struct {
 	{0, SERVICE("Protocol Tcp\nDirection Bidirectional InboundConect"), 4, "Direction",
 	 "the text behind the value is ignored", AFTER_BASE, POL_WARNING},
 	{0, RULE("RemoteIdentity\n{\nIdentity Fqdn a\n}"), 4, "RemoteIdentity",
-	 "filtering by the peer's identity is not supported", AFTER_BASE, POL_ERROR},
+	 "it needs IpDynVpnActionRef beside it", AFTER_BASE, POL_ERROR},
+	{0, VPN_RULE("RemoteIdentityRef nobody"), 5, "RemoteIdentityRef", "nobody", AFTER_BASE,
+	 POL_ERROR},
+	{0,
+	 "IpFilterPolicy\n{\nIpFilterRuleRef r\n}\n" VPN_RULE(
+		 "RemoteIdentity\n{\nIdentity Fqdn a\n}") IPSEC_ACTION
+	 "IpDynVpnAction dyn\n{\nIpDataOffer\n{\n}\n}\n",
+	 1, "", "rule r has a RemoteIdentity, and no KeyExchangeAction of the policy has", ALONE,
+	 POL_WARNING},
 	{0, "IDSRule x\n{\n Anything {\n }\n }\n", 1, "IDSRule", "intrusion detection", AFTER_BASE,
 	 POL_NOTE},
 	{0, "TTLSRule x # comment\n{\n{\n}\n}\n", 1, "TTLSRule", "AT-TLS", AFTER_BASE, POL_NOTE},

@@ -191,7 +191,7 @@ for _suite, _mode, _family, _plain in (
     def _case(lab, args=(_suite, _mode, _family, _plain)):
         both_ways(lab, *args)
     _case.__doc__ = f"{_suite}, {_mode}, IPv{_family}, with {'ip xfrm' if _plain else 'our own'}"
-    case(f"manual-{'plain' if _plain else 'own'}-{_suite}-{_mode.lower()}-v{_family}")(_case)
+    case(f"manual-{'plain' if _plain else 'own'}-{_suite}-{_mode.lower()}-v{_family}", seconds=120)(_case)
 
 
 def stop_all(lab, *ends):
@@ -205,7 +205,7 @@ def sent(host, spi=SPI[0]):
     return sum(n for (_, s), (n, _) in host.sas().items() if int(s, 16) == spi)
 
 
-@case("manual-inactive")
+@case("manual-inactive", seconds=240)
 def inactive(lab):
     """Active No: dropped without a word until -m activate; that outlives kill -9 of pagent."""
     left, right = lab.pair()
@@ -240,7 +240,7 @@ def inactive(lab):
     stop_all(lab, a, b)
 
 
-@case("manual-refresh")
+@case("manual-refresh", seconds=240)
 def refresh(lab):
     """A new policy leaves the SAs of an unchanged tunnel alone; another key is another tunnel."""
     left, right = lab.pair()
@@ -274,7 +274,7 @@ def refresh(lab):
     stop_all(lab, a, b)
 
 
-@case("manual-iked")
+@case("manual-iked", seconds=120)
 def with_iked(lab):
     """iked beside it, started and stopped, does not touch a manual tunnel's SAs."""
     left, right = lab.pair()
