@@ -319,7 +319,7 @@ static int install(struct pagent *p, const bool *up, struct cs_err *err)
 
 int pagent_manual_install(struct pagent *p, struct cs_err *err)
 {
-	struct cs_err unasked;
+	struct cs_err unasked = {0};
 	bool *up;
 	int rc;
 
