@@ -88,6 +88,10 @@
 #define CSM_P2_ENDED                                                                               \
 	"CSI1022I", CS_DEBUG,                                                                      \
 		"IKE version 1.0 phase 2 negotiation for tunnel Y%u with %s ended (rule %s): %s"
+#define CSM_AUTO_FAILED                                                                            \
+	"CSI1060W", CS_WARNING,                                                                    \
+		"LocalDynVpnRule %s is not active (AutoActivate): %s; it is tried again"
+#define CSM_AUTO_UP "CSI1061I", CS_INFO, "LocalDynVpnRule %s is active now, by tunnel Y%u"
 #define CSM_NOT_HELD                                                                               \
 	"CSI1023W", CS_WARNING, "The kernel refused to hold what %s sends before it has a tunnel: %s"
 #define CSM_CACHE_OVERRULED                                                                        \
@@ -212,6 +216,11 @@
 #define CSM_PA_UNDONE	      "CSI3023I", CS_NOTICE, "filters and SPD entries are removed from the kernel"
 #define CSM_PA_MTU	      "CSI3024W", CS_WARNING, "the MTU of protected traffic does not follow the interfaces: %s"
 #define CSM_PA_MORE	      "CSI3025I", CS_INFO, "%u more findings are not logged; pagent -n %s shows all"
+#define CSM_PA_MAN_UP	      "CSI3060I", CS_INFO, "manual tunnel M%u (%s) is active"
+#define CSM_PA_MAN_DOWN	      "CSI3061I", CS_INFO, "manual tunnel M%u (%s) is inactive: %s"
+#define CSM_PA_MAN_REFUSED    "CSI3062E", CS_ERROR, "manual tunnels are not all as they should be: %s; tried again each minute"
+#define CSM_PA_MAN_GONE	      "CSI3063W", CS_WARNING, "somebody removed or changed SAs or SPD entries of manual tunnels; they are restored"
+#define CSM_PA_MAN_STATE      "CSI3064W", CS_WARNING, "%s, which remembers what commands said of manual tunnels: %s"
 #define CSM_PA_CLIENTS	      "CSI3026W", CS_WARNING, "connections of clients that have gone are not ended: %s"
 #define CSM_PA_PROFILE	      "CSI3040I", CS_INFO, "profile %s has %u default filters"
 #define CSM_PA_PROFILE_BAD    "CSI3041E", CS_ERROR, "the default filters of profile %s are not used, %s: %s"

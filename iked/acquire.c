@@ -221,6 +221,11 @@ static bool may_start(struct ike_engine *e, const struct xf_acquire *a,
 		refuse(e, a, "the policy has no such dynamic rule");
 		return false;
 	}
+	/* It was raised a moment before its minute was over. */
+	if (!ike_rule_in_time(e, rule)) {
+		refuse(e, a, IKE_OUT_OF_TIME);
+		return false;
+	}
 	if (is_ike(e, &a->selector)) {
 		if (ike_take_token(e, &e->log_bucket))
 			ike_logf(e, CS_NOCTX, CSM_ACQUIRE_IKE,
@@ -352,6 +357,8 @@ static void acquire(struct ike_engine *e, const struct xf_acquire *a)
 		.local = start && start->local.family ? &start->local : &a->selector.local.lo,
 		.remote = start && start->remote.family ? &start->remote : &a->selector.remote.lo,
 	};
+	rule = ike_rule_towards(e, rule, &selector, key.local, key.remote);
+	key.rule_id = rule->id;
 	holder = ike_claim_holder(e, &key);
 	if (holder)
 		drop_vanished(e, holder);

@@ -229,6 +229,10 @@ int ike_adopt_p2(struct ike_engine *e, const struct ike_p2_info *i, struct cs_er
 		return cs_fail(err, CS_EPARSE, "what the cache has of it is not whole");
 	if (!rule || !rule->vpn || strcmp(rule->name, i->rule))
 		return cs_fail(err, CS_EPOLICY, "the policy no longer has its rule");
+	if (!ike_rule_in_time(e, rule))
+		return cs_fail(err, CS_EPOLICY, IKE_OUT_OF_TIME);
+	if (!ike_peer_was(rule, i->remote_id))
+		return cs_fail(err, CS_EPOLICY, "its rule is for another RemoteIdentity");
 	if (client_is_gone(p1, i))
 		return cs_fail(err, CS_EPOLICY, "user %s has to be proved again", i->user);
 	return adopt_under(e, p1, rule, i, err);

@@ -18,19 +18,28 @@ bool ike_claim_allowed(const struct pol_filter_rule *rule, const struct cs_addr 
 	       cs_addr_equal(&rule->start->remote, peer);
 }
 
+struct wanted {
+	const struct ike_tunnel_key *key;
+	uint16_t mark_id;
+};
+
 static bool match_holder(const struct ike_node *node, const void *key)
 {
 	const struct ike_tunnel *t = IKE_OF(node, struct ike_tunnel, by_key);
-	const struct ike_tunnel_key *k = key;
+	const struct wanted *w = key;
+	const struct ike_tunnel_key *k = w->key;
 
-	return t->policy_in && !t->client && t->rule_id == k->rule_id &&
+	return t->policy_in && !t->client && t->mark_id == w->mark_id &&
 	       cs_selector_equal(&t->selector, k->selector) &&
-	       !(cs_addr_equal(&t->local, k->local) && cs_addr_equal(&t->remote, k->remote));
+	       !(t->rule_id == k->rule_id && cs_addr_equal(&t->local, k->local) &&
+		 cs_addr_equal(&t->remote, k->remote));
 }
 
 struct ike_tunnel *ike_claim_holder(const struct ike_engine *e, const struct ike_tunnel_key *k)
 {
-	struct ike_node *node = ike_table_find(&e->tunnels, ike_tunnel_hash(e, k), match_holder, k);
+	struct wanted w = {k, ike_mark_id(e, k->rule_id, k->selector)};
+	struct ike_node *node =
+		ike_table_find(&e->tunnels, ike_tunnel_hash(e, k), match_holder, &w);
 
 	return node ? IKE_OF(node, struct ike_tunnel, by_key) : NULL;
 }

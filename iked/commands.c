@@ -10,8 +10,7 @@
 static const struct pol_filter_rule *
 dynamic_rule(const struct ike_engine *e, const struct pol_local_dynvpn *local, struct cs_err *err)
 {
-	const struct pol_filter_rule *rule =
-		pol_dynamic_rule(e->policy, &local->selector, (time_t)e->now.wall);
+	const struct pol_filter_rule *rule = ike_first_rule(e, &local->selector);
 
 	if (!rule)
 		cs_fail(err, CS_EPOLICY, "no IpFilterRule with an IpDynVpnAction covers it");
@@ -52,7 +51,8 @@ static void adopt(struct ike_engine *e, uint32_t number, const struct pol_local_
 	}
 }
 
-int ike_activate(struct ike_engine *e, const char *name, uint32_t *tunnel, struct cs_err *err)
+int ike_activate(struct ike_engine *e, const char *name, enum ike_activation activation,
+		 uint32_t *tunnel, struct cs_err *err)
 {
 	const struct pol_local_dynvpn *local =
 		e->policy ? pol_local_rule_by_name(e->policy, name) : NULL;
@@ -78,9 +78,8 @@ int ike_activate(struct ike_engine *e, const char *name, uint32_t *tunnel, struc
 			      "remote", &to, err);
 	if (rc)
 		return rc;
-	rc = ike_p2_initiate(e, rule, &local->selector, &from, &to,
-			     local->auto_activate ? IKE_ACT_AUTO : IKE_ACT_USER, local, tunnel,
-			     err);
+	rule = ike_rule_towards(e, rule, &local->selector, &from, &to);
+	rc = ike_p2_initiate(e, rule, &local->selector, &from, &to, activation, local, tunnel, err);
 	if (rc == CS_EEXIST)
 		adopt(e, *tunnel, local);
 	return rc;
@@ -108,8 +107,11 @@ int ike_deactivate_p1(struct ike_engine *e, uint32_t tunnel, struct cs_err *err)
 
 	if (!p1)
 		return cs_fail(err, CS_ENOTFOUND, "there is no tunnel K%u", tunnel);
-	for (; p1; p1 = ike_p1_by_number(e, tunnel))
+	for (; p1; p1 = ike_p1_by_number(e, tunnel)) {
+		for (struct ike_list *l = p1->p2s.next; l != &p1->p2s; l = l->next)
+			ike_auto_stopped(e, IKE_OF(l, struct ike_p2, in_p1));
 		end_p1(e, p1, "deactivated by command");
+	}
 	return 0;
 }
 
@@ -124,6 +126,7 @@ int ike_deactivate_p2(struct ike_engine *e, uint32_t tunnel, struct cs_err *err)
 		struct ike_p2 *p2 = IKE_OF(l, struct ike_p2, in_tunnel);
 
 		l = l->next;
+		ike_auto_stopped(e, p2);
 		ike_p2_end(e, p2, true, "deactivated by command");
 	}
 	return 0;
@@ -170,6 +173,14 @@ static void apply_to_p2(struct ike_engine *e, struct ike_p2 *p2, struct pol_poli
 	/* Ids are the rules' own as long as there is the policy store that gave them. */
 	if (!rule || !rule->vpn || strcmp(rule->name, p2->rule->name) != 0) {
 		ike_p2_end(e, p2, true, "the policy no longer has its rule");
+		return;
+	}
+	if (!ike_rule_in_time(e, rule)) {
+		ike_p2_end(e, p2, true, IKE_OUT_OF_TIME);
+		return;
+	}
+	if (p2->tunnel->mark_id != ike_mark_id(e, rule->id, &p2->tunnel->selector)) {
+		ike_p2_end(e, p2, true, IKE_OTHER_MARK);
 		return;
 	}
 	if (p2->local_rule)
@@ -237,6 +248,8 @@ void ike_apply_policy(struct ike_engine *e, struct pol_policy *policy)
 		apply_to_half_open(e, &e->half[tier][IKE_UNANSWERED], policy);
 	ike_keepalive_all(e);
 	ike_hold_forget_all(e); /* it may be what was wrong */
+	ike_windows_policy(e);
+	ike_auto_policy(e);
 	pol_unref(old);
 }
 
@@ -247,6 +260,8 @@ void ike_end_all(struct ike_engine *e, bool tell, bool keep)
 	static const char reason[] = "iked stops";
 	struct ike_list *l;
 
+	ike_auto_forget_all(e); /* nothing begins anew */
+	ike_timer_stop(&e->timers, &e->minute);
 	for (l = e->p2s.next; l != &e->p2s;) {
 		struct ike_p2 *p2 = IKE_OF(l, struct ike_p2, all);
 

@@ -95,6 +95,7 @@ static void make_lists(struct ike_engine *e)
 	ike_list_init(&e->all_fragments);
 	ike_list_init(&e->all_holds);
 	ike_list_init(&e->all_unsettled);
+	ike_list_init(&e->autos);
 	for (unsigned tier = 0; tier < IKE_N_CLASSES; tier++)
 		for (unsigned stage = 0; stage < IKE_N_STAGES; stage++)
 			ike_list_init(&e->half[tier][stage]);
@@ -167,6 +168,8 @@ int ike_engine_new(const struct ike_settings *settings, const struct ike_ops *op
 	tables_of(e, tables);
 	for (unsigned i = 0; tables[i] && !rc; i++)
 		rc = ike_table_init(tables[i]);
+	if (!rc)
+		rc = ike_timer_make(&e->timers, &e->minute, ike_minute);
 	if (rc || !e->plain || !e->out || !e->whole) {
 		ike_engine_free(e);
 		return cs_fail(err, CS_ENOMEM, "no memory for the engine's tables");
@@ -200,6 +203,7 @@ void ike_engine_free(struct ike_engine *e)
 		return;
 	ike_unlink_all(e);
 	ike_hold_forget_all(e);
+	ike_auto_forget_all(e);
 	ike_unsettled_forget(e);
 	ike_bury(e);
 	ike_jobs_drop(e);
@@ -540,7 +544,9 @@ int ike_engine_activate(struct ike_engine *e, const char *local_rule, struct ike
 	int rc;
 
 	enter(e, now);
-	rc = ike_activate(e, local_rule, tunnel, err);
+	rc = ike_activate(e, local_rule, IKE_ACT_USER, tunnel, err);
+	if (!rc || rc == CS_EEXIST)
+		ike_auto_started(e, local_rule);
 	leave(e);
 	return rc;
 }

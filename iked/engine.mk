@@ -4,6 +4,7 @@ IKE_ENGINE_SOURCES = \
 	iked/adopt.c \
 	iked/aggressive.h iked/aggressive_init.c iked/aggressive_resp.c \
 	iked/auth.c iked/auth_cert.c \
+	iked/auto.c \
 	iked/claim.c \
 	iked/client.c iked/client.h \
 	iked/commands.c \
@@ -25,6 +26,7 @@ IKE_ENGINE_SOURCES = \
 	iked/nat.c \
 	iked/notify.c \
 	iked/path.c \
+	iked/peer_rule.c \
 	iked/phase1.c \
 	iked/p2_kernel.c iked/p2_move.c iked/p2_nat.c \
 	iked/phase2.c \
@@ -39,16 +41,18 @@ IKE_ENGINE_SOURCES = \
 	iked/timer.c iked/timer.h \
 	iked/unsettled.c \
 	iked/vendor.c iked/vendor.h \
-	iked/views.c
+	iked/views.c \
+	iked/windows.c
 ENGINE_TEST_LIBS = $(IKE_LIBS) $(POLICY_LIBS) $(XFRM_LIBS) $(COMMON_LIBS) $(CHECK_LIBS)
 
 check_PROGRAMS += \
-	tests/unit/test_aggressive tests/unit/test_engine tests/unit/test_engine_dpd \
-	tests/unit/test_engine_hostile \
+	tests/unit/test_aggressive tests/unit/test_engine tests/unit/test_engine_auto \
+	tests/unit/test_engine_dpd \
+	tests/unit/test_engine_hostile tests/unit/test_engine_identity \
 	tests/unit/test_engine_life tests/unit/test_engine_peers tests/unit/test_engine_refusals \
 	tests/unit/test_client \
 	tests/unit/test_engine_bundle tests/unit/test_engine_commit tests/unit/test_engine_refresh \
-	tests/unit/test_engine_restart \
+	tests/unit/test_engine_restart tests/unit/test_engine_selector \
 	tests/unit/test_fragment tests/unit/test_nat \
 	tests/unit/test_natt_p2 tests/unit/test_nat_moves tests/unit/test_nat_clients \
 	tests/unit/test_table
@@ -81,6 +85,18 @@ tests_unit_test_engine_life_SOURCES = \
 	tests/unit/test_engine_life.c tests/unit/engine_pair.c tests/unit/engine_pair.h
 tests_unit_test_engine_life_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
 tests_unit_test_engine_life_LDADD = $(ENGINE_TEST_LIBS)
+tests_unit_test_engine_auto_SOURCES = \
+	tests/unit/test_engine_auto.c tests/unit/engine_pair.c tests/unit/engine_pair.h
+tests_unit_test_engine_auto_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
+tests_unit_test_engine_auto_LDADD = $(ENGINE_TEST_LIBS)
+tests_unit_test_engine_identity_SOURCES = \
+	tests/unit/test_engine_identity.c tests/unit/engine_pair.c tests/unit/engine_pair.h
+tests_unit_test_engine_identity_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
+tests_unit_test_engine_identity_LDADD = $(ENGINE_TEST_LIBS)
+tests_unit_test_engine_selector_SOURCES = \
+	tests/unit/test_engine_selector.c tests/unit/engine_pair.c tests/unit/engine_pair.h
+tests_unit_test_engine_selector_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
+tests_unit_test_engine_selector_LDADD = $(ENGINE_TEST_LIBS)
 tests_unit_test_engine_dpd_SOURCES = \
 	tests/unit/test_engine_dpd.c tests/unit/engine_pair.c tests/unit/engine_pair.h
 tests_unit_test_engine_dpd_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)

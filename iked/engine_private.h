@@ -280,6 +280,7 @@ struct ike_tunnel {
 	struct ike_list dead;
 	uint32_t number, generations, reqid;
 	uint16_t rule_id;
+	uint16_t mark_id; /* of the rule whose mark its packets have; its own, but for identities */
 	struct cs_addr local, remote;
 	struct cs_selector selector;
 	struct cs_selector named; /* as the peer called it; without a family: as selector */
@@ -416,6 +417,9 @@ struct ike_engine {
 	uint64_t restore_tx; /* when this is durable the strays of the engine before go; 0: none */
 	struct ike_mark *marks; /* marks.c; NULL until there is one */
 	unsigned next_mark, marks_a_peer;
+	struct ike_list autos;   /* auto.c */
+	struct ike_timer minute; /* windows.c */
+	unsigned windows_open;   /* stands for the set of rules that were in their time */
 	struct xf_acquire *lost; /* acquires of which only the larval state told */
 	unsigned n_lost, cap_lost;
 	struct ike_stats stats;
@@ -593,7 +597,7 @@ struct ike_p2 *ike_p2_by_tx(const struct ike_engine *e, uint64_t tx);
 /* proto: IPPROTO_ESP or IPPROTO_AH; addr: ours for inbound, the peer's for outbound. */
 struct ike_p2 *ike_p2_by_spi(const struct ike_engine *e, bool inbound, const struct cs_addr *addr,
 			     uint8_t proto, uint32_t spi);
-/* Of rule and selector alone: tunnels that differ in their endpoints are found together. */
+/* Of the selector alone: tunnels that differ in rule or endpoints are found together. */
 uint64_t ike_tunnel_hash(const struct ike_engine *e, const struct ike_tunnel_key *k);
 struct ike_tunnel_key ike_tunnel_key_of(const struct ike_tunnel *t);
 struct ike_tunnel *ike_tunnel_by_key(const struct ike_engine *e, const struct ike_tunnel_key *k);
@@ -1003,6 +1007,26 @@ bool ike_hold_waits(const struct ike_engine *e, const struct ike_tunnel_key *k);
 void ike_hold_replaced(struct ike_engine *e, const struct ike_tunnel_key *k);
 void ike_hold_forget_all(struct ike_engine *e);
 
+/* peer_rule.c: rules that are for peers of an identity */
+/* The first one for this selector that the peer of p1 may have; p1 NULL: one without identity. */
+const struct pol_filter_rule *ike_peer_rule(const struct ike_engine *e, const struct ike_p1 *p1,
+					    const struct cs_selector *s);
+/* As initiator, before it is known who the peer is: the first one. */
+const struct pol_filter_rule *ike_first_rule(const struct ike_engine *e,
+					     const struct cs_selector *s);
+/* Packets of this selector have rule's mark. Whose tunnel is it to be, if that peer is known? */
+const struct pol_filter_rule *ike_rule_towards(const struct ike_engine *e,
+					       const struct pol_filter_rule *rule,
+					       const struct cs_selector *s,
+					       const struct cs_addr *local,
+					       const struct cs_addr *remote);
+/* CS_EPOLICY: its RemoteIdentity is not the peer's. */
+int ike_peer_check(const struct ike_p1 *p1, const struct pol_filter_rule *rule, struct cs_err *err);
+/* The same of a peer of the engine before this one, by its ID payload body. */
+bool ike_peer_was(const struct pol_filter_rule *rule, struct cs_bytes id_body);
+/* Of the rule under whose mark the kernel has the packets of a tunnel. */
+uint16_t ike_mark_id(const struct ike_engine *e, uint16_t rule_id, const struct cs_selector *s);
+
 /* claim.c: one tunnel for a rule's selector */
 /*
  * Where the rule says behind which endpoint its traffic lies, no other peer may draw that traffic
@@ -1038,12 +1062,30 @@ void ike_unsettled_forget(struct ike_engine *e);
 void ike_apply_policy(struct ike_engine *e, struct pol_policy *policy);
 void ike_end_all(struct ike_engine *e, bool tell, bool keep);
 
-int ike_activate(struct ike_engine *e, const char *local_rule, uint32_t *tunnel,
-		 struct cs_err *err);
+int ike_activate(struct ike_engine *e, const char *local_rule, enum ike_activation activation,
+		 uint32_t *tunnel, struct cs_err *err);
 int ike_deactivate_p1(struct ike_engine *e, uint32_t tunnel, struct cs_err *err);
 int ike_deactivate_p2(struct ike_engine *e, uint32_t tunnel, struct cs_err *err);
 int ike_command_refresh_p1(struct ike_engine *e, uint32_t tunnel, struct cs_err *err);
 int ike_command_refresh_p2(struct ike_engine *e, uint32_t tunnel, struct cs_err *err);
+
+/* auto.c: AutoActivate */
+void ike_auto_policy(struct ike_engine *e); /* one has come into force */
+void ike_auto_retry(struct ike_engine *e);  /* something has changed: all of them now */
+void ike_auto_forget_all(struct ike_engine *e);
+void ike_auto_stopped(struct ike_engine *e, const struct ike_p2 *p2); /* by command */
+void ike_auto_started(struct ike_engine *e, const char *local_rule);  /* by command */
+/* What becomes of any pair; those of other rules are none of its business. */
+void ike_auto_up(struct ike_engine *e, const struct ike_p2 *p2);
+void ike_auto_failed(struct ike_engine *e, const struct ike_p2 *p2, const char *why);
+void ike_auto_ended(struct ike_engine *e, const struct ike_p2 *p2, const char *why); /* unlinked */
+
+/* windows.c: time conditions */
+#define IKE_OUT_OF_TIME "the time condition of its rule no longer holds"
+#define IKE_OTHER_MARK  "the filters have another rule of a RemoteIdentity before its rule now"
+bool ike_rule_in_time(const struct ike_engine *e, const struct pol_filter_rule *rule);
+void ike_windows_policy(struct ike_engine *e); /* one has come into force */
+void ike_minute(struct ike_engine *e, struct ike_timer *t);
 
 /* resync.c */
 void ike_resync_begin(struct ike_engine *e);

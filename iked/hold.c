@@ -16,26 +16,31 @@
 #define RECORDS_MAX   4096u
 
 /*
- * The kernel has one place for a rule and selector, whatever the tunnel's ends.  In it is our
+ * The kernel has one place for a mark and selector, whatever the tunnel's ends.  In it is our
  * policy (in_kernel), the tunnel's own, or nothing.
  */
 struct ike_hold {
 	struct ike_node node;
 	struct ike_list all;
 	struct ike_timer timer; /* end of the wait, then of the memory; unset during an attempt */
-	uint16_t rule_id;
+	uint16_t mark_id;
 	struct cs_selector selector;
 	uint64_t until; /* end of the wait */
 	uint32_t wait;
 	bool in_kernel;
 };
 
+struct place {
+	uint16_t mark_id;
+	const struct cs_selector *selector;
+};
+
 static bool match(const struct ike_node *node, const void *key)
 {
 	const struct ike_hold *h = IKE_OF(node, struct ike_hold, node);
-	const struct ike_tunnel_key *k = key;
+	const struct place *place = key;
 
-	return h->rule_id == k->rule_id && cs_selector_equal(&h->selector, k->selector);
+	return h->mark_id == place->mark_id && cs_selector_equal(&h->selector, place->selector);
 }
 
 static uint64_t hash(const struct ike_engine *e, const struct ike_tunnel_key *k)
@@ -48,7 +53,8 @@ static uint64_t hash(const struct ike_engine *e, const struct ike_tunnel_key *k)
 
 static struct ike_hold *find(const struct ike_engine *e, const struct ike_tunnel_key *k)
 {
-	struct ike_node *node = ike_table_find(&e->holds, hash(e, k), match, k);
+	struct place place = {ike_mark_id(e, k->rule_id, k->selector), k->selector};
+	struct ike_node *node = ike_table_find(&e->holds, hash(e, k), match, &place);
 
 	return node ? IKE_OF(node, struct ike_hold, node) : NULL;
 }
@@ -60,7 +66,7 @@ static void fill_policy(const struct ike_engine *e, const struct ike_hold *h, st
 	p->selector = h->selector;
 	p->family = h->selector.local.lo.family;
 	p->priority = XF_PRIO_HOLD;
-	p->mark = xf_mark_value(&e->set.marking, h->rule_id);
+	p->mark = xf_mark_value(&e->set.marking, h->mark_id);
 	p->mark_mask = xf_mark_mask(&e->set.marking);
 	p->action = XF_ALLOW;
 	p->hold = true;
@@ -131,7 +137,7 @@ static struct ike_hold *make(struct ike_engine *e, const struct ike_tunnel_key *
 		free(h);
 		return NULL;
 	}
-	h->rule_id = k->rule_id;
+	h->mark_id = ike_mark_id(e, k->rule_id, k->selector);
 	h->selector = *k->selector;
 	ike_table_add(&e->holds, &h->node, hash(e, k));
 	ike_list_add_tail(&e->all_holds, &h->all);

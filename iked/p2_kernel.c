@@ -171,6 +171,12 @@ static void fill_sa(const struct ike_engine *e, const struct ike_p2 *p2, bool ou
 	sa->integ_key = (struct cs_bytes){key + cipher_len, p2->qm->keymat_len - cipher_len};
 	sa->icv_bits = ike_p2_icv_bits(p2, sa->integ);
 	sa->selector = p2->tunnel->selector;
+	if (outbound && sa->mode == XF_TUNNEL) {
+		const struct pol_dynvpn_action *vpn = p2->rule->vpn;
+
+		sa->clear_df = !vpn->passthrough_df && !vpn->df_set;
+		sa->clear_dscp = !vpn->passthrough_dscp;
+	}
 	sa->hard_bytes = p2->life_kbytes * 1024;
 	sa->soft_bytes = ike_p2_soft_bytes(p2);
 	fill_encap(p2, outbound, sa);
@@ -242,7 +248,7 @@ static void fill_policy(const struct ike_engine *e, const struct ike_tunnel *t, 
 	p->selector = t->selector;
 	p->family = t->local.family;
 	p->priority = XF_PRIO_TUNNEL;
-	p->mark = xf_mark_value(&e->set.marking, t->client ? t->client : t->rule_id);
+	p->mark = xf_mark_value(&e->set.marking, t->client ? t->client : t->mark_id);
 	p->mark_mask = xf_mark_mask(&e->set.marking);
 	p->action = XF_ALLOW;
 	p->has_template = true;

@@ -205,6 +205,7 @@ void ike_p2_up(struct ike_engine *e, struct ike_p2 *p2)
 	ike_tell(e, IKE_EV_P2_UP, p2->instance, p2->parent, p2->tunnel->number, p2->rule->name, "");
 	ike_refresh_settle_p2(e, p2);
 	bound_generations(e, p2->tunnel);
+	ike_auto_up(e, p2);
 }
 
 void ike_p2_record_moved(struct ike_engine *e, const struct ike_p2 *p2)
@@ -235,9 +236,11 @@ static void end_failed(struct ike_engine *e, struct ike_p2 *p2, bool tell, const
 	again = p2->initiator && p2->qm->only >= 0 && p2->qm->refused;
 	ike_p2_unlink(e, p2);
 	/* Who waits for a refresh is told of its last attempt. */
-	if (!ike_refresh_p2_failed(e, p2->tunnel, again))
-		ike_tell(e, IKE_EV_FAILED, p2->instance, p2->parent, p2->tunnel->number,
-			 p2->rule->name, told);
+	if (ike_refresh_p2_failed(e, p2->tunnel, again))
+		return;
+	ike_tell(e, IKE_EV_FAILED, p2->instance, p2->parent, p2->tunnel->number, p2->rule->name,
+		 told);
+	ike_auto_failed(e, p2, reason);
 }
 
 void ike_p2_fail(struct ike_engine *e, struct ike_p2 *p2, bool tell, const char *format, ...)
@@ -331,6 +334,7 @@ void ike_p2_down(struct ike_engine *e, struct ike_p2 *p2, bool tell, const struc
 		 reason);
 	ike_p2_unlink(e, p2);
 	ike_refresh_p2_ended(e, p2->tunnel);
+	ike_auto_ended(e, p2, reason);
 }
 
 void ike_p2_end(struct ike_engine *e, struct ike_p2 *p2, bool tell, const char *reason)

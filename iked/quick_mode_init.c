@@ -91,6 +91,7 @@ void ike_quick_start(struct ike_engine *e, struct ike_p2 *p2)
 	p2->peer = p2->p1->peer;
 	ike_list_add_head(&p2->peer->p2s, &p2->in_peer);
 	if (ike_client_check(p2->p1, &t->selector, &err) ||
+	    ike_peer_check(p2->p1, p2->rule, &err) ||
 	    ike_claim_check(e, &key, p2->peer, p2->p1, &err)) {
 		fail_err(e, p2, &err);
 		return;

@@ -56,16 +56,22 @@ static int read_selector(struct request *q, struct cs_err *err)
 	return rc;
 }
 
-static const struct pol_filter_rule *dynamic_rule(const struct ike_engine *e,
-						  const struct cs_selector *s)
-{
-	return e->policy ? pol_dynamic_rule(e->policy, s, (time_t)e->now.wall) : NULL;
-}
-
 static struct ike_tunnel_key key_of(const struct request *q)
 {
 	return (struct ike_tunnel_key){q->rule->id, &q->selector, &q->p1->sid.local.addr,
 				       &q->p1->sid.remote.addr, q->client};
+}
+
+/* There may be one that is for others. */
+static int no_rule(const struct ike_engine *e, const struct request *q, struct cs_err *err)
+{
+	const struct pol_filter_rule *rule = ike_first_rule(e, &q->selector);
+	char selector[CS_SELECTOR_STRLEN];
+
+	if (rule)
+		return ike_peer_check(q->p1, rule, err);
+	return cs_fail(err, CS_EPOLICY, "no IpFilterRule with an IpDynVpnAction covers %s",
+		       cs_selector_text(&q->selector, selector));
 }
 
 static int find_rule(struct ike_engine *e, struct request *q, struct cs_err *err)
@@ -76,10 +82,9 @@ static int find_rule(struct ike_engine *e, struct request *q, struct cs_err *err
 
 	if (rc)
 		return rc;
-	q->rule = dynamic_rule(e, &q->selector);
+	q->rule = ike_peer_rule(e, q->p1, &q->selector);
 	if (!q->rule)
-		return cs_fail(err, CS_EPOLICY, "no IpFilterRule with an IpDynVpnAction covers %s",
-			       cs_selector_text(&q->selector, selector));
+		return no_rule(e, q, err);
 	if (!ike_claim_allowed(q->rule, &q->p1->sid.remote.addr))
 		return cs_fail(err, CS_EPOLICY,
 			       "rule %s names another RemoteSecurityEndpointAddr for %s",
@@ -147,7 +152,7 @@ static bool means_transport(struct ike_engine *e, const struct request *q)
 		return false;
 	if (!ike_p2_proposes(sa, POL_TUNNEL))
 		return true;
-	other.rule = dynamic_rule(e, &other.selector);
+	other.rule = ike_peer_rule(e, q->p1, &other.selector);
 	return other.rule && !choose(&other, &other.suite, &why, NULL) &&
 	       other.suite.encap == POL_TRANSPORT;
 }

@@ -289,13 +289,8 @@ struct ike_tunnel_key ike_tunnel_key_of(const struct ike_tunnel *t)
 uint64_t ike_tunnel_hash(const struct ike_engine *e, const struct ike_tunnel_key *k)
 {
 	const struct cs_selector *s = k->selector;
-	uint8_t ports[8] = {(uint8_t)(k->rule_id >> 8),
-			    (uint8_t)k->rule_id,
-			    s->proto,
-			    (uint8_t)(s->local_port >> 8),
-			    (uint8_t)s->local_port,
-			    (uint8_t)(s->remote_port >> 8),
-			    (uint8_t)s->remote_port};
+	uint8_t ports[5] = {s->proto, (uint8_t)(s->local_port >> 8), (uint8_t)s->local_port,
+			    (uint8_t)(s->remote_port >> 8), (uint8_t)s->remote_port};
 
 	return ike_hash_addrs(e, &s->local.lo, &s->remote.lo) ^
 	       ike_siphash(e->table_key, ports, sizeof(ports));
@@ -372,6 +367,7 @@ static struct ike_tunnel *make_tunnel(struct ike_engine *e, const struct ike_tun
 	ike_list_init(&t->p2s);
 	t->number = number;
 	t->rule_id = key->rule_id;
+	t->mark_id = ike_mark_id(e, key->rule_id, key->selector);
 	t->reqid = xf_reqid(t->rule_id, (number - 1) % XF_REQID_TUNNEL_MAX + 1);
 	t->selector = *key->selector;
 	t->local = *key->local;

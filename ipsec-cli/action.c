@@ -1,4 +1,6 @@
-/* ipsec -k deactivate, -k refresh, -y activate, -y deactivate, -y refresh, -f default, -f reload.
+/*
+ * ipsec -f default, -f reload, -k deactivate, -k refresh, -m activate, -m deactivate, -y activate,
+ * -y deactivate and -y refresh.
  */
 #include <string.h>
 
@@ -15,6 +17,14 @@ struct outcome {
 
 /* ---- rows ---- */
 
+/* The column between tunnel and status: its key, NULL: there is none. */
+static const char *name_key(const struct command *cmd)
+{
+	return cmd->primary == 'y'   ? "LocalDynVpnRule"
+	       : cmd->primary == 'm' ? "VpnActionName"
+				     : NULL;
+}
+
 /* "n/a" stands for what is not known. */
 static int add_row(struct outcome *o, json_t *row)
 {
@@ -27,14 +37,15 @@ static int on_entry(void *arg, const json_t *entry)
 {
 	struct outcome *o = arg;
 	json_t *row = json_object();
-	static const char *const keys[] = {"TunnelID", "LocalDynVpnRule", "Status"};
+	const char *const keys[] = {"TunnelID", name_key(o->cmd), "Status"};
 	int rc = row ? 0 : -1;
 
 	for (size_t i = 0; rc == 0 && i < sizeof(keys) / sizeof(keys[0]); i++) {
-		json_t *v = json_object_get(entry, keys[i]);
+		json_t *v;
 
-		if (o->cmd->primary == 'k' && i == 1)
+		if (!keys[i])
 			continue;
+		v = json_object_get(entry, keys[i]);
 		rc = v ? json_object_set(row, keys[i], v)
 		       : json_object_set_new(row, keys[i], json_null());
 	}
@@ -78,8 +89,8 @@ static int add_failure(struct outcome *o, const char *id, const char *rule,
 {
 	json_t *row = json_pack("{s:s?}", "TunnelID", id);
 
-	if (row && o->cmd->primary == 'y')
-		json_object_set_new(row, "LocalDynVpnRule", rule ? json_string(rule) : json_null());
+	if (row && name_key(o->cmd))
+		json_object_set_new(row, name_key(o->cmd), rule ? json_string(rule) : json_null());
 	if (row) {
 		json_object_set_new(row, "Status", json_string(status_of(err->code)));
 		json_object_set_new(row, "Reason", json_string(err->text));
@@ -94,7 +105,7 @@ static const char *row_text(const json_t *row, const char *key, char buf[static 
 
 static void print_table(const struct outcome *o)
 {
-	bool dynamic = o->cmd->primary == 'y';
+	const char *key = name_key(o->cmd);
 	char buf[VALUE_LEN];
 
 	if (o->cmd->primary == 'f') {
@@ -108,20 +119,21 @@ static void print_table(const struct outcome *o)
 		return;
 	}
 	if (o->cmd->all && o->code == 0) {
-		puts(dynamic ? "All dynamic tunnels  Deactivating"
-			     : "All IKE tunnels  Deactivating");
+		printf("All %s tunnels  Deactivating\n", o->cmd->primary == 'y'   ? "dynamic"
+							 : o->cmd->primary == 'm' ? "manual"
+										  : "IKE");
 		return;
 	}
 	printf("%-12s", "Tunnel ID");
-	if (dynamic)
-		printf("%-34s", "LocalDynVpnRuleName");
+	if (key)
+		printf("%-34s", o->cmd->primary == 'y' ? "LocalDynVpnRuleName" : "VpnActionName");
 	puts("Status");
 	for (size_t i = 0; i < json_array_size(o->rows); i++) {
 		const json_t *row = json_array_get(o->rows, i);
 
 		printf("%-12s", row_text(row, "TunnelID", buf));
-		if (dynamic)
-			printf("%-34s", row_text(row, "LocalDynVpnRule", buf));
+		if (key)
+			printf("%-34s", row_text(row, key, buf));
 		puts(row_text(row, "Status", buf));
 	}
 }
@@ -142,23 +154,33 @@ static json_t *wait_of(const struct command *cmd)
 	return cmd->wait >= 0 ? json_integer(cmd->wait) : json_null();
 }
 
+static json_t *request_for(const struct command *cmd, const char *id, const char *rule)
+{
+	json_t *request;
+
+	if (cmd->primary == 'm')
+		return json_pack("{s:s, s:s*, s:s*}", "request",
+				 cmd->action == ACTION_ACTIVATE ? "activate-manual"
+								: "deactivate-manual",
+				 "tunnel", id, "action", rule);
+	if (cmd->action == ACTION_ACTIVATE)
+		return json_pack("{s:s, s:s, s:o}", "request", "activate-dynamic", "rule", rule,
+				 "wait", wait_of(cmd));
+	request = json_pack("{s:s, s:s*, s:s*}", "request", request_name(cmd), "tunnel", id, "rule",
+			    rule);
+	if (cmd->action == ACTION_REFRESH)
+		json_object_set_new(request, "wait", wait_of(cmd));
+	return request;
+}
+
 /* One target: id or rule. Not 0: the connection is of no more use. */
 static int ask_target(struct outcome *o, struct cs_nmi *nmi, const char *id, const char *rule)
 {
 	const struct command *cmd = o->cmd;
 	struct cs_err err = {0};
 	int timeout = cmd->wait >= 0 ? cmd->wait * 1000 + WAIT_GRACE_MS : ANSWER_MS, rc;
-	json_t *request, *done = NULL;
+	json_t *request = request_for(cmd, id, rule), *done = NULL;
 
-	if (cmd->action == ACTION_ACTIVATE) {
-		request = json_pack("{s:s, s:s, s:o}", "request", "activate-dynamic", "rule", rule,
-				    "wait", wait_of(cmd));
-	} else {
-		request = json_pack("{s:s, s:s*, s:s*}", "request", request_name(cmd), "tunnel", id,
-				    "rule", rule);
-		if (cmd->action == ACTION_REFRESH)
-			json_object_set_new(request, "wait", wait_of(cmd));
-	}
 	if (request)
 		rc = cs_nmi_call(nmi, request, timeout, on_entry, o, &done, &err);
 	else
@@ -192,7 +214,9 @@ static const char *primary_of(const struct command *cmd)
 {
 	if (cmd->primary == 'f')
 		return report_filters.primary;
-	return cmd->primary == 'k' ? report_ike_tunnels.primary : report_dynamic_stack.primary;
+	return cmd->primary == 'k'   ? report_ike_tunnels.primary
+	       : cmd->primary == 'm' ? report_manual.primary
+				     : report_dynamic_stack.primary;
 }
 
 /* Each target has its own connection, so that what spoils one does not spoil the next. */
@@ -265,7 +289,8 @@ int run_action(struct command *cmd)
 	} else {
 		rc = ask_all(&o, cmd, &cmd->ids, true);
 		if (rc == 0)
-			rc = ask_all(&o, cmd, &cmd->rules, false);
+			rc = ask_all(&o, cmd, cmd->primary == 'm' ? &cmd->names : &cmd->rules,
+				     false);
 	}
 	if (rc != 0 && json_array_size(o.rows) == 0) {
 		json_decref(o.rows);

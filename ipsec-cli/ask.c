@@ -22,7 +22,7 @@ void complain(const char *fmt, ...)
 
 static const char *daemon_of(const struct command *cmd)
 {
-	return cmd->primary == 'f' || cmd->primary == 'o' ? "pagent" : "iked";
+	return cmd->primary == 'k' || cmd->primary == 'y' ? "iked" : "pagent";
 }
 
 static int find_stack(struct command *cmd, struct cs_err *err)

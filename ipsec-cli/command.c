@@ -20,6 +20,9 @@ const char command_usage[] =
 	"  -k display     IKE (phase 1) tunnels      [-a K1...] [-n KEYEXCHANGERULE...]\n"
 	"  -k deactivate  with their dynamic tunnels  -a K1...|all\n"
 	"  -k refresh     -a K1... [--wait SECONDS]\n"
+	"  -m display     manual tunnels             [-a M1...] [-n MANVPNACTION...]\n"
+	"  -m activate    -a M1... or -n MANVPNACTION...\n"
+	"  -m deactivate  -a M1...|all or -n MANVPNACTION...\n"
 	"  -o display     remote ports of clients behind NAT, translated\n"
 	"  -y display     dynamic (phase 2) tunnels  [-a Y2...] [-n VPNACTION...] [-l RULE...]\n"
 	"                 -b: as iked sees them, not the stack\n"
@@ -81,26 +84,26 @@ static const struct option {
 	unsigned actions;      /* that may have it */
 	const char *what;      /* O_ABSENT: what it would be */
 } options[] = {
-	{"-f", O_PRIMARY, ONE, "fkoy", EVERY, NULL},
-	{"-k", O_PRIMARY, ONE, "fkoy", EVERY, NULL},
-	{"-o", O_PRIMARY, ONE, "fkoy", EVERY, NULL},
-	{"-y", O_PRIMARY, ONE, "fkoy", EVERY, NULL},
-	{"-p", O_STACK, ONE, "fkoy", EVERY, NULL},
-	{"-r", O_FORMAT, ONE, "fkoy", DISPLAY, NULL},
-	{"-c", O_SCOPE, ONE, "fkoy", DISPLAY, NULL},
-	{"-a", O_IDS, LIST, "ky", DISPLAY | DEACTIVATE | REFRESH, NULL},
-	{"-n", O_NAMES, LIST, "fky", DISPLAY, NULL},
+	{"-f", O_PRIMARY, ONE, "fkmoy", EVERY, NULL},
+	{"-k", O_PRIMARY, ONE, "fkmoy", EVERY, NULL},
+	{"-m", O_PRIMARY, ONE, "fkmoy", EVERY, NULL},
+	{"-o", O_PRIMARY, ONE, "fkmoy", EVERY, NULL},
+	{"-y", O_PRIMARY, ONE, "fkmoy", EVERY, NULL},
+	{"-p", O_STACK, ONE, "fkmoy", EVERY, NULL},
+	{"-r", O_FORMAT, ONE, "fkmoy", DISPLAY, NULL},
+	{"-c", O_SCOPE, ONE, "fkmoy", DISPLAY, NULL},
+	{"-a", O_IDS, LIST, "kmy", EVERY, NULL},
+	{"-n", O_NAMES, LIST, "fkmy", EVERY, NULL},
 	{"-g", O_GROUPS, LIST, "f", DISPLAY, NULL},
 	{"-l", O_RULES, LIST, "y", EVERY, NULL},
 	{"-b", O_FROM_IKE, NONE, "y", DISPLAY, NULL},
-	{"--json", O_JSON, NONE, "fkoy", EVERY, NULL},
-	{"--fail-empty", O_FAIL_EMPTY, NONE, "fkoy", DISPLAY, NULL},
+	{"--json", O_JSON, NONE, "fkmoy", EVERY, NULL},
+	{"--fail-empty", O_FAIL_EMPTY, NONE, "fkmoy", DISPLAY, NULL},
 	{"--wait", O_WAIT, ONE, "ky", ACTIVATE | REFRESH, NULL},
-	{"--help", O_HELP, NONE, "fkoy", EVERY, NULL},
-	{"-?", O_HELP, NONE, "fkoy", EVERY, NULL},
-	{"--version", O_VERSION, NONE, "fkoy", EVERY, NULL},
+	{"--help", O_HELP, NONE, "fkmoy", EVERY, NULL},
+	{"-?", O_HELP, NONE, "fkmoy", EVERY, NULL},
+	{"--version", O_VERSION, NONE, "fkmoy", EVERY, NULL},
 	{"-F", O_ABSENT, NONE, "", 0, "defensive filters"},
-	{"-m", O_ABSENT, NONE, "", 0, "manual tunnels"},
 	{"-i", O_ABSENT, NONE, "", 0, "interfaces"},
 	{"-t", O_ABSENT, NONE, "", 0, "traffic test"},
 	{"-w", O_ABSENT, NONE, "", 0, "NSS clients"},
@@ -121,9 +124,10 @@ static const struct keyword {
 	{'f', "display", ACTION_DISPLAY},       {'f', "default", ACTION_DEFAULT},
 	{'f', "reload", ACTION_RELOAD},         {'k', "display", ACTION_DISPLAY},
 	{'k', "deactivate", ACTION_DEACTIVATE}, {'k', "refresh", ACTION_REFRESH},
-	{'o', "display", ACTION_DISPLAY},       {'y', "display", ACTION_DISPLAY},
-	{'y', "activate", ACTION_ACTIVATE},     {'y', "deactivate", ACTION_DEACTIVATE},
-	{'y', "refresh", ACTION_REFRESH},
+	{'m', "display", ACTION_DISPLAY},       {'m', "activate", ACTION_ACTIVATE},
+	{'m', "deactivate", ACTION_DEACTIVATE}, {'o', "display", ACTION_DISPLAY},
+	{'y', "display", ACTION_DISPLAY},       {'y', "activate", ACTION_ACTIVATE},
+	{'y', "deactivate", ACTION_DEACTIVATE}, {'y', "refresh", ACTION_REFRESH},
 };
 
 static bool is_keyword(const char *word, const char *keyword)
@@ -300,7 +304,7 @@ static const char *const action_names[] = {"display", "activate", "deactivate",
 /* "K1" as it is listed; the letter may be a small one. */
 static int check_ids(struct command *cmd, struct cs_err *err)
 {
-	char letter = cmd->primary == 'k' ? 'K' : 'Y';
+	char letter = (char)toupper((unsigned char)cmd->primary);
 
 	for (size_t i = 0; i < cmd->ids.n; i++) {
 		char *id = cmd->ids.name[i];
@@ -322,8 +326,29 @@ static int check_ids(struct command *cmd, struct cs_err *err)
 	return 0;
 }
 
+static int check_manual_targets(const struct command *cmd, struct cs_err *err)
+{
+	if (cmd->action == ACTION_DISPLAY)
+		return 0;
+	if (cmd->ids.n + cmd->names.n == 0)
+		return cs_fail(err, CS_EINVAL,
+			       "-m %s needs -a and a tunnel, or -n and an IpManVpnAction%s",
+			       action_names[cmd->action],
+			       cmd->action == ACTION_DEACTIVATE ? ", or -a all" : "");
+	if (cmd->ids.n > 0 && cmd->names.n > 0)
+		return cs_fail(err, CS_EINVAL, "-a and -n cannot be combined with %s",
+			       action_names[cmd->action]);
+	return 0;
+}
+
 static int check_targets(const struct command *cmd, struct cs_err *err)
 {
+	if (cmd->primary == 'm')
+		return check_manual_targets(cmd, err);
+	if (cmd->action != ACTION_DISPLAY && cmd->names.n > 0)
+		return cs_fail(err, CS_EINVAL, "-n does not go with %s", action_names[cmd->action]);
+	if (cmd->action == ACTION_ACTIVATE && cmd->ids.n > 0)
+		return cs_fail(err, CS_EINVAL, "-a does not go with activate");
 	if (cmd->action == ACTION_ACTIVATE && cmd->rules.n == 0)
 		return cs_fail(err, CS_EINVAL, "-y activate needs -l and a LocalDynVpnRule");
 	if (cmd->action != ACTION_DEACTIVATE && cmd->action != ACTION_REFRESH)
@@ -422,14 +447,14 @@ int command_parse(int argc, char **argv, struct command *cmd, struct cs_err *err
 	for (int at = 1; rc == 0 && at < argc;)
 		rc = read_option(argc, argv, &at, cmd, given, err);
 	if (rc == 0 && !cmd->primary)
-		rc = cs_fail(err, CS_EINVAL, "a primary option is needed: -f, -k, -o or -y");
+		rc = cs_fail(err, CS_EINVAL, "a primary option is needed: -f, -k, -m, -o or -y");
 	if (rc == 0)
 		rc = check_options(cmd, given, err);
 	if (rc == 0)
 		rc = check_ids(cmd, err);
 	if (rc == 0)
 		rc = check_targets(cmd, err);
-	if (rc == 0 && cmd->every_generation && (cmd->primary == 'f' || cmd->primary == 'o'))
+	if (rc == 0 && cmd->every_generation && strchr("fmo", cmd->primary))
 		rc = cs_fail(err, CS_EINVAL, "-c all does not go with -%c", cmd->primary);
 	if (rc == 0 && cmd->filters && cmd->primary != 'f')
 		rc = cs_fail(err, CS_EINVAL, "-c %s does not go with -%c", cmd->filters,

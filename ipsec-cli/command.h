@@ -30,7 +30,7 @@ struct names {
 };
 
 struct command {
-	char primary; /* 'f', 'k', 'o' or 'y' */
+	char primary; /* 'f', 'k', 'm', 'o' or 'y' */
 	enum action action;
 	char stack[CS_STACK_MAX + 1]; /* -p */
 	enum layout layout;           /* -r */

@@ -26,6 +26,8 @@ static const struct report *report_of(const struct command *cmd)
 		return &report_filters;
 	case 'k':
 		return &report_ike_tunnels;
+	case 'm':
+		return &report_manual;
 	case 'o':
 		return &report_ports;
 	default:
@@ -40,6 +42,8 @@ static json_t *request_of(const struct command *cmd)
 		return json_pack("{s:s, s:s*}", "request", "filters", "scope", cmd->filters);
 	case 'k':
 		return json_pack("{s:s}", "request", "ike-tunnels");
+	case 'm':
+		return json_pack("{s:s}", "request", "manual-tunnels");
 	case 'o':
 		return json_pack("{s:s}", "request", "port-translations");
 	default:
@@ -180,6 +184,14 @@ static const char *source_of(const struct command *cmd, const json_t *done)
 	return cmd->primary == 'k' || cmd->from_ike ? "IKED" : "Stack";
 }
 
+/* A manual tunnel has no generations. */
+static const char *scope_of(const struct command *cmd)
+{
+	if (cmd->primary == 'm')
+		return "n/a";
+	return cmd->every_generation ? "All" : "Current";
+}
+
 static bool total_known(const struct command *cmd)
 {
 	return cmd->primary != 'k' && !cmd->from_ike;
@@ -208,8 +220,8 @@ static void print_report(const struct display *d, const json_t *done, const char
 	if (total_known(cmd))
 		snprintf(total, sizeof(total), "%zu", d->total);
 	print_heading(cmd, d->report->primary, "Display", time(NULL));
-	printf("Source:   %-16sScope:    %-19sTotAvail: %s\n", source_of(cmd, done),
-	       cmd->every_generation ? "All" : "Current", total);
+	printf("Source:   %-16sScope:    %-19sTotAvail: %s\n", source_of(cmd, done), scope_of(cmd),
+	       total);
 	if (cmd->primary == 'f')
 		print_filter_heading(done);
 	putchar('\n');
@@ -243,8 +255,7 @@ static int print_json(const struct display *d, const json_t *done)
 
 	if (!heading ||
 	    json_object_set_new(heading, "Source", json_string(source_of(cmd, done))) < 0 ||
-	    json_object_set_new(heading, "Scope",
-				json_string(cmd->every_generation ? "All" : "Current")) < 0 ||
+	    json_object_set_new(heading, "Scope", json_string(scope_of(cmd))) < 0 ||
 	    json_object_set_new(heading, "TotAvail", total) < 0 ||
 	    json_object_set_new(heading, "Selected", json_integer((json_int_t)d->selected)) < 0 ||
 	    (cmd->primary == 'f' && add_filter_heading(heading, done) < 0)) {

@@ -142,6 +142,19 @@ static const struct label dynamic_ike[] = {
 	EXTRA("XAuthUser", V_PLAIN),
 };
 
+static const struct label manual[] = {
+	LINE("TunnelID", V_PLAIN),        LINE("VpnActionName", V_PLAIN),
+	LINE("State", V_PLAIN),           L("HowToEncap", V_PLAIN),
+	LINE("LocalEndPoint", V_PLAIN),   L("RemoteEndPoint", V_PLAIN),
+	LINE("HowToAuth", V_PLAIN),       L("AuthAlgorithm", V_PLAIN),
+	LINE("AuthInboundSpi", V_SPI),    L("AuthOutboundSpi", V_SPI),
+	LINE("HowToEncrypt", V_PLAIN),    L("KeyLength", V_PLAIN),
+	LINE("EncryptInboundSpi", V_SPI), L("EncryptOutboundSpi", V_SPI),
+	LINE("OutboundPackets", V_PLAIN), L("OutboundBytes", V_PLAIN),
+	L("InboundPackets", V_PLAIN),     L("InboundBytes", V_PLAIN),
+	LINE("PassthroughDF", V_PLAIN),   L("PassthroughDSCP", V_PLAIN),
+};
+
 static const struct label filters[] = {
 	LINE("FilterName", V_PLAIN),
 	L("FilterNameExtension", V_PLAIN),
@@ -209,4 +222,5 @@ const struct report report_ike_tunnels = REPORT("IKE tunnel", true, 31, ike_tunn
 const struct report report_dynamic_stack = REPORT("Dynamic tunnel", true, 31, dynamic_stack);
 const struct report report_dynamic_ike = REPORT("Dynamic tunnel", true, 31, dynamic_ike);
 const struct report report_filters = REPORT("Filter", false, 31, filters);
+const struct report report_manual = REPORT("Manual tunnel", false, 31, manual);
 const struct report report_ports = REPORT("NATT Port Trans", false, 23, ports);

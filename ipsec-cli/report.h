@@ -46,6 +46,7 @@ extern const struct report report_ike_tunnels;
 extern const struct report report_dynamic_stack;
 extern const struct report report_dynamic_ike;
 extern const struct report report_filters;
+extern const struct report report_manual;
 extern const struct report report_ports;
 
 enum layout { LAYOUT_SHORT, LAYOUT_DETAIL, LAYOUT_WIDE };

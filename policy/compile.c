@@ -150,6 +150,7 @@ static void make_global(struct pol_build *b, struct pol_node *node)
 		{"IpDataOffer", pol_make_data_offer},
 		{"IpDynVpnAction", pol_make_dynvpn},
 		{"IpLocalStartAction", pol_make_start},
+		{"IpManVpnAction", pol_make_manual},
 		{"IpFilterRule", pol_make_filter_rule},
 		{"RemoteIdentity", pol_make_identity},
 		{"LocalSecurityEndpoint", pol_make_endpoint},
@@ -230,6 +231,7 @@ static void build(struct pol_build *b)
 		make_global(b, tree->nodes[i]);
 	pol_make_filter_policy(b);
 	pol_make_ke_policy(b);
+	pol_check_identities(b);
 	pol_make_local_policy(b);
 	pol_make_ttls_policy(b);
 }

@@ -98,6 +98,7 @@ pol_make_fn pol_make_time;        /* struct pol_time */
 pol_make_fn pol_make_generic;     /* struct pol_generic */
 pol_make_fn pol_make_data_offer;  /* struct pol_data_offer */
 pol_make_fn pol_make_dynvpn;      /* struct pol_dynvpn_action */
+pol_make_fn pol_make_manual;      /* struct pol_manvpn_action */
 pol_make_fn pol_make_start;       /* struct pol_start_action */
 pol_make_fn pol_make_filter_rule; /* struct pol_filter_rule */
 pol_make_fn pol_make_identity;    /* Identity of an endpoint or RemoteIdentity: pol_identity */
@@ -124,6 +125,17 @@ void pol_make_lives(struct pol_build *b, struct pol_node *node, struct pol_life 
 		    struct pol_life *kbytes);
 /* HowToEncrypt of an offer; NULL with errors. */
 const struct cs_cipher *pol_make_cipher(struct pol_build *b, struct pol_node *node);
+/* HowToAuth: AH or ESP, and an algorithm. *null: ESP Null. False with errors. */
+bool pol_make_auth(struct pol_build *b, struct pol_node *node, enum pol_proto *proto,
+		   const struct cs_integ **integ, bool *null, bool *gmac);
+/* The address of an attribute or of what its reference names; the item, NULL: not coded or wrong.
+ */
+const struct pol_item *pol_make_security_endpoint(struct pol_build *b, struct pol_node *node,
+						  const char *keyword, const char *ref_keyword,
+						  struct cs_addr *addr);
+/* A rule of the policy has a manual action: what both must agree on. item names the action. */
+void pol_use_manual(struct pol_build *b, struct pol_node *node, const struct pol_item *item,
+		    const struct pol_filter_rule *rule);
 /*
  * "Ascii text", "Ebcdic text" or "Hex digits" to bytes in memory of their own, with a NUL byte
  * behind them. False with *wrong set, or when memory is short.
@@ -146,6 +158,8 @@ void pol_set_group(char name[static POL_NAME_MAX + 1], const struct pol_node *gr
 void pol_begin_filter_policy(struct pol_build *b);
 void pol_make_filter_policy(struct pol_build *b);
 void pol_make_ke_policy(struct pol_build *b);
+/* Whether rules with RemoteIdentity can ever have a peer; behind both policies. */
+void pol_check_identities(struct pol_build *b);
 void pol_make_local_policy(struct pol_build *b);
 void pol_make_ttls_policy(struct pol_build *b);
 

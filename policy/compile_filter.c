@@ -171,6 +171,23 @@ static void check_actions(struct pol_build *b, struct pol_node *node,
 			  "the rule's action is not IpSec");
 }
 
+/* RemoteIdentity or RemoteIdentityRef; NULL: not coded, or with errors. */
+static const struct pol_identity *remote_identity(struct pol_build *b, struct pol_node *node)
+{
+	const struct pol_item *item = last_of_group(node, "peer");
+	struct pol_node *target = item ? pol_target(item) : NULL;
+	const struct pol_identity *id;
+
+	if (!item)
+		return NULL;
+	if (!pol_item_of(node, "IpDynVpnActionRef"))
+		pol_wrong(b, node, item, NULL, "it needs IpDynVpnActionRef beside it");
+	id = target ? pol_make_identity(b, target) : NULL;
+	if (!id)
+		pol_inherit(b, node, item);
+	return id;
+}
+
 static void check_start(struct pol_build *b, struct pol_node *node,
 			const struct pol_filter_rule *rule)
 {
@@ -205,7 +222,9 @@ const void *pol_make_filter_rule(struct pol_build *b, struct pol_node *node)
 	add_times(b, node, r);
 	generic = referenced(b, node, "IpGenericFilterActionRef", pol_make_generic);
 	r->vpn = referenced(b, node, "IpDynVpnActionRef", pol_make_dynvpn);
+	r->manual = referenced(b, node, "IpManVpnActionRef", pol_make_manual);
 	r->start = referenced(b, node, "IpLocalStartActionRef", pol_make_start);
+	r->remote_identity = remote_identity(b, node);
 	check_actions(b, node, generic);
 	check_start(b, node, r);
 	if (generic) {
@@ -250,6 +269,8 @@ static void add_rule(struct pol_build *b, struct pol_node *node, const struct po
 		return;
 	r = *made;
 	pol_set_group(r.group_name, group);
+	if (r.manual)
+		pol_use_manual(b, node, pol_item_of(node, "IpManVpnActionRef"), &r);
 	p->rules = pol_append(b, p->rules, &p->n_rules, &r, sizeof(r));
 }
 
@@ -316,4 +337,20 @@ void pol_make_filter_policy(struct pol_build *b)
 		end.file = b->tree->files[b->tree->n_files - 1];
 	pol_find(b->diags, POL_ERROR, end, NULL, "IpFilterPolicy",
 		 "it is required, and no file has it");
+}
+
+void pol_check_identities(struct pol_build *b)
+{
+	const struct pol_node *node = pol_lookup(b, "IpFilterPolicy", "");
+	const struct pol_policy *p = b->policy;
+
+	for (unsigned i = 0; i < p->n_ke_rules; i++)
+		if (p->ke_rules[i].action && p->ke_rules[i].action->filter_by_identity)
+			return;
+	for (unsigned i = 0; node && i < p->n_rules; i++)
+		if (p->rules[i].remote_identity)
+			pol_warn(b, node, NULL, NULL,
+				 "rule %s has a RemoteIdentity, and no KeyExchangeAction of the "
+				 "policy has FilterByIdentity Yes: no peer can have a tunnel of it",
+				 p->rules[i].name);
 }

@@ -121,9 +121,8 @@ static void wrong_integ(struct pol_build *b, struct pol_node *node, const struct
 			     (int)(word.len < 40 ? word.len : 40), word.p);
 }
 
-/* HowToAuth: AH or ESP, and an algorithm. *null: ESP Null. False with errors. */
-static bool make_auth(struct pol_build *b, struct pol_node *node, struct pol_data_offer *o,
-		      bool *null, bool *gmac)
+bool pol_make_auth(struct pol_build *b, struct pol_node *node, enum pol_proto *proto,
+		   const struct cs_integ **integ, bool *null, bool *gmac)
 {
 	const struct pol_item *item = pol_item_of(node, "HowToAuth");
 	const char *text = pol_text_of(node, "HowToAuth");
@@ -133,7 +132,7 @@ static bool make_auth(struct pol_build *b, struct pol_node *node, struct pol_dat
 	*null = *gmac = false;
 	if (!text || pol_choice_of(node, "HowToAuth") < 0)
 		return false;
-	o->auth_proto = pol_word_is(pol_word_next(&text), "AH") ? POL_AH : POL_ESP;
+	*proto = pol_word_is(pol_word_next(&text), "AH") ? POL_AH : POL_ESP;
 	word = pol_word_next(&text);
 	if (word.len == 0) {
 		pol_misvalue(b, node, item, POL_ALL_OF_IT,
@@ -148,14 +147,14 @@ static bool make_auth(struct pol_build *b, struct pol_node *node, struct pol_dat
 		return true;
 	if (pol_word_is(word, "HMAC_SHA"))
 		pol_warn(b, node, item, NULL, "deprecated: code HMAC_SHA1");
-	o->integ = cs_integ_by_keyword(keyword);
-	if (*gmac && (!o->integ || !o->integ->supported))
+	*integ = cs_integ_by_keyword(keyword);
+	if (*gmac && (!*integ || !(*integ)->supported))
 		return true; /* told with what it stands beside */
-	if (!o->integ)
+	if (!*integ)
 		wrong_integ(b, node, item, word);
-	else if (!o->integ->supported)
+	else if (!(*integ)->supported)
 		pol_wrong(b, node, item, NULL, "%s is not supported", keyword);
-	else if (b->policy->fips140 && !o->integ->fips)
+	else if (b->policy->fips140 && !(*integ)->fips)
 		pol_wrong(b, node, item, NULL, "%s is not allowed with FIPS140 Yes", keyword);
 	else
 		return true;
@@ -198,7 +197,7 @@ const void *pol_make_data_offer(struct pol_build *b, struct pol_node *node)
 	copy_name(o->name, node);
 	o->encap = pol_choice_of(node, "HowToEncap") == 1 ? POL_TRANSPORT : POL_TUNNEL;
 	o->cipher = pol_make_cipher(b, node);
-	auth = make_auth(b, node, o, &null, &gmac);
+	auth = pol_make_auth(b, node, &o->auth_proto, &o->integ, &null, &gmac);
 	if (o->cipher && auth)
 		check_transforms(b, node, o, null, gmac);
 	if (o->cipher && o->cipher->esp == 11)
@@ -313,8 +312,9 @@ const void *pol_make_dynvpn(struct pol_build *b, struct pol_node *node)
 
 /* ---- IpLocalStartAction ---- */
 
-static void make_security_endpoint(struct pol_build *b, struct pol_node *node, const char *keyword,
-				   const char *ref_keyword, struct cs_addr *addr)
+const struct pol_item *pol_make_security_endpoint(struct pol_build *b, struct pol_node *node,
+						  const char *keyword, const char *ref_keyword,
+						  struct cs_addr *addr)
 {
 	const struct pol_item *item = pol_item_of(node, keyword);
 	const struct pol_item *ref = pol_item_of(node, ref_keyword);
@@ -323,26 +323,27 @@ static void make_security_endpoint(struct pol_build *b, struct pol_node *node, c
 
 	if (item) {
 		if (!pol_range_of(item->value, &range, NULL))
-			return;
+			return NULL;
 	} else if (ref) {
 		item = ref;
 		ranges = ref->target ? pol_make_ranges(b, ref->target) : NULL;
 		if (!ranges) {
 			pol_inherit(b, node, ref);
-			return;
+			return NULL;
 		}
 		range = ranges->v[0];
 	} else {
-		return;
+		return NULL;
 	}
 	if (!cs_range_is_single(&range))
-		return; /* told by validation */
+		return NULL; /* told by validation */
 	if (cs_addr_is_any(&range.lo))
 		pol_wrong(b, node, item, NULL, "the unspecified address cannot be an endpoint");
 	else if (pol_is_embedded(&range))
 		pol_wrong(b, node, item, NULL,
 			  "an IPv4-mapped or IPv4-compatible address cannot be an endpoint");
 	*addr = range.lo;
+	return item;
 }
 
 static enum pol_granularity granularity(const struct pol_node *node, const char *keyword)
@@ -362,10 +363,10 @@ const void *pol_make_start(struct pol_build *b, struct pol_node *node)
 		return NULL;
 	copy_name(s->name, node);
 	s->on_demand = pol_item_of(node, "AllowOnDemand") ? pol_yes_of(node, "AllowOnDemand") : -1;
-	make_security_endpoint(b, node, "LocalSecurityEndpointAddr", "LocalSecurityEndpointAddrRef",
-			       &s->local);
-	make_security_endpoint(b, node, "RemoteSecurityEndpointAddr",
-			       "RemoteSecurityEndpointAddrRef", &s->remote);
+	pol_make_security_endpoint(b, node, "LocalSecurityEndpointAddr",
+				   "LocalSecurityEndpointAddrRef", &s->local);
+	pol_make_security_endpoint(b, node, "RemoteSecurityEndpointAddr",
+				   "RemoteSecurityEndpointAddrRef", &s->remote);
 	if (s->local.family && s->remote.family && s->local.family != s->remote.family)
 		pol_wrong(b, node, NULL, NULL,
 			  "local and remote security endpoint are of different IP families");

@@ -90,6 +90,47 @@ static void add_start(struct pol_hash *h, const struct pol_start_action *s)
 	pol_hash_number(h, s->protocol);
 }
 
+static void add_identity(struct pol_hash *h, const struct pol_identity *id)
+{
+	pol_hash_number(h, id->type);
+	add_addr(h, &id->addr.lo);
+	add_addr(h, &id->addr.hi);
+	pol_hash_text(h, id->text);
+	pol_hash_bytes(h, id->data.p, id->data.len);
+}
+
+static void add_manual_sa(struct pol_hash *h, const struct pol_manual_sa *sa)
+{
+	pol_hash_number(h, sa->spi);
+	pol_hash_bytes(h, sa->key.p, sa->key.len);
+}
+
+int pol_manual_content(const struct pol_manvpn_action *a, uint8_t hash[static POL_CONTENT_LEN],
+		       struct cs_err *err)
+{
+	struct pol_hash h;
+	int rc = pol_hash_begin(&h, err);
+
+	if (rc < 0)
+		return rc;
+	add_addr(&h, &a->local);
+	add_addr(&h, &a->remote);
+	pol_hash_number(&h, a->encap);
+	pol_hash_number(&h, a->auth_proto);
+	pol_hash_text(&h, a->cipher ? a->cipher->keyword : "");
+	pol_hash_number(&h, a->cipher ? a->cipher->key_bits : 0);
+	pol_hash_text(&h, a->integ->keyword);
+	pol_hash_number(&h, a->passthrough_df);
+	pol_hash_number(&h, a->df_set);
+	pol_hash_number(&h, a->passthrough_dscp);
+	add_manual_sa(&h, &a->auth_in);
+	add_manual_sa(&h, &a->auth_out);
+	add_manual_sa(&h, &a->encrypt_in);
+	add_manual_sa(&h, &a->encrypt_out);
+	pol_hash_end(&h, hash);
+	return 0;
+}
+
 int pol_filter_rule_content(const struct pol_filter_rule *r, uint8_t hash[static POL_HASH_LEN],
 			    struct cs_err *err)
 {
@@ -106,6 +147,10 @@ int pol_filter_rule_content(const struct pol_filter_rule *r, uint8_t hash[static
 	add_vpn(&h, r->vpn);
 	add_start(&h, r->start);
 	pol_hash_number(&h, r->on_demand);
+	if (r->remote_identity)
+		add_identity(&h, r->remote_identity);
+	if (r->manual) /* its SAs are its own; which one it is, is the rule's */
+		pol_hash_text(&h, r->manual->name);
 	pol_hash_end(&h, hash);
 	return 0;
 }
@@ -175,15 +220,6 @@ int pol_local_rule_content(const struct pol_local_dynvpn *r, uint8_t hash[static
 }
 
 /* ---- key exchange rules: what the two hosts agree on ---- */
-
-static void add_identity(struct pol_hash *h, const struct pol_identity *id)
-{
-	pol_hash_number(h, id->type);
-	add_addr(h, &id->addr.lo);
-	add_addr(h, &id->addr.hi);
-	pol_hash_text(h, id->text);
-	pol_hash_bytes(h, id->data.p, id->data.len);
-}
 
 static void add_ke_offer(struct pol_hash *h, const struct pol_ke_offer *o)
 {

@@ -21,8 +21,8 @@ static const struct pol_param ip_addr[] = {
 static const struct pol_param ip_addr_set[] = {
 	{"Prefix", POL_K_ADDRS, .group = "set", .required = true,
 	 .form = "a prefix: address/length", .shown = "", .shown_evidence = POL_FROM_MEMORY},
-	{"Range", POL_K_ADDRS, .group = "set", .required = true,
-	 .form = "a range: address-address", .shown = "", .shown_evidence = POL_FROM_MEMORY},
+	{"Range", POL_K_ADDRS, .group = "set", .required = true, .form = "a range: address-address",
+	 .shown = "", .shown_evidence = POL_FROM_MEMORY},
 	{0},
 };
 
@@ -120,6 +120,13 @@ static const struct pol_param ip_filter_group[] = {
 	{0},
 };
 
+#define BY_IDENTITY                                                                                \
+	"the tunnel is for a peer of this identity, whose KeyExchangeAction has "                  \
+	"FilterByIdentity Yes. Filters do not know who will get a packet, so what is sent goes "   \
+	"by "                                                                                      \
+	"the rule that comes first; of what comes in, a packet by another rule's tunnel goes on "  \
+	"to the rules behind"
+
 static const struct pol_param ip_filter_rule[] = {
 	{"IpSourceAddr", POL_K_ADDRS, .values = "All|All4|All6", .group = "source", .preset = "All",
 	 .shown = "Source Address", .shown_evidence = POL_FROM_MEMORY},
@@ -151,15 +158,12 @@ static const struct pol_param ip_filter_rule[] = {
 	 .repeatable = true},
 	{"IpGenericFilterActionRef", POL_K_REF, .of = "IpGenericFilterAction", .required = true},
 	{"IpDynVpnActionRef", POL_K_REF, .of = "IpDynVpnAction"},
-	{"IpManVpnActionRef", POL_K_REF, .of = "IpManVpnAction", .support = POL_REFUSED,
-	 .note = "manual tunnels are not supported by this release"},
+	{"IpManVpnActionRef", POL_K_REF, .of = "IpManVpnAction"},
 	{"IpLocalStartActionRef", POL_K_REF, .of = "IpLocalStartAction"},
 	{"RemoteIdentity", POL_K_BLOCK, .of = "RemoteIdentity", .group = "peer",
-	 .support = POL_REFUSED,
-	 .note = "filtering by the peer's identity is not supported by this release"},
+	 .note = BY_IDENTITY},
 	{"RemoteIdentityRef", POL_K_REF, .of = "RemoteIdentity", .group = "peer",
-	 .support = POL_REFUSED,
-	 .note = "filtering by the peer's identity is not supported by this release"},
+	 .note = BY_IDENTITY},
 	{0},
 };
 
@@ -173,6 +177,10 @@ static const struct pol_param ip_generic_filter_action[] = {
 
 /* ---- phase 2 ---- */
 
+#define DF_NOTE                                                                                    \
+	"No alone is No Clear; Linux copies the DF bit into the outer header of IPv4 or clears "   \
+	"it, and cannot set it"
+
 static const struct pol_param ip_dyn_vpn_action[] = {
 	{"Initiation", POL_K_KEYWORD, .values = "Either|LocalOnly|RemoteOnly", .preset = "Either"},
 	{"VpnLife", POL_K_NUMBER, .max = 9999, .preset = "1440"},
@@ -185,9 +193,8 @@ static const struct pol_param ip_dyn_vpn_action[] = {
 	{"HowToEncapIKEv2", POL_K_KEYWORD, .values = "Either|Tunnel|Transport", .preset = "Either",
 	 .support = POL_NOTED, .evidence = POL_FROM_MEMORY, .note = IKEV2_ONLY},
 	{"PassthroughDF", POL_K_KEYWORD, .values = "Yes|No|No Clear|No Set", .preset = "Yes",
-	 .except = "No|No Clear|No Set", .note = "DF is always copied by this release"},
-	{"PassthroughDSCP", POL_K_YESNO, .preset = "Yes", .except = "No",
-	 .note = "DSCP is always copied by this release"},
+	 .except = "No Set", .note = DF_NOTE},
+	{"PassthroughDSCP", POL_K_YESNO, .preset = "Yes"},
 	{"IpDataOffer", POL_K_BLOCK, .of = "IpDataOffer", .group = "offers", .required = true,
 	 .repeatable = true},
 	{"IpDataOfferRef", POL_K_REF, .of = "IpDataOffer", .group = "offers", .required = true,
@@ -213,17 +220,25 @@ static const struct pol_param ip_data_offer[] = {
 	{0},
 };
 
+#define MANUAL_ANY                                                                                 \
+	"Any stands for the rule's address on that side, which is one then, and the same in all "  \
+	"rules of the action"
+#define MANUAL_SA                                                                                  \
+	"an SPI from 256 and a key in hex digits; with HowToAuth ESP the SPIs of a direction are " \
+	"equal. There is no replay check"
+
 static const struct pol_param ip_man_vpn_action[] = {
 	{"Active", POL_K_YESNO, .preset = "Yes"},
 	{"LocalSecurityEndpointAddr", POL_K_ADDR, .values = "Any|Any4|Any6", .group = "local",
-	 .required = true},
+	 .required = true, .note = MANUAL_ANY},
 	{"LocalSecurityEndpointAddrRef", POL_K_REF, .of = "IpAddr", .group = "local",
 	 .required = true},
 	{"RemoteSecurityEndpointAddr", POL_K_ADDR, .values = "Any|Any4|Any6", .group = "remote",
-	 .required = true},
+	 .required = true, .note = MANUAL_ANY},
 	{"RemoteSecurityEndpointAddrRef", POL_K_REF, .of = "IpAddr", .group = "remote",
 	 .required = true},
-	{"PassthroughDF", POL_K_KEYWORD, .values = "Yes|No|No Clear|No Set", .preset = "Yes"},
+	{"PassthroughDF", POL_K_KEYWORD, .values = "Yes|No|No Clear|No Set", .preset = "Yes",
+	 .except = "No Set", .note = DF_NOTE},
 	{"PassthroughDSCP", POL_K_YESNO, .preset = "Yes"},
 	{"HowToEncap", POL_K_KEYWORD, .values = "Tunnel|Transport", .preset = "Tunnel",
 	 .evidence = POL_FROM_MEMORY},
@@ -231,10 +246,14 @@ static const struct pol_param ip_man_vpn_action[] = {
 	 .preset = "AES_CBC KeyLength 128", .evidence = POL_FROM_MEMORY},
 	{"HowToAuth", POL_K_TEXT, .values = "AH|ESP", .preset = "ESP HMAC_SHA1",
 	 .evidence = POL_FROM_MEMORY},
-	{"AuthInboundSa", POL_K_TEXT, .secret = true},
-	{"AuthOutboundSa", POL_K_TEXT, .secret = true},
-	{"EncryptInboundSa", POL_K_TEXT, .secret = true},
-	{"EncryptOutboundSa", POL_K_TEXT, .secret = true},
+	{"AuthInboundSa", POL_K_TEXT, .secret = true, .evidence = POL_FROM_MEMORY,
+	 .note = MANUAL_SA},
+	{"AuthOutboundSa", POL_K_TEXT, .secret = true, .evidence = POL_FROM_MEMORY,
+	 .note = MANUAL_SA},
+	{"EncryptInboundSa", POL_K_TEXT, .secret = true, .evidence = POL_FROM_MEMORY,
+	 .note = MANUAL_SA},
+	{"EncryptOutboundSa", POL_K_TEXT, .secret = true, .evidence = POL_FROM_MEMORY,
+	 .note = MANUAL_SA},
 	{"IpTimeCondition", POL_K_BLOCK, .of = "IpTimeCondition", .group = "times",
 	 .repeatable = true},
 	{"IpTimeConditionRef", POL_K_REF, .of = "IpTimeCondition", .group = "times",
@@ -245,7 +264,9 @@ static const struct pol_param ip_man_vpn_action[] = {
 #define ONLY_THIS_PEER                                                                             \
 	"stricter than the original: no other peer may begin a tunnel for the rule either; "       \
 	"without it, the peer that has a live tunnel for a selector keeps it"
-#define NO_ICMP_SELECTOR "IKEv1 negotiates no ICMP type or code"
+#define NO_ICMP_SELECTOR                                                                           \
+	"the identities of IKEv1 (RFC 2407 section 4.6.2) have a port and no type or code, and "   \
+	"peers that put one there do not agree on how: such a tunnel is for all types"
 
 static const struct pol_param ip_local_start_action[] = {
 	{"AllowOnDemand", POL_K_YESNO, .inherits = "IpFilterPolicy", .evidence = POL_FROM_MEMORY},
@@ -351,8 +372,7 @@ static const struct pol_param key_exchange_action[] = {
 	 .required = true, .repeatable = true},
 	{"ReauthInterval", POL_K_NUMBER, .max = 4294967295, .preset = "0", .support = POL_NOTED,
 	 .note = IKEV2_ONLY},
-	{"FilterByIdentity", POL_K_YESNO, .preset = "No", .evidence = POL_FROM_MEMORY,
-	 .except = "Yes", .note = "filters do not see the peer's identity in this release"},
+	{"FilterByIdentity", POL_K_YESNO, .preset = "No", .evidence = POL_FROM_MEMORY},
 	{"BypassIpValidation", POL_K_YESNO, .inherits = "KeyExchangePolicy",
 	 .evidence = POL_FROM_MEMORY},
 	{"LivenessInterval", POL_K_NUMBER, .max = 4294967295, .inherits = "KeyExchangePolicy",
@@ -486,8 +506,8 @@ static const struct pol_param local_dyn_vpn_rule[] = {
 	 .evidence = POL_FROM_MEMORY},
 	{"Code", POL_K_NUMBER, .values = "Any", .max = 255, .preset = "Any",
 	 .evidence = POL_FROM_MEMORY},
-	{"AutoActivate", POL_K_YESNO, .preset = "No", .evidence = POL_FROM_MEMORY, .except = "Yes",
-	 .note = "this release activates by traffic, peer and command alone"},
+	{"AutoActivate", POL_K_YESNO, .preset = "No", .evidence = POL_FROM_MEMORY,
+	 .note = "Yes: tried again in pauses of 5 s to 5 min while it fails"},
 	{0},
 };
 
@@ -561,8 +581,7 @@ const struct pol_statement pol_statement_rows[] = {
 	 .shown = "IpFilter DynamicVpn", .params = ip_dyn_vpn_action},
 	{"IpDataOffer", .naming = POL_NAME_OPTIONAL, .global = true, .params = ip_data_offer},
 	{"IpManVpnAction", .naming = POL_NAME_REQUIRED, .global = true, .selector_name = true,
-	 .support = POL_REFUSED, .shown = "IpFilter ManualVpn", .params = ip_man_vpn_action,
-	 .note = "manual tunnels are not supported by this release"},
+	 .shown = "IpFilter ManualVpn", .params = ip_man_vpn_action},
 	{"IpLocalStartAction", .naming = POL_NAME_REQUIRED, .global = true, .selector_name = true,
 	 .shown = "IpFilter LocalStart", .params = ip_local_start_action},
 	{"IpTimeCondition", POL_IN_BOTH, .naming = POL_NAME_OPTIONAL, .global = true,

@@ -12,6 +12,7 @@ libpolicy_a_SOURCES = \
 	policy/compile_ident.c \
 	policy/compile_ke.c \
 	policy/compile_local.c \
+	policy/compile_manual.c \
 	policy/compile_time.c \
 	policy/compile_ttls.c policy/compile_ttls.h \
 	policy/compile_ttls_rules.c \

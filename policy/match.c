@@ -304,6 +304,14 @@ const struct pol_filter_rule *pol_rule_by_name(const struct pol_policy *policy, 
 	return NULL;
 }
 
+struct pol_manvpn_action *pol_manual_by_name(const struct pol_policy *policy, const char *name)
+{
+	for (unsigned i = 0; i < policy->n_manuals; i++)
+		if (strcmp(policy->manuals[i]->name, name) == 0)
+			return policy->manuals[i];
+	return NULL;
+}
+
 const struct pol_local_dynvpn *pol_local_rule_by_name(const struct pol_policy *policy,
 						      const char *name)
 {
@@ -345,23 +353,51 @@ static bool covers(const struct pol_service *s, const struct cs_selector *sel)
 	       covers_port(s->dst_port, sel->remote_port);
 }
 
+static bool is_dynamic_for(const struct pol_filter_rule *r, const struct cs_selector *selector,
+			   time_t now)
+{
+	if (r->verdict != POL_IPSEC || !r->vpn || !pol_time_active(r->times, r->n_times, now) ||
+	    !covers_range(r->src, r->n_src, &selector->local) ||
+	    !covers_range(r->dst, r->n_dst, &selector->remote))
+		return false;
+	for (unsigned s = 0; s < r->n_services; s++)
+		if (covers(&r->services[s], selector))
+			return true;
+	return false;
+}
+
 const struct pol_filter_rule *pol_dynamic_rule(const struct pol_policy *policy,
-					       const struct cs_selector *selector, time_t now)
+					       const struct cs_selector *selector,
+					       const struct pol_peer_id *id, time_t now)
 {
 	for (unsigned i = 0; i < policy->n_rules; i++) {
 		const struct pol_filter_rule *r = &policy->rules[i];
 
-		if (r->verdict != POL_IPSEC || !r->vpn ||
-		    !pol_time_active(r->times, r->n_times, now))
+		if (r->remote_identity && (!id || !pol_identity_matches(r->remote_identity, id)))
 			continue;
-		if (!covers_range(r->src, r->n_src, &selector->local) ||
-		    !covers_range(r->dst, r->n_dst, &selector->remote))
-			continue;
-		for (unsigned s = 0; s < r->n_services; s++)
-			if (covers(&r->services[s], selector))
-				return r;
+		if (is_dynamic_for(r, selector, now))
+			return r;
 	}
 	return NULL;
+}
+
+const struct pol_filter_rule *pol_first_rule(const struct pol_policy *policy,
+					     const struct cs_selector *selector, time_t now)
+{
+	for (unsigned i = 0; i < policy->n_rules; i++)
+		if (is_dynamic_for(&policy->rules[i], selector, now))
+			return &policy->rules[i];
+	return NULL;
+}
+
+const struct pol_filter_rule *pol_mark_rule(const struct pol_policy *policy,
+					    const struct pol_filter_rule *rule,
+					    const struct cs_selector *selector, time_t now)
+{
+	for (const struct pol_filter_rule *r = policy->rules; r < rule; r++)
+		if (r->remote_identity && is_dynamic_for(r, selector, now))
+			return r;
+	return rule;
 }
 
 /* ---- phase 1: the key exchange rule of a peer ---- */

@@ -59,6 +59,8 @@ struct pagent {
 	bool in_kernel;
 	bool *active; /* which rules were, when they were installed */
 
+	struct pagent_manuals *manuals; /* pagent_manual.c; NULL before the first policy */
+
 	/* pagent_watch.c */
 	struct pagent_watch *watches;
 	char **files; /* read last time, or to be read first */
@@ -136,6 +138,16 @@ int pagent_kernel_install(struct pagent *p, struct cs_err *err);
 /* After a failure with something new: is what was there still there? */
 void pagent_kernel_look(struct pagent *p);
 
+/* ---- pagent_manual.c: manual tunnels ---- */
+
+/* The tunnels of p->policy get their numbers; before the filters are made, which know them. */
+void pagent_manual_number(struct pagent *p);
+/* Brings what should be up into the kernel and takes the rest out; after the filters are in. */
+int pagent_manual_install(struct pagent *p, struct cs_err *err);
+/* Is that still so, and is it the time for it? Else it is made so. At least once a minute. */
+void pagent_manual_check(struct pagent *p);
+void pagent_manual_end(struct pagent *p); /* what is in the kernel stays */
+
 /* ---- pagent_watch.c: changes of the files ---- */
 
 int pagent_watch_init(struct pagent *p, void (*changed)(struct pagent *p), struct cs_err *err);
@@ -156,6 +168,10 @@ void pagent_ttls_end(struct pagent *p);
 int pagent_nmi_open(struct pagent *p, struct cs_err *err);
 /* Answers {"request":"filters"}. */
 void pagent_filters(struct pagent *p, uint64_t ticket, const json_t *request);
+/* Answer the requests about manual tunnels, pagent_manual_nmi.c. */
+void pagent_manual_show(struct pagent *p, uint64_t ticket, const json_t *request);
+void pagent_manual_activate(struct pagent *p, uint64_t ticket, const json_t *request);
+void pagent_manual_deactivate(struct pagent *p, uint64_t ticket, const json_t *request);
 /* Answers {"request":"port-translations"}. */
 void pagent_ports(struct pagent *p, uint64_t ticket, const json_t *request);
 

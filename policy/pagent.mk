@@ -7,6 +7,8 @@ policy_pagent_SOURCES = \
 	policy/pagent_filters.c policy/pagent_filters.h \
 	policy/pagent_kernel.c \
 	policy/pagent_main.c \
+	policy/pagent_manual.c policy/pagent_manual.h \
+	policy/pagent_manual_nmi.c \
 	policy/pagent_nmi.c \
 	policy/pagent_ports.c \
 	policy/pagent_ttls.c \

@@ -161,7 +161,7 @@ static void set_qualifier(json_t *o, const struct pol_service *s)
 			    s->proto == IPPROTO_TCP ? json_string(texts[s->connect]) : json_null());
 }
 
-/* What never applies to a filter of a policy without NAT, manual tunnels and defensive filters. */
+/* What never applies to a filter of a policy without NAT and defensive filters. */
 static void set_nothing(json_t *o)
 {
 	static const char *const keys[] = {
@@ -174,12 +174,27 @@ static void set_nothing(json_t *o)
 		json_object_set_new(o, keys[i], json_null());
 }
 
+/* As the rule has it: a pattern, perhaps. */
+static void set_identity(json_t *o, const struct pol_identity *id)
+{
+	char range[CS_RANGE_STRLEN];
+	const char *text;
+
+	if (!id)
+		return;
+	text = id->text ? id->text : id->addr.lo.family ? cs_range_text(&id->addr, range) : NULL;
+	json_object_set_new(o, "RemoteIdentityType", json_string(pol_id_type_name(id->type)));
+	json_object_set_new(o, "RemoteIdentity", text ? json_string(text) : json_null());
+}
+
 /* The number in a reqid is the tunnel's own until numbers pass 2^18; iked knows the whole one. */
 static void set_tunnel(json_t *o, const struct pagent_filter *f)
 {
 	char id[16] = "0x00";
 
-	if (f->tunnel)
+	if (f->rule->manual)
+		snprintf(id, sizeof(id), "M%u", f->rule->manual->number);
+	else if (f->tunnel)
 		snprintf(id, sizeof(id), "Y%u", xf_reqid_tunnel(f->tunnel->reqid));
 	else if (pagent_filter_is_anchor(f))
 		strcpy(id, "Y0");
@@ -187,6 +202,7 @@ static void set_tunnel(json_t *o, const struct pagent_filter *f)
 	json_object_set_new(o, "Reqid", f->tunnel ? json_integer(f->tunnel->reqid) : json_null());
 	json_object_set_new(o, "Type",
 			    json_string(f->tunnel                    ? "Dynamic"
+					: f->rule->manual            ? "Manual"
 					: pagent_filter_is_anchor(f) ? "Dynamic Anchor"
 								     : "Generic"));
 }
@@ -200,7 +216,10 @@ static void set_names(json_t *o, const struct pagent_filter *f)
 	json_object_set_new(o, "GroupName", name_or_null(r->group_name));
 	json_object_set_new(o, "LocalStartActionName",
 			    name_or_null(r->start ? r->start->name : NULL));
-	json_object_set_new(o, "VpnActionName", name_or_null(r->vpn ? r->vpn->name : NULL));
+	json_object_set_new(o, "VpnActionName",
+			    name_or_null(r->vpn      ? r->vpn->name
+					 : r->manual ? r->manual->name
+						     : NULL));
 }
 
 json_t *pagent_filter_json(const struct pagent_filter *f)
@@ -221,6 +240,7 @@ json_t *pagent_filter_json(const struct pagent_filter *f)
 	set_names(o, f);
 	set_tunnel(o, f);
 	set_nothing(o);
+	set_identity(o, r->remote_identity);
 	json_object_set_new(o, "State", json_string("Active"));
 	json_object_set_new(o, "Action", json_string(r->verdict == POL_DENY ? "Deny" : "Permit"));
 	json_object_set_new(o, "Scope", json_string(scope(s->routing)));

@@ -109,6 +109,9 @@ static int install(struct pagent *p, struct cs_err *err)
 	char name[PAGENT_NAME_LEN];
 	int rc = install_over(p, policy, err);
 
+	/* One that the kernel refuses has told so, and is tried again with the next look. */
+	if (rc == 0)
+		pagent_manual_install(p, NULL);
 	p->in_kernel = rc == 0;
 	if (rc == 0) {
 		if (!p->in_table || !policy || p->in_table->generation != policy->generation)
@@ -142,6 +145,8 @@ int pagent_kernel_install(struct pagent *p, struct cs_err *err)
 {
 	struct cs_err unasked;
 
+	if (p->policy)
+		pagent_manual_number(p);
 	if (is_there(p))
 		return 0;
 	return install(p, err ? err : &unasked);
@@ -167,6 +172,8 @@ static void on_check(uv_timer_t *timer)
 	p->last_check = uv_now(&p->loop);
 	if (!p->policy && !policy)
 		return;
+	if (p->policy && was_there)
+		pagent_manual_check(p);
 	if (is_there(p))
 		return;
 	if (was_there)
@@ -267,6 +274,7 @@ void pagent_kernel_close(struct pagent *p)
 	xf_events_close(p->events);
 	xf_close(p->kernel);
 	pol_unref(p->in_table);
+	pagent_manual_end(p);
 	free(p->active);
 	p->in_table = NULL;
 	p->events = NULL;

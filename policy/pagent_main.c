@@ -85,6 +85,8 @@ static int undo(const struct pagent_options *o)
 		rc = xf_open(&marking, &kernel, &err);
 	if (rc == 0)
 		rc = xf_uninstall(kernel, &err);
+	if (rc == 0)
+		rc = xf_manual_remove(kernel, &err);
 	xf_close(kernel);
 	if (rc < 0)
 		return failed(&err);

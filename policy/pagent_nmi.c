@@ -23,7 +23,6 @@ static void show_policy(struct pagent *p, uint64_t ticket, const json_t *request
 	const struct pol_policy *policy = p->policy;
 
 	(void)request;
-
 	cs_nmi_done(p->nmi, ticket,
 		    json_pack("{s:I, s:o, s:I, s:I, s:I, s:s, s:b, s:s?, s:b, s:s}", "generation",
 			      generation(p), "installed",
@@ -134,8 +133,11 @@ static const struct request {
 	void (*fn)(struct pagent *p, uint64_t ticket, const json_t *request);
 	bool control;
 } requests[] = {
+	{"activate-manual", pagent_manual_activate, true},
+	{"deactivate-manual", pagent_manual_deactivate, true},
 	{"default", choose_defaults, true},
 	{"filters", pagent_filters, false},
+	{"manual-tunnels", pagent_manual_show, false},
 	{"policy", show_policy, false},
 	{"port-translations", pagent_ports, false},
 	{"refresh", refresh, true},

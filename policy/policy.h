@@ -143,6 +143,34 @@ struct pol_dynvpn_action {
 	unsigned n_offers;
 };
 
+/* SPIs that inbound ESP under AH is given, and no other ESP; see xfrm/xfrm.h. */
+#define POL_SPI_BUNDLED_MIN 0x0ff00000u
+#define POL_SPI_BUNDLED_MAX 0x0fffffffu
+
+/* One direction of one protocol of a manual tunnel. */
+struct pol_manual_sa {
+	uint32_t spi;        /* 0: the tunnel has no such SA */
+	struct cs_bytes key; /* in the policy's memory; never shown */
+};
+
+/* A tunnel whose SAs the policy itself has; pagent's business, not iked's. */
+struct pol_manvpn_action {
+	char name[POL_NAME_MAX + 1];
+	bool active;                   /* as coded; a command may say otherwise */
+	struct cs_addr local, remote;  /* security endpoints */
+	uint8_t any_local, any_remote; /* coded Any of this family: the rules' address is meant */
+	enum pol_encap encap;
+	enum pol_proto auth_proto;      /* of HowToAuth */
+	const struct cs_cipher *cipher; /* NULL: DoNot */
+	const struct cs_integ *integ;
+	bool passthrough_df, df_set, passthrough_dscp;
+	/* With ESP alone both of a direction are of one SA and have one SPI. */
+	struct pol_manual_sa auth_in, auth_out, encrypt_in, encrypt_out;
+	struct pol_time *times; /* when it is in the kernel; none: always */
+	unsigned n_times;
+	uint32_t number; /* of M<n>, and in its reqid; given by pagent, 0 before */
+};
+
 struct pol_start_action {
 	char name[POL_NAME_MAX + 1];
 	int on_demand;                /* 1, 0, or -1: IpFilterPolicy's AllowOnDemand */
@@ -200,9 +228,12 @@ struct pol_filter_rule {
 	enum pol_verdict verdict;
 	enum pol_log log;
 	bool discard_icmp;
-	const struct pol_dynvpn_action *vpn;  /* ipsec rules; NULL otherwise */
+	const struct pol_dynvpn_action *vpn; /* ipsec rules have this one or manual; else NULL */
+	const struct pol_manvpn_action *manual;
 	const struct pol_start_action *start; /* may be NULL */
-	bool on_demand;                       /* what start and the policy's switch come to */
+	/* Dynamic rules: only a peer of this identity has SAs of it; NULL: any peer. */
+	const struct pol_identity *remote_identity;
+	bool on_demand; /* what start and the policy's switch come to */
 };
 
 struct pol_local_dynvpn {
@@ -230,6 +261,8 @@ struct pol_policy {
 	bool dvipsec;      /* of a profile */
 	struct pol_filter_rule *rules; /* expanded, in search order */
 	unsigned n_rules;
+	struct pol_manvpn_action **manuals; /* those of the rules, each once */
+	unsigned n_manuals;
 	/* KeyExchangePolicy */
 	uint32_t nat_keepalive;
 	struct pol_ke_rule *ke_rules; /* expanded, in search order */
@@ -408,11 +441,33 @@ const struct pol_local_dynvpn *pol_local_rule_by_name(const struct pol_policy *p
 						      const char *name);
 
 /*
+ * What the SAs of a manual tunnel are made of, keys included, as a hash (a secret itself): as long
+ * as it is the same they are not touched.
+ */
+int pol_manual_content(const struct pol_manvpn_action *action, uint8_t hash[static POL_CONTENT_LEN],
+		       struct cs_err *err);
+/* By name; NULL when no rule of the policy has it. */
+struct pol_manvpn_action *pol_manual_by_name(const struct pol_policy *policy, const char *name);
+
+/*
  * The first dynamic rule (ipsec with an IpDynVpnAction, active now) one of whose services covers
- * the selector entirely; NULL when none does.  Phase 2 as responder and `ipsec -y activate`.
+ * the selector entirely; NULL when none does.  Phase 2 as responder and `ipsec -y activate`.  id:
+ * of the peer, where its KeyExchangeAction has FilterByIdentity; NULL: rules with RemoteIdentity
+ * are not for it.
  */
 const struct pol_filter_rule *pol_dynamic_rule(const struct pol_policy *policy,
-					       const struct cs_selector *selector, time_t now);
+					       const struct cs_selector *selector,
+					       const struct pol_peer_id *id, time_t now);
+/* The same, whoever the peer is. */
+const struct pol_filter_rule *pol_first_rule(const struct pol_policy *policy,
+					     const struct cs_selector *selector, time_t now);
+/*
+ * The rule under whose mark the kernel has packets of the selector, if they are rule's: filters
+ * know no identity of who is to get a packet, so one with RemoteIdentity before it comes first.
+ */
+const struct pol_filter_rule *pol_mark_rule(const struct pol_policy *policy,
+					    const struct pol_filter_rule *rule,
+					    const struct cs_selector *selector, time_t now);
 
 /*
  * The first key exchange rule for these; unknown items (family 0, NULL) are not compared.

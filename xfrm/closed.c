@@ -195,11 +195,14 @@ static bool put_anchor(struct want *w, const struct pol_filter_rule *r, uint8_t 
 {
 	struct xf_policy p = blank(w, XF_OUT, family, r->id, XF_PRIO_ANCHOR);
 
+	p.hold = true;
+	/* Nobody can be asked for a manual tunnel's SAs; without them its packets are held. */
+	if (r->manual)
+		return xf_list_put(w->out, &p);
 	p.has_template = true;
 	p.mode = XF_TRANSPORT;
 	p.proto = IPPROTO_ESP;
 	p.reqid = xf_reqid(r->id, 0);
-	p.hold = true;
 	return xf_list_put(w->out, &p);
 }
 

@@ -9,6 +9,7 @@ libxfrm_a_SOURCES = \
 	xfrm/events.c \
 	xfrm/install.c \
 	xfrm/kernel.h \
+	xfrm/manual.c \
 	xfrm/mark.c \
 	xfrm/move.c \
 	xfrm/netlink.c \

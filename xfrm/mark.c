@@ -32,6 +32,19 @@ unsigned xf_reqid_tunnel(uint32_t reqid)
 	return reqid & XF_REQID_TUNNEL_MAX;
 }
 
+/* A rule id that no rule has. */
+#define MANUAL 1u
+
+uint32_t xf_reqid_manual(unsigned number)
+{
+	return xf_reqid(MANUAL, number);
+}
+
+bool xf_reqid_is_manual(uint32_t reqid)
+{
+	return xf_reqid_rule(reqid) == MANUAL;
+}
+
 bool xf_reqid_is_tunnel(uint32_t reqid)
 {
 	unsigned rule = xf_reqid_rule(reqid);

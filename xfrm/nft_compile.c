@@ -156,7 +156,8 @@ static void verdict(const struct list *list, FILE *f, const struct xf_line *l)
 	} else if (r->verdict == POL_PERMIT) {
 		fprintf(f, "goto clear_%s_%u ", way, l->rule);
 	} else {
-		fprintf(f, "goto ipsec_%s_%u ", way, l->rule);
+		/* What came by another rule's SA is of a peer of another identity, and goes on. */
+		fprintf(f, "%s ipsec_%s_%u ", r->remote_identity ? "jump" : "goto", way, l->rule);
 	}
 }
 
@@ -230,6 +231,8 @@ static bool is_active(const struct compile *c, const struct pol_filter_rule *r)
 /* Are all offers of the rule AH around ESP? */
 static bool bundles_only(const struct pol_filter_rule *r)
 {
+	if (r->manual)
+		return r->manual->auth_proto == POL_AH && r->manual->cipher;
 	for (unsigned i = 0; r->vpn && i < r->vpn->n_offers; i++)
 		if (r->vpn->offers[i].auth_proto != POL_AH || !r->vpn->offers[i].cipher)
 			return false;
@@ -239,11 +242,13 @@ static bool bundles_only(const struct pol_filter_rule *r)
 /* By how many SAs of the rule it must have come; of a bundle the first is the AH. */
 static void came_by(struct compile *c, const struct pol_filter_rule *r)
 {
-	fprintf(c->f, "\t\tipsec in reqid & 0x%08x == 0x%08" PRIx32 " ", ~XF_REQID_TUNNEL_MAX,
-		xf_reqid(r->id, 0));
+	uint32_t reqid = r->manual ? xf_reqid_manual(r->manual->number) : xf_reqid(r->id, 0);
+	uint32_t mask = r->manual ? UINT32_MAX : ~XF_REQID_TUNNEL_MAX;
+
+	fprintf(c->f, "\t\tipsec in reqid & 0x%08" PRIx32 " == 0x%08" PRIx32 " ", mask, reqid);
 	if (bundles_only(r))
-		fprintf(c->f, "ipsec in spnum 1 reqid & 0x%08x == 0x%08" PRIx32 " ",
-			~XF_REQID_TUNNEL_MAX, xf_reqid(r->id, 0));
+		fprintf(c->f, "ipsec in spnum 1 reqid & 0x%08" PRIx32 " == 0x%08" PRIx32 " ", mask,
+			reqid);
 }
 
 /* One more line of a chain: what matches ends here, or goes on as `then` says. */
@@ -274,10 +279,12 @@ static void ipsec_chain(struct compile *c, unsigned rule, const char *ipsec)
 	if (logs(c, r, true))
 		put_log(c, c->f, "permit", true, rule);
 	rest_of_line(c, "%s", ipsec);
-	if (deny)
+	/* One by identity lets what came by another SA go on to the rules behind it. */
+	if (deny && !r->remote_identity)
 		judge(c, "meta secpath exists ", "mismatch", rule, true,
 		      "counter drop comment \"mismatch\"");
-	judge(c, "", "unprotected", rule, deny, "counter drop comment \"unprotected\"");
+	judge(c, r->remote_identity ? "meta secpath missing " : "", "unprotected", rule, deny,
+	      "counter drop comment \"unprotected\"");
 	end_chain(c);
 }
 

@@ -226,7 +226,7 @@ static int put_selector(struct xfrm_usersa_info *info, const struct xf_sa *sa, s
 /* Outbound ones are the peer's; it sees to what it receives. */
 static bool is_bundled_spi(const struct xf_sa *sa)
 {
-	return sa->outbound ||
+	return sa->outbound || sa->manual ||
 	       (sa->id.spi >= XF_SPI_BUNDLED_MIN && sa->id.spi <= XF_SPI_BUNDLED_MAX);
 }
 
@@ -289,6 +289,21 @@ static void put_encap(struct xf_msg *m, const struct xf_sa *sa)
 		xf_msg_put_u32(m, XFRMA_MTIMER_THRESH, MAPPING_SECONDS);
 }
 
+/* What outer headers do not take from the packet, and how far sequence numbers go. */
+static void put_flags(struct xf_msg *m, struct xfrm_usersa_info *info, const struct xf_sa *sa)
+{
+	uint32_t extra = 0;
+
+	if (sa->clear_df)
+		info->flags |= XFRM_STATE_NOPMTUDISC;
+	if (sa->clear_dscp)
+		extra |= XFRM_SA_XFLAG_DONT_ENCAP_DSCP;
+	if (sa->manual)
+		extra |= XFRM_SA_XFLAG_OSEQ_MAY_WRAP;
+	if (extra)
+		xf_msg_put_u32(m, XFRMA_SA_EXTRA_FLAGS, extra);
+}
+
 static int put_sa(struct xf_kernel *k, uint16_t type, const struct xf_sa *sa, const char *what,
 		  struct cs_err *err)
 {
@@ -309,6 +324,7 @@ static int put_sa(struct xf_kernel *k, uint16_t type, const struct xf_sa *sa, co
 	rc = put_selector(info, sa, err);
 	if (rc < 0)
 		return rc;
+	put_flags(&m, info, sa);
 	put_algorithms(&m, sa);
 	put_replay(&m, info, sa->outbound ? 0 : sa->replay_window);
 	put_mark(k, &m, sa);

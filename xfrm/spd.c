@@ -102,7 +102,7 @@ static void put_templates(struct xf_msg *m, const struct xf_policy *p, uint8_t f
 
 static bool is_hold(const struct xf_policy *p)
 {
-	return p->hold && !p->has_template;
+	return p->hold && !p->has_template && p->priority == XF_PRIO_HOLD;
 }
 
 static int add_one(struct xf_kernel *k, const struct xf_policy *p, struct cs_err *err)

@@ -14,6 +14,7 @@
 #include "common/err.h"
 
 struct pol_policy;
+struct pol_manvpn_action;
 
 /* ---- marks and reqids ---- */
 
@@ -43,6 +44,9 @@ uint32_t xf_reqid(unsigned rule_id, unsigned tunnel);
 unsigned xf_reqid_rule(uint32_t reqid);
 unsigned xf_reqid_tunnel(uint32_t reqid);
 bool xf_reqid_is_tunnel(uint32_t reqid); /* of a tunnel that iked made */
+/* Of manual tunnel M<number>: its SAs are pagent's, and rules share it. */
+uint32_t xf_reqid_manual(unsigned number);
+bool xf_reqid_is_manual(uint32_t reqid);
 
 /* ---- security associations ---- */
 
@@ -59,7 +63,7 @@ struct xf_said {
  * inbound SPIs are from a range of their own, and what comes to us as ESP with one of these, and
  * not inside AH, is dropped by nftables.  No other SPI is from there.
  */
-#define XF_SPI_BUNDLED_MIN 0x0ff00000u
+#define XF_SPI_BUNDLED_MIN 0x0ff00000u /* POL_SPI_BUNDLED_MIN */
 #define XF_SPI_BUNDLED_MAX 0x0fffffffu
 enum xf_spi_kind { XF_SPI_PLAIN, XF_SPI_BUNDLED };
 
@@ -76,6 +80,8 @@ struct xf_sa {
 	struct cs_bytes integ_key;
 	unsigned icv_bits;           /* of integ; 0: as many as it has */
 	bool bundled;                /* ESP under AH */
+	bool manual;                 /* nobody refreshes it: its sequence numbers may wrap */
+	bool clear_df, clear_dscp;   /* outbound tunnel: not as in the packet, but 0 */
 	struct cs_selector selector; /* transport mode restricts to it; as seen from this host */
 	uint32_t soft_seconds, hard_seconds; /* 0: none */
 	uint64_t soft_bytes, hard_bytes;     /* 0: none */
@@ -108,6 +114,7 @@ enum xf_dir { XF_IN, XF_OUT, XF_FWD };
 enum xf_action { XF_ALLOW, XF_BLOCK };
 
 #define XF_PRIO_TUNNEL   1000u /* iked's, one a tunnel, ahead of its anchor */
+#define XF_PRIO_MANUAL   1200u /* pagent's: a rule's manual tunnel, while it is active */
 #define XF_PRIO_HOLD     1500u /* iked's, where a tunnel's will be */
 #define XF_PRIO_ANCHOR   2000u /* pagent's: one an ipsec rule and family; what nftables let in */
 #define XF_PRIO_NEIGHBOR 2500u /* pagent's, unmarked: what IPv6 cannot do without */
@@ -260,6 +267,22 @@ char *xf_ruleset(const struct xf_marking *marking, const struct pol_policy *poli
 int xf_mtu_follow(struct cs_err *err);
 /* Is our table there, with the generation of this policy, and all else that xf_install makes? */
 bool xf_installed(struct xf_kernel *k, const struct pol_policy *policy);
+
+/* ---- manual tunnels (pagent) ---- */
+
+/*
+ * Makes the kernel have the SAs and outbound policies of the policy's manual tunnels that are up
+ * (up[i] is of policy->manuals[i]), and of no other.  What is there as it should be is not touched,
+ * so its sequence numbers go on.  Call it after xf_install, which makes the marks.  A tunnel that
+ * the kernel refuses does not keep the others from it; the first refusal is returned.
+ */
+int xf_manual_install(struct xf_kernel *k, const struct pol_policy *policy, const bool *up,
+		      struct cs_err *err);
+bool xf_manual_installed(struct xf_kernel *k, const struct pol_policy *policy, const bool *up);
+int xf_manual_remove(struct xf_kernel *k, struct cs_err *err); /* all there are */
+/* Of its ESP, or of its AH where there is no ESP. CS_ENOTFOUND when it is not in the kernel. */
+int xf_manual_counters(struct xf_kernel *k, const struct pol_manvpn_action *action,
+		       struct xf_counters *in, struct xf_counters *out, struct cs_err *err);
 
 /* ---- clients behind a NAT: their connections ---- */
 

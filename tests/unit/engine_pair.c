@@ -78,23 +78,28 @@ static void write_filter(FILE *f, const struct pair_policy *o, unsigned me)
 	char copy[100], *at = copy, *group;
 
 	fprintf(f,
-		"IpFilterPolicy\n{\n  AllowOnDemand %s\n  IpFilterRule %s\n  {\n"
+		"IpFilterPolicy\n{\n  AllowOnDemand %s\n%s  IpFilterRule %s\n  {\n"
 		"    IpSourceAddr%s %s\n    IpDestAddr%s %s\n    IpService\n    {\n      %s\n    "
 		"}\n"
-		"    IpGenericFilterActionRef Ipsec\n    IpDynVpnActionRef Vpn\n%s  }\n}\n"
+		"    IpGenericFilterActionRef Ipsec\n    IpDynVpnActionRef Vpn\n%s%s%s%s%s%s%s  "
+		"}\n}\n"
 		"IpGenericFilterAction Ipsec\n{\n  IpFilterAction IpSec\n}\n",
-		o->no_on_demand ? "No" : "Yes", or_default(o->rule_name, "Both"),
-		o->local_net ? "Set" : "", or_default(o->local_net, local),
-		o->remote_net ? "Set" : "", or_default(o->remote_net, remote),
-		or_default(o->service, "Protocol All"),
-		o->local_net ? "    IpLocalStartActionRef Start\n" : "");
+		o->no_on_demand ? "No" : "Yes", or_default(o->first_filter, ""),
+		or_default(o->rule_name, "Both"), o->local_net ? "Set" : "",
+		or_default(o->local_net, local), o->remote_net ? "Set" : "",
+		or_default(o->remote_net, remote), or_default(o->service, "Protocol All"),
+		o->local_net ? "    IpLocalStartActionRef Start\n" : "",
+		o->times ? "    IpTimeCondition\n    {\n" : "", o->times ? o->times : "",
+		o->times ? "\n    }\n" : "",
+		o->rule_identity ? "    RemoteIdentity\n    {\n      Identity " : "",
+		or_default(o->rule_identity, ""), o->rule_identity ? "\n    }\n" : "");
 	if (o->local_net)
 		fprintf(f,
 			"IpLocalStartAction Start\n{\n  LocalSecurityEndpointAddr %s\n"
-			"  %s%s\n  LocalIpGranularity %s\n  RemoteIpGranularity %s\n}\n",
+			"  %s%s\n  LocalIpGranularity %s\n  RemoteIpGranularity %s\n%s}\n",
 			local, o->any_endpoint ? "" : "RemoteSecurityEndpointAddr ",
 			o->any_endpoint ? "" : remote, o->a_tunnel_a_host ? "Packet" : "Rule",
-			o->a_tunnel_a_host ? "Packet" : "Rule");
+			o->a_tunnel_a_host ? "Packet" : "Rule", or_default(o->start, ""));
 	fprintf(f, "IpDynVpnAction Vpn\n{\n  Initiation %s\n  VpnLife %u\n  InitiateWithPfs %s\n",
 		or_default(o->initiation, "Either"), o->vpn_life, or_default(o->pfs, "None"));
 	snprintf(copy, sizeof(copy), "%s", or_default(o->accept_pfs, or_default(o->pfs, "None")));
@@ -137,8 +142,9 @@ static void write_key_exchange(FILE *f, const struct pair_policy *o, unsigned me
 	if (o->local_rule)
 		fprintf(f,
 			"LocalDynVpnPolicy\n{\n  LocalDynVpnRule ByHand\n  {\n    LocalIp %s\n"
-			"    RemoteIp %s\n  }\n}\n",
-			or_default(o->local_net, local), or_default(o->remote_net, remote));
+			"    RemoteIp %s\n%s  }\n}\n",
+			or_default(o->local_net, local), or_default(o->remote_net, remote),
+			o->auto_activate ? "    AutoActivate Yes\n" : "");
 }
 
 static void complain(void *arg, const struct pol_diag *d)

@@ -33,9 +33,14 @@ struct pair_policy {
 	const char *liveness;               /* LivenessInterval; "0" unless coded */
 	const char *rule_name;
 	bool no_on_demand, no_ke_rule, local_rule, bypass_ip_validation;
-	bool a_tunnel_a_host; /* with nets: granularity Packet in place of Rule */
-	bool any_endpoint;    /* with nets: no RemoteSecurityEndpointAddr */
-	unsigned vpn_life;    /* minutes */
+	bool a_tunnel_a_host;      /* with nets: granularity Packet in place of Rule */
+	bool any_endpoint;         /* with nets: no RemoteSecurityEndpointAddr */
+	bool auto_activate;        /* of the local rule */
+	const char *first_filter;  /* a filter rule before the one that there always is, as text */
+	const char *rule_identity; /* RemoteIdentity of that */
+	const char *start;         /* with nets: more lines of the start action */
+	const char *times;         /* body of an IpTimeCondition of the filter rule */
+	unsigned vpn_life;         /* minutes */
 };
 
 struct pair_sa {

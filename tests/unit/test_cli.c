@@ -585,7 +585,16 @@ START_TEST(test_failures)
 		{"-k refresh -a K1 -r wide", 2, "-r does not go with refresh"},
 		{"-p TCPCS -y refresh -a Y9", 5, "Y9: NO-PROPOSAL-CHOSEN"},
 		{"-p TCPCS -y refresh -a Y9 --wait 1", 6, "Y9: NO-PROPOSAL-CHOSEN"},
-		{"-m display", 2, "this release does not have -m (manual tunnels)"},
+		{"-m activate", 2,
+		 "-m activate needs -a and a tunnel, or -n and an IpManVpnAction\n"},
+		{"-m deactivate", 2, "IpManVpnAction, or -a all\n"},
+		{"-m activate -a all", 2, "'all' is no tunnel of -m: M and a number"},
+		{"-m deactivate -a Y1", 2, "'Y1' is no tunnel of -m: M and a number"},
+		{"-m deactivate -a M1 -n x", 2, "-a and -n cannot be combined with deactivate"},
+		{"-m refresh -a M1", 2, "-m has no keyword 'refresh'"},
+		{"-m display -c all", 2, "-c all does not go with -m"},
+		{"-m display -l x", 2, "-l does not go with -m"},
+		{"-y activate -n x", 2, "-n does not go with activate"},
 		{"-i", 2, "this release does not have -i (interfaces)"},
 		{"-t 192.0.2.1 192.0.2.2 icmp", 2, "this release does not have -t (traffic test)"},
 		{"-o", 2, "-o needs a keyword"},
@@ -658,8 +667,8 @@ START_TEST(test_requests)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct result r = run(cases[i].line);
 
-		ck_assert_msg(strcmp(daemons.last, cases[i].request) == 0, "%s: %s%s", cases[i].line,
-			      daemons.last, r.err);
+		ck_assert_msg(strcmp(daemons.last, cases[i].request) == 0, "%s: %s%s",
+			      cases[i].line, daemons.last, r.err);
 		result_free(&r);
 	}
 }

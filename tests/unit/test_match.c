@@ -564,7 +564,7 @@ START_TEST(test_dynamic_rule)
 					  .local_port = cases[i].local_port,
 					  .remote_port = cases[i].remote_port};
 
-		ck_assert_msg(pol_dynamic_rule(&policy, &sel, 0) ==
+		ck_assert_msg(pol_dynamic_rule(&policy, &sel, NULL, 0) ==
 				      (cases[i].found ? &rules[3] : NULL),
 			      "%s", cases[i].what);
 	}

@@ -446,6 +446,45 @@ START_TEST(test_bundles_only)
 }
 END_TEST
 
+/* A manual tunnel's SAs are not the rule's own: what arrives is asked for them exactly. */
+START_TEST(test_manual)
+{
+	struct fixture f;
+	struct pol_manvpn_action action = {.number = 5, .auth_proto = POL_ESP};
+
+	setup(&f, POL_IPSEC);
+	f.rule.manual = &action;
+	expect(&f, "ipsec_local_0",
+	       "\t\tipsec in reqid & 0xffffffff == 0x00040005 meta mark set meta mark & 0xc000ffff "
+	       "| "
+	       "0x00030000 accept\n\t\tcounter drop comment \"unprotected\"\n");
+	action.auth_proto = POL_AH;
+	expect_line(&f, "ipsec_local_0", "reqid & 0xffffffff == 0x00040005 meta mark");
+	/* ESP has no integrity of its own then. */
+	action.cipher = cs_cipher_by_keyword("AES_CBC", 128);
+	expect_line(&f, "ipsec_local_0",
+		    "ipsec in reqid & 0xffffffff == 0x00040005 ipsec in spnum 1 reqid & 0xffffffff "
+		    "== 0x00040005 meta mark");
+}
+END_TEST
+
+/* What came by a tunnel of another peer is not the rule's, and goes on; in clear it ends here. */
+START_TEST(test_identity)
+{
+	static const struct pol_identity id = {.type = POL_ID_FQDN};
+	struct fixture f;
+
+	setup(&f, POL_IPSEC);
+	f.rule.remote_identity = &id;
+	expect_line(&f, "in_local", "counter jump ipsec_local_0 comment \"0:0:i\"");
+	expect(&f, "ipsec_local_0",
+	       "\t\tipsec in reqid & 0xfffc0000 == 0x00440000 meta mark set meta mark & 0xc000ffff "
+	       "| "
+	       "0x00030000 accept\n"
+	       "\t\tmeta secpath missing counter drop comment \"unprotected\"\n");
+}
+END_TEST
+
 START_TEST(test_predecap)
 {
 	struct fixture f;
@@ -617,6 +656,32 @@ START_TEST(test_wanted)
 END_TEST
 
 /* A range becomes the fewest prefixes that are it exactly. */
+/* The anchor of a manual tunnel's rule asks for nothing and holds everything. */
+START_TEST(test_wanted_manual)
+{
+	static const struct pol_manvpn_action action = {.number = 5};
+	struct xf_policy_list l = {0};
+	unsigned n = 0;
+	struct fixture f;
+	bool v4, v6;
+
+	setup(&f, POL_IPSEC);
+	f.rule.manual = &action;
+	wanted(&f, &l, &v4, &v6);
+	for (size_t i = 0; i < l.n; i++) {
+		const struct xf_policy *p = &l.v[i];
+
+		if (p->mark != xf_mark_value(&marking, 17))
+			continue;
+		n++;
+		ck_assert(p->dir == XF_OUT && p->hold && !p->has_template && !p->reqid);
+		ck_assert_uint_eq(p->priority, XF_PRIO_ANCHOR);
+	}
+	ck_assert_uint_eq(n, 1);
+	xf_list_free(&l);
+}
+END_TEST
+
 START_TEST(test_prefixes)
 {
 	static const struct {
@@ -726,6 +791,8 @@ int main(void)
 	tcase_add_test(t, test_fragments);
 	tcase_add_test(t, test_times);
 	tcase_add_test(t, test_bundles_only);
+	tcase_add_test(t, test_manual);
+	tcase_add_test(t, test_identity);
 	tcase_add_test(t, test_predecap);
 	tcase_add_test(t, test_marking);
 	tcase_add_test(t, test_no_clients);
@@ -733,6 +800,7 @@ int main(void)
 	suite_add_tcase(s, t);
 	t = tcase_create("policies");
 	tcase_add_test(t, test_wanted);
+	tcase_add_test(t, test_wanted_manual);
 	tcase_add_test(t, test_prefixes);
 	tcase_add_test(t, test_counts);
 	tcase_add_test(t, test_many);

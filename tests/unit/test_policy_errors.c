@@ -29,6 +29,28 @@ static const char base[] = "IpFilterPolicy\n{\n IpFilterRuleRef r0\n}\n"
 	"IpFilterRule r\n{\nIpGenericFilterActionRef ipsec\nIpDynVpnActionRef dyn\n" body "\n}\n"
 #define LOCAL(body) "LocalSecurityEndpoint e\n{\n" body "\n}\n"
 
+/* Keys of manual tunnels, and whole ones. */
+#define K128     "0123456789abcdef0123456789ABCDEF"
+#define K160     K128 "01234567"
+#define K192     K128 "0123456789abcdef"
+#define AUTH_SAS "AuthInboundSa 300 " K160 "\nAuthOutboundSa 300 " K160 "\n"
+#define ENC_SAS  "EncryptInboundSa 300 " K128 "\nEncryptOutboundSa 300 " K128 "\n"
+#define MAN_SAS  AUTH_SAS ENC_SAS
+#define MANUAL(body)                                                                               \
+	"IpManVpnAction m\n{\nLocalSecurityEndpointAddr 192.0.2.1\n"                               \
+	"RemoteSecurityEndpointAddr 192.0.2.2\n" body "\n}\n"
+#define MANUAL_N(name, remote)                                                                     \
+	"IpManVpnAction " name "\n{\nLocalSecurityEndpointAddr 192.0.2.1\n"                        \
+	"RemoteSecurityEndpointAddr " remote "\n" MAN_SAS "\n}\n"
+#define MANUAL_ANY(local, remote, mode)                                                            \
+	"IpManVpnAction m\n{\nLocalSecurityEndpointAddr " local                                    \
+	"\nRemoteSecurityEndpointAddr " remote "\nHowToEncap " mode "\n" MAN_SAS "\n}\n"
+#define MAN_POLICY "IpFilterPolicy\n{\nIpFilterRuleRef r\nIpFilterRuleRef s\n}\n"
+#define MAN_RULE(name, action, src, dst)                                                           \
+	"IpFilterRule " name "\n{\nIpGenericFilterActionRef ipsec\n"                               \
+	"IpSourceAddr " src "\nIpManVpnActionRef " action "\nIpDestAddr " dst "\n}\n"
+#define IPSEC_ACTION "IpGenericFilterAction ipsec\n{\nIpFilterAction IpSec\n}\n"
+
 enum where { AFTER_BASE, ALONE }; /* in this file, behind `base` or by itself */
 
 static const struct {
@@ -41,10 +63,110 @@ static const struct {
 } cases[] = {
 	{22, VPN_RULE("IpManVpnActionRef m"), 5, "IpManVpnActionRef",
 	 "it excludes IpDynVpnActionRef", AFTER_BASE, POL_ERROR},
-	{57, "IpManVpnAction m\n{\n}\n", 1, "", "manual tunnels are not supported", AFTER_BASE,
+	{57, "IpManVpnAction m\n{\nRemoteSecurityEndpointAddr 192.0.2.2\n" MAN_SAS "}\n", 1, "",
+	 "one is required: LocalSecurityEndpointAddr, LocalSecurityEndpointAddrRef", AFTER_BASE,
 	 POL_ERROR},
-	{57, "IpFilterRule r\n{\nIpGenericFilterActionRef ipsec\nIpManVpnActionRef m\n}\n", 4,
-	 "IpManVpnActionRef", "manual tunnels are not supported", AFTER_BASE, POL_ERROR},
+	{57, "IpManVpnAction m\n{\nLocalSecurityEndpointAddr 192.0.2.1\n" MAN_SAS "}\n", 1, "",
+	 "one is required: RemoteSecurityEndpointAddr, RemoteSecurityEndpointAddrRef", AFTER_BASE,
+	 POL_ERROR},
+	{58,
+	 "IpManVpnAction m\n{\nLocalSecurityEndpointAddr 0.0.0.0\nRemoteSecurityEndpointAddr "
+	 "192.0.2.2\n" MAN_SAS "}\n",
+	 3, "LocalSecurityEndpointAddr", "the unspecified address cannot be an endpoint",
+	 AFTER_BASE, POL_ERROR},
+	{58,
+	 "IpManVpnAction m\n{\nLocalSecurityEndpointAddr 2001:db8::1\nRemoteSecurityEndpointAddr "
+	 "::\n" MAN_SAS "}\n",
+	 4, "RemoteSecurityEndpointAddr", "the unspecified address cannot be an endpoint",
+	 AFTER_BASE, POL_ERROR},
+	{59,
+	 "IpManVpnAction m\n{\nLocalSecurityEndpointAddr 192.0.2.1\nRemoteSecurityEndpointAddr "
+	 "2001:db8::1\n" MAN_SAS "}\n",
+	 1, "", "local and remote security endpoint are of different IP families", AFTER_BASE,
+	 POL_ERROR},
+	{59,
+	 "IpManVpnAction m\n{\nLocalSecurityEndpointAddr 192.0.2.1\nRemoteSecurityEndpointAddr "
+	 "Any6\n" MAN_SAS "}\n",
+	 1, "", "local and remote security endpoint are of different IP families", AFTER_BASE,
+	 POL_ERROR},
+	{60, MANUAL("AuthInboundSa 300 " K160 "\n" ENC_SAS), 1, "AuthOutboundSa",
+	 "it is required: HowToAuth is ESP HMAC_SHA1", AFTER_BASE, POL_ERROR},
+	{60, MANUAL("HowToAuth AH HMAC_MD5\nAuthOutboundSa 300 " K128 "\n" ENC_SAS), 1,
+	 "AuthInboundSa", "it is required: HowToAuth is AH HMAC_MD5", AFTER_BASE, POL_ERROR},
+	{60, MANUAL(AUTH_SAS "EncryptOutboundSa 300 " K128), 1, "EncryptInboundSa",
+	 "it is required: HowToEncrypt is AES_CBC", AFTER_BASE, POL_ERROR},
+	{60, MANUAL(AUTH_SAS "HowToEncrypt 3DES\nEncryptInboundSa 300 " K192), 1,
+	 "EncryptOutboundSa", "it is required: HowToEncrypt is 3DES", AFTER_BASE, POL_ERROR},
+	{60, MANUAL("HowToEncrypt DoNot\n" AUTH_SAS "EncryptInboundSa 300 " K128), 8,
+	 "EncryptInboundSa", "it is not used: HowToEncrypt is DoNot", AFTER_BASE, POL_WARNING},
+	{61, MANUAL("AuthInboundSa 300 " K128 "\nAuthOutboundSa 300 " K160 "\n" ENC_SAS), 5,
+	 "AuthInboundSa", "the key has 32 characters; HMAC_SHA1 takes 40 hex digits", AFTER_BASE,
+	 POL_ERROR},
+	{61, MANUAL(AUTH_SAS "EncryptInboundSa 300 " K160 "\nEncryptOutboundSa 300 " K128), 7,
+	 "EncryptInboundSa", "the key has 40 characters; AES-CBC takes 32 hex digits", AFTER_BASE,
+	 POL_ERROR},
+	{61,
+	 MANUAL(AUTH_SAS "EncryptInboundSa 300 0123456789abcdef0123456789abcxef\nEncryptOutboundSa "
+			 "300 " K128),
+	 7, "EncryptInboundSa", "character 30 of the key is not a hex digit", AFTER_BASE,
+	 POL_ERROR},
+	{61, MANUAL(AUTH_SAS "EncryptInboundSa 300\nEncryptOutboundSa 300 " K128), 7,
+	 "EncryptInboundSa", "a key of 32 hex digits is missing behind the SPI", AFTER_BASE,
+	 POL_ERROR},
+	{62, MANUAL("AuthInboundSa 255 " K160 "\nAuthOutboundSa 300 " K160 "\n" ENC_SAS), 5,
+	 "AuthInboundSa", "SPI 255 is reserved: from 256", AFTER_BASE, POL_ERROR},
+	{62, MANUAL(AUTH_SAS "EncryptInboundSa " K128 " 300\nEncryptOutboundSa 300 " K128), 7,
+	 "EncryptInboundSa", "the SPI is not a number", AFTER_BASE, POL_ERROR},
+	{62,
+	 MANUAL("AuthInboundSa 267386880 " K160 "\nAuthOutboundSa 300 " K160
+		"\nHowToEncrypt DoNot"),
+	 5, "AuthInboundSa", "SPIs 267386880 to 268435455 are for ESP inside AH", AFTER_BASE,
+	 POL_ERROR},
+	{62, MANUAL(AUTH_SAS "EncryptInboundSa 301 " K128 "\nEncryptOutboundSa 300 " K128), 7,
+	 "EncryptInboundSa", "its SPI is 301 and that of AuthInboundSa is 300", AFTER_BASE,
+	 POL_ERROR},
+	{62, MANUAL("HowToAuth ESP AES_GMAC_128\n" AUTH_SAS ENC_SAS), 5, "HowToAuth",
+	 "a manual tunnel authenticates with HMAC or AES128_XCBC_96", AFTER_BASE, POL_ERROR},
+	{62, MANUAL("HowToEncrypt AES_GCM_16 KeyLength 128\n" AUTH_SAS ENC_SAS), 5, "HowToEncrypt",
+	 "'AES_GCM_16' is not one of DoNot|DES|3DES|AES|AES_CBC", AFTER_BASE, POL_ERROR},
+	{62, MANUAL("HowToEncrypt DES\n" AUTH_SAS ENC_SAS), 5, "HowToEncrypt",
+	 "DES is not supported", AFTER_BASE, POL_ERROR},
+	{63,
+	 MAN_POLICY MAN_RULE("r", "m", "192.0.2.1", "192.0.2.2")
+		 MAN_RULE("s", "n", "192.0.2.1", "192.0.2.3") MANUAL(AUTH_SAS ENC_SAS)
+			 MANUAL_N("n", "192.0.2.3") IPSEC_ACTION,
+	 17, "IpManVpnActionRef",
+	 "IpManVpnAction m and n have the same inbound SPI 300 of ESP for the same local security "
+	 "endpoint",
+	 ALONE, POL_ERROR},
+	{63,
+	 MAN_POLICY MAN_RULE("r", "m", "192.0.2.1", "192.0.2.9")
+		 MAN_RULE("s", "m", "192.0.2.1", "198.51.100.9")
+			 MANUAL_ANY("192.0.2.1", "Any", "Transport") IPSEC_ACTION,
+	 17, "IpManVpnActionRef",
+	 "RemoteSecurityEndpointAddr is Any, and another rule of it has IpDestAddr 192.0.2.9",
+	 ALONE, POL_ERROR},
+	{63,
+	 MAN_POLICY MAN_RULE("r", "m", "192.0.2.0/24", "192.0.2.9")
+		 MAN_RULE("s", "m", "192.0.2.1", "192.0.2.9")
+			 MANUAL_ANY("Any", "192.0.2.9", "Tunnel") IPSEC_ACTION,
+	 10, "IpManVpnActionRef",
+	 "LocalSecurityEndpointAddr is Any, so the rule's IpSourceAddr must be one address", ALONE,
+	 POL_ERROR},
+	{63, MANUAL_ANY("Any", "Any4", "Tunnel"), 1, "",
+	 "in tunnel mode one security endpoint at least must be an address", AFTER_BASE, POL_ERROR},
+	{63,
+	 MAN_POLICY MAN_RULE("r", "m", "2001:db8::1", "2001:db8::2")
+		 MAN_RULE("s", "m", "192.0.2.1", "192.0.2.9")
+			 MANUAL_ANY("192.0.2.1", "192.0.2.9", "Tunnel") IPSEC_ACTION,
+	 10, "IpManVpnActionRef", "of IpManVpnAction m are of another IP family than the rule",
+	 ALONE, POL_ERROR},
+	{63,
+	 MAN_POLICY MAN_RULE("r", "m", "192.0.2.1", "192.0.2.0/24")
+		 MAN_RULE("s", "m", "192.0.2.1", "192.0.2.9")
+			 MANUAL_ANY("192.0.2.1", "192.0.2.9", "Transport") IPSEC_ACTION,
+	 10, "IpManVpnActionRef", "the tunnel is in transport mode and carries", ALONE,
+	 POL_WARNING},
 #ifndef HAVE_OPENSSL
 	{76, LOCAL("Identity X500dn CN=a"), 3, "Identity", "X500dn needs OpenSSL", AFTER_BASE,
 	 POL_ERROR},
@@ -54,7 +176,15 @@ static const struct {
 
 	/* Ours. */
 	{0, RULE("RemoteIdentity\n{\nIdentity Fqdn a\n}"), 4, "RemoteIdentity",
-	 "filtering by the peer's identity is not supported", AFTER_BASE, POL_ERROR},
+	 "it needs IpDynVpnActionRef beside it", AFTER_BASE, POL_ERROR},
+	{0, VPN_RULE("RemoteIdentityRef nobody"), 5, "RemoteIdentityRef", "nobody", AFTER_BASE,
+	 POL_ERROR},
+	{0,
+	 "IpFilterPolicy\n{\nIpFilterRuleRef r\n}\n" VPN_RULE(
+		 "RemoteIdentity\n{\nIdentity Fqdn a\n}") IPSEC_ACTION
+	 "IpDynVpnAction dyn\n{\nIpDataOffer\n{\n}\n}\n",
+	 1, "", "rule r has a RemoteIdentity, and no KeyExchangeAction of the policy has", ALONE,
+	 POL_WARNING},
 	{0, "ZERTRule x # comment\n{\n{\n}\n}\n", 1, "ZERTRule", "no meaning", AFTER_BASE,
 	 POL_NOTE},
 };

@@ -1,0 +1,379 @@
+/*
+ * Manual tunnels: their numbers, which of them are active, and that the kernel has these.
+ *
+ * What a command has set is in a file of the run-time directory.  It holds over restarts of pagent,
+ * until somebody changes the tunnel's Active or what its SAs are made of, and until the host is
+ * started anew, as its SAs do.
+ */
+#include "policy/pagent_manual.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/paths.h"
+
+#define STATE_FILE "manual.json"
+
+/* ---- the table ---- */
+
+struct pagent_manuals {
+	struct pagent_manual *v;
+	unsigned n;
+	uint32_t last; /* number that was given last */
+	bool failed;   /* the kernel refused, which was said */
+};
+
+static struct pagent_manual *find(const struct pagent_manuals *m, const char *name)
+{
+	for (unsigned i = 0; i < m->n; i++)
+		if (strcmp(m->v[i].name, name) == 0)
+			return &m->v[i];
+	return NULL;
+}
+
+struct pagent_manual *pagent_manual_find(const struct pagent *p, const char *name)
+{
+	return p->manuals ? find(p->manuals, name) : NULL;
+}
+
+static struct pagent_manual *add(struct pagent_manuals *m, const char *name)
+{
+	struct pagent_manual *more = reallocarray(m->v, m->n + 1u, sizeof(*more));
+
+	if (!more)
+		return NULL;
+	m->v = more;
+	more += m->n++;
+	memset(more, 0, sizeof(*more));
+	snprintf(more->name, sizeof(more->name), "%s", name);
+	more->set = PAGENT_MANUAL_AS_CODED;
+	return more;
+}
+
+static bool is_taken(const struct pagent_manuals *m, uint32_t number)
+{
+	for (unsigned i = 0; i < m->n; i++)
+		if (m->v[i].number == number)
+			return true;
+	return false;
+}
+
+static uint32_t new_number(struct pagent_manuals *m)
+{
+	do
+		m->last = m->last < XF_REQID_TUNNEL_MAX ? m->last + 1 : 1;
+	while (is_taken(m, m->last));
+	return m->last;
+}
+
+/* ---- the file ---- */
+
+static void hex(const uint8_t *bytes, size_t n, char *text)
+{
+	for (size_t i = 0; i < n; i++)
+		snprintf(text + 2 * i, 3, "%02x", bytes[i]);
+}
+
+static json_t *to_json(const struct pagent_manual *t)
+{
+	char content[2 * POL_CONTENT_LEN + 1];
+
+	hex(t->content, sizeof(t->content), content);
+	return json_pack("{s:s, s:I, s:s, s:b, s:i}", "name", t->name, "number",
+			 (json_int_t)t->number, "content", content, "coded", t->coded, "set",
+			 (int)t->set);
+}
+
+static bool read_content(const char *text, uint8_t content[static POL_CONTENT_LEN])
+{
+	if (strlen(text) != 2 * POL_CONTENT_LEN)
+		return false;
+	for (unsigned i = 0; i < POL_CONTENT_LEN; i++) {
+		unsigned byte;
+
+		if (sscanf(text + 2 * i, "%2x", &byte) != 1)
+			return false;
+		content[i] = (uint8_t)byte;
+	}
+	return true;
+}
+
+static void from_json(struct pagent_manuals *m, json_t *json)
+{
+	const char *name, *content;
+	struct pagent_manual *t;
+	json_int_t number;
+	int coded, set;
+
+	if (json_unpack(json, "{s:s, s:I, s:s, s:b, s:i}", "name", &name, "number", &number,
+			"content", &content, "coded", &coded, "set", &set) < 0 ||
+	    strlen(name) > POL_NAME_MAX || number < 1 || number > XF_REQID_TUNNEL_MAX ||
+	    set < PAGENT_MANUAL_AS_CODED || set > PAGENT_MANUAL_ACTIVE ||
+	    is_taken(m, (uint32_t)number) || find(m, name))
+		return;
+	t = add(m, name);
+	if (!t)
+		return;
+	t->number = (uint32_t)number;
+	t->coded = coded;
+	t->set = (enum pagent_manual_set)set;
+	if (!read_content(content, t->content))
+		m->n--;
+}
+
+/* Without the file, or with one that is damaged, the tunnels are as they are coded. */
+static void load(struct pagent *p, struct pagent_manuals *m)
+{
+	char path[CS_PATH_MAX];
+	struct cs_err err;
+	json_t *root, *list;
+	size_t i;
+
+	if (cs_run_path(p->o->stack, STATE_FILE, path, &err) < 0 || access(path, F_OK) < 0)
+		return;
+	root = json_load_file(path, 0, NULL);
+	list = json_object_get(root, "tunnels");
+	if (!json_is_array(list))
+		cs_log(CS_NOCTX, CSM_PA_MAN_STATE, path, "it is not what pagent writes");
+	for (i = 0; i < json_array_size(list); i++)
+		from_json(m, json_array_get(list, i));
+	m->last = (uint32_t)json_integer_value(json_object_get(root, "last"));
+	json_decref(root);
+}
+
+static int write_file(const char *path, const json_t *root)
+{
+	char fresh[CS_PATH_MAX + 8];
+	int rc = -1;
+	FILE *f;
+
+	snprintf(fresh, sizeof(fresh), "%s.new", path);
+	unlink(fresh);
+	f = fopen(fresh, "wxe");
+	if (!f)
+		return -1;
+	/* A hash of keys may confirm a guess. */
+	if (fchmod(fileno(f), 0600) == 0 && json_dumpf(root, f, JSON_INDENT(1)) == 0)
+		rc = 0;
+	if (fclose(f) != 0)
+		rc = -1;
+	return rc == 0 ? rename(fresh, path) : rc;
+}
+
+static void save(struct pagent *p)
+{
+	const struct pagent_manuals *m = p->manuals;
+	json_t *list = json_array(), *root;
+	char path[CS_PATH_MAX];
+	struct cs_err err;
+
+	for (unsigned i = 0; i < m->n; i++)
+		json_array_append_new(list, to_json(&m->v[i]));
+	root = json_pack("{s:I, s:o}", "last", (json_int_t)m->last, "tunnels", list);
+	if (cs_run_path(p->o->stack, STATE_FILE, path, &err) < 0)
+		cs_log(CS_NOCTX, CSM_PA_MAN_STATE, STATE_FILE, err.text);
+	else if (!root || write_file(path, root) < 0)
+		cs_log(CS_NOCTX, CSM_PA_MAN_STATE, path, root ? strerror(errno) : "no memory");
+	json_decref(root);
+}
+
+/* ---- a policy comes into force ---- */
+
+/* A tunnel of other keys is another tunnel: it gets a number that none had. */
+static bool match(struct pagent_manuals *m, struct pol_manvpn_action *a)
+{
+	struct pagent_manual *t = find(m, a->name);
+	uint8_t content[POL_CONTENT_LEN];
+	bool changed = !t;
+
+	if (pol_manual_content(a, content, NULL) < 0)
+		return false;
+	if (!t)
+		t = add(m, a->name);
+	if (!t)
+		return false;
+	t->in_policy = true;
+	if (changed || memcmp(t->content, content, sizeof(content)) != 0) {
+		memcpy(t->content, content, sizeof(content));
+		t->number = new_number(m);
+		t->told = false;
+		changed = true;
+	}
+	if (changed || t->coded != a->active) {
+		t->coded = a->active;
+		t->set = PAGENT_MANUAL_AS_CODED;
+		changed = true;
+	}
+	a->number = t->number;
+	return changed;
+}
+
+static bool drop_others(struct pagent_manuals *m)
+{
+	unsigned kept = 0, n = m->n;
+
+	for (unsigned i = 0; i < n; i++)
+		if (m->v[i].in_policy)
+			m->v[kept++] = m->v[i];
+	m->n = kept;
+	return kept != n;
+}
+
+void pagent_manual_number(struct pagent *p)
+{
+	struct pagent_manuals *m = p->manuals;
+	bool changed = false;
+
+	if (!m) {
+		m = calloc(1, sizeof(*m));
+		if (!m)
+			return;
+		p->manuals = m;
+		load(p, m);
+	}
+	for (unsigned i = 0; i < m->n; i++)
+		m->v[i].in_policy = false;
+	for (unsigned i = 0; i < p->policy->n_manuals; i++)
+		changed |= match(m, p->policy->manuals[i]);
+	changed |= drop_others(m);
+	if (changed)
+		save(p);
+}
+
+/* ---- in the kernel ---- */
+
+bool pagent_manual_active(const struct pagent_manual *t)
+{
+	return t->set == PAGENT_MANUAL_AS_CODED ? t->coded : t->set == PAGENT_MANUAL_ACTIVE;
+}
+
+bool pagent_manual_in_time(const struct pol_manvpn_action *a)
+{
+	return pol_time_active(a->times, a->n_times, time(NULL));
+}
+
+static bool *should_be_up(const struct pagent *p)
+{
+	const struct pol_policy *policy = p->policy;
+	bool *up = calloc(policy->n_manuals + 1u, sizeof(*up));
+
+	for (unsigned i = 0; up && i < policy->n_manuals; i++) {
+		const struct pol_manvpn_action *a = policy->manuals[i];
+		const struct pagent_manual *t = pagent_manual_find(p, a->name);
+
+		up[i] = t && t->number == a->number && pagent_manual_active(t) &&
+			pagent_manual_in_time(a);
+	}
+	return up;
+}
+
+/* Is that what was brought about last? */
+static bool is_known(const struct pagent *p, const bool *up)
+{
+	for (unsigned i = 0; i < p->policy->n_manuals; i++) {
+		const struct pagent_manual *t = pagent_manual_find(p, p->policy->manuals[i]->name);
+
+		if (!t || !t->told || t->up != up[i])
+			return false;
+	}
+	return true;
+}
+
+static void tell_changes(const struct pagent *p, const bool *up)
+{
+	for (unsigned i = 0; i < p->policy->n_manuals; i++) {
+		const struct pol_manvpn_action *a = p->policy->manuals[i];
+		struct pagent_manual *t = pagent_manual_find(p, a->name);
+
+		if (!t || (t->told && t->up == up[i]))
+			continue;
+		t->told = true;
+		t->up = up[i];
+		if (up[i])
+			cs_log(CS_NOCTX, CSM_PA_MAN_UP, a->number, a->name);
+		else
+			cs_log(CS_NOCTX, CSM_PA_MAN_DOWN, a->number, a->name,
+			       pagent_manual_in_time(a) ? "it is not active"
+							: "its time condition does not hold");
+	}
+}
+
+static int install(struct pagent *p, const bool *up, struct cs_err *err)
+{
+	int rc = xf_manual_install(p->kernel, p->policy, up, err);
+
+	if (rc == 0)
+		tell_changes(p, up);
+	else if (!p->manuals->failed)
+		cs_log(CS_NOCTX, CSM_PA_MAN_REFUSED, err->text);
+	p->manuals->failed = rc < 0;
+	return rc;
+}
+
+int pagent_manual_install(struct pagent *p, struct cs_err *err)
+{
+	struct cs_err unasked = {0};
+	bool *up;
+	int rc;
+
+	if (!p->manuals || !p->policy || !p->abilities.xfrm)
+		return 0;
+	err = err ? err : &unasked;
+	up = should_be_up(p);
+	if (!up)
+		return cs_fail(err, CS_ENOMEM, "no memory for manual tunnels");
+	rc = install(p, up, err);
+	free(up);
+	return rc;
+}
+
+void pagent_manual_check(struct pagent *p)
+{
+	struct cs_err err;
+	bool *up;
+
+	if (!p->manuals || !p->policy || !p->policy->n_manuals || !p->abilities.xfrm)
+		return;
+	up = should_be_up(p);
+	if (!up)
+		return;
+	if (!is_known(p, up)) {
+		install(p, up, &err);
+	} else if (!xf_manual_installed(p->kernel, p->policy, up)) {
+		cs_log(CS_NOCTX, CSM_PA_MAN_GONE);
+		install(p, up, &err);
+	}
+	free(up);
+}
+
+int pagent_manual_set(struct pagent *p, struct pagent_manual *t, bool active, struct cs_err *err)
+{
+	enum pagent_manual_set before = t->set;
+	int rc;
+
+	t->set = active ? PAGENT_MANUAL_ACTIVE : PAGENT_MANUAL_INACTIVE;
+	rc = pagent_manual_install(p, err);
+	if (rc < 0) {
+		t->set = before;
+		pagent_manual_install(p, NULL);
+	} else {
+		save(p);
+	}
+	return rc;
+}
+
+void pagent_manual_end(struct pagent *p)
+{
+	if (!p->manuals)
+		return;
+	free(p->manuals->v);
+	free(p->manuals);
+	p->manuals = NULL;
+}
