@@ -62,8 +62,8 @@ static int split(struct reader *r, struct pol_lines *lines, struct cs_err *err)
 
 		if (line->bad) {
 			pol_find(r->b.diags, POL_ERROR,
-				 (struct pol_place_in){r->file, line->number}, NULL, NULL, "%s",
-				 line->bad);
+				 (struct pol_place_in){.file = r->file, .line = line->number}, NULL,
+				 NULL, "%s", line->bad);
 			continue;
 		}
 		line->text[strcspn(line->text, ";")] = '\0';
@@ -109,8 +109,8 @@ __attribute__((format(printf, 4, 5))) static void wrong(struct reader *r, unsign
 
 	r->bad = true;
 	va_start(ap, fmt);
-	pol_vfind(r->b.diags, POL_ERROR, (struct pol_place_in){r->file, line}, &node, word, fmt,
-		  ap);
+	pol_vfind(r->b.diags, POL_ERROR, (struct pol_place_in){.file = r->file, .line = line},
+		  &node, word, fmt, ap);
 	va_end(ap);
 }
 
@@ -120,7 +120,8 @@ __attribute__((format(printf, 3, 4))) static void note(struct reader *r, unsigne
 	va_list ap;
 
 	va_start(ap, fmt);
-	pol_vfind(r->b.diags, POL_NOTE, (struct pol_place_in){r->file, line}, NULL, NULL, fmt, ap);
+	pol_vfind(r->b.diags, POL_NOTE, (struct pol_place_in){.file = r->file, .line = line}, NULL,
+		  NULL, fmt, ap);
 	va_end(ap);
 }
 
