@@ -1,4 +1,7 @@
 # Benchmarks, run by `./dev bench`.
-noinst_PROGRAMS += tests/bench/bench_engine
+noinst_PROGRAMS += tests/bench/bench_engine tests/bench/bench_policy
 tests_bench_bench_engine_SOURCES = tests/bench/bench_engine.c
 tests_bench_bench_engine_LDADD = $(IKE_LIBS) $(POLICY_LIBS) $(XFRM_LIBS) $(COMMON_LIBS)
+tests_bench_bench_policy_SOURCES = tests/bench/bench_policy.c
+tests_bench_bench_policy_CFLAGS = $(AM_CFLAGS) $(MNL_CFLAGS)
+tests_bench_bench_policy_LDADD = $(XFRM_LIBS) $(POLICY_LIBS) $(COMMON_LIBS)

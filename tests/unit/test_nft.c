@@ -228,6 +228,12 @@ START_TEST(test_icmp)
 	expect_line(&f, "out_local",
 		    "ip6 saddr 2001:db8::1 ip6 daddr 2001:db8:1::/48 meta l4proto "
 		    "58 @th,0,8 3");
+	/* nft aborts when it lists a range behind these. */
+	f.service.proto = IPPROTO_MH;
+	f.service.type[1] = 5;
+	expect_line(&f, "out_local", "@th,16,8 3-5 meta l4proto 135 counter");
+	f.service.proto = 89;
+	expect_line(&f, "out_local", "@th,8,8 3-5 meta l4proto 89 counter");
 }
 END_TEST
 
@@ -673,6 +679,7 @@ int main(void)
 	Suite *s = suite_create("nft");
 	TCase *t = tcase_create("ruleset");
 
+	tcase_set_timeout(t, 60);
 	tcase_add_test(t, test_permit);
 	tcase_add_test(t, test_ipsec);
 	tcase_add_test(t, test_deny);
