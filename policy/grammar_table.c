@@ -56,7 +56,8 @@ static const struct pol_param ip_service[] = {
 	 .evidence = POL_FROM_MEMORY},
 	{"SecurityClass", POL_K_NUMBER, .max = 255, .preset = "0", .evidence = POL_FROM_MEMORY,
 	 .note = "the interface's group (ip link set group); a group of 0 is class 255, and so is "
-		 "what leaves where an ipsec rule has its addresses; what is forwarded has one as it "
+		 "what leaves where an ipsec rule has its addresses; what is forwarded has one as "
+		 "it "
 		 "arrives only"},
 	{"FragmentsOnly", POL_K_YESNO, .preset = "No", .evidence = POL_FROM_MEMORY},
 	{0},

@@ -236,9 +236,10 @@ static double lookups_a_second(const struct pol_policy *policy)
 	cs_addr_parse("127.0.0.1", &p.src, NULL);
 	cs_addr_parse("127.200.0.1", &p.dst, NULL);
 	do {
-		for (int i = 0; i < 16; i++, n++)
+		for (int i = 0; i < 16; i++)
 			if (!pol_filter_match(policy, &p, t, NULL, NULL))
 				die("no rule", NULL);
+		n += 16;
 		end = now();
 	} while (end - began < SECONDS);
 	return n / (end - began);
@@ -307,7 +308,7 @@ int main(int argc, char **argv)
 	       "load s", "text s", "install s", "count s", "lookup/s", "no filter", "tree p/s",
 	       "list p/s");
 	for (int i = 1; i < argc; i++)
-		one((unsigned)atoi(argv[i]));
+		one((unsigned)strtoul(argv[i], NULL, 10));
 	for (unsigned i = 0; argc == 1 && i < sizeof(sizes) / sizeof(sizes[0]); i++)
 		one(sizes[i]);
 	return 0;

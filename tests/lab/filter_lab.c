@@ -70,27 +70,40 @@ static int ruleset(const char *file)
 
 /* ---- the evaluator ---- */
 
-static bool read_packet(const char *line, struct pol_packet *p, struct cs_err *err)
+#define N_VALUES 13
+
+static bool read_packet(char *line, struct pol_packet *p, struct cs_err *err)
 {
-	int out, routed, fragment, known, sport, dport, opens, class;
-	char src[CS_ADDR_STRLEN], dst[CS_ADDR_STRLEN];
+	long v[N_VALUES] = {0};
+	unsigned n = 0;
+	char *word, *rest = NULL;
 
 	memset(p, 0, sizeof(*p));
-	if (sscanf(line, "%d %d %45s %45s %d %d %d %d %d %d %d %d %d", &out, &routed, src, dst,
-		   &p->proto, &fragment, &known, &sport, &dport, &p->type, &p->code, &opens,
-		   &class) != 13) {
-		cs_fail(err, CS_EINVAL, "not a packet: %s", line);
+	for (word = strtok_r(line, " \n", &rest); word && n < N_VALUES;
+	     word = strtok_r(NULL, " \n", &rest), n++) {
+		if (n == 2 || n == 3) {
+			if (cs_addr_parse(word, n == 2 ? &p->src : &p->dst, err) < 0)
+				return false;
+		} else {
+			v[n] = strtol(word, NULL, 10);
+		}
+	}
+	if (n != N_VALUES) {
+		cs_fail(err, CS_EINVAL, "not a packet: %u values", n);
 		return false;
 	}
-	p->outbound = out;
-	p->routed = routed;
-	p->fragment = fragment;
-	p->ports_known = known;
-	p->src_port = (uint16_t)sport;
-	p->dst_port = (uint16_t)dport;
-	p->tcp_syn_only = opens;
-	p->security_class = (uint8_t) class;
-	return cs_addr_parse(src, &p->src, err) == 0 && cs_addr_parse(dst, &p->dst, err) == 0;
+	p->outbound = v[0];
+	p->routed = v[1];
+	p->proto = (int)v[4];
+	p->fragment = v[5];
+	p->ports_known = v[6];
+	p->src_port = (uint16_t)v[7];
+	p->dst_port = (uint16_t)v[8];
+	p->type = (int)v[9];
+	p->code = (int)v[10];
+	p->tcp_syn_only = v[11];
+	p->security_class = (uint8_t)v[12];
+	return true;
 }
 
 static void on_count(void *arg, const struct xf_filter_count *c)
@@ -238,7 +251,7 @@ static bool subscribe(struct mnl_socket *nl)
 	return true;
 }
 
-static int logs(int seconds)
+static int logs(long seconds)
 {
 	struct mnl_socket *nl = mnl_socket_open(NETLINK_NETFILTER);
 	time_t end = time(NULL) + seconds;
@@ -272,7 +285,7 @@ int main(int argc, char **argv)
 	if (argc == 3 && strcmp(argv[1], "ask") == 0)
 		return ask(argv[2]);
 	if (argc == 3 && strcmp(argv[1], "logs") == 0)
-		return logs(atoi(argv[2]));
+		return logs(strtol(argv[2], NULL, 10));
 	fprintf(stderr, "usage: filter_lab ruleset FILE | ask STATEDIR|FILE | logs SECONDS\n");
 	return 2;
 }

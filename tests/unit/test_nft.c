@@ -301,6 +301,31 @@ START_TEST(test_tree)
 }
 END_TEST
 
+/* Where every field costs too much the parts are tried in order, and only the last does not return.
+ */
+START_TEST(test_sequence)
+{
+	enum { N = 24 };
+	struct pol_filter_rule rules[N];
+	struct cs_range dst[N];
+	struct fixture f;
+	char text[32];
+
+	setup(&f, POL_PERMIT);
+	for (unsigned i = 0; i < N; i++) {
+		rules[i] = f.rule;
+		snprintf(text, sizeof(text), i < N / 2 ? "198.51.100.%u" : "0.0.0.0/0", i);
+		dst[i] = range(text);
+		rules[i].dst = &dst[i];
+	}
+	f.policy.rules = rules;
+	f.policy.n_rules = N;
+	expect_line(&f, "out_local_13", "\t\tip daddr vmap { 198.51.100.0 : goto out_local_1, ");
+	expect_line(&f, "out_local_14", "comment \"12:0:o\"\n");
+	expect(&f, "out_local_15", "\t\tjump out_local_13\n\t\tgoto out_local_14\n");
+}
+END_TEST
+
 #define LOG(reason, direction, rule)                                                               \
 	"log prefix \"csipsec 7 " reason " " direction " " rule                                    \
 	"\" group 119 snaplen 128 queue-threshold 32 "
@@ -689,6 +714,7 @@ int main(void)
 	tcase_add_test(t, test_icmp);
 	tcase_add_test(t, test_addresses);
 	tcase_add_test(t, test_tree);
+	tcase_add_test(t, test_sequence);
 	tcase_add_test(t, test_logging);
 	tcase_add_test(t, test_logging_ipsec);
 	tcase_add_test(t, test_security_class);
