@@ -19,6 +19,7 @@ libxfrm_a_SOURCES = \
 	xfrm/nft_lines.c \
 	xfrm/nft_model.h \
 	xfrm/nft_print.c \
+	xfrm/nft_read.c \
 	xfrm/nft_tree.c \
 	xfrm/probe.c \
 	xfrm/route.c \

@@ -46,19 +46,39 @@ static void match_interval(FILE *f, const char *what, unsigned from, unsigned to
 		fprintf(f, "%s %u-%u ", what, from, to);
 }
 
-static void match_upper(FILE *f, const struct xf_line *l)
+static void match_kinds(FILE *f, const struct xf_line *l)
 {
 	char at[16];
 
-	if (!xf_line_any(l, XF_BY_SPORT))
-		match_interval(f, "th sport", l->sport[0], l->sport[1]);
-	if (!xf_line_any(l, XF_BY_DPORT))
-		match_interval(f, "th dport", l->dport[0], l->dport[1]);
 	snprintf(at, sizeof(at), "@th,%u,8", 8 * l->type_at);
 	if (l->type[0] >= 0)
 		match_interval(f, at, (unsigned)l->type[0], (unsigned)l->type[1]);
 	if (l->code[0] >= 0)
 		match_interval(f, "@th,8,8", (unsigned)l->code[0], (unsigned)l->code[1]);
+}
+
+/*
+ * A range of bytes behind a protocol of which it knows no header makes nft 1.0.6 abort when it
+ * lists the rule; before the protocol it does not.
+ */
+static void match_proto(FILE *f, const struct xf_line *l)
+{
+	bool known = l->proto == IPPROTO_ICMP || l->proto == IPPROTO_ICMPV6;
+
+	if (!known)
+		match_kinds(f, l);
+	if (l->proto >= 0)
+		fprintf(f, "meta l4proto %d ", l->proto);
+	if (known)
+		match_kinds(f, l);
+}
+
+static void match_upper(FILE *f, const struct xf_line *l)
+{
+	if (!xf_line_any(l, XF_BY_SPORT))
+		match_interval(f, "th sport", l->sport[0], l->sport[1]);
+	if (!xf_line_any(l, XF_BY_DPORT))
+		match_interval(f, "th dport", l->dport[0], l->dport[1]);
 	if (l->segment == XF_SEGMENT_NOT_OPENING)
 		fputs("tcp flags & (syn | ack) != syn ", f);
 }
@@ -99,8 +119,7 @@ static void match(FILE *f, const struct xf_line *l, enum xf_sense sense)
 		match_addresses(f, ip, "saddr", l->src, l->n_src, l->family);
 	if (!l->any_dst)
 		match_addresses(f, ip, "daddr", l->dst, l->n_dst, l->family);
-	if (l->proto >= 0)
-		fprintf(f, "meta l4proto %d ", l->proto);
+	match_proto(f, l);
 	match_fragments(f, l);
 	match_upper(f, l);
 }

@@ -3,10 +3,10 @@
  * kernel has counted.
  *
  *   filter_lab ruleset FILE      the nftables text of a policy file
- *   filter_lab rules STATEDIR    the policy in force: "position verdict id name", a line each
- *   filter_lab which STATEDIR    for each packet on standard input the position of its rule, or
- *                                their number for the implicit deny
- *   filter_lab counts            "position direction packets" of what has counted
+ *   filter_lab ask STATEDIR|FILE answers lines of standard input, each answer ends with a line "."
+ *       rules                    the policy in force: "position verdict id name", a line each
+ *       counts                   "position direction packets" of what has counted
+ *       PACKET                   the position of its rule, or their number for the implicit deny
  *   filter_lab logs SECONDS      for so long what NFLOG says: the prefix and the packet in hex
  *
  * A packet is a line of numbers and addresses: outbound routed source destination protocol fragment
@@ -21,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "policy/policy.h"
@@ -39,6 +40,17 @@ static void on_diag(void *arg, const struct pol_diag *d)
 		fprintf(stderr, "%s:%u: %s\n", d->file, d->line, d->text);
 }
 
+/* A policy file, with ids as the store would give them. */
+static int from_file(const char *file, struct pol_policy **policy, struct cs_err *err)
+{
+	int rc = pol_compile(file, "TCPIP", on_diag, NULL, policy, err);
+
+	for (unsigned i = 0, id = XF_MARK_RULE_MIN; rc == 0 && i < (*policy)->n_rules; i++)
+		if ((*policy)->rules[i].verdict == POL_IPSEC)
+			(*policy)->rules[i].id = (uint16_t)id++;
+	return rc;
+}
+
 static int ruleset(const char *file)
 {
 	const struct xf_marking marking = {.shift = XF_MARK_SHIFT_DEFAULT};
@@ -46,12 +58,8 @@ static int ruleset(const char *file)
 	struct cs_err err;
 	char *text;
 
-	if (pol_compile(file, "TCPIP", on_diag, NULL, &policy, &err) < 0)
+	if (from_file(file, &policy, &err) < 0)
 		return fail(&err);
-	/* The store would give them. */
-	for (unsigned i = 0, id = XF_MARK_RULE_MIN; i < policy->n_rules; i++)
-		if (policy->rules[i].verdict == POL_IPSEC)
-			policy->rules[i].id = (uint16_t)id++;
 	text = xf_ruleset(&marking, policy);
 	if (text)
 		fputs(text, stdout);
@@ -62,75 +70,41 @@ static int ruleset(const char *file)
 
 /* ---- the evaluator ---- */
 
-static bool read_packet(const char *line, struct pol_packet *p, struct cs_err *err)
+#define N_VALUES 13
+
+static bool read_packet(char *line, struct pol_packet *p, struct cs_err *err)
 {
-	int out, routed, fragment, known, sport, dport, opens, class;
-	char src[CS_ADDR_STRLEN], dst[CS_ADDR_STRLEN];
+	long v[N_VALUES] = {0};
+	unsigned n = 0;
+	char *word, *rest = NULL;
 
 	memset(p, 0, sizeof(*p));
-	if (sscanf(line, "%d %d %45s %45s %d %d %d %d %d %d %d %d %d", &out, &routed, src, dst,
-		   &p->proto, &fragment, &known, &sport, &dport, &p->type, &p->code, &opens,
-		   &class) != 13) {
-		cs_fail(err, CS_EINVAL, "not a packet: %s", line);
+	for (word = strtok_r(line, " \n", &rest); word && n < N_VALUES;
+	     word = strtok_r(NULL, " \n", &rest), n++) {
+		if (n == 2 || n == 3) {
+			if (cs_addr_parse(word, n == 2 ? &p->src : &p->dst, err) < 0)
+				return false;
+		} else {
+			v[n] = strtol(word, NULL, 10);
+		}
+	}
+	if (n != N_VALUES) {
+		cs_fail(err, CS_EINVAL, "not a packet: %u values", n);
 		return false;
 	}
-	p->outbound = out;
-	p->routed = routed;
-	p->fragment = fragment;
-	p->ports_known = known;
-	p->src_port = (uint16_t)sport;
-	p->dst_port = (uint16_t)dport;
-	p->tcp_syn_only = opens;
-	p->security_class = (uint8_t) class;
-	return cs_addr_parse(src, &p->src, err) == 0 && cs_addr_parse(dst, &p->dst, err) == 0;
+	p->outbound = v[0];
+	p->routed = v[1];
+	p->proto = (int)v[4];
+	p->fragment = v[5];
+	p->ports_known = v[6];
+	p->src_port = (uint16_t)v[7];
+	p->dst_port = (uint16_t)v[8];
+	p->type = (int)v[9];
+	p->code = (int)v[10];
+	p->tcp_syn_only = v[11];
+	p->security_class = (uint8_t)v[12];
+	return true;
 }
-
-static int which(const struct pol_policy *policy)
-{
-	const struct pol_filter_rule *r;
-	struct pol_packet packet;
-	struct cs_err err;
-	char line[512];
-
-	while (fgets(line, sizeof(line), stdin)) {
-		if (!read_packet(line, &packet, &err))
-			return fail(&err);
-		r = pol_filter_match(policy, &packet, time(NULL), NULL, NULL);
-		printf("%u\n", r ? (unsigned)(r - policy->rules) : policy->n_rules);
-	}
-	return 0;
-}
-
-static int rules(const struct pol_policy *policy)
-{
-	static const char *const verdicts[] = {"permit", "deny", "ipsec"};
-
-	for (unsigned i = 0; i < policy->n_rules; i++)
-		printf("%u %s %u %s\n", i, verdicts[policy->rules[i].verdict], policy->rules[i].id,
-		       policy->rules[i].name);
-	return 0;
-}
-
-static int with_policy(const char *statedir, int (*fn)(const struct pol_policy *))
-{
-	struct pol_store *store;
-	struct pol_policy *policy;
-	struct cs_err err;
-	int status;
-
-	if (pol_store_open(statedir, false, &store, &err) < 0)
-		return fail(&err);
-	if (pol_store_load(store, &policy, &err) < 0) {
-		pol_store_close(store);
-		return fail(&err);
-	}
-	status = fn(policy);
-	pol_unref(policy);
-	pol_store_close(store);
-	return status;
-}
-
-/* ---- the kernel ---- */
 
 static void on_count(void *arg, const struct xf_filter_count *c)
 {
@@ -140,43 +114,98 @@ static void on_count(void *arg, const struct xf_filter_count *c)
 		       (unsigned long long)c->packets);
 }
 
-static int counts(void)
+static void rules(const struct pol_policy *policy)
+{
+	static const char *const verdicts[] = {"permit", "deny", "ipsec"};
+
+	for (unsigned i = 0; i < policy->n_rules; i++)
+		printf("%u %s %u %s\n", i, verdicts[policy->rules[i].verdict], policy->rules[i].id,
+		       policy->rules[i].name);
+}
+
+static int answers(const struct pol_policy *policy, struct xf_kernel *k)
+{
+	const struct pol_filter_rule *r;
+	struct pol_packet packet;
+	struct cs_err err;
+	char line[512];
+
+	while (fgets(line, sizeof(line), stdin)) {
+		if (strcmp(line, "rules\n") == 0) {
+			rules(policy);
+		} else if (strcmp(line, "counts\n") == 0) {
+			if (xf_filter_counts(k, on_count, NULL, &err) < 0)
+				return fail(&err);
+		} else {
+			if (!read_packet(line, &packet, &err))
+				return fail(&err);
+			r = pol_filter_match(policy, &packet, time(NULL), NULL, NULL);
+			printf("%u\n", r ? (unsigned)(r - policy->rules) : policy->n_rules);
+		}
+		puts(".");
+		fflush(stdout);
+	}
+	return 0;
+}
+
+static int from_store(const char *statedir, struct pol_policy **policy, struct cs_err *err)
+{
+	struct pol_store *store;
+	int rc = pol_store_open(statedir, false, &store, err);
+
+	if (rc < 0)
+		return rc;
+	rc = pol_store_load(store, policy, err);
+	pol_store_close(store);
+	return rc;
+}
+
+static int ask(const char *from)
 {
 	const struct xf_marking marking = {.shift = XF_MARK_SHIFT_DEFAULT};
-	struct xf_kernel *k;
+	struct xf_kernel *k = NULL;
+	struct pol_policy *policy;
 	struct cs_err err;
-	int rc;
+	struct stat st;
+	int status, rc;
 
-	if (xf_open(&marking, &k, &err) < 0)
+	if (stat(from, &st) == 0 && S_ISREG(st.st_mode))
+		rc = from_file(from, &policy, &err);
+	else
+		rc = from_store(from, &policy, &err);
+	if (rc < 0)
 		return fail(&err);
-	rc = xf_filter_counts(k, on_count, NULL, &err);
+	status = xf_open(&marking, &k, &err) < 0 ? fail(&err) : answers(policy, k);
 	xf_close(k);
-	return rc < 0 ? fail(&err) : 0;
+	pol_unref(policy);
+	return status;
 }
 
 /* ---- NFLOG ---- */
 
+static int on_attr(const struct nlattr *a, void *arg)
+{
+	const struct nlattr **kept = arg;
+
+	if (mnl_attr_get_type(a) == NFULA_PREFIX)
+		kept[0] = a;
+	else if (mnl_attr_get_type(a) == NFULA_PAYLOAD)
+		kept[1] = a;
+	return MNL_CB_OK;
+}
+
 static int on_log(const struct nlmsghdr *h, void *arg)
 {
-	const uint8_t *payload = NULL;
-	const char *prefix = "";
-	struct nlattr *a;
-	size_t n = 0;
+	const struct nlattr *kept[2] = {NULL, NULL};
+	const uint8_t *payload;
 
 	(void)arg;
-	if (NFNL_MSG_TYPE(h->nlmsg_type) != NFULNL_MSG_PACKET)
+	if (h->nlmsg_type != (NFNL_SUBSYS_ULOG << 8 | NFULNL_MSG_PACKET))
 		return MNL_CB_OK;
-	mnl_attr_for_each(a, h, sizeof(struct nfgenmsg))
-	{
-		if (mnl_attr_get_type(a) == NFULA_PREFIX)
-			prefix = mnl_attr_get_str(a);
-		if (mnl_attr_get_type(a) == NFULA_PAYLOAD) {
-			payload = mnl_attr_get_payload(a);
-			n = mnl_attr_get_payload_len(a);
-		}
-	}
-	printf("%s|", prefix);
-	for (size_t i = 0; i < n; i++)
+	mnl_attr_parse(h, sizeof(struct nfgenmsg), on_attr, kept);
+	printf("%s|", kept[0] ? mnl_attr_get_str(kept[0]) : "");
+	payload = kept[1] ? mnl_attr_get_payload(kept[1]) : NULL;
+	for (size_t i = 0; payload && i < mnl_attr_get_payload_len(kept[1]); i++)
 		printf("%02x", payload[i]);
 	putchar('\n');
 	return MNL_CB_OK;
@@ -202,7 +231,7 @@ static bool subscribe(struct mnl_socket *nl)
 	struct nfulnl_msg_config_mode mode = {.copy_range = htonl(0xffff),
 					      .copy_mode = NFULNL_COPY_PACKET};
 	struct nfulnl_msg_config_cmd bind = {.command = NFULNL_CFG_CMD_BIND};
-	char buf[MNL_SOCKET_BUFFER_SIZE];
+	char buf[8192];
 	struct nlmsghdr *h;
 	ssize_t n;
 
@@ -222,7 +251,7 @@ static bool subscribe(struct mnl_socket *nl)
 	return true;
 }
 
-static int logs(int seconds)
+static int logs(long seconds)
 {
 	struct mnl_socket *nl = mnl_socket_open(NETLINK_NETFILTER);
 	time_t end = time(NULL) + seconds;
@@ -253,14 +282,10 @@ int main(int argc, char **argv)
 {
 	if (argc == 3 && strcmp(argv[1], "ruleset") == 0)
 		return ruleset(argv[2]);
-	if (argc == 3 && strcmp(argv[1], "rules") == 0)
-		return with_policy(argv[2], rules);
-	if (argc == 3 && strcmp(argv[1], "which") == 0)
-		return with_policy(argv[2], which);
-	if (argc == 2 && strcmp(argv[1], "counts") == 0)
-		return counts();
+	if (argc == 3 && strcmp(argv[1], "ask") == 0)
+		return ask(argv[2]);
 	if (argc == 3 && strcmp(argv[1], "logs") == 0)
-		return logs(atoi(argv[2]));
-	fprintf(stderr, "usage: filter_lab ruleset|rules|which|counts|logs [ARGUMENT]\n");
+		return logs(strtol(argv[2], NULL, 10));
+	fprintf(stderr, "usage: filter_lab ruleset FILE | ask STATEDIR|FILE | logs SECONDS\n");
 	return 2;
 }

@@ -228,6 +228,12 @@ START_TEST(test_icmp)
 	expect_line(&f, "out_local",
 		    "ip6 saddr 2001:db8::1 ip6 daddr 2001:db8:1::/48 meta l4proto "
 		    "58 @th,0,8 3");
+	/* nft aborts when it lists a range behind these. */
+	f.service.proto = IPPROTO_MH;
+	f.service.type[1] = 5;
+	expect_line(&f, "out_local", "@th,16,8 3-5 meta l4proto 135 counter");
+	f.service.proto = 89;
+	expect_line(&f, "out_local", "@th,8,8 3-5 meta l4proto 89 counter");
 }
 END_TEST
 
@@ -292,6 +298,31 @@ START_TEST(test_tree)
 		    "ip daddr 198.51.100.2 counter meta mark set meta mark & 0xc000ffff | "
 		    "0x00010000 accept comment \"2:0:o\"\n\t\tmeta nfproto ipv4 ip saddr "
 		    "192.0.2.1 counter");
+}
+END_TEST
+
+/* Where every field costs too much the parts are tried in order, and only the last does not return.
+ */
+START_TEST(test_sequence)
+{
+	enum { N = 24 };
+	struct pol_filter_rule rules[N];
+	struct cs_range dst[N];
+	struct fixture f;
+	char text[32];
+
+	setup(&f, POL_PERMIT);
+	for (unsigned i = 0; i < N; i++) {
+		rules[i] = f.rule;
+		snprintf(text, sizeof(text), i < N / 2 ? "198.51.100.%u" : "0.0.0.0/0", i);
+		dst[i] = range(text);
+		rules[i].dst = &dst[i];
+	}
+	f.policy.rules = rules;
+	f.policy.n_rules = N;
+	expect_line(&f, "out_local_13", "\t\tip daddr vmap { 198.51.100.0 : goto out_local_1, ");
+	expect_line(&f, "out_local_14", "comment \"12:0:o\"\n");
+	expect(&f, "out_local_15", "\t\tjump out_local_13\n\t\tgoto out_local_14\n");
 }
 END_TEST
 
@@ -776,6 +807,7 @@ int main(void)
 	Suite *s = suite_create("nft");
 	TCase *t = tcase_create("ruleset");
 
+	tcase_set_timeout(t, 60);
 	tcase_add_test(t, test_permit);
 	tcase_add_test(t, test_ipsec);
 	tcase_add_test(t, test_deny);
@@ -785,6 +817,7 @@ int main(void)
 	tcase_add_test(t, test_icmp);
 	tcase_add_test(t, test_addresses);
 	tcase_add_test(t, test_tree);
+	tcase_add_test(t, test_sequence);
 	tcase_add_test(t, test_logging);
 	tcase_add_test(t, test_logging_ipsec);
 	tcase_add_test(t, test_security_class);
