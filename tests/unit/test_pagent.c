@@ -915,7 +915,7 @@ START_TEST(test_ttls_flush_purge)
 END_TEST
 
 /* The files' interval, where no option says another. */
-START_TEST(test_interval)
+START_TEST(test_interval_of_files)
 {
 	write_text(in_dir("ttls"), TTLS_RULE);
 	write_text(in_dir("policy"), "TcpImage TCPIP 1\nTTLSConfig ttls\n");
@@ -958,7 +958,7 @@ int main(void)
 	tcase_add_test(tc, test_options);
 	tcase_add_test(tc, test_ttls);
 	tcase_add_test(tc, test_ttls_flush_purge);
-	tcase_add_test(tc, test_interval);
+	tcase_add_test(tc, test_interval_of_files);
 	suite_add_tcase(s, tc);
 	return run_suite(s);
 }
