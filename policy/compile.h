@@ -71,6 +71,8 @@ struct pol_node *pol_lookup(const struct pol_build *b, const char *keyword, cons
 /* The same for statements of one scope. */
 struct pol_node *pol_lookup_in(const struct pol_build *b, enum pol_scope scope, const char *keyword,
 			       const char *name);
+/* Which policy a statement at top level belongs to: its file has it, and its kind may be there. */
+enum pol_scope pol_scope_of(const struct pol_node *node);
 
 /* ---- subjects; each returns what node->made is afterwards, NULL with errors ---- */
 

@@ -346,7 +346,7 @@ static void parse_policies(struct pol_parse *p, const char *main_file, const cha
 		/* One file may have both kinds of policy; it is read once. */
 		if (i < 2 && is_same(p, &files[i], &files[i + 2])) {
 			files[i].scope = POL_FOR_BOTH;
-			files[i + 2].word.len = 0;
+			files[i + 2].config = NULL;
 		}
 		p->scope = files[i].scope;
 		if (files[i].word.len) /* without a file the common one is all there is */

@@ -40,6 +40,8 @@ struct pasearch {
 
 /* ---- pasearch_select.c ---- */
 
+/* The policies that the types belong to. */
+enum pol_scope pasearch_scope(const struct pasearch_options *o);
 /* The rules of a type are in p->view afterwards. */
 void pasearch_rules(struct pasearch *p, const struct pasearch_type *type);
 /* Is the rule wanted, by status and by its name or an action's? */
@@ -76,7 +78,10 @@ void pasearch_times(struct pasearch *p, struct pol_node *node, unsigned indent, 
 
 /* NULL without memory. */
 json_t *pasearch_json(struct pasearch *p);
-/* A policy file that compiles to the same policy. */
-void pasearch_write(struct pasearch *p);
+/*
+ * A policy file that compiles to the same policy.  CS_EINVAL, and nothing is written, when an IPSec
+ * and an AT-TLS object of one name would have to stand in it.
+ */
+int pasearch_write(struct pasearch *p, struct cs_err *err);
 
 #endif

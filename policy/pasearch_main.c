@@ -22,7 +22,7 @@ static const char usage_text[] =
 	"Usage: pasearch [-p IMAGE] [-v {a|f|k|l}] [-t] [-e|-a|-r] [-A] [-I] [-n] [-f NAME]\n"
 	"                [--json] [--fail-empty]\n"
 	"       pasearch [-p IMAGE] -c | -C\n"
-	"       pasearch [-p IMAGE] --policy [--with-secrets]\n"
+	"       pasearch [-p IMAGE] --policy [-v a] [-t] [--with-secrets]\n"
 	"\n"
 	"  -p IMAGE       the stack; default TCPIP\n"
 	"  -v a|f|k|l     IPSec policy: all, IpFilterPolicy, KeyExchangePolicy, LocalDynVpnPolicy\n"
@@ -100,6 +100,19 @@ static bool set_types(struct pasearch_options *o, const char *letters)
 			return false;
 	}
 	return true;
+}
+
+/* All kinds of IPSec policy, or none of them. */
+static bool is_whole_ipsec(const struct pasearch_options *o)
+{
+	unsigned n = 0, of = 0;
+
+	for (unsigned i = 0; i < PASEARCH_TYPES; i++)
+		if (pasearch_types[i].letter != 't') {
+			of++;
+			n += o->types[i];
+		}
+	return n == 0 || n == of;
 }
 
 static void set_tls(struct pasearch_options *o)
@@ -219,10 +232,11 @@ static int complete(struct pasearch_options *o, bool others)
 		o->types[i] = o->types[i] || !any;
 	if (o->secrets && !o->policy)
 		return (int)usage("--with-secrets goes with --policy", NULL);
-	if (o->policy && (any || o->name || o->names_only || o->summary || o->images || o->json ||
-			  o->rules || o->actions || o->active || o->inactive))
-		return (int)usage("--policy writes all of it: of what selects and displays, none "
-				  "goes with it",
+	if (o->policy &&
+	    (others || !is_whole_ipsec(o) || o->name || o->names_only || o->summary || o->images ||
+	     o->json || o->rules || o->actions || o->active || o->inactive))
+		return (int)usage("--policy writes all of it: of what selects and displays, only "
+				  "-v a and -t go with it",
 				  NULL);
 	if (o->images && o->summary)
 		return (int)usage("-c and -C cannot be combined", NULL);
@@ -324,11 +338,13 @@ static int check_output(void)
 
 static int show(struct pasearch *p)
 {
+	struct cs_err err;
+
 	if (p->o->json)
 		return print_json(pasearch_json(p));
-	if (p->o->policy)
-		pasearch_write(p);
-	else
+	if (p->o->policy && pasearch_write(p, &err) < 0)
+		return (int)failed(&err);
+	if (!p->o->policy)
 		pasearch_text(p);
 	if (!pol_view_failed(&p->view))
 		return EXIT_DONE;

@@ -14,6 +14,16 @@ const struct pasearch_type pasearch_types[PASEARCH_TYPES] = {
 	{'t', NULL, "TTLSRule", "TTLS", "TTLS Instance Id", "TTLS", NULL},
 };
 
+enum pol_scope pasearch_scope(const struct pasearch_options *o)
+{
+	unsigned scope = 0;
+
+	for (unsigned i = 0; i < PASEARCH_TYPES; i++)
+		if (o->types[i])
+			scope |= pasearch_types[i].letter == 't' ? POL_FOR_TTLS : POL_FOR_IPSEC;
+	return (enum pol_scope)scope;
+}
+
 static bool leads_to(const struct pol_field *field, const char *what)
 {
 	return field->param->of && strstr(field->param->of, what);

@@ -77,7 +77,7 @@ static void put_created(struct pasearch *p, unsigned indent)
 struct place {
 	struct pasearch *p;
 	unsigned indent, column;
-	bool condition; /* of a rule: not its actions and times, which stand elsewhere */
+	bool condition; /* of a rule: not its actions, times and place, which stand elsewhere */
 	bool policy;    /* of a policy: not its rules */
 };
 
@@ -141,7 +141,8 @@ static void put_field(void *arg, const struct pol_field *field)
 	char text[POL_LINE_MAX + 1];
 
 	if (pasearch_is_old(field) || (at->policy && pasearch_is_rule(field)) ||
-	    (at->condition && (pasearch_is_action(field) || pasearch_is_time(field))))
+	    (at->condition && (pasearch_is_action(field) || pasearch_is_time(field) ||
+			       strcmp(param->keyword, "Priority") == 0)))
 		return;
 	if (pasearch_is_time(field) && field->node)
 		pasearch_times(at->p, field->node, at->indent, at->column);

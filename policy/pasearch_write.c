@@ -82,7 +82,7 @@ static bool has_secrets(const struct pol_node *node)
 	return false;
 }
 
-static void put_heading(struct pasearch *p)
+static void put_heading(struct pasearch *p, enum pol_scope scope)
 {
 	const struct pol_tree *tree = p->stored.tree;
 	time_t created = (time_t)p->stored.created;
@@ -98,7 +98,7 @@ static void put_heading(struct pasearch *p)
 		"warning.\n",
 		p->o->stack, (unsigned long long)p->stored.generation, text);
 	for (unsigned i = 0; i < tree->n_nodes; i++)
-		secrets = secrets || (pol_view_in_force(&p->view, tree->nodes[i]) &&
+		secrets = secrets || (pol_view_in_force(&p->view, tree->nodes[i], scope) &&
 				      has_secrets(tree->nodes[i]));
 	if (secrets && p->o->secrets)
 		fputs("# It has keys: nobody but root should be able to read it.\n", p->out);
@@ -108,18 +108,45 @@ static void put_heading(struct pasearch *p)
 		      p->out);
 }
 
-void pasearch_write(struct pasearch *p)
+/* Names of IPSec and of AT-TLS policy are apart, but in one file they would not be. */
+static int check_names(const struct pasearch *p, struct cs_err *err)
+{
+	const struct pol_build *b = &p->view.build;
+
+	for (unsigned i = 0; i < b->tree->n_nodes; i++) {
+		const struct pol_node *node = b->tree->nodes[i], *other;
+		const char *name = node->name ? node->name : "";
+
+		if (node->statement->place != POL_IN_BOTH ||
+		    !pol_view_in_force(&p->view, node, POL_FOR_IPSEC))
+			continue;
+		other = pol_lookup_in(b, POL_FOR_TTLS, node->statement->keyword, name);
+		if (other && other != node)
+			return cs_fail(err, CS_EINVAL,
+				       "IPSec and AT-TLS policy each have their own %s%s%s, and "
+				       "one file has one: choose with -v a or -t",
+				       node->statement->keyword, *name ? " " : "", name);
+	}
+	return 0;
+}
+
+int pasearch_write(struct pasearch *p, struct cs_err *err)
 {
 	const struct pol_tree *tree = p->stored.tree;
+	enum pol_scope scope = pasearch_scope(p->o);
+	int rc = scope == POL_FOR_BOTH ? check_names(p, err) : 0;
 
-	put_heading(p);
+	if (rc < 0)
+		return rc;
+	put_heading(p, scope);
 	for (unsigned i = 0; i < tree->n_nodes; i++) {
 		const struct pol_node *node = tree->nodes[i];
 
-		if (!pol_view_in_force(&p->view, node))
+		if (!pol_view_in_force(&p->view, node, scope))
 			continue;
 		fputc('\n', p->out);
 		put_statement(p, node, node->statement->keyword, 0);
 		p->shown++;
 	}
+	return 0;
 }

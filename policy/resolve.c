@@ -62,6 +62,21 @@ struct pol_node *pol_lookup(const struct pol_build *b, const char *keyword, cons
 	return pol_lookup_in(b, POL_FOR_BOTH, keyword, name);
 }
 
+enum pol_scope pol_scope_of(const struct pol_node *node)
+{
+	switch (node->statement->place) {
+	case POL_IN_POLICY:
+		return node->scope & POL_FOR_IPSEC;
+	case POL_IN_TTLS:
+		return node->scope & POL_FOR_TTLS;
+	case POL_IN_BOTH:
+	case POL_IN_MAIN:
+	case POL_IN_IKED:
+		break;
+	}
+	return node->scope;
+}
+
 static void report_doubles(struct pol_build *b)
 {
 	for (unsigned i = 0; i + 1 < b->n_index; i++) {
@@ -122,7 +137,8 @@ static void unresolved(struct pol_build *b, struct pol_node *node, const struct 
 			       name);
 }
 
-static void resolve_node(struct pol_build *b, struct pol_node *node)
+/* scope: of the statement at top level. */
+static void resolve_node(struct pol_build *b, struct pol_node *node, enum pol_scope scope)
 {
 	for (unsigned i = 0; i < node->n_items; i++) {
 		struct pol_item *item = &node->items[i];
@@ -131,14 +147,14 @@ static void resolve_node(struct pol_build *b, struct pol_node *node)
 		struct pol_word word;
 
 		if (item->block) {
-			resolve_node(b, item->block);
+			resolve_node(b, item->block, scope);
 			if (item->block->failed)
 				node->failed = true;
 		}
 		if (item->param->kind != POL_K_REF || item->param->support == POL_REFUSED ||
 		    !pol_word_copy(word = pol_word_next(&text), name, sizeof(name)))
 			continue;
-		item->target = pol_lookup_in(b, node->scope, item->param->of, name);
+		item->target = pol_lookup_in(b, scope, item->param->of, name);
 		if (!item->target)
 			unresolved(b, node, item, word, name);
 	}
@@ -160,5 +176,5 @@ void pol_resolve(struct pol_build *b)
 	qsort(b->index, b->n_index, sizeof(*b->index), by_key);
 	report_doubles(b);
 	for (unsigned i = 0; i < b->tree->n_nodes; i++)
-		resolve_node(b, b->tree->nodes[i]);
+		resolve_node(b, b->tree->nodes[i], pol_scope_of(b->tree->nodes[i]));
 }

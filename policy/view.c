@@ -39,10 +39,18 @@ bool pol_view_failed(const struct pol_view *view)
 	return view->diags.no_memory;
 }
 
-bool pol_view_in_force(const struct pol_view *view, const struct pol_node *node)
+bool pol_view_in_force(const struct pol_view *view, const struct pol_node *node,
+		       enum pol_scope scope)
 {
-	return pol_lookup(&view->build, node->statement->keyword, node->name ? node->name : "") ==
-	       node;
+	static const enum pol_scope each[] = {POL_FOR_IPSEC, POL_FOR_TTLS};
+	const char *keyword = node->statement->keyword, *name = node->name ? node->name : "";
+
+	scope &= pol_scope_of(node);
+	for (unsigned i = 0; i < sizeof(each) / sizeof(each[0]); i++)
+		if ((scope & each[i]) &&
+		    pol_lookup_in(&view->build, each[i], keyword, name) == node)
+			return true;
+	return false;
 }
 
 /* ---- rules ---- */
@@ -108,7 +116,7 @@ void pol_view_rules(struct pol_view *view, const char *policy, const char *rule)
 		return;
 	for (unsigned i = 0; i < tree->n_nodes; i++)
 		if (strcmp(tree->nodes[i]->statement->keyword, rule) == 0 &&
-		    pol_view_in_force(view, tree->nodes[i]))
+		    pol_view_in_force(view, tree->nodes[i], POL_FOR_BOTH))
 			add_rule(&view->build, tree->nodes[i], NULL, NULL, NULL);
 	if (view->n_rules)
 		qsort(view->rules, view->n_rules, sizeof(*view->rules), by_priority);
@@ -133,7 +141,7 @@ static struct pol_field otherwise(const struct pol_view *view, const struct pol_
 	if (!param->inherits)
 		return field;
 	other = pol_param_find(node->statement, param->inherits);
-	from = other ? node : pol_lookup(&view->build, param->inherits, "");
+	from = other ? node : pol_lookup_in(&view->build, node->scope, param->inherits, "");
 	if (!other)
 		other = pol_param_find(pol_statement_find(param->inherits), param->keyword);
 	item = from && other ? pol_item_of(from, other->keyword) : NULL;

@@ -36,8 +36,9 @@ void pol_view_close(struct pol_view *view);
 /* Out of memory at some time: what was shown is not all there is. */
 bool pol_view_failed(const struct pol_view *view);
 
-/* Is it the one that counts, and not replaced by another one of its name? */
-bool pol_view_in_force(const struct pol_view *view, const struct pol_node *node);
+/* Is it the one that counts in a policy of scope, and not replaced by another one of its name? */
+bool pol_view_in_force(const struct pol_view *view, const struct pol_node *node,
+		       enum pol_scope scope);
 /*
  * The rules in the order of search: of a policy ("IpFilterPolicy") with its groups expanded, or,
  * policy NULL, all statements `rule` by Priority, the highest first, then by name.

@@ -4,6 +4,9 @@
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+#include "policy/ttls_image.h"
 
 static void put_bytes(FILE *f, const struct cs_bytes *bytes)
 {
@@ -149,6 +152,120 @@ static void put_ke_rule(FILE *f, const struct pol_ke_rule *r)
 	put_ke_action(f, r->action);
 }
 
+/* ---- AT-TLS ---- */
+
+static void put_text(FILE *f, const struct pol_ttls *t, uint32_t at)
+{
+	const char *text = pol_ttls_text(t, at);
+
+	fprintf(f, text ? " '%s'" : " none", text);
+}
+
+static void put_ranges(FILE *f, const struct pol_ttls *t, struct pol_ttls_list list)
+{
+	const struct pol_ttls_range *r = pol_ttls_things(t, list);
+
+	for (unsigned i = 0; i < list.n; i++)
+		fprintf(f, " %u:%016llx%016llx-%016llx%016llx", r[i].family,
+			(unsigned long long)r[i].lo[0], (unsigned long long)r[i].lo[1],
+			(unsigned long long)r[i].hi[0], (unsigned long long)r[i].hi[1]);
+}
+
+static void put_ports(FILE *f, const struct pol_ttls *t, struct pol_ttls_list list,
+		      struct pol_ttls_ports span)
+{
+	const struct pol_ttls_ports *p = pol_ttls_things(t, list);
+
+	fprintf(f, " ports %u-%u:", span.lo, span.hi);
+	for (unsigned i = 0; i < list.n; i++)
+		fprintf(f, " %u-%u", p[i].lo, p[i].hi);
+}
+
+static void put_ttls_times(FILE *f, const struct pol_ttls *t, struct pol_ttls_list list)
+{
+	const struct pol_ttls_time *v = pol_ttls_things(t, list);
+
+	for (unsigned i = 0; i < list.n; i++) {
+		const uint16_t(*spans)[2] = pol_ttls_things(t, v[i].spans);
+
+		fprintf(f, "\n  time %lld %lld %x %x %x %x zone %d", (long long)v[i].from,
+			(long long)v[i].to, v[i].months, v[i].days, v[i].days_from_end,
+			v[i].weekdays, v[i].zone);
+		for (unsigned k = 0; k < v[i].spans.n; k++)
+			fprintf(f, " %u-%u", spans[k][0], spans[k][1]);
+	}
+}
+
+static void put_things(FILE *f, const struct pol_ttls *t, const struct pol_ttls_field *field,
+		       struct pol_ttls_list list)
+{
+	const void *things = pol_ttls_things(t, list);
+
+	for (unsigned i = 0; i < list.n; i++) {
+		if (field->kind == POL_TTLS_CODES) {
+			fprintf(f, " %04x", ((const uint16_t *)things)[i]);
+		} else if (field->kind == POL_TTLS_TEXTS) {
+			put_text(f, t, ((const uint32_t *)things)[i]);
+		} else {
+			put_text(f, t, ((const struct pol_ttls_sni *)things)[i].name);
+			put_text(f, t, ((const struct pol_ttls_sni *)things)[i].label);
+		}
+	}
+}
+
+/* All but the numbers of actions, which change with how the same is written. */
+static void put_profile(FILE *f, const struct pol_ttls *t, const struct pol_ttls_profile *profile)
+{
+	for (unsigned i = 0; i < pol_ttls_n_fields; i++) {
+		const struct pol_ttls_field *field = &pol_ttls_fields[i];
+		const uint8_t *at = (const uint8_t *)profile + field->at;
+		struct pol_ttls_list list;
+		uint32_t number;
+
+		fprintf(f, "  %s", field->keyword ? field->keyword : "-");
+		switch (field->kind) {
+		case POL_TTLS_BOOL:
+		case POL_TTLS_CHOICE:
+			fprintf(f, " %u", *at);
+			break;
+		case POL_TTLS_NUMBER:
+		case POL_TTLS_TEXT:
+			memcpy(&number, at, sizeof(number));
+			if (field->kind == POL_TTLS_NUMBER)
+				fprintf(f, " %u", number);
+			else
+				put_text(f, t, number);
+			break;
+		case POL_TTLS_TEXTS:
+		case POL_TTLS_CODES:
+		case POL_TTLS_NAMES:
+			memcpy(&list, at, sizeof(list));
+			put_things(f, t, field, list);
+			break;
+		}
+		fputc('\n', f);
+	}
+}
+
+static void put_ttls_rule(FILE *f, const struct pol_ttls *t, const struct pol_ttls_rule *r)
+{
+	fputs(" AT-TLS rule", f);
+	put_text(f, t, r->name);
+	fprintf(f, " priority %u directions %u job", r->priority, r->directions);
+	put_text(f, t, r->job);
+	fputs(" user", f);
+	put_text(f, t, r->user);
+	fputs("\n  local", f);
+	put_ranges(f, t, r->local);
+	put_ports(f, t, r->local_ports, r->local_span);
+	fputs("\n  remote", f);
+	put_ranges(f, t, r->remote);
+	put_ports(f, t, r->remote_ports, r->remote_span);
+	put_ttls_times(f, t, r->times);
+	fputc('\n', f);
+	put_profile(f, t, pol_ttls_profile(t, r));
+}
+
 /* ---- the whole ---- */
 
 static void put_local_rule(FILE *f, const struct pol_local_dynvpn *r)
@@ -176,6 +293,8 @@ char *policy_dump(const struct pol_policy *p)
 		put_ke_rule(f, &p->ke_rules[i]);
 	for (unsigned i = 0; i < p->n_local_rules; i++)
 		put_local_rule(f, &p->local_rules[i]);
+	for (unsigned i = 0; i < pol_ttls_count(p->ttls); i++)
+		put_ttls_rule(f, p->ttls, pol_ttls_rule(p->ttls, i));
 	ck_assert_int_eq(fclose(f), 0);
 	return text;
 }

@@ -85,6 +85,50 @@ static const struct {
 	{"TimeOfDayRange",
 	 {"8-17", "22:00-24:00, 0:00-5:30", "08:00:17:00", "0-24", "23:59-00:01,12-13"}},
 	{"TimeZone", {"Local", "UTC", "+0530", "-0800", "utc"}},
+	{"Jobname",
+	 {"PAY*", "ftpd1", "*", "\xc3\xa9t\xc3\xa9*", "A2345678901234567890123456789012"}},
+	{"Userid", {"payroll", "WEB*", "*", "u", "\xc3\xa9"}},
+	{"Envfile", {"/etc/gsk.env", "//'SYS1.GSK(ENV)'", "e", "with blanks", "./x"}},
+	{"Keyring",
+	 {"owner/RING", "/etc/keys/data base.kdb", "RING", "*TOKEN*/NAME", "\xc3\xa9/\xc3\xa9"}},
+	{"KeyringPw", {"secret", "with blanks", "a\"b'c", "{x}", "\xc3\xa9"}},
+	{"KeyringStashFile", {"/etc/keys/data base.sth", "x.sth", "./s", "'quoted'", "s  s"}},
+	{"CertificateLabel", {"A label with blanks", "x", "\"q\"", "a  b", "\xc3\xa9"}},
+	{"ServerCertificateLabel", {"rsa 2026", "ec-2026", "x", "{y}", "\xc3\xa9"}},
+	{"ClientHandshakeSNIList",
+	 {"a.example.com", "B.example.com", "c", "xn--t-cjac.example", "d-e.example"}},
+	{"ServerHandshakeSNIList",
+	 {"a.example.com", "b.example.com  label of b", "C", "d label", "e.example x y z"}},
+	{"HostReferenceIdDNS", {"a.example.com", "*.example.com", "b", "C.D", "e-f.example"}},
+	{"HostReferenceIdCN", {"a host", "b", "*.example.com", "\xc3\xa9", "x  y"}},
+	{"V2CipherSuites",
+	 {"12", "TLS_RC4_128_WITH_MD5", "1234677", "7", "tls_des_64_cbc_with_md5"}},
+	{"V3CipherSuites",
+	 {"352F", "35", "TLS_RSA_WITH_AES_256_GCM_SHA384", "2f3C3d",
+	  "tls_rsa_with_aes_128_cbc_sha"}},
+	{"V3CipherSuites4Char",
+	 {"13021301", "C02FC030", "c02c", "TLS_CHACHA20_POLY1305_SHA256", "0035C02B"}},
+	{"ClientECurves", {"00230024", "secp521r1", "0029", "X25519", "0025"}},
+	{"ServerKexECurves", {"0023", "secp384r1", "00290030", "x448", "0021"}},
+	{"ClientKeyShareGroups", {"0029", "x25519", "00230024", "SECP256R1", "0030"}},
+	{"ServerKeyShareGroups", {"00300023", "secp521r1", "0024", "x448", "0025"}},
+	{"SignaturePairs",
+	 {"0601", "TLS_SIGALG_SHA256_WITH_ECDSA", "08040805", "0403", "tls_sigalg_sha1_with_rsa"}},
+	{"SignaturePairsCert", {"0804", "TLS_SIGALG_SHA512_WITH_RSA", "06010603", "0501", "0302"}},
+	{"CrlSigAlgPairs", {"0401", "05010503", "TLS_SIGALG_SHA256_WITH_RSA", "0601", "0203"}},
+	{"GSK_LDAP_SERVER",
+	 {"ldap.example.com", "ldap2.example.com:1389", "192.0.2.1", "L", "x.example:1"}},
+	{"GSK_LDAP_USER", {"cn=reader", "cn=a b,o=c", "u", "\xc3\xa9", "x  y"}},
+	{"GSK_LDAP_USER_PW", {"secret", "with blanks", "{x}", "p", "\xc3\xa9"}},
+	{"OcspUrl",
+	 {"http://ocsp.example.com/", "HTTP://o:8080/x?y=z", "http://a", "http://192.0.2.1/",
+	  "http://b/c/d"}},
+	{"OcspProxyServerName", {"proxy.example.com", "192.0.2.8", "P", "p-1.example", "x"}},
+	{"OcspRequestSigkeylabel", {"ocsp requests", "x", "\"q\"", "a  b", "\xc3\xa9"}},
+	{"OcspRequestSigalg", {"0501", "0401", "TLS_SIGALG_SHA256_WITH_ECDSA", "0804", "0603"}},
+	{"OcspResponseSigAlgPairs",
+	 {"05010503", "0401", "TLS_SIGALG_SHA512_WITH_RSA", "0601", "0203"}},
+	{"HttpCdpProxyServerName", {"proxy.example.com", "192.0.2.8", "P", "p-1.example", "x"}},
 };
 
 static const char *text_value(struct maker *m, const char *keyword)
@@ -315,7 +359,7 @@ static void plan(struct maker *m)
 	const struct pol_statement *s = pol_statements(&n);
 
 	for (unsigned i = 0; i < n; i++) {
-		if (s[i].place != POL_IN_POLICY || s[i].support != POL_SUPPORTED || !s[i].params)
+		if (!pol_is_policy(s[i].place) || s[i].support != POL_SUPPORTED || !s[i].params)
 			continue;
 		for (unsigned k = 0; k < (s[i].naming ? EACH : 1); k++) {
 			ck_assert_uint_lt(m->n, STATEMENTS);

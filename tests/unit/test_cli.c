@@ -31,7 +31,7 @@ static struct {
 	uv_async_t stop;
 	struct cs_nmi_server *servers[5];
 	unsigned n;
-	char last[512]; /* the last request */
+	char requests[1024]; /* one behind the other */
 } daemons;
 
 static void answer_file(struct cs_nmi_server *s, uint64_t ticket, const char *name)
@@ -110,7 +110,8 @@ static void handle(void *arg, struct cs_nmi_server *s, uint64_t ticket, uid_t ui
 	char *text = json_dumps(request, JSON_COMPACT);
 
 	(void)uid;
-	snprintf(daemons.last, sizeof(daemons.last), "%s", text);
+	snprintf(daemons.requests + strlen(daemons.requests),
+		 sizeof(daemons.requests) - strlen(daemons.requests), "%s", text);
 	free(text);
 	if (strcmp(stack, "empty") == 0)
 		cs_nmi_done(s, ticket, NULL);
@@ -633,16 +634,19 @@ START_TEST(test_failures)
 }
 END_TEST
 
+#define IKED "{\"request\":\"dynamic-tunnels\",\"source\":\"ike\"}"
+
 START_TEST(test_requests)
 {
 	static const struct {
 		const char *line, *request;
 	} cases[] = {
 		{"-p TCPCS -f display -n x", "{\"request\":\"filters\"}"},
-		{"-p TCPCS -f display -c cur", "{\"request\":\"filters\"}"},
+		/* of dynamic filters iked knows the tunnels */
+		{"-p TCPCS -f display -c cur", "{\"request\":\"filters\"}" IKED},
 		{"-p TCPCS -f display -c PROFILE",
-		 "{\"request\":\"filters\",\"scope\":\"profile\"}"},
-		{"-p TCPCS -f dis -c pol", "{\"request\":\"filters\",\"scope\":\"policy\"}"},
+		 "{\"request\":\"filters\",\"scope\":\"profile\"}" IKED},
+		{"-p TCPCS -f dis -c pol", "{\"request\":\"filters\",\"scope\":\"policy\"}" IKED},
 		{"-p TCPCS -f def", "{\"request\":\"default\"}"},
 		{"-p TCPCS -f reload", "{\"request\":\"reload\"}"},
 		{"-p TCPCS -k display -a K1", "{\"request\":\"ike-tunnels\"}"},
@@ -665,10 +669,12 @@ START_TEST(test_requests)
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct result r = run(cases[i].line);
+		struct result r;
 
-		ck_assert_msg(strcmp(daemons.last, cases[i].request) == 0, "%s: %s%s",
-			      cases[i].line, daemons.last, r.err);
+		daemons.requests[0] = '\0';
+		r = run(cases[i].line);
+		ck_assert_msg(strcmp(daemons.requests, cases[i].request) == 0, "%s: %s%s",
+			      cases[i].line, daemons.requests, r.err);
 		result_free(&r);
 	}
 }

@@ -15,6 +15,22 @@
 
 #define EXAMPLES TESTDATA "/../examples/"
 
+/* Of AT-TLS rules it is said, once, that nothing obeys them yet; that is all. */
+static void check_findings(const char *leaf, const struct pol_policy *p,
+			   const struct findings *found)
+{
+	static const char told[] = "read, checked, stored and published for AT-TLS programs; this "
+				   "release has none of them (told once)";
+	unsigned allowed = p && pol_ttls_count(p->ttls) ? 1 : 0;
+
+	for (unsigned i = 0; i < found->n; i++)
+		ck_assert_msg(allowed && found->v[i].severity == POL_WARNING &&
+				      strcmp(found->v[i].text, told) == 0,
+			      "%s:%u: %s", leaf, found->v[i].line, found->v[i].text);
+	ck_assert_msg(p != NULL, "%s", leaf);
+	ck_assert_msg(found->n == allowed, "%s: %u findings", leaf, found->n);
+}
+
 static struct pol_policy *example(const char *leaf)
 {
 	struct findings found;
@@ -23,24 +39,23 @@ static struct pol_policy *example(const char *leaf)
 
 	snprintf(path, sizeof(path), EXAMPLES "%s", leaf);
 	p = compile_file(path, "TCPIP", &found);
-	ck_assert_msg(p && found.n == 0, "%s:%u: %s", leaf, found.v[0].line, found.v[0].text);
+	check_findings(leaf, p, &found);
 	return p;
 }
 
 START_TEST(test_no_finding)
 {
-	static const char *const patterns[] = {EXAMPLES "*.policy", EXAMPLES "mixed/ipsec.policy"};
+	static const char *const patterns[] = {EXAMPLES "*.policy", EXAMPLES "*/*.policy"};
 	struct findings found;
 	glob_t files;
 
 	for (int k = 0; k < 2; k++) {
 		ck_assert_int_eq(glob(patterns[k], 0, NULL, &files), 0);
-		ck_assert_uint_ge(files.gl_pathc, k ? 1 : 9);
+		ck_assert_uint_ge(files.gl_pathc, k ? 2 : 10);
 		for (size_t i = 0; i < files.gl_pathc; i++) {
 			struct pol_policy *p = compile_file(files.gl_pathv[i], "TCPIP", &found);
 
-			ck_assert_msg(p && found.n == 0, "%s:%u: %s", files.gl_pathv[i],
-				      found.v[0].line, found.v[0].text);
+			check_findings(files.gl_pathv[i], p, &found);
 			pol_unref(p);
 		}
 		globfree(&files);
@@ -48,20 +63,20 @@ START_TEST(test_no_finding)
 }
 END_TEST
 
-/* The main file leads to the same policy; of AT-TLS it may only be told that it is not read. */
+/* The main file leads to both policies. */
 START_TEST(test_mixed_main_file)
 {
-	struct pol_policy *alone = example("mixed/ipsec.policy"), *p;
-	struct findings found;
+	struct pol_policy *ipsec = example("mixed/ipsec.policy");
+	struct pol_policy *ttls = example("mixed/ttls.policy"), *p = example("mixed/pagent.conf");
 
-	p = compile_file(EXAMPLES "mixed/pagent.conf", "TCPIP", &found);
-	ck_assert_ptr_nonnull(p);
-	for (unsigned i = 0; i < found.n; i++)
-		ck_assert_msg(strstr(found.v[i].text, "AT-TLS policy is not read"), "%u: %s",
-			      found.v[i].line, found.v[i].text);
-	ck_assert_uint_eq(p->n_rules, alone->n_rules);
+	ck_assert(p->ipsec && ipsec->ipsec && !ttls->ipsec);
+	ck_assert_uint_eq(p->n_rules, ipsec->n_rules);
 	ck_assert_uint_eq(p->n_ke_rules, 1);
-	pol_unref(alone);
+	ck_assert_uint_eq(pol_ttls_count(p->ttls), 3);
+	ck_assert_uint_eq(pol_ttls_count(ttls->ttls), 3);
+	ck_assert_uint_eq(pol_ttls_count(ipsec->ttls), 0);
+	pol_unref(ipsec);
+	pol_unref(ttls);
 	pol_unref(p);
 }
 END_TEST
@@ -282,6 +297,147 @@ START_TEST(test_every_rule_is_met)
 }
 END_TEST
 
+/* ---- connections ---- */
+
+#define MT "mixed/ttls.policy"
+#define TT "ttls.policy"
+
+static const struct connection {
+	const char *example;
+	bool outbound;
+	const char *local;
+	int lport;
+	const char *remote;
+	int rport;
+	const char *job, *user, *when;
+	const char *rule; /* NULL: none, in clear */
+} connections[] = {
+	/* the shop's customers, on its address and port alone, and not from it */
+	{MT, false, "192.0.2.20", 443, "203.0.113.5", 40000, "httpd", "www", ANYTIME, "Shop"},
+	{MT, false, "::ffff:192.0.2.20", 443, "::ffff:203.0.113.5", 40000, NULL, NULL, ANYTIME,
+	 "Shop"},
+	{MT, true, "192.0.2.20", 443, "203.0.113.5", 40000, "httpd", "www", ANYTIME, NULL},
+	{MT, false, "192.0.2.20", 80, "203.0.113.5", 40000, "httpd", "www", ANYTIME, NULL},
+	{MT, false, "192.0.2.21", 443, "203.0.113.5", 40000, "httpd", "www", ANYTIME, NULL},
+	{MT, false, "2001:db8::20", 443, "2001:db8::5", 40000, "httpd", "www", ANYTIME, NULL},
+	/* the card service */
+	{MT, true, "192.0.2.20", 40000, "198.51.100.40", 8443, "pay", "shop", ANYTIME,
+	 "CardService"},
+	{MT, true, "192.0.2.20", 40000, "198.51.100.40", 443, "pay", "shop", ANYTIME, NULL},
+	{MT, true, "192.0.2.20", 40000, "198.51.100.41", 8443, "pay", "shop", ANYTIME, NULL},
+	{MT, false, "192.0.2.20", 40000, "198.51.100.40", 8443, "pay", "shop", ANYTIME, NULL},
+	/* the database has IPsec */
+	{MT, true, "192.0.2.20", 40000, "192.0.2.30", 5432, "pay", "shop", ANYTIME, NULL},
+	/* itself */
+	{MT, true, "127.0.0.1", 40000, "127.0.0.1", 443, "x", "y", ANYTIME, "Loopback"},
+	{MT, false, "127.9.9.9", 443, "127.0.0.1", 40000, "x", "y", ANYTIME, "Loopback"},
+
+	/* names of jobs without regard to case; a partner by day, and at night like everybody */
+	{TT, false, "192.0.2.10", 7443, "203.0.113.5", 40000, "orderd1", "o", ANYTIME,
+	 "r10OrderServer"},
+	{TT, false, "192.0.2.10", 7443, "203.0.113.5", 40000, "httpd", "o", ANYTIME, NULL},
+	{TT, false, "192.0.2.10", 7443, "198.51.100.9", 40000, "ORDERD", "o", ANYTIME,
+	 "r11OrderServerPartners"},
+	{TT, false, "2001:db8::1", 7443, "2001:db8:7::20", 40000, "ORDERD", "o", ANYTIME,
+	 "r11OrderServerPartners"},
+	{TT, false, "192.0.2.10", 7443, "198.51.100.9", 40000, "ORDERD", "o", "2026-12-02 23:00",
+	 "r10OrderServer"},
+	{TT, false, "192.0.2.10", 7443, "198.51.100.9", 40000, "ORDERD", "o", "2026-12-06 12:00",
+	 "r10OrderServer"},
+	{TT, true, "192.0.2.10", 40000, "203.0.113.40", 6514, "feed", "FEEDUSER", ANYTIME,
+	 "r20FeedClient"},
+	{TT, true, "192.0.2.10", 40000, "203.0.113.40", 6514, "feed", "root", ANYTIME, NULL},
+	{TT, true, "192.0.2.10", 40000, "203.0.113.40", 6514, "feed", NULL, ANYTIME, NULL},
+	{TT, false, "192.0.2.10", 21, "203.0.113.5", 40000, "FTPD7", "root", ANYTIME,
+	 "r30FtpControl"},
+	{TT, false, "192.0.2.10", 20, "203.0.113.5", 40000, "FTPD7", "root", ANYTIME, NULL},
+	{TT, true, "127.0.0.1", 40000, "127.0.0.1", 7443, "ORDERD", "o", ANYTIME,
+	 "r00LoopbackClear"},
+};
+
+START_TEST(test_connection)
+{
+	const struct connection *t = &connections[_i];
+	struct pol_policy *p = example(t->example);
+	struct pol_ttls_connection c = {.local_port = (uint16_t)t->lport,
+					.remote_port = (uint16_t)t->rport,
+					.outbound = t->outbound,
+					.job = t->job,
+					.user = t->user};
+	const struct pol_ttls_rule *rule;
+	const char *name;
+
+	ck_assert_int_eq(cs_addr_parse(t->local, &c.local, NULL), 0);
+	ck_assert_int_eq(cs_addr_parse(t->remote, &c.remote, NULL), 0);
+	rule = pol_ttls_match(p->ttls, &c, when(t->when));
+	name = rule ? pol_ttls_text(p->ttls, rule->name) : "none";
+	ck_assert_msg(strcmp(name, t->rule ? t->rule : "none") == 0,
+		      "%s: %s port %d and %s port %d at %s: %s, not %s", t->example, t->local,
+		      t->lport, t->remote, t->rport, t->when, name, t->rule ? t->rule : "none");
+	pol_unref(p);
+}
+END_TEST
+
+static const struct pol_ttls_profile *profile_of(const struct pol_policy *p, const char *name)
+{
+	for (unsigned i = 0; i < pol_ttls_count(p->ttls); i++) {
+		const struct pol_ttls_rule *r = pol_ttls_rule(p->ttls, i);
+
+		if (strcmp(pol_ttls_text(p->ttls, r->name), name) == 0)
+			return pol_ttls_profile(p->ttls, r);
+	}
+	ck_abort_msg("%s", name);
+}
+
+/* Every AT-TLS rule of an example is met by a connection above, and closes none. */
+START_TEST(test_every_ttls_rule_is_met)
+{
+	static const char *const leaves[] = {MT, TT};
+
+	for (size_t i = 0; i < sizeof(leaves) / sizeof(leaves[0]); i++) {
+		struct pol_policy *p = example(leaves[i]);
+
+		ck_assert_uint_ge(pol_ttls_count(p->ttls), 3);
+		for (unsigned r = 0; r < pol_ttls_count(p->ttls); r++) {
+			const char *name = pol_ttls_text(p->ttls, pol_ttls_rule(p->ttls, r)->name);
+			bool met = false;
+
+			for (size_t k = 0; k < sizeof(connections) / sizeof(connections[0]); k++)
+				met = met || (strcmp(connections[k].example, leaves[i]) == 0 &&
+					      connections[k].rule &&
+					      strcmp(connections[k].rule, name) == 0);
+			ck_assert_msg(met, "%s: no connection for %s", leaves[i], name);
+			ck_assert_msg(!profile_of(p, name)->closed, "%s", name);
+		}
+		pol_unref(p);
+	}
+}
+END_TEST
+
+/* What the rules of the mixed example come to. */
+START_TEST(test_mixed_ttls)
+{
+	struct pol_policy *p = example(MT);
+	const struct pol_ttls_profile *shop = profile_of(p, "Shop");
+	const struct pol_ttls_profile *card = profile_of(p, "CardService");
+	const uint16_t *groups = pol_ttls_things(p->ttls, shop->server_groups);
+
+	ck_assert(shop->enabled && card->enabled && !profile_of(p, "Loopback")->enabled);
+	ck_assert_uint_eq(shop->handshake_role, POL_TTLS_SERVER);
+	ck_assert(!shop->tls1 && !shop->tls1_1 && shop->tls1_2 && shop->tls1_3);
+	ck_assert_uint_eq(shop->handshake_timeout, 15);
+	ck_assert_uint_eq(shop->server_labels.n, 1);
+	ck_assert_uint_eq(shop->server_groups.n, 2);
+	ck_assert(groups[0] == 29 && groups[1] == 23);
+	ck_assert_uint_eq(card->handshake_role, POL_TTLS_CLIENT);
+	ck_assert(!card->tls1_2 && card->tls1_3);
+	ck_assert_str_eq(pol_ttls_text(p->ttls, card->certificate_label), "shop-client-2026");
+	ck_assert_uint_eq(card->client_groups.n, 2);
+	ck_assert_uint_eq(card->ciphers.n, 4);
+	pol_unref(p);
+}
+END_TEST
+
 /* ---- compiled values ---- */
 
 START_TEST(test_numbers)
@@ -431,10 +587,15 @@ int main(void)
 	Suite *suite = suite_create("examples");
 	TCase *tc = tcase_create("examples");
 
+	setenv("TZ", "UTC", 1);
 	tcase_add_test(tc, test_no_finding);
 	tcase_add_test(tc, test_mixed_main_file);
 	tcase_add_loop_test(tc, test_packet, 0, (int)(sizeof(packets) / sizeof(packets[0])));
 	tcase_add_test(tc, test_every_rule_is_met);
+	tcase_add_loop_test(tc, test_connection, 0,
+			    (int)(sizeof(connections) / sizeof(connections[0])));
+	tcase_add_test(tc, test_every_ttls_rule_is_met);
+	tcase_add_test(tc, test_mixed_ttls);
 	tcase_add_test(tc, test_numbers);
 	tcase_add_test(tc, test_bank);
 	tcase_add_test(tc, test_gateway);

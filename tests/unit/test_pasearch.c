@@ -116,17 +116,36 @@ START_TEST(test_golden)
 }
 END_TEST
 
+/* An example of AT-TLS policy alone, as -t shows it. */
+START_TEST(test_golden_ttls)
+{
+	struct pasearch_options o = everything;
+	struct display d;
+	size_t size;
+	char *text = read_sample("../../../examples/ttls.policy", &size);
+
+	for (unsigned i = 0; i < PASEARCH_TYPES; i++)
+		o.types[i] = pasearch_types[i].letter == 't';
+	begin_display(&d, text, size, &o);
+	show_text(&d);
+	compare_golden(d.text, "ttls.txt");
+	end_display(&d);
+	free(text);
+}
+END_TEST
+
 /* The same as a file, and for scripts. */
 START_TEST(test_golden_others)
 {
 	struct display d;
+	struct cs_err err;
 	json_t *document;
 	char *text, *json;
 	size_t size;
 
 	text = read_sample("host-to-host.policy", &size);
 	begin_display(&d, text, size, &everything);
-	pasearch_write(&d.p);
+	ck_assert_int_eq(pasearch_write(&d.p, &err), 0);
 	fflush(d.p.out);
 	compare_golden(d.text, "host-to-host.policy");
 	document = pasearch_json(&d.p);
@@ -160,7 +179,15 @@ static const char bare[] =
 	"  KeyExchangeActionRef action\n }\n}\n"
 	"KeyExchangeAction action\n{\n KeyExchangeOffer\n {\n }\n}\n"
 	"LocalDynVpnPolicy\n{\n LocalDynVpnRule bare\n {\n  LocalIp 192.0.2.1\n"
-	"  RemoteIp 192.0.2.2\n }\n}\n";
+	"  RemoteIp 192.0.2.2\n }\n}\n"
+	"TTLSRule bare\n{\n Jobname J\n Direction Both\n TTLSGroupActionRef on\n"
+	" TTLSEnvironmentActionRef server\n TTLSConnectionActionRef all\n}\n"
+	"TTLSGroupAction on\n{\n TTLSEnabled On\n TTLSGroupAdvancedParms\n {\n }\n}\n"
+	"TTLSEnvironmentAction server\n{\n HandshakeRole Server\n TTLSKeyringParms\n {\n"
+	"  Keyring r\n }\n TTLSEnvironmentAdvancedParms\n {\n }\n TTLSGskAdvancedParms\n {\n"
+	"  TTLSGskLdapParms\n  {\n   GSK_LDAP_SERVER l\n  }\n  TTLSGskOcspParms\n  {\n  }\n"
+	"  TTLSGskHttpCdpParms\n  {\n  }\n }\n}\n"
+	"TTLSConnectionAction all\n{\n}\n";
 
 /* Is there a line "label: value", indented somehow? */
 static bool has_line(const char *text, const char *label, const char *value)
@@ -234,8 +261,8 @@ START_TEST(test_every_default)
 		}
 		statements += any;
 	}
-	ck_assert_uint_ge(statements, 12);
-	ck_assert_uint_ge(checked, 60);
+	ck_assert_uint_ge(statements, 20);
+	ck_assert_uint_ge(checked, 150);
 	end_display(&d);
 }
 END_TEST
@@ -302,7 +329,7 @@ START_TEST(test_every_default_json)
 			checked++;
 		}
 	}
-	ck_assert_uint_ge(checked, 60);
+	ck_assert_uint_ge(checked, 150);
 	json_decref(document);
 	end_display(&d);
 }
@@ -485,18 +512,33 @@ static const char *stack_path(const char *stack, const char *leaf)
 	return path;
 }
 
-static void store(const char *stack, const char *text)
+static void store_policy(const char *stack, struct pol_policy *policy)
 {
-	struct findings found;
-	struct pol_policy *policy = compile_text(text, strlen(text), &found);
 	struct pol_store *s;
 	struct cs_err err = {0};
 
-	ck_assert_msg(policy != NULL, "%u: %s", found.v[0].line, found.v[0].text);
 	ck_assert_msg(pol_store_open(stack_path(stack, ""), true, &s, &err) == 0, "%s", err.text);
 	ck_assert_msg(pol_store_put(s, policy, &err) == 0, "%s", err.text);
 	pol_store_close(s);
 	pol_unref(policy);
+}
+
+static void store(const char *stack, const char *text)
+{
+	struct findings found;
+	struct pol_policy *policy = compile_text(text, strlen(text), &found);
+
+	ck_assert_msg(policy != NULL, "%u: %s", found.v[0].line, found.v[0].text);
+	store_policy(stack, policy);
+}
+
+static void store_file(const char *stack, const char *path)
+{
+	struct findings found;
+	struct pol_policy *policy = compile_file(path, "TCPIP", &found);
+
+	ck_assert_msg(policy != NULL, "%u: %s", found.v[0].line, found.v[0].text);
+	store_policy(stack, policy);
 }
 
 static const char *program(void)
@@ -625,7 +667,7 @@ static const struct {
 	{"-c", 0, "policyObject:                   IpFilterPolicy\n", "policyRule:", ""},
 	{"-c", 0, "No. Policy Rule:              2\n", KEY, ""},
 	{"-c", 0, "Generation:                   1\n", KEY, ""},
-	{"-C", 0, "Image Name: EMPTY2\nImage Name: TCPIP\n", "BROKEN0", ""},
+	{"-C", 0, "Image Name: EMPTY2\nImage Name: TCPIP\nImage Name: TWICE\n", "BROKEN0", ""},
 	{"-d", 0, "policyRule", KEY, "policy.db: generation 1, 4 statements"},
 	{"--policy", 0, "SharedKey                   ********\n", KEY, ""},
 	{"--policy", 0, "# HowToRespondIKEv1         Either (the default)\n", KEY, ""},
@@ -643,8 +685,22 @@ static const struct {
 	{"-p NOWHERE", 4, "", "policyRule", "NOWHERE/policy.db"},
 	{"--with-secrets", 2, "", KEY, "--with-secrets goes with --policy"},
 	{"--policy --with-secrets", 2, "", KEY, "others may open the output file"},
-	{"--policy --json", 2, "", KEY, "none goes with it"},
-	{"--policy -f x", 2, "", KEY, "none goes with it"},
+	{"--policy --json", 2, "", KEY, "only -v a and -t go with it"},
+	{"--policy -f x", 2, "", KEY, "only -v a and -t go with it"},
+	{"--policy -v f", 2, "", KEY, "only -v a and -t go with it"},
+	{"--policy -t -q", 2, "", KEY, "only -v a and -t go with it"},
+	{"--policy -v a", 0, "KeyExchangePolicy\n", KEY, ""},
+	{"--policy -v a -t", 0, "KeyExchangePolicy\n", KEY, ""},
+	{"--policy -t --fail-empty", 1, "# The policy of stack TCPIP", "IpFilterPolicy", ""},
+	{"-t -p EMPTY2", 0, "   ActionType:          TTLS Environment\n", "IpFilter", ""},
+	{"-p TWICE --policy", 2, "", "net", "each have their own Ip"},
+	{"-p TWICE --policy -t", 0, "TTLSRule net\n", "IpFilterPolicy", ""},
+	{"-p TWICE --policy -t", 0, "198.51.100.0/24\n", "192.0.2.0", ""},
+	{"-p TWICE --policy -v a", 0, "IpFilterRule net\n", "TTLSRule", ""},
+	{"-p TWICE --policy -v a", 0, "192.0.2.0/24\n", "198.51.100.0", ""},
+	{"-p TWICE -t", 0, "FromAddr:           198.51.100.0\n", "192.0.2.0", ""},
+	{"-p TWICE -t", 0, "TimeZone:            UTC\n", "203.0.113.0", ""},
+	{"-p TWICE -v f", 0, "FromAddr:          192.0.2.0\n", "198.51.100.0", ""},
 	{"-c -C", 2, "", "policyRule", "-c and -C"},
 	{"-p GARBAGE", 5, "", "policyRule", "policy.db is damaged or no database"},
 };
@@ -654,6 +710,7 @@ static void make_stacks(void)
 	make_statedir();
 	store("TCPIP", secret_policy);
 	store("EMPTY2", bare);
+	store_file("TWICE", TESTDATA "/data/policy/twice/pagent.conf");
 	ck_assert_int_eq(mkdir(stack_path("GARBAGE", ""), 0755), 0);
 	ck_assert_int_eq(mkdir(stack_path("BROKEN0", ""), 0755), 0);
 }
@@ -788,6 +845,7 @@ int main(void)
 
 	setenv("TZ", "UTC", 1);
 	tcase_add_loop_test(display, test_golden, 0, sizeof(goldens) / sizeof(goldens[0]));
+	tcase_add_test(display, test_golden_ttls);
 	tcase_add_test(display, test_golden_others);
 	tcase_add_test(display, test_every_default);
 	tcase_add_test(display, test_every_default_json);

@@ -4,7 +4,7 @@
  * CSIPSEC_POLICIES says how many there are.
  */
 #include <check.h>
-#include <dirent.h>
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,23 +17,41 @@
 
 #define EXAMPLES TESTDATA "/../examples/"
 
-/* The policy as pasearch writes it; the caller frees it. */
-static char *written(const struct pol_policy *policy, bool secrets)
+/* The policy as pasearch writes it, or NULL with *err; the caller frees it. */
+static char *written_with(const struct pol_policy *policy, const struct pasearch_options *o,
+			  struct cs_err *err)
 {
-	struct pasearch_options o = {.stack = "TCPIP", .policy = true, .secrets = secrets};
-	struct pasearch p = {.o = &o};
-	struct cs_err err;
+	struct pasearch p = {.o = o};
 	char *text = NULL;
 	size_t size = 0;
+	int rc;
 
 	p.stored.tree = (struct pol_tree *)(uintptr_t)pol_policy_tree(policy);
-	ck_assert_int_eq(pol_view_open(p.stored.tree, 0, &p.view, &err), 0);
+	ck_assert_int_eq(pol_view_open(p.stored.tree, 0, &p.view, err), 0);
 	p.out = open_memstream(&text, &size);
 	ck_assert_ptr_nonnull(p.out);
-	pasearch_write(&p);
+	rc = pasearch_write(&p, err);
 	ck_assert_int_eq(fclose(p.out), 0);
 	ck_assert(!pol_view_failed(&p.view));
 	pol_view_close(&p.view);
+	if (rc == 0)
+		return text;
+	ck_assert_int_eq(rc, CS_EINVAL);
+	ck_assert_uint_eq(size, 0);
+	free(text);
+	return NULL;
+}
+
+static char *written(const struct pol_policy *policy, bool secrets)
+{
+	const struct pasearch_options o = {.stack = "TCPIP",
+					   .types = {true, true, true, true},
+					   .policy = true,
+					   .secrets = secrets};
+	struct cs_err err = {0};
+	char *text = written_with(policy, &o, &err);
+
+	ck_assert_msg(text != NULL, "%s", err.text);
 	return text;
 }
 
@@ -133,7 +151,8 @@ static void round_trip(const char *what, struct pol_policy *policy, const struct
 
 START_TEST(test_samples)
 {
-	static const char *const samples[] = {"host-to-host.policy", "branch.policy"};
+	static const char *const samples[] = {"host-to-host.policy", "branch.policy",
+					      "ttls-everything.policy"};
 	struct findings found;
 	char path[400];
 
@@ -156,27 +175,106 @@ END_TEST
 
 START_TEST(test_examples)
 {
-	DIR *dir = opendir(EXAMPLES);
-	struct dirent *e;
-	unsigned n = 0;
+	static const char *const patterns[] = {EXAMPLES "*.policy", EXAMPLES "*/*.policy",
+					       EXAMPLES "*/pagent.conf"};
+	static const unsigned least[] = {9, 2, 1};
 
-	ck_assert_ptr_nonnull(dir);
-	while ((e = readdir(dir))) {
-		struct findings found;
-		struct pol_policy *policy;
-		char path[600];
-		size_t len = strlen(e->d_name);
+	for (unsigned k = 0; k < sizeof(patterns) / sizeof(patterns[0]); k++) {
+		glob_t files;
 
-		if (len < 7 || strcmp(e->d_name + len - 7, ".policy") != 0)
-			continue;
-		snprintf(path, sizeof(path), EXAMPLES "%s", e->d_name);
-		policy = compile_file(path, "TCPIP", &found);
-		ck_assert_msg(policy != NULL, "%s", e->d_name);
-		round_trip(e->d_name, policy, &found);
-		n++;
+		ck_assert_int_eq(glob(patterns[k], 0, NULL, &files), 0);
+		ck_assert_uint_ge(files.gl_pathc, least[k]);
+		for (size_t i = 0; i < files.gl_pathc; i++) {
+			const char *path = files.gl_pathv[i];
+			struct findings found;
+			struct pol_policy *policy = compile_file(path, "TCPIP", &found);
+
+			ck_assert_msg(policy != NULL, "%s", path);
+			round_trip(path, policy, &found);
+		}
+		globfree(&files);
 	}
-	closedir(dir);
-	ck_assert_uint_ge(n, 3);
+}
+END_TEST
+
+/* What of twice/ is written with -v a or -t is what its files have by themselves. */
+START_TEST(test_twice)
+{
+	static const struct {
+		bool types[PASEARCH_TYPES];
+		const char *alone, *not_in;
+	} halves[] = {
+		{{true, true, true, false}, "ipsec.policy", "TTLS"},
+		{{false, false, false, true}, "ttls.conf", "IpFilter"},
+	};
+	struct pasearch_options o = {.stack = "TCPIP", .types = {true, true, true, true}};
+	struct findings found;
+	struct pol_policy *policy =
+		compile_file(TESTDATA "/data/policy/twice/pagent.conf", "TCPIP", &found);
+	struct cs_err err = {0};
+
+	ck_assert_msg(policy != NULL, "%s", found.v[0].text);
+	ck_assert_ptr_null(written_with(policy, &o, &err));
+	ck_assert_msg(strstr(err.text, "each have their own IpAddrSet net") ||
+			      strstr(err.text, "each have their own IpTimeCondition hours"),
+		      "%s", err.text);
+	for (unsigned i = 0; i < 2; i++) {
+		struct pol_policy *alone, *again;
+		char path[400], *text, *a, *b;
+
+		memcpy(o.types, halves[i].types, sizeof(o.types));
+		text = written_with(policy, &o, &err);
+		ck_assert_msg(text != NULL, "%s", err.text);
+		ck_assert_msg(!strstr(text, halves[i].not_in), "%s", text);
+		again = compile_text(text, strlen(text), &found);
+		ck_assert_msg(again && found.n == 0, "%s", found.v[0].text);
+		snprintf(path, sizeof(path), TESTDATA "/data/policy/twice/%s", halves[i].alone);
+		alone = compile_file(path, "TCPIP", &found);
+		ck_assert_msg(alone && found.n == 0, "%s", found.v[0].text);
+		a = policy_dump(alone);
+		b = policy_dump(again);
+		compare(halves[i].alone, a, b);
+		free(a);
+		free(b);
+		free(text);
+		pol_unref(alone);
+		pol_unref(again);
+	}
+	pol_unref(policy);
+}
+END_TEST
+
+/* A rule in a file of both kinds finds the object of its own kind, compiled and written. */
+START_TEST(test_shared)
+{
+	struct pasearch_options o = {.stack = "TCPIP", .types = {true, true, true, false}};
+	struct findings found;
+	struct pol_policy *policy =
+		compile_file(TESTDATA "/data/policy/twice/shared.conf", "TCPIP", &found);
+	const struct pol_ttls_range *range;
+	char text[CS_RANGE_STRLEN], *file;
+	struct cs_err err = {0};
+
+	ck_assert_msg(policy && found.n == 0, "%s", found.v[0].text);
+	ck_assert_uint_eq(policy->n_rules, 1);
+	ck_assert_str_eq(cs_range_text(&policy->rules[0].src[0], text), "192.0.2.0/24");
+	ck_assert_uint_eq(pol_ttls_count(policy->ttls), 2);
+	for (unsigned i = 0; i < 2; i++) {
+		range = pol_ttls_things(policy->ttls, pol_ttls_rule(policy->ttls, i)->remote);
+		ck_assert_uint_eq((uint32_t)range->lo[1], 0xc6336400u); /* 198.51.100.0 */
+	}
+	file = written_with(policy, &o, &err);
+	ck_assert_msg(file && strstr(file, "192.0.2.0/24") && !strstr(file, "198.51.100.0") &&
+			      !strstr(file, "TTLS"),
+		      "%s", file ? file : err.text);
+	free(file);
+	o = (struct pasearch_options){.stack = "TCPIP", .types = {false, false, false, true}};
+	file = written_with(policy, &o, &err);
+	ck_assert_msg(file && strstr(file, "198.51.100.0/24") && !strstr(file, "192.0.2.0") &&
+			      !strstr(file, "IpFilter"),
+		      "%s", file ? file : err.text);
+	free(file);
+	pol_unref(policy);
 }
 END_TEST
 
@@ -288,7 +386,7 @@ static void check_seen(const struct seen *seen)
 	const struct pol_statement *s = pol_statements(&n);
 
 	for (unsigned i = 0; i < n; i++) {
-		if (s[i].place != POL_IN_POLICY || s[i].support != POL_SUPPORTED)
+		if (!pol_is_policy(s[i].place) || s[i].support != POL_SUPPORTED)
 			continue;
 		for (const struct pol_param *p = s[i].params; p && p->keyword; p++)
 			ck_assert_msg(p->support == POL_REFUSED || has_seen(seen, p),
@@ -315,7 +413,8 @@ START_TEST(test_random)
 			for (unsigned k = 0; k < pol_policy_tree(policy)->n_nodes; k++)
 				look(&seen, pol_policy_tree(policy)->nodes[k]);
 			statements += pol_policy_tree(policy)->n_nodes;
-			rules += policy->n_rules + policy->n_ke_rules + policy->n_local_rules;
+			rules += policy->n_rules + policy->n_ke_rules + policy->n_local_rules +
+				 pol_ttls_count(policy->ttls);
 			round_trip(what, policy, &found);
 		}
 		free(text);
@@ -337,9 +436,11 @@ int main(void)
 	TCase *tc = tcase_create("files"), *random = tcase_create("random");
 
 	setenv("TZ", "UTC", 1);
-	tcase_add_loop_test(tc, test_samples, 0, 2);
+	tcase_add_loop_test(tc, test_samples, 0, 3);
 	tcase_add_test(tc, test_common_and_own);
 	tcase_add_test(tc, test_examples);
+	tcase_add_test(tc, test_twice);
+	tcase_add_test(tc, test_shared);
 	tcase_add_loop_test(tc, test_delicate, 0, sizeof(delicate) / sizeof(delicate[0]));
 	tcase_add_test(tc, test_long_line);
 	suite_add_tcase(suite, tc);
