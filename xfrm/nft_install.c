@@ -1,4 +1,4 @@
-/* Our nftables table in the kernel, through libnftables: one transaction in, JSON out. */
+/* Our nftables table in the kernel: one transaction in, JSON out. */
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
@@ -10,39 +10,9 @@
 
 #include "xfrm/kernel.h"
 
-/* A context that says nothing on our standard output. */
-static struct nft_ctx *context(unsigned flags)
-{
-	struct nft_ctx *ctx = nft_ctx_new(NFT_CTX_DEFAULT);
-
-	if (!ctx)
-		return NULL;
-	if (nft_ctx_buffer_output(ctx) || nft_ctx_buffer_error(ctx)) {
-		nft_ctx_free(ctx);
-		return NULL;
-	}
-	nft_ctx_output_set_flags(ctx, flags);
-	return ctx;
-}
-
 int xf_nft_run(const char *commands, bool check_only, struct cs_err *err)
 {
-	struct nft_ctx *ctx = context(0);
-	const char *said;
-	int rc = 0;
-
-	if (!ctx)
-		return cs_fail(err, CS_ENOMEM, "no memory for nftables");
-	nft_ctx_set_dry_run(ctx, check_only);
-	if (nft_run_cmd_from_buffer(ctx, commands) != 0) {
-		said = nft_ctx_get_error_buffer(ctx);
-		if (!said || !*said)
-			said = strerror(errno);
-		rc = cs_fail(err, CS_EKERNEL, "nftables table inet " XF_TABLE ": %.*s",
-			     (int)strcspn(said, "\n"), said);
-	}
-	nft_ctx_free(ctx);
-	return rc;
+	return xf_nft_ask(commands, 0, check_only, NULL, err);
 }
 
 int xf_nft_delete(struct cs_err *err)
@@ -54,21 +24,16 @@ int xf_nft_delete(struct cs_err *err)
 /* The table's objects; NULL with err when it is not there or cannot be read. */
 static json_t *read_table(unsigned flags, struct cs_err *err)
 {
-	struct nft_ctx *ctx = context(NFT_CTX_OUTPUT_JSON | flags);
-	json_t *root = NULL, *objects;
-	json_error_t problem;
+	json_t *root, *objects;
+	char *listing = NULL;
 
-	if (!ctx) {
-		cs_fail(err, CS_ENOMEM, "no memory for nftables");
-		return NULL;
-	}
-	if (nft_run_cmd_from_buffer(ctx, "list table inet " XF_TABLE) != 0) {
+	if (xf_nft_ask("list table inet " XF_TABLE, NFT_CTX_OUTPUT_JSON | flags, false, &listing,
+		       NULL) < 0) {
 		cs_fail(err, CS_ENOTFOUND, "there is no nftables table inet " XF_TABLE);
-		nft_ctx_free(ctx);
 		return NULL;
 	}
-	root = json_loads(nft_ctx_get_output_buffer(ctx), 0, &problem);
-	nft_ctx_free(ctx);
+	root = json_loads(listing, 0, NULL);
+	free(listing);
 	objects = json_incref(json_object_get(root, "nftables"));
 	json_decref(root);
 	if (!json_is_array(objects)) {
