@@ -1,5 +1,6 @@
 """The life of a policy: default filters, refreshes that fail, and a pagent that is killed in one."""
 
+import difflib
 import os
 import random
 import re
@@ -40,7 +41,8 @@ def table(host):
     found = re.findall(r"\tchain generation_(\d+) \{\n\t\}\n", done.stdout)
     if len(found) != 1:
         raise Failure(f"{host.name}: the table has {len(found)} generations")
-    return int(found[0]), re.sub(r"generation_\d+", "generation", done.stdout)
+    # The chain's name and what is logged tell the generation.
+    return int(found[0]), re.sub(r'(?<=generation_)\d+|(?<=prefix "csipsec )\d+', "N", done.stdout)
 
 
 def entries(host):
@@ -102,7 +104,7 @@ class Leak:
             except OSError:
                 pass
             self.n += 1
-            time.sleep(0.004)
+            time.sleep(0.01)
 
     def stop(self):
         self.stopping = True
@@ -328,12 +330,20 @@ def references(ours, text):
     return whole
 
 
+def differences(a, b):
+    """The first lines in which two texts differ."""
+    lines = difflib.unified_diff(a.splitlines(), b.splitlines(), n=0, lineterm="")
+    return [line for line in lines if not re.match(r"---|[+]{3}|@@", line)][:6]
+
+
 def check_whole(ours, whole, when):
     """The table is one of these as it should be; which one. The SPD has at least what it needs."""
     found = table(ours.host)
     names = [name for name, (rules, _) in whole.items() if found and found[1] == rules]
     if len(names) != 1:
-        raise Failure(f"{when}: the table is neither the old nor the new one: {found}")
+        others = {name: differences(rules, found[1] if found else "")
+                  for name, (rules, _) in whole.items()}
+        raise Failure(f"{when}: the table is neither the old nor the new one: {others}")
     missing = whole[names[0]][1] - entries(ours.host)
     if missing:
         raise Failure(f"{when}: the SPD of {names[0]} lacks {missing}")
