@@ -134,6 +134,7 @@ char *xf_nft_compile(const struct xf_marking *marking, const struct pol_policy *
 unsigned xf_nft_clients(FILE *f, const struct xf_marking *marking);
 /* What answers a client: the packet's connection has come from one. */
 #define XF_NFT_ANSWER "ct direction reply ct original zone 8193-16383"
+/* Runs nftables commands in a child process and waits for it. err may be NULL. */
 int xf_nft_run(const char *commands, bool check_only, struct cs_err *err);
 int xf_nft_delete(struct cs_err *err); /* no table is no error */
 /* Is our table there, with this generation and as many rules? */

@@ -1,47 +1,170 @@
-/* Our nftables table into the kernel, through libnftables: one transaction. */
+/*
+ * Our nftables table into the kernel, in one transaction, by libnftables.  It works in a process of
+ * its own: without memory, or when it gets no socket or an
+ * answer it did not expect, the library ends the process that it is in, and ours has to go on.
+ */
 #include <errno.h>
+#include <fcntl.h>
 #include <nftables/libnftables.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "xfrm/kernel.h"
 
+/* ---- the child: its last byte is the outcome, and without that it was ended ---- */
+
+enum outcome { DONE = 1, FAILED };
+
+static void say(int fd, const char *text, size_t len)
+{
+	while (len > 0) {
+		ssize_t n = write(fd, text, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			_exit(1);
+		text += n;
+		len -= (size_t)n;
+	}
+}
+
 /* A context that says nothing on our standard output. */
-static struct nft_ctx *context(void)
+static struct nft_ctx *context(bool check_only)
 {
 	struct nft_ctx *ctx = nft_ctx_new(NFT_CTX_DEFAULT);
 
-	if (!ctx)
+	if (!ctx || nft_ctx_buffer_output(ctx) || nft_ctx_buffer_error(ctx))
 		return NULL;
-	if (nft_ctx_buffer_output(ctx) || nft_ctx_buffer_error(ctx)) {
-		nft_ctx_free(ctx);
-		return NULL;
-	}
+	nft_ctx_set_dry_run(ctx, check_only);
 	return ctx;
+}
+
+static enum outcome run(int fd, const char *commands, bool check_only)
+{
+	struct nft_ctx *ctx = context(check_only);
+	const char *text;
+
+	if (!ctx) {
+		text = "no memory for nftables";
+		say(fd, text, strlen(text));
+		return FAILED;
+	}
+	errno = 0;
+	if (nft_run_cmd_from_buffer(ctx, commands) == 0)
+		return DONE;
+	text = nft_ctx_get_error_buffer(ctx);
+	if (!text || !*text)
+		text = strerror(errno);
+	say(fd, text, strlen(text));
+	return FAILED;
+}
+
+/* What the library says when it ends us goes to who reads, too. Nobody has use for us alone. */
+static _Noreturn void child(int fd, pid_t parent, const char *commands, bool check_only)
+{
+	char outcome;
+
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
+		_exit(1);
+	dup2(fd, STDERR_FILENO);
+	outcome = (char)run(fd, commands, check_only);
+	say(fd, &outcome, 1);
+	_exit(0);
+}
+
+/* ---- the parent ---- */
+
+/* All that comes, with a null behind it; NULL: no memory. */
+static char *read_all(int fd, size_t *len)
+{
+	char *text = NULL, *more;
+	size_t cap = 0, used = 0;
+	ssize_t n;
+
+	do {
+		if (cap - used < 2) {
+			cap = cap ? 2 * cap : 4096;
+			more = realloc(text, cap);
+			if (!more) {
+				free(text);
+				return NULL;
+			}
+			text = more;
+		}
+		n = read(fd, text + used, cap - used - 1);
+		used += n > 0 ? (size_t)n : 0;
+	} while (n > 0 || (n < 0 && errno == EINTR));
+	text[used] = '\0';
+	*len = used;
+	return text;
+}
+
+static int judge(char *text, size_t len, struct cs_err *err)
+{
+	char outcome = '\0';
+
+	if (len > 0 && (text[len - 1] == DONE || text[len - 1] == FAILED)) {
+		outcome = text[len - 1];
+		text[len - 1] = '\0';
+	}
+	if (outcome == DONE) {
+		free(text);
+		return 0;
+	}
+	cs_fail(err, CS_EKERNEL, "nftables table inet " XF_TABLE ": %.*s", (int)strcspn(text, "\n"),
+		*text ? text : "its process was ended");
+	free(text);
+	return CS_EKERNEL;
+}
+
+/* Signals are the parent's business: its handlers may speak to what both have open. */
+static pid_t start(int to, const char *commands, bool check_only)
+{
+	pid_t parent = getpid(), pid;
+	sigset_t all, before;
+
+	sigfillset(&all);
+	fflush(NULL); /* the library's exit() writes what is buffered */
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	pid = fork();
+	if (pid == 0)
+		child(to, parent, commands, check_only);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return pid;
 }
 
 int xf_nft_run(const char *commands, bool check_only, struct cs_err *err)
 {
-	struct nft_ctx *ctx = context();
-	const char *said;
-	int rc = 0;
+	size_t len = 0;
+	char *text;
+	int fds[2];
+	pid_t pid;
 
-	if (!ctx)
-		return cs_fail(err, CS_ENOMEM, "no memory for nftables");
-	nft_ctx_set_dry_run(ctx, check_only);
-	if (nft_run_cmd_from_buffer(ctx, commands) != 0) {
-		said = nft_ctx_get_error_buffer(ctx);
-		if (!said || !*said)
-			said = strerror(errno);
-		rc = cs_fail(err, CS_EKERNEL, "nftables table inet " XF_TABLE ": %.*s",
-			     (int)strcspn(said, "\n"), said);
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return cs_fail_errno(err, "pipe");
+	pid = start(fds[1], commands, check_only);
+	close(fds[1]);
+	if (pid < 0) {
+		close(fds[0]);
+		return cs_fail_errno(err, "fork");
 	}
-	nft_ctx_free(ctx);
-	return rc;
+	text = read_all(fds[0], &len);
+	close(fds[0]); /* a child that still writes ends */
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	return text ? judge(text, len, err)
+		    : cs_fail(err, CS_ENOMEM, "no memory for what nftables says");
 }
 
 int xf_nft_delete(struct cs_err *err)
 {
+	/* Adding it first makes the deletion right when there is none. */
 	return xf_nft_run("add table inet " XF_TABLE "\ndelete table inet " XF_TABLE "\n", false,
 			  err);
 }

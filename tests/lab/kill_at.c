@@ -26,6 +26,7 @@ struct control {
 };
 
 static struct control *control;
+static pid_t program; /* the one that dies, also at a call of a child process of it */
 
 __attribute__((constructor)) static void begin(void)
 {
@@ -39,6 +40,7 @@ __attribute__((constructor)) static void begin(void)
 	close(fd);
 	if (p != MAP_FAILED)
 		control = p;
+	program = getpid();
 }
 
 static bool now(void)
@@ -53,8 +55,10 @@ static void call(void)
 	if (!control)
 		return;
 	atomic_fetch_add(&control->calls, 1);
-	if (control->mode == KILL && now())
+	if (control->mode == KILL && now()) {
+		kill(program, SIGKILL);
 		kill(getpid(), SIGKILL);
+	}
 }
 
 /* False: it fails, with errno. */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "policy/policy.h"
@@ -616,6 +617,27 @@ START_TEST(test_clients)
 }
 END_TEST
 
+/* ---- the library ---- */
+
+/* Without a socket it ends its process, which must not be ours. */
+START_TEST(test_library_ends)
+{
+	struct rlimit limit;
+	struct cs_err err;
+	int fds[2];
+
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	ck_assert_int_eq(pipe(fds), 0);
+	limit.rlim_cur = (rlim_t)(fds[0] > fds[1] ? fds[0] : fds[1]) + 1;
+	close(fds[0]);
+	close(fds[1]);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	ck_assert_int_eq(xf_nft_run("list tables\n", false, &err), CS_EKERNEL);
+	ck_assert_msg(strstr(err.text, "Unable to initialize Netlink socket: Too many open files"),
+		      "%s", err.text);
+}
+END_TEST
+
 /* ---- the kernel's policies ---- */
 
 static unsigned count(const struct xf_policy_list *l, enum xf_dir dir, uint32_t priority)
@@ -830,6 +852,7 @@ int main(void)
 	tcase_add_test(t, test_marking);
 	tcase_add_test(t, test_no_clients);
 	tcase_add_test(t, test_clients);
+	tcase_add_test(t, test_library_ends);
 	suite_add_tcase(s, t);
 	t = tcase_create("policies");
 	tcase_add_test(t, test_wanted);
