@@ -300,7 +300,7 @@ def netlink_fails(lab):
 def disk_full(lab):
     """A full disk: the refresh is refused, and the old policy is in force and stored."""
     left, right = lab.pair()
-    text = texts(left, right, rules=300)
+    text = texts(left, right, rules=100)
     state = left.path("state")
     left.run("mount", "-t", "tmpfs", "-o", "size=700k", "tmpfs", state)
     a = Ours(left, texts(left, right, rules=3)["A"], start=False)
