@@ -152,7 +152,7 @@ def under_load(lab, tunnels, rules):
     if len(sas) != 2 * tunnels:
         raise Failure(f"{len(sas)} SAs for {tunnels} tunnels")
     policies = left.policies_text()
-    streams = [Stream(left, right, source=s) for s in sources[1:STREAMS + 1]]
+    streams = [Stream(left, right, source=s, every=0.1) for s in sources[1:STREAMS + 1]]
     counted, messages = matches(a), lab.wire.count(IKE)
 
     refresh(a, left_text(right.v4, sources, rules, port=30007), f"1 changed, {rules - 1} unchanged")
@@ -183,7 +183,7 @@ def under_load(lab, tunnels, rules):
         raise Failure(f"in clear on the wire: {clear[0]}")
 
 
-@case("agent-refresh-load", seconds=180)
+@case("agent-refresh-load", seconds=230)
 def refresh_load(lab):
     """12 tunnels and 200 rules: one rule changes, and no packet, SA, counter or SPD entry of the others."""
     under_load(lab, 12, 200)

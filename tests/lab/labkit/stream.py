@@ -11,9 +11,9 @@ from .host import Failure
 class Stream:
     """Pings in the background, many a second; none of them may get lost."""
 
-    def __init__(self, host, peer, source=None):
+    def __init__(self, host, peer, source=None, every=0.02):
         self.popen = subprocess.Popen(
-            ["ping", "-n", "-q", "-i", "0.02", *(["-I", source] if source else []), peer.addr()],
+            ["ping", "-n", "-q", "-i", str(every), *(["-I", source] if source else []), peer.addr()],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, text=True, preexec_fn=host.enter)
 
