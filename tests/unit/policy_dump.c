@@ -277,6 +277,17 @@ static void put_local_rule(FILE *f, const struct pol_local_dynvpn *r)
 		r->auto_activate);
 }
 
+static void put_manual(FILE *f, const struct pol_manvpn_action *a)
+{
+	uint8_t content[POL_CONTENT_LEN];
+
+	ck_assert_int_eq(pol_manual_content(a, content, NULL), 0);
+	fprintf(f, "manual %s %d %u ", a->name, a->active, a->n_times);
+	for (unsigned i = 0; i < sizeof(content); i++)
+		fprintf(f, "%02x", content[i]);
+	fputc('\n', f);
+}
+
 char *policy_dump(const struct pol_policy *p)
 {
 	char *text = NULL;
@@ -293,6 +304,8 @@ char *policy_dump(const struct pol_policy *p)
 		put_ke_rule(f, &p->ke_rules[i]);
 	for (unsigned i = 0; i < p->n_local_rules; i++)
 		put_local_rule(f, &p->local_rules[i]);
+	for (unsigned i = 0; i < p->n_manuals; i++)
+		put_manual(f, p->manuals[i]);
 	for (unsigned i = 0; i < pol_ttls_count(p->ttls); i++)
 		put_ttls_rule(f, p->ttls, pol_ttls_rule(p->ttls, i));
 	ck_assert_int_eq(fclose(f), 0);

@@ -92,6 +92,27 @@ static const struct {
 	{"Keyring",
 	 {"owner/RING", "/etc/keys/data base.kdb", "RING", "*TOKEN*/NAME", "\xc3\xa9/\xc3\xa9"}},
 	{"KeyringPw", {"secret", "with blanks", "a\"b'c", "{x}", "\xc3\xa9"}},
+	/* for the algorithms that are preset, and the SPI of both must be the same */
+	{"AuthInboundSa",
+	 {"300 0123456789abcdef0123456789ABCDEF01234567",
+	  "300 0123456789abcdef0123456789ABCDEF01234567",
+	  "300 0123456789abcdef0123456789ABCDEF01234567",
+	  "300 0123456789abcdef0123456789ABCDEF01234567",
+	  "300 0123456789abcdef0123456789ABCDEF01234567"}},
+	{"AuthOutboundSa",
+	 {"300 0123456789abcdef0123456789ABCDEF01234567",
+	  "300 0123456789abcdef0123456789ABCDEF01234567",
+	  "300 0123456789abcdef0123456789ABCDEF01234567",
+	  "300 0123456789abcdef0123456789ABCDEF01234567",
+	  "300 0123456789abcdef0123456789ABCDEF01234567"}},
+	{"EncryptInboundSa",
+	 {"300 0123456789abcdef0123456789ABCDEF", "300 0123456789abcdef0123456789ABCDEF",
+	  "300 0123456789abcdef0123456789ABCDEF", "300 0123456789abcdef0123456789ABCDEF",
+	  "300 0123456789abcdef0123456789ABCDEF"}},
+	{"EncryptOutboundSa",
+	 {"300 0123456789abcdef0123456789ABCDEF", "300 0123456789abcdef0123456789ABCDEF",
+	  "300 0123456789abcdef0123456789ABCDEF", "300 0123456789abcdef0123456789ABCDEF",
+	  "300 0123456789abcdef0123456789ABCDEF"}},
 	{"KeyringStashFile", {"/etc/keys/data base.sth", "x.sth", "./s", "'quoted'", "s  s"}},
 	{"CertificateLabel", {"A label with blanks", "x", "\"q\"", "a  b", "\xc3\xa9"}},
 	{"ServerCertificateLabel", {"rsa 2026", "ec-2026", "x", "{y}", "\xc3\xa9"}},
@@ -301,7 +322,9 @@ static void put_block(struct maker *m, const struct pol_statement *s, unsigned d
 	fputs("\n{\n", m->out);
 	for (const struct pol_param *p = s->params; p && p->keyword; p++) {
 		unsigned percent = m->tries > 6 ? 5 : m->tries > 3 ? 15 : 35;
-		unsigned times = p->required || chance(m, percent);
+		/* which of its SAs a manual tunnel must have depends on its algorithms */
+		bool needed = p->required || strstr(p->keyword, "boundSa");
+		unsigned times = needed || chance(m, percent);
 		bool first = true;
 
 		for (const struct pol_param *q = s->params; q < p && first; q++)

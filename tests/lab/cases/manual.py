@@ -191,7 +191,8 @@ for _suite, _mode, _family, _plain in (
     def _case(lab, args=(_suite, _mode, _family, _plain)):
         both_ways(lab, *args)
     _case.__doc__ = f"{_suite}, {_mode}, IPv{_family}, with {'ip xfrm' if _plain else 'our own'}"
-    case(f"manual-{'plain' if _plain else 'own'}-{_suite}-{_mode.lower()}-v{_family}", seconds=120)(_case)
+    case(f"manual-{'plain' if _plain else 'own'}-{_suite}-{_mode.lower()}-v{_family}", seconds=120,
+         plain=_suite == "aes-in-ah")(_case)
 
 
 def stop_all(lab, *ends):
@@ -292,7 +293,7 @@ def with_iked(lab):
     stop_all(lab, a, b)
 
 
-@case("manual-window", seconds=300)
+@case("manual-window", seconds=300, plain=False)
 def window(lab):
     """IpTimeCondition of the action: at the end of its minute the SAs go, and nothing passes."""
     left, right = lab.pair()
