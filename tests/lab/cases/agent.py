@@ -265,7 +265,7 @@ def refresh_refused(lab):
     end(a)
 
 
-@case("agent-netlink-fails", seconds=230)
+@case("agent-netlink-fails", plain=False, seconds=230)
 def netlink_fails(lab):
     """Messages to the kernel fail, one after the other: the old policy or the new one, then the new one."""
     left, right = lab.pair()
