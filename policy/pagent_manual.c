@@ -96,11 +96,11 @@ static bool read_content(const char *text, uint8_t content[static POL_CONTENT_LE
 	if (strlen(text) != 2 * POL_CONTENT_LEN)
 		return false;
 	for (unsigned i = 0; i < POL_CONTENT_LEN; i++) {
-		unsigned byte;
+		char digits[3] = {text[2 * i], text[2 * i + 1], '\0'}, *end;
 
-		if (sscanf(text + 2 * i, "%2x", &byte) != 1)
+		content[i] = (uint8_t)strtoul(digits, &end, 16);
+		if (end != digits + 2)
 			return false;
-		content[i] = (uint8_t)byte;
 	}
 	return true;
 }
