@@ -75,34 +75,14 @@ static uint32_t new_number(struct pagent_manuals *m)
 
 /* ---- the file ---- */
 
-static void hex(const uint8_t *bytes, size_t n, char *text)
-{
-	for (size_t i = 0; i < n; i++)
-		snprintf(text + 2 * i, 3, "%02x", bytes[i]);
-}
-
 static json_t *to_json(const struct pagent_manual *t)
 {
 	char content[2 * POL_CONTENT_LEN + 1];
 
-	hex(t->content, sizeof(t->content), content);
+	cs_hex(t->content, sizeof(t->content), content);
 	return json_pack("{s:s, s:I, s:s, s:b, s:i}", "name", t->name, "number",
 			 (json_int_t)t->number, "content", content, "coded", t->coded, "set",
 			 (int)t->set);
-}
-
-static bool read_content(const char *text, uint8_t content[static POL_CONTENT_LEN])
-{
-	if (strlen(text) != 2 * POL_CONTENT_LEN)
-		return false;
-	for (unsigned i = 0; i < POL_CONTENT_LEN; i++) {
-		char digits[3] = {text[2 * i], text[2 * i + 1], '\0'}, *end;
-
-		content[i] = (uint8_t)strtoul(digits, &end, 16);
-		if (end != digits + 2)
-			return false;
-	}
-	return true;
 }
 
 static void from_json(struct pagent_manuals *m, json_t *json)
@@ -124,7 +104,7 @@ static void from_json(struct pagent_manuals *m, json_t *json)
 	t->number = (uint32_t)number;
 	t->coded = coded;
 	t->set = (enum pagent_manual_set)set;
-	if (!read_content(content, t->content))
+	if (cs_unhex(content, t->content, sizeof(t->content)) != POL_CONTENT_LEN)
 		m->n--;
 }
 
