@@ -236,13 +236,13 @@ static bool is_str(const struct nlmsghdr *h, uint16_t type, const char *text)
 	return s && strcmp(s, text) == 0;
 }
 
-/* The transaction's last message names the process that committed it. */
+/*
+ * The transaction's last message names the process that committed it.  Ours is a child process each
+ * time, so its name tells; a program of the same name serves another namespace.
+ */
 static bool is_own_commit(const struct nlmsghdr *h)
 {
-	const uint32_t *pid = xf_attr(h, sizeof(struct nfgenmsg), NFTA_GEN_PROC_PID, sizeof(*pid));
-
-	return pid && ntohl(*pid) == (uint32_t)getpid() &&
-	       is_str(h, NFTA_GEN_PROC_NAME, program_invocation_short_name);
+	return is_str(h, NFTA_GEN_PROC_NAME, program_invocation_short_name);
 }
 
 static void on_nft(struct xf_events *ev, const struct nlmsghdr *h, const struct xf_event_ops *ops,
