@@ -68,8 +68,8 @@ static int no_rule(const struct ike_engine *e, const struct request *q, struct c
 	const struct pol_filter_rule *rule = ike_first_rule(e, &q->selector);
 	char selector[CS_SELECTOR_STRLEN];
 
-	if (rule)
-		return ike_peer_check(q->p1, rule, err);
+	if (rule && ike_peer_check(q->p1, rule, err) < 0)
+		return CS_EPOLICY;
 	return cs_fail(err, CS_EPOLICY, "no IpFilterRule with an IpDynVpnAction covers %s",
 		       cs_selector_text(&q->selector, selector));
 }

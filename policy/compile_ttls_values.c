@@ -418,6 +418,8 @@ static void fill_enabled(struct pol_build *b, struct pol_blob *blob, struct pol_
 	fill_codes(b, blob, signatures, "ServerKeyShareGroups", &p->server_groups);
 	no_algorithms = fill_codes(b, blob, signatures, "SignaturePairs", &p->signatures);
 	no_algorithms |= fill_codes(b, blob, signatures, "SignaturePairsCert", &p->cert_signatures);
+	if (!p->cert_signatures.n)
+		p->cert_signatures = p->signatures;
 	no_algorithms |= fill_codes(b, blob, pol_ttls_coder(s, "CrlSigAlgPairs"), "CrlSigAlgPairs",
 				    &p->crl_signatures);
 	no_algorithms |= fill_codes(b, blob, pol_ttls_coder(s, "OcspResponseSigAlgPairs"),

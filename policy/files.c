@@ -330,7 +330,10 @@ static void parse_policies(struct pol_parse *p, const char *main_file, const cha
 	struct policy_file *common = &files[2];
 	const struct policy_file *own = &files[3];
 
-	p->tree->names_ipsec = files[0].config || files[1].config;
+	for (const struct pol_config *c = p->configs; c; c = c->next)
+		if (strcmp(c->statement->keyword, "IpSecConfig") == 0 ||
+		    strcmp(c->statement->keyword, "CommonIpSecConfig") == 0)
+			p->tree->names_ipsec = true;
 	if (own->config) {
 		read_options(p, own->config, own->rest, false, &p->tree->options);
 	} else if (common->config) {

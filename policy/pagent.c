@@ -218,7 +218,8 @@ static int confirm(struct pagent *p, struct pol_policy *policy, struct cs_err *e
 	p->policy = policy;
 	p->refused = false;
 	rc = pagent_kernel_install(p, err);
-	if (rc < 0 && !p->in_kernel)
+	/* What of it is in the kernel stays, and is repaired by itself. */
+	if (rc < 0 && !p->in_kernel && !pagent_kernel_has(p, policy))
 		stand_in(p);
 	return rc;
 }
@@ -328,7 +329,7 @@ static int load_stored(struct pagent *p, struct cs_err *err)
 	rc = pagent_kernel_install(p, err);
 	if (rc == 0)
 		cs_log(CS_NOCTX, CSM_PA_STORED, (unsigned long long)policy->generation);
-	else
+	else if (!pagent_kernel_has(p, policy))
 		stand_in(p);
 	return rc;
 }

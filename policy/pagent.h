@@ -43,6 +43,7 @@ struct pagent {
 
 	/* pagent_defaults.c */
 	struct pol_policy *defaults; /* of the profile; NULL: there are none */
+	bool profile_bad;            /* there is one that cannot be used */
 	bool chosen;                 /* by the operator, before the policy */
 	bool refused;                /* the policy, by the kernel: the default filters stand in */
 	bool defaults_told;          /* the log says that they are in force */
@@ -135,13 +136,18 @@ int pagent_kernel_suits(const struct pagent *p, const struct pol_policy *policy,
  * itself.
  */
 int pagent_kernel_install(struct pagent *p, struct cs_err *err);
+/* Is the table of this policy in the kernel, whole or not? */
+bool pagent_kernel_has(const struct pagent *p, const struct pol_policy *policy);
 /* After a failure with something new: is what was there still there? */
 void pagent_kernel_look(struct pagent *p);
 
 /* ---- pagent_manual.c: manual tunnels ---- */
 
-/* The tunnels of p->policy get their numbers; before the filters are made, which know them. */
-void pagent_manual_number(struct pagent *p);
+/*
+ * The tunnels of p->policy get their numbers; before the filters are made, which know them. True:
+ * one has another than before.
+ */
+bool pagent_manual_number(struct pagent *p);
 /* Brings what should be up into the kernel and takes the rest out; after the filters are in. */
 int pagent_manual_install(struct pagent *p, struct cs_err *err);
 /* Is that still so, and is it the time for it? Else it is made so. At least once a minute. */

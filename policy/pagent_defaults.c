@@ -104,6 +104,7 @@ int pagent_read_profile(struct pagent *p)
 	struct cs_err err;
 	int rc = pol_profile(p->o->profile, on_finding, NULL, &defaults, &err);
 
+	p->profile_bad = rc < 0 && rc != CS_ENOTFOUND;
 	/* Without one there never were any; one that was there is missed. */
 	if (rc < 0) {
 		if (rc != CS_ENOTFOUND || had)

@@ -90,6 +90,11 @@ static int install_over(struct pagent *p, struct pol_policy *policy, struct cs_e
 	struct xf_carry carry;
 	int rc;
 
+	/* A profile that cannot be used is no reason to open what it was to close. */
+	if (!policy && p->profile_bad)
+		return cs_fail(err, CS_EPOLICY,
+			       "the policy has no filters, and those of %s cannot be used",
+			       p->o->profile);
 	if (!policy)
 		return xf_uninstall(p->kernel, err);
 	/* What a pagent before this one has left. */
@@ -145,11 +150,17 @@ int pagent_kernel_install(struct pagent *p, struct cs_err *err)
 {
 	struct cs_err unasked;
 
-	if (p->policy)
-		pagent_manual_number(p);
-	if (is_there(p))
+	bool renumbered = p->policy && pagent_manual_number(p);
+
+	if (!renumbered && is_there(p))
 		return 0;
 	return install(p, err ? err : &unasked);
+}
+
+bool pagent_kernel_has(const struct pagent *p, const struct pol_policy *policy)
+{
+	return (p->in_table && p->in_table->generation == policy->generation) ||
+	       xf_installed(p->kernel, policy);
 }
 
 void pagent_kernel_look(struct pagent *p)

@@ -8,6 +8,7 @@
 #include "policy/pagent_manual.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -131,17 +132,20 @@ static void load(struct pagent *p, struct pagent_manuals *m)
 static int write_file(const char *path, const json_t *root)
 {
 	char fresh[CS_PATH_MAX + 8];
-	int rc = -1;
+	int rc, fd;
 	FILE *f;
 
 	snprintf(fresh, sizeof(fresh), "%s.new", path);
 	unlink(fresh);
-	f = fopen(fresh, "wxe");
-	if (!f)
-		return -1;
 	/* A hash of keys may confirm a guess. */
-	if (fchmod(fileno(f), 0600) == 0 && json_dumpf(root, f, JSON_INDENT(1)) == 0)
-		rc = 0;
+	fd = open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	f = fd < 0 ? NULL : fdopen(fd, "w");
+	if (!f) {
+		if (fd >= 0)
+			close(fd);
+		return -1;
+	}
+	rc = json_dumpf(root, f, JSON_INDENT(1));
 	if (fclose(f) != 0)
 		rc = -1;
 	return rc == 0 ? rename(fresh, path) : rc;
@@ -206,7 +210,7 @@ static bool drop_others(struct pagent_manuals *m)
 	return kept != n;
 }
 
-void pagent_manual_number(struct pagent *p)
+bool pagent_manual_number(struct pagent *p)
 {
 	struct pagent_manuals *m = p->manuals;
 	bool changed = false;
@@ -214,7 +218,7 @@ void pagent_manual_number(struct pagent *p)
 	if (!m) {
 		m = calloc(1, sizeof(*m));
 		if (!m)
-			return;
+			return false;
 		p->manuals = m;
 		load(p, m);
 	}
@@ -225,6 +229,7 @@ void pagent_manual_number(struct pagent *p)
 	changed |= drop_others(m);
 	if (changed)
 		save(p);
+	return changed;
 }
 
 /* ---- in the kernel ---- */
@@ -340,7 +345,8 @@ int pagent_manual_set(struct pagent *p, struct pagent_manual *t, bool active, st
 
 	t->set = active ? PAGENT_MANUAL_ACTIVE : PAGENT_MANUAL_INACTIVE;
 	rc = pagent_manual_install(p, err);
-	if (rc < 0) {
+	/* What is to end ends, whatever the kernel says of another tunnel. */
+	if (rc < 0 && active) {
 		t->set = before;
 		pagent_manual_install(p, NULL);
 	} else {

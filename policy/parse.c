@@ -295,6 +295,36 @@ static void missing_value(struct pol_parse *p, const struct pol_node *node,
 }
 
 /* An attribute with its value. True: a '}' at the end of its line closes the block. */
+/*
+ * Where in a value the keyword of a secret stands: two lines have become one, and what follows is a
+ * key, which must not be kept as part of something that is shown.  The value's length without one.
+ */
+static size_t before_secret(const char *value, char keyword[static KEYWORD_MAX])
+{
+	const char *rest = value;
+	struct pol_word word;
+
+	while ((word = pol_word_next(&rest)).len)
+		if (pol_word_copy(word, keyword, KEYWORD_MAX) && pol_is_secret(keyword))
+			return (size_t)(word.p - value);
+	return strlen(value);
+}
+
+static void cut_secret(struct pol_parse *p, const struct pol_node *node,
+		       const struct pol_param *param, char *value, const struct pol_line *line)
+{
+	char keyword[KEYWORD_MAX];
+	size_t len = before_secret(value, keyword), all = strlen(value);
+
+	if (len == all)
+		return;
+	pol_find(p->diags, POL_ERROR, at_keyword(p, line->number), node, param->keyword,
+		 "a line must end before %s", keyword);
+	explicit_bzero(value + len, all - len);
+	while (len > 0 && (value[len - 1] == ' ' || value[len - 1] == '\t'))
+		value[--len] = '\0';
+}
+
 static bool parse_attribute(struct pol_parse *p, struct pol_node *node,
 			    const struct pol_param *param, const char *rest,
 			    const struct pol_line *line)
@@ -312,6 +342,8 @@ static bool parse_attribute(struct pol_parse *p, struct pol_node *node,
 	}
 	memcpy(value, rest, len);
 	value[len] = '\0';
+	if (!param->secret)
+		cut_secret(p, node, param, value, line);
 	if (param->secret && p->text.open_to_all) {
 		pol_find(p->diags, POL_WARNING, at_keyword(p, line->number), node, param->keyword,
 			 "every user may read this file, keys included: chmod 600 %.100s", p->file);
@@ -403,6 +435,8 @@ static void keep_config(struct pol_parse *p, const struct pol_statement *s, cons
 static void pass_over(struct pol_parse *p, const struct pol_statement *s, const char *keyword,
 		      const struct pol_line *line)
 {
+	if (s->support != POL_NOTED && s->place == POL_IN_POLICY)
+		p->tree->names_ipsec = true;
 	if (s->support != POL_NOTED)
 		pol_find(p->diags, POL_WARNING, at(p, line->number), NULL, keyword,
 			 "ignored: it belongs in the file that %s names",

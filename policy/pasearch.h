@@ -59,7 +59,7 @@ void pasearch_each_action(struct pasearch *p, const struct pasearch_type *type,
 			  pasearch_action_fn *fn, void *arg);
 /* What is not to be shown although it has a value: what nobody coded and nobody should. */
 bool pasearch_is_old(const struct pol_field *field);
-/* Bytes that a terminal would obey become '?'; buf, or text itself. */
+/* What a terminal would obey, and what is no UTF-8, as \\xNN; buf, or text itself. */
 const char *pasearch_safe(const char *text, char buf[static POL_LINE_MAX + 1]);
 
 /* ---- pasearch_text.c, pasearch_time.c ---- */

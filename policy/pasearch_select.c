@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "policy/pasearch.h"
+#include "policy/show.h"
 
 const struct pasearch_type pasearch_types[PASEARCH_TYPES] = {
 	{'f', "IpFilterPolicy", "IpFilterRule", "IpSec", "IPSec Instance Id", "IpFilter",
@@ -125,12 +126,8 @@ void pasearch_each_action(struct pasearch *p, const struct pasearch_type *type,
 
 const char *pasearch_safe(const char *text, char buf[static POL_LINE_MAX + 1])
 {
-	size_t len = 0;
-
 	if (pol_is_printable(text))
 		return text;
-	for (; *text && len < POL_LINE_MAX; text++)
-		buf[len++] = (char)(*text < 0x20 || *text == 0x7f ? '?' : *text);
-	buf[len] = '\0';
+	pol_escape(text, buf, POL_LINE_MAX + 1); /* as far as there is room */
 	return buf;
 }

@@ -47,7 +47,9 @@ struct pol_tree {
 	unsigned n_files;
 	/* of files, not of the store */
 	struct pol_options options;
-	bool names_ipsec; /* there is a line that names a file of IPSec policy */
+	/* Somebody wants IPSec policy: a line names a file of it, if in vain, or a statement is of
+	 * it. */
+	bool names_ipsec;
 };
 
 /* All of the tree is made by these; each returns NULL (or false) only when memory is short. */

@@ -65,6 +65,12 @@ static enum outcome run(int fd, const char *commands, bool check_only)
 	return FAILED;
 }
 
+/* The library's exit() must not run the destructors of threads that are not in this process. */
+static void leave(void)
+{
+	_exit(1);
+}
+
 /* What the library says when it ends us goes to who reads, too. Nobody has use for us alone. */
 static _Noreturn void child(int fd, pid_t parent, const char *commands, bool check_only)
 {
@@ -72,6 +78,7 @@ static _Noreturn void child(int fd, pid_t parent, const char *commands, bool che
 
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
 		_exit(1);
+	atexit(leave);
 	dup2(fd, STDERR_FILENO);
 	outcome = (char)run(fd, commands, check_only);
 	say(fd, &outcome, 1);
@@ -117,8 +124,8 @@ static int judge(char *text, size_t len, struct cs_err *err)
 		free(text);
 		return 0;
 	}
-	cs_fail(err, CS_EKERNEL, "nftables table inet " XF_TABLE ": %.*s", (int)strcspn(text, "\n"),
-		*text ? text : "its process was ended");
+	cs_fail(err, CS_EKERNEL, "nftables table inet " XF_TABLE ": %.*s",
+		*text ? (int)strcspn(text, "\n") : 40, *text ? text : "its process was ended");
 	free(text);
 	return CS_EKERNEL;
 }

@@ -914,6 +914,27 @@ START_TEST(test_ttls_flush_purge)
 }
 END_TEST
 
+/* A profile that is there and wrong opens nothing where the policy has no filters. */
+START_TEST(test_bad_profile_alone)
+{
+	write_text(in_dir("TCPIP.profile"), PROFILE);
+	write_text(in_dir("ttls"), TTLS_RULE);
+	write_text(in_dir("policy"), "TTLSConfig ttls\n");
+	start();
+	ck_assert_int_eq(generation(), 1);
+	ck_assert_str_eq(filters_are(NULL), DEFAULTS);
+	stop();
+	write_text(in_dir("TCPIP.profile"), "IPSEC\nIPSECRULE\n");
+	start();
+	wait_for_log("and those of", 1);
+	ck_assert(table_is_there());
+	write_text(in_dir("TCPIP.profile"), PROFILE);
+	wait_for_log("has 2 default filters", 2);
+	ck_assert_str_eq(filters_are(NULL), DEFAULTS);
+	stop();
+}
+END_TEST
+
 /* The files' interval, where no option says another. */
 START_TEST(test_interval_of_files)
 {
@@ -952,6 +973,7 @@ int main(void)
 	tcase_add_test(tc, test_no_policy);
 	tcase_add_test(tc, test_defaults);
 	tcase_add_test(tc, test_defaults_first);
+	tcase_add_test(tc, test_bad_profile_alone);
 	tcase_add_test(tc, test_boot);
 	tcase_add_test(tc, test_choice_not_stored);
 	tcase_add_test(tc, test_two_stacks);

@@ -451,7 +451,7 @@ START_TEST(test_control_bytes)
 	pol_unref(policy_or_not);
 	begin_display(&d, policy, sizeof(policy) - 1, &everything);
 	show_text(&d);
-	ck_assert(!strchr(d.text, 033) && strstr(d.text, "192.0.2.1 ?[2J"));
+	ck_assert(!strchr(d.text, 033) && strstr(d.text, "192.0.2.1 \\x1b[2J"));
 	document = pasearch_json(&d.p);
 	ck_assert_ptr_nonnull(document);
 	json_decref(document);

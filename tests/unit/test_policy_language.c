@@ -313,7 +313,7 @@ START_TEST(test_branch_filters)
 	const struct pol_dynvpn_action *gold;
 	char buf[CS_ADDR_STRLEN];
 
-	ck_assert(only_not_honoured(&found, 1));
+	ck_assert(only_not_honoured(&found, 2));
 	ck_assert(!p->allow_on_demand);
 	ck_assert_uint_eq(p->n_rules, 5);
 	for (int i = 0; i < 5; i++) {

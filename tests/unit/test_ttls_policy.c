@@ -843,6 +843,43 @@ START_TEST(test_one_file)
 }
 END_TEST
 
+/* Who wants IPSec policy and codes it in the wrong place does not go without. */
+START_TEST(test_ipsec_in_vain)
+{
+	struct findings found;
+
+	put_file("main", "TcpImage TCPIP image\nIpSecConfig ipsec\n");
+	put_file("image", "TTLSConfig ttls\n");
+	put_file("ipsec", IPSEC);
+	put_file("ttls", TTLS);
+	ck_assert_ptr_null(compile_main(&found));
+	ck_assert_ptr_nonnull(find(&found, POL_ERROR, "required"));
+	put_file("main", "TTLSConfig ttls\n");
+	put_file("ttls", TTLS IPSEC);
+	ck_assert_ptr_null(compile_main(&found));
+	ck_assert_ptr_nonnull(find(&found, POL_ERROR, "required"));
+	put_file("ttls", TTLS);
+	pol_unref(compile_main(&found));
+	ck_assert_uint_eq(found.n_errors, 0);
+}
+END_TEST
+
+/* A password behind a lost line end is in no text that others see. */
+START_TEST(test_password_on_the_line)
+{
+	struct findings found;
+
+	put_file("main", "TTLSConfig ttls\n");
+	put_file("ttls",
+		 GROUP RULE "TTLSEnvironmentAction e\n{\nHandshakeRole Server\n"
+			    "TTLSKeyringParms\n{\nKeyring /k.p12 KeyringPw SECRETWORD\n}\n}\n");
+	ck_assert_ptr_null(compile_main(&found));
+	ck_assert_ptr_nonnull(find(&found, POL_ERROR, "a line must end before KeyringPw"));
+	for (unsigned i = 0; i < found.n; i++)
+		ck_assert_ptr_null(strstr(found.v[i].text, "SECRETWORD"));
+}
+END_TEST
+
 /* Statements in the other one's file are passed over, and that is told. */
 START_TEST(test_wrong_file)
 {
@@ -1064,6 +1101,8 @@ int main(void)
 	tcase_add_test(files, test_two_files);
 	tcase_add_test(files, test_one_file);
 	tcase_add_test(files, test_wrong_file);
+	tcase_add_test(files, test_ipsec_in_vain);
+	tcase_add_test(files, test_password_on_the_line);
 	tcase_add_test(files, test_common);
 	tcase_add_test(files, test_whole);
 	tcase_add_loop_test(files, test_options, 0, sizeof(lines) / sizeof(lines[0]));
