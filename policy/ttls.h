@@ -16,7 +16,7 @@
  * There are no secrets in it.  Of a key ring's password it says that there is one: a program reads
  * its password from the stash file, with its own user's rights.  A password that stands in the
  * policy itself is kept for pagent alone, and the rules that need it are closed.  (The password of
- * an LDAP server is for the helper of pagent that asks there.)
+ * an LDAP server is kept so, too, and closes nothing.)
  *
  * Names, defaults and meanings are IBM's (IP Configuration Reference, AT-TLS statements). Every
  * value is resolved: coded at the connection action, else at the environment action, else at the
