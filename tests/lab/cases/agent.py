@@ -279,21 +279,22 @@ def netlink_fails(lab):
     if messages < 10:
         raise Failure(f"a refresh has {messages} messages to the kernel")
     leak = Leak(lab, left, right)
-    now = "B"
+    now, failed = "B", 0
     for part in range(8):  # one message in each part: the first ones ask, later ones change
         n = 1 + int((part + random.random()) * messages / 8)
         now = "B" if now == "A" else "A"
         fault.arm(FAIL, n)
         refreshed(a, text[now], ok=(0, 1))
+        failed += fault.happened()
         if not a.pagent.running():
             raise Failure(f"message {n} of {messages} failed, and pagent ended:"
                           f" {a.pagent.log()[-300:]}")
         check_whole(a, whole, f"message {n} of {messages} failed")
         wait_until(lambda: agrees(a, whole, now), 30,
                    f"message {n} of {messages} failed: the policy tried again", step=0.2)
-    # Who notices the file first reads it: the order to refresh, or pagent itself.
-    if not a.log_lines("CSI3004E", daemon=a.pagent):
-        raise Failure("no refresh failed")
+    # pagent asks some things again by itself, so a message that failed need not fail the refresh.
+    if failed < 4:
+        raise Failure(f"of 8 messages {failed} failed")
     leak.stop()
     end(a)
 

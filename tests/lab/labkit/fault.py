@@ -22,6 +22,10 @@ class Fault:
         self.map[:] = struct.pack("4I", COUNT, 0, 0, 0)
         self.map[:] = struct.pack("4I", mode, left, 0, 0)
 
+    def happened(self):
+        """Has what arm() asked for come about?"""
+        return struct.unpack("4I", self.map[:])[1] == 0
+
     def made(self):
         """Calls, and the messages among them, since arm()."""
         return struct.unpack("4I", self.map[:])[2:]
