@@ -280,22 +280,9 @@ static void put_rule(struct ttls_build *t, struct pol_node *rule)
 		pol_warn(t->b, rule, NULL, NULL, "%s (told once)", rule->statement->note);
 }
 
-static unsigned long priority_of(const struct pol_node *rule)
-{
-	unsigned long n;
-
-	return pol_number_of(rule, "Priority", &n) ? n : 1;
-}
-
 static int by_priority(const void *a, const void *b)
 {
-	const struct pol_node *x = *(struct pol_node *const *)a;
-	const struct pol_node *y = *(struct pol_node *const *)b;
-	unsigned long px = priority_of(x), py = priority_of(y);
-
-	if (px != py)
-		return px > py ? -1 : 1;
-	return strcmp(x->name, y->name);
+	return pol_by_priority(*(struct pol_node *const *)a, *(struct pol_node *const *)b);
 }
 
 /* The rules in force in their order: *n of them, those that others replace left out. */

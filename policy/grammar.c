@@ -39,6 +39,11 @@ const struct pol_param *pol_param_find(const struct pol_statement *s, const char
 	return NULL;
 }
 
+bool pol_same_group(const struct pol_param *a, const struct pol_param *b)
+{
+	return a == b || (a->group && b->group && strcmp(a->group, b->group) == 0);
+}
+
 bool pol_is_policy(enum pol_place place)
 {
 	return place == POL_IN_POLICY || place == POL_IN_TTLS || place == POL_IN_BOTH;

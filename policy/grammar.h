@@ -96,6 +96,8 @@ struct pol_statement {
 const struct pol_statement *pol_statement_find(const char *keyword);
 const struct pol_param *pol_param_find(const struct pol_statement *s, const char *keyword);
 const struct pol_statement *pol_statements(unsigned *n);
+/* Do they stand for one thing? A parameter is of its own group. */
+bool pol_same_group(const struct pol_param *a, const struct pol_param *b);
 bool pol_is_policy(enum pol_place place); /* one of the kinds of policy files */
 /*
  * A keyword near to what somebody wrote, for "did you mean"; s NULL: a top-level statement, of

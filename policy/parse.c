@@ -492,9 +492,7 @@ static void parse_line(struct pol_parse *p, const struct pol_line *line, bool hi
 
 	if (!s || !s->global || iked != (s->place == POL_IN_IKED))
 		unknown_statement(p, line, hidden);
-	else if (is_elsewhere(p, s))
-		pass_over(p, s, keyword, line);
-	else if (s->support == POL_NOTED)
+	else if (is_elsewhere(p, s) || s->support == POL_NOTED)
 		pass_over(p, s, keyword, line);
 	else if (s->place != POL_IN_MAIN)
 		parse_statement(p, s, rest, line->number);

@@ -221,11 +221,6 @@ static void check_item(struct pol_build *b, struct pol_node *node, const struct 
 	}
 }
 
-static bool same_group(const struct pol_param *a, const struct pol_param *c)
-{
-	return a == c || (a->group && c->group && strcmp(a->group, c->group) == 0);
-}
-
 /* Doubles of what may stand once: the same keyword is a warning, another of its group an error. */
 static void check_repeats(struct pol_build *b, struct pol_node *node)
 {
@@ -237,7 +232,7 @@ static void check_repeats(struct pol_build *b, struct pol_node *node)
 		for (unsigned k = i; k-- > 0;) {
 			const struct pol_item *before = &node->items[k];
 
-			if (!same_group(before->param, item->param))
+			if (!pol_same_group(before->param, item->param))
 				continue;
 			if (before->param == item->param)
 				pol_warn(b, node, item, NULL, "it replaces the one on line %u",
@@ -254,7 +249,7 @@ static void check_repeats(struct pol_build *b, struct pol_node *node)
 static bool has_any(const struct pol_node *node, const struct pol_param *param)
 {
 	for (unsigned i = 0; i < node->n_items; i++)
-		if (same_group(node->items[i].param, param))
+		if (pol_same_group(node->items[i].param, param))
 			return true;
 	return false;
 }
@@ -269,11 +264,11 @@ static void check_required(struct pol_build *b, struct pol_node *node)
 
 		if (!p->required || has_any(node, p))
 			continue;
-		if (p > params && p->group && same_group(p - 1, p))
+		if (p > params && p->group && pol_same_group(p - 1, p))
 			continue; /* told with the first row of its group */
 		words[0] = '\0';
 		for (const struct pol_param *q = p; q->keyword && used < sizeof(words); q++)
-			if (same_group(q, p))
+			if (pol_same_group(q, p))
 				used += (size_t)snprintf(words + used, sizeof(words) - used, "%s%s",
 							 used ? ", " : "", q->keyword);
 		if (strchr(words, ','))

@@ -164,3 +164,14 @@ bool pol_numbers_of(const struct pol_node *node, const char *keyword, unsigned l
 	}
 	return *lo >= param->min && *hi <= param->max && *lo <= *hi;
 }
+
+int pol_by_priority(const struct pol_node *x, const struct pol_node *y)
+{
+	unsigned long px = 0, py = 0;
+
+	pol_number_of(x, "Priority", &px);
+	pol_number_of(y, "Priority", &py);
+	if (px != py)
+		return px > py ? -1 : 1;
+	return strcmp(x->name ? x->name : "", y->name ? y->name : "");
+}

@@ -33,5 +33,7 @@ bool pol_yes_of(const struct pol_node *node, const char *keyword);   /* Yes or O
 bool pol_number_of(const struct pol_node *node, const char *keyword, unsigned long *n);
 bool pol_numbers_of(const struct pol_node *node, const char *keyword, unsigned long *lo,
 		    unsigned long *hi);
+/* The order of two TTLSRules: the larger Priority first, then by name; as qsort has it. */
+int pol_by_priority(const struct pol_node *x, const struct pol_node *y);
 
 #endif

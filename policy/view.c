@@ -92,15 +92,8 @@ static void add_rule(struct pol_build *b, struct pol_node *node, const struct po
 
 static int by_priority(const void *a, const void *b)
 {
-	const struct pol_node *x = ((const struct pol_view_rule *)a)->node;
-	const struct pol_node *y = ((const struct pol_view_rule *)b)->node;
-	unsigned long px = 0, py = 0;
-
-	pol_number_of(x, "Priority", &px);
-	pol_number_of(y, "Priority", &py);
-	if (px != py)
-		return px > py ? -1 : 1;
-	return strcmp(x->name ? x->name : "", y->name ? y->name : "");
+	return pol_by_priority(((const struct pol_view_rule *)a)->node,
+			       ((const struct pol_view_rule *)b)->node);
 }
 
 void pol_view_rules(struct pol_view *view, const char *policy, const char *rule)
@@ -123,11 +116,6 @@ void pol_view_rules(struct pol_view *view, const char *policy, const char *rule)
 }
 
 /* ---- fields ---- */
-
-static bool same_group(const struct pol_param *a, const struct pol_param *b)
-{
-	return a == b || (a->group && b->group && strcmp(a->group, b->group) == 0);
-}
 
 /* What counts for a parameter that is not coded. */
 static struct pol_field otherwise(const struct pol_view *view, const struct pol_node *node,
@@ -172,7 +160,7 @@ static bool coded_fields(const struct pol_node *node, const struct pol_param *pa
 					  .node = pol_target(item),
 					  .origin = POL_CODED};
 
-		if (!same_group(item->param, param))
+		if (!pol_same_group(item->param, param))
 			continue;
 		any = true;
 		if (item->param->repeatable || pol_item_of(node, item->param->keyword) == item)
@@ -190,13 +178,13 @@ void pol_fields(const struct pol_view *view, const struct pol_node *node, pol_fi
 		bool again = false;
 
 		for (const struct pol_param *q = params; q < p && !again; q++)
-			again = same_group(q, p);
+			again = pol_same_group(q, p);
 		if (again || coded_fields(node, p, fn, arg))
 			continue;
 		for (const struct pol_param *q = p; q->keyword; q++) {
 			struct pol_field field = otherwise(view, node, q);
 
-			if (same_group(q, p) && field.value && q->support != POL_REFUSED)
+			if (pol_same_group(q, p) && field.value && q->support != POL_REFUSED)
 				fn(arg, &field);
 		}
 	}

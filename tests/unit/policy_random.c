@@ -298,11 +298,6 @@ static void put_param(struct maker *m, const struct pol_param *p, unsigned depth
 	fputs(chance(m, 5) ? " # a comment\n" : "\n", m->out);
 }
 
-static bool same_group(const struct pol_param *a, const struct pol_param *b)
-{
-	return a == b || (a->group && b->group && strcmp(a->group, b->group) == 0);
-}
-
 /* One of the group of p, if there is any that can be. */
 static void put_one(struct maker *m, const struct pol_statement *s, const struct pol_param *p,
 		    unsigned depth)
@@ -311,7 +306,7 @@ static void put_one(struct maker *m, const struct pol_statement *s, const struct
 	unsigned n = 0;
 
 	for (const struct pol_param *q = s->params; q->keyword && n < 16; q++)
-		if (same_group(q, p) && can(m, q, depth))
+		if (pol_same_group(q, p) && can(m, q, depth))
 			found[n++] = q;
 	if (n)
 		put_param(m, found[any(m, n)], depth);
@@ -328,7 +323,7 @@ static void put_block(struct maker *m, const struct pol_statement *s, unsigned d
 		bool first = true;
 
 		for (const struct pol_param *q = s->params; q < p && first; q++)
-			first = !same_group(q, p);
+			first = !pol_same_group(q, p);
 		if (!first)
 			continue;
 		if (p->repeatable && times)
