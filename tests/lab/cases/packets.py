@@ -19,7 +19,7 @@ ETHERTYPE = {4: 0x0800, 6: 0x86dd}
 LINK = {"left": {4: ("192.0.2.1", "192.0.2.2"), 6: ("2001:db8:a::1", "2001:db8:a::2")},
         "right": {4: ("192.0.3.1", "192.0.3.2"), 6: ("2001:db8:b::1", "2001:db8:b::2")}}
 CLASS = {"left": 7, "right": 255}  # of right none is set
-CLASS_UNKNOWN = 255  # as it is forwarded
+CLASS_UNKNOWN = 0  # as it is forwarded: no rule has it
 SO_MARK = 36
 IPV6_HDRINCL = 36
 KEY = "0x" + "5a" * 20
@@ -300,6 +300,107 @@ def filter_packets(lab):
 @case("filter-packets-many", plain=False, seconds=900)
 def filter_packets_many(lab):
     decide(lab, range(100, 116), 4, 100)
+
+
+# ---- classes of interfaces ----
+
+# Of mid's two interfaces left is of class 7 and right of none, which is 255.
+CLASSES = """\
+IpFilterPolicy
+{{
+  PreDecap      Off
+  AllowOnDemand No
+  IpFilterRuleRef Default
+  IpFilterRuleRef Seven
+  IpFilterRuleRef Secret
+}}
+IpFilterRule Default
+{{
+  IpSourceAddr All4
+  IpDestAddr   All4
+  IpService
+  {{
+    Protocol      Udp
+    Routing       Either
+    SecurityClass 255
+  }}
+  IpGenericFilterActionRef permit
+}}
+IpFilterRule Seven
+{{
+  IpSourceAddr All4
+  IpDestAddr   All4
+  IpService
+  {{
+    Protocol      Udp
+    Routing       Either
+    Direction     Inbound
+    SecurityClass 7
+  }}
+  IpGenericFilterActionRef deny
+}}
+IpFilterRule Secret
+{{
+  IpSourceAddr {own}
+  IpDestAddr   {far}
+  IpGenericFilterActionRef ipsec
+  IpDynVpnActionRef        Gold
+}}
+IpGenericFilterAction permit
+{{
+  IpFilterAction Permit
+}}
+IpGenericFilterAction deny
+{{
+  IpFilterAction Deny
+}}
+IpGenericFilterAction ipsec
+{{
+  IpFilterAction IpSec
+}}
+IpDynVpnAction Gold
+{{
+  IpDataOffer
+  {{
+    HowToEncrypt AES_CBC KeyLength 128
+    HowToAuth    ESP HMAC_SHA1
+  }}
+}}
+"""
+
+
+@case("filter-class")
+def filter_class(lab):
+    """What permits by class lets nothing pass whose interface is not known where it is decided."""
+    bench = Bench(lab)
+    own, other, left, right = (address(4, place, n) for place, n in
+                               (("own", 1), ("own", 2), ("left", 1), ("right", 1)))
+    bench.policy(CLASSES.format(own=own, far=left))
+
+    def passes(host, wanted, what, packet):
+        was = bench.probed(host)
+        if isinstance(packet, Packet):
+            bench.send(packet)
+        else:
+            with bench.mid.socket(socket.AF_INET, socket.SOCK_DGRAM, 0) as s:
+                s.bind((packet[0], 1000))
+                s.sendto(b"hello", (packet[1], 1001))
+        time.sleep(0.3)
+        if bench.probed(host) - was != int(wanted):
+            raise Failure(f"{what} {'was stopped' if wanted else 'passed'}")
+
+    def udp(src, dst, **how):
+        return Packet(4, src, dst, UDP, ports=(1000, 1001), **how)
+
+    passes(bench.right, True, "what leaves by class 255", udp(own, right, outbound=True))
+    passes(bench.left, False, "what leaves by class 7", udp(other, left, outbound=True))
+    # Of a raw socket's packets the kernel does not know the source when it routes them first.
+    passes(bench.left, False, "what is to be protected and leaves by class 7", (own, left))
+    passes(bench.mid, True, "what arrives by class 255", udp(right, own, side="right"))
+    passes(bench.mid, False, "what arrives by class 7", udp(left, other, side="left"))
+    passes(bench.left, False, "what is forwarded to class 7",
+           udp(right, left, routed=True, side="right"))
+    bench.close()
 
 
 # ---- logs ----

@@ -183,8 +183,10 @@ class World:
             s.direction = self._pick("Inbound", "Outbound")
         if s.proto == TCP and s.direction == "Bidirectional" and r.random() < 0.4:
             s.connect = self._pick("InboundConnect", "OutboundConnect")
-        # Where an ipsec rule may have a packet's addresses, where it leaves is seen too late.
-        if r.random() < 0.1 and (s.direction == "Inbound" or not self.ipsec):
+        # Where an ipsec rule may have a packet's addresses, where it leaves is seen too late, and
+        # what denies is not to depend on it.
+        if r.random() < 0.1 and (s.direction == "Inbound" or
+                                 action.startswith("permit") and not self.ipsec):
             s.security_class = self._pick(7, 8, 255)
         s.fragments = r.random() < 0.08
         if routing != "Local":
