@@ -254,6 +254,29 @@ START_TEST(test_holds)
 }
 END_TEST
 
+/* Two peers of two rules that say they have the same address: packets to it have one mark, and so
+ * one peer. */
+START_TEST(test_one_address)
+{
+	struct pair_policy o = server, one = seller, other = engineer;
+	struct pair *p;
+
+	o.data_offers = one.data_offers = other.data_offers =
+		"Tunnel|AES_CBC KeyLength 128|ESP HMAC_SHA1";
+	one.local_net = other.local_net = "10.9.0.1/32";
+	one.remote_net = other.remote_net = "192.0.2.1/32";
+	p = pair_new(&o, &one);
+	pair_third(p, &other);
+	pair_acquire(p, 1);
+	ck_assert(has_rule(p, "Sales", SALES));
+	pair_acquire(p, 2);
+	ck_assert_uint_eq(look(p, 0).n, 1);
+	ck_assert_uint_eq(p->side[0].n_policies, 1);
+	ck_assert(pair_said(&p->side[0], "with 198.51.100.2 is up for 192.0.2.1"));
+	pair_free(p);
+}
+END_TEST
+
 /* By command, towards a peer that is known: its rule and not the first one's. */
 START_TEST(test_by_command)
 {
@@ -321,6 +344,7 @@ static Suite *suite(void)
 	tcase_add_test(t, test_mark_changes);
 	tcase_add_test(t, test_mark_changes_in_time);
 	tcase_add_test(t, test_holds);
+	tcase_add_test(t, test_one_address);
 	tcase_add_test(t, test_by_command);
 	tcase_add_loop_test(t, test_restart, 0, 2);
 	suite_add_tcase(s, t);
