@@ -90,7 +90,7 @@ tests_unit_test_engine_auto_SOURCES = \
 tests_unit_test_engine_auto_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
 tests_unit_test_engine_auto_LDADD = $(ENGINE_TEST_LIBS)
 tests_unit_test_engine_identity_SOURCES = \
-	tests/unit/test_engine_identity.c tests/unit/engine_pair.c tests/unit/engine_pair.h
+	tests/unit/test_engine_identity.c tests/unit/pair_restart.c tests/unit/pair_restart.h tests/unit/engine_pair.c tests/unit/engine_pair.h
 tests_unit_test_engine_identity_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
 tests_unit_test_engine_identity_LDADD = $(ENGINE_TEST_LIBS)
 tests_unit_test_engine_selector_SOURCES = \

@@ -28,6 +28,7 @@ enum step {
 	STEP_TYPE,
 	STEP_CODE,
 	STEP_CONNECT,
+	STEP_PEER,
 	STEP_MATCH,
 };
 
@@ -115,6 +116,8 @@ static enum step compare(const struct pol_filter_rule *r, const struct pol_servi
 	if (s->connect != POL_CONNECT_ANY && p->proto == IPPROTO_TCP && p->tcp_syn_only &&
 	    p->outbound == (s->connect == POL_CONNECT_IN))
 		return STEP_CONNECT;
+	if (r->remote_identity && !p->outbound && p->sa_rule && p->sa_rule != r->id)
+		return STEP_PEER;
 	return STEP_MATCH;
 }
 
@@ -228,6 +231,11 @@ static void explain(enum step step, const struct pol_filter_rule *r, const struc
 		snprintf(why, WHY_MAX, "the packet opens a connection %s and the rule has %s",
 			 p->outbound ? "outbound" : "inbound",
 			 p->outbound ? "InboundConnect" : "OutboundConnect");
+		break;
+	case STEP_PEER:
+		snprintf(why, WHY_MAX, "%s",
+			 "the packet came by an SA of another rule and the rule has a "
+			 "RemoteIdentity");
 		break;
 	case STEP_MATCH:
 		why[0] = '\0';

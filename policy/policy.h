@@ -423,11 +423,15 @@ struct pol_packet {
 	int type, code;
 	bool tcp_syn_only; /* SYN without ACK */
 	uint8_t security_class;
+	uint16_t sa_rule; /* inbound: id of the rule whose SA it came by; 0: it came in clear */
 };
 
 /*
  * The reference evaluator: walks the list, first match wins, NULL is the implicit deny. It defines
  * what the compiled nftables ruleset must do.  trace, when given, is called for each rule passed.
+ *
+ * Which peer a packet is from only its SA tells: what came by an SA of another rule goes on from a
+ * rule with RemoteIdentity to those behind it.  In clear or outbound it stays with that rule.
  */
 typedef void pol_trace_fn(void *arg, const struct pol_filter_rule *rule, bool matched,
 			  const char *why_not);

@@ -93,6 +93,16 @@ run_units() {
 	tell
 }
 
+# Whether the tests see what they are there for.
+run_planted() {
+	local bug
+	make_configure
+	check planted-none tests/planted/run.py --prepare "$build/planted"
+	for bug in $(tests/planted/run.py --list); do
+		check "planted-$bug" tests/planted/run.py "$build/planted" "$bug"
+	done
+}
+
 run_lab() {
 	local result name
 	tests/lab/run --kernel "$lab_kernel" --build "$build" --libreswan "$libreswan" "$@" || :
@@ -140,6 +150,8 @@ run_tests() {
 	if [ "${#full[@]}" -gt 0 ]; then
 		title "Fuzzing with libFuzzer"
 		run_fuzzers 60
+		title "Bugs planted in the compiler of filters, each of which a unit test must see"
+		run_planted
 		title "Builds: without optional libraries, with clang, from a tarball"
 		run_variants
 	fi

@@ -41,7 +41,9 @@ check_PROGRAMS += tests/unit/test_nft tests/unit/test_nft_model tests/unit/test_
 tests_unit_test_nft_SOURCES = tests/unit/test_nft.c
 tests_unit_test_nft_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(MNL_CFLAGS)
 tests_unit_test_nft_LDADD = $(XFRM_LIBS) $(POLICY_LIBS) $(CHECK_LIBS)
-tests_unit_test_nft_model_SOURCES = tests/unit/test_nft_model.c
+tests_unit_test_nft_model_SOURCES = \
+	tests/unit/filter_random.c tests/unit/filter_random.h \
+	tests/unit/test_nft_model.c
 tests_unit_test_nft_model_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_nft_model_LDADD = $(XFRM_LIBS) $(POLICY_LIBS) $(CHECK_LIBS)
 tests_unit_test_xfrm_SOURCES = tests/unit/test_xfrm.c

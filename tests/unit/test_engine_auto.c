@@ -145,6 +145,55 @@ START_TEST(test_retries)
 }
 END_TEST
 
+/* What was up for long begins anew at once, with short pauses, and says that it is not up; a
+ * policy, too. */
+START_TEST(test_fails_again)
+{
+	struct pair *p = pair_new(&autos, NULL);
+	uint64_t tries;
+	struct cs_err err;
+
+	p->filter = drop_all;
+	pair_wait(p, HOUR_MS);
+	p->filter = NULL;
+	pair_wait(p, 10 * MINUTE_MS);
+	ck_assert(is_up(p));
+	ck_assert_int_eq(ike_engine_deactivate_p1(p->side[1].e, 1, p->now, &err), 0);
+	pair_run(p);
+	pair_expect_nothing(p);
+	p->filter = drop_all;
+	tries = pair_stats(p, 0)->p1_initiated;
+	pair_wait(p, 30 * MINUTE_MS);
+	ck_assert_uint_ge(pair_stats(p, 0)->p1_initiated - tries, 5);
+	ck_assert_uint_eq(lines(&p->side[0], "LocalDynVpnRule ByHand is not active"), 2);
+	pair_wait(p, HOUR_MS);
+	give_policy(p, 0, &autos);
+	tries = pair_stats(p, 0)->p1_initiated;
+	pair_wait(p, 25 * MINUTE_MS);
+	ck_assert_uint_ge(pair_stats(p, 0)->p1_initiated - tries, 4);
+	pair_free(p);
+}
+END_TEST
+
+/* A tunnel that has a good pair is active, whatever becomes of its refreshes. */
+START_TEST(test_refreshed)
+{
+	struct pair *p = pair_new(&autos, NULL);
+	struct cs_err err;
+
+	pair_wait(p, 20000);
+	ck_assert_int_eq(ike_engine_refresh_p2(p->side[0].e, tunnel_of(p, 0), p->now, &err), 0);
+	pair_wait(p, 4 * MINUTE_MS);
+	ck_assert(is_up(p));
+	p->filter = drop_all;
+	ck_assert_int_eq(ike_engine_refresh_p2(p->side[0].e, tunnel_of(p, 0), p->now, &err), 0);
+	pair_wait(p, 6 * MINUTE_MS);
+	ck_assert_uint_eq(lines(&p->side[0], "is not active"), 0);
+	p->filter = NULL;
+	pair_free(p);
+}
+END_TEST
+
 /* The peer refuses at once: it is not asked every second. */
 START_TEST(test_refused)
 {
@@ -269,6 +318,46 @@ START_TEST(test_window_begins)
 }
 END_TEST
 
+/* One window ends as another begins: what waits for that one need not wait for its next try. */
+START_TEST(test_windows_change)
+{
+	static const struct pair_policy window = {
+		.local_rule = true,
+		.auto_activate = true,
+		.times = FROM_2220,
+		.first_filter =
+			"  IpFilterRule Early\n  {\n    IpSourceAddr 192.0.2.1\n"
+			"    IpDestAddr 203.0.113.9\n    IpGenericFilterActionRef Ipsec\n"
+			"    IpDynVpnActionRef Vpn\n    IpTimeCondition\n    {\n"
+			"      TimeZone UTC\n      TimeOfDayRange 22:00-22:20\n    }\n  }\n"};
+	struct pair *p = pair_new(&window, &(struct pair_policy){.times = FROM_2220});
+
+	pair_wait(p, 399000); /* 22:19:59 */
+	pair_expect_nothing(p);
+	pair_wait(p, 2000);
+	ck_assert(is_up(p));
+	pair_free(p);
+}
+END_TEST
+
+/* Who had it down by command is not overruled by the clock. */
+START_TEST(test_window_and_command)
+{
+	static const struct pair_policy window = {
+		.local_rule = true, .auto_activate = true, .times = UNTIL_2215};
+	struct pair *p = pair_new(&window, NULL);
+	struct cs_err err;
+
+	pair_wait(p, 1000);
+	ck_assert(is_up(p));
+	ck_assert_int_eq(ike_engine_deactivate_p2(p->side[0].e, tunnel_of(p, 0), p->now, &err), 0);
+	pair_wait(p, 24 * HOUR_MS - 5 * MINUTE_MS); /* 22:08 */
+	pair_expect_nothing(p);
+	ck_assert_uint_eq(pair_stats(p, 0)->p2_up, 1);
+	pair_free(p);
+}
+END_TEST
+
 /* A policy that brings a condition which does not hold ends what is up. */
 START_TEST(test_window_by_policy)
 {
@@ -295,6 +384,8 @@ static Suite *suite(void)
 	tcase_add_test(t, test_at_policy);
 	tcase_add_test(t, test_rule_gone);
 	tcase_add_test(t, test_retries);
+	tcase_add_test(t, test_fails_again);
+	tcase_add_test(t, test_refreshed);
 	tcase_add_test(t, test_refused);
 	tcase_add_test(t, test_may_not);
 	tcase_add_test(t, test_vpn_life);
@@ -304,6 +395,8 @@ static Suite *suite(void)
 	tcase_set_timeout(t, 120);
 	tcase_add_test(t, test_window_ends);
 	tcase_add_test(t, test_window_begins);
+	tcase_add_test(t, test_windows_change);
+	tcase_add_test(t, test_window_and_command);
 	tcase_add_test(t, test_window_by_policy);
 	suite_add_tcase(s, t);
 	return s;

@@ -1,10 +1,12 @@
 /* The negotiation engine: filter rules that are for peers of an identity. */
 #include <check.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "tests/unit/engine_pair.h"
+#include "tests/unit/pair_restart.h"
 #include "tests/unit/run_suite.h"
 
 #define SALES         XF_MARK_RULE_MIN
@@ -195,6 +197,139 @@ START_TEST(test_mark_changes)
 }
 END_TEST
 
+/* The same by the clock: the first rule's time is over. */
+START_TEST(test_mark_changes_in_time)
+{
+	struct pair_policy o = server;
+	char filter[600];
+	struct pair *p;
+
+	/* The pair's time begins at 22:13:20 UTC. */
+	snprintf(filter, sizeof(filter), "%.*s%s  }\n", (int)strlen(o.first_filter) - 4,
+		 o.first_filter,
+		 "    IpTimeCondition\n    {\n      TimeZone UTC\n"
+		 "      TimeOfDayRange 22:00-22:15\n    }\n");
+	o.first_filter = filter;
+	p = pair_new(&o, &engineer);
+	pair_acquire(p, 1);
+	ck_assert(has_rule(p, "Engineering", OTHERS));
+	pair_wait(p, 99000);
+	ck_assert(has_rule(p, "Engineering", OTHERS));
+	pair_wait(p, 2000);
+	pair_expect_nothing(p);
+	pair_acquire(p, 1);
+	ck_assert(has_rule(p, "Engineering", OTHERS));
+	ck_assert_uint_eq(p->side[0].policies[0].mark, MARK_OF(OTHERS));
+	pair_free(p);
+}
+END_TEST
+
+/* What waits for a tunnel of a rule behind the first has the first one's mark, and is known by it.
+ */
+START_TEST(test_holds)
+{
+	static const struct pair_policy refuses = {.local_id = "Fqdn b.eng.example.com",
+						   .data_offers = "Transport|3DES|ESP HMAC_SHA1"};
+	struct pair *p = pair_new(&server, &seller);
+	const struct ike_stats *stats = pair_stats(p, 0);
+	uint64_t failed, delayed;
+
+	/* Phase 1 is up, and so it is known who is there. */
+	pair_third(p, &refuses);
+	pair_acquire(p, 2);
+	ck_assert_uint_eq(stats->p1_live, 1);
+	ck_assert_uint_eq(look(p, 0).n, 0);
+	failed = stats->p2_failed;
+	delayed = stats->acquires_delayed;
+	packet_to(p, 2);
+	ck_assert_uint_eq(stats->p2_failed, failed + 1);
+	ck_assert_uint_eq(stats->p1_live, 1);
+	ck_assert_uint_eq(p->side[0].n_policies, 1);
+	ck_assert_uint_eq(pair_holds(&p->side[0]), 1);
+	ck_assert_uint_eq(p->side[0].policies[0].mark, MARK_OF(SALES));
+	packet_to(p, 2);
+	ck_assert_uint_eq(stats->acquires_delayed, delayed + 1);
+	ck_assert_uint_eq(stats->p2_failed, failed + 1);
+	pair_free(p);
+}
+END_TEST
+
+/* Two peers of two rules that say they have the same address: packets to it have one mark, and so
+ * one peer. */
+START_TEST(test_one_address)
+{
+	struct pair_policy o = server, one = seller, other = engineer;
+	struct pair *p;
+
+	o.data_offers = one.data_offers = other.data_offers =
+		"Tunnel|AES_CBC KeyLength 128|ESP HMAC_SHA1";
+	one.local_net = other.local_net = "10.9.0.1/32";
+	one.remote_net = other.remote_net = "192.0.2.1/32";
+	p = pair_new(&o, &one);
+	pair_third(p, &other);
+	pair_acquire(p, 1);
+	ck_assert(has_rule(p, "Sales", SALES));
+	pair_acquire(p, 2);
+	ck_assert_uint_eq(look(p, 0).n, 1);
+	ck_assert_uint_eq(p->side[0].n_policies, 1);
+	ck_assert(pair_said(&p->side[0], "with 198.51.100.2 is up for 192.0.2.1"));
+	pair_free(p);
+}
+END_TEST
+
+/* By command, towards a peer that is known: its rule and not the first one's. */
+START_TEST(test_by_command)
+{
+	struct pair_policy o = server;
+	struct pair *p;
+	struct cs_err err;
+	uint32_t y;
+
+	o.more_rules = "}\nLocalDynVpnPolicy\n{\n  LocalDynVpnRule ToEngineer\n  {\n"
+		       "    LocalIp 192.0.2.1\n    RemoteIp 198.51.100.2\n  }\n";
+	p = pair_new(&o, &engineer);
+	pair_acquire(p, 1);
+	ck_assert(has_rule(p, "Engineering", OTHERS));
+	ck_assert_int_eq(ike_engine_activate(p->side[0].e, "ToEngineer", p->now, &y, &err),
+			 CS_EEXIST);
+	ck_assert_int_eq(ike_engine_deactivate_p2(p->side[0].e, y, p->now, &err), 0);
+	pair_run(p);
+	ck_assert_uint_eq(look(p, 0).n, 0);
+	ck_assert_int_eq(ike_engine_activate(p->side[0].e, "ToEngineer", p->now, &y, &err), 0);
+	pair_run(p);
+	ck_assert(has_rule(p, "Engineering", OTHERS));
+	pair_free(p);
+}
+END_TEST
+
+/* iked was away, and the rule is for somebody else now; or still for this peer. */
+START_TEST(test_restart)
+{
+	struct pair_policy o = server;
+	struct pair *p = pair_new(&server, &engineer);
+	struct side *s = &p->side[0];
+	struct pol_policy *old = s->policy;
+	struct pair_cache c;
+
+	pair_acquire(p, 1);
+	ck_assert(has_rule(p, "Engineering", OTHERS));
+	if (_i)
+		o.rule_identity = "Fqdn *.dev.example.com";
+	s->policy = pair_make_policy(&o, 0);
+	s->policy->rules[0].id = SALES;
+	s->policy->rules[1].id = OTHERS;
+	pair_crash(s, &c);
+	pair_restore(s, &c);
+	pair_run(p);
+	pol_unref(old);
+	ck_assert_int_eq(has_rule(p, "Engineering", OTHERS), !_i);
+	ck_assert_int_eq(pair_said(s, "its rule is for another RemoteIdentity"), _i);
+	if (_i)
+		pair_expect_nothing(p);
+	pair_free(p);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("engine: identities");
@@ -207,6 +342,11 @@ static Suite *suite(void)
 	tcase_add_test(t, test_rest);
 	tcase_add_test(t, test_initiator);
 	tcase_add_test(t, test_mark_changes);
+	tcase_add_test(t, test_mark_changes_in_time);
+	tcase_add_test(t, test_holds);
+	tcase_add_test(t, test_one_address);
+	tcase_add_test(t, test_by_command);
+	tcase_add_loop_test(t, test_restart, 0, 2);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -40,8 +40,25 @@ static const struct kind {
 	 IPPROTO_TCP,
 	 7005,
 	 40000},
+	{"Protocol Tcp\nDestinationPortRange 0 65535",
+	 IPPROTO_TCP,
+	 {0, 0},
+	 {0, 65535},
+	 IPPROTO_TCP,
+	 40000,
+	 7005},
+	/* Of several services the one that covers the packet. */
+	{"Protocol Udp\n}\nIpService\n{\nProtocol Tcp\nDestinationPortRange 80\n}\nIpService\n{\n"
+	 "Protocol Tcp\nDestinationPortRange 7005",
+	 IPPROTO_TCP,
+	 {0, 0},
+	 {7005, 7005},
+	 IPPROTO_TCP,
+	 40000,
+	 7005},
 	{"Protocol Icmp", IPPROTO_ICMP, {0, 0}, {0, 0}, IPPROTO_ICMP, 8, 0},
 	{"Protocol 47", 47, {0, 0}, {0, 0}, 47, 0, 0},
+	{"Protocol 132", IPPROTO_SCTP, {0, 0}, {0, 0}, IPPROTO_SCTP, 40000, 7005},
 };
 #define N_KINDS (int)(sizeof(kinds) / sizeof(kinds[0]))
 
@@ -63,6 +80,8 @@ static struct cs_range range(const char *text)
 /* One port or all; of more than one the packet's. */
 static uint16_t port(bool of_rule, const uint16_t rule[2], uint16_t packet)
 {
+	if (of_rule && rule[1] == 65535 && rule[0] == 0)
+		return 0;
 	return of_rule && rule[0] == rule[1] ? rule[0] : packet;
 }
 
@@ -75,7 +94,7 @@ static struct cs_selector expected(const struct kind *k, unsigned of_rule)
 	};
 
 	/* Without a protocol there are no ports, and ICMP has none. */
-	if (s.proto != IPPROTO_TCP && s.proto != IPPROTO_UDP)
+	if (s.proto != IPPROTO_TCP && s.proto != IPPROTO_UDP && s.proto != IPPROTO_SCTP)
 		return s;
 	s.local_port = port(of_rule & LOCAL_PORT, k->from, k->local_port);
 	s.remote_port = port(of_rule & REMOTE_PORT, k->to, k->remote_port);
@@ -143,7 +162,7 @@ START_TEST(test_icmp_type)
 					     .service = "Protocol Icmp\nType 8"};
 	struct pair *p = pair_new(&o, NULL);
 
-	packet(p, &kinds[5]);
+	packet(p, &(struct kind){.packet = IPPROTO_ICMP, .local_port = 8});
 	ck_assert_uint_eq(pair_stats(p, 0)->p2_live, 0);
 	ck_assert_uint_eq(p->side[0].larval_clears, 1);
 	pair_free(p);
@@ -164,6 +183,60 @@ START_TEST(test_rule_needs_tunnel)
 }
 END_TEST
 
+/* Of a group the member that has the packet's address. */
+START_TEST(test_group)
+{
+	static const struct pair_policy o = {
+		.local_net = NEAR_NET,
+		.remote_net = FAR_NET,
+		.data_offers = TUNNEL,
+		.first_filter = "  IpFilterRule Group\n  {\n    IpSourceAddrGroupRef Near\n"
+				"    IpDestAddrSet " FAR_NET "\n"
+				"    IpGenericFilterActionRef Ipsec\n    IpDynVpnActionRef Vpn\n"
+				"    IpLocalStartActionRef Start\n  }\n",
+		.more_rules =
+			"}\nIpAddrGroup Near\n{\n  IpAddrSet\n  {\n    Prefix 203.0.113.0/24\n"
+			"  }\n  IpAddrSet\n  {\n    Prefix 192.0.2.64/26\n  }\n",
+	};
+	struct pair *p = pair_new(&o, NULL);
+	struct cs_range wanted = range("192.0.2.64/26");
+	struct cs_selector seen = {0};
+
+	packet(p, &kinds[0]);
+	ike_engine_each_p2(p->side[0].e, keep, &seen);
+	ck_assert(cs_range_equal(&seen.local, &wanted));
+	pair_free(p);
+}
+END_TEST
+
+/* Without IpLocalStartAction: the packet's addresses, the rule's protocol and ports. */
+START_TEST(test_no_start_action)
+{
+	static const struct pair_policy o = {
+		.first_filter = "  IpFilterRule Plain\n  {\n    IpSourceAddrSet " NEAR_NET "\n"
+				"    IpDestAddrSet " FAR_NET "\n    IpService\n    {\n"
+				"      Protocol Tcp\n    }\n    IpGenericFilterActionRef Ipsec\n"
+				"    IpDynVpnActionRef Vpn\n  }\n",
+	};
+	struct pair *p = pair_new(&o, NULL);
+	struct xf_acquire a = {.rule_id = XF_MARK_RULE_MIN, .proto = IPPROTO_ESP};
+	struct cs_selector seen = {0}, wanted;
+
+	a.src = p->side[0].addr.addr;
+	a.dst = p->side[1].addr.addr;
+	a.selector.local = cs_range_single(&a.src);
+	a.selector.remote = cs_range_single(&a.dst);
+	a.selector.proto = IPPROTO_TCP;
+	wanted = a.selector;
+	a.selector.local_port = 40000;
+	a.selector.remote_port = 7005;
+	ike_engine_acquire(p->side[0].e, &a, p->now);
+	ike_engine_each_p2(p->side[0].e, keep, &seen);
+	ck_assert(cs_selector_equal(&seen, &wanted));
+	pair_free(p);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("engine: granularity");
@@ -171,6 +244,8 @@ static Suite *suite(void)
 
 	tcase_set_timeout(t, 120);
 	tcase_add_loop_test(t, test_granularity, 0, N_KINDS);
+	tcase_add_test(t, test_group);
+	tcase_add_test(t, test_no_start_action);
 	tcase_add_test(t, test_icmp_type);
 	tcase_add_test(t, test_rule_needs_tunnel);
 	suite_add_tcase(s, t);

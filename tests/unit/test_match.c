@@ -307,6 +307,52 @@ START_TEST(test_first_match_wins)
 }
 END_TEST
 
+/* Only an SA tells which peer a packet is from: what another rule's has brought goes on. */
+START_TEST(test_peer)
+{
+	static const struct pol_identity peer = {.type = POL_ID_FQDN};
+	struct cs_range here = range(HERE), there = range(THERE);
+	struct pol_service any = {ANY_SERVICE};
+	struct pol_filter_rule rules[2], rule = {.src = &here,
+						 .dst = &there,
+						 .n_src = 1,
+						 .n_dst = 1,
+						 .services = &any,
+						 .n_services = 1,
+						 .verdict = POL_IPSEC};
+	struct pol_policy policy = {.rules = rules, .n_rules = 2};
+	struct pol_packet packet = {TCP_PACKET};
+	struct told told = {0};
+
+	rules[0] = rules[1] = rule;
+	rules[0].id = 16;
+	rules[0].remote_identity = &peer;
+	rules[1].id = 17;
+	packet.src = addr(THERE);
+	packet.dst = addr(HERE);
+	ck_assert_ptr_eq(pol_filter_match(&policy, &packet, 0, NULL, NULL), &rules[0]);
+	packet.sa_rule = 16;
+	ck_assert_ptr_eq(pol_filter_match(&policy, &packet, 0, NULL, NULL), &rules[0]);
+	packet.sa_rule = 17;
+	ck_assert_ptr_eq(pol_filter_match(&policy, &packet, 0, on_trace, &told), &rules[1]);
+	ck_assert_uint_eq(told.n, 2);
+	policy.n_rules = 1;
+	ck_assert_ptr_null(pol_filter_match(&policy, &packet, 0, on_trace, &told));
+	ck_assert_str_eq(told.why, "the packet came by an SA of another rule and the rule has a "
+				   "RemoteIdentity");
+	/* Who will get what is sent nobody knows yet. */
+	packet.outbound = true;
+	packet.src = addr(HERE);
+	packet.dst = addr(THERE);
+	ck_assert_ptr_eq(pol_filter_match(&policy, &packet, 0, NULL, NULL), &rules[0]);
+	/* A rule for any peer does not look at it. */
+	packet = (struct pol_packet){TCP_PACKET, .src = addr(THERE), .dst = addr(HERE),
+				     .sa_rule = 17};
+	rules[0].remote_identity = NULL;
+	ck_assert_ptr_eq(pol_filter_match(&policy, &packet, 0, NULL, NULL), &rules[0]);
+}
+END_TEST
+
 /* 2026-11-21 is a Saturday. */
 #define SATURDAY_0000 1795219200
 
@@ -832,6 +878,7 @@ int main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, test_match, 0, (int)(sizeof(match_cases) / sizeof(match_cases[0])));
 	tcase_add_test(tc, test_first_match_wins);
+	tcase_add_test(tc, test_peer);
 	tcase_add_test(tc, test_time);
 	tcase_add_test(tc, test_time_local_and_several);
 	tcase_add_test(tc, test_dynamic_rule);
