@@ -742,13 +742,17 @@ START_TEST(test_check_file)
 	size_t size = 0;
 	FILE *out = open_memstream(&text, &size);
 	const char *path = TESTDATA "/data/policy/host-to-host.policy";
+	const char *mixed = TESTDATA "/../examples/mixed/pagent.conf";
 
 	ck_assert_ptr_nonnull(out);
 	ck_assert_int_eq(pol_check_file(path, "TCPIP", out), 0);
 	ck_assert_int_eq(pol_check_file("/nonexistent", "TCPIP", out), 1);
 	ck_assert_int_eq(pol_check_file(TESTDATA "/data/policy/iked.conf", "TCPIP", out), 1);
+	ck_assert_int_eq(pol_check_file(mixed, "TCPIP", out), 0);
 	fclose(out);
 	ck_assert_ptr_nonnull(strstr(text, "the policy is good for stack TCPIP: 2 filter rules"));
+	ck_assert_ptr_nonnull(strstr(text, "0 AT-TLS rules\n"));
+	ck_assert_ptr_nonnull(strstr(text, "3 AT-TLS rules\n"));
 	ck_assert_ptr_nonnull(strstr(text, "/nonexistent: cannot open it"));
 	ck_assert_ptr_nonnull(strstr(text, "iked.conf:1: error: IkeConfig: unknown statement"));
 	ck_assert_ptr_nonnull(strstr(text, "the policy is refused"));
