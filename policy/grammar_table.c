@@ -87,9 +87,11 @@ static const struct pol_param ip_time_condition[] = {
 	{"DayOfWeekMask", POL_K_TEXT, .preset = "1111111", .evidence = POL_FROM_MEMORY,
 	 .form = "7 digits 0 or 1, Sunday first"},
 	{"TimeOfDayRange", POL_K_TEXT, .preset = "00:00-24:00", .evidence = POL_FROM_MEMORY,
+	 .note = "times may have seconds, which are 00",
 	 .form = "hh:mm-hh:mm, and more of them behind commas"},
 	{"TimeZone", POL_K_TEXT, .preset = "Local", .evidence = POL_FROM_MEMORY,
-	 .form = "Local, UTC, or +hhmm or -hhmm as the difference from it"},
+	 .note = "Local, UTC (which is GMT, too), or the difference from it",
+	 .form = "Local, UTC, GMT, or +hhmm or -hhmm as the difference from it"},
 	{0},
 };
 
