@@ -230,6 +230,7 @@
 #define CSM_PA_NO_DEFAULTS    "CSI3045E", CS_ERROR, "the default filters were chosen, and there are none that can be used: the policy is in force"
 #define CSM_PA_DIFF	      "CSI3046I", CS_INFO, "generation %llu: filter rules: %s; key exchange rules: %s; local tunnel rules: %s"
 #define CSM_PA_BOOT	      "CSI3047I", CS_NOTICE, "boot: %s is in force"
+#define CSM_PA_NO_IPSEC	      "CSI3048W", CS_WARNING, "generation %llu has no IPSec policy, and no profile has default filters: the filters that were in force are removed, nothing is denied or protected"
 #define CSM_PA_NOT_BACK	      "CSI3050E", CS_ERROR, "policy generation %llu, which the kernel refuses, stays the stored one: %s"
 #define CSM_PA_CHOICE_BAD     "CSI3049E", CS_ERROR, "whether the default filters were chosen is not known, and taken as no: %s"
 #define CSM_PA_TTLS	      "CSI3070I", CS_INFO, "AT-TLS policy of generation %llu is published (rules: %u)"

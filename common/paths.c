@@ -57,7 +57,8 @@ int cs_stack_find(const char *base, char stack[static CS_STACK_MAX + 1], struct 
 static int join(const char *variable, const char *preset, const char *stack, const char *leaf,
 		char path[static CS_PATH_MAX], struct cs_err *err)
 {
-	const char *base = getenv(variable);
+	/* A user of a setuid program does not choose whose files it reads. */
+	const char *base = secure_getenv(variable);
 	int n;
 
 	if (!base || !*base)

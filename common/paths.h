@@ -1,6 +1,6 @@
 /*
  * Where a stack's files are: $CSIPSEC_RUNDIR, $CSIPSEC_STATEDIR and $CSIPSEC_CONFDIR with the
- * defaults /run/csipsec, /var/lib/csipsec and /etc/csipsec.
+ * defaults /run/csipsec, /var/lib/csipsec and /etc/csipsec, which alone count in a setuid program.
  */
 #ifndef CS_PATHS_H
 #define CS_PATHS_H

@@ -54,31 +54,6 @@ struct ttls_build {
 
 /* ---- addresses ---- */
 
-static uint64_t load(const uint8_t *p)
-{
-	uint64_t n = 0;
-
-	for (unsigned i = 0; i < 8; i++)
-		n = n << 8 | p[i];
-	return n;
-}
-
-static void halves(const struct cs_addr *a, uint64_t half[2])
-{
-	if (a->family == AF_INET) {
-		half[0] = 0;
-		half[1] = (uint64_t)0xffff << 32 | load(a->b) >> 32;
-	} else {
-		half[0] = load(a->b);
-		half[1] = load(a->b + 8);
-	}
-}
-
-static bool is_mapped(const uint64_t half[2])
-{
-	return half[0] == 0 && half[1] >> 32 == 0xffff;
-}
-
 /* 0.0.0.0 and :: stand for all addresses of their family; no connection has them. */
 static struct pol_ttls_range range_of(const struct cs_range *r)
 {
@@ -87,9 +62,9 @@ static struct pol_ttls_range range_of(const struct cs_range *r)
 
 	if (cs_range_is_single(r) && cs_addr_is_any(&r->lo))
 		r = &all;
-	halves(&r->lo, out.lo);
-	halves(&r->hi, out.hi);
-	if (is_mapped(out.lo) && is_mapped(out.hi))
+	pol_ttls_halves(&r->lo, out.lo);
+	pol_ttls_halves(&r->hi, out.hi);
+	if (pol_ttls_is_mapped(out.lo) && pol_ttls_is_mapped(out.hi))
 		out.family = 4;
 	return out;
 }

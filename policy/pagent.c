@@ -194,6 +194,7 @@ static void go_back(struct pagent *p, struct pol_policy *before)
 static int replace(struct pagent *p, struct pol_policy *policy, struct cs_err *err)
 {
 	struct pol_policy *before = p->policy;
+	bool filtered = pagent_in_force(p) != NULL;
 	int rc;
 
 	p->policy = policy;
@@ -205,6 +206,8 @@ static int replace(struct pagent *p, struct pol_policy *policy, struct cs_err *e
 	log_diff(before, policy);
 	if (policy->ipsec && pagent_in_force(p) != policy)
 		cs_log(CS_NOCTX, CSM_PA_HELD, (unsigned long long)policy->generation);
+	if (filtered && !pagent_in_force(p))
+		cs_log(CS_NOCTX, CSM_PA_NO_IPSEC, (unsigned long long)policy->generation);
 	pol_unref(before);
 	return 0;
 }

@@ -211,7 +211,8 @@ struct pol_ttls_profile {
 
 /*
  * Maps the image in file and checks it.  CS_ENOTFOUND: there is none; CS_EPARSE: it is damaged or
- * of another version; CS_ESYS, CS_ENOMEM.  Nothing but the handle is allocated.
+ * of another version; CS_EPERM: it belongs to neither root nor the process's effective user, or
+ * others may write it; CS_ESYS, CS_ENOMEM.  Nothing but the handle is allocated.
  */
 int pol_ttls_map(const char *file, struct pol_ttls **ttls, struct cs_err *err);
 void pol_ttls_unmap(struct pol_ttls *ttls); /* NULL is allowed */

@@ -57,6 +57,11 @@ extern const unsigned pol_ttls_n_fields;
 uint64_t pol_ttls_checksum(uint64_t sum, const void *data, size_t len); /* begins with SEED */
 #define POL_TTLS_SEED 0xcbf29ce484222325u
 
+/* The address as rules have it, in two halves of which the high one is first; IPv4 mapped. */
+void pol_ttls_halves(const struct cs_addr *a, uint64_t half[static 2]);
+/* Is it an IPv4 address? */
+bool pol_ttls_is_mapped(const uint64_t half[static 2]);
+
 /* Writes the generation and the checksum. */
 void pol_ttls_seal(uint8_t *image, size_t length, uint64_t generation);
 /* Checks all of an image of length octets. 0 or CS_EPARSE. */

@@ -240,6 +240,22 @@ int pol_ttls_verify(const uint8_t *image, size_t length, struct cs_err *err)
 
 /* ---- mapping ---- */
 
+/*
+ * Who writes the image decides what is encrypted, and how: pagent, which is root, or the user to
+ * whom this process belongs, who could have it do anything.
+ */
+static int check_owner(const struct stat *st, const char *file, struct cs_err *err)
+{
+	if (st->st_uid != 0 && st->st_uid != geteuid())
+		return cs_fail(err, CS_EPERM,
+			       "%s: it belongs to user %u, and not to root: it is not used", file,
+			       (unsigned)st->st_uid);
+	if (st->st_mode & (S_IWGRP | S_IWOTH))
+		return cs_fail(err, CS_EPERM,
+			       "%s: others than its owner may write it: it is not used", file);
+	return 0;
+}
+
 static int map_fd(int fd, const char *file, struct pol_ttls *t, struct cs_err *err)
 {
 	struct stat st;
@@ -249,6 +265,8 @@ static int map_fd(int fd, const char *file, struct pol_ttls *t, struct cs_err *e
 		return cs_fail(err, CS_ESYS, "%s: %s", file, strerror(errno));
 	if (!S_ISREG(st.st_mode) || st.st_size <= 0 || st.st_size > POL_TTLS_IMAGE_MAX)
 		return cs_fail(err, CS_EPARSE, "%s: it is no AT-TLS image", file);
+	if (check_owner(&st, file, err) < 0)
+		return CS_EPERM;
 	image = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
 	if (image == MAP_FAILED)
 		return cs_fail(err, CS_ESYS, "%s: %s", file, strerror(errno));

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "policy/policy.h"
-#include "policy/ttls.h"
+#include "policy/ttls_image.h"
 
 /* A connection with its addresses as the rules have them. */
 struct key {
@@ -22,18 +22,30 @@ static uint64_t load(const uint8_t *p)
 	return n;
 }
 
+void pol_ttls_halves(const struct cs_addr *a, uint64_t half[static 2])
+{
+	if (a->family == AF_INET) {
+		half[0] = 0;
+		half[1] = (uint64_t)0xffff << 32 | load(a->b) >> 32;
+	} else {
+		half[0] = load(a->b);
+		half[1] = load(a->b + 8);
+	}
+}
+
+bool pol_ttls_is_mapped(const uint64_t half[static 2])
+{
+	return half[0] == 0 && half[1] >> 32 == 0xffff;
+}
+
 static struct key key_of(const struct cs_addr *a)
 {
 	struct key key = {.family = 0};
 
-	if (a->family == AF_INET) {
-		key.family = 4;
-		key.addr[1] = (uint64_t)0xffff << 32 | load(a->b) >> 32;
-	} else if (a->family == AF_INET6) {
-		key.addr[0] = load(a->b);
-		key.addr[1] = load(a->b + 8);
-		key.family = key.addr[0] == 0 && key.addr[1] >> 32 == 0xffff ? 4 : 6;
-	}
+	if (a->family != AF_INET && a->family != AF_INET6)
+		return key;
+	pol_ttls_halves(a, key.addr);
+	key.family = pol_ttls_is_mapped(key.addr) ? 4 : 6;
 	return key;
 }
 

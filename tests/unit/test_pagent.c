@@ -950,6 +950,37 @@ START_TEST(test_ttls_flush_refused)
 }
 END_TEST
 
+/* As on z/OS, IPSec policy that is not named any more is no policy; without a profile that opens.
+ */
+START_TEST(test_ipsec_taken_away)
+{
+	write_policy_as("ipsec", "deny");
+	write_text(in_dir("ttls"), TTLS_RULE);
+	write_text(in_dir("policy"), "IpSecConfig ipsec\nTTLSConfig ttls\n");
+	start();
+	ck_assert(table_is_there());
+	write_text(in_dir("policy"), "TTLSConfig ttls\n");
+	refresh(0);
+	ck_assert(!table_is_there());
+	ck_assert_uint_eq(log_count("CSI3048W"), 1);
+	/* told once, and not of what had none before */
+	write_text(in_dir("ttls"), TTLS_RULE "TTLSRule s\n{\n  LocalPortRange 1\n  Direction Both\n"
+					     "  TTLSGroupActionRef g\n}\n");
+	refresh(0);
+	ck_assert_uint_eq(log_count("CSI3048W"), 1);
+
+	write_text(in_dir("TCPIP.profile"), PROFILE);
+	write_text(in_dir("policy"), "IpSecConfig ipsec\nTTLSConfig ttls\n");
+	refresh(0);
+	ck_assert_str_eq(filters_are(NULL), POLICY);
+	write_text(in_dir("policy"), "TTLSConfig ttls\n");
+	refresh(0);
+	ck_assert_str_eq(filters_are(NULL), DEFAULTS);
+	ck_assert_uint_eq(log_count("CSI3048W"), 1);
+	stop();
+}
+END_TEST
+
 /* A profile that is there and wrong opens nothing where the policy has no filters. */
 START_TEST(test_bad_profile_alone)
 {
@@ -1010,6 +1041,7 @@ int main(void)
 	tcase_add_test(tc, test_defaults);
 	tcase_add_test(tc, test_defaults_first);
 	tcase_add_test(tc, test_bad_profile_alone);
+	tcase_add_test(tc, test_ipsec_taken_away);
 	tcase_add_test(tc, test_boot);
 	tcase_add_test(tc, test_choice_not_stored);
 	tcase_add_test(tc, test_two_stacks);

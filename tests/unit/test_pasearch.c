@@ -407,10 +407,12 @@ static char *action_of(const char *text, const char *rule, const char *action)
 
 	snprintf(line, sizeof(line), "policyRule:             %s\n", rule);
 	at = strstr(text, line);
+	ck_assert_ptr_nonnull(at);
 	snprintf(line, sizeof(line), "  TTLS Action:                  %s\n", action);
-	at = at ? strstr(at, line) : NULL;
-	end = at ? strstr(at, "Policy created") : NULL;
-	ck_assert_msg(end != NULL, "%s of %s", action, rule);
+	ck_assert_msg(strstr(at, line) != NULL, "%s of %s", action, rule);
+	at = strstr(at, line);
+	end = strstr(at, "Policy created");
+	ck_assert_ptr_nonnull(end);
 	return strndup(at, (size_t)(end - at));
 }
 

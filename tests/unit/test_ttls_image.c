@@ -422,15 +422,56 @@ static void put_octets(const void *p, size_t n)
 	ck_assert_int_eq(fclose(f), 0);
 }
 
-static void map_fails(const char *says)
+static void map_fails_with(int rc, const char *says)
 {
 	struct pol_ttls *ttls = NULL;
 	struct cs_err err;
 
-	ck_assert_int_eq(pol_ttls_map(file, &ttls, &err), CS_EPARSE);
+	ck_assert_int_eq(pol_ttls_map(file, &ttls, &err), rc);
 	ck_assert_ptr_null(ttls);
 	ck_assert_msg(strstr(err.text, says) && strstr(err.text, file), "%s", err.text);
 }
+
+static void map_fails(const char *says)
+{
+	map_fails_with(CS_EPARSE, says);
+}
+
+/* An image that somebody else could have written is not obeyed. */
+START_TEST(test_owner)
+{
+	static const mode_t bad[] = {0664, 0646, 0666};
+	struct pol_policy *p = example();
+	struct pol_ttls *ttls = NULL;
+	struct cs_err err;
+
+	ck_assert_int_eq(pol_ttls_publish(p->ttls, 1, file, &err), 0);
+	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		ck_assert_int_eq(chmod(file, bad[i]), 0);
+		map_fails_with(CS_EPERM, "others than its owner may write it");
+	}
+	ck_assert_int_eq(chmod(file, 0644), 0);
+	if (geteuid() == 0) {
+		ck_assert_int_eq(chown(file, 65534, (gid_t)-1), 0);
+		map_fails_with(CS_EPERM, "it belongs to user 65534, and not to root");
+		/* that user's own programs may use it, and root's is anybody's */
+		ck_assert_int_eq(seteuid(65534), 0);
+		ck_assert_msg(pol_ttls_map(file, &ttls, &err) == CS_ESYS, "%s", err.text);
+		ck_assert_int_eq(seteuid(0), 0);
+		ck_assert_int_eq(chmod(dir, 0755), 0);
+		ck_assert_int_eq(seteuid(65534), 0);
+		ck_assert_msg(pol_ttls_map(file, &ttls, &err) == 0, "%s", err.text);
+		pol_ttls_unmap(ttls);
+		ck_assert_int_eq(seteuid(0), 0);
+		ck_assert_int_eq(chown(file, 0, (gid_t)-1), 0);
+		ck_assert_int_eq(seteuid(65534), 0);
+	}
+	ck_assert_msg(pol_ttls_map(file, &ttls, &err) == 0, "%s", err.text);
+	pol_ttls_unmap(ttls);
+	ck_assert_int_eq(seteuid(getuid()), 0);
+	pol_unref(p);
+}
+END_TEST
 
 START_TEST(test_foreign)
 {
@@ -621,6 +662,7 @@ int main(void)
 	tcase_add_checked_fixture(files, setup, teardown);
 	tcase_add_test(files, test_publish);
 	tcase_add_test(files, test_publish_fails);
+	tcase_add_test(files, test_owner);
 	tcase_add_test(files, test_foreign);
 	suite_add_tcase(suite, files);
 	tcase_set_timeout(damage, 120);
