@@ -26,6 +26,7 @@ int pol_check_file(const char *file, const char *stack, FILE *out)
 	struct tally tally = {.out = out};
 	struct pol_policy *policy = NULL;
 	struct cs_err err;
+	unsigned ttls;
 	int rc = pol_compile(file, stack, print, &tally, &policy, &err);
 
 	if (rc && !tally.n[POL_ERROR]) {
@@ -38,13 +39,14 @@ int pol_check_file(const char *file, const char *stack, FILE *out)
 			plural(tally.n[POL_WARNING]), tally.n[POL_NOTE], plural(tally.n[POL_NOTE]));
 		return 1;
 	}
+	ttls = pol_ttls_count(policy->ttls);
 	fprintf(out,
 		"%s: %u warning%s, %u note%s: the policy is good for stack %s: %u filter rule%s, "
-		"%u key exchange rule%s, %u local tunnel rule%s\n",
+		"%u key exchange rule%s, %u local tunnel rule%s, %u AT-TLS rule%s\n",
 		file, tally.n[POL_WARNING], plural(tally.n[POL_WARNING]), tally.n[POL_NOTE],
 		plural(tally.n[POL_NOTE]), stack, policy->n_rules, plural(policy->n_rules),
 		policy->n_ke_rules, plural(policy->n_ke_rules), policy->n_local_rules,
-		plural(policy->n_local_rules));
+		plural(policy->n_local_rules), ttls, plural(ttls));
 	pol_unref(policy);
 	return 0;
 }

@@ -235,13 +235,6 @@ static bool make_service(struct pol_build *b, struct pol_node *node, struct pol_
 		s->routing = (enum pol_routing)routing;
 	if (pol_number_of(node, "SecurityClass", &n))
 		s->security_class = (uint8_t)n;
-	if (s->security_class && s->security_class != 255 && s->direction != POL_IN &&
-	    pol_first_note(b->diags, pol_item_of(node, "SecurityClass")->param))
-		pol_warn(b, node, pol_item_of(node, "SecurityClass"), NULL,
-			 "packets that leave have not always a class when filters see them, and "
-			 "then the "
-			 "service does not match: use it to deny or protect what arrives alone "
-			 "(told once)");
 	s->fragments_only = pol_yes_of(node, "FragmentsOnly");
 	check_service(b, node, s, coded);
 	check_direction_words(b, node);

@@ -70,6 +70,38 @@ static void check_families(struct pol_build *b, struct pol_node *node,
 			  "source and destination are of different IP families");
 }
 
+/*
+ * Which interface a packet leaves by is not always known where it is decided: the kernel routes
+ * what an ipsec rule's addresses have to nowhere until it has its mark, and decides about what is
+ * forwarded before it is routed. A rule that permits by class may match less than is written
+ * then, one that denies or protects must not.
+ */
+static void check_class(struct pol_build *b, struct pol_node *node, const struct pol_item *item,
+			enum pol_verdict verdict, const struct pol_service *s)
+{
+	static const char unknown[] = "which interface a packet leaves by is not always known "
+				      "when filters see it";
+
+	if (!s->security_class || s->direction == POL_IN)
+		return;
+	if (verdict == POL_PERMIT) {
+		if (pol_first_note(b->diags, unknown))
+			pol_warn(
+				b, node, item, NULL,
+				"SecurityClass %u: %s, and then a rule that permits does not match "
+				"(told once)",
+				s->security_class, unknown);
+		return;
+	}
+	if (s->security_class == POL_CLASS_DEFAULT)
+		return; /* it matches what is not known, too */
+	pol_wrong(b, node, item, NULL,
+		  "SecurityClass %u in a rule that %s what leaves: %s, and it would go by another "
+		  "rule; code %sSecurityClass 0",
+		  s->security_class, verdict == POL_DENY ? "denies" : "protects", unknown,
+		  pol_item_of(node, "IpDynVpnActionRef") ? "" : "Direction Inbound or ");
+}
+
 /* What a service allows only together with the rule around it. */
 static void check_service(struct pol_build *b, struct pol_node *node, const struct pol_item *item,
 			  const struct pol_filter_rule *rule, const struct pol_service *s)
@@ -89,7 +121,9 @@ static void check_service(struct pol_build *b, struct pol_node *node, const stru
 			  "a rule with IpDynVpnActionRef needs Direction Bidirectional");
 }
 
-static void add_services(struct pol_build *b, struct pol_node *node, struct pol_filter_rule *rule)
+/* generic NULL: with errors */
+static void add_services(struct pol_build *b, struct pol_node *node,
+			 const struct pol_generic *generic, struct pol_filter_rule *rule)
 {
 	static const struct pol_service all = {
 		.proto = POL_PROTO_ANY, .type = {-1, -1}, .code = {-1, -1}};
@@ -106,6 +140,8 @@ static void add_services(struct pol_build *b, struct pol_node *node, struct pol_
 			pol_inherit(b, node, item);
 		for (unsigned k = 0; part && k < part->n; k++) {
 			check_service(b, node, item, rule, &part->v[k]);
+			if (generic)
+				check_class(b, node, item, generic->verdict, &part->v[k]);
 			rule->services = pol_append(b, rule->services, &rule->n_services,
 						    &part->v[k], sizeof(part->v[k]));
 		}
@@ -218,9 +254,9 @@ const void *pol_make_filter_rule(struct pol_build *b, struct pol_node *node)
 	r->src = rule_ranges(b, node, "source", "IpSourceAddr", &r->n_src);
 	r->dst = rule_ranges(b, node, "destination", "IpDestAddr", &r->n_dst);
 	check_families(b, node, r);
-	add_services(b, node, r);
-	add_times(b, node, r);
 	generic = referenced(b, node, "IpGenericFilterActionRef", pol_make_generic);
+	add_services(b, node, generic, r);
+	add_times(b, node, r);
 	r->vpn = referenced(b, node, "IpDynVpnActionRef", pol_make_dynvpn);
 	r->manual = referenced(b, node, "IpManVpnActionRef", pol_make_manual);
 	r->start = referenced(b, node, "IpLocalStartActionRef", pol_make_start);

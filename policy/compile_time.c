@@ -54,7 +54,7 @@ static bool parse_zone(struct pol_word word, int *zone)
 		*zone = POL_ZONE_LOCAL;
 		return true;
 	}
-	if (pol_word_is(word, "UTC")) {
+	if (pol_word_is(word, "UTC") || pol_word_is(word, "GMT")) {
 		*zone = 0;
 		return true;
 	}
@@ -134,33 +134,41 @@ static bool parse_field(const char **text, const char *end, unsigned *value)
 	return *text > begin && *text - begin <= 2;
 }
 
-/* "hh[:mm]-hh[:mm]"; without '-', "hh:hh" and "hh:mm:hh:mm". */
-static bool parse_span(const char *text, const char *end, uint16_t span[2])
+#define FORM    "is not hh:mm-hh:mm up to 24:00"
+#define SECONDS "has seconds other than 00, and a condition begins and ends at the minute"
+
+/*
+ * "hh[:mm[:00]]-hh[:mm[:00]]"; without '-', "hh:hh" and "hh:mm:hh:mm". NULL, or what is wrong with
+ * it.
+ */
+static const char *parse_span(const char *text, const char *end, uint16_t span[2])
 {
-	unsigned fields[4], n = 0, dash = 0, from[2] = {0, 0}, to[2] = {0, 0};
+	unsigned fields[6], n = 0, dash = 0, from[3] = {0, 0, 0}, to[3] = {0, 0, 0};
 
 	for (;;) {
-		if (n == 4 || !parse_field(&text, end, &fields[n++]))
-			return false;
+		if (n == 6 || !parse_field(&text, end, &fields[n++]))
+			return FORM;
 		if (text == end)
 			break;
 		if (*text == '-' && !dash)
 			dash = n;
 		else if (*text != ':')
-			return false;
+			return FORM;
 		text++;
 	}
 	if (!dash && (n == 2 || n == 4))
 		dash = n / 2;
-	if (dash == 0 || dash > 2 || n - dash == 0 || n - dash > 2)
-		return false;
+	if (dash == 0 || dash > 3 || n - dash == 0 || n - dash > 3)
+		return FORM;
 	for (unsigned i = 0; i < n; i++)
 		*(i < dash ? &from[i] : &to[i - dash]) = fields[i];
-	if (from[0] > 24 || to[0] > 24 || from[1] > 59 || to[1] > 59)
-		return false;
+	if (from[0] > 24 || to[0] > 24 || from[1] > 59 || to[1] > 59 || from[2] > 59 || to[2] > 59)
+		return FORM;
+	if (from[2] || to[2])
+		return SECONDS;
 	span[0] = (uint16_t)(from[0] * 60 + from[1]);
 	span[1] = (uint16_t)(to[0] * 60 + to[1]);
-	return span[0] <= DAY && span[1] <= DAY && span[0] != span[1];
+	return span[0] <= DAY && span[1] <= DAY && span[0] != span[1] ? NULL : FORM;
 }
 
 static void add_span(struct pol_build *b, struct pol_time *t, const uint16_t span[2])
@@ -181,11 +189,11 @@ static void make_spans(struct pol_build *b, struct pol_node *node, struct pol_ti
 	}
 	for (;;) {
 		size_t len = strcspn(text, ", \t");
+		const char *wrong = parse_span(text, text + len, span);
 
-		if (!parse_span(text, text + len, span)) {
-			pol_misvalue(b, node, item, (struct pol_word){text, len},
-				     "'%.*s' is not hh:mm-hh:mm up to 24:00",
-				     (int)(len > 40 ? 40 : len), text);
+		if (wrong) {
+			pol_misvalue(b, node, item, (struct pol_word){text, len}, "'%.*s' %s",
+				     (int)(len > 40 ? 40 : len), text, wrong);
 			return;
 		}
 		add_span(b, t, span);
@@ -212,7 +220,7 @@ const void *pol_make_time(struct pol_build *b, struct pol_node *node)
 		return NULL;
 	if (!text || !parse_zone(pol_word_next(&text), &t->zone))
 		pol_misvalue(b, node, pol_item_of(node, "TimeZone"), POL_ALL_OF_IT,
-			     "the value is not Local, UTC, +hhmm or -hhmm");
+			     "the value is not Local, UTC, GMT, +hhmm or -hhmm");
 	t->months = (uint16_t)mask_of(b, node, "MonthOfYearMask", 12, false);
 	t->weekdays = (uint8_t)mask_of(b, node, "DayOfWeekMask", 7, false);
 	days = mask_of(b, node, "DayOfMonthMask", 31, true);

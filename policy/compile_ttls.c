@@ -193,13 +193,6 @@ static void check_keyring(struct pol_build *b, struct pol_node *node)
 
 static void check_advanced(struct pol_build *b, struct pol_node *node)
 {
-	const struct pol_item *one = pol_item_of(node, "CertificateLabel");
-	const struct pol_item *several = pol_item_of(node, "ServerCertificateLabel");
-
-	if (one && several)
-		pol_wrong(b, node, several, NULL,
-			  "it conflicts with CertificateLabel on line %u; only one may be coded",
-			  one->line);
 	check_length(b, node, "CertificateLabel", LABEL_MAX);
 	check_length(b, node, "ServerCertificateLabel", LABEL_MAX);
 	check_hosts(b, node, "ClientHandshakeSNIList", false);

@@ -55,7 +55,13 @@ uint32_t pol_blob_text(struct pol_blob *blob, const char *text, size_t len);
 struct pol_ttls_list pol_blob_list(struct pol_blob *blob, const void *data, unsigned n, size_t size,
 				   size_t align);
 
-/* Fills what the actions come to; finds at rule what does not go together. */
+/* What actions come to that code nothing. */
+void pol_ttls_defaults(struct pol_build *b, struct pol_blob *blob,
+		       struct pol_ttls_profile *profile);
+/*
+ * Fills what the actions come to into a profile that has the defaults; finds at rule what does not
+ * go together.
+ */
 void pol_ttls_fill(struct pol_build *b, struct pol_blob *blob, struct pol_node *rule,
 		   struct pol_ttls_profile *profile);
 

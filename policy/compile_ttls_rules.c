@@ -1,4 +1,5 @@
 /* The rules of AT-TLS, in order, with what their actions come to: the image of the policy. */
+#include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,31 +13,41 @@ struct shared {
 	struct pol_ttls_list list;
 };
 
-struct cache {
-	struct shared *v;
-	unsigned n;
-};
-
-static const struct shared *find_shared(const struct cache *cache, const void *a, const void *c,
-					const void *d)
+static int by_what(const void *a, const void *b)
 {
-	for (unsigned i = 0; i < cache->n; i++)
-		if (cache->v[i].what[0] == a && cache->v[i].what[1] == c &&
-		    cache->v[i].what[2] == d)
-			return &cache->v[i];
-	return NULL;
+	return memcmp(((const struct shared *)a)->what, ((const struct shared *)b)->what,
+		      sizeof(((const struct shared *)a)->what));
 }
 
-static void keep_shared(struct pol_build *b, struct cache *cache, struct shared shared)
+/* What is there of these, or NULL. */
+static const struct shared *find_shared(void *const *tree, const struct shared *shared)
 {
-	cache->v = pol_append(b, cache->v, &cache->n, &shared, sizeof(shared));
+	const struct shared *const *found = tfind(shared, tree, by_what);
+
+	return found ? *found : NULL;
+}
+
+static void keep_shared(struct pol_build *b, void **tree, const struct shared *shared)
+{
+	struct shared *kept = pol_get(b, 1, sizeof(*kept));
+
+	if (!kept)
+		return;
+	*kept = *shared;
+	if (!tsearch(kept, tree, by_what))
+		b->diags->no_memory = true;
+}
+
+static void not_ours(void *shared)
+{
+	(void)shared; /* the pool's */
 }
 
 struct ttls_build {
 	struct pol_build *b;
 	struct pol_blob blob;
-	struct cache lists, actions;
-	struct pol_ttls_profile *profiles;
+	void *lists, *actions; /* trees of struct shared */
+	struct pol_ttls_profile defaults, *profiles;
 	struct pol_ttls_rule *rules;
 	unsigned n_profiles, n_rules;
 };
@@ -120,13 +131,13 @@ static struct pol_ttls_list put_addresses(struct ttls_build *t, const struct pol
 			node = pol_target(&rule->items[i]);
 	if (!node || !node->made)
 		return shared.list;
-	before = find_shared(&t->lists, node, NULL, NULL);
+	shared.what[0] = node;
+	before = find_shared(&t->lists, &shared);
 	if (before)
 		return before->list;
 	ranges = node->made;
-	shared.what[0] = node;
 	shared.list = put_ranges(t, ranges->v, ranges->n);
-	keep_shared(t->b, &t->lists, shared);
+	keep_shared(t->b, &t->lists, &shared);
 	return shared.list;
 }
 
@@ -209,15 +220,14 @@ static uint32_t put_profile(struct ttls_build *t, struct pol_node *rule)
 					 pol_ttls_part(rule, "TTLSEnvironmentAction"),
 					 pol_ttls_part(rule, "TTLSConnectionAction")},
 				.list = {.n = t->n_profiles}};
-	const struct shared *before =
-		find_shared(&t->actions, shared.what[0], shared.what[1], shared.what[2]);
-	struct pol_ttls_profile profile;
+	const struct shared *before = find_shared(&t->actions, &shared);
+	struct pol_ttls_profile profile = t->defaults;
 
 	if (before)
 		return before->list.n;
 	pol_ttls_fill(t->b, &t->blob, rule, &profile);
 	t->profiles = pol_append(t->b, t->profiles, &t->n_profiles, &profile, sizeof(profile));
-	keep_shared(t->b, &t->actions, shared);
+	keep_shared(t->b, &t->actions, &shared);
 	return shared.list.n;
 }
 
@@ -341,9 +351,13 @@ void pol_make_ttls_policy(struct pol_build *b)
 	struct pol_node **rules = rules_of(b, &n);
 
 	pol_blob_put(&t.blob, &header, sizeof(header), 1);
+	if (n)
+		pol_ttls_defaults(b, &t.blob, &t.defaults);
 	for (unsigned i = 0; i < n; i++)
 		put_rule(&t, rules[i]);
 	if (!b->diags->n_errors && !b->diags->no_memory)
 		finish(&t);
+	tdestroy(t.lists, not_ours);
+	tdestroy(t.actions, not_ours);
 	free(t.blob.p);
 }

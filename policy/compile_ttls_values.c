@@ -181,14 +181,15 @@ static void fill_field(struct pol_build *b, struct pol_blob *blob, const struct 
 	struct pol_ttls_list list;
 	unsigned long n = 0;
 	uint32_t number = 0;
+	int choice;
 
 	switch (f->kind) {
 	case POL_TTLS_BOOL:
 		*at = text && pol_choice("On|Yes", text, NULL) >= 0;
 		break;
 	case POL_TTLS_CHOICE:
-		if (text && param->values && pol_choice(param->values, text, NULL) > 0)
-			*at = (uint8_t)pol_choice(param->values, text, NULL);
+		choice = text && param->values ? pol_choice(param->values, text, NULL) : 0;
+		*at = (uint8_t)(choice > 0 ? choice : 0);
 		break;
 	case POL_TTLS_NUMBER:
 		if (text && !pol_number(pol_word_next(&text), &n))
@@ -430,6 +431,16 @@ static void fill_enabled(struct pol_build *b, struct pol_blob *blob, struct pol_
 	check_all(&c, environment, no_ciphers, no_algorithms);
 }
 
+void pol_ttls_defaults(struct pol_build *b, struct pol_blob *blob, struct pol_ttls_profile *p)
+{
+	static const struct pol_ttls_sources none;
+
+	memset(p, 0, sizeof(*p));
+	for (unsigned i = 0; i < pol_ttls_n_fields; i++)
+		if (pol_ttls_fields[i].keyword)
+			fill_field(b, blob, &none, &pol_ttls_fields[i], p);
+}
+
 void pol_ttls_fill(struct pol_build *b, struct pol_blob *blob, struct pol_node *rule,
 		   struct pol_ttls_profile *p)
 {
@@ -438,15 +449,15 @@ void pol_ttls_fill(struct pol_build *b, struct pol_blob *blob, struct pol_node *
 	const struct pol_node *connection = pol_ttls_part(rule, "TTLSConnectionAction");
 	const struct pol_ttls_sources s = pol_ttls_sources(group, environment, connection);
 
-	memset(p, 0, sizeof(*p));
 	p->group = put_name(blob, group);
 	p->environment = put_name(blob, environment);
 	p->connection = put_name(blob, connection);
 	p->group_id = identity_of(group);
 	p->environment_id = identity_of(environment);
 	p->connection_id = identity_of(connection);
+	/* Looking for a row takes longer than looking for a line, and most are not coded. */
 	for (unsigned i = 0; i < pol_ttls_n_fields; i++)
-		if (pol_ttls_fields[i].keyword)
+		if (pol_ttls_fields[i].keyword && pol_ttls_coder(&s, pol_ttls_fields[i].keyword))
 			fill_field(b, blob, &s, &pol_ttls_fields[i], p);
 	if (p->enabled)
 		fill_enabled(b, blob, rule, &s, p);

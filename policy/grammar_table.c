@@ -58,10 +58,11 @@ static const struct pol_param ip_service[] = {
 	{"Routing", POL_K_KEYWORD, .values = "Local|Routed|Either", .preset = "Local",
 	 .evidence = POL_FROM_MEMORY},
 	{"SecurityClass", POL_K_NUMBER, .max = 255, .preset = "0", .evidence = POL_FROM_MEMORY,
-	 .note = "the interface's group (ip link set group); a group of 0 is class 255, and so is "
-		 "what leaves where an ipsec rule has its addresses; what is forwarded has one as "
-		 "it "
-		 "arrives only"},
+	 .note = "the interface's group (ip link set group); a group of 0 is class 255. Of packets "
+		 "that leave it is not known where an ipsec rule has their addresses and where "
+		 "they are forwarded: there a rule that permits does not match, one that denies or "
+		 "protects matches with 255 and is refused with 1 to 254 unless its Direction is "
+		 "Inbound"},
 	{"FragmentsOnly", POL_K_YESNO, .preset = "No", .evidence = POL_FROM_MEMORY},
 	{0},
 };
@@ -86,9 +87,11 @@ static const struct pol_param ip_time_condition[] = {
 	{"DayOfWeekMask", POL_K_TEXT, .preset = "1111111", .evidence = POL_FROM_MEMORY,
 	 .form = "7 digits 0 or 1, Sunday first"},
 	{"TimeOfDayRange", POL_K_TEXT, .preset = "00:00-24:00", .evidence = POL_FROM_MEMORY,
+	 .note = "times may have seconds, which are 00",
 	 .form = "hh:mm-hh:mm, and more of them behind commas"},
 	{"TimeZone", POL_K_TEXT, .preset = "Local", .evidence = POL_FROM_MEMORY,
-	 .form = "Local, UTC, or +hhmm or -hhmm as the difference from it"},
+	 .note = "Local, UTC (which is GMT, too), or the difference from it",
+	 .form = "Local, UTC, GMT, or +hhmm or -hhmm as the difference from it"},
 	{0},
 };
 

@@ -269,6 +269,7 @@ int pagent_refresh(struct pagent *p, pol_diag_fn *diag, void *arg, bool *changed
 	struct findings f = {.tell = diag, .arg = arg};
 	struct pol_options options = {.read = false};
 	struct pol_policy *policy = NULL;
+	bool good;
 	int rc;
 
 	*changed = false;
@@ -282,7 +283,8 @@ int pagent_refresh(struct pagent *p, pol_diag_fn *diag, void *arg, bool *changed
 	pagent_watch_files(p, f.files, f.n_files);
 	if (f.n > LOGGED_MAX)
 		cs_log(CS_NOCTX, CSM_PA_MORE, f.n - LOGGED_MAX, p->o->config);
-	if (rc == 0)
+	good = rc == 0;
+	if (good)
 		rc = put_in_force(p, policy, changed, err);
 	if (rc < 0)
 		cs_log(CS_NOCTX, CSM_PA_REFUSED, p->o->config, err->text);
@@ -293,7 +295,7 @@ int pagent_refresh(struct pagent *p, pol_diag_fn *diag, void *arg, bool *changed
 	else if (rc == 0)
 		cs_log(CS_NOCTX, CSM_PA_UNCHANGED, p->o->config,
 		       (unsigned long long)p->policy->generation);
-	pagent_ttls_refreshed(p, rc);
+	pagent_ttls_refreshed(p, good, rc);
 	set_interval(p);
 	for (unsigned i = 0; i < f.n_files; i++)
 		free(f.files[i]);

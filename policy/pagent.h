@@ -165,8 +165,11 @@ void pagent_watch_end(struct pagent *p);
 
 /* ---- pagent_ttls.c: the image of AT-TLS policy ---- */
 
-/* After each reading, which ended with rc: publishes what is in force, if it is not. */
-void pagent_ttls_refreshed(struct pagent *p, int rc);
+/*
+ * After each reading, which ended with rc: publishes what is in force, if it is not.  good: the
+ * files had no errors.
+ */
+void pagent_ttls_refreshed(struct pagent *p, bool good, int rc);
 void pagent_ttls_end(struct pagent *p);
 
 /* ---- pagent_nmi.c, pagent_filters.c, pagent_ports.c: the management socket ---- */

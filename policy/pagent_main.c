@@ -14,7 +14,7 @@
 #include "policy/pagent.h"
 
 #define STOP_SECONDS    10
-#define REFRESH_SECONDS 60
+#define REFRESH_SECONDS 600 /* of 100,000 rules on a slow machine */
 
 static const char help[] =
 	"Usage: pagent [-p STACK] [-c FILE] [-P FILE] [-f] [-i SECONDS]\n"

@@ -50,7 +50,7 @@ static void take_away(const char *path, const char *why)
 		cs_log(CS_NOCTX, CSM_PA_TTLS_FAILED, 0ull, strerror(errno));
 }
 
-void pagent_ttls_refreshed(struct pagent *p, int rc)
+void pagent_ttls_refreshed(struct pagent *p, bool good, int rc)
 {
 	bool first = !p->ttls_begun;
 	char path[CS_PATH_MAX];
@@ -58,8 +58,10 @@ void pagent_ttls_refreshed(struct pagent *p, int rc)
 	p->ttls_begun = true;
 	if (!path_of(p, path))
 		return;
-	if (first && rc < 0 && p->options.ttls_flush) {
-		take_away(path, "FLUSH, and the files' policy is not in force");
+	/* What store or kernel refuse leaves the policy of before in force. */
+	if (first && p->options.ttls_flush && (!good || !p->policy)) {
+		take_away(path, good ? "FLUSH, and no policy is in force"
+				     : "FLUSH, and the files have errors");
 		/* What the store has does not come back with the next bad file. */
 		p->ttls_generation = p->policy ? p->policy->generation : 0;
 		return;

@@ -11,8 +11,11 @@ struct object {
 	struct pasearch *p;
 	json_t *to;
 	json_t *defaults; /* keywords of what is not coded */
-	bool rule;        /* its actions stand in it only if they are asked for */
-	bool policy;      /* its rules do not */
+	/* of a rule, whose actions stand in it only if they are asked for */
+	const struct pol_node *rule;
+	bool policy; /* its rules do not */
+	/* of an action of a rule: where it has values from */
+	struct pol_ttls_sources outer;
 };
 
 static json_t *node_json(struct pasearch *p, const struct pol_node *node, struct object how);
@@ -88,6 +91,7 @@ static void add_field(void *arg, const struct pol_field *field)
 	struct object *o = arg;
 	struct pasearch *p = o->p;
 	const char *key = field->param->keyword;
+	struct object below = {.outer = o->outer};
 	json_t *value, *array;
 	bool failed = false;
 
@@ -97,8 +101,11 @@ static void add_field(void *arg, const struct pol_field *field)
 		value = value_json(field);
 	else if (o->rule && pasearch_is_action(field) && (!p->o->actions || p->o->names_only))
 		value = mention(field->node);
-	else
-		value = node_json(p, field->node, (struct object){0});
+	else {
+		if (o->rule && pasearch_is_action(field))
+			below.outer = pol_view_outer(o->rule, field->node);
+		value = node_json(p, field->node, below);
+	}
 	if (field->param->repeatable) {
 		array = json_object_get(o->to, key);
 		if (!array) {
@@ -122,7 +129,7 @@ static json_t *node_json(struct pasearch *p, const struct pol_node *node, struct
 	if (!how.to)
 		how.to = mention(node);
 	how.defaults = json_array();
-	pol_fields(&p->view, node, add_field, &how);
+	pol_fields_within(&p->view, &how.outer, node, add_field, &how);
 	if (!how.to || !how.defaults)
 		p->view.diags.no_memory = true;
 	if (json_array_size(how.defaults))
@@ -149,7 +156,7 @@ static json_t *rule_json(struct pasearch *p, const struct pasearch_type *type,
 	if (type->policy)
 		json_object_set_new(to, "Place", json_integer(place));
 	if (!p->o->names_only)
-		return node_json(p, rule->node, (struct object){.to = to, .rule = true});
+		return node_json(p, rule->node, (struct object){.to = to, .rule = rule->node});
 	if (p->o->actions) {
 		actions = json_array();
 		pol_fields(&p->view, rule->node, add_name, actions);

@@ -79,6 +79,8 @@ struct place {
 	unsigned indent, column;
 	bool condition; /* of a rule: not its actions, times and place, which stand elsewhere */
 	bool policy;    /* of a policy: not its rules */
+	/* of an action of a rule: where it has values from */
+	struct pol_ttls_sources outer;
 };
 
 static void put_field(void *arg, const struct pol_field *field);
@@ -130,7 +132,7 @@ static void put_node(const struct place *at, const struct pol_field *field)
 	below.indent = at->indent + 1;
 	pasearch_line(at->p->out, at->indent, at->column, label,
 		      field->node->name ? field->node->name : "");
-	pol_fields(&at->p->view, field->node, put_field, &below);
+	pol_fields_within(&at->p->view, &below.outer, field->node, put_field, &below);
 }
 
 static void put_field(void *arg, const struct pol_field *field)
@@ -165,14 +167,16 @@ static const char *action_type(const struct pol_node *action)
 	return action->statement->shown ? action->statement->shown : action->statement->keyword;
 }
 
+/* outer: what the action has its values from; NULL: it stands for itself. */
 static void put_action(struct pasearch *p, const struct pol_view_rule *rule,
-		       const struct pol_node *action, void *arg)
+		       const struct pol_node *action, void *outer)
 {
 	const char *type = action_type(action), *scope = strchr(type, ' ');
 	struct place at = {.p = p, .indent = 4, .column = ACTION_COLUMN};
 	char label[80];
 
-	(void)arg;
+	if (outer)
+		at.outer = *(struct pol_ttls_sources *)outer;
 	p->shown++;
 	if (p->o->names_only) {
 		pasearch_line(p->out, 2, RULE_COLUMN, "policyAction",
@@ -186,7 +190,7 @@ static void put_action(struct pasearch *p, const struct pol_view_rule *rule,
 	pasearch_line(p->out, 4, ACTION_COLUMN, "Status", rule->active ? "Active" : "Inactive");
 	if (scope)
 		pasearch_line(p->out, 4, ACTION_COLUMN, "Scope", scope + 1);
-	pol_fields(&p->view, action, put_field, &at);
+	pol_fields_within(&p->view, &at.outer, action, put_field, &at);
 	put_created(p, 4);
 }
 
@@ -311,9 +315,12 @@ static void put_rule(struct pasearch *p, const struct pasearch_type *type,
 static void each_own_action(void *arg, const struct pol_field *field)
 {
 	const struct own *own = arg;
+	struct pol_ttls_sources outer;
 
-	if (pasearch_is_action(field) && field->node)
-		put_action(own->p, own->rule, field->node, NULL);
+	if (!pasearch_is_action(field) || !field->node)
+		return;
+	outer = pol_view_outer(own->rule->node, field->node);
+	put_action(own->p, own->rule, field->node, &outer);
 }
 
 /* ---- the whole ---- */

@@ -187,6 +187,8 @@ enum pol_connect { POL_CONNECT_ANY, POL_CONNECT_IN, POL_CONNECT_OUT };
 enum pol_log { POL_LOG_NO, POL_LOG_YES, POL_LOG_PERMIT, POL_LOG_DENY };
 #define POL_PROTO_ANY    (-1)
 #define POL_PROTO_OPAQUE (-2)
+/* The security class of an interface that was given none. */
+#define POL_CLASS_DEFAULT 255
 
 struct pol_service {
 	char name[POL_NAME_MAX + 1];
@@ -196,7 +198,7 @@ struct pol_service {
 	enum pol_direction direction;
 	enum pol_connect connect;
 	enum pol_routing routing;
-	uint8_t security_class;
+	uint8_t security_class; /* 0: any */
 	bool fragments_only;
 };
 

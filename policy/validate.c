@@ -221,28 +221,48 @@ static void check_item(struct pol_build *b, struct pol_node *node, const struct 
 	}
 }
 
+/* What stands before item and excludes it, though more lines of item's keyword may follow. */
+static const struct pol_item *alone_before(const struct pol_node *node, const struct pol_item *item)
+{
+	const struct pol_param *p = node->statement->params;
+
+	for (; p && p->keyword && item->param->group; p++) {
+		const struct pol_item *other;
+
+		if (p->repeatable || !pol_same_group(p, item->param))
+			continue;
+		other = pol_item_of(node, p->keyword);
+		if (other && other < item)
+			return other;
+	}
+	return NULL;
+}
+
+static const struct pol_item *any_before(const struct pol_node *node, const struct pol_item *item)
+{
+	for (const struct pol_item *before = item; before-- > node->items;)
+		if (pol_same_group(before->param, item->param))
+			return before;
+	return NULL;
+}
+
 /* Doubles of what may stand once: the same keyword is a warning, another of its group an error. */
 static void check_repeats(struct pol_build *b, struct pol_node *node)
 {
-	for (unsigned i = 1; i < node->n_items; i++) {
+	for (unsigned i = 0; i < node->n_items; i++) {
 		const struct pol_item *item = &node->items[i];
+		const struct pol_item *before =
+			item->param->repeatable ? alone_before(node, item) : any_before(node, item);
 
-		if (item->param->repeatable)
+		if (!before)
 			continue;
-		for (unsigned k = i; k-- > 0;) {
-			const struct pol_item *before = &node->items[k];
-
-			if (!pol_same_group(before->param, item->param))
-				continue;
-			if (before->param == item->param)
-				pol_warn(b, node, item, NULL, "it replaces the one on line %u",
-					 before->line);
-			else
-				pol_wrong(b, node, item, NULL,
-					  "it conflicts with %s on line %u; only one may be coded",
-					  before->param->keyword, before->line);
-			break;
-		}
+		if (before->param == item->param)
+			pol_warn(b, node, item, NULL, "it replaces the one on line %u",
+				 before->line);
+		else
+			pol_wrong(b, node, item, NULL,
+				  "it conflicts with %s on line %u; only one may be coded",
+				  before->param->keyword, before->line);
 	}
 }
 

@@ -169,8 +169,89 @@ static bool coded_fields(const struct pol_node *node, const struct pol_param *pa
 	return any;
 }
 
-void pol_fields(const struct pol_view *view, const struct pol_node *node, pol_field_fn *fn,
-		void *arg)
+/* Is it as if an empty one stood there, where none is coded? */
+static bool may_be_empty(const struct pol_param *block)
+{
+	const struct pol_param *p = pol_statement_find(block->of)->params;
+
+	if (block->required || block->repeatable)
+		return false;
+	for (; p && p->keyword; p++)
+		if (p->required)
+			return false;
+	return true;
+}
+
+static void look(void *arg, const struct pol_field *field)
+{
+	(void)field;
+	*(bool *)arg = true;
+}
+
+/* An outer action's block, else what the block is with nothing coded in it. */
+static void block_otherwise(const struct pol_view *view, const struct pol_ttls_sources *outer,
+			    const struct pol_node *node, const struct pol_param *param,
+			    pol_field_fn *fn, void *arg)
+{
+	struct pol_node empty = {.statement = pol_statement_find(param->of), .scope = node->scope};
+	struct pol_field field = {.param = param, .origin = POL_INHERITED};
+	bool any = false;
+
+	for (unsigned i = 0; i < outer->n && !field.node; i++)
+		field.node = pol_ttls_part(outer->v[i], param->keyword);
+	if (!field.node && may_be_empty(param)) {
+		pol_fields_within(view, outer, &empty, look, &any);
+		field.origin = POL_PRESET;
+		field.node = any ? &empty : NULL;
+	}
+	if (field.node)
+		fn(arg, &field);
+}
+
+/* All lines of an outer action's. False: it codes none, or there is no outer one. */
+static bool outer_fields(const struct pol_ttls_sources *outer, const struct pol_param *param,
+			 pol_field_fn *fn, void *arg)
+{
+	const struct pol_node *coder = pol_ttls_coder(outer, param->keyword);
+
+	for (unsigned i = 0; coder && i < coder->n_items; i++) {
+		const struct pol_item *item = &coder->items[i];
+		const struct pol_field field = {
+			.param = param, .value = item->value, .origin = POL_INHERITED};
+
+		if (strcmp(item->param->keyword, param->keyword) == 0 &&
+		    (param->repeatable || pol_item_of(coder, param->keyword) == item))
+			fn(arg, &field);
+	}
+	return coder != NULL;
+}
+
+/* Of a parameter that is not coded. */
+static void put_otherwise(const struct pol_view *view, const struct pol_ttls_sources *outer,
+			  const struct pol_node *node, const struct pol_param *param,
+			  pol_field_fn *fn, void *arg)
+{
+	struct pol_field field = otherwise(view, node, param);
+
+	if (param->support == POL_REFUSED)
+		return;
+	if (param->kind == POL_K_BLOCK) {
+		block_otherwise(view, outer, node, param, fn, arg);
+		return;
+	}
+	/* What a reference of an outer one leads to is its block's. */
+	if (!field.value && outer->n && param->kind != POL_K_REF) {
+		if (outer_fields(outer, param, fn, arg))
+			return;
+		field.value = pol_ttls_value(outer, param->keyword, &(const struct pol_param *){0});
+		field.origin = POL_INHERITED;
+	}
+	if (field.value)
+		fn(arg, &field);
+}
+
+void pol_fields_within(const struct pol_view *view, const struct pol_ttls_sources *outer,
+		       const struct pol_node *node, pol_field_fn *fn, void *arg)
 {
 	const struct pol_param *params = node->statement->params;
 
@@ -181,13 +262,30 @@ void pol_fields(const struct pol_view *view, const struct pol_node *node, pol_fi
 			again = pol_same_group(q, p);
 		if (again || coded_fields(node, p, fn, arg))
 			continue;
-		for (const struct pol_param *q = p; q->keyword; q++) {
-			struct pol_field field = otherwise(view, node, q);
-
-			if (pol_same_group(q, p) && field.value && q->support != POL_REFUSED)
-				fn(arg, &field);
-		}
+		for (const struct pol_param *q = p; q->keyword; q++)
+			if (pol_same_group(q, p))
+				put_otherwise(view, outer, node, q, fn, arg);
 	}
+}
+
+void pol_fields(const struct pol_view *view, const struct pol_node *node, pol_field_fn *fn,
+		void *arg)
+{
+	static const struct pol_ttls_sources none;
+
+	pol_fields_within(view, &none, node, fn, arg);
+}
+
+struct pol_ttls_sources pol_view_outer(const struct pol_node *rule, const struct pol_node *action)
+{
+	const struct pol_node *group = pol_ttls_part(rule, "TTLSGroupAction");
+	const struct pol_node *environment = pol_ttls_part(rule, "TTLSEnvironmentAction");
+
+	if (action == environment)
+		environment = NULL;
+	else if (action != pol_ttls_part(rule, "TTLSConnectionAction"))
+		group = environment = NULL;
+	return pol_ttls_sources(group, environment, NULL);
 }
 
 /* ---- values ---- */

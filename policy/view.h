@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-#include "policy/compile.h"
+#include "policy/compile_ttls.h"
 
 struct pol_view_rule {
 	struct pol_node *node;
@@ -49,8 +49,8 @@ const struct pol_time *pol_view_time(struct pol_view *view, struct pol_node *nod
 
 enum pol_origin {
 	POL_CODED,
-	POL_PRESET,    /* the row's default */
-	POL_INHERITED, /* what another parameter says */
+	POL_PRESET,    /* the row's default; of a block: one with nothing coded in it */
+	POL_INHERITED, /* what another parameter or an outer action says */
 };
 
 /* One line of a statement. */
@@ -58,17 +58,24 @@ struct pol_field {
 	const struct pol_param *param;
 	const struct pol_item *item; /* POL_CODED */
 	const char *value;           /* as coded, else the default; NULL for a block */
-	struct pol_node *node;       /* what a block is and a reference leads to; else NULL */
+	/* What a block is and a reference leads to; else NULL. POL_PRESET: valid in fn alone. */
+	struct pol_node *node;
 	enum pol_origin origin;
 };
 
 typedef void pol_field_fn(void *arg, const struct pol_field *field);
 /*
  * Every parameter of node that has a value, in the order of the rows; those of one group where
- * the group's first row is, as they were coded.
+ * the group's first row is, as they were coded.  A block that nobody coded is there with its
+ * defaults, if it has any.
  */
 void pol_fields(const struct pol_view *view, const struct pol_node *node, pol_field_fn *fn,
 		void *arg);
+/* The same of an action of AT-TLS, or a part of one, with what it has from outer ones. */
+void pol_fields_within(const struct pol_view *view, const struct pol_ttls_sources *outer,
+		       const struct pol_node *node, pol_field_fn *fn, void *arg);
+/* What action, one of the rule's, has its values from where it codes none; empty of other rules. */
+struct pol_ttls_sources pol_view_outer(const struct pol_node *rule, const struct pol_node *action);
 
 /*
  * The value as it is written best: words as the grammar has them, without what the parser ignores.

@@ -106,17 +106,29 @@ static const struct xf_policy *find(const struct xf_policy_list *l, const struct
 	return NULL;
 }
 
+static bool is_missing(const struct xf_policy *p, const struct xf_policy_list *have)
+{
+	const struct xf_policy *old = find(have, p);
+
+	return !old || !xf_policy_same(old, p);
+}
+
+static bool any_missing(const struct xf_policy_list *wanted, const struct xf_policy_list *have)
+{
+	for (size_t i = 0; i < wanted->n; i++)
+		if (is_missing(&wanted->v[i], have))
+			return true;
+	return false;
+}
+
 static int add_missing(struct xf_kernel *k, const struct xf_policy_list *wanted,
 		       const struct xf_policy_list *have, struct cs_err *err)
 {
 	int rc = 0;
 
-	for (size_t i = 0; i < wanted->n && rc == 0; i++) {
-		const struct xf_policy *old = find(have, &wanted->v[i]);
-
-		if (!old || !xf_policy_same(old, &wanted->v[i]))
+	for (size_t i = 0; i < wanted->n && rc == 0; i++)
+		if (is_missing(&wanted->v[i], have))
 			rc = xf_policy_add(k, &wanted->v[i], err);
-	}
 	return rc;
 }
 
@@ -205,14 +217,21 @@ static int take_after(struct xf_kernel *k, const struct change *c, struct cs_err
 	return rc;
 }
 
-/* Where a policy of ours could refuse what the old table lets through, nothing has changed yet. */
-static int try_table(struct xf_kernel *k, const struct pol_policy *policy, struct cs_err *err)
+/*
+ * A table that the kernel refuses is found out before an entry goes in that could refuse what the
+ * old table lets through.  Without such an entry the transaction itself is trial enough.
+ */
+static int try_table(struct xf_kernel *k, const struct change *c, struct cs_err *err)
 {
 	unsigned n_rules;
-	char *text = xf_nft_compile(&k->marking, policy, NULL, &n_rules);
-	int rc = text ? xf_nft_run(text, true, err)
-		      : cs_fail(err, CS_ENOMEM, "no memory for the nftables ruleset");
+	char *text;
+	int rc;
 
+	if (!any_missing(&c->wanted, &c->have.list))
+		return 0;
+	text = xf_nft_compile(&k->marking, c->policy, NULL, &n_rules);
+	rc = text ? xf_nft_run(text, true, err)
+		  : cs_fail(err, CS_ENOMEM, "no memory for the nftables ruleset");
 	free(text);
 	return rc;
 }
@@ -235,7 +254,7 @@ int xf_install_over(struct xf_kernel *k, const struct pol_policy *policy,
 	if (rc == 0)
 		rc = read_present(k, &c.have, err);
 	if (rc == 0)
-		rc = try_table(k, policy, err);
+		rc = try_table(k, &c, err);
 	if (rc == 0) {
 		rc = put_before(k, &c, err);
 		if (rc == 0)

@@ -6,7 +6,6 @@
 #include "xfrm/nft_model.h"
 
 #define IPPROTO_OSPF_IGP 89 /* <netinet/in.h> has no name for it */
-#define DEFAULT_CLASS    255
 
 bool xf_sense_inbound(enum xf_sense sense)
 {
@@ -33,12 +32,13 @@ static bool has_everything(const struct cs_range *r, unsigned n, uint8_t family)
 	return false;
 }
 
-static bool applies(const struct pol_service *s, enum xf_sense sense)
+static bool applies(const struct pol_filter_rule *r, const struct pol_service *s,
+		    enum xf_sense sense)
 {
 	bool routed = sense == XF_IN_ROUTED || sense == XF_OUT_ROUTED;
 
 	/* By which interface a packet goes on is not known yet where it is decided. */
-	if (sense == XF_OUT_ROUTED && s->security_class != 0 && s->security_class != DEFAULT_CLASS)
+	if (sense == XF_OUT_ROUTED && s->security_class && r->verdict == POL_PERMIT)
 		return false;
 	if (s->direction == (xf_sense_inbound(sense) ? POL_OUT : POL_IN))
 		return false;
@@ -103,7 +103,8 @@ static struct xf_line line_of(const struct pol_filter_rule *r, const struct pol_
 			    .code = {-1, -1},
 			    .fragment = s->fragments_only,
 			    .opaque = s->proto == POL_PROTO_OPAQUE,
-			    .security_class = s->security_class};
+			    .security_class = sense == XF_OUT_ROUTED ? 0 : s->security_class,
+			    .class_known = r->verdict == POL_PERMIT};
 
 	l.src = turned ? r->dst : r->src;
 	l.n_src = turned ? r->n_dst : r->n_src;
@@ -143,7 +144,7 @@ static bool put_service(struct xf_lines *lines, const struct pol_filter_rule *r,
 	const struct pol_service *s = &r->services[service];
 	struct xf_line l;
 
-	if (!applies(s, sense) || !fits_family(s, family))
+	if (!applies(r, s, sense) || !fits_family(s, family))
 		return true;
 	l = line_of(r, s, sense, family);
 	l.rule = rule;

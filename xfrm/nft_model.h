@@ -47,6 +47,7 @@ struct xf_line {
 	bool opaque;                 /* of IPv6, whose protocol cannot be known */
 	enum xf_segment segment;
 	uint8_t security_class; /* 0: any */
+	bool class_known;       /* not where the interface is not known yet */
 };
 
 struct xf_lines {

@@ -5,8 +5,6 @@
 
 #include "xfrm/nft_model.h"
 
-#define DEFAULT_CLASS 255
-
 struct print {
 	FILE *f;
 	const struct xf_tree *tree;
@@ -96,15 +94,20 @@ static void match_fragments(FILE *f, const struct xf_line *l)
 		fputs("frag frag-off != 0 frag nexthdr { 0, 43, 44, 51, 60 } ", f);
 }
 
-/* The class of an interface is its group; what has none is in group 0. */
+/*
+ * The class of an interface is its group; what has none is in group 0. What seems to leave by lo is
+ * routed again.
+ */
 static void match_class(FILE *f, const struct xf_line *l, enum xf_sense sense)
 {
 	const char *field = xf_sense_inbound(sense) ? "iifgroup" : "oifgroup";
 
-	if (l->security_class == 0 || sense == XF_OUT_ROUTED)
+	if (l->security_class == 0)
 		return;
-	if (l->security_class == DEFAULT_CLASS)
-		fprintf(f, "%s { 0, %u } ", field, DEFAULT_CLASS);
+	if (sense == XF_OUT_LOCAL && l->class_known)
+		fputs("oif != lo ", f);
+	if (l->security_class == POL_CLASS_DEFAULT)
+		fprintf(f, "%s { 0, %u } ", field, POL_CLASS_DEFAULT);
 	else
 		fprintf(f, "%s %u ", field, l->security_class);
 }

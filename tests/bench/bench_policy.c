@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -27,14 +28,20 @@
 
 static const struct xf_marking marking = {.shift = XF_MARK_SHIFT_DEFAULT};
 
-/* CPU time of this process, the kernel's share with it, so that others on the machine count less.
+/*
+ * CPU time of this process and its children, the kernel's share with it, so that others on the
+ * machine count less.
  */
 static double now(void)
 {
+	struct rusage children;
 	struct timespec t;
 
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+	getrusage(RUSAGE_CHILDREN, &children); /* nftables is one */
+	return (double)(t.tv_sec + children.ru_utime.tv_sec + children.ru_stime.tv_sec) +
+	       (double)t.tv_nsec / 1e9 +
+	       (double)(children.ru_utime.tv_usec + children.ru_stime.tv_usec) / 1e6;
 }
 
 static void die(const char *what, const struct cs_err *err)
@@ -247,13 +254,15 @@ static double lookups_a_second(const struct pol_policy *policy)
 
 static void one(unsigned n)
 {
-	char dir[] = "/tmp/bench_policy.XXXXXX", path[64], command[96];
+	const char *tmp = getenv("TMPDIR");
+	char dir[64], path[96], command[128];
 	struct pol_policy *policy, *again;
 	struct pol_store *store;
 	struct cs_err err;
 	double t[6];
 	char *text;
 
+	snprintf(dir, sizeof(dir), "%s/bench_policy.XXXXXX", tmp ? tmp : "/tmp");
 	if (!mkdtemp(dir))
 		die(dir, NULL);
 	snprintf(path, sizeof(path), "%s/policy", dir);

@@ -74,7 +74,8 @@ BUGS = {
         "xfrm/nft_lines.c", "if (r->n_times && !pol_time_active(r->times, r->n_times, now))",
         "if (r->n_times > 1 && !pol_time_active(r->times, r->n_times, now))"),
     "class-ignored": Bug(
-        "xfrm/nft_lines.c", ".security_class = s->security_class}", ".security_class = 0}"),
+        "xfrm/nft_lines.c", ".security_class = sense == XF_OUT_ROUTED ? 0 : s->security_class,",
+        ".security_class = 0,"),
     "opaque-is-any": Bug(
         "xfrm/nft_lines.c", ".opaque = s->proto == POL_PROTO_OPAQUE,", ".opaque = false,"),
     "printed-range-ends-late": Bug(

@@ -154,8 +154,12 @@ void random_world(uint64_t *rnd, struct world *w)
 		r->n_dst = random_ranges(rnd, r->dst, families, w->hosts);
 		r->services = w->services[i];
 		r->n_services = 1 + (below(rnd, 4) ? 0 : below(rnd, SERVICES));
-		for (unsigned j = 0; j < r->n_services; j++)
+		for (unsigned j = 0; j < r->n_services; j++) {
 			r->services[j] = random_service(rnd);
+			/* What leaves is denied and protected whatever its class. */
+			if (r->verdict != POL_PERMIT && r->services[j].direction != POL_IN)
+				r->services[j].security_class = 0;
+		}
 		if (below(rnd, 20) == 0) {
 			r->times = &w->past;
 			r->n_times = 1;
@@ -297,7 +301,6 @@ void random_seen(uint64_t *rnd, const struct world *w, enum xf_sense sense, stru
 	if (p->dst.family != p->src.family)
 		p->dst = random_address(rnd, p->src.family, w->hosts);
 	/* The interface a routed packet leaves by is not known where it is decided. */
-	p->security_class = 255;
 	if (sense != XF_OUT_ROUTED && like->security_class && below(rnd, 4))
 		p->security_class = like->security_class;
 	else if (sense != XF_OUT_ROUTED)

@@ -409,13 +409,31 @@ START_TEST(test_security_class)
 	setup(&f, POL_PERMIT);
 	f.service.security_class = 7;
 	expect_line(&f, "in_local", "meta nfproto ipv4 iifgroup 7 ip saddr");
-	expect_line(&f, "out_local", "meta nfproto ipv4 oifgroup 7 ip saddr");
+	expect_line(&f, "out_local", "meta nfproto ipv4 oif != lo oifgroup 7 ip saddr");
 	f.service.security_class = 255;
 	expect_line(&f, "in_local", "meta nfproto ipv4 iifgroup { 0, 255 } ip saddr");
+	expect_line(&f, "out_local", "meta nfproto ipv4 oif != lo oifgroup { 0, 255 } ip saddr");
 	f.service.routing = POL_ROUTED;
-	expect_line(&f, "out_routed", "meta nfproto ipv4 ip saddr");
+	expect_line(&f, "in_routed", "meta nfproto ipv4 iifgroup { 0, 255 } ip saddr");
+	expect_none(&f, "out_routed");
 	f.service.security_class = 7;
 	expect_none(&f, "out_routed");
+}
+END_TEST
+
+/* What denies or protects does so where the class is not known. */
+START_TEST(test_security_class_unknown)
+{
+	static const enum pol_verdict verdicts[] = {POL_DENY, POL_IPSEC};
+	struct fixture f;
+
+	setup(&f, verdicts[_i]);
+	f.service.security_class = 255;
+	expect_line(&f, "in_local", "meta nfproto ipv4 iifgroup { 0, 255 } ip saddr");
+	expect_line(&f, "out_local", "meta nfproto ipv4 oifgroup { 0, 255 } ip saddr");
+	f.service.routing = POL_ROUTED;
+	expect_line(&f, "in_routed", "meta nfproto ipv4 iifgroup { 0, 255 } ip saddr");
+	expect_line(&f, "out_routed", "meta nfproto ipv4 ip saddr");
 }
 END_TEST
 
@@ -843,6 +861,7 @@ int main(void)
 	tcase_add_test(t, test_logging);
 	tcase_add_test(t, test_logging_ipsec);
 	tcase_add_test(t, test_security_class);
+	tcase_add_loop_test(t, test_security_class_unknown, 0, 2);
 	tcase_add_test(t, test_fragments);
 	tcase_add_test(t, test_times);
 	tcase_add_test(t, test_bundles_only);

@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -914,6 +915,41 @@ START_TEST(test_ttls_flush_purge)
 }
 END_TEST
 
+static void change_store(const char *sql)
+{
+	sqlite3 *db = NULL;
+
+	ck_assert_int_eq(sqlite3_open(in_dir("state/TCPIP/policy.db"), &db), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_close(db), SQLITE_OK);
+}
+
+/* A store that takes nothing is no error of the files: what is in force stays published. */
+START_TEST(test_ttls_flush_refused)
+{
+	uint64_t generation = 0;
+
+	write_text(in_dir("ttls"), TTLS_RULE);
+	write_text(in_dir("policy"), "TTLSConfig ttls FLUSH\n");
+	start();
+	ck_assert_int_eq(published(&generation), 1);
+	stop();
+	change_store("CREATE TRIGGER full BEFORE INSERT ON node BEGIN "
+		     "SELECT RAISE(ABORT, 'no room'); END");
+	write_text(in_dir("ttls"), TTLS_RULE "TTLSRule s\n{\n  LocalPortRange 1\n  Direction Both\n"
+					     "  TTLSGroupActionRef g\n}\n");
+	start();
+	wait_for_log("no room", 1);
+	ck_assert_int_eq(published(&generation), 1);
+	ck_assert_uint_eq(generation, 1);
+	ck_assert_uint_eq(log_count("AT-TLS policy is taken away"), 0);
+	change_store("DROP TRIGGER full");
+	refresh(0);
+	ck_assert_int_eq(published(&generation), 2);
+	stop();
+}
+END_TEST
+
 /* A profile that is there and wrong opens nothing where the policy has no filters. */
 START_TEST(test_bad_profile_alone)
 {
@@ -980,6 +1016,7 @@ int main(void)
 	tcase_add_test(tc, test_options);
 	tcase_add_test(tc, test_ttls);
 	tcase_add_test(tc, test_ttls_flush_purge);
+	tcase_add_test(tc, test_ttls_flush_refused);
 	tcase_add_test(tc, test_interval_of_files);
 	suite_add_tcase(s, tc);
 	return run_suite(s);

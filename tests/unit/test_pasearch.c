@@ -6,6 +6,7 @@
 #include <check.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,17 +42,14 @@ struct display {
 	size_t size;
 };
 
-/* A display of text (a policy file); the caller calls end_display(). */
-static void begin_display(struct display *d, const char *text, size_t size,
-			  const struct pasearch_options *o)
+/* A display of policy, whose reference it takes; the caller calls end_display(). */
+static void begin_with(struct display *d, struct pol_policy *policy,
+		       const struct pasearch_options *o)
 {
-	struct findings found;
 	struct cs_err err;
 
 	memset(d, 0, sizeof(*d));
-	d->policy = compile_text(text, size, &found);
-	ck_assert_msg(d->policy != NULL, "%u: %s: %s", found.v[0].line, found.v[0].attribute,
-		      found.v[0].text);
+	d->policy = policy;
 	d->p.o = o;
 	d->p.stored.generation = 7;
 	d->p.stored.created = NOON - 3600;
@@ -60,6 +58,18 @@ static void begin_display(struct display *d, const char *text, size_t size,
 	ck_assert_int_eq(pol_view_open(d->p.stored.tree, NOON, &d->p.view, &err), 0);
 	d->p.out = open_memstream(&d->text, &d->size);
 	ck_assert_ptr_nonnull(d->p.out);
+}
+
+/* The same of text (a policy file). */
+static void begin_display(struct display *d, const char *text, size_t size,
+			  const struct pasearch_options *o)
+{
+	struct findings found;
+	struct pol_policy *policy = compile_text(text, size, &found);
+
+	ck_assert_msg(policy != NULL, "%u: %s: %s", found.v[0].line, found.v[0].attribute,
+		      found.v[0].text);
+	begin_with(d, policy, o);
 }
 
 static void show_text(struct display *d)
@@ -368,6 +378,251 @@ START_TEST(test_inherited)
 		ck_assert_msg(has_line(action, lines[i][0], lines[i][1]), "%s", lines[i][0]);
 	}
 	end_display(&d);
+}
+END_TEST
+
+/* ---- AT-TLS: what no statement of the action itself says ---- */
+
+#define PLAIN_RULE(name, group, connection)                                                        \
+	"TTLSRule " name "\n{\n Jobname J\n Direction Both\n TTLSGroupActionRef " group            \
+	"\n TTLSEnvironmentActionRef server\n" connection "}\n"
+#define INNER " TTLSConnectionActionRef inner\n"
+
+/* Two groups with one environment, no blocks but the one that must be. */
+static const char plain[] =
+	"TTLSGroupAction quiet\n{\n TTLSEnabled On\n Trace 1\n}\n"
+	"TTLSGroupAction loud\n{\n TTLSEnabled On\n Trace 255\n CtraceClearText On\n"
+	" TTLSGroupAdvancedParms\n {\n  SecondaryMap On\n }\n}\n"
+	"TTLSEnvironmentAction server\n{\n HandshakeRole Server\n TTLSKeyringParms\n {\n"
+	"  Keyring r\n }\n TTLSCipherParms\n {\n  V3CipherSuites4Char C02F\n }\n}\n"
+	"TTLSConnectionAction inner\n{\n TTLSConnectionAdvancedParms\n {\n"
+	"  HandshakeTimeout 5\n  ServerCertificateLabel two\n }\n}\n" /* and the rules */
+	PLAIN_RULE("a", "quiet", INNER) PLAIN_RULE("b", "loud", "");
+
+/* The action of a name below the rule of a name, up to its end. */
+static char *action_of(const char *text, const char *rule, const char *action)
+{
+	char line[80];
+	const char *at, *end;
+
+	snprintf(line, sizeof(line), "policyRule:             %s\n", rule);
+	at = strstr(text, line);
+	snprintf(line, sizeof(line), "  TTLS Action:                  %s\n", action);
+	at = at ? strstr(at, line) : NULL;
+	end = at ? strstr(at, "Policy created") : NULL;
+	ck_assert_msg(end != NULL, "%s of %s", action, rule);
+	return strndup(at, (size_t)(end - at));
+}
+
+START_TEST(test_outer_actions)
+{
+	static const struct {
+		const char *rule, *action, *label, *value; /* NULL: no such line */
+	} lines[] = {
+		{"a", "quiet", "SecondaryMap", "Off"},
+		{"a", "quiet", "SyslogFacility", "Daemon"},
+		{"a", "server", "Trace", "1"},
+		{"a", "server", "CtraceClearText", "Off"},
+		{"a", "server", "TLSv1.2", "On"},
+		{"a", "server", "HandshakeTimeout", "10"},
+		{"a", "server", "SecondaryMap", "Off"},
+		{"a", "server", "GSK_V3_SIDCACHE_SIZE", "512"},
+		{"a", "server", "OcspNonceSize", "8"},
+		{"a", "server", "HttpCdpCacheSize", "32"},
+		{"a", "server", "GSK_LDAP_SERVER_PORT", NULL}, /* without a server there is none */
+		{"a", "server", "TTLSSignatureParms", NULL},
+		{"a", "inner", "HandshakeRole", "Server"},
+		{"a", "inner", "Trace", "1"},
+		{"a", "inner", "TLSv1.2", "On"},
+		{"a", "inner", "HandshakeTimeout", "5"},
+		{"a", "inner", "SecondaryMap", "Off"},
+		{"a", "inner", "V3CipherSuites4Char", "C02F"},
+		{"a", "inner", "ServerCertificateLabel", "two"},
+		{"a", "inner", "CertificateLabel", NULL}, /* the other one is coded */
+		{"a", "inner", "SuiteBProfile", NULL},    /* not a connection's */
+		{"b", "server", "Trace", "255"},
+		{"b", "server", "CtraceClearText", "On"},
+		{"b", "server", "SecondaryMap", "On"},
+	};
+	struct pasearch_options o = everything;
+	struct display d;
+
+	begin_display(&d, plain, sizeof(plain) - 1, &o);
+	show_text(&d);
+	for (unsigned i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		char *action = action_of(d.text, lines[i].rule, lines[i].action);
+		const char *value = lines[i].value ? lines[i].value : "";
+
+		ck_assert_msg(has_line(action, lines[i].label, value) == (lines[i].value != NULL),
+			      "%s of %s of %s is not %s: %s", lines[i].label, lines[i].action,
+			      lines[i].rule, value, action);
+		free(action);
+	}
+	end_display(&d);
+
+	/* By itself an action has no outer one: what it codes, and its own defaults. */
+	o.rules = false;
+	begin_display(&d, plain, sizeof(plain) - 1, &o);
+	show_text(&d);
+	ck_assert(has_line(strstr(d.text, "server\n"), "TLSv1.2", "On"));
+	ck_assert(!has_line(strstr(d.text, "inner\n"), "TLSv1.2", "On"));
+	ck_assert(has_line(strstr(d.text, "inner\n"), "HandshakeTimeout", "5"));
+	end_display(&d);
+}
+END_TEST
+
+/* What an environment codes more than once its connections have as often. */
+START_TEST(test_outer_repeated)
+{
+	static const char policy[] =
+		"TTLSGroupAction on\n{\n TTLSEnabled On\n}\n"
+		"TTLSEnvironmentAction server\n{\n HandshakeRole Client\n TTLSKeyringParms\n {\n"
+		"  Keyring r\n }\n TTLSEnvironmentAdvancedParmsRef adv\n"
+		" TTLSCipherParmsRef strong\n}\n"
+		"TTLSCipherParms strong\n{\n V3CipherSuites4Char C030\n}\n"
+		"TTLSEnvironmentAdvancedParms adv\n{\n CertificateLabel one\n"
+		" HostReferenceIdDNS a.example\n HostReferenceIdDNS b.example\n}\n"
+		"TTLSConnectionAction inner\n{\n}\n" PLAIN_RULE("a", "on", INNER);
+	struct display d;
+	char *action;
+
+	begin_display(&d, policy, sizeof(policy) - 1, &everything);
+	show_text(&d);
+	action = action_of(d.text, "a", "inner");
+	ck_assert(has_line(action, "HostReferenceIdDNS", "a.example"));
+	ck_assert(has_line(action, "HostReferenceIdDNS", "b.example"));
+	ck_assert(has_line(action, "CertificateLabel", "one"));
+	ck_assert(!has_line(action, "ServerCertificateLabel", ""));
+	ck_assert(has_line(action, "TTLSCipherParms", "strong"));
+	ck_assert(has_line(action, "V3CipherSuites4Char", "C030"));
+	ck_assert(!strstr(action, "Ref:"));
+	free(action);
+	end_display(&d);
+}
+END_TEST
+
+/* ---- samples and examples: nothing is left to be known ---- */
+
+static unsigned check_filled(const json_t *json);
+
+static bool has_group(const json_t *object, const struct pol_statement *s,
+		      const struct pol_param *p)
+{
+	for (const struct pol_param *q = s->params; q->keyword; q++)
+		if (pol_same_group(p, q) && json_object_get(object, q->keyword))
+			return true;
+	return false;
+}
+
+static bool requires(const struct pol_statement *s)
+{
+	for (const struct pol_param *p = s->params; p && p->keyword; p++)
+		if (p->required)
+			return true;
+	return false;
+}
+
+static bool has_presets(const struct pol_statement *s)
+{
+	for (const struct pol_param *p = s->params; p && p->keyword; p++)
+		if (p->preset && p->support != POL_DEPRECATED)
+			return true;
+	return false;
+}
+
+/* How many parameters that have a default somewhere were looked for and found. */
+static unsigned check_statement(const json_t *object, const struct pol_statement *s,
+				const struct pol_statement *outer)
+{
+	unsigned n = 0;
+
+	for (const struct pol_param *p = s->params; p && p->keyword; p++) {
+		const struct pol_param *above = outer ? pol_param_find(outer, p->keyword) : NULL;
+		const struct pol_statement *of =
+			p->kind == POL_K_BLOCK ? pol_statement_find(p->of) : NULL;
+		bool filled =
+			p->preset || (above && above->preset) ||
+			(of && !p->required && !p->repeatable && !requires(of) && has_presets(of));
+
+		if (!filled || p->support == POL_DEPRECATED || p->support == POL_REFUSED)
+			continue;
+		ck_assert_msg(has_group(object, s, p), "%s %s: no %s", s->keyword,
+			      json_string_value(json_object_get(object, "Name")), p->keyword);
+		n++;
+	}
+	return n;
+}
+
+static unsigned check_object(const json_t *object)
+{
+	static const char *const within[][2] = {
+		{"TTLSConnectionAdvancedParms", "TTLSEnvironmentAdvancedParms"},
+		{"TTLSConnectionAction", "TTLSGroupAction"},
+		{"TTLSEnvironmentAction", "TTLSGroupAction"},
+		{"TTLSEnvironmentAdvancedParms", "TTLSGroupAdvancedParms"},
+	};
+	const char *keyword = json_string_value(json_object_get(object, "Statement")), *key;
+	const struct pol_statement *s = keyword ? pol_statement_find(keyword) : NULL;
+	const struct pol_statement *outer = NULL;
+	const json_t *value;
+	unsigned n = 0;
+
+	for (unsigned i = 0; s && i < sizeof(within) / sizeof(within[0]); i++)
+		if (strcmp(keyword, within[i][0]) == 0)
+			outer = pol_statement_find(within[i][1]);
+	/* A mention has its name alone. */
+	if (s && json_object_size(object) > 2)
+		n = check_statement(object, s, outer);
+	json_object_foreach((json_t *)(uintptr_t)object, key, value) n += check_filled(value);
+	return n;
+}
+
+static unsigned check_filled(const json_t *json)
+{
+	const json_t *value;
+	unsigned n = 0;
+	size_t i;
+
+	if (json_is_object(json))
+		return check_object(json);
+	json_array_foreach(json, i, value) n += check_filled(value);
+	return n;
+}
+
+START_TEST(test_all_filled_in)
+{
+	static const struct {
+		const char *pattern;
+		unsigned files, parameters;
+	} sets[] = {
+		{TESTDATA "/data/policy/host-to-host.policy", 1, 40},
+		{TESTDATA "/data/policy/branch.policy", 1, 40},
+		{TESTDATA "/../examples/*.policy", 9, 2000},
+		{TESTDATA "/../examples/mixed/pagent.conf", 1, 200},
+	};
+
+	for (unsigned k = 0; k < sizeof(sets) / sizeof(sets[0]); k++) {
+		unsigned checked = 0;
+		glob_t files;
+
+		ck_assert_int_eq(glob(sets[k].pattern, 0, NULL, &files), 0);
+		ck_assert_uint_ge(files.gl_pathc, sets[k].files);
+		for (size_t i = 0; i < files.gl_pathc; i++) {
+			struct findings found;
+			struct display d;
+			json_t *document;
+
+			begin_with(&d, compile_file(files.gl_pathv[i], "TCPIP", &found),
+				   &everything);
+			document = pasearch_json(&d.p);
+			checked += check_filled(json_object_get(document, "policies"));
+			checked += check_filled(json_object_get(document, "rules"));
+			json_decref(document);
+			end_display(&d);
+		}
+		globfree(&files);
+		ck_assert_msg(checked >= sets[k].parameters, "%s: %u", sets[k].pattern, checked);
+	}
 }
 END_TEST
 
@@ -850,6 +1105,9 @@ int main(void)
 	tcase_add_test(display, test_every_default);
 	tcase_add_test(display, test_every_default_json);
 	tcase_add_test(display, test_inherited);
+	tcase_add_test(display, test_outer_actions);
+	tcase_add_test(display, test_outer_repeated);
+	tcase_add_test(display, test_all_filled_in);
 	tcase_add_test(display, test_time);
 	tcase_add_test(display, test_control_bytes);
 	suite_add_tcase(suite, display);

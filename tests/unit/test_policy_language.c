@@ -674,6 +674,7 @@ START_TEST(test_allowed_values)
 		"IpAddrSet a\n{\nPrefix 192.0.2.77/24\n}\n",
 		"IpTimeCondition t\n{\nTimeOfDayRange 8:17\nTimeZone UTC\n}\n",
 		"IpTimeCondition t\n{\nTimeOfDayRange 08:30:17:00,22-24\nTimeZone -0930\n}\n",
+		"IpTimeCondition t\n{\nTimeOfDayRange 8:30:00-24:00:00\nTimeZone gmt\n}\n",
 		"IpLocalStartAction s\n{\nLocalSecurityEndpointAddr abcd::1\n}\n",
 		"RemoteSecurityEndpoint e\n{\nIdentity IpAddr abcd::1\nLocation ::/0\n}\n",
 		"RemoteSecurityEndpoint e\n{\nIdentity IpAddr ::ffff:192.0.2.1\n}\n",
@@ -699,6 +700,29 @@ START_TEST(test_allowed_values)
 }
 END_TEST
 
+/* Seconds that are 00 and GMT are other words for what is there without them. */
+START_TEST(test_time_words)
+{
+	static const char text[] =
+		"IpFilterPolicy\n{\nIpFilterRule r\n{\nIpGenericFilterActionRef a\n"
+		"IpTimeCondition\n{\nTimeOfDayRange 8:30:00-17:00,22:00-24:00:00\nTimeZone GMT\n}\n"
+		"}\n}\nIpGenericFilterAction a\n{\nIpFilterAction Deny\n}\n";
+	struct findings found;
+	struct pol_policy *p = compile_text(text, sizeof(text) - 1, &found);
+	const struct pol_time *t;
+
+	ck_assert_msg(p && found.n == 0, "%s", found.v[0].text);
+	ck_assert_uint_eq(p->rules[0].n_times, 1);
+	t = p->rules[0].times;
+	ck_assert_int_eq(t->zone, 0);
+	ck_assert_uint_eq(t->n_spans, 2);
+	ck_assert_uint_eq(t->spans[0][0], 8 * 60 + 30);
+	ck_assert_uint_eq(t->spans[0][1], 17 * 60);
+	ck_assert_uint_eq(t->spans[1][1], 24 * 60);
+	pol_unref(p);
+}
+END_TEST
+
 START_TEST(test_references)
 {
 	struct findings found;
@@ -718,13 +742,17 @@ START_TEST(test_check_file)
 	size_t size = 0;
 	FILE *out = open_memstream(&text, &size);
 	const char *path = TESTDATA "/data/policy/host-to-host.policy";
+	const char *mixed = TESTDATA "/../examples/mixed/pagent.conf";
 
 	ck_assert_ptr_nonnull(out);
 	ck_assert_int_eq(pol_check_file(path, "TCPIP", out), 0);
 	ck_assert_int_eq(pol_check_file("/nonexistent", "TCPIP", out), 1);
 	ck_assert_int_eq(pol_check_file(TESTDATA "/data/policy/iked.conf", "TCPIP", out), 1);
+	ck_assert_int_eq(pol_check_file(mixed, "TCPIP", out), 0);
 	fclose(out);
 	ck_assert_ptr_nonnull(strstr(text, "the policy is good for stack TCPIP: 2 filter rules"));
+	ck_assert_ptr_nonnull(strstr(text, "0 AT-TLS rules\n"));
+	ck_assert_ptr_nonnull(strstr(text, "3 AT-TLS rules\n"));
 	ck_assert_ptr_nonnull(strstr(text, "/nonexistent: cannot open it"));
 	ck_assert_ptr_nonnull(strstr(text, "iked.conf:1: error: IkeConfig: unknown statement"));
 	ck_assert_ptr_nonnull(strstr(text, "the policy is refused"));
@@ -973,6 +1001,7 @@ int main(void)
 	tcase_add_test(tc, test_file_naming_itself);
 	tcase_add_test(tc, test_distinguished_names);
 	tcase_add_test(tc, test_allowed_values);
+	tcase_add_test(tc, test_time_words);
 	tcase_add_test(tc, test_references);
 	tcase_add_test(tc, test_check_file);
 	tcase_add_test(tc, test_ike_config);

@@ -564,6 +564,10 @@ static const struct {
 	 "TTLSEnvironmentAdvancedParms\n{\nCertificateLabel a\nServerCertificateLabel b\n}\n}\n",
 	 11, "ServerCertificateLabel", "it conflicts with CertificateLabel on line 10"},
 	{"TTLSEnvironmentAction e\n{\nHandshakeRole Server\n" RING
+	 "TTLSEnvironmentAdvancedParms\n{\nServerCertificateLabel b\nServerCertificateLabel c\n"
+	 "CertificateLabel a\n}\n}\n",
+	 12, "CertificateLabel", "it conflicts with ServerCertificateLabel on line 11"},
+	{"TTLSEnvironmentAction e\n{\nHandshakeRole Server\n" RING
 	 "TTLSEnvironmentAdvancedParms\n{\nHandshakeTimeout 601\n}\n}\n",
 	 10, "HandshakeTimeout", "601 is out of range: 0 to 600"},
 	{"TTLSEnvironmentAction e\n{\nHandshakeRole Server\n" RING

@@ -10,7 +10,7 @@ from labkit.stream import Stream
 from labkit.wire import IKE
 
 NET = "198.18.0.0/16"
-STREAMS = 6
+STREAMS = [0.002] + 5 * [0.1]  # seconds between packets, a tunnel each
 POLICY = """\
 IpFilterPolicy
 {{
@@ -152,7 +152,7 @@ def under_load(lab, tunnels, rules):
     if len(sas) != 2 * tunnels:
         raise Failure(f"{len(sas)} SAs for {tunnels} tunnels")
     policies = left.policies_text()
-    streams = [Stream(left, right, source=s, every=0.1) for s in sources[1:STREAMS + 1]]
+    streams = [Stream(left, right, source=s, every=e) for s, e in zip(sources[1:], STREAMS)]
     counted, messages = matches(a), lab.wire.count(IKE)
 
     refresh(a, left_text(right.v4, sources, rules, port=30007), f"1 changed, {rules - 1} unchanged")

@@ -1,8 +1,11 @@
-"""What the ipsec command shows of live tunnels."""
+"""What the ipsec command shows of live tunnels, and the policy file that pasearch writes."""
 
+import os
+import pathlib
 import subprocess
 import time
 
+from cases.agent import end, entries, pagent, table
 from labkit.host import Failure, wait_until
 from labkit.ours import Ours
 from labkit.policy import host_to_host, rule, service
@@ -89,3 +92,55 @@ def dynamic_filters(lab):
     expect("filters after all tunnels", [row(e) for e in a.entries("-f", "display")], bare)
     a.stop()
     b.stop()
+
+
+EXAMPLES = pathlib.Path(__file__).resolve().parents[3] / "examples"
+
+
+def written(ours, *options):
+    """The policy in force, as a file that pasearch writes."""
+    path = ours.host.path("written.policy")
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
+        done = subprocess.run([ours.program("pasearch"), "-p", ours.stack, "--policy", *options],
+                              stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.PIPE, text=True,
+                              env=ours.host.env, preexec_fn=ours.host.enter, timeout=20, check=False)
+    expect("pasearch --policy", (done.returncode, done.stderr), (0, ""))
+    return pathlib.Path(path).read_text()
+
+
+def statements(text):
+    """Without the heading, which has the generation."""
+    return [line for line in text.splitlines() if not line.startswith("#")]
+
+
+@case("pasearch-written-policy", seconds=60)
+def written_policy(lab):
+    """Filters, a tunnel and AT-TLS rules: written by pasearch and read again, they are the same."""
+    left, _ = lab.pair()
+    a = Ours(left, f"IpSecConfig {EXAMPLES}/mixed/ipsec.policy\n"
+                   f"TTLSConfig {EXAMPLES}/mixed/ttls.policy\n", start=False)
+    a.start_pagent()
+    first, spd = table(left), entries(left)
+    if len(first[1]) < 2000 or not spd:
+        raise Failure(f"the policy's table has {len(first[1])} characters, the SPD {len(spd)} entries")
+
+    # Without its keys the file is refused, and nothing changes.
+    left.write("policy", written(a))
+    if "left out" not in (told := pagent(a, "-r", "refresh", ok=(1,)).stdout):
+        raise Failure(f"a policy without its keys: {told[-400:]}")
+    expect("after a refused file", (table(left), entries(left)), (first, spd))
+
+    text = written(a, "--with-secrets")
+    left.write("policy", text)
+    pagent(a, "-r", "refresh")
+    second = table(left)
+    expect("the generation", second[0], first[0] + 1)
+    if second[1] != first[1] or entries(left) != spd:
+        raise Failure("the policy that pasearch wrote makes another table or SPD")
+    told = a.log_lines(f"generation {second[0]}: filter rules", daemon=a.pagent)
+    if len(told) != 1 or any(word in told[0] for word in ("added", "removed", "changed,", "order")):
+        raise Failure(f"what the written policy changes: {told}")
+    if not a.log_lines(f"generation {second[0]} is published (rules: 3)", daemon=a.pagent):
+        raise Failure("the AT-TLS rules are not published again")
+    expect("written once more", statements(written(a, "--with-secrets")), statements(text))
+    end(a)

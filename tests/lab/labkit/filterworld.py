@@ -211,8 +211,10 @@ class World:
             s.direction = self._pick("Inbound", "Outbound")
         if s.proto == TCP and s.direction == "Bidirectional" and r.random() < 0.4:
             s.connect = self._pick("InboundConnect", "OutboundConnect")
-        # Where an ipsec rule may have a packet's addresses, where it leaves is seen too late.
-        if r.random() < (0.4 if s.direction == "Inbound" else 0 if self.ipsec else 0.1):
+        # Where an ipsec rule may have a packet's addresses, where it leaves is seen too late, and
+        # what denies is not to depend on it.
+        if r.random() < (0.4 if s.direction == "Inbound" else
+                         0.1 if action.startswith("permit") and not self.ipsec else 0):
             s.security_class = self._pick(7, 8, 255)
         s.fragments = r.random() < 0.08
         if routing != "Local":
