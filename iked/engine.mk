@@ -86,7 +86,7 @@ tests_unit_test_engine_life_SOURCES = \
 tests_unit_test_engine_life_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
 tests_unit_test_engine_life_LDADD = $(ENGINE_TEST_LIBS)
 tests_unit_test_engine_auto_SOURCES = \
-	tests/unit/test_engine_auto.c tests/unit/engine_pair.c tests/unit/engine_pair.h
+	tests/unit/test_engine_auto.c tests/unit/pair_restart.c tests/unit/pair_restart.h tests/unit/engine_pair.c tests/unit/engine_pair.h
 tests_unit_test_engine_auto_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
 tests_unit_test_engine_auto_LDADD = $(ENGINE_TEST_LIBS)
 tests_unit_test_engine_identity_SOURCES = \

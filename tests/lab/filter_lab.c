@@ -5,12 +5,14 @@
  *   filter_lab ruleset FILE      the nftables text of a policy file
  *   filter_lab ask STATEDIR|FILE answers lines of standard input, each answer ends with a line "."
  *       rules                    the policy in force: "position verdict id name", a line each
- *       counts                   "position direction packets" of what has counted
- *       PACKET                   the position of its rule, or their number for the implicit deny
+ *       counts                   "position service direction packets" of what has counted
+ *       PACKET                   the positions of the rules that it passes because its SA is of
+ *                                another peer, and then of its own, or their number for the
+ *                                implicit deny; a line each
  *   filter_lab logs SECONDS      for so long what NFLOG says: the prefix and the packet in hex
  *
  * A packet is a line of numbers and addresses: outbound routed source destination protocol fragment
- * ports? source-port destination-port type code opens class.  What is unknown is -1.
+ * ports? source-port destination-port type code opens class rule-of-its-SA.  What is unknown is -1.
  */
 #include <arpa/inet.h>
 #include <libmnl/libmnl.h>
@@ -70,7 +72,7 @@ static int ruleset(const char *file)
 
 /* ---- the evaluator ---- */
 
-#define N_VALUES 13
+#define N_VALUES 14
 
 static bool read_packet(char *line, struct pol_packet *p, struct cs_err *err)
 {
@@ -103,6 +105,7 @@ static bool read_packet(char *line, struct pol_packet *p, struct cs_err *err)
 	p->code = (int)v[10];
 	p->tcp_syn_only = v[11];
 	p->security_class = (uint8_t)v[12];
+	p->sa_rule = (uint16_t)v[13];
 	return true;
 }
 
@@ -110,7 +113,7 @@ static void on_count(void *arg, const struct xf_filter_count *c)
 {
 	(void)arg;
 	if (c->packets)
-		printf("%u %c %llu\n", c->rule, c->outbound ? 'o' : 'i',
+		printf("%u %u %c %llu\n", c->rule, c->service, c->outbound ? 'o' : 'i',
 		       (unsigned long long)c->packets);
 }
 
@@ -123,9 +126,16 @@ static void rules(const struct pol_policy *policy)
 		       policy->rules[i].name);
 }
 
-static int answers(const struct pol_policy *policy, struct xf_kernel *k)
+static void on_rule(void *arg, const struct pol_filter_rule *r, bool matched, const char *why_not)
 {
-	const struct pol_filter_rule *r;
+	const struct pol_policy *policy = arg;
+
+	if (matched || strstr(why_not, "an SA of another rule"))
+		printf("%u\n", (unsigned)(r - policy->rules));
+}
+
+static int answers(struct pol_policy *policy, struct xf_kernel *k)
+{
 	struct pol_packet packet;
 	struct cs_err err;
 	char line[512];
@@ -139,8 +149,8 @@ static int answers(const struct pol_policy *policy, struct xf_kernel *k)
 		} else {
 			if (!read_packet(line, &packet, &err))
 				return fail(&err);
-			r = pol_filter_match(policy, &packet, time(NULL), NULL, NULL);
-			printf("%u\n", r ? (unsigned)(r - policy->rules) : policy->n_rules);
+			if (!pol_filter_match(policy, &packet, time(NULL), on_rule, policy))
+				printf("%u\n", policy->n_rules);
 		}
 		puts(".");
 		fflush(stdout);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "tests/unit/engine_pair.h"
+#include "tests/unit/pair_restart.h"
 #include "tests/unit/run_suite.h"
 
 #define MINUTE_MS 60000u
@@ -120,6 +121,27 @@ START_TEST(test_rule_gone)
 	ck_assert_int_eq(ike_engine_deactivate_p2(p->side[1].e, tunnel_of(p, 1), p->now, &err), 0);
 	pair_wait(p, HOUR_MS);
 	pair_expect_nothing(p);
+	pair_free(p);
+}
+END_TEST
+
+/* What packets began is the rule's, once it is activated. */
+START_TEST(test_adopts)
+{
+	static const struct pair_policy plain = {.local_rule = true};
+	struct pair *p = pair_new(&plain, NULL);
+	struct ike_p2_info info;
+	struct cs_err err;
+	uint32_t y;
+
+	pair_acquire(p, 0);
+	ck_assert(is_up(p));
+	ike_engine_each_p2(p->side[0].e, keep, &info);
+	ck_assert_str_eq(info.local_rule, "");
+	ck_assert_int_eq(ike_engine_activate(p->side[0].e, "ByHand", p->now, &y, &err), CS_EEXIST);
+	ck_assert_uint_eq(y, info.tunnel);
+	ike_engine_each_p2(p->side[0].e, keep, &info);
+	ck_assert_str_eq(info.local_rule, "ByHand");
 	pair_free(p);
 }
 END_TEST
@@ -298,6 +320,26 @@ START_TEST(test_window_ends)
 }
 END_TEST
 
+/* iked was away as it ended. */
+START_TEST(test_window_and_restart)
+{
+	static const struct pair_policy window = {.times = UNTIL_2215};
+	struct pair *p = pair_new(&window, NULL);
+	struct pair_cache c;
+
+	pair_acquire(p, 0);
+	ck_assert(is_up(p));
+	pair_crash(&p->side[0], &c);
+	p->now.mono += 2 * MINUTE_MS;
+	p->now.wall += 120;
+	pair_restore(&p->side[0], &c);
+	pair_run(p);
+	pair_expect_nothing(p);
+	ck_assert(pair_said(&p->side[0], "the time condition of its rule no longer holds"));
+	pair_free(p);
+}
+END_TEST
+
 START_TEST(test_window_begins)
 {
 	static const struct pair_policy window = {
@@ -383,6 +425,7 @@ static Suite *suite(void)
 	tcase_set_timeout(t, 120);
 	tcase_add_test(t, test_at_policy);
 	tcase_add_test(t, test_rule_gone);
+	tcase_add_test(t, test_adopts);
 	tcase_add_test(t, test_retries);
 	tcase_add_test(t, test_fails_again);
 	tcase_add_test(t, test_refreshed);
@@ -394,6 +437,7 @@ static Suite *suite(void)
 	t = tcase_create("windows");
 	tcase_set_timeout(t, 120);
 	tcase_add_test(t, test_window_ends);
+	tcase_add_test(t, test_window_and_restart);
 	tcase_add_test(t, test_window_begins);
 	tcase_add_test(t, test_windows_change);
 	tcase_add_test(t, test_window_and_command);

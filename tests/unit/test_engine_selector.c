@@ -169,6 +169,25 @@ START_TEST(test_icmp_type)
 }
 END_TEST
 
+/* Nor has a command. */
+START_TEST(test_icmp_type_by_command)
+{
+	static const struct pair_policy o = {
+		.more_rules = "}\nLocalDynVpnPolicy\n{\n  LocalDynVpnRule Echo\n  {\n"
+			      "    LocalIp 192.0.2.1\n    RemoteIp 198.51.100.2\n"
+			      "    Protocol Icmp\n    Type 8\n  }\n"};
+	struct pair *p = pair_new(&o, NULL);
+	struct cs_err err;
+	uint32_t y;
+
+	ck_assert_int_eq(ike_engine_activate(p->side[0].e, "Echo", p->now, &y, &err), CS_EPOLICY);
+	ck_assert_str_eq(err.text,
+			 "IKE version 1.0 cannot negotiate the Type of LocalDynVpnRule Echo");
+	pair_expect_nothing(p);
+	pair_free(p);
+}
+END_TEST
+
 /* Transport mode is for one address on each side. */
 START_TEST(test_rule_needs_tunnel)
 {
@@ -247,6 +266,7 @@ static Suite *suite(void)
 	tcase_add_test(t, test_group);
 	tcase_add_test(t, test_no_start_action);
 	tcase_add_test(t, test_icmp_type);
+	tcase_add_test(t, test_icmp_type_by_command);
 	tcase_add_test(t, test_rule_needs_tunnel);
 	suite_add_tcase(s, t);
 	return s;

@@ -55,7 +55,7 @@ IpManVpnAction Manual
   HowToEncap   {mode}
   HowToEncrypt {encrypt}
   HowToAuth    {auth}
-{sas}{times}}}
+{sas}{action}}}
 """
 
 PERMIT = """\
@@ -68,7 +68,7 @@ IpFilterRule Extra
 """
 
 
-def policy(me, peer, suite, mode, *, family=4, left=True, active=True, times="", extra=False,
+def policy(me, peer, suite, mode, *, family=4, left=True, active=True, action="", extra=False,
            keys=None):
     encrypt, auth, cipher_keys, auth_keys, _ = SUITES[suite]
     auth_keys = keys or auth_keys
@@ -81,7 +81,7 @@ def policy(me, peer, suite, mode, *, family=4, left=True, active=True, times="",
                   f"EncryptInboundSa {SPI[into]} {cipher_keys[into]}"]
     local = me.addr(family)
     return POLICY.format(local=local, remote=peer.addr(family), mode=mode, encrypt=encrypt,
-                         auth=auth, active="Yes" if active else "No", times=times,
+                         auth=auth, active="Yes" if active else "No", action=action,
                          sas="".join(f"  {line}\n" for line in lines),
                          more=PERMIT.format(local=local) if extra else "",
                          more_refs="  IpFilterRuleRef Extra\n" if extra else "")
@@ -303,7 +303,7 @@ def window(lab):
     if span.endswith("00:00"):
         span = "00:00-24:00"
     times = f"  IpTimeCondition\n  {{\n    TimeZone UTC\n    TimeOfDayRange {span}\n  }}\n"
-    a = ours(left, right, "aes-sha1", "Tunnel", times=times)
+    a = ours(left, right, "aes-sha1", "Tunnel", action=times)
     b = ours(right, left, "aes-sha1", "Tunnel", left=False)
     left.ping(right)
     wait_until(lambda: not left.sas(), end - time.time() + 5, "the SAs gone with their minute",
@@ -329,3 +329,31 @@ def undone(lab):
     if left.states_text() or left.policies_text():
         raise Failure("something is left behind")
     lab.wire.stop()
+
+
+@case("manual-df-dscp", seconds=120)
+def df_dscp(lab):
+    """DF and DSCP of the packets stand in the header around them, or do not, as PassthroughDF and -DSCP say."""
+    left, right = lab.pair()
+    esp = f"src host {left.v4} and esp"
+
+    def headers():
+        return [lab.wire.count(f"{esp}{and_what}")
+                for and_what in ("", " and ip[6] & 0x40 != 0", " and ip[1] & 0xfc == 0xb8")]
+
+    for df, dscp in (("Yes", "No"), ("No", "Yes")):
+        words = f"  PassthroughDF {df}\n  PassthroughDSCP {dscp}\n"
+        a = ours(left, right, "aes-sha1", "Tunnel", action=words)
+        b = ours(right, left, "aes-sha1", "Tunnel", left=False, action=words)
+        for inner_df, inner_tos in ((True, 0xb8), (False, 0)):
+            before = headers()
+            left.run("ping", "-n", "-q", "-i", "0.2", "-c", "3", "-w", "8", "-Q", hex(inner_tos), "-M",
+                     "do" if inner_df else "dont", right.v4)
+            wanted = [3, 3 * (inner_df and df == "Yes"), 3 * (inner_tos != 0 and dscp == "Yes")]
+            wait_until(lambda: headers()[0] - before[0] >= 3, 5, "three packets of ESP on the wire")
+            got = [now - then for now, then in zip(headers(), before)]
+            if got != wanted:
+                raise Failure(f"PassthroughDF {df}, PassthroughDSCP {dscp}, DF {inner_df}, DSCP {inner_tos >> 2}: "
+                              f"ESP, those with DF, those with DSCP are {got}, not {wanted}")
+        a.stop()
+        b.stop()

@@ -10,15 +10,15 @@ import subprocess
 import threading
 import time
 from collections import Counter
+from functools import partial
 
-from labkit.filterworld import NETS, UDP, Packet, World, address
+from labkit.filterworld import CLASS, NETS, SELECTORS, UDP, Packet, World, address
 from labkit.host import Failure, Host, wait_until
 from labkit.registry import case
 
 ETHERTYPE = {4: 0x0800, 6: 0x86dd}
 LINK = {"left": {4: ("192.0.2.1", "192.0.2.2"), 6: ("2001:db8:a::1", "2001:db8:a::2")},
         "right": {4: ("192.0.3.1", "192.0.3.2"), 6: ("2001:db8:b::1", "2001:db8:b::2")}}
-CLASS = {"left": 7, "right": 255}  # of right none is set
 CLASS_UNKNOWN = 0  # as it is forwarded: no rule has it
 SO_MARK = 36
 IPV6_HDRINCL = 36
@@ -45,6 +45,8 @@ class Bench:
         self.mid, self.left, self.right = (Host(lab, name, "", "") for name in
                                            ("mid", "left", "right"))
         self.pagent = self.asked = None
+        self.n_passed = 0  # decisions that are not a rule's because the SA is of another peer
+        self.matched = Counter()  # packets by rule, service and direction since the policy came
         self.mac_of, self.raw = {}, {}
         lab.hosts.extend((self.mid, self.left, self.right))
         for host in lab.hosts:
@@ -115,6 +117,7 @@ class Bench:
         self.asked = subprocess.Popen([self.tool, "ask", f"{self.mid.path('state')}/TCPIP"],
                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
                                       preexec_fn=self.mid.enter)
+        self.matched.clear()
         # Verdict and id of each rule in force.
         self.rules = [(f[1], int(f[2])) for f in map(str.split, self.ask("rules"))]
 
@@ -141,10 +144,9 @@ class Bench:
         raise Failure(f"filter_lab does not answer to {question}")
 
     def counts(self):
-        total = Counter()
-        for rule, direction, n in map(str.split, self.ask("counts")):  # a line a service
-            total[int(rule), direction] += int(n)
-        return total
+        """Packets by rule, service and direction."""
+        return Counter({(int(rule), int(service), direction): int(n) for rule, service, direction, n
+                        in map(str.split, self.ask("counts"))})
 
     @staticmethod
     def probed(host):
@@ -190,7 +192,10 @@ class Bench:
         return self.raw[key]
 
     def send(self, p):
-        data = p.bytes()
+        for data in p.datagrams():
+            self.send_one(p, data)
+
+    def send_one(self, p, data):
         try:
             if p.outbound or p.tunnel:
                 s = self.socket(self.mid if p.outbound else self.left, p.family, "raw")
@@ -206,12 +211,14 @@ class Bench:
 
     # ---- what must be ----
 
-    def expected(self, packets):
+    def expected(self, world, packets):
         """The counters that the packets must move, who gets how many, and the rules that decided."""
         moves, arrive, decided = Counter(), Counter(), []
         for p in packets:
-            rule = int(self.ask(p.line(p.outbound, CLASS[p.side]))[0])
-            moves[rule, "o" if p.outbound else "i"] += 1
+            *passed, rule = map(int, self.ask(p.line(p.outbound, CLASS[p.side])))
+            for number in (*passed, rule):
+                moves[number, "o" if p.outbound else "i"] += 1
+            self.n_passed += len(passed)
             decided.append(rule)
             verdict, rule_id = (self.rules + [("deny", 0)])[rule]
             passes, at = verdict == "permit" and not p.tunnel, "mid"
@@ -225,14 +232,17 @@ class Bench:
                 decided.append(rule)
                 passes = (self.rules + [("deny", 0)])[rule][0] == "permit"
                 at = "right" if p.side == "left" else "left"
-            # IPv4 reassembles before the host's own probe, and a fragment alone does not come there.
-            if passes and not (at == "mid" and p.fragment and p.family == 4):
-                arrive[at] += 1
+            arrive[at] += passes
+            # IPv4 puts together before the host's own probe, IPv6 behind it.
+            if p.fragment == "both" and p.family == 6:
+                arrive[at] += not world.protects(p)
+            elif p.fragment == "both" and world.protects(p):
+                arrive[at] -= passes
         return moves, arrive, decided
 
-    def difference(self, packets):
+    def difference(self, world, packets):
         """Sends them; how the kernel's decisions differ, or None, and the rules that decided."""
-        want, arrive, decided = self.expected(packets)
+        want, arrive, decided = self.expected(world, packets)
         # What the host answers is a decision about what leaves, too, and comes to the ends.
         looked_at = "o" if packets[0].outbound else "io" if packets[0].routed else "i"
         ends = (self.left, self.right) if "o" in looked_at else (self.mid,)
@@ -240,10 +250,14 @@ class Bench:
         for p in packets:
             self.send(p)
         for _ in range(5):
-            moved = Counter({k: n - before[k] for k, n in self.counts().items()
-                             if n != before[k] and k[1] in looked_at})
+            counted = Counter({k: n - before[k] for k, n in self.counts().items()
+                               if n != before[k] and k[2] in looked_at})
+            moved = Counter()
+            for (rule, _, direction), n in counted.items():
+                moved[rule, direction] += n
             came = {host.name: self.probed(host) - n for host, n in zip(ends, was)}
             if moved == want and all(came[name] == arrive[name] for name in came):
+                self.matched += counted
                 return None, decided
             time.sleep(0.05)
         return (f"counters moved {dict(moved)}, {came} came; should be {dict(want)}, "
@@ -251,10 +265,10 @@ class Bench:
 
     def compare(self, world, way, n, tunnels, seed):
         packets = [world.packet(way, tunnels) for _ in range(n)]
-        wrong, decided = self.difference(packets)
+        wrong, decided = self.difference(world, packets)
         if wrong:
             for p in packets:
-                alone, _ = self.difference([p])
+                alone, _ = self.difference(world, [p])
                 if alone:
                     raise Failure(f"seed {seed}, {way}: {p}: {alone}")
             raise Failure(f"seed {seed}, {way}: together, not alone: {wrong}")
@@ -267,12 +281,12 @@ class Bench:
             s.close()
 
 
-def decide(lab, seeds, batches, n_rules):
+def decide(lab, worlds, batches, least):
+    """least: so many packets are decided by services that ask for each selector, at least."""
     bench = Bench(lab)
     total = first = none = 0
-    for seed in seeds:
-        kind = seed % 4
-        world = World(seed, n_rules, ipsec=kind != 3, predecap=kind == 2, icmp=kind == 1)
+    asked, wanted = Counter(), set(SELECTORS)
+    for seed, world in worlds:
         bench.policy(world.text())
         ids = [i for verdict, i in bench.rules if verdict == "ipsec"][:2]
         tunnels, ways = [], ["out", "in", "routed"]
@@ -281,25 +295,45 @@ def decide(lab, seeds, batches, n_rules):
                 bench.tunnel(rule_id, family, spi)
                 tunnels.append((rule_id, family))
             ways += ["tunnel-in", "tunnel-routed"]
+            wanted.add("another peer's SA")
+        if ids:
+            wanted.add("RemoteIdentity")
         for _ in range(batches):
             for way in ways:
                 decided = bench.compare(world, way, 25, tunnels, seed)
                 total += len(decided)
                 first += decided.count(0)
                 none += decided.count(len(bench.rules))
+        for (rule, service, _), n in bench.matched.items():
+            if rule < len(bench.rules):
+                asked.update({what: n for what in world.selectors(rule, service)})
+    asked["another peer's SA"] = bench.n_passed
     bench.close()
     if 2 * (first + none) > total:
         raise Failure(f"of {total} decisions {first} were the first rule's and {none} nobody's")
+    rare = {what: asked[what] for what in wanted if asked[what] < least}
+    if rare:
+        raise Failure(f"of {total} decisions too few are by services that ask for {rare}")
+
+
+KINDS = {"protected": {}, "icmp": {"icmp": True}, "predecap": {"predecap": True},
+         "clear": {"ipsec": False}}
+# The first of four seeds whose packets are enough of every kind.
+SEEDS = {"protected": 120, "icmp": 128, "predecap": 152, "clear": 100}
 
 
 @case("filter-packets", seconds=240)
 def filter_packets(lab):
-    decide(lab, range(1, 5), 1, 40)
+    decide(lab, [(seed, World(seed, 80, **how)) for seed, how in enumerate(KINDS.values(), 5)], 2, 3)
 
 
-@case("filter-packets-many", plain=False, seconds=900)
-def filter_packets_many(lab):
-    decide(lab, range(100, 116), 4, 100)
+def many(lab, kind):
+    decide(lab, [(seed, World(seed, 100, **KINDS[kind]))
+                 for seed in range(SEEDS[kind], SEEDS[kind] + 4)], 4, 5)
+
+
+for _kind in KINDS:
+    case(f"filter-packets-many-{_kind}", plain=False, seconds=280)(partial(many, kind=_kind))
 
 
 # ---- classes of interfaces ----

@@ -14,11 +14,21 @@ OPAQUE = -1  # of a packet: unknown
 NAMES = {TCP: "Tcp", UDP: "Udp", ICMP: "Icmp", ICMPV6: "Icmpv6", OSPF: "Ospf", MH: "MIPv6",
          ESP: "Esp", AH: "Ah", IGMP: "Igmp", GRE: "47"}
 HOSTS = 4
+CLASS = {"left": 7, "right": 255}  # of the host's interfaces; of right none is set
 # Addresses by where they are: on the host itself, to the left, to the right.
 NETS = {4: {"own": "10.0.0.", "left": "10.1.0.", "right": "10.2.0."},
         6: {"own": "2001:db8:0:1::", "left": "2001:db8:0:2::", "right": "2001:db8:0:3::"}}
 # What neighbours and errors of the host itself need is let pass without asking the list.
 KINDS = {ICMP: (0, 5, 8, 11, 13, 14), ICMPV6: (3, 4, 128, 129, 144, 160)}
+
+
+# What World.selectors can say.
+SELECTORS = {"IPv4", "IPv6", "an address", "a range of addresses", "a prefix", "a group of addresses",
+             "all addresses", "source port", "destination port", "range of source ports",
+             "range of destination ports", "Icmp type", "Icmp code", "Icmpv6 type", "Icmpv6 code",
+             "range of types", "range of codes", "MIPv6 type", "Ospf type", "Opaque", "FragmentsOnly",
+             "Bidirectional", "Inbound", "Outbound", "InboundConnect", "OutboundConnect", "Local",
+             "Routed", "Either", "SecurityClass", *NAMES.values()}
 
 
 def address(family, place, number):
@@ -34,7 +44,8 @@ class Packet:
     outbound: bool = False  # sent by the host
     routed: bool = False
     side: str = "left"  # where it comes from, or goes to when outbound
-    fragment: str = ""  # "", "first", "later"
+    fragment: str = ""  # "", "first", "later"; "both": two that are the whole
+    number: int = 7  # by which fragments are known to be of one packet
     ports: tuple = (0, 0)
     kind: tuple = (0, 0)
     opens: bool = False
@@ -51,11 +62,12 @@ class Packet:
         values = (int(outbound), int(self.routed), self.src, self.dst, self.proto,
                   int(bool(self.fragment)), int(ports), *(self.ports if ports else (0, 0)),
                   self.kind[0] if typed else -1, self.kind[1] if coded else -1,
-                  int(self.proto == TCP and self.known() and self.opens), security_class)
+                  int(self.proto == TCP and self.known() and self.opens), security_class,
+                  0 if outbound else self.tunnel)
         return " ".join(map(str, values))
 
-    def upper(self):
-        if self.fragment == "later":
+    def upper(self, fragment):
+        if fragment == "later":
             return bytes(range(32))
         if self.proto == TCP:
             return struct.pack("!HHIIBBHHH", *self.ports, 1, 0, 0x50, 2 if self.opens else 0x10,
@@ -70,14 +82,23 @@ class Packet:
             return struct.pack("!BBH", 2, self.kind[0], 24) + bytes(20)
         return struct.pack("!II", 0x12345678, 1) + bytes(24)
 
+    def datagrams(self):
+        if self.fragment == "both":
+            return [self._datagram("first", 0), self._datagram("later", len(self._data("first")))]
+        return [self._datagram(self.fragment, 160 if self.fragment == "later" else 0)]
+
     def bytes(self):
-        data = self.upper()
-        if self.fragment == "first":
-            data += bytes(-len(data) % 8)
-        offset = {"": 0, "first": 0, "later": 160}[self.fragment]
-        more = self.fragment == "first"
+        return self.datagrams()[0]
+
+    def _data(self, fragment):
+        data = self.upper(fragment)
+        return data + bytes(-len(data) % 8) if fragment == "first" else data
+
+    def _datagram(self, fragment, offset):
+        data = self._data(fragment)
+        more = fragment == "first"
         if self.family == 4:
-            head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(data), 7,
+            head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(data), self.number,
                                (0x2000 if more else 0) | offset // 8, 64, self.proto, 0,
                                socket.inet_aton(self.src), socket.inet_aton(self.dst))
             total = sum(struct.unpack("!10H", head))
@@ -87,8 +108,8 @@ class Packet:
         # Destination options may stand before what cannot be seen.
         proto = 60 if self.proto == OPAQUE else self.proto
         following = proto
-        if self.fragment:
-            data = struct.pack("!BBHI", proto, 0, offset | int(more), 7) + data
+        if fragment:
+            data = struct.pack("!BBHI", proto, 0, offset | int(more), self.number) + data
             following = 44
         return struct.pack("!IHBB16s16s", 6 << 28, len(data), following, 64,
                            socket.inet_pton(socket.AF_INET6, self.src),
@@ -109,6 +130,11 @@ class Service:
     kind: list = field(default_factory=lambda: [None, None])
     security_class: int = 0
     fragments: bool = False
+
+    def narrow(self):
+        """How many of the rare selectors it has."""
+        return (sum(map(bool, self.kind)) + bool(self.connect) + bool(self.security_class)
+                + 2 * self.opaque + self.fragments + sum(1 for p in self.ports if p and p[0] < p[1]))
 
     def text(self):
         name = "Opaque" if self.opaque else "All" if self.proto is None else NAMES[self.proto]
@@ -132,6 +158,7 @@ class Rule:
     dst: list
     services: list
     action: str
+    peer: bool = False  # it has a RemoteIdentity
 
 
 class World:
@@ -141,6 +168,7 @@ class World:
         self.random = random.Random(seed)
         self.ipsec, self.predecap, self.icmp = ipsec, predecap, icmp
         self.rules = [self._rule() for _ in range(n_rules)]
+        self.n_packets = 0
 
     def _pick(self, *choices):
         return self.random.choice(choices)
@@ -154,7 +182,7 @@ class World:
         a = self.random.randint(1, HOSTS)
         first = address(family, place, a)
         shape = self.random.random()
-        if shape < 0.3:
+        if shape < 0.27:
             net = ipaddress.ip_network("0.0.0.0/0" if family == 4 else "::/0")
             return f"All{family}", net[0], net[-1]
         if shape < 0.55:
@@ -175,9 +203,9 @@ class World:
     def _service(self, family, action, routing):
         r = self.random
         protos = [TCP, TCP, TCP, UDP, UDP, None, OSPF, ESP, GRE]
-        protos += [ICMP, ICMP, IGMP, AH] if family == 4 else [ICMPV6, ICMPV6, MH]
+        protos += [ICMP, ICMP, ICMP, IGMP, AH] if family == 4 else [ICMPV6, ICMPV6, ICMPV6, MH, MH]
         s = Service(r.choice(protos), routing=routing)
-        if family == 6 and routing != "Local" and r.random() < 0.15:
+        if family == 6 and routing != "Local" and r.random() < 0.3:
             s.proto, s.opaque = None, True
         if not action.startswith("ipsec") and r.random() < 0.3:
             s.direction = self._pick("Inbound", "Outbound")
@@ -185,18 +213,18 @@ class World:
             s.connect = self._pick("InboundConnect", "OutboundConnect")
         # Where an ipsec rule may have a packet's addresses, where it leaves is seen too late, and
         # what denies is not to depend on it.
-        if r.random() < 0.1 and (s.direction == "Inbound" or
-                                 action.startswith("permit") and not self.ipsec):
+        if r.random() < (0.4 if s.direction == "Inbound" else
+                         0.1 if action.startswith("permit") and not self.ipsec else 0):
             s.security_class = self._pick(7, 8, 255)
         s.fragments = r.random() < 0.08
         if routing != "Local":
             return s
         if s.proto in (TCP, UDP):
             s.ports = [self._interval(1000, 1020) if r.random() < 0.5 else None for _ in range(2)]
-        if s.proto in (ICMP, ICMPV6) and r.random() < 0.7:
+        if s.proto in (ICMP, ICMPV6) and r.random() < 0.85:
             t = r.choice(KINDS[s.proto])
             s.kind[0] = (t, t if r.random() < 0.7 else min(255, t + r.randint(1, 20)))
-            if s.kind[0][0] == s.kind[0][1] and r.random() < 0.5:
+            if s.kind[0][0] == s.kind[0][1] and r.random() < 0.75:
                 s.kind[1] = self._interval(0, 4)
         elif s.proto in (MH, OSPF) and r.random() < 0.7:
             s.kind[0] = self._interval(0, 6)
@@ -213,7 +241,9 @@ class World:
         if any(s.direction == "Inbound" for s in services):
             own = ("own", "left", "right")
         return Rule(family, self._ranges(family, own), self._ranges(family, ("left", "right", "own")
-                    if services[0].direction == "Inbound" else ("left", "right")), services, action)
+                    if services[0].direction == "Inbound" else ("left", "right")), services, action,
+                    # Of several services that fit each counts a packet that passes the rule.
+                    action.startswith("ipsec") and self.random.random() < 0.4 and len(services) == 1)
 
     def text(self):
         out = ["IpFilterPolicy\n{\n", f"  PreDecap {'On' if self.predecap else 'Off'}\n",
@@ -236,6 +266,8 @@ class World:
                         out.append(f"  IpAddrSet\n  {{\n    {word} {text}\n  }}\n")
                 out.append("}\n")
             vpn = "  IpDynVpnActionRef Gold\n" if rule.action.startswith("ipsec") else ""
+            if rule.peer:
+                vpn += "  RemoteIdentity\n  {\n    Identity Fqdn *.example.com\n  }\n"
             out.append(f"IpFilterRule R{i}\n{{\n{ends}" + "".join(s.text() for s in rule.services)
                        + f"  IpGenericFilterActionRef {rule.action}\n{vpn}}}\n")
         for name, action, log, discard in (
@@ -249,6 +281,30 @@ class World:
                    "    HowToEncrypt AES_CBC KeyLength 128\n    HowToAuth ESP HMAC_SHA1\n  }\n}\n")
         return "".join(out)
 
+    def selectors(self, rule, service):
+        """What a service of a rule asks of a packet."""
+        r = self.rules[rule]
+        s = r.services[service]
+        asked = {s.direction, s.routing, f"IPv{r.family}"}
+        for ranges in (r.src, r.dst):
+            if len(ranges) > 1:
+                asked.add("a group of addresses")
+            for text, first, last in ranges:
+                asked.add("all addresses" if text.startswith("All") else "a prefix" if "/" in text
+                          else "a range of addresses" if first != last else "an address")
+        if s.proto is not None:
+            asked.add(NAMES[s.proto])
+        for what, value in zip(("source port", "destination port", "type", "code"),
+                               s.ports + s.kind):
+            if value:
+                kind = what if what.endswith("port") else f"{NAMES[s.proto]} {what}"
+                asked |= {kind, f"range of {what}s"} if value[0] != value[1] else {kind}
+        for what, has in (("Opaque", s.opaque), ("FragmentsOnly", s.fragments), (s.connect, s.connect),
+                          ("SecurityClass", s.security_class), ("RemoteIdentity", r.peer)):
+            if has:
+                asked.add(what)
+        return asked
+
     # ---- packets ----
 
     def _inside(self, rule_ranges, family, place):
@@ -258,10 +314,33 @@ class World:
                                       for _, lo, hi in rule_ranges)]
         return self.random.choice(fit if fit and self.random.random() < 0.95 else pool)
 
+    def _service_of(self, rule):
+        return rule, self.random.choice(rule.services)
+
     def _fits(self, rule, outbound, routed):
         return any((s.direction == "Bidirectional" or (s.direction == "Outbound") == outbound)
                    and (s.routing == "Either" or (s.routing == "Routed") == routed)
                    for s in rule.services)
+
+    def protects(self, p):
+        """
+        Must a later fragment for the host come by an SA? It has no ports, types or flags: of what permits or
+        protects the first rule that it could be of tells.
+        """
+        src, dst = ipaddress.ip_address(p.src), ipaddress.ip_address(p.dst)
+        for rule in self.rules:
+            if rule.action.startswith("deny") or rule.family != p.family:
+                continue
+            for s in rule.services:
+                if s.direction == "Outbound" or s.routing == "Routed":
+                    continue
+                ends = (rule.src, rule.dst) if s.direction == "Inbound" else (rule.dst, rule.src)
+                if (s.proto in (None, p.proto) and not s.opaque
+                        and s.security_class in (0, CLASS[p.side])
+                        and any(lo <= src <= hi for _, lo, hi in ends[0])
+                        and any(lo <= dst <= hi for _, lo, hi in ends[1])):
+                    return rule.action.startswith("ipsec")
+        return False
 
     def packet(self, way, tunnels=()):
         """way: out, in, routed, tunnel-in, tunnel-routed."""
@@ -270,9 +349,10 @@ class World:
         families = [f for f in (4, 6) if way[:6] != "tunnel" or any(t[1] == f for t in tunnels)]
         fit = [rule for rule in self.rules
                if rule.family in families and self._fits(rule, outbound, routed)]
-        rule = r.choice(fit or self.rules)
+        # Of three the one that asks for most: what asks for less decides often enough.
+        rule, s = max((self._service_of(r.choice(fit or self.rules)) for _ in range(3)),
+                      key=lambda pair: pair[1].narrow())
         family = rule.family if rule.family in families else families[0]
-        s = r.choice(rule.services)
         turned = not outbound and s.direction == "Bidirectional"
         src, dst = (rule.dst, rule.src) if turned else (rule.src, rule.dst)
         side = "left" if way.startswith("tunnel") else self._pick("left", "right")
@@ -282,7 +362,10 @@ class World:
         p = Packet(family, self._inside(src, family, places[0]), self._inside(dst, family, places[1]),
                    self._proto(s, family, way), outbound, routed, side)
         if not outbound and (routed or way == "in") and r.random() < (0.8 if s.fragments else 0.15):
-            p.fragment = "later" if routed and (s.opaque or r.random() < 0.5) else "first"
+            p.fragment = ("both" if way == "in" else
+                          "later" if s.opaque or r.random() < 0.5 else "first")
+        self.n_packets += 1
+        p.number = self.n_packets
         if s.opaque and p.fragment == "later" and family == 6 and r.random() < 0.8:
             p.proto = OPAQUE
         ports = s.ports[::-1] if turned else s.ports
