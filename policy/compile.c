@@ -253,13 +253,15 @@ static int compile(struct pol_tree *tree, struct pol_diags *diags, struct pol_po
 	atomic_init(&priv->refs, 1);
 	b.policy = p;
 	b.pool = &priv->pool;
-	build(&b);
+	if (!diags->gave_up)
+		build(&b);
 	free(b.index);
 	if (diags->no_memory || diags->n_errors) {
 		pol_unref(p);
 		if (diags->no_memory)
 			return cs_fail(err, CS_ENOMEM, "out of memory");
-		return cs_fail(err, CS_EPOLICY, "the policy has %u error%s", diags->n_errors,
+		return cs_fail(err, CS_EPOLICY, "the policy has %s%u error%s",
+			       diags->gave_up ? "more than " : "", diags->n_errors,
 			       diags->n_errors == 1 ? "" : "s");
 	}
 	priv->tree = tree;

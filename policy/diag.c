@@ -66,14 +66,34 @@ void pol_diags_keep(struct pol_diags *d, const char *file, struct pol_lines *lin
 	memset(lines, 0, sizeof(*lines));
 }
 
+/* Files may hold anything, and who reads findings has enough of them some time. */
+static bool has_room(struct pol_diags *d, enum pol_severity severity,
+		     const struct pol_place_in *place)
+{
+	bool other = severity != POL_ERROR;
+	unsigned told = other ? d->n_others : d->n_errors;
+
+	if (told < POL_FINDINGS_MAX) {
+		*(other ? &d->n_others : &d->n_errors) += 1;
+		return true;
+	}
+	if (!d->beyond[other].file)
+		d->beyond[other] = (struct pol_place_in){.file = place->file, .line = place->line};
+	if (other)
+		d->n_untold++;
+	else
+		d->gave_up = true;
+	return false;
+}
+
 void pol_vfind(struct pol_diags *d, enum pol_severity severity, struct pol_place_in place,
 	       const struct pol_node *node, const char *attribute, const char *fmt, va_list ap)
 {
 	struct pol_finding f = {.severity = severity, .place = place};
 	char statement[128], text[512], head[80];
 
-	if (severity == POL_ERROR)
-		d->n_errors++;
+	if (!has_room(d, severity, &place))
+		return;
 	if ((d->n & (d->n - 1)) == 0) {
 		struct pol_finding *more =
 			realloc(d->findings, (d->n ? 2 * (size_t)d->n : 1) * sizeof(*more));
@@ -187,8 +207,25 @@ static void tell(const struct pol_diags *d, const struct pol_finding *f, pol_dia
 	fn(arg, &diag);
 }
 
+static void tell_beyond(const struct pol_place_in *place, enum pol_severity severity,
+			const char *text, pol_diag_fn *fn, void *arg)
+{
+	struct pol_diag diag = {.severity = severity,
+				.file = place->file,
+				.line = place->line,
+				.statement = "",
+				.attribute = "",
+				.text = text,
+				.source = "",
+				.expected = ""};
+
+	fn(arg, &diag);
+}
+
 void pol_diags_tell(struct pol_diags *d, const struct pol_tree *tree, pol_diag_fn *fn, void *arg)
 {
+	char text[96];
+
 	if (!fn)
 		return;
 	for (unsigned i = 0; i < d->n; i++)
@@ -199,6 +236,14 @@ void pol_diags_tell(struct pol_diags *d, const struct pol_tree *tree, pol_diag_f
 		qsort(d->findings, d->n, sizeof(*d->findings), by_place);
 	for (unsigned i = 0; i < d->n; i++)
 		tell(d, &d->findings[i], fn, arg);
+	snprintf(text, sizeof(text), "more warnings: %u of them and of notes are not told",
+		 d->n_untold);
+	if (d->n_untold)
+		tell_beyond(&d->beyond[1], POL_WARNING, text, fn, arg);
+	snprintf(text, sizeof(text), "more than %u errors: what else is wrong is not told",
+		 POL_FINDINGS_MAX);
+	if (d->gave_up)
+		tell_beyond(&d->beyond[0], POL_ERROR, text, fn, arg);
 }
 
 void pol_diags_free(struct pol_diags *d)

@@ -10,16 +10,6 @@
 struct pol_finding;
 struct pol_source;
 
-struct pol_diags {
-	struct pol_finding *findings;
-	unsigned n, n_errors;
-	struct pol_source *sources; /* the files' lines, to be shown with findings */
-	unsigned n_sources;
-	const void **noted; /* rows whose note is told already */
-	unsigned n_noted;
-	bool no_memory; /* something was lost: the policy cannot be accepted */
-};
-
 /* What a finding is about on its line, as far as it can be shown. */
 enum pol_mark {
 	POL_MARK_LINE,
@@ -36,6 +26,23 @@ struct pol_place_in {
 	enum pol_mark mark;
 	size_t skip, len;
 	const char *expected; /* instead of what is there; copied; NULL: nothing to say */
+};
+
+/* So many errors are told, and so many warnings and notes. */
+#define POL_FINDINGS_MAX 1000u
+
+struct pol_diags {
+	struct pol_finding *findings;
+	unsigned n, n_errors;       /* at most POL_FINDINGS_MAX errors */
+	unsigned n_others;          /* the same of warnings and notes */
+	unsigned n_untold;          /* of those, beyond it */
+	bool gave_up;               /* there was an error beyond it, so nothing more need be read */
+	struct pol_source *sources; /* the files' lines, to be shown with findings */
+	unsigned n_sources;
+	struct pol_place_in beyond[2]; /* the first beyond: error, warning or note */
+	const void **noted;            /* rows whose note is told already */
+	unsigned n_noted;
+	bool no_memory; /* something was lost: the policy cannot be accepted */
 };
 
 /* Takes the lines of file over, which findings about it are shown with; wiped at the end. */

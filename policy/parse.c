@@ -28,8 +28,11 @@ static struct pol_place_in at_hidden(const struct pol_parse *p, unsigned line)
 	return (struct pol_place_in){.file = p->file, .line = line, .mark = POL_MARK_NOTHING};
 }
 
+/* The next line; NULL at the end, and when there is no use in reading on. */
 static const struct pol_line *peek(const struct pol_parse *p)
 {
+	if (p->diags->gave_up)
+		return NULL;
 	return p->pos < p->text.n ? &p->text.lines[p->pos] : NULL;
 }
 

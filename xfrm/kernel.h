@@ -134,8 +134,13 @@ char *xf_nft_compile(const struct xf_marking *marking, const struct pol_policy *
 unsigned xf_nft_clients(FILE *f, const struct xf_marking *marking);
 /* What answers a client: the packet's connection has come from one. */
 #define XF_NFT_ANSWER "ct direction reply ct original zone 8193-16383"
-/* Runs nftables commands in a child process and waits for it. err may be NULL. */
+/*
+ * Runs nftables commands in a child process and waits for it, a minute or, for a long text, more.
+ * CS_EKERNEL because it took longer: the kernel may have done them all the same, or nothing of
+ * them, but does nothing more. err may be NULL.
+ */
 int xf_nft_run(const char *commands, bool check_only, struct cs_err *err);
+int xf_nft_run_within(const char *commands, bool check_only, unsigned seconds, struct cs_err *err);
 int xf_nft_delete(struct cs_err *err); /* no table is no error */
 /* Is our table there, with this generation and as many rules? */
 bool xf_nft_present(uint64_t generation, unsigned n_rules);

@@ -6,12 +6,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <nftables/libnftables.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "xfrm/kernel.h"
@@ -87,8 +89,34 @@ static _Noreturn void child(int fd, pid_t parent, const char *commands, bool che
 
 /* ---- the parent ---- */
 
-/* All that comes, with a null behind it; NULL: no memory. */
-static char *read_all(int fd, size_t *len)
+/* What a text may take, with much to spare for a machine that has other things to do. */
+#define SECONDS_LEAST    60
+#define BYTES_PER_SECOND 16384
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* Something can be read, or the end is there; false: not by then. */
+static bool wait_for(int fd, int64_t deadline)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	int64_t left;
+
+	do {
+		left = deadline - now_ms();
+		if (left > 0 && poll(&p, 1, left > 60000 ? 60000 : (int)left) > 0)
+			return true;
+	} while (left > 0);
+	return false;
+}
+
+/* All that comes till then, with a null behind it; NULL: no memory. */
+static char *read_all(int fd, int64_t deadline, size_t *len, bool *late)
 {
 	char *text = NULL, *more;
 	size_t cap = 0, used = 0;
@@ -104,7 +132,8 @@ static char *read_all(int fd, size_t *len)
 			}
 			text = more;
 		}
-		n = read(fd, text + used, cap - used - 1);
+		*late = !wait_for(fd, deadline);
+		n = *late ? 0 : read(fd, text + used, cap - used - 1);
 		used += n > 0 ? (size_t)n : 0;
 	} while (n > 0 || (n < 0 && errno == EINTR));
 	text[used] = '\0';
@@ -148,7 +177,16 @@ static pid_t start(int to, const char *commands, bool check_only)
 
 int xf_nft_run(const char *commands, bool check_only, struct cs_err *err)
 {
+	size_t more = strlen(commands) / BYTES_PER_SECOND;
+
+	return xf_nft_run_within(commands, check_only, SECONDS_LEAST + (unsigned)more, err);
+}
+
+int xf_nft_run_within(const char *commands, bool check_only, unsigned seconds, struct cs_err *err)
+{
+	int64_t deadline = now_ms() + (int64_t)seconds * 1000;
 	size_t len = 0;
+	bool late = false;
 	char *text;
 	int fds[2];
 	pid_t pid;
@@ -161,10 +199,20 @@ int xf_nft_run(const char *commands, bool check_only, struct cs_err *err)
 		close(fds[0]);
 		return cs_fail_errno(err, "fork");
 	}
-	text = read_all(fds[0], &len);
+	text = read_all(fds[0], deadline, &len, &late);
 	close(fds[0]); /* a child that still writes ends */
+	if (late)
+		kill(pid, SIGKILL);
+	/* Inside a call the kernel finishes it first, so nothing comes about behind our back. */
 	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 		;
+	if (late) {
+		free(text);
+		return cs_fail(err, CS_EKERNEL,
+			       "nftables table inet " XF_TABLE ": not done within %u s, its "
+			       "process was killed",
+			       seconds);
+	}
 	return text ? judge(text, len, err)
 		    : cs_fail(err, CS_ENOMEM, "no memory for what nftables says");
 }

@@ -6,6 +6,10 @@
  * A line that asks for a wide range, or not for the field at all, is copied below many values. That
  * is paid for from an allowance, a multiple of the list; where no field is worth its price the list
  * is cut into parts that are tried in order, each a tree of its own.
+ *
+ * When it checks a table the kernel walks every way from a hook to a verdict, one for each element
+ * of a map, though many lead to one chain.  Below a map of maps these are a product, so there is an
+ * allowance of lines walked, too.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +19,16 @@
 /* Lines in all leaves: so many times those of the list, and some more for small lists. */
 #define COPIES_FACTOR 4
 #define COPIES_MORE   64
+
+/* Lines that the kernel walks through when it checks the tree; a million takes it about a second.
+ */
+#define WALK_FACTOR 16
+#define WALK_MORE   (1u << 20)
+
+/* What a part of the tree may cost. */
+struct allowance {
+	size_t copies, walk;
+};
 
 struct build {
 	struct xf_tree *tree;
@@ -54,7 +68,7 @@ struct split {
 	struct span *spans;
 	size_t n_spans, cap_spans;
 	unsigned *active, n_active;
-	size_t copies;
+	size_t copies, walk;
 	double score; /* lines that are left below, of a packet that some line is meant for */
 };
 
@@ -228,6 +242,7 @@ static void put_span(struct build *b, struct split *s, struct xf_value lo, struc
 		last->hi = hi;
 		return;
 	}
+	s->walk += s->n_active + s->n_any;
 	s->spans = more(b, s->spans, s->n_spans, &s->cap_spans, sizeof(*s->spans));
 	if (!b->failed)
 		s->spans[s->n_spans++] = (struct span){lo, hi, bucket};
@@ -251,10 +266,15 @@ static struct xf_value last_of(enum xf_field field, uint8_t family)
 	return (struct xf_value){0, 65535};
 }
 
-/* Goes through the values in order, as long as the copies are paid for. */
-static void sweep(struct build *b, struct split *s, struct xf_value last, size_t allowance)
+static bool is_paid(const struct split *s, struct allowance a)
 {
-	for (size_t i = 0, j; i < s->n_edges && s->copies <= allowance && !b->failed; i = j) {
+	return s->copies <= a.copies && s->walk <= a.walk;
+}
+
+/* Goes through the values in order, as long as it is paid for. */
+static void sweep(struct build *b, struct split *s, struct xf_value last, struct allowance a)
+{
+	for (size_t i = 0, j; i < s->n_edges && is_paid(s, a) && !b->failed; i = j) {
 		struct xf_value at = s->edges[i].at, hi = last;
 
 		for (j = i; j < s->n_edges && xf_value_compare(s->edges[j].at, at) == 0; j++)
@@ -291,7 +311,7 @@ static void set_score(struct split *s)
 
 /* How the lines fall apart by a field. False: it costs more than is allowed, or no memory. */
 static bool split(struct build *b, enum xf_field field, const unsigned *lines, unsigned n,
-		  size_t allowance, struct split *s)
+		  struct allowance a, struct split *s)
 {
 	*s = (struct split){.field = field, .table_size = 64};
 	s->any = calloc(n, sizeof(*s->any));
@@ -306,11 +326,11 @@ static bool split(struct build *b, enum xf_field field, const unsigned *lines, u
 	if (!s->table)
 		b->failed = true;
 	if (!b->failed) {
-		s->copies = s->n_any;
-		sweep(b, s, last_of(field, b->tree->lines.v[lines[0]].family), allowance);
+		s->copies = s->walk = s->n_any;
+		sweep(b, s, last_of(field, b->tree->lines.v[lines[0]].family), a);
 		set_score(s);
 	}
-	return !b->failed && s->copies <= allowance;
+	return !b->failed && is_paid(s, a);
 }
 
 /* ---- nodes ---- */
@@ -338,7 +358,7 @@ static struct xf_node *node_new(struct build *b, enum xf_node_kind kind, const u
 }
 
 static struct xf_node *build_node(struct build *b, const unsigned *lines, unsigned n,
-				  size_t allowance, unsigned depth, bool family);
+				  struct allowance a, unsigned depth, bool family);
 
 static struct xf_node *leaf(struct build *b, const unsigned *lines, unsigned n)
 {
@@ -360,16 +380,21 @@ static void merge(const unsigned *a, unsigned n_a, const unsigned *b, unsigned n
 	}
 }
 
-/* What it may cost below is shared out by size. */
-static size_t share(size_t allowance, size_t n, size_t of)
+static size_t part_of(size_t all, size_t n, size_t of)
 {
-	size_t part = (size_t)((double)allowance * (double)n / (double)of);
+	size_t part = (size_t)((double)all * (double)n / (double)of);
 
 	return part > n ? part : n;
 }
 
+/* What n lines may cost, of so many that are copied and walked here: it is shared out by size. */
+static struct allowance share(struct allowance a, size_t n, size_t copies, size_t walk)
+{
+	return (struct allowance){part_of(a.copies, n, copies), part_of(a.walk, n, walk)};
+}
+
 static struct xf_node *bucket_node(struct build *b, const struct split *s, struct bucket *k,
-				   size_t allowance, unsigned depth)
+				   struct allowance a, unsigned depth)
 {
 	unsigned n = k->n + s->n_any, *lines;
 
@@ -381,13 +406,13 @@ static struct xf_node *bucket_node(struct build *b, const struct split *s, struc
 		return NULL;
 	}
 	merge(k->lines, k->n, s->any, s->n_any, lines);
-	k->node = build_node(b, lines, n, share(allowance, n, s->copies), depth, true);
+	k->node = build_node(b, lines, n, share(a, n, s->copies, s->walk), depth, true);
 	free(lines);
 	return k->node;
 }
 
 static struct xf_node *map(struct build *b, struct split *s, const unsigned *lines, unsigned n,
-			   size_t allowance, unsigned depth)
+			   struct allowance a, unsigned depth)
 {
 	struct xf_node *node = node_new(b, XF_MAP, lines, n);
 
@@ -402,16 +427,16 @@ static struct xf_node *map(struct build *b, struct split *s, const unsigned *lin
 	for (size_t i = 0; i < s->n_spans && !b->failed; i++)
 		node->arms[node->n_arms++] = (struct xf_arm){
 			s->spans[i].lo, s->spans[i].hi,
-			bucket_node(b, s, &s->buckets[s->spans[i].bucket], allowance, depth - 1)};
+			bucket_node(b, s, &s->buckets[s->spans[i].bucket], a, depth - 1)};
 	if (s->n_any && !b->failed)
 		node->otherwise =
-			build_node(b, s->any, s->n_any, share(allowance, s->n_any, s->copies),
+			build_node(b, s->any, s->n_any, share(a, s->n_any, s->copies, s->walk),
 				   depth - 1, true);
 	return node;
 }
 
 /* The field that leaves the fewest lines, if that is half of them or less. */
-static bool best_split(struct build *b, const unsigned *lines, unsigned n, size_t allowance,
+static bool best_split(struct build *b, const unsigned *lines, unsigned n, struct allowance a,
 		       struct split *best)
 {
 	bool found = false;
@@ -419,7 +444,7 @@ static bool best_split(struct build *b, const unsigned *lines, unsigned n, size_
 	for (enum xf_field f = XF_BY_SADDR; f <= XF_BY_DPORT && !b->failed; f++) {
 		struct split s;
 
-		if (split(b, f, lines, n, allowance, &s) && 2 * s.score <= n &&
+		if (split(b, f, lines, n, a, &s) && 2 * s.score <= n &&
 		    (!found || s.score < best->score)) {
 			if (found)
 				split_free(best);
@@ -466,7 +491,7 @@ static void put_leaf(struct build *b, struct xf_node *sequence, size_t *cap, con
 
 /* Halves the lines until a field is worth its price. */
 static void cut(struct build *b, struct xf_node *sequence, size_t *cap, const unsigned *lines,
-		unsigned n, size_t allowance, unsigned depth)
+		unsigned n, struct allowance a, unsigned depth)
 {
 	struct split s;
 	unsigned half = n / 2;
@@ -477,30 +502,31 @@ static void cut(struct build *b, struct xf_node *sequence, size_t *cap, const un
 		put_leaf(b, sequence, cap, lines, n);
 		return;
 	}
-	if (best_split(b, lines, n, allowance, &s)) {
-		put_part(b, sequence, cap, map(b, &s, lines, n, allowance, depth));
+	if (best_split(b, lines, n, a, &s)) {
+		put_part(b, sequence, cap, map(b, &s, lines, n, a, depth));
 		split_free(&s);
 		return;
 	}
-	cut(b, sequence, cap, lines, half, share(allowance, half, n), depth);
-	cut(b, sequence, cap, lines + half, n - half, share(allowance, n - half, n), depth);
+	cut(b, sequence, cap, lines, half, share(a, half, n, n), depth);
+	cut(b, sequence, cap, lines + half, n - half, share(a, n - half, n, n), depth);
 }
 
 static struct xf_node *sequence(struct build *b, const unsigned *lines, unsigned n,
-				size_t allowance, unsigned depth)
+				struct allowance a, unsigned depth)
 {
 	struct xf_node *node = node_new(b, XF_SEQUENCE, lines, n);
 	size_t cap = 0;
 
 	if (node)
-		cut(b, node, &cap, lines, n, allowance, depth - 1);
+		cut(b, node, &cap, lines, n, a, depth - 1);
 	return node;
 }
 
 /* family: all lines are of one. */
 static struct xf_node *build_node(struct build *b, const unsigned *lines, unsigned n,
-				  size_t allowance, unsigned depth, bool family)
+				  struct allowance a, unsigned depth, bool family)
 {
+	static const struct allowance unlimited = {SIZE_MAX, SIZE_MAX};
 	struct xf_node *node = NULL;
 	struct split s;
 
@@ -510,21 +536,23 @@ static struct xf_node *build_node(struct build *b, const unsigned *lines, unsign
 	if (n <= XF_LEAF_LINES || depth < 2)
 		return leaf(b, lines, n);
 	if (!family) {
-		if (split(b, XF_BY_FAMILY, lines, n, SIZE_MAX, &s))
-			node = map(b, &s, lines, n, allowance, depth);
+		if (split(b, XF_BY_FAMILY, lines, n, unlimited, &s))
+			node = map(b, &s, lines, n, a, depth);
 		split_free(&s);
 		return node;
 	}
-	if (best_split(b, lines, n, allowance, &s)) {
-		node = map(b, &s, lines, n, allowance, depth);
+	if (best_split(b, lines, n, a, &s)) {
+		node = map(b, &s, lines, n, a, depth);
 		split_free(&s);
 		return node;
 	}
-	return depth < 3 ? leaf(b, lines, n) : sequence(b, lines, n, allowance, depth);
+	return depth < 3 ? leaf(b, lines, n) : sequence(b, lines, n, a, depth);
 }
 
 bool xf_tree_build(struct xf_lines *lines, struct xf_tree *tree)
 {
+	size_t n = lines->n;
+	struct allowance a = {COPIES_FACTOR * n + COPIES_MORE, WALK_FACTOR * n + WALK_MORE};
 	struct build b = {.tree = tree};
 	unsigned *all;
 
@@ -541,9 +569,7 @@ bool xf_tree_build(struct xf_lines *lines, struct xf_tree *tree)
 	}
 	for (unsigned i = 0; i < tree->lines.n; i++)
 		all[i] = i;
-	tree->root = build_node(&b, all, tree->lines.n,
-				COPIES_FACTOR * (size_t)tree->lines.n + COPIES_MORE, XF_TREE_DEPTH,
-				false);
+	tree->root = build_node(&b, all, tree->lines.n, a, XF_TREE_DEPTH, false);
 	free(all);
 	free(b.users);
 	return !b.failed;

@@ -1,10 +1,14 @@
 /* The ruleset that a policy compiles to, and the kernel's policies that go with it. */
 #include <check.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "policy/policy.h"
@@ -842,6 +846,28 @@ START_TEST(test_many)
 }
 END_TEST
 
+/* A file that nobody writes to is read for ever. */
+START_TEST(test_child_hangs)
+{
+	char dir[] = "/tmp/csipsec-nft-XXXXXX", fifo[64], text[96];
+	time_t began = time(NULL);
+	struct cs_err err;
+
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	snprintf(fifo, sizeof(fifo), "%s/fifo", dir);
+	ck_assert_int_eq(mkfifo(fifo, 0600), 0);
+	snprintf(text, sizeof(text), "include \"%s\"\n", fifo);
+	ck_assert_int_eq(xf_nft_run_within(text, true, 2, &err), CS_EKERNEL);
+	ck_assert_str_eq(err.text, "nftables table inet csipsec: not done within 2 s, its process "
+				   "was killed");
+	ck_assert_int_le(time(NULL) - began, 10);
+	ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);
+	ck_assert_int_eq(errno, ECHILD);
+	unlink(fifo);
+	rmdir(dir);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("nft");
@@ -860,6 +886,7 @@ int main(void)
 	tcase_add_test(t, test_sequence);
 	tcase_add_test(t, test_logging);
 	tcase_add_test(t, test_logging_ipsec);
+	tcase_add_test(t, test_child_hangs);
 	tcase_add_test(t, test_security_class);
 	tcase_add_loop_test(t, test_security_class_unknown, 0, 2);
 	tcase_add_test(t, test_fragments);

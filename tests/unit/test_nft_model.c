@@ -454,6 +454,55 @@ START_TEST(test_size)
 }
 END_TEST
 
+/* ---- what the kernel walks through when it checks it ---- */
+
+#define GROUPS  16
+#define MEMBERS 500
+
+static size_t walk(const struct xf_node *node)
+{
+	size_t n = node->kind == XF_LEAF ? node->n_lines : 0;
+
+	for (unsigned i = 0; i < node->n_arms; i++)
+		n += walk(node->arms[i].to);
+	for (unsigned i = 0; i < node->n_parts; i++)
+		n += walk(node->parts[i]);
+	return n + (node->otherwise ? walk(node->otherwise) : 0);
+}
+
+/* Every group of sources to every group of destinations; neighbours are of different groups. */
+START_TEST(test_groups)
+{
+	static struct cs_range groups[GROUPS][MEMBERS];
+	static struct world w;
+	struct xf_tree tree;
+
+	memset(&w, 0, sizeof(w));
+	w.policy.rules = w.rules;
+	w.policy.n_rules = GROUPS * GROUPS;
+	for (unsigned i = 0; i < GROUPS * MEMBERS; i++) {
+		struct cs_addr a = {.family = AF_INET, .b = {10, 0, (uint8_t)(i >> 8), (uint8_t)i}};
+
+		groups[i % GROUPS][i / GROUPS] = cs_range_single(&a);
+	}
+	for (unsigned i = 0; i < GROUPS * GROUPS; i++) {
+		struct pol_filter_rule *r = &w.rules[i];
+
+		r->src = groups[i / GROUPS];
+		r->dst = groups[i % GROUPS];
+		r->n_src = r->n_dst = MEMBERS;
+		r->n_services = 1;
+		r->services = w.services[i];
+		*r->services = (struct pol_service){
+			.proto = POL_PROTO_ANY, .type = {-1, -1}, .code = {-1, -1}};
+	}
+	build(&w, XF_OUT_LOCAL, &tree);
+	ck_assert_uint_le(walk(tree.root), 2000000);
+	ck_assert_uint_le(worst(tree.root), GROUPS);
+	xf_tree_free(&tree);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("nft_model");
@@ -462,6 +511,7 @@ int main(void)
 	tcase_set_timeout(t, 600);
 	tcase_add_test(t, test_property);
 	tcase_add_test(t, test_size);
+	tcase_add_test(t, test_groups);
 	suite_add_tcase(s, t);
 	return run_suite(s);
 }

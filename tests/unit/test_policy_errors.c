@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "policy_text.h"
 #include "tests/unit/run_suite.h"
@@ -345,6 +346,75 @@ START_TEST(test_keys_stay_hidden)
 }
 END_TEST
 
+/* ---- how many ---- */
+
+struct tally {
+	unsigned n[POL_NOTE + 1];
+	char last[512];
+};
+
+static void on_finding(void *arg, const struct pol_diag *d)
+{
+	struct tally *t = arg;
+
+	t->n[d->severity]++;
+	snprintf(t->last, sizeof(t->last), "%s:%u: %s", strrchr(d->file, '/') + 1, d->line,
+		 d->text);
+}
+
+/* Begin, then head, a number and tail so many times, then end. */
+static const struct {
+	const char *begin, *head, *tail, *end;
+	unsigned times;
+	int rc;
+	unsigned errors, warnings;
+	const char *last; /* NULL: whatever it is */
+} floods[] = {
+	{"", "Nonsense", " of a file that is none\n", "", 400000, CS_EPOLICY, 1001, 0,
+	 "f:1001: more than 1000 errors: what else is wrong is not told"},
+	{"IpFilterPolicy\n{\n", "Nonsense", "\n", "}\n", 800000, CS_EPOLICY, 1001, 0,
+	 "f:1003: more than 1000 errors: what else is wrong is not told"},
+	{"IpFilterPolicy\n{\n", "IpFilterRuleRef r", "\n", "}\n", 200000, CS_EPOLICY, 1001, 0,
+	 "f:1003: more than 1000 errors: what else is wrong is not told"},
+	{"", "Nonsense", "\n", "", 1000, CS_EPOLICY, 1000, 0, NULL},
+	{base, "IpService s", "\n{\n HowTo 1\n}\n", "", 999, CS_EPOLICY, 999, 0, NULL},
+	{base, "IpService s", "\n{\nProtocol Tcp\nProtocol Tcp\n}\n", "", 3000, 0, 0, 1001,
+	 "f:5043: more warnings: 2000 of them and of notes are not told"},
+};
+
+START_TEST(test_flood)
+{
+	size_t cap = 17u << 20, len;
+	char *text = malloc(cap), path[] = "/tmp/csipsec-flood-XXXXXX", file[64];
+	struct pol_policy *policy = NULL;
+	struct tally t = {0};
+	struct cs_err err;
+	FILE *f;
+
+	ck_assert_ptr_nonnull(text);
+	ck_assert_ptr_nonnull(mkdtemp(path));
+	len = (size_t)snprintf(text, cap, "%s", floods[_i].begin);
+	for (unsigned i = 0; i < floods[_i].times; i++)
+		len += (size_t)snprintf(text + len, cap - len, "%s%u%s", floods[_i].head, i,
+					floods[_i].tail);
+	len += (size_t)snprintf(text + len, cap - len, "%s", floods[_i].end);
+	snprintf(file, sizeof(file), "%s/f", path);
+	f = fopen(file, "w");
+	ck_assert_ptr_nonnull(f);
+	ck_assert_uint_eq(fwrite(text, 1, len, f), len);
+	ck_assert_int_eq(fclose(f), 0);
+	ck_assert_int_eq(pol_compile(file, "TCPIP", on_finding, &t, &policy, &err), floods[_i].rc);
+	unlink(file);
+	rmdir(path);
+	free(text);
+	pol_unref(policy);
+	ck_assert_uint_eq(t.n[POL_ERROR], floods[_i].errors);
+	ck_assert_uint_eq(t.n[POL_WARNING], floods[_i].warnings);
+	if (floods[_i].last)
+		ck_assert_str_eq(t.last, floods[_i].last);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("policy errors");
@@ -354,6 +424,7 @@ int main(void)
 	tcase_add_loop_test(tc, test_case, 0, (int)(sizeof(cases) / sizeof(cases[0])));
 	tcase_add_test(tc, test_all_at_once);
 	tcase_add_test(tc, test_keys_stay_hidden);
+	tcase_add_loop_test(tc, test_flood, 0, (int)(sizeof(floods) / sizeof(floods[0])));
 	suite_add_tcase(suite, tc);
 	return run_suite(suite);
 }
