@@ -38,10 +38,10 @@ BUGS = {
         "xfrm/nft_tree.c", "(n_a && *a < *b)", "(n_a && *a > *b)"),
     "tree-tries-last-part-first": Bug(
         "xfrm/nft_tree.c",
-        "\tcut(b, sequence, cap, lines, half, share(allowance, half, n), depth);\n"
-        "\tcut(b, sequence, cap, lines + half, n - half, share(allowance, n - half, n), depth);\n",
-        "\tcut(b, sequence, cap, lines + half, n - half, share(allowance, n - half, n), depth);\n"
-        "\tcut(b, sequence, cap, lines, half, share(allowance, half, n), depth);\n"),
+        "\tcut(b, sequence, cap, lines, half, share(a, half, n, n), depth);\n"
+        "\tcut(b, sequence, cap, lines + half, n - half, share(a, n - half, n, n), depth);\n",
+        "\tcut(b, sequence, cap, lines + half, n - half, share(a, n - half, n, n), depth);\n"
+        "\tcut(b, sequence, cap, lines, half, share(a, half, n, n), depth);\n"),
     "range-without-its-last-address": Bug(
         "xfrm/nft_tree.c", "\t\t\tif (behind(&hi))\n", "\t\t\tif (hi.low != lo.low || behind(&hi))\n"),
     "rule-for-fragments-takes-all": Bug(
