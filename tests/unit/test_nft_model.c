@@ -497,7 +497,7 @@ START_TEST(test_groups)
 			.proto = POL_PROTO_ANY, .type = {-1, -1}, .code = {-1, -1}};
 	}
 	build(&w, XF_OUT_LOCAL, &tree);
-	ck_assert_uint_le(walk(tree.root), 2000000);
+	ck_assert_uint_le(walk(tree.root), 300000);
 	ck_assert_uint_le(worst(tree.root), GROUPS);
 	xf_tree_free(&tree);
 }
