@@ -10,11 +10,14 @@ build_fuzzers() {
 
 # Small texts and messages that are right, from which the fuzzers go on.
 make_seeds() {
-	local corpus=$build/fuzz/seeds n=0 line
+	local corpus=$build/fuzz/seeds n=0 line file
 	rm -rf "$corpus"
 	mkdir -p "${FUZZERS[@]/#/$corpus/}"
 	"$build/fuzz/tests/fuzz/seeds" "$corpus" tests/captures
-	cp tests/data/policy/* tests/policies/bad/*.policy examples/*.policy "$corpus/fuzz_policy/"
+	find tests/data/policy tests/policies/bad examples -name '*.policy' -o -name '*.conf' |
+		while read -r file; do
+			cp "$file" "$corpus/fuzz_policy/${file//\//-}"
+		done
 	# The first byte says to whom and how, see fuzz_nmi.c.
 	while read -r line; do
 		n=$((n + 1))
