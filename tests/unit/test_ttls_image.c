@@ -270,12 +270,12 @@ START_TEST(test_random)
 		r->port_hi = r->port_lo + (unsigned)random() % 4;
 		snprintf(r->name, sizeof(r->name), "r%02ld%u", random() % 60, i);
 		snprintf(text + strlen(text), 1024,
-			 "TTLSRule %s\n{\nPriority %u\nLocalPortRange %u %u\nRemotePortRange %u\n"
+			 "TTLSRule %.*s\n{\nPriority %u\nLocalPortRange %u %u\nRemotePortRange %u\n"
 			 "RemoteAddr 192.0.2.%u/%u\nDirection %s\n%s%s%s"
 			 "TTLSGroupActionRef g\nTTLSEnvironmentActionRef e\n}\n",
-			 r->name, r->priority, r->port_lo, r->port_hi, r->remote_port, r->addr,
-			 24 + r->bits, directions[r->direction], r->job ? "Jobname " : "",
-			 patterns[r->job], r->job ? "\n" : "");
+			 (int)sizeof(r->name) - 1, r->name, r->priority, r->port_lo, r->port_hi,
+			 r->remote_port, r->addr, 24 + r->bits, directions[r->direction],
+			 r->job ? "Jobname " : "", patterns[r->job], r->job ? "\n" : "");
 	}
 	p = policy_of(text);
 	for (unsigned n = 0; n < 3000; n++) {
