@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # libFuzzer: targets built with clang in build/fuzz; what they found stays there in TARGET-*.
 
-FUZZERS=(fuzz_isakmp fuzz_policy fuzz_nmi fuzz_pki)
+FUZZERS=(fuzz_isakmp fuzz_policy fuzz_nmi fuzz_pki fuzz_smf)
 
 build_fuzzers() {
 	configured "$build/fuzz" CC=clang --enable-fuzzing --enable-sanitizers CFLAGS="-O2 -g"
@@ -15,6 +15,12 @@ make_seeds() {
 	mkdir -p "${FUZZERS[@]/#/$corpus/}"
 	"$build/fuzz/tests/fuzz/seeds" "$corpus" tests/captures
 	cp tests/data/policy/* tests/policies/bad/*.policy examples/*.policy "$corpus/fuzz_policy/"
+	# In hex in the tree: one record a file, and a file of all.
+	for line in tests/data/smf/*.hex; do
+		printf '%b' "$(tr -d ' \n' <"$line" | sed 's/../\\x&/g')" >"$corpus/fuzz_smf/$(basename "$line" .hex)"
+	done
+	cat "$corpus"/fuzz_smf/* >"$build/fuzz/smf-all"
+	mv "$build/fuzz/smf-all" "$corpus/fuzz_smf/all"
 	# The first byte says to whom and how, see fuzz_nmi.c.
 	while read -r line; do
 		n=$((n + 1))
