@@ -1,16 +1,22 @@
 /*
  * libFuzzer: bytes as a file of SMF records, and as one record.  What is decoded lies within the
- * input, and what is made of it anew decodes to the same.
+ * input, and each form of export is a line that has no control character; JSON is JSON.
  */
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "smf/export.h"
 #include "smf/smf.h"
 #include "tests/fuzz/holds.h"
 
+int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static struct smf_export *exports[SMF_FORMATS];
+static int files[SMF_FORMATS];
 
 static void read_fields(const struct smf_record *r)
 {
@@ -36,15 +42,42 @@ static void read_fields(const struct smf_record *r)
 	HOLDS(smf_event(r) != NULL);
 }
 
+/* One record of each form, as text. */
+static void check_export(enum smf_format form, const struct smf_record *r)
+{
+	static char text[1u << 20];
+	struct cs_err err;
+	ssize_t n;
+	json_t *object;
+
+	HOLDS(lseek(files[form], 0, SEEK_SET) == 0 && ftruncate(files[form], 0) == 0);
+	HOLDS(smf_export_record(exports[form], r, &err) == 0);
+	HOLDS(smf_export_flush(exports[form], &err) == 0);
+	n = pread(files[form], text, sizeof(text), 0);
+	HOLDS(n > 1 && n < (ssize_t)sizeof(text) && text[n - 1] == '\n');
+	for (ssize_t i = 0; i < n - 1; i++)
+		HOLDS((unsigned char)text[i] >= 0x20 || (form == SMF_TEXT && text[i] == '\n'));
+	if (form == SMF_JSON) {
+		object = json_loadb(
+			text, (size_t)n,
+			JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL | JSON_REJECT_DUPLICATES, NULL);
+		HOLDS(object != NULL);
+		json_decref(object);
+	}
+}
+
 static void check_record(const uint8_t *p, size_t len)
 {
 	struct smf_record r;
 	struct cs_err err = {.text = ""};
 
-	if (smf_decode(p, len, &r, &err) == 0)
-		read_fields(&r);
-	else
+	if (smf_decode(p, len, &r, &err) < 0) {
 		HOLDS(err.text[0] != '\0');
+		return;
+	}
+	read_fields(&r);
+	for (unsigned form = 0; form < SMF_FORMATS; form++)
+		check_export((enum smf_format)form, &r);
 }
 
 static void check_file(const uint8_t *data, size_t size)
@@ -66,6 +99,22 @@ static void check_file(const uint8_t *data, size_t size)
 		HOLDS(offset + bytes == size);
 	smf_input_close(in);
 	close(fd);
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	struct cs_err err;
+
+	(void)argc, (void)argv;
+	for (unsigned form = 0; form < SMF_FORMATS; form++) {
+		struct smf_export_options o = {(enum smf_format)form, SMF_IBM1047, 0, 0xff};
+
+		files[form] = memfd_create("export", MFD_CLOEXEC);
+		HOLDS(files[form] >= 0);
+		HOLDS(smf_export_open(files[form], &o, &exports[form], &err) == 0);
+		HOLDS(smf_export_flush(exports[form], &err) == 0);
+	}
+	return 0;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -43,5 +43,6 @@ tests_fuzz_fuzz_nmi_CFLAGS = $(AM_CFLAGS) $(UV_CFLAGS) $(JANSSON_CFLAGS)
 tests_fuzz_fuzz_nmi_LDFLAGS = $(FUZZER_LINK)
 tests_fuzz_fuzz_nmi_LDADD = $(COMMON_LIBS)
 tests_fuzz_fuzz_smf_SOURCES = tests/fuzz/fuzz_smf.c tests/fuzz/holds.h
+tests_fuzz_fuzz_smf_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 tests_fuzz_fuzz_smf_LDFLAGS = $(FUZZER_LINK)
-tests_fuzz_fuzz_smf_LDADD = $(SMF_LIBS)
+tests_fuzz_fuzz_smf_LDADD = $(SMF_LIBS) $(JANSSON_LIBS)
