@@ -151,49 +151,79 @@ struct directory {
 	char name[PATH_MAX];     /* of file, for messages */
 };
 
-/* The first name behind last, and not behind the checkpoint's; false: there is none. */
-static bool next_name(struct directory *dir, const char *upto, char next[NAME_MAX + 1])
+static DIR *list_of(const struct directory *dir)
 {
 	int fd = openat(dir->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *list = fd < 0 ? NULL : fdopendir(fd);
-	const struct dirent *entry;
 
-	next[0] = '\0';
 	if (!list && fd >= 0)
 		close(fd);
-	while (list && (entry = readdir(list))) {
-		size_t len = strlen(entry->d_name);
+	return list;
+}
 
-		if (len > strlen(SUFFIX) && entry->d_name[0] != '.' &&
-		    strcmp(entry->d_name + len - strlen(SUFFIX), SUFFIX) == 0 &&
-		    strcmp(entry->d_name, dir->last) > 0 && strcmp(entry->d_name, upto) <= 0 &&
+static bool is_name(const char *name)
+{
+	size_t len = strlen(name);
+
+	return len > strlen(SUFFIX) && name[0] != '.' &&
+	       strcmp(name + len - strlen(SUFFIX), SUFFIX) == 0;
+}
+
+/* The first name behind last, and not behind the checkpoint's; false: there is none. */
+static bool next_name(struct directory *dir, const char *upto, char next[NAME_MAX + 1])
+{
+	const struct dirent *entry;
+	DIR *list = list_of(dir);
+
+	next[0] = '\0';
+	while (list && (entry = readdir(list)))
+		if (is_name(entry->d_name) && strcmp(entry->d_name, dir->last) > 0 &&
+		    strcmp(entry->d_name, upto) <= 0 &&
 		    (!next[0] || strcmp(entry->d_name, next) < 0))
 			strcpy(next, entry->d_name);
-	}
 	if (list)
 		closedir(list);
 	return next[0] != '\0';
 }
 
-static int open_next(struct directory *dir, const char *upto, struct cs_err *err)
+/* Whoever exports a directory should know that this is not all. */
+static void tell_compressed(const struct directory *dir)
+{
+	const struct dirent *entry;
+	DIR *list = list_of(dir);
+	unsigned n = 0;
+
+	while (list && (entry = readdir(list)))
+		n += strstr(entry->d_name, SUFFIX ".") != NULL;
+	if (list)
+		closedir(list);
+	if (n > 0)
+		fprintf(stderr, "smfdump: %s: %u compressed files are not read\n", dir->path, n);
+}
+
+static int open_next(struct smfdump *d, struct directory *dir, const char *upto, struct cs_err *err)
 {
 	char next[NAME_MAX + 1];
 	int fd;
 
-	if (!next_name(dir, upto, next))
-		return 0;
-	fd = openat(dir->fd, next, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	if (fd < 0 && errno == ENOENT)
-		return 0; /* compressed or removed meanwhile; the next look finds what is there */
-	snprintf(dir->name, sizeof(dir->name), "%s/%s", dir->path, next);
-	if (fd < 0)
-		return cannot_open(dir->name, err);
-	strcpy(dir->last, next);
-	if (open_source(&dir->file, fd, dir->name, err) < 0) {
+	while (next_name(dir, upto, next)) {
+		fd = openat(dir->fd, next, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+		snprintf(dir->name, sizeof(dir->name), "%s/%s", dir->path, next);
+		if (fd < 0 && errno != ENOENT)
+			return cannot_open(dir->name, err);
+		strcpy(dir->last, next);
+		dir->file.name = dir->name;
+		if (fd < 0) {
+			complain(d, &dir->file,
+				 "it went before it was read; is it compressed now?");
+			continue;
+		}
+		if (open_source(&dir->file, fd, dir->name, err) == 0)
+			return 1;
 		close_source(&dir->file);
 		return CS_ENOMEM;
 	}
-	return 1;
+	return 0;
 }
 
 /* What was acknowledged must be there, whoever has cut it since. */
@@ -216,7 +246,7 @@ static int catch_up(struct smfdump *d, struct directory *dir, const struct smf_c
 {
 	for (;;) {
 		bool newest;
-		int rc = dir->file.in ? 1 : open_next(dir, cp->file, err);
+		int rc = dir->file.in ? 1 : open_next(d, dir, cp->file, err);
 
 		if (rc <= 0 || strcmp(dir->last, cp->file) > 0)
 			return rc;
@@ -237,7 +267,10 @@ static int open_directory(const char *path, struct directory *dir, struct cs_err
 	*dir = (struct directory){.path = path};
 	dir->file.fd = -1;
 	dir->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return dir->fd < 0 ? cannot_open(path, err) : 0;
+	if (dir->fd < 0)
+		return cannot_open(path, err);
+	tell_compressed(dir);
+	return 0;
 }
 
 static void close_directory(struct smfdump *d, struct directory *dir)

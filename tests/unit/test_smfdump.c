@@ -661,7 +661,7 @@ START_TEST(test_directory)
 	acknowledge("2.smf", 591);
 	run("--json smf", NULL);
 	ck_assert_str_eq(which(), "K7");
-	ck_assert_str_eq(ran.err, "");
+	ck_assert_str_eq(ran.err, "smfdump: smf: 1 compressed files are not read\n");
 	ck_assert_int_eq(ran.exit, 0);
 	acknowledge("2.smf", 1155);
 	run("--json smf", NULL);
@@ -674,6 +674,21 @@ START_TEST(test_directory)
 	ck_assert_int_eq(ran.exit, 5);
 	ck_assert_ptr_nonnull(
 		strstr(ran.err, "smf/2.smf: 5000 bytes are acknowledged, and it has 1155"));
+}
+END_TEST
+
+/* A file that has gone is told, and the others are read. */
+START_TEST(test_gone)
+{
+	begin_directory();
+	ck_assert_int_eq(symlink("nowhere", in_dir("smf/1.smf")), 0);
+	put_file("smf/2.smf", record, 402);
+	acknowledge("2.smf", 402);
+	run("--json smf", NULL);
+	ck_assert_str_eq(which(), "K");
+	ck_assert_int_eq(ran.exit, 5);
+	ck_assert_str_eq(ran.err,
+			 "smfdump: smf/1.smf: it went before it was read; is it compressed now?\n");
 }
 END_TEST
 
@@ -777,6 +792,7 @@ int main(void)
 	tcase_add_test(p, test_help);
 	tcase_add_test(p, test_man_page);
 	tcase_add_test(p, test_directory);
+	tcase_add_test(p, test_gone);
 	tcase_add_test(p, test_follow);
 	tcase_add_test(p, test_follow_broken);
 	tcase_add_test(p, test_output_fails);
