@@ -284,6 +284,16 @@ START_TEST(test_broken_segments)
 	expect(one, 402, 0, 1);
 	expect_error("at offset 602, after record 1: a record whose last segment is missing");
 	close_file();
+	size = 0; /* a first one behind a first one */
+	add(one, 402);
+	for (unsigned i = 0; i < 2; i++) {
+		add_word(200, SMF_FIRST);
+		add(two + 4, 196);
+	}
+	open_file();
+	expect(one, 402, 0, 1);
+	expect_error("at offset 602, after record 1: a record whose last segment is missing");
+	close_file();
 	size = 0; /* the first alone, and then the end */
 	add(one, 402);
 	add_segments((const size_t[]){200, 591}, 2);
