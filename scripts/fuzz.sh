@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # libFuzzer: targets built with clang in build/fuzz; what they found stays there in TARGET-*.
 
-FUZZERS=(fuzz_isakmp fuzz_policy fuzz_nmi fuzz_pki)
+FUZZERS=(fuzz_isakmp fuzz_policy fuzz_nmi fuzz_pki fuzz_smf)
 
 build_fuzzers() {
 	configured "$build/fuzz" CC=clang --enable-fuzzing --enable-sanitizers CFLAGS="-O2 -g"
@@ -18,6 +18,12 @@ make_seeds() {
 		while read -r file; do
 			cp "$file" "$corpus/fuzz_policy/${file//\//-}"
 		done
+	# In hex in the tree: one record a file, and a file of all.
+	for line in tests/data/smf/*.hex; do
+		printf '%b' "$(tr -d ' \n' <"$line" | sed 's/../\\x&/g')" >"$corpus/fuzz_smf/$(basename "$line" .hex)"
+	done
+	cat "$corpus"/fuzz_smf/* >"$build/fuzz/smf-all"
+	mv "$build/fuzz/smf-all" "$corpus/fuzz_smf/all"
 	# The first byte says to whom and how, see fuzz_nmi.c.
 	while read -r line; do
 		n=$((n + 1))

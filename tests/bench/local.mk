@@ -9,3 +9,7 @@ tests_bench_bench_ttls_LDADD = $(POLICY_LIBS)
 tests_bench_bench_policy_SOURCES = tests/bench/bench_policy.c
 tests_bench_bench_policy_CFLAGS = $(AM_CFLAGS) $(MNL_CFLAGS)
 tests_bench_bench_policy_LDADD = $(XFRM_LIBS) $(POLICY_LIBS) $(COMMON_LIBS)
+
+noinst_PROGRAMS += tests/bench/bench_smf
+tests_bench_bench_smf_SOURCES = tests/bench/bench_smf.c
+tests_bench_bench_smf_LDADD = $(SMF_LIBS)

@@ -15,7 +15,8 @@ tests_fuzz_fuzz_engine_LDADD = $(CERT_LIBS) $(IKE_LIBS) $(POLICY_LIBS) $(XFRM_LI
 if FUZZING
 noinst_PROGRAMS += tests/fuzz/seeds $(FUZZERS)
 endif
-FUZZERS = tests/fuzz/fuzz_isakmp tests/fuzz/fuzz_policy tests/fuzz/fuzz_nmi tests/fuzz/fuzz_pki
+FUZZERS = tests/fuzz/fuzz_isakmp tests/fuzz/fuzz_policy tests/fuzz/fuzz_nmi tests/fuzz/fuzz_pki \
+	tests/fuzz/fuzz_smf
 EXTRA_PROGRAMS = tests/fuzz/seeds $(FUZZERS)
 FUZZER_LINK = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_seeds_SOURCES = \
@@ -41,3 +42,7 @@ tests_fuzz_fuzz_nmi_SOURCES = tests/fuzz/fuzz_nmi.c tests/fuzz/holds.h
 tests_fuzz_fuzz_nmi_CFLAGS = $(AM_CFLAGS) $(UV_CFLAGS) $(JANSSON_CFLAGS)
 tests_fuzz_fuzz_nmi_LDFLAGS = $(FUZZER_LINK)
 tests_fuzz_fuzz_nmi_LDADD = $(COMMON_LIBS)
+tests_fuzz_fuzz_smf_SOURCES = tests/fuzz/fuzz_smf.c tests/fuzz/holds.h
+tests_fuzz_fuzz_smf_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+tests_fuzz_fuzz_smf_LDFLAGS = $(FUZZER_LINK)
+tests_fuzz_fuzz_smf_LDADD = $(SMF_LIBS) $(JANSSON_LIBS)
