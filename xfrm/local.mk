@@ -13,6 +13,7 @@ libxfrm_a_SOURCES = \
 	xfrm/mark.c \
 	xfrm/move.c \
 	xfrm/netlink.c \
+	xfrm/nft_addrs.c \
 	xfrm/nft_clients.c \
 	xfrm/nft_compile.c \
 	xfrm/nft_install.c \

@@ -31,6 +31,7 @@
 struct compile {
 	FILE *f;
 	const struct pol_policy *policy;
+	struct xf_book book; /* of its active rules */
 	uint32_t mask, keep; /* our bits of the mark, and everybody else's */
 	uint32_t permit, exempt, inbound, rule_min;
 	const struct xf_marking *marking;
@@ -196,7 +197,7 @@ static void filters(struct compile *c, const char *name, enum xf_sense sense)
 	struct xf_lines lines;
 	struct xf_tree tree;
 
-	if (!xf_lines_of(c->policy, sense, c->now, &lines)) {
+	if (!xf_lines_of(c->policy, &c->book, sense, &lines)) {
 		c->failed = true;
 		return;
 	}
@@ -528,6 +529,7 @@ static void table(struct compile *c)
 	fputs("add table inet " XF_TABLE "\ndelete table inet " XF_TABLE "\n", c->f);
 	fputs("table inet " XF_TABLE " {\n", c->f);
 	fprintf(c->f, "\tchain generation_%" PRIu64 " {\n\t}\n", c->policy->generation);
+	xf_sets_print(c->f, &c->book);
 	if (c->clients)
 		c->n_rules += xf_nft_clients(c->f, c->marking);
 	decided_chains(c);
@@ -563,10 +565,15 @@ static char *compile(struct compile *c, const struct xf_marking *marking)
 	c->exempt = xf_mark_value(marking, XF_MARK_EXEMPT);
 	c->inbound = xf_mark_value(marking, XF_MARK_INBOUND);
 	c->rule_min = xf_mark_value(marking, XF_MARK_RULE_MIN);
-	c->f = open_memstream(&text, &size);
-	if (!c->f)
+	if (!xf_book_make(c->policy, c->now, &c->book))
 		return NULL;
+	c->f = open_memstream(&text, &size);
+	if (!c->f) {
+		xf_book_free(&c->book);
+		return NULL;
+	}
 	table(c);
+	xf_book_free(&c->book);
 	failed = c->failed || ferror(c->f) != 0;
 	if (fclose(c->f) != 0 || failed) {
 		free(text);

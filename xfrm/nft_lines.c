@@ -12,26 +12,6 @@ bool xf_sense_inbound(enum xf_sense sense)
 	return sense == XF_IN_LOCAL || sense == XF_IN_ROUTED || sense == XF_IN_FRAGMENT;
 }
 
-static bool has_family(const struct cs_range *r, unsigned n, uint8_t family)
-{
-	for (unsigned i = 0; i < n; i++) {
-		if (r[i].lo.family == family)
-			return true;
-	}
-	return false;
-}
-
-static bool has_everything(const struct cs_range *r, unsigned n, uint8_t family)
-{
-	struct cs_range all = cs_range_all(family);
-
-	for (unsigned i = 0; i < n; i++) {
-		if (cs_range_equal(&r[i], &all))
-			return true;
-	}
-	return false;
-}
-
 static bool applies(const struct pol_filter_rule *r, const struct pol_service *s,
 		    enum xf_sense sense)
 {
@@ -91,8 +71,9 @@ static void set_upper(struct xf_line *l, const struct pol_service *s, bool turne
 }
 
 static struct xf_line line_of(const struct pol_filter_rule *r, const struct pol_service *s,
-			      enum xf_sense sense, uint8_t family)
+			      const struct xf_rule_addrs *a, enum xf_sense sense, uint8_t family)
 {
+	bool v6 = family == AF_INET6;
 	/* A bidirectional service is written from the local side. */
 	bool turned = xf_sense_inbound(sense) && s->direction == POL_BOTH;
 	struct xf_line l = {.family = family,
@@ -106,12 +87,8 @@ static struct xf_line line_of(const struct pol_filter_rule *r, const struct pol_
 			    .security_class = sense == XF_OUT_ROUTED ? 0 : s->security_class,
 			    .class_known = r->verdict == POL_PERMIT};
 
-	l.src = turned ? r->dst : r->src;
-	l.n_src = turned ? r->n_dst : r->n_src;
-	l.dst = turned ? r->src : r->dst;
-	l.n_dst = turned ? r->n_src : r->n_dst;
-	l.any_src = has_everything(l.src, l.n_src, family);
-	l.any_dst = has_everything(l.dst, l.n_dst, family);
+	l.src = turned ? a->dst[v6] : a->src[v6];
+	l.dst = turned ? a->src[v6] : a->dst[v6];
 	if (sense != XF_IN_FRAGMENT)
 		set_upper(&l, s, turned);
 	return l;
@@ -138,18 +115,19 @@ static bool refuses_opening(const struct pol_service *s, enum xf_sense sense)
 	return s->connect == (xf_sense_inbound(sense) ? POL_CONNECT_OUT : POL_CONNECT_IN);
 }
 
-static bool put_service(struct xf_lines *lines, const struct pol_filter_rule *r, unsigned rule,
-			unsigned service, enum xf_sense sense, uint8_t family)
+static bool put_service(struct xf_lines *lines, const struct pol_filter_rule *r,
+			const struct xf_rule_addrs *a, unsigned rule, unsigned service,
+			enum xf_sense sense, uint8_t family)
 {
 	const struct pol_service *s = &r->services[service];
 	struct xf_line l;
 
 	if (!applies(r, s, sense) || !fits_family(s, family))
 		return true;
-	l = line_of(r, s, sense, family);
+	l = line_of(r, s, a, sense, family);
 	l.rule = rule;
 	l.service = service;
-	if (!has_family(l.src, l.n_src, family) || !has_family(l.dst, l.n_dst, family))
+	if (!l.src || !l.dst)
 		return true;
 	if (!refuses_opening(s, sense))
 		return put(lines, &l);
@@ -164,22 +142,23 @@ static bool put_service(struct xf_lines *lines, const struct pol_filter_rule *r,
 	return put(lines, &l);
 }
 
-bool xf_lines_of(const struct pol_policy *policy, enum xf_sense sense, time_t now,
+bool xf_lines_of(const struct pol_policy *policy, const struct xf_book *book, enum xf_sense sense,
 		 struct xf_lines *lines)
 {
 	*lines = (struct xf_lines){0};
 	for (unsigned i = 0; i < policy->n_rules; i++) {
 		const struct pol_filter_rule *r = &policy->rules[i];
+		const struct xf_rule_addrs *a = &book->rules[i];
 
-		if (r->n_times && !pol_time_active(r->times, r->n_times, now))
+		if (!a->active)
 			continue;
 		/* A later fragment that a deny rule might mean goes by, and waits in vain for its
 		 * first. */
 		if (sense == XF_IN_FRAGMENT && r->verdict == POL_DENY)
 			continue;
 		for (unsigned j = 0; j < r->n_services; j++) {
-			if (!put_service(lines, r, i, j, sense, AF_INET) ||
-			    !put_service(lines, r, i, j, sense, AF_INET6)) {
+			if (!put_service(lines, r, a, i, j, sense, AF_INET) ||
+			    !put_service(lines, r, a, i, j, sense, AF_INET6)) {
 				xf_lines_free(lines);
 				return false;
 			}
@@ -196,36 +175,15 @@ void xf_lines_free(struct xf_lines *lines)
 
 /* ---- a line's fields ---- */
 
-struct xf_value xf_value_of(const struct cs_addr *a)
-{
-	struct xf_value v = {0, 0};
-	size_t len = cs_addr_len(a->family);
-
-	for (size_t i = 0; i < len; i++) {
-		v.high = v.high << 8 | v.low >> 56;
-		v.low = v.low << 8 | a->b[i];
-	}
-	return v;
-}
-
-int xf_value_compare(struct xf_value a, struct xf_value b)
-{
-	if (a.high != b.high)
-		return a.high < b.high ? -1 : 1;
-	if (a.low != b.low)
-		return a.low < b.low ? -1 : 1;
-	return 0;
-}
-
 bool xf_line_any(const struct xf_line *l, enum xf_field field)
 {
 	switch (field) {
 	case XF_BY_FAMILY:
 		return false;
 	case XF_BY_SADDR:
-		return l->any_src;
+		return l->src->any;
 	case XF_BY_DADDR:
-		return l->any_dst;
+		return l->dst->any;
 	case XF_BY_PROTO:
 		return l->proto < 0;
 	case XF_BY_SPORT:
@@ -236,43 +194,33 @@ bool xf_line_any(const struct xf_line *l, enum xf_field field)
 	return true;
 }
 
-static bool address_range(const struct cs_range *r, unsigned n, uint8_t family, unsigned k,
-			  struct xf_value *lo, struct xf_value *hi)
+unsigned xf_line_intervals(const struct xf_line *l, enum xf_field field)
 {
-	for (unsigned i = 0; i < n; i++) {
-		if (r[i].lo.family != family || k-- > 0)
-			continue;
-		*lo = xf_value_of(&r[i].lo);
-		*hi = xf_value_of(&r[i].hi);
-		return true;
-	}
-	return false;
+	if (field == XF_BY_SADDR)
+		return l->src->n;
+	return field == XF_BY_DADDR ? l->dst->n : 1;
 }
 
-static bool number_range(unsigned from, unsigned to, unsigned k, struct xf_value *lo,
-			 struct xf_value *hi)
+static struct xf_interval numbers(unsigned from, unsigned to)
 {
-	*lo = (struct xf_value){0, from};
-	*hi = (struct xf_value){0, to};
-	return k == 0;
+	return (struct xf_interval){{0, from}, {0, to}};
 }
 
-bool xf_line_range(const struct xf_line *l, enum xf_field field, unsigned k, struct xf_value *lo,
-		   struct xf_value *hi)
+struct xf_interval xf_line_interval(const struct xf_line *l, enum xf_field field, unsigned k)
 {
 	switch (field) {
-	case XF_BY_FAMILY:
-		return number_range(l->family, l->family, k, lo, hi);
 	case XF_BY_SADDR:
-		return address_range(l->src, l->n_src, l->family, k, lo, hi);
+		return l->src->v[k];
 	case XF_BY_DADDR:
-		return address_range(l->dst, l->n_dst, l->family, k, lo, hi);
+		return l->dst->v[k];
+	case XF_BY_FAMILY:
+		return numbers(l->family, l->family);
 	case XF_BY_PROTO:
-		return number_range((unsigned)l->proto, (unsigned)l->proto, k, lo, hi);
+		return numbers((unsigned)l->proto, (unsigned)l->proto);
 	case XF_BY_SPORT:
-		return number_range(l->sport[0], l->sport[1], k, lo, hi);
+		return numbers(l->sport[0], l->sport[1]);
 	case XF_BY_DPORT:
-		return number_range(l->dport[0], l->dport[1], k, lo, hi);
+		break;
 	}
-	return false;
+	return numbers(l->dport[0], l->dport[1]);
 }

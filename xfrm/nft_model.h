@@ -11,6 +11,52 @@
 
 #include "policy/policy.h"
 
+/* A field's value, as a number of 128 bits. */
+struct xf_value {
+	uint64_t high, low;
+};
+
+struct xf_interval {
+	struct xf_value lo, hi; /* both included */
+};
+
+struct xf_value xf_value_of(const struct cs_addr *a);
+int xf_value_compare(struct xf_value a, struct xf_value b);
+/* The value behind it. False: it was the last of all. */
+bool xf_value_next(struct xf_value *v);
+
+/* ---- the addresses that rules name ---- */
+
+/* Longer lists of addresses stand in the table once, as a named set that lines refer to. */
+#define XF_INLINE_RANGES 8
+
+/* Addresses of one family. */
+struct xf_addrs {
+	struct xf_addrs *next; /* of all that the book has */
+	uint8_t family;
+	bool any;               /* all of the family */
+	unsigned set;           /* number of its named set; 0: it has none */
+	unsigned n;             /* at least one */
+	struct xf_interval v[]; /* ascending; between two of them is an address that is not meant */
+};
+
+struct xf_rule_addrs {
+	bool active;                            /* now; the addresses of others are not here */
+	const struct xf_addrs *src[2], *dst[2]; /* of IPv4 and IPv6; NULL: none */
+};
+
+/* What the rules of a policy name; equal lists are one. */
+struct xf_book {
+	struct xf_rule_addrs *rules; /* by index into the policy */
+	struct xf_addrs *addrs;
+};
+
+/* False: no memory, and nothing to free. */
+bool xf_book_make(const struct pol_policy *policy, time_t now, struct xf_book *book);
+void xf_book_free(struct xf_book *book);
+
+/* ---- the lines ---- */
+
 /* In which chain, and so in which sense, a service is looked at. */
 enum xf_sense {
 	XF_OUT_LOCAL,
@@ -36,15 +82,13 @@ enum xf_segment {
 struct xf_line {
 	unsigned rule, service; /* indices into the policy */
 	uint8_t family;
-	const struct cs_range *src, *dst; /* the policy's; members of another family do not count */
-	unsigned n_src, n_dst;
-	bool any_src, any_dst;
-	int proto;                   /* -1: any, known or not */
-	uint16_t sport[2], dport[2]; /* 0 and 65535: any */
-	unsigned type_at;            /* which byte of the upper header is the type */
-	int type[2], code[2];        /* from, to; -1 is any; the code is the second byte */
-	bool fragment;               /* fragments alone, the first one, too */
-	bool opaque;                 /* of IPv6, whose protocol cannot be known */
+	const struct xf_addrs *src, *dst; /* the book's */
+	int proto;                        /* -1: any, known or not */
+	uint16_t sport[2], dport[2];      /* 0 and 65535: any */
+	unsigned type_at;                 /* which byte of the upper header is the type */
+	int type[2], code[2];             /* from, to; -1 is any; the code is the second byte */
+	bool fragment;                    /* fragments alone, the first one, too */
+	bool opaque;                      /* of IPv6, whose protocol cannot be known */
 	enum xf_segment segment;
 	uint8_t security_class; /* 0: any */
 	bool class_known;       /* not where the interface is not known yet */
@@ -55,8 +99,11 @@ struct xf_lines {
 	unsigned n, cap;
 };
 
-/* The lines of the rules that are active now, in written order. False: no memory. */
-bool xf_lines_of(const struct pol_policy *policy, enum xf_sense sense, time_t now,
+/*
+ * The lines of the rules that are active in the book, which the lines need as long as they are
+ * there; in written order. False: no memory.
+ */
+bool xf_lines_of(const struct pol_policy *policy, const struct xf_book *book, enum xf_sense sense,
 		 struct xf_lines *lines);
 void xf_lines_free(struct xf_lines *lines);
 bool xf_sense_inbound(enum xf_sense sense);
@@ -73,11 +120,6 @@ enum xf_field {
 	XF_BY_DPORT, /* the next two */
 };
 #define XF_FIELDS 6
-
-/* A field's value, as a number of 128 bits. */
-struct xf_value {
-	uint64_t high, low;
-};
 
 enum xf_node_kind {
 	XF_LEAF, /* the lines, one after the other */
@@ -122,15 +164,17 @@ struct xf_tree {
 bool xf_tree_build(struct xf_lines *lines, struct xf_tree *tree);
 void xf_tree_free(struct xf_tree *tree);
 
-/* What the line's ranges are in a field: number k of them; false past the last. */
-bool xf_line_range(const struct xf_line *l, enum xf_field field, unsigned k, struct xf_value *lo,
-		   struct xf_value *hi);
 /* Does the line not ask for this field? */
 bool xf_line_any(const struct xf_line *l, enum xf_field field);
-int xf_value_compare(struct xf_value a, struct xf_value b);
-struct xf_value xf_value_of(const struct cs_addr *a);
+/* How many intervals the line has in a field that it asks for. */
+unsigned xf_line_intervals(const struct xf_line *l, enum xf_field field);
+/* Number k of them; they ascend, and no two meet. */
+struct xf_interval xf_line_interval(const struct xf_line *l, enum xf_field field, unsigned k);
 
 /* ---- as text ---- */
+
+/* Writes the named sets of the book. */
+void xf_sets_print(FILE *f, const struct xf_book *book);
 
 /* Writes the end of a line behind its match: what happens to the packet. */
 typedef void xf_verdict_fn(void *arg, FILE *f, const struct xf_line *l);

@@ -15,25 +15,65 @@ struct print {
 	unsigned n_rules, n_chains;
 };
 
+/* ---- addresses ---- */
+
+static struct cs_addr address_of(struct xf_value v, uint8_t family)
+{
+	struct cs_addr a = {.family = family};
+
+	for (size_t i = cs_addr_len(family); i-- > 0;) {
+		a.b[i] = (uint8_t)v.low;
+		v.low = v.low >> 8 | v.high << 56;
+		v.high >>= 8;
+	}
+	return a;
+}
+
+static void print_range(FILE *f, uint8_t family, struct xf_value lo, struct xf_value hi)
+{
+	struct cs_range r = {address_of(lo, family), address_of(hi, family)};
+	char text[CS_RANGE_STRLEN];
+
+	fputs(cs_range_text(&r, text), f);
+}
+
+static void print_ranges(FILE *f, const struct xf_addrs *a)
+{
+	for (unsigned i = 0; i < a->n; i++) {
+		if (i)
+			fputs(", ", f);
+		print_range(f, a->family, a->v[i].lo, a->v[i].hi);
+	}
+}
+
+/* Nobody changes what is in a set that is constant, so it is there as long as our rules are. */
+void xf_sets_print(FILE *f, const struct xf_book *book)
+{
+	for (const struct xf_addrs *a = book->addrs; a; a = a->next) {
+		if (!a->set)
+			continue;
+		fprintf(f, "\tset addr_%u {\n\t\ttype ipv%c_addr\n\t\tflags constant, interval\n",
+			a->set, a->family == AF_INET6 ? '6' : '4');
+		fputs("\t\telements = { ", f);
+		print_ranges(f, a);
+		fputs(" }\n\t}\n", f);
+	}
+}
+
 /* ---- a line's match ---- */
 
-static void match_addresses(FILE *f, const char *ip, const char *field, const struct cs_range *r,
-			    unsigned n, uint8_t family)
+static void match_addresses(FILE *f, const char *field, const struct xf_addrs *a)
 {
-	const char *comma = "";
-	char text[CS_RANGE_STRLEN];
-	unsigned count = 0;
-
-	for (unsigned i = 0; i < n; i++)
-		count += r[i].lo.family == family;
-	fprintf(f, "%s %s %s", ip, field, count > 1 ? "{ " : "");
-	for (unsigned i = 0; i < n; i++) {
-		if (r[i].lo.family != family)
-			continue;
-		fprintf(f, "%s%s", comma, cs_range_text(&r[i], text));
-		comma = ", ";
+	if (a->any)
+		return;
+	fprintf(f, "%s %s ", a->family == AF_INET6 ? "ip6" : "ip", field);
+	if (a->set) {
+		fprintf(f, "@addr_%u ", a->set);
+		return;
 	}
-	fputs(count > 1 ? " } " : " ", f);
+	fputs(a->n > 1 ? "{ " : "", f);
+	print_ranges(f, a);
+	fputs(a->n > 1 ? " } " : " ", f);
 }
 
 static void match_interval(FILE *f, const char *what, unsigned from, unsigned to)
@@ -114,14 +154,10 @@ static void match_class(FILE *f, const struct xf_line *l, enum xf_sense sense)
 
 static void match(FILE *f, const struct xf_line *l, enum xf_sense sense)
 {
-	const char *ip = l->family == AF_INET6 ? "ip6" : "ip";
-
 	fprintf(f, "\t\tmeta nfproto ipv%c ", l->family == AF_INET6 ? '6' : '4');
 	match_class(f, l, sense);
-	if (!l->any_src)
-		match_addresses(f, ip, "saddr", l->src, l->n_src, l->family);
-	if (!l->any_dst)
-		match_addresses(f, ip, "daddr", l->dst, l->n_dst, l->family);
+	match_addresses(f, "saddr", l->src);
+	match_addresses(f, "daddr", l->dst);
 	match_proto(f, l);
 	match_fragments(f, l);
 	match_upper(f, l);
@@ -146,33 +182,15 @@ static void print_lines(struct print *p, const struct xf_node *node)
 	}
 }
 
-static struct cs_addr address_of(struct xf_value v, uint8_t family)
-{
-	struct cs_addr a = {.family = family};
-
-	for (size_t i = cs_addr_len(family); i-- > 0;) {
-		a.b[i] = (uint8_t)v.low;
-		v.low = v.low >> 8 | v.high << 56;
-		v.high >>= 8;
-	}
-	return a;
-}
-
 static void print_value(struct print *p, const struct xf_node *node, const struct xf_arm *arm)
 {
-	uint8_t family = p->tree->lines.v[node->lines[0]].family;
-	char text[CS_RANGE_STRLEN];
-	struct cs_range r;
-
 	switch (node->field) {
 	case XF_BY_FAMILY:
 		fputs(arm->lo.low == AF_INET6 ? "ipv6" : "ipv4", p->f);
 		return;
 	case XF_BY_SADDR:
 	case XF_BY_DADDR:
-		r.lo = address_of(arm->lo, family);
-		r.hi = address_of(arm->hi, family);
-		fputs(cs_range_text(&r, text), p->f);
+		print_range(p->f, p->tree->lines.v[node->lines[0]].family, arm->lo, arm->hi);
 		return;
 	case XF_BY_PROTO:
 	case XF_BY_SPORT:

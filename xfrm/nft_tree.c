@@ -33,8 +33,7 @@ struct allowance {
 
 struct build {
 	struct xf_tree *tree;
-	unsigned *users; /* by line: ranges of it that cover the present value */
-	bool failed;     /* no memory */
+	bool failed; /* no memory */
 };
 
 /* ---- what a field's values lead to ---- */
@@ -102,14 +101,6 @@ static void *more(struct build *b, void *items, size_t n, size_t *cap, size_t si
 	return bigger;
 }
 
-/* False behind the last value of all. */
-static bool behind(struct xf_value *v)
-{
-	if (++v->low == 0)
-		v->high++;
-	return v->high || v->low;
-}
-
 static int by_place(const void *x, const void *y)
 {
 	const struct edge *a = x, *b = y;
@@ -127,19 +118,22 @@ static void put_edge(struct build *b, struct split *s, size_t *cap, struct xf_va
 
 static void put_edges(struct build *b, struct split *s, const unsigned *lines, unsigned n)
 {
-	const struct xf_line *all = b->tree->lines.v;
-	struct xf_value lo, hi;
 	size_t cap = 0;
 
 	for (unsigned i = 0; i < n && !b->failed; i++) {
-		if (xf_line_any(&all[lines[i]], s->field)) {
+		const struct xf_line *l = &b->tree->lines.v[lines[i]];
+		unsigned count = xf_line_intervals(l, s->field);
+
+		if (xf_line_any(l, s->field)) {
 			s->any[s->n_any++] = lines[i];
 			continue;
 		}
-		for (unsigned k = 0; xf_line_range(&all[lines[i]], s->field, k, &lo, &hi); k++) {
-			put_edge(b, s, &cap, lo, lines[i], false);
-			if (behind(&hi))
-				put_edge(b, s, &cap, hi, lines[i], true);
+		for (unsigned k = 0; k < count && !b->failed; k++) {
+			struct xf_interval r = xf_line_interval(l, s->field, k);
+
+			put_edge(b, s, &cap, r.lo, lines[i], false);
+			if (xf_value_next(&r.hi))
+				put_edge(b, s, &cap, r.hi, lines[i], true);
 		}
 	}
 	if (s->n_edges)
@@ -162,25 +156,19 @@ static unsigned place_of(const struct split *s, unsigned line)
 	return low;
 }
 
-static void activate(struct build *b, struct split *s, unsigned line)
+static void activate(struct split *s, unsigned line)
 {
-	unsigned at;
+	unsigned at = place_of(s, line);
 
-	if (b->users[line]++ > 0)
-		return;
-	at = place_of(s, line);
 	memmove(s->active + at + 1, s->active + at, (s->n_active - at) * sizeof(*s->active));
 	s->active[at] = line;
 	s->n_active++;
 }
 
-static void deactivate(struct build *b, struct split *s, unsigned line)
+static void deactivate(struct split *s, unsigned line)
 {
-	unsigned at;
+	unsigned at = place_of(s, line);
 
-	if (--b->users[line] > 0)
-		return;
-	at = place_of(s, line);
 	s->n_active--;
 	memmove(s->active + at, s->active + at + 1, (s->n_active - at) * sizeof(*s->active));
 }
@@ -228,21 +216,11 @@ static size_t bucket_of(struct build *b, struct split *s)
 static void put_span(struct build *b, struct split *s, struct xf_value lo, struct xf_value hi)
 {
 	size_t had = s->n_buckets, bucket = bucket_of(b, s);
-	struct span *last = s->n_spans ? &s->spans[s->n_spans - 1] : NULL;
-	struct xf_value next = lo;
 
 	if (b->failed)
 		return;
 	if (s->n_buckets > had)
 		s->copies += s->n_active + s->n_any;
-	if (last) {
-		next = last->hi;
-		behind(&next);
-	}
-	if (last && last->bucket == bucket && xf_value_compare(next, lo) == 0) {
-		last->hi = hi;
-		return;
-	}
 	s->walk += s->n_active + s->n_any;
 	s->spans = more(b, s->spans, s->n_spans, &s->cap_spans, sizeof(*s->spans));
 	if (!b->failed)
@@ -280,10 +258,10 @@ static void sweep(struct build *b, struct split *s, struct xf_value last, struct
 
 		for (j = i; j < s->n_edges && xf_value_compare(s->edges[j].at, at) == 0; j++)
 			if (!s->edges[j].end)
-				activate(b, s, s->edges[j].line);
+				activate(s, s->edges[j].line);
 		for (size_t k = i; k < j; k++)
 			if (s->edges[k].end)
-				deactivate(b, s, s->edges[k].line);
+				deactivate(s, s->edges[k].line);
 		if (j < s->n_edges) {
 			hi = s->edges[j].at;
 			if (hi.low-- == 0)
@@ -293,9 +271,6 @@ static void sweep(struct build *b, struct split *s, struct xf_value last, struct
 		if (s->n_active && xf_value_compare(at, last) <= 0)
 			put_span(b, s, at, hi);
 	}
-	for (unsigned i = 0; i < s->n_active; i++)
-		b->users[s->active[i]] = 0;
-	s->n_active = 0;
 }
 
 static void set_score(struct split *s)
@@ -310,11 +285,31 @@ static void set_score(struct split *s)
 	s->score = s->copies ? squares / (double)s->copies : 0;
 }
 
+/*
+ * The least that the kernel walks through below a map of the field: there is a span for each
+ * interval of each line, or more. What is too dear by this alone is not even sorted, so that the
+ * work of building is bounded as its result is, whatever a group has of members.
+ */
+static size_t least_walk(const struct build *b, enum xf_field field, const unsigned *lines,
+			 unsigned n)
+{
+	size_t walk = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		const struct xf_line *l = &b->tree->lines.v[lines[i]];
+
+		walk += xf_line_any(l, field) ? 1 : xf_line_intervals(l, field);
+	}
+	return walk;
+}
+
 /* How the lines fall apart by a field. False: it costs more than is allowed, or no memory. */
 static bool split(struct build *b, enum xf_field field, const unsigned *lines, unsigned n,
 		  struct allowance a, struct split *s)
 {
 	*s = (struct split){.field = field, .table_size = 64};
+	if (least_walk(b, field, lines, n) > a.walk)
+		return false;
 	s->any = calloc(n, sizeof(*s->any));
 	s->active = calloc(n + 1u, sizeof(*s->active));
 	if (!s->any || !s->active)
@@ -562,17 +557,12 @@ bool xf_tree_build(struct xf_lines *lines, struct xf_tree *tree)
 	if (tree->lines.n == 0)
 		return true;
 	all = calloc(tree->lines.n, sizeof(*all));
-	b.users = calloc(tree->lines.n, sizeof(*b.users));
-	if (!all || !b.users) {
-		free(all);
-		free(b.users);
+	if (!all)
 		return false;
-	}
 	for (unsigned i = 0; i < tree->lines.n; i++)
 		all[i] = i;
 	tree->root = build_node(&b, all, tree->lines.n, a, XF_TREE_DEPTH, false);
 	free(all);
-	free(b.users);
 	return !b.failed;
 }
 

@@ -154,6 +154,7 @@ static void accepts(void *arg, FILE *f, const struct xf_line *l)
 /* The list for what leaves, as a tree or plain, in a table of its own. */
 static char *alone(const struct pol_policy *policy, bool plain)
 {
+	struct xf_book book;
 	struct xf_lines lines;
 	struct xf_tree tree = {0};
 	struct xf_node leaf = {.kind = XF_LEAF};
@@ -161,7 +162,8 @@ static char *alone(const struct pol_policy *policy, bool plain)
 	size_t size;
 	FILE *f = open_memstream(&text, &size);
 
-	if (!f || !xf_lines_of(policy, XF_OUT_LOCAL, time(NULL), &lines))
+	if (!f || !xf_book_make(policy, time(NULL), &book) ||
+	    !xf_lines_of(policy, &book, XF_OUT_LOCAL, &lines))
 		die("lines", NULL);
 	if (plain) {
 		tree.lines = lines;
@@ -174,6 +176,7 @@ static char *alone(const struct pol_policy *policy, bool plain)
 		die("tree", NULL);
 	}
 	fputs("table inet bench {\n", f);
+	xf_sets_print(f, &book);
 	xf_tree_print(f, &tree, "filters", XF_OUT_LOCAL, accepts, (void *)policy);
 	fputs("\t\tcounter drop\n\t}\n\tchain o {\n"
 	      "\t\ttype filter hook output priority 0; policy accept;\n\t\tgoto filters\n\t}\n}\n",
@@ -182,6 +185,7 @@ static char *alone(const struct pol_policy *policy, bool plain)
 	free(leaf.lines);
 	tree.root = NULL;
 	xf_tree_free(&tree);
+	xf_book_free(&book);
 	return text;
 }
 

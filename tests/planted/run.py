@@ -43,7 +43,8 @@ BUGS = {
         "\tcut(b, sequence, cap, lines + half, n - half, share(a, n - half, n, n), depth);\n"
         "\tcut(b, sequence, cap, lines, half, share(a, half, n, n), depth);\n"),
     "range-without-its-last-address": Bug(
-        "xfrm/nft_tree.c", "\t\t\tif (behind(&hi))\n", "\t\t\tif (hi.low != lo.low || behind(&hi))\n"),
+        "xfrm/nft_tree.c", "\t\t\tif (xf_value_next(&r.hi))\n",
+        "\t\t\tif (r.hi.low != r.lo.low || xf_value_next(&r.hi))\n"),
     "rule-for-fragments-takes-all": Bug(
         "xfrm/nft_lines.c", ".fragment = s->fragments_only,", ".fragment = false,"),
     "first-fragment-is-not-asked-for-ports": Bug(
@@ -57,7 +58,7 @@ BUGS = {
     "icmp-code-ignored": Bug(
         "xfrm/nft_lines.c", "l->code[0] = s->code[0];", "l->code[0] = -1;"),
     "half-of-an-ipv6-address": Bug(
-        "xfrm/nft_lines.c", "v.high = v.high << 8 | v.low >> 56;", "v.high = v.high << 8;"),
+        "xfrm/nft_addrs.c", "v.high = v.high << 8 | v.low >> 56;", "v.high = v.high << 8;"),
     "ports-not-turned": Bug(
         "xfrm/nft_lines.c", "set_ports(l->dport, turned ? s->src_port : s->dst_port);",
         "set_ports(l->dport, s->dst_port);"),
@@ -65,13 +66,25 @@ BUGS = {
         "xfrm/nft_lines.c", "(xf_sense_inbound(sense) ? POL_CONNECT_OUT : POL_CONNECT_IN)",
         "(xf_sense_inbound(sense) ? POL_CONNECT_IN : POL_CONNECT_OUT)"),
     "group-of-one": Bug(
-        "xfrm/nft_lines.c", "if (r[i].lo.family != family || k-- > 0)",
-        "if (r[i].lo.family != family || k > 0)"),
+        "xfrm/nft_addrs.c", "v[++last] = v[i];", "v[last] = v[i];"),
+    "range-ends-with-one-inside-it": Bug(
+        "xfrm/nft_addrs.c", "else if (xf_value_compare(v[last].hi, v[i].hi) < 0)\n", "else\n"),
+    "neighbours-are-one-range": Bug(
+        "xfrm/nft_addrs.c", "xf_value_compare(b->lo, next) <= 0",
+        "(xf_value_next(&next), xf_value_compare(b->lo, next) <= 0)"),
+    "sets-of-one-name": Bug(
+        "xfrm/nft_addrs.c", "a->set = ++m->n_sets;", "a->set = 1;", TEXT, "test_named_set"),
+    "set-without-its-last-range": Bug(
+        "xfrm/nft_print.c", "for (unsigned i = 0; i < a->n; i++)",
+        "for (unsigned i = 0; i + 1 < a->n; i++)", TEXT, "test_named_set"),
+    "large-group-has-no-price": Bug(
+        "xfrm/nft_tree.c", "if (least_walk(b, field, lines, n) > a.walk)",
+        "if (least_walk(b, field, lines, n) == 0)", MODEL, "test_work"),
     "denied-fragments-held": Bug(
         "xfrm/nft_lines.c", "if (sense == XF_IN_FRAGMENT && r->verdict == POL_DENY)",
         "if (sense != XF_IN_FRAGMENT && r->verdict == POL_DENY && i == 0)"),
     "time-ignored": Bug(
-        "xfrm/nft_lines.c", "if (r->n_times && !pol_time_active(r->times, r->n_times, now))",
+        "xfrm/nft_addrs.c", "if (r->n_times && !pol_time_active(r->times, r->n_times, now))",
         "if (r->n_times > 1 && !pol_time_active(r->times, r->n_times, now))"),
     "class-ignored": Bug(
         "xfrm/nft_lines.c", ".security_class = sense == XF_OUT_ROUTED ? 0 : s->security_class,",

@@ -15,6 +15,7 @@
 #include "tests/unit/run_suite.h"
 #include "xfrm/closed.h"
 #include "xfrm/kernel.h"
+#include "xfrm/nft_model.h"
 
 static const struct xf_marking marking = {.shift = XF_MARK_SHIFT_DEFAULT};
 
@@ -256,16 +257,78 @@ START_TEST(test_addresses)
 		    "ip saddr { 192.0.2.1, 192.0.2.10-192.0.2.20 } ip daddr "
 		    "198.51.100.0/24 counter");
 	expect_line(&f, "out_local", "ip6 saddr 2001:db8::1 ip6 daddr 2001:db8:1::/48 counter");
-	/* Overlapping members are one set. */
+	/* Members that overlap or touch are one range. */
 	f.src[1] = range("192.0.2.0/24");
-	expect_line(&f, "out_local", "ip saddr { 192.0.2.1, 192.0.2.0/24 } ");
+	expect_line(&f, "out_local", "ip saddr 192.0.2.0/24 ip daddr ");
+	f.src[0] = range("192.0.3.0-192.0.3.9");
+	expect_line(&f, "out_local", "ip saddr 192.0.2.0-192.0.3.9 ip daddr ");
 	f.dst[0] = range("0.0.0.0/0");
-	expect_line(&f, "out_local", "ip saddr { 192.0.2.1, 192.0.2.0/24 } counter");
+	expect_line(&f, "out_local", "ip saddr 192.0.2.0-192.0.3.9 counter");
 	/* No pair of one family, no rule. */
 	f.rule.n_src = 1;
 	f.rule.dst = f.dst + 1;
 	f.rule.n_dst = 1;
 	expect_none(&f, "out_local");
+}
+END_TEST
+
+static unsigned times_in(const char *text, const char *part)
+{
+	unsigned n = 0;
+
+	for (const char *p = strstr(text, part); p; p = strstr(p + 1, part))
+		n++;
+	return n;
+}
+
+/* Many addresses stand in the table once, whatever rules name them, in whichever order. */
+START_TEST(test_named_set)
+{
+	enum { N = XF_INLINE_RANGES + 1 };
+	struct pol_filter_rule rules[2];
+	struct cs_range up[N + 1], down[N + 1];
+	struct cs_err err;
+	struct fixture f;
+	char *text;
+
+	setup(&f, POL_PERMIT);
+	for (unsigned i = 0; i < N; i++) {
+		struct cs_addr a = {.family = AF_INET, .b = {10, 0, 0, (uint8_t)(2 * i)}};
+
+		up[i] = down[N - 1 - i] = cs_range_single(&a);
+	}
+	up[N] = down[N] = range("2001:db8::1");
+	rules[0] = rules[1] = f.rule;
+	rules[0].src = up;
+	rules[1].dst = down;
+	rules[0].n_src = rules[1].n_dst = N + 1;
+	f.policy.rules = rules;
+	f.policy.n_rules = 2;
+	text = xf_ruleset(&marking, &f.policy);
+	ck_assert_ptr_nonnull(text);
+	ck_assert_uint_eq(times_in(text, "\tset "), 1);
+	ck_assert_uint_eq(times_in(text, "10.0.0."), N);
+	ck_assert_ptr_nonnull(strstr(text,
+				     "\tset addr_1 {\n\t\ttype ipv4_addr\n\t\tflags constant, "
+				     "interval\n\t\telements = { 10.0.0.0, 10.0.0.2, "));
+	if (geteuid() == 0)
+		ck_assert_msg(xf_nft_run(text, true, &err) == 0, "%s", err.text);
+	free(text);
+	expect_line(&f, "out_local", "ip saddr @addr_1 ip daddr 198.51.100.0/24 counter");
+	expect_line(&f, "out_local", "ip saddr 192.0.2.1 ip daddr @addr_1 counter");
+	/* Other addresses are another set. */
+	down[0] = range("10.1.0.0/16");
+	expect_line(&f, "out_local", "ip saddr @addr_1 ip daddr 198.51.100.0/24 counter");
+	expect_line(&f, "out_local", "ip saddr 192.0.2.1 ip daddr @addr_2 counter");
+	/* Few stand in the line. */
+	rules[1].dst = f.dst;
+	rules[1].n_dst = 1;
+	rules[0].src = up + 1;
+	rules[0].n_src = N - 1;
+	text = xf_ruleset(&marking, &f.policy);
+	ck_assert_ptr_nonnull(text);
+	ck_assert_ptr_null(strstr(text, "\tset "));
+	free(text);
 }
 END_TEST
 
@@ -882,6 +945,7 @@ int main(void)
 	tcase_add_test(t, test_routing);
 	tcase_add_test(t, test_icmp);
 	tcase_add_test(t, test_addresses);
+	tcase_add_test(t, test_named_set);
 	tcase_add_test(t, test_tree);
 	tcase_add_test(t, test_sequence);
 	tcase_add_test(t, test_logging);

@@ -19,10 +19,12 @@
 
 /* ---- packets as the kernel sees them ---- */
 
-static bool has_address(const struct cs_range *r, unsigned n, const struct cs_addr *a)
+static bool has_address(const struct xf_addrs *of, const struct cs_addr *a)
 {
-	for (unsigned i = 0; i < n; i++)
-		if (cs_range_has(&r[i], a))
+	struct xf_value v = xf_value_of(a);
+
+	for (unsigned i = 0; i < of->n; i++)
+		if (xf_value_compare(of->v[i].lo, v) <= 0 && xf_value_compare(v, of->v[i].hi) <= 0)
 			return true;
 	return false;
 }
@@ -47,9 +49,9 @@ static bool asks_for(const struct xf_line *l, const struct seen *s)
 
 	if (l->family != p->src.family || (upper && !s->upper))
 		return false;
-	if (!l->any_src && !has_address(l->src, l->n_src, &p->src))
+	if (!l->src->any && !has_address(l->src, &p->src))
 		return false;
-	if (!l->any_dst && !has_address(l->dst, l->n_dst, &p->dst))
+	if (!l->dst->any && !has_address(l->dst, &p->dst))
 		return false;
 	if (l->proto >= 0 && l->proto != p->proto)
 		return false;
@@ -328,11 +330,30 @@ static void compare(const struct world *w, const struct xf_tree *tree, enum xf_s
 		      s->packet.src.family == AF_INET6);
 }
 
-static void build(const struct world *w, enum xf_sense sense, struct xf_tree *tree)
+/* In order, and between two of them an address that is not meant. */
+static void expect_order(const struct xf_addrs *a)
+{
+	for (unsigned i = 0; i < a->n; i++) {
+		struct xf_value next = a->v[i].hi;
+
+		ck_assert_int_le(xf_value_compare(a->v[i].lo, a->v[i].hi), 0);
+		if (i + 1 == a->n)
+			return;
+		ck_assert(xf_value_next(&next));
+		ck_assert_int_lt(xf_value_compare(next, a->v[i + 1].lo), 0);
+	}
+}
+
+/* The tree needs the book as long as it is there. */
+static void build(const struct world *w, enum xf_sense sense, struct xf_book *book,
+		  struct xf_tree *tree)
 {
 	struct xf_lines lines;
 
-	ck_assert(xf_lines_of(&w->policy, sense, NOW, &lines));
+	ck_assert(xf_book_make(&w->policy, NOW, book));
+	for (const struct xf_addrs *a = book->addrs; a; a = a->next)
+		expect_order(a);
+	ck_assert(xf_lines_of(&w->policy, book, sense, &lines));
 	ck_assert(xf_tree_build(&lines, tree));
 	if (tree->root)
 		ck_assert_uint_le(depth_of(tree->root), XF_TREE_DEPTH);
@@ -343,11 +364,12 @@ static void one_policy(uint64_t seed, struct tally *t)
 {
 	static struct world w;
 	uint64_t rnd = seed;
+	struct xf_book book;
 	struct xf_tree tree;
 
 	random_world(&rnd, &w);
 	for (enum xf_sense sense = XF_OUT_LOCAL; sense < XF_SENSES; sense++) {
-		build(&w, sense, &tree);
+		build(&w, sense, &book, &tree);
 		t->lines += tree.lines.n;
 		t->copies += tree.copies;
 		if (sense == XF_IN_FRAGMENT)
@@ -359,6 +381,7 @@ static void one_policy(uint64_t seed, struct tally *t)
 			compare(&w, &tree, sense, &s, seed, t);
 		}
 		xf_tree_free(&tree);
+		xf_book_free(&book);
 	}
 }
 
@@ -442,14 +465,16 @@ START_TEST(test_size)
 		unsigned worst;
 	} cases[] = {{all_hosts, 1}, {hosts_then_ports, 40}, {mixed, 60}};
 	static struct world w;
+	struct xf_book book;
 	struct xf_tree tree;
 
 	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		big_world(&w, cases[i].number);
-		build(&w, XF_OUT_LOCAL, &tree);
+		build(&w, XF_OUT_LOCAL, &book, &tree);
 		ck_assert_uint_eq(tree.lines.n, RULES_MAX);
 		ck_assert_uint_le(worst(tree.root), cases[i].worst);
 		xf_tree_free(&tree);
+		xf_book_free(&book);
 	}
 }
 END_TEST
@@ -470,18 +495,37 @@ static size_t walk(const struct xf_node *node)
 	return n + (node->otherwise ? walk(node->otherwise) : 0);
 }
 
-/* Every group of sources to every group of destinations; neighbours are of different groups. */
+/* Every other address, so that no two make a range; neighbours are of different groups. */
+static struct cs_addr member(unsigned i)
+{
+	i *= 2;
+	return (struct cs_addr){.family = AF_INET,
+				.b = {10, (uint8_t)(i >> 16), (uint8_t)(i >> 8), (uint8_t)i}};
+}
+
+static void fill(struct pol_filter_rule *r, struct pol_service *services, unsigned n_services)
+{
+	r->services = services;
+	r->n_services = n_services;
+	for (unsigned i = 0; i < n_services; i++)
+		services[i] = (struct pol_service){
+			.proto = POL_PROTO_ANY, .type = {-1, -1}, .code = {-1, -1}};
+}
+
+/* Every group of sources to every group of destinations. */
 START_TEST(test_groups)
 {
 	static struct cs_range groups[GROUPS][MEMBERS];
 	static struct world w;
+	struct xf_book book;
 	struct xf_tree tree;
+	unsigned lists = 0;
 
 	memset(&w, 0, sizeof(w));
 	w.policy.rules = w.rules;
 	w.policy.n_rules = GROUPS * GROUPS;
 	for (unsigned i = 0; i < GROUPS * MEMBERS; i++) {
-		struct cs_addr a = {.family = AF_INET, .b = {10, 0, (uint8_t)(i >> 8), (uint8_t)i}};
+		struct cs_addr a = member(i);
 
 		groups[i % GROUPS][i / GROUPS] = cs_range_single(&a);
 	}
@@ -491,15 +535,57 @@ START_TEST(test_groups)
 		r->src = groups[i / GROUPS];
 		r->dst = groups[i % GROUPS];
 		r->n_src = r->n_dst = MEMBERS;
-		r->n_services = 1;
-		r->services = w.services[i];
-		*r->services = (struct pol_service){
-			.proto = POL_PROTO_ANY, .type = {-1, -1}, .code = {-1, -1}};
+		fill(r, w.services[i], 1);
 	}
-	build(&w, XF_OUT_LOCAL, &tree);
+	build(&w, XF_OUT_LOCAL, &book, &tree);
+	for (const struct xf_addrs *a = book.addrs; a; a = a->next)
+		lists++;
+	ck_assert_uint_eq(lists, GROUPS);
 	ck_assert_uint_le(walk(tree.root), 300000);
 	ck_assert_uint_le(worst(tree.root), GROUPS);
 	xf_tree_free(&tree);
+	xf_book_free(&book);
+}
+END_TEST
+
+/* ---- the work of building ---- */
+
+/*
+ * Groups that are too large for a tree by address, and services that are no better: it is a list,
+ * and that is known without a look at each address for each line.  A quadratic walk over the
+ * members, or sorting them anew in each node, takes minutes.
+ */
+START_TEST(test_work)
+{
+	enum { RULES = 60, MANY = 2000, SECONDS = 3 };
+	static struct pol_service services[RULES][10];
+	static struct cs_range groups[RULES][MANY];
+	static struct world w;
+	clock_t begin = clock();
+	struct xf_book book;
+	struct xf_tree tree;
+
+	memset(&w, 0, sizeof(w));
+	w.policy.rules = w.rules;
+	w.policy.n_rules = RULES;
+	for (unsigned i = 0; i < RULES * MANY; i++) {
+		struct cs_addr a = member(i);
+
+		groups[i % RULES][i / RULES] = cs_range_single(&a);
+	}
+	for (unsigned i = 0; i < RULES; i++) {
+		struct pol_filter_rule *r = &w.rules[i];
+
+		r->src = groups[i];
+		r->dst = groups[(i + 1) % RULES];
+		r->n_src = r->n_dst = MANY;
+		fill(r, services[i], 10);
+	}
+	build(&w, XF_OUT_LOCAL, &book, &tree);
+	ck_assert_uint_eq(tree.lines.n, 10 * RULES);
+	ck_assert_int_le((clock() - begin) / CLOCKS_PER_SEC, SECONDS);
+	xf_tree_free(&tree);
+	xf_book_free(&book);
 }
 END_TEST
 
@@ -512,6 +598,7 @@ int main(void)
 	tcase_add_test(t, test_property);
 	tcase_add_test(t, test_size);
 	tcase_add_test(t, test_groups);
+	tcase_add_test(t, test_work);
 	suite_add_tcase(s, t);
 	return run_suite(s);
 }
