@@ -391,14 +391,15 @@ static void local_chain(struct compile *c, const char *permit)
 	     XF_SPI_BUNDLED_MAX);
 	/*
 	 * ESP and AH are filtered as they come, or what comes out of them is.  In UDP that is what
-	 * the kernel takes for ESP (RFC 3948); IKE and keepalives are the list's.
+	 * the kernel takes for ESP (RFC 3948) from IKE's socket; IKE and keepalives are the list's.
 	 */
 	if (!c->policy->predecap) {
 		line(c, "meta l4proto { 50, 51 } accept");
 		if (c->clients)
 			line(c,
-			     "meta nfproto ipv4 udp dport 4500 udp length > 16 @th,64,32 != 0 %s",
-			     exempt);
+			     "meta nfproto ipv4 udp dport 4500 udp length > 16 @th,64,32 != 0 "
+			     "socket mark & 0x%08" PRIx32 " == 0x%08" PRIx32 " %s",
+			     c->mask, c->exempt, exempt);
 	}
 	/* What a tunnel brought is of no neighbour, and neighbours send no fragments (RFC 6980). */
 	neighbors(c, "meta secpath missing exthdr frag missing ", permit);

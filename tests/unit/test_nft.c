@@ -641,11 +641,11 @@ START_TEST(test_port_4500)
 
 	setup(&f, POL_IPSEC);
 	allow_nat(&f);
-	expect_line(
-		&f, "to_local",
-		"\t\tmeta l4proto { 50, 51 } accept\n"
-		"\t\tmeta nfproto ipv4 udp dport 4500 udp length > 16 @th,64,32 != 0 meta mark set "
-		"meta mark & 0xc000ffff | 0x00020000 accept\n" IN_CLEAR);
+	expect_line(&f, "to_local",
+		    "\t\tmeta l4proto { 50, 51 } accept\n"
+		    "\t\tmeta nfproto ipv4 udp dport 4500 udp length > 16 @th,64,32 != 0 "
+		    "socket mark & 0x3fff0000 == 0x00020000 meta mark set meta mark & 0xc000ffff | "
+		    "0x00020000 accept\n" IN_CLEAR);
 	f.policy.predecap = true;
 	chain = chain_of(&f, "to_local");
 	ck_assert_ptr_null(strstr(chain, "udp"));
