@@ -450,8 +450,15 @@ IpFilterPolicy
     IpDestAddr   All6
     IpService
     {{
-      Protocol Icmpv6
-      Routing  Routed
+      Protocol  Icmpv6
+      Direction Inbound
+      Routing   Routed
+    }}
+    IpService
+    {{
+      Protocol  Icmpv6
+      Direction Outbound
+      Routing   Routed
     }}
     IpGenericFilterActionRef permit
   }}
