@@ -42,8 +42,7 @@ struct compile {
 	struct xf_count_list *counts; /* what counters begin with; what was given away is 0 */
 };
 
-#define REJECT   "reject with icmpx admin-prohibited"
-#define NEIGHBOR "icmpv6 type { 130-137, 143 }" /* RFC 2710, 4861 and 3810 */
+#define REJECT "reject with icmpx admin-prohibited"
 
 __attribute__((format(printf, 2, 3))) static void line(struct compile *c, const char *fmt, ...)
 {
@@ -342,6 +341,23 @@ static void decided_chains(struct compile *c)
 	}
 }
 
+/*
+ * What neighbours on one link cannot do without: neighbour discovery (RFC 4861), which nobody can
+ * have forwarded, as its hop limit is the highest; multicast listeners (RFC 2710 and 3810), whose
+ * is the lowest, with addresses of the link or none yet.  Neither goes to a group that a router may
+ * forward to.
+ */
+static void neighbors(struct compile *c, const char *how, const char *permit)
+{
+	line(c,
+	     "%sicmpv6 type 133-137 ip6 hoplimit 255 ip6 daddr "
+	     "::-ff02:ffff:ffff:ffff:ffff:ffff:ffff:ffff %s",
+	     how, permit);
+	line(c, "%sicmpv6 type { 130-132, 143 } ip6 hoplimit 1 ip6 saddr fe80::/10 %s", how,
+	     permit);
+	line(c, "%sicmpv6 type { 131, 143 } ip6 hoplimit 1 ip6 saddr :: %s", how, permit);
+}
+
 static void output_chain(struct compile *c, const char *permit)
 {
 	chain(c, "output");
@@ -354,7 +370,7 @@ static void output_chain(struct compile *c, const char *permit)
 	     c->mask, c->exempt);
 	/* Not by interface: before it is routed again a packet may seem to go to lo. */
 	line(c, "fib daddr type local %s", permit);
-	line(c, NEIGHBOR " %s", permit);
+	neighbors(c, "", permit);
 	/* The errors that our own rejects send. */
 	line(c, "icmp type destination-unreachable icmp code 13 %s", permit);
 	line(c, "icmpv6 type destination-unreachable icmpv6 code 1 %s", permit);
@@ -365,7 +381,7 @@ static void output_chain(struct compile *c, const char *permit)
 	end_chain(c);
 }
 
-static void local_chain(struct compile *c)
+static void local_chain(struct compile *c, const char *permit)
 {
 	char exempt[96];
 
@@ -374,21 +390,29 @@ static void local_chain(struct compile *c)
 	/* ESP of a bundle that is not inside its AH, which alone authenticates it. */
 	line(c, "esp spi 0x%08x-0x%08x counter drop comment \"not in AH\"", XF_SPI_BUNDLED_MIN,
 	     XF_SPI_BUNDLED_MAX);
-	if (c->policy->predecap) {
-		/* ESP is filtered as it comes; of port 4500 only what is IKE passes (RFC 3948). */
-		line(c, "udp dport 500 %s", exempt);
-		line(c, "udp dport 4500 @th,64,32 0 %s", exempt);
-	} else {
+	/*
+	 * ESP and AH are filtered as they come, or what comes out of them is.  In UDP that is what
+	 * the kernel takes for ESP (RFC 3948) from IKE's socket; IKE and keepalives are the list's.
+	 */
+	if (!c->policy->predecap) {
 		line(c, "meta l4proto { 50, 51 } accept");
-		line(c, "udp dport { 500, 4500 } %s", exempt);
+		if (c->clients)
+			line(c,
+			     "meta nfproto ipv4 udp dport 4500 udp length > 16 @th,64,32 != 0 "
+			     "socket mark & 0x%08" PRIx32 " == 0x%08" PRIx32 " %s",
+			     c->mask, c->exempt, exempt);
 	}
+	/* What a tunnel brought is of no neighbour, and neighbours send no fragments (RFC 6980). */
+	neighbors(c, "meta secpath missing exthdr frag missing ", permit);
 	line(c, "ip frag-off & 0x1fff != 0 goto fragments");
 	line(c, "frag frag-off != 0 goto fragments");
 	line(c, "goto in_local");
 	end_chain(c);
 	/*
 	 * Without its first fragment nothing is put together, and that one's mark is the whole
-	 * packet's.  What could be part of a protected packet must be protected itself.
+	 * packet's.  A later one has no ports: the first permit or ipsec rule that it could be of
+	 * decides.  So one that could be of both passes in clear where the permit rule is the
+	 * first.
 	 */
 	chain(c, "fragments");
 	line(c, "meta secpath exists accept");
@@ -415,7 +439,6 @@ static void prerouting_chain(struct compile *c, const char *permit)
 	held(c, AF_INET);
 	held(c, AF_INET6);
 	line(c, "iif lo %s", permit);
-	line(c, NEIGHBOR " %s", permit);
 	/* A client that speaks is not gone. */
 	if (c->clients)
 		line(c,
@@ -436,7 +459,6 @@ static void departing_chain(struct compile *c)
 	chain(c, "departing");
 	fputs("\t\ttype filter hook prerouting priority mangle + 1; policy accept;\n", c->f);
 	line(c, "iif lo accept");
-	line(c, NEIGHBOR " accept");
 	line(c, TO_THIS_HOST " accept");
 	line(c, "goto out_routed");
 	end_chain(c);
@@ -542,7 +564,7 @@ static void table(struct compile *c)
 	filters(c, "in_fragment", XF_IN_FRAGMENT);
 	line(c, "accept");
 	end_chain(c);
-	local_chain(c);
+	local_chain(c, permit);
 	output_chain(c, permit);
 	prerouting_chain(c, permit);
 	departing_chain(c);

@@ -100,6 +100,13 @@ BUGS = {
     "identity-ends-the-list": Bug(
         "xfrm/nft_compile.c", 'r->remote_identity ? "jump" : "goto"', '"goto"', TEXT,
         "test_identity"),
+    "neighbours-of-any-hop-limit": Bug(
+        "xfrm/nft_compile.c", '"%sicmpv6 type 133-137 ip6 hoplimit 255 ip6 daddr "',
+        '"%sicmpv6 type 133-137 ip6 daddr "', TEXT, "test_to_local"),
+    "ike-before-the-list": Bug(
+        "xfrm/nft_compile.c", '\t\tline(c, "meta l4proto { 50, 51 } accept");\n',
+        '\t\tline(c, "meta l4proto { 50, 51 } accept");\n'
+        '\t\tline(c, "udp dport { 500, 4500 } %s", exempt);\n', TEXT, "test_to_local"),
     "source-read-as-destination": Bug(
         "policy/compile_filter.c", 'rule_ranges(b, node, "destination", "IpDestAddr", &r->n_dst)',
         'rule_ranges(b, node, "source", "IpSourceAddr", &r->n_dst)', EXAMPLES, "test_"),

@@ -77,13 +77,19 @@ static void random_ports(uint64_t *rnd, uint16_t ports[2])
 	ports[1] = below(rnd, 20) ? (uint16_t)(to + 1) : 65535;
 }
 
-static void random_kind(uint64_t *rnd, int kind[2], unsigned max)
+static void random_kind(uint64_t *rnd, int kind[2], unsigned first, unsigned max)
 {
 	unsigned from, to;
 
 	random_interval(rnd, max, &from, &to);
-	kind[0] = (int)from;
-	kind[1] = (int)to;
+	kind[0] = (int)(first + from);
+	kind[1] = (int)(first + to);
+}
+
+/* ICMPv6 has most of its types here, those of neighbours among them. */
+static unsigned first_type(int proto)
+{
+	return proto == IPPROTO_ICMPV6 ? 127 : 0;
 }
 
 /* What the language allows: ports, types and codes of local services only. */
@@ -112,10 +118,10 @@ static struct pol_service random_service(uint64_t *rnd)
 	if ((s.proto == IPPROTO_ICMP || s.proto == IPPROTO_ICMPV6 || s.proto == IPPROTO_MH ||
 	     s.proto == OSPF) &&
 	    below(rnd, 3))
-		random_kind(rnd, s.type, 20);
+		random_kind(rnd, s.type, first_type(s.proto), 20);
 	if ((s.proto == IPPROTO_ICMP || s.proto == IPPROTO_ICMPV6) && s.type[0] >= 0 &&
 	    below(rnd, 4))
-		random_kind(rnd, s.code, 6);
+		random_kind(rnd, s.code, 0, 6);
 	return s;
 }
 
@@ -198,9 +204,11 @@ static uint16_t port_in(uint64_t *rnd, const uint16_t ports[2])
 	return ports[below(rnd, 2)];
 }
 
-static int kind_in(uint64_t *rnd, const int kind[2], unsigned max)
+static int kind_in(uint64_t *rnd, const int kind[2], unsigned first, unsigned max)
 {
-	return kind[0] < 0 || below(rnd, 4) == 0 ? (int)below(rnd, max) : kind[below(rnd, 2)];
+	if (kind[0] < 0 || below(rnd, 4) == 0)
+		return (int)(first + below(rnd, max));
+	return kind[below(rnd, 2)];
 }
 
 /* What the upper header has at the start, and what of that the evaluator knows. */
@@ -224,16 +232,16 @@ static void set_upper(uint64_t *rnd, struct seen *s, const struct pol_service *l
 		break;
 	case IPPROTO_ICMP:
 	case IPPROTO_ICMPV6:
-		p->type = kind_in(rnd, like->type, 24);
-		p->code = kind_in(rnd, like->code, 8);
+		p->type = kind_in(rnd, like->type, first_type(p->proto), 24);
+		p->code = kind_in(rnd, like->code, 0, 8);
 		s->words[0] = (uint16_t)(p->type << 8 | p->code);
 		break;
 	case IPPROTO_MH:
-		p->type = kind_in(rnd, like->type, 24);
+		p->type = kind_in(rnd, like->type, first_type(p->proto), 24);
 		s->words[1] = (uint16_t)((unsigned)p->type << 8 | below(rnd, 256));
 		break;
 	case OSPF:
-		p->type = kind_in(rnd, like->type, 24);
+		p->type = kind_in(rnd, like->type, first_type(p->proto), 24);
 		s->words[0] = (uint16_t)(0x0200 | p->type);
 		break;
 	default:

@@ -602,15 +602,47 @@ START_TEST(test_identity)
 }
 END_TEST
 
-START_TEST(test_predecap)
+#define PERMITTED "meta mark set meta mark & 0xc000ffff | 0x00010000 accept\n"
+#define DISCOVERY                                                                                  \
+	"icmpv6 type 133-137 ip6 hoplimit 255 ip6 daddr "                                          \
+	"::-ff02:ffff:ffff:ffff:ffff:ffff:ffff:ffff " PERMITTED
+#define LISTENERS      "icmpv6 type { 130-132, 143 } ip6 hoplimit 1 ip6 saddr fe80::/10 " PERMITTED
+#define NO_ADDRESS_YET "icmpv6 type { 131, 143 } ip6 hoplimit 1 ip6 saddr :: " PERMITTED
+#define IN_CLEAR       "\t\tmeta secpath missing exthdr frag missing "
+
+/* What is for this host and does not meet the list: ESP and AH, and what neighbours say. */
+START_TEST(test_to_local)
 {
 	struct fixture f;
 
-	setup(&f, POL_PERMIT);
-	expect_line(&f, "to_local", "esp spi 0x0ff00000-0x0fffffff counter drop comment");
-	expect_line(&f, "to_local", "meta l4proto { 50, 51 } accept\n");
+	setup(&f, POL_DENY);
+	expect(&f, "to_local",
+	       "\t\tesp spi 0x0ff00000-0x0fffffff counter drop comment \"not in AH\"\n"
+	       "\t\tmeta l4proto { 50, 51 } accept\n" IN_CLEAR DISCOVERY IN_CLEAR LISTENERS IN_CLEAR
+		       NO_ADDRESS_YET "\t\tip frag-off & 0x1fff != 0 goto fragments\n"
+	       "\t\tfrag frag-off != 0 goto fragments\n"
+	       "\t\tgoto in_local\n");
 	f.policy.predecap = true;
-	expect_line(&f, "to_local", "udp dport 4500 @th,64,32 0 meta mark set");
+	expect_line(&f, "to_local", "comment \"not in AH\"\n" IN_CLEAR DISCOVERY);
+}
+END_TEST
+
+/* A hop limit that a router has counted down is no neighbour's. */
+START_TEST(test_neighbors)
+{
+	struct fixture f;
+
+	setup(&f, POL_DENY);
+	expect_line(&f, "output", "\t\t" DISCOVERY "\t\t" LISTENERS "\t\t" NO_ADDRESS_YET);
+	/* What is to be forwarded meets the list as it arrives and as it leaves. */
+	expect_line(&f, "prerouting",
+		    "\t\tiif lo " PERMITTED
+		    "\t\tfib daddr type { local, broadcast, anycast, multicast } goto to_local\n"
+		    "\t\tgoto in_routed\n");
+	expect_line(&f, "departing",
+		    "\t\tiif lo accept\n"
+		    "\t\tfib daddr type { local, broadcast, anycast, multicast } accept\n"
+		    "\t\tgoto out_routed\n");
 }
 END_TEST
 
@@ -661,6 +693,26 @@ START_TEST(test_no_clients)
 		ck_assert_ptr_null(strstr(text, "type nat"));
 		free(text);
 	}
+}
+END_TEST
+
+/* ESP in UDP is ESP where it may come; IKE is what the list permits, whatever the policy says. */
+START_TEST(test_port_4500)
+{
+	struct fixture f;
+	char *chain;
+
+	setup(&f, POL_IPSEC);
+	allow_nat(&f);
+	expect_line(&f, "to_local",
+		    "\t\tmeta l4proto { 50, 51 } accept\n"
+		    "\t\tmeta nfproto ipv4 udp dport 4500 udp length > 16 @th,64,32 != 0 "
+		    "socket mark & 0x3fff0000 == 0x00020000 meta mark set meta mark & 0xc000ffff | "
+		    "0x00020000 accept\n" IN_CLEAR);
+	f.policy.predecap = true;
+	chain = chain_of(&f, "to_local");
+	ck_assert_ptr_null(strstr(chain, "udp"));
+	free(chain);
 }
 END_TEST
 
@@ -958,9 +1010,11 @@ int main(void)
 	tcase_add_test(t, test_bundles_only);
 	tcase_add_test(t, test_manual);
 	tcase_add_test(t, test_identity);
-	tcase_add_test(t, test_predecap);
+	tcase_add_test(t, test_to_local);
+	tcase_add_test(t, test_neighbors);
 	tcase_add_test(t, test_marking);
 	tcase_add_test(t, test_no_clients);
+	tcase_add_test(t, test_port_4500);
 	tcase_add_test(t, test_clients);
 	tcase_add_test(t, test_library_ends);
 	suite_add_tcase(s, t);

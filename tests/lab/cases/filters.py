@@ -127,6 +127,27 @@ def filter_order(lab):
         raise Failure(f"in clear on the wire: {clear[0]}")
 
 
+@case("filter-ike-not-permitted")
+def ike_not_permitted(lab):
+    """Where no rule permits IKE nobody is answered; with the rule the tunnel comes up."""
+    left, right = lab.pair()
+
+    def text(me, peer):
+        return host_to_host(me, peer, SUITE, "transport", Pfs("none", SUITE), KEY)
+
+    a = Ours(left, text(left, right))
+    b = Ours(right, text(right, left).replace("  IpFilterRuleRef IKE\n", ""))
+    left.ping(right, seconds=4, expect=False)
+    asked = lab.wire.count(f"src host {left.v4} and {IKE}")
+    answered = lab.wire.count(f"src host {right.v4} and {IKE}")
+    if not asked or answered:
+        raise Failure(f"{asked} messages of IKE asked, {answered} answered")
+    right.write("policy", text(right, left))
+    right.run(b.program("pagent"), "-p", b.stack, "-r", "refresh")
+    left.ping(right, seconds=20)
+    finish(lab, a, b)
+
+
 @case("filter-flushed-repaired")
 def flushed_repaired(lab):
     """nft flush ruleset under a running pagent: it says so, puts the table back, nothing leaks."""

@@ -23,6 +23,7 @@ INNER = {"c1": "10.1.1.2", "c2": "10.1.2.2"}  # behind the NAT, a wire each
 SAME, OTHER = "192.168.7.7", "192.168.7.8"  # what both have in tunnel mode, or the second one
 RULE_ID = 16
 UDP_ENCAP, ESP_IN_UDP = 100, 2
+IKE_MARK = 0x20000  # as iked has it on its sockets
 
 
 def key(spi, size):
@@ -98,6 +99,7 @@ class Net:
         self.nat.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
         self.map()
         self.encap = self.server.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.encap.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, IKE_MARK)
         self.encap.setsockopt(socket.IPPROTO_UDP, UDP_ENCAP, ESP_IN_UDP)
         self.encap.bind(("0.0.0.0", 4500))
         self.server.run("ip", "route", "add", "default", "via", PUBLIC)

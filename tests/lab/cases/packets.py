@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from functools import partial
 
-from labkit.filterworld import CLASS, NETS, SELECTORS, UDP, Packet, World, address
+from labkit.filterworld import CLASS, ICMPV6, NETS, SELECTORS, UDP, Packet, World, address
 from labkit.host import Failure, Host, wait_until
 from labkit.registry import case
 
@@ -434,6 +434,118 @@ def filter_class(lab):
     passes(bench.mid, False, "what arrives by class 7", udp(left, other, side="left"))
     passes(bench.left, False, "what is forwarded to class 7",
            udp(right, left, routed=True, side="right"))
+    bench.close()
+
+
+# ---- neighbours, and key exchange ----
+
+ALMOST_NOTHING = """\
+IpFilterPolicy
+{{
+  PreDecap      Off
+  AllowOnDemand No
+  IpFilterRule Through
+  {{
+    IpSourceAddr {through}
+    IpDestAddr   All6
+    IpService
+    {{
+      Protocol  Icmpv6
+      Direction Inbound
+      Routing   Routed
+    }}
+    IpService
+    {{
+      Protocol  Icmpv6
+      Direction Outbound
+      Routing   Routed
+    }}
+    IpGenericFilterActionRef permit
+  }}
+  IpFilterRule Echo
+  {{
+    IpSourceAddr All6
+    IpDestAddr   All6
+    IpService
+    {{
+      Protocol Icmpv6
+      Type     128 129
+    }}
+    IpGenericFilterActionRef permit
+  }}
+  IpFilterRule IKE
+  {{
+    IpSourceAddr {own}
+    IpDestAddr   {peer}
+    IpService
+    {{
+      Protocol             Udp
+      SourcePortRange      500
+      DestinationPortRange 500
+    }}
+    IpGenericFilterActionRef permit
+  }}
+}}
+IpGenericFilterAction permit
+{{
+  IpFilterAction Permit
+}}
+"""
+
+
+def almost_nothing(lab):
+    bench = Bench(lab)
+    bench.policy(ALMOST_NOTHING.format(through=address(6, "left", 2), own=address(4, "own", 1),
+                                       peer=address(4, "left", 1)))
+
+    def came(host, what, wanted, *args, **how):
+        was = bench.probed(host)
+        bench.send(Packet(*args, **how))
+        time.sleep(0.2)
+        if bench.probed(host) - was != int(wanted):
+            raise Failure(f"{what} {'was stopped' if wanted else 'passed'}")
+
+    return bench, came
+
+
+@case("filter-neighbours", seconds=120)
+def filter_neighbours(lab):
+    """What neighbours say passes without the list; what looks like it and is of nobody on the link does not."""
+    bench, came = almost_nothing(lab)
+    own, left, right = (address(6, place, 1) for place in ("own", "left", "right"))
+    for kind in (*range(130, 138), 143):
+        listener = kind < 133 or kind == 143
+        for hops in (1, 64, 255):
+            what = f"type {kind} with hop limit {hops}"
+            how = {"kind": (kind, 0), "hops": hops}
+            discovery = not listener and hops == 255
+            came(bench.right, what + ", forwarded,", False, 6, left, right, ICMPV6, routed=True,
+                 **how)
+            came(bench.mid, what, discovery, 6, left, own, ICMPV6, **how)
+            came(bench.mid, what + " of the link", discovery or listener and hops == 1, 6, "fe80::9",
+                 own, ICMPV6, **how)
+            came(bench.left, what + ", sent,", discovery, 6, own, left, ICMPV6, outbound=True, **how)
+        came(bench.right, f"type {kind} that a rule lets through", True, 6, address(6, "left", 2),
+             right, ICMPV6, routed=True, kind=(kind, 0))
+    near, there = LINK["left"][6]
+    bench.mid.run("ip", "neigh", "del", there, "dev", "left")
+    bench.left.run("ip", "neigh", "del", near, "dev", "mid")
+    bench.left.run("ping", "-n", "-q", "-c", "1", "-w", "5", near)
+    bench.close()
+
+
+@case("filter-ike-ports", seconds=90)
+def filter_ike_ports(lab):
+    """What comes to the ports of IKE meets the list as all else does."""
+    bench, came = almost_nothing(lab)
+    own, left = address(4, "own", 1), address(4, "left", 1)
+    came(bench.mid, "what a rule permits", True, 4, left, own, UDP, ports=(500, 500))
+    for port in (500, 4500):
+        came(bench.mid, f"port {port} of a stranger", False, 4, address(4, "left", 2), own, UDP,
+             ports=(port, port))
+        came(bench.mid, f"port {port} of another address here", False, 4, left,
+             address(4, "own", 2), UDP, ports=(port, port))
+        came(bench.mid, f"another port to {port}", False, 4, left, own, UDP, ports=(1000, port))
     bench.close()
 
 

@@ -50,6 +50,7 @@ class Packet:
     kind: tuple = (0, 0)
     opens: bool = False
     tunnel: int = 0  # the rule id of the SA that it comes by
+    hops: int = 64
 
     def known(self):
         return self.fragment != "later"
@@ -99,7 +100,7 @@ class Packet:
         more = fragment == "first"
         if self.family == 4:
             head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(data), self.number,
-                               (0x2000 if more else 0) | offset // 8, 64, self.proto, 0,
+                               (0x2000 if more else 0) | offset // 8, self.hops, self.proto, 0,
                                socket.inet_aton(self.src), socket.inet_aton(self.dst))
             total = sum(struct.unpack("!10H", head))
             total = (total & 0xffff) + (total >> 16)
@@ -111,7 +112,7 @@ class Packet:
         if fragment:
             data = struct.pack("!BBHI", proto, 0, offset | int(more), self.number) + data
             following = 44
-        return struct.pack("!IHBB16s16s", 6 << 28, len(data), following, 64,
+        return struct.pack("!IHBB16s16s", 6 << 28, len(data), following, self.hops,
                            socket.inet_pton(socket.AF_INET6, self.src),
                            socket.inet_pton(socket.AF_INET6, self.dst)) + data
 

@@ -13,7 +13,7 @@ IpFilterPolicy
 IpFilterRule IKE
 {{
   IpSourceAddr {local}
-  IpDestAddr   {remote}
+  IpDestAddr   {ike_remote}
 {ike_services}  IpGenericFilterActionRef permit
 }}
 {first_rules}IpFilterRule Data
@@ -232,7 +232,9 @@ def host_to_host(me, peer, suite, mode, pfs, key, *, family=4, initiator=False, 
         first="".join(f"  IpFilterRuleRef {name}\n" for name, _ in first),
         first_rules="".join(text for _, text in first),
         local=local, remote=remote, mode=mode.capitalize(),
-        ike_services=IKE_ANY if nat else IKE_500, data_local=data_local, data_remote=data_remote,
+        # A NAT may give the peer another address.
+        ike_services=IKE_ANY if nat else IKE_500, ike_remote="All4" if nat else remote,
+        data_local=data_local, data_remote=data_remote,
         start=start, start_ref="  IpLocalStartActionRef    Start\n" if start else "",
         nat=nat.action() if nat else "",
         keepalive="" if nat is None or nat.keepalive is None else
