@@ -58,7 +58,7 @@ struct pagent {
 	uint64_t last_check; /* loop time */
 	unsigned check_wait; /* milliseconds until the next try */
 	bool in_kernel;
-	bool *active; /* which rules were, when they were installed */
+	time_t tried, in_time; /* for this time the last installation was; and that of in_table */
 
 	struct pagent_manuals *manuals; /* pagent_manual.c; NULL before the first policy */
 
