@@ -96,6 +96,8 @@ static int install_over(struct pagent *p, struct pol_policy *policy, struct cs_e
 
 static int install(struct pagent *p, struct cs_err *err)
 {
+	bool renumbered;
+	struct pagent_manuals *manuals = pagent_manual_number(p, &renumbered);
 	struct pol_policy *policy = pagent_in_force(p);
 	char name[PAGENT_NAME_LEN];
 	int rc;
@@ -103,6 +105,11 @@ static int install(struct pagent *p, struct cs_err *err)
 	/* One time for all of it: the minute may turn meanwhile, which the next look shall see. */
 	p->tried = time(NULL);
 	rc = install_over(p, policy, err);
+	/* What an operator has set of manual tunnels outlives a policy that is refused. */
+	if (rc == 0)
+		pagent_manual_keep(p, manuals, renumbered);
+	else
+		pagent_manual_free(manuals);
 	/* One that the kernel refuses has told so, and is tried again with the next look. */
 	if (rc == 0)
 		pagent_manual_install(p, NULL);
@@ -138,8 +145,9 @@ static bool is_there(const struct pagent *p)
 int pagent_kernel_install(struct pagent *p, struct cs_err *err)
 {
 	struct cs_err unasked;
-	bool renumbered = p->policy && pagent_manual_number(p);
+	bool renumbered;
 
+	pagent_manual_free(pagent_manual_number(p, &renumbered));
 	if (!renumbered && is_there(p) && !times_changed(p))
 		return 0;
 	return install(p, err ? err : &unasked);
