@@ -543,6 +543,33 @@ START_TEST(test_open_to_all)
 }
 END_TEST
 
+/* Every file that everybody may write is warned of, whatever is in it. */
+START_TEST(test_all_write)
+{
+	static const struct {
+		mode_t mode, second;
+		unsigned warnings;
+	} cases[] = {{0666, 0644, 1}, {0602, 0622, 2}, {0620, 0646, 1}, {0644, 0600, 0}};
+	char path[] = "/tmp/csipsec-test-XXXXXX", second[] = "/tmp/csipsec-test-XXXXXX";
+	int fd = mkstemp(path), fd2 = mkstemp(second);
+	struct findings found;
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_ge(fd2, 0);
+	ck_assert_int_gt(dprintf(fd, "IpSecConfig %s\n", second), 0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		ck_assert_int_eq(fchmod(fd, cases[i].mode), 0);
+		ck_assert_int_eq(fchmod(fd2, cases[i].second), 0);
+		compile_file(path, "TCPIP", &found);
+		ck_assert_uint_eq(found.n_writable, cases[i].warnings);
+	}
+	close(fd);
+	close(fd2);
+	unlink(path);
+	unlink(second);
+}
+END_TEST
+
 /* ---- limits: what they are about is made by small files ---- */
 
 struct long_text {
@@ -832,7 +859,6 @@ START_TEST(test_allowed_values)
 		"RemoteSecurityEndpoint e\n{\nIdentity Fqdn *\n}\n",
 		"RemoteSecurityEndpoint e\n{\nIdentity UserAtFqdn *@*.example.com\n}\n",
 		"LocalSecurityEndpoint e\n{\nIdentity KeyID Ebcdic abc\n}\n",
-		"IpDataOffer o\n{\nHowToEncrypt AES_CBC KeyLength 192\n}\n",
 		"IpDataOffer o\n{\nHowToEncrypt DoNot\nHowToAuth ESP AES128_XCBC_96\n}\n",
 		"IpDataOffer o\n{\nRefreshLifesizeAccepted 1 4194300\n}\n",
 		"IpService a23456789b123456789c12345678901\n{\n}\n",
@@ -1147,6 +1173,7 @@ int main(void)
 	tcase_add_test(tc, test_files);
 	tcase_add_test(tc, test_missing_file);
 	tcase_add_test(tc, test_open_to_all);
+	tcase_add_test(tc, test_all_write);
 	tcase_add_test(tc, test_ipsec_rules);
 	tcase_add_test(tc, test_rules_by_groups);
 	tcase_add_test(tc, test_services_by_groups);
