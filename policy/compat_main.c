@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "policy/compile.h"
 #include "policy/grammar.h"
 #include "policy/profile.h"
 #include "policy/quirk.h"
@@ -169,6 +170,19 @@ static void put_labels(void)
 				put_label(&s[i], p);
 }
 
+static void put_limits(void)
+{
+	printf("\n## How large a policy may be\n\n"
+	       "- %u ipsec rules, manual ones among them: as many have a mark of the kernel.\n"
+	       "- %u rules of each kind (filter, key exchange and local dynamic), a rule of a "
+	       "group "
+	       "counted\n  each time that the policy names the group.\n"
+	       "- %u services in all filter rules together, those of a group counted in each "
+	       "rule.\n\n"
+	       "The line that goes over a limit is an error. z/OS's own limits are not known.\n",
+	       POL_IPSEC_RULES_MAX, POL_RULES_MAX, POL_SERVICES_MAX);
+}
+
 int main(void)
 {
 	fputs("# Compatibility: the policy language\n\n"
@@ -188,6 +202,7 @@ int main(void)
 	put_place("AT-TLS policy files", POL_IN_TTLS);
 	put_place("Both kinds of policy file", POL_IN_BOTH);
 	put_place("iked's configuration file", POL_IN_IKED);
+	put_limits();
 	put_labels();
 	put_profile();
 	put_quirks();

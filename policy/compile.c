@@ -176,6 +176,11 @@ static void make_global(struct pol_build *b, struct pol_node *node)
 			make_global(b, node->items[i].block);
 }
 
+static bool is_rule(const struct pol_node *node)
+{
+	return node && strstr(node->statement->keyword, "Rule");
+}
+
 /* The members of a group (or the rules of a policy) that are rules themselves. */
 static void each_member(struct pol_build *b, struct pol_node *node, const struct pol_node *group,
 			pol_rule_fn *fn)
@@ -184,16 +189,37 @@ static void each_member(struct pol_build *b, struct pol_node *node, const struct
 		const struct pol_item *item = &node->items[i];
 		struct pol_node *target = pol_target(item);
 
-		if (target && strstr(target->statement->keyword, "Rule"))
+		if (is_rule(target))
 			fn(b, target, group, node, item);
 		else if (target && !group)
 			each_member(b, target, target, fn);
 	}
 }
 
+/* A group has rules alone. */
+static bool are_too_many(struct pol_build *b, struct pol_node *policy)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < policy->n_items; i++) {
+		const struct pol_item *item = &policy->items[i];
+		const struct pol_node *target = pol_target(item);
+		unsigned more = is_rule(target) ? 1 : target ? target->n_items : 0;
+
+		if (more > POL_RULES_MAX - n) {
+			pol_wrong(b, policy, item, NULL,
+				  "with it the policy has more than %u rules", POL_RULES_MAX);
+			return true;
+		}
+		n += more;
+	}
+	return false;
+}
+
 void pol_each_rule(struct pol_build *b, struct pol_node *policy, pol_rule_fn *fn)
 {
-	each_member(b, policy, NULL, fn);
+	if (!are_too_many(b, policy))
+		each_member(b, policy, NULL, fn);
 }
 
 void pol_set_group(char name[static POL_NAME_MAX + 1], const struct pol_node *group)

@@ -25,7 +25,23 @@ struct pol_build {
 	struct pol_node **index; /* top-level nodes by statement and name */
 	unsigned n_index;
 	const struct pol_node *key_exchange; /* KeyExchangePolicy, for its defaults; may be NULL */
+	struct pol_use *local_uses;          /* of the rules of local_rules, as many */
+	unsigned n_services, n_ipsec;        /* so far; beyond the limit: that was told */
 };
+
+/* Where a policy or group names a rule. */
+struct pol_use {
+	struct pol_node *holder;
+	const struct pol_item *item;
+};
+
+/*
+ * What a policy may have with its groups expanded.  Groups named again and again would make a
+ * policy that no memory holds from a small file.
+ */
+#define POL_RULES_MAX       100000u  /* of one of the three policies */
+#define POL_SERVICES_MAX    1000000u /* of all filter rules */
+#define POL_IPSEC_RULES_MAX (POL_RULE_ID_MAX - POL_RULE_ID_MIN + 1u)
 
 /* ---- findings ---- */
 
@@ -148,7 +164,8 @@ bool pol_make_bytes(struct pol_build *b, const char *text, size_t max, struct cs
 /* ---- whole policies ---- */
 
 /*
- * Called for every rule of a policy, groups expanded, in order. group: the group that has it, or
+ * Called for every rule of a policy, groups expanded, in order, up to POL_RULES_MAX, beyond which
+ * is an error. group: the group that has it, or
  * NULL; holder and item: the statement and the line in it that name it.
  */
 typedef void pol_rule_fn(struct pol_build *b, struct pol_node *rule, const struct pol_node *group,

@@ -121,6 +121,24 @@ static void check_service(struct pol_build *b, struct pol_node *node, const stru
 			  "a rule with IpDynVpnActionRef needs Direction Bidirectional");
 }
 
+/* The rule that is the first to go over the limit is told, and those behind it are not made. */
+static bool room_for_services(struct pol_build *b, struct pol_node *node,
+			      const struct pol_item *item, unsigned n)
+{
+	if (b->n_services > POL_SERVICES_MAX) {
+		node->failed = true;
+		return false;
+	}
+	if (n <= POL_SERVICES_MAX - b->n_services) {
+		b->n_services += n;
+		return true;
+	}
+	b->n_services = POL_SERVICES_MAX + 1;
+	pol_wrong(b, node, item, NULL, "with it the rules of the policy have more than %u services",
+		  POL_SERVICES_MAX);
+	return false;
+}
+
 /* generic NULL: with errors */
 static void add_services(struct pol_build *b, struct pol_node *node,
 			 const struct pol_generic *generic, struct pol_filter_rule *rule)
@@ -138,6 +156,8 @@ static void add_services(struct pol_build *b, struct pol_node *node,
 		part = target ? pol_make_services(b, target) : NULL;
 		if (!part)
 			pol_inherit(b, node, item);
+		else if (!room_for_services(b, node, item, part->n))
+			return;
 		for (unsigned k = 0; part && k < part->n; k++) {
 			check_service(b, node, item, rule, &part->v[k]);
 			if (generic)
@@ -305,6 +325,9 @@ static void add_rule(struct pol_build *b, struct pol_node *node, const struct po
 		return;
 	r = *made;
 	pol_set_group(r.group_name, group);
+	if (r.verdict == POL_IPSEC && ++b->n_ipsec == POL_IPSEC_RULES_MAX + 1)
+		pol_wrong(b, node, NULL, NULL, "the policy has more than %u ipsec rules",
+			  POL_IPSEC_RULES_MAX);
 	if (r.manual)
 		pol_use_manual(b, node, pol_item_of(node, "IpManVpnActionRef"), &r);
 	p->rules = pol_append(b, p->rules, &p->n_rules, &r, sizeof(r));

@@ -1,6 +1,7 @@
 /* LocalDynVpnRule and LocalDynVpnPolicy. */
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "policy/compile.h"
@@ -100,26 +101,55 @@ static void add_local_rule(struct pol_build *b, struct pol_node *node, const str
 			   struct pol_node *holder, const struct pol_item *item)
 {
 	const struct pol_local_dynvpn *made = pol_make_local_rule(b, node);
+	struct pol_use use = {.holder = holder, .item = item};
 	struct pol_policy *p = b->policy;
+	unsigned n_uses = p->n_local_rules;
 	struct pol_local_dynvpn r;
 
 	if (!made)
 		return;
-	for (unsigned i = 0; i < p->n_local_rules; i++)
-		if (strcmp(p->local_rules[i].name, made->name) == 0) {
-			pol_wrong(b, holder, item, NULL, "the policy has rule %s already",
-				  made->name);
-			return;
-		}
 	r = *made;
 	pol_set_group(r.group_name, group);
+	b->local_uses = pol_append(b, b->local_uses, &n_uses, &use, sizeof(use));
 	p->local_rules = pol_append(b, p->local_rules, &p->n_local_rules, &r, sizeof(r));
+}
+
+/* By name, and then as they stand in the policy. */
+static int by_name(const void *a, const void *b)
+{
+	const struct pol_local_dynvpn *const *x = a, *const *y = b;
+	int order = strcmp((*x)->name, (*y)->name);
+
+	return order ? order : *x < *y ? -1 : *x > *y;
+}
+
+static void check_doubles(struct pol_build *b)
+{
+	const struct pol_policy *p = b->policy;
+	const struct pol_local_dynvpn **sorted =
+		pol_get(b, p->n_local_rules, sizeof(struct pol_local_dynvpn *));
+
+	if (!sorted || b->diags->no_memory)
+		return;
+	for (unsigned i = 0; i < p->n_local_rules; i++)
+		sorted[i] = &p->local_rules[i];
+	if (p->n_local_rules)
+		qsort(sorted, p->n_local_rules, sizeof(struct pol_local_dynvpn *), by_name);
+	for (unsigned i = 1; i < p->n_local_rules; i++) {
+		const struct pol_use *use = &b->local_uses[sorted[i] - p->local_rules];
+
+		if (strcmp(sorted[i - 1]->name, sorted[i]->name) == 0)
+			pol_wrong(b, use->holder, use->item, NULL, "the policy has rule %s already",
+				  sorted[i]->name);
+	}
 }
 
 void pol_make_local_policy(struct pol_build *b)
 {
 	struct pol_node *node = pol_lookup(b, "LocalDynVpnPolicy", "");
 
-	if (node)
-		pol_each_rule(b, node, add_local_rule);
+	if (!node)
+		return;
+	pol_each_rule(b, node, add_local_rule);
+	check_doubles(b);
 }

@@ -83,14 +83,16 @@ const struct cs_cipher *pol_make_cipher(struct pol_build *b, struct pol_node *no
 				     keyword);
 			return NULL;
 		}
+		if (bits != 128 && bits != 256) {
+			pol_misvalue(b, node, item, length,
+				     "%s has no key length of %lu bits: 128 or 256", keyword, bits);
+			return NULL;
+		}
 	}
 	if (pol_word_is(word, "AES"))
 		pol_warn(b, node, item, NULL, "deprecated: code AES_CBC KeyLength 128");
 	cipher = cs_cipher_by_keyword(keyword, (unsigned)bits);
-	if (!cipher && bits)
-		pol_misvalue(b, node, item, length, "%s has no key length of %lu bits", keyword,
-			     bits);
-	else if (!cipher || !cipher->supported)
+	if (!cipher || !cipher->supported)
 		pol_wrong(b, node, item, NULL, "%s is not supported", keyword);
 	else if (b->policy->fips140 && !cipher->fips && !pol_word_is(word, "DoNot"))
 		pol_wrong(b, node, item, NULL, "%s is not allowed with FIPS140 Yes", keyword);

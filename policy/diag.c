@@ -137,6 +137,15 @@ void pol_find(struct pol_diags *d, enum pol_severity severity, struct pol_place_
 	va_end(ap);
 }
 
+void pol_diags_file(struct pol_diags *d, const char *file, const struct pol_lines *lines)
+{
+	struct pol_place_in place = {.file = file, .line = 1, .mark = POL_MARK_NOTHING};
+
+	if (lines->all_write)
+		pol_find(d, POL_WARNING, place, NULL, NULL,
+			 "every user may write this file: chmod o-w %.100s", file);
+}
+
 bool pol_first_note(struct pol_diags *d, const void *row)
 {
 	const void **more;

@@ -47,6 +47,8 @@ struct pol_diags {
 
 /* Takes the lines of file over, which findings about it are shown with; wiped at the end. */
 void pol_diags_keep(struct pol_diags *d, const char *file, struct pol_lines *lines);
+/* Warns of a file that every user may write. */
+void pol_diags_file(struct pol_diags *d, const char *file, const struct pol_lines *lines);
 
 /*
  * node may be NULL, attribute may be NULL or any text from the file. Neither it nor the text may

@@ -41,6 +41,8 @@ static int read_lines(struct pol_parse *p, const char *path, struct cs_err *err)
 			rc = pol_lex_file(path, p->page, &p->text, err);
 		}
 	}
+	if (rc == 0)
+		pol_diags_file(p->diags, p->file, &p->text);
 	if (rc == 0 && p->text.ebcdic)
 		pol_find(p->diags, POL_NOTE, place, NULL, NULL,
 			 "the file is in EBCDIC: it is read in code page %s%s", p->page,

@@ -186,7 +186,7 @@ static const struct pol_param ip_generic_filter_action[] = {
 
 static const struct pol_param ip_dyn_vpn_action[] = {
 	{"Initiation", POL_K_KEYWORD, .values = "Either|LocalOnly|RemoteOnly", .preset = "Either"},
-	{"VpnLife", POL_K_NUMBER, .max = 9999, .preset = "1440"},
+	{"VpnLife", POL_K_NUMBER, .max = 9999, .preset = "1440", .evidence = POL_FROM_MEMORY},
 	{"Pfs", POL_K_KEYWORD, .values = PFS_VALUES, .support = POL_DEPRECATED,
 	 .note = "code InitiateWithPfs and AcceptablePfs"},
 	{"InitiateWithPfs", POL_K_KEYWORD, .values = PFS_VALUES, .preset = "None",

@@ -165,7 +165,10 @@ int pol_lex_file(const char *path, const char *page, struct pol_lines *lines, st
 	if (fd < 0)
 		return cs_fail_errno(err, "cannot open it");
 	fcntl(fd, F_SETFL, O_RDONLY); /* one that somebody writes to is waited for: pagent -n */
-	lines->open_to_all = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & S_IROTH);
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
+		lines->open_to_all = st.st_mode & S_IROTH;
+		lines->all_write = st.st_mode & S_IWOTH;
+	}
 	rc = read_all(fd, lines, err);
 	close(fd);
 	if (!rc && pol_is_utf16(lines->data, lines->size))

@@ -30,6 +30,7 @@ struct pol_lines {
 	size_t size;
 	bool ebcdic;      /* as the file was */
 	bool open_to_all; /* every user may read the file */
+	bool all_write;   /* and write it */
 };
 
 /*

@@ -58,7 +58,7 @@ struct pagent {
 	uint64_t last_check; /* loop time */
 	unsigned check_wait; /* milliseconds until the next try */
 	bool in_kernel;
-	bool *active; /* which rules were, when they were installed */
+	time_t tried, in_time; /* for this time the last installation was; and that of in_table */
 
 	struct pagent_manuals *manuals; /* pagent_manual.c; NULL before the first policy */
 
@@ -144,10 +144,13 @@ void pagent_kernel_look(struct pagent *p);
 /* ---- pagent_manual.c: manual tunnels ---- */
 
 /*
- * The tunnels of p->policy get their numbers; before the filters are made, which know them. True:
- * one has another than before.
+ * The tunnels of p->policy get their numbers; before the filters are made, which know them.  What
+ * is remembered is as it was until the kernel has the filters: what then counts is returned, for
+ * one of the next two; NULL without a policy or memory.  *changed: it is not what was before.
  */
-bool pagent_manual_number(struct pagent *p);
+struct pagent_manuals *pagent_manual_number(struct pagent *p, bool *changed);
+void pagent_manual_keep(struct pagent *p, struct pagent_manuals *m, bool changed);
+void pagent_manual_free(struct pagent_manuals *m);
 /* Brings what should be up into the kernel and takes the rest out; after the filters are in. */
 int pagent_manual_install(struct pagent *p, struct cs_err *err);
 /* Is that still so, and is it the time for it? Else it is made so. At least once a minute. */

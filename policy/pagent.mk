@@ -21,3 +21,9 @@ check_PROGRAMS += tests/unit/test_pagent
 tests_unit_test_pagent_SOURCES = tests/unit/test_pagent.c
 tests_unit_test_pagent_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(UV_CFLAGS) $(JANSSON_CFLAGS)
 tests_unit_test_pagent_LDADD = $(XFRM_LIBS) $(POLICY_LIBS) $(CHECK_LIBS)
+
+check_PROGRAMS += tests/unit/test_manual
+tests_unit_test_manual_SOURCES = tests/unit/test_manual.c tests/unit/policy_text.c \
+	tests/unit/policy_text.h policy/pagent_manual.c
+tests_unit_test_manual_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(UV_CFLAGS) $(JANSSON_CFLAGS)
+tests_unit_test_manual_LDADD = $(XFRM_LIBS) $(POLICY_LIBS) $(CHECK_LIBS)

@@ -50,34 +50,20 @@ int pagent_kernel_suits(const struct pagent *p, const struct pol_policy *policy,
 
 /* ---- installing ---- */
 
-/*
- * Which rules of what is installed are active now? True when these are others than at the last
- * installation.
- */
-static bool times_changed(struct pagent *p, bool *now)
+/* Are other rules of what is installed active now than at the time that it was made for? */
+static bool times_changed(const struct pagent *p)
 {
 	const struct pol_policy *policy = p->in_table;
-	time_t t = time(NULL);
-	bool changed = !p->active;
+	time_t now = time(NULL);
 
-	for (unsigned i = 0; i < policy->n_rules; i++) {
+	for (unsigned i = 0; policy && i < policy->n_rules; i++) {
 		const struct pol_filter_rule *r = &policy->rules[i];
 
-		now[i] = pol_time_active(r->times, r->n_times, t);
-		changed = changed || now[i] != p->active[i];
+		if (pol_time_active(r->times, r->n_times, now) !=
+		    pol_time_active(r->times, r->n_times, p->in_time))
+			return true;
 	}
-	return changed;
-}
-
-static void remember_times(struct pagent *p)
-{
-	bool *now = p->in_table ? calloc(p->in_table->n_rules + 1u, sizeof(*now)) : NULL;
-
-	free(p->active);
-	p->active = NULL;
-	if (now)
-		times_changed(p, now);
-	p->active = now; /* NULL only means that the next minute installs again */
+	return false;
 }
 
 static void check_later(struct pagent *p, uint64_t wait_ms);
@@ -98,32 +84,42 @@ static int install_over(struct pagent *p, struct pol_policy *policy, struct cs_e
 	if (!policy)
 		return xf_uninstall(p->kernel, err);
 	/* What a pagent before this one has left. */
-	if (!before && xf_installed(p->kernel, policy))
+	if (!before && xf_installed(p->kernel, policy, p->tried))
 		before = policy;
 	if (!before || pol_diff(before, policy, &diff, NULL) < 0)
-		return xf_install(p->kernel, policy, err);
+		return xf_install(p->kernel, policy, p->tried, err);
 	carry = (struct xf_carry){.from = diff.same, .n_before = before->n_rules};
-	rc = xf_install_over(p->kernel, policy, &carry, err);
+	rc = xf_install_over(p->kernel, policy, p->tried, &carry, err);
 	pol_diff_free(&diff);
 	return rc;
 }
 
 static int install(struct pagent *p, struct cs_err *err)
 {
+	bool renumbered;
+	struct pagent_manuals *manuals = pagent_manual_number(p, &renumbered);
 	struct pol_policy *policy = pagent_in_force(p);
 	char name[PAGENT_NAME_LEN];
-	int rc = install_over(p, policy, err);
+	int rc;
 
+	/* One time for all of it: the minute may turn meanwhile, which the next look shall see. */
+	p->tried = time(NULL);
+	rc = install_over(p, policy, err);
+	/* What an operator has set of manual tunnels outlives a policy that is refused. */
+	if (rc == 0)
+		pagent_manual_keep(p, manuals, renumbered);
+	else
+		pagent_manual_free(manuals);
 	/* One that the kernel refuses has told so, and is tried again with the next look. */
 	if (rc == 0)
 		pagent_manual_install(p, NULL);
 	p->in_kernel = rc == 0;
 	if (rc == 0) {
 		if (!p->in_table || !policy || p->in_table->generation != policy->generation)
-			p->installed = time(NULL);
+			p->installed = p->tried;
 		pol_unref(p->in_table);
 		p->in_table = policy ? pol_ref(policy) : NULL;
-		remember_times(p);
+		p->in_time = p->tried;
 		p->check_wait = CHECK_WAIT_MS;
 		return 0;
 	}
@@ -143,16 +139,16 @@ static bool is_there(const struct pagent *p)
 	if (!policy || !p->in_table)
 		return p->in_kernel && !policy && !p->in_table;
 	return p->in_kernel && p->in_table->generation == policy->generation &&
-	       xf_installed(p->kernel, policy);
+	       xf_installed(p->kernel, policy, p->in_time);
 }
 
 int pagent_kernel_install(struct pagent *p, struct cs_err *err)
 {
 	struct cs_err unasked;
+	bool renumbered;
 
-	bool renumbered = p->policy && pagent_manual_number(p);
-
-	if (!renumbered && is_there(p))
+	pagent_manual_free(pagent_manual_number(p, &renumbered));
+	if (!renumbered && is_there(p) && !times_changed(p))
 		return 0;
 	return install(p, err ? err : &unasked);
 }
@@ -160,12 +156,12 @@ int pagent_kernel_install(struct pagent *p, struct cs_err *err)
 bool pagent_kernel_has(const struct pagent *p, const struct pol_policy *policy)
 {
 	return (p->in_table && p->in_table->generation == policy->generation) ||
-	       xf_installed(p->kernel, policy);
+	       xf_installed(p->kernel, policy, p->tried);
 }
 
 void pagent_kernel_look(struct pagent *p)
 {
-	p->in_kernel = p->in_table && xf_installed(p->kernel, p->in_table);
+	p->in_kernel = p->in_table && xf_installed(p->kernel, p->in_table, p->in_time);
 	if (p->in_kernel)
 		uv_timer_stop(&p->check);
 }
@@ -234,7 +230,6 @@ static void on_minute(uv_timer_t *timer)
 	struct pagent *p = timer->data;
 	char name[PAGENT_NAME_LEN];
 	struct cs_err err;
-	bool *now;
 
 	/* By the wall clock: it may have been set. */
 	uv_timer_start(timer, on_minute, (uint64_t)(MINUTE - time(NULL) % MINUTE) * 1000, 0);
@@ -246,12 +241,10 @@ static void on_minute(uv_timer_t *timer)
 		cs_log(CS_NOCTX, CSM_PA_CLIENTS, err.text);
 	if (xf_mtu_follow(&err) < 0)
 		cs_log(CS_NOCTX, CSM_PA_MTU, err.text);
-	now = calloc(p->in_table->n_rules + 1u, sizeof(*now));
-	if (now && times_changed(p, now)) {
+	if (times_changed(p)) {
 		cs_log(CS_NOCTX, CSM_PA_TIMES, pagent_filters_name(p->in_table, name));
 		install(p, &err);
 	}
-	free(now);
 }
 
 /* ---- opening ---- */
@@ -286,9 +279,7 @@ void pagent_kernel_close(struct pagent *p)
 	xf_close(p->kernel);
 	pol_unref(p->in_table);
 	pagent_manual_end(p);
-	free(p->active);
 	p->in_table = NULL;
 	p->events = NULL;
 	p->kernel = NULL;
-	p->active = NULL;
 }

@@ -170,6 +170,13 @@ static void save(struct pagent *p)
 
 /* ---- a policy comes into force ---- */
 
+void pagent_manual_free(struct pagent_manuals *m)
+{
+	if (m)
+		free(m->v);
+	free(m);
+}
+
 /* A tunnel of other keys is another tunnel: it gets a number that none had. */
 static bool match(struct pagent_manuals *m, struct pol_manvpn_action *a)
 {
@@ -210,26 +217,56 @@ static bool drop_others(struct pagent_manuals *m)
 	return kept != n;
 }
 
-bool pagent_manual_number(struct pagent *p)
+/* Of what is remembered, or NULL. */
+static struct pagent_manuals *copy(const struct pagent_manuals *m)
 {
-	struct pagent_manuals *m = p->manuals;
-	bool changed = false;
+	struct pagent_manuals *c = malloc(sizeof(*c));
 
-	if (!m) {
-		m = calloc(1, sizeof(*m));
-		if (!m)
-			return false;
-		p->manuals = m;
-		load(p, m);
+	if (!c)
+		return NULL;
+	*c = *m;
+	c->v = calloc(m->n + 1u, sizeof(*c->v));
+	if (!c->v) {
+		free(c);
+		return NULL;
 	}
+	if (m->n)
+		memcpy(c->v, m->v, m->n * sizeof(*c->v));
+	return c;
+}
+
+struct pagent_manuals *pagent_manual_number(struct pagent *p, bool *changed)
+{
+	struct pagent_manuals *m;
+
+	*changed = false;
+	if (!p->policy)
+		return NULL;
+	if (!p->manuals) {
+		p->manuals = calloc(1, sizeof(*p->manuals));
+		if (!p->manuals)
+			return NULL;
+		load(p, p->manuals);
+	}
+	m = copy(p->manuals);
+	if (!m)
+		return NULL;
 	for (unsigned i = 0; i < m->n; i++)
 		m->v[i].in_policy = false;
 	for (unsigned i = 0; i < p->policy->n_manuals; i++)
-		changed |= match(m, p->policy->manuals[i]);
-	changed |= drop_others(m);
+		*changed |= match(m, p->policy->manuals[i]);
+	*changed |= drop_others(m);
+	return m;
+}
+
+void pagent_manual_keep(struct pagent *p, struct pagent_manuals *m, bool changed)
+{
+	if (!m)
+		return;
+	pagent_manual_free(p->manuals);
+	p->manuals = m;
 	if (changed)
 		save(p);
-	return changed;
 }
 
 /* ---- in the kernel ---- */
@@ -357,9 +394,6 @@ int pagent_manual_set(struct pagent *p, struct pagent_manual *t, bool active, st
 
 void pagent_manual_end(struct pagent *p)
 {
-	if (!p->manuals)
-		return;
-	free(p->manuals->v);
-	free(p->manuals);
+	pagent_manual_free(p->manuals);
 	p->manuals = NULL;
 }

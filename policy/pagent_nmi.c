@@ -36,12 +36,9 @@ static void show_policy(struct pagent *p, uint64_t ticket, const json_t *request
 
 /* ---- refresh ---- */
 
-#define TOLD_MAX 1000 /* errors: more than that would not fit what a client's queue may hold */
-
 struct refresh {
 	struct pagent *p;
 	uint64_t ticket;
-	unsigned n;
 };
 
 /* A file's name need not be UTF-8, and then JSON cannot carry it. */
@@ -52,12 +49,13 @@ static json_t *text_or_null(const char *text)
 	return json ? json : json_null();
 }
 
+/* Errors alone: with what others there may be they would not fit what a client's queue may hold. */
 static void on_finding(void *arg, const struct pol_diag *d)
 {
 	struct refresh *r = arg;
 	json_t *column = d->column ? json_integer((json_int_t)d->column) : json_null();
 
-	if (d->severity != POL_ERROR || r->n++ >= TOLD_MAX) {
+	if (d->severity != POL_ERROR) {
 		json_decref(column);
 		return;
 	}

@@ -213,12 +213,16 @@ struct pol_time {
 };
 #define POL_ZONE_LOCAL 10000
 
+#define POL_RULE_ID_MIN 16
+#define POL_RULE_ID_MAX 8191
+
 struct pol_filter_rule {
 	char name[POL_NAME_MAX + 1], group_name[POL_NAME_MAX + 1];
 	char action_name[POL_NAME_MAX + 1];
 	/*
-	 * 16 to 8191 for ipsec rules, stable over generations as long as the rule's name and
-	 * content are the same; the value of the packet mark and the high bits of reqids.  Else 0.
+	 * POL_RULE_ID_MIN to _MAX for ipsec rules, stable over generations as long as the rule's
+	 * name and content are the same; the value of the packet mark and the high bits of reqids.
+	 * Else 0.
 	 */
 	uint16_t id;
 	struct cs_range *src, *dst; /* source is the local side in bidirectional services */

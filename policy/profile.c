@@ -615,6 +615,7 @@ static int read_file(struct reader *r, const char *file, struct pol_lines *lines
 	rc = pol_lex_file(file, POL_CODEPAGE_DEFAULT, lines, err);
 	if (rc < 0)
 		return cs_err_prefix(err, "%s", file);
+	pol_diags_file(r->b.diags, r->file, lines);
 	rc = split(r, lines, err);
 	if (rc < 0)
 		return rc;

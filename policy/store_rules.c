@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ID_MIN 16 /* policy.h, struct pol_filter_rule */
-#define ID_MAX 8191
+#define ID_MIN POL_RULE_ID_MIN
+#define ID_MAX POL_RULE_ID_MAX
 /* An older store may have ids above. */
 #define TEXT_OF(n)  #n
 #define AS_TEXT(n)  TEXT_OF(n)

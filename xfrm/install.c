@@ -151,6 +151,7 @@ static int delete_unwanted(struct xf_kernel *k, const struct xf_policy_list *wan
 
 struct change {
 	const struct pol_policy *policy;
+	time_t now;
 	struct xf_policy_list wanted;
 	struct present have;
 	bool v4, v6; /* what must be protected is of these families */
@@ -186,7 +187,7 @@ static void undo(struct xf_kernel *k, const struct change *c)
 }
 
 /* The one transaction. Counters that cannot be read are no reason to leave the filters undone. */
-static int flip(struct xf_kernel *k, const struct pol_policy *policy, const struct xf_carry *carry,
+static int flip(struct xf_kernel *k, const struct change *c, const struct xf_carry *carry,
 		struct cs_err *err)
 {
 	struct xf_count_list counts = {0};
@@ -194,9 +195,9 @@ static int flip(struct xf_kernel *k, const struct pol_policy *policy, const stru
 	char *text;
 	int rc;
 
-	if (carry && xf_carry_read(k, policy, carry, &counts, NULL) < 0)
+	if (carry && xf_carry_read(k, c->policy, carry, &counts, NULL) < 0)
 		counts.n = 0;
-	text = xf_nft_compile(&k->marking, policy, &counts, &n_rules);
+	text = xf_nft_compile(&k->marking, c->policy, c->now, &counts, &n_rules);
 	rc = text ? xf_nft_run(text, false, err)
 		  : cs_fail(err, CS_ENOMEM, "no memory for the nftables ruleset");
 	free(text);
@@ -229,7 +230,7 @@ static int try_table(struct xf_kernel *k, const struct change *c, struct cs_err 
 
 	if (!any_missing(&c->wanted, &c->have.list))
 		return 0;
-	text = xf_nft_compile(&k->marking, c->policy, NULL, &n_rules);
+	text = xf_nft_compile(&k->marking, c->policy, c->now, NULL, &n_rules);
 	rc = text ? xf_nft_run(text, true, err)
 		  : cs_fail(err, CS_ENOMEM, "no memory for the nftables ruleset");
 	free(text);
@@ -238,15 +239,15 @@ static int try_table(struct xf_kernel *k, const struct change *c, struct cs_err 
 
 /* ---- the three calls ---- */
 
-int xf_install(struct xf_kernel *k, const struct pol_policy *policy, struct cs_err *err)
+int xf_install(struct xf_kernel *k, const struct pol_policy *policy, time_t now, struct cs_err *err)
 {
-	return xf_install_over(k, policy, NULL, err);
+	return xf_install_over(k, policy, now, NULL, err);
 }
 
-int xf_install_over(struct xf_kernel *k, const struct pol_policy *policy,
+int xf_install_over(struct xf_kernel *k, const struct pol_policy *policy, time_t now,
 		    const struct xf_carry *carry, struct cs_err *err)
 {
-	struct change c = {.policy = policy};
+	struct change c = {.policy = policy, .now = now};
 	int rc = xf_wanted(&k->marking, policy, &c.wanted, &c.v4, &c.v6, err);
 
 	if (rc == 0 && (c.v4 || c.v6))
@@ -258,7 +259,7 @@ int xf_install_over(struct xf_kernel *k, const struct pol_policy *policy,
 	if (rc == 0) {
 		rc = put_before(k, &c, err);
 		if (rc == 0)
-			rc = flip(k, policy, carry, err);
+			rc = flip(k, &c, carry, err);
 		if (rc < 0)
 			undo(k, &c);
 	}
@@ -291,7 +292,7 @@ int xf_uninstall(struct xf_kernel *k, struct cs_err *err)
 }
 
 /* Every policy is there, too, and what they lead to: somebody may have flushed the SPD. */
-bool xf_installed(struct xf_kernel *k, const struct pol_policy *policy)
+bool xf_installed(struct xf_kernel *k, const struct pol_policy *policy, time_t now)
 {
 	struct xf_policy_list wanted = {0};
 	struct present have = {0};
@@ -299,7 +300,7 @@ bool xf_installed(struct xf_kernel *k, const struct pol_policy *policy)
 	bool v4 = false, v6 = false, all;
 	char *text;
 
-	text = xf_nft_compile(&k->marking, policy, NULL, &n_rules);
+	text = xf_nft_compile(&k->marking, policy, now, NULL, &n_rules);
 	all = text && xf_nft_present(policy->generation, n_rules) &&
 	      xf_wanted(&k->marking, policy, &wanted, &v4, &v6, NULL) == 0 &&
 	      read_present(k, &have, NULL) == 0;

@@ -122,10 +122,10 @@ int xf_carry_read(struct xf_kernel *k, const struct pol_policy *policy,
 /* ---- policy into the kernel: nft_compile.c, nft_clients.c and nft_install.c ---- */
 
 /*
- * The text of one nftables transaction that replaces our table, and the number of its rules. counts
- * (NULL: 0 for all) is what counters begin with, and is used up.
+ * The text of one nftables transaction that replaces our table by one for the time now, and the
+ * number of its rules. counts (NULL: 0 for all) is what counters begin with, and is used up.
  */
-char *xf_nft_compile(const struct xf_marking *marking, const struct pol_policy *policy,
+char *xf_nft_compile(const struct xf_marking *marking, const struct pol_policy *policy, time_t now,
 		     struct xf_count_list *counts, unsigned *n_rules);
 /*
  * The chains for clients behind a NAT, and the number of their rules; they are there only where

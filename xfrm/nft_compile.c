@@ -579,7 +579,6 @@ static char *compile(struct compile *c, const struct xf_marking *marking)
 	bool failed;
 
 	c->marking = marking;
-	c->now = time(NULL);
 	c->clients = xf_policy_has_clients(c->policy);
 	c->mask = xf_mark_mask(marking);
 	c->keep = ~c->mask;
@@ -604,19 +603,19 @@ static char *compile(struct compile *c, const struct xf_marking *marking)
 	return text;
 }
 
-char *xf_nft_compile(const struct xf_marking *marking, const struct pol_policy *policy,
+char *xf_nft_compile(const struct xf_marking *marking, const struct pol_policy *policy, time_t now,
 		     struct xf_count_list *counts, unsigned *n_rules)
 {
-	struct compile c = {.policy = policy, .counts = counts};
+	struct compile c = {.policy = policy, .now = now, .counts = counts};
 	char *text = compile(&c, marking);
 
 	*n_rules = c.n_rules;
 	return text;
 }
 
-char *xf_ruleset(const struct xf_marking *marking, const struct pol_policy *policy)
+char *xf_ruleset(const struct xf_marking *marking, const struct pol_policy *policy, time_t now)
 {
 	unsigned n_rules;
 
-	return xf_nft_compile(marking, policy, NULL, &n_rules);
+	return xf_nft_compile(marking, policy, now, NULL, &n_rules);
 }

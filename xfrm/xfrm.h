@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "common/addr.h"
 #include "common/alg.h"
@@ -242,9 +243,12 @@ void xf_events_close(struct xf_events *ev);
 
 /*
  * Puts a policy in force: policies for new ipsec rules, one nftables transaction, then the removal
- * of what the new policy no longer needs. Repeating it is harmless and repairs what is missing.
+ * of what the new policy no longer needs. Repeating it is harmless and repairs what is missing. Of
+ * rules with time conditions those are in the table that are active at the time now; who asks later
+ * whether it is still there asks for the same time.
  */
-int xf_install(struct xf_kernel *k, const struct pol_policy *policy, struct cs_err *err);
+int xf_install(struct xf_kernel *k, const struct pol_policy *policy, time_t now,
+	       struct cs_err *err);
 /*
  * The same, and the counters of rules that are as they were begin with what they have counted in
  * the table that is there.  What a rule counts between the reading of that and the transaction,
@@ -254,19 +258,22 @@ struct xf_carry {
 	const unsigned *from; /* by rule: 1 + the rule of the table's policy, 0: begin with 0 */
 	unsigned n_before;    /* rules of the table's policy */
 };
-int xf_install_over(struct xf_kernel *k, const struct pol_policy *policy,
+int xf_install_over(struct xf_kernel *k, const struct pol_policy *policy, time_t now,
 		    const struct xf_carry *carry, struct cs_err *err);
 /* Removes our table, pagent's own policies and what they lead to; iked's tunnels are iked's. */
 int xf_uninstall(struct xf_kernel *k, struct cs_err *err);
 /* The ruleset that xf_install would load; malloc'ed text, for tests and `pagent -n --nft`. */
-char *xf_ruleset(const struct xf_marking *marking, const struct pol_policy *policy);
+char *xf_ruleset(const struct xf_marking *marking, const struct pol_policy *policy, time_t now);
 /*
  * Interfaces come, go and change their MTU, and what xf_install told senders of it follows. Call it
  * each minute; nothing installed is no error.
  */
 int xf_mtu_follow(struct cs_err *err);
-/* Is our table there, with the generation of this policy, and all else that xf_install makes? */
-bool xf_installed(struct xf_kernel *k, const struct pol_policy *policy);
+/*
+ * Is our table there, with the generation of this policy, and all else that xf_install makes at
+ * that time?
+ */
+bool xf_installed(struct xf_kernel *k, const struct pol_policy *policy, time_t now);
 
 /* ---- manual tunnels (pagent) ---- */
 

@@ -223,7 +223,7 @@ static void install(struct pol_policy *policy)
 
 	if (xf_open(&marking, &k, &err) < 0)
 		die("netlink", &err);
-	if (xf_install(k, policy, &err) < 0) {
+	if (xf_install(k, policy, time(NULL), &err) < 0) {
 		printf(" %9s %9s", "-", "-");
 		fprintf(stderr, "not installed: %s\n", err.text);
 	} else {
@@ -284,7 +284,7 @@ static void one(unsigned n)
 	if (pol_store_load(store, &again, &err) < 0)
 		die("store", &err);
 	t[4] = now();
-	text = xf_ruleset(&marking, policy);
+	text = xf_ruleset(&marking, policy, time(NULL));
 	t[5] = now();
 	printf("%6u %9.3f %9.3f %9.3f %9.3f", n, t[1] - t[0], t[3] - t[2], t[4] - t[3],
 	       t[5] - t[4]);

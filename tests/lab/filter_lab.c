@@ -62,7 +62,7 @@ static int ruleset(const char *file)
 
 	if (from_file(file, &policy, &err) < 0)
 		return fail(&err);
-	text = xf_ruleset(&marking, policy);
+	text = xf_ruleset(&marking, policy, time(NULL));
 	if (text)
 		fputs(text, stdout);
 	free(text);

@@ -392,12 +392,13 @@ static int run(struct xf_kernel *k, const struct xf_marking *m, int n, char **ar
 	if (rc < 0)
 		return rc;
 	if (strcmp(args[0], "install") == 0)
-		return xf_install(k, &l.policy, err);
+		return xf_install(k, &l.policy, 0, err);
 	if (strcmp(args[0], "installed") == 0)
-		return xf_installed(k, &l.policy) ? 0 : cs_fail(err, CS_ENOTFOUND, "not installed");
+		return xf_installed(k, &l.policy, 0) ? 0
+						     : cs_fail(err, CS_ENOTFOUND, "not installed");
 	if (strcmp(args[0], "ruleset") != 0)
 		return cs_fail(err, CS_EINVAL, "unknown command %s", args[0]);
-	text = xf_ruleset(m, &l.policy);
+	text = xf_ruleset(m, &l.policy, 0);
 	if (text)
 		fputs(text, stdout);
 	free(text);

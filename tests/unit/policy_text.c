@@ -14,9 +14,13 @@ void collect(void *arg, const struct pol_diag *diag)
 	struct findings *found = arg;
 	struct finding *f;
 
-	/* Of no test's text but one: the tree's files, and those in memory, are for everybody. */
+	/* Of no test's text but two: the tree's files, and those in memory, are for everybody. */
 	if (strstr(diag->text, "every user may read this file")) {
 		found->n_open++;
+		return;
+	}
+	if (strstr(diag->text, "every user may write this file")) {
+		found->n_writable++;
 		return;
 	}
 	if (diag->severity == POL_ERROR)

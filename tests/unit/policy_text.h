@@ -16,7 +16,8 @@ struct finding {
 struct findings {
 	struct finding v[FINDINGS_MAX];
 	unsigned n, n_errors, n_warnings, n_notes; /* n: kept of them */
-	unsigned n_open; /* not among them: warnings of a file that everybody may read */
+	/* not among them: warnings of a file that everybody may read, or write */
+	unsigned n_open, n_writable;
 };
 
 void collect(void *arg, const struct pol_diag *diag);

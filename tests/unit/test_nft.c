@@ -58,7 +58,7 @@ static void setup(struct fixture *f, enum pol_verdict verdict)
 /* The rules of one chain, as one text; the caller frees. */
 static char *chain_of(const struct fixture *f, const char *name)
 {
-	char *text = xf_ruleset(&marking, &f->policy), head[64], *from, *to, *chain;
+	char *text = xf_ruleset(&marking, &f->policy, 0), head[64], *from, *to, *chain;
 	struct cs_err err;
 
 	ck_assert_ptr_nonnull(text);
@@ -541,6 +541,25 @@ START_TEST(test_times)
 }
 END_TEST
 
+/* The table is for the time that was asked for, whatever the time is meanwhile. */
+START_TEST(test_one_time)
+{
+	struct pol_time window = {
+		.from = 1000, .to = 2000, .months = 0xfff, .days = 0x7fffffff, .weekdays = 0x7f};
+	unsigned before, within, after;
+	struct fixture f;
+
+	setup(&f, POL_PERMIT);
+	f.rule.times = &window;
+	f.rule.n_times = 1;
+	free(xf_nft_compile(&marking, &f.policy, 999, NULL, &before));
+	free(xf_nft_compile(&marking, &f.policy, 1500, NULL, &within));
+	free(xf_nft_compile(&marking, &f.policy, 2001, NULL, &after));
+	ck_assert_uint_gt(within, before);
+	ck_assert_uint_eq(after, before);
+}
+END_TEST
+
 /* Two SAs where every offer of the rule is AH around ESP, one where another may be taken. */
 START_TEST(test_bundles_only)
 {
@@ -687,7 +706,7 @@ START_TEST(test_no_clients)
 		setup(&f, i ? POL_PERMIT : POL_IPSEC);
 		if (i)
 			allow_nat(&f);
-		text = xf_ruleset(&marking, &f.policy);
+		text = xf_ruleset(&marking, &f.policy, 0);
 		ck_assert_ptr_nonnull(text);
 		ck_assert_ptr_null(strstr(text, "ct "));
 		ck_assert_ptr_null(strstr(text, "type nat"));
@@ -744,7 +763,7 @@ START_TEST(test_clients)
 
 	setup(&f, POL_IPSEC);
 	allow_nat(&f);
-	text = xf_ruleset(&marking, &f.policy);
+	text = xf_ruleset(&marking, &f.policy, 0);
 	ck_assert_ptr_nonnull(text);
 	if (geteuid() == 0)
 		ck_assert_msg(xf_nft_run(text, true, &err) == 0, "%s", err.text);
@@ -924,7 +943,7 @@ START_TEST(test_counts)
 
 	setup(&f, POL_PERMIT);
 	f.service.routing = POL_EITHER;
-	text = xf_nft_compile(&marking, &f.policy, &counts, &n);
+	text = xf_nft_compile(&marking, &f.policy, 0, &counts, &n);
 	ck_assert_ptr_nonnull(text);
 	ck_assert_uint_eq(occurrences(text, "comment \"0:0:i\""), 2);
 	ck_assert_uint_eq(occurrences(text, "counter packets 5 bytes 500 "), 1);
@@ -1007,6 +1026,7 @@ int main(void)
 	tcase_add_loop_test(t, test_security_class_unknown, 0, 2);
 	tcase_add_test(t, test_fragments);
 	tcase_add_test(t, test_times);
+	tcase_add_test(t, test_one_time);
 	tcase_add_test(t, test_bundles_only);
 	tcase_add_test(t, test_manual);
 	tcase_add_test(t, test_identity);

@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/nmi.h"
@@ -215,6 +216,23 @@ static json_int_t generation(void)
 	json_decref(entries);
 	json_decref(done);
 	return n;
+}
+
+static void on_count(void *arg, const struct xf_filter_count *c)
+{
+	*(bool *)arg |= c->rule == 0 && c->outbound;
+}
+
+static bool first_rule_is_there(void)
+{
+	struct xf_kernel *k = NULL;
+	bool there = false;
+	struct cs_err err;
+
+	ck_assert_int_eq(xf_open(&marking, &k, &err), 0);
+	ck_assert_msg(xf_filter_counts(k, on_count, &there, &err) == 0, "%s", err.text);
+	xf_close(k);
+	return there;
 }
 
 static void no_count(void *arg, const struct xf_filter_count *c)
@@ -454,6 +472,46 @@ START_TEST(test_table_removed)
 }
 END_TEST
 
+/*
+ * A rule ends between two looks at the minute, and something else makes pagent look at its table:
+ * nobody has changed that, and it is made anew for the new time at the minute or when asked.
+ */
+START_TEST(test_time_turns)
+{
+	time_t end = time(NULL) + 8;
+	char text[1024], to[16];
+	json_t *entries, *done;
+	struct cs_err err = {0};
+	struct tm tm;
+
+	strftime(to, sizeof(to), "%Y%m%d%H%M%S", gmtime_r(&end, &tm));
+	snprintf(text, sizeof(text),
+		 "IpFilterPolicy\n{\n  IpFilterRule mail\n  {\n    IpSourceAddr 192.0.2.1\n"
+		 "    IpDestAddr 198.51.100.0/24\n"
+		 "    IpTimeCondition\n    {\n      TimeZone UTC\n"
+		 "      ConditionTimeRange 20000101000000:%s\n    }\n"
+		 "    IpGenericFilterActionRef permit\n  }\n}\n"
+		 "IpGenericFilterAction permit\n{\n  IpFilterAction Permit\n}\n",
+		 to);
+	write_text(in_dir("policy"), text);
+	start();
+	ck_assert(first_rule_is_there());
+	while (time(NULL) <= end)
+		usleep(50000);
+	ck_assert_int_eq(system("nft 'add chain inet csipsec foreign; "
+				"delete chain inet csipsec foreign'"),
+			 0);
+	usleep(1500000);
+	ck_assert_uint_eq(log_count("CSI3011W"), 0);
+	ck_assert_int_eq(ask("refresh", &entries, &done, &err), 0);
+	json_decref(entries);
+	json_decref(done);
+	ck_assert(!first_rule_is_there());
+	ck_assert_uint_eq(log_count("CSI3011W"), 0);
+	stop();
+}
+END_TEST
+
 /* A file that is no policy has a fault in each line; the log gets the first of them. */
 START_TEST(test_many_findings)
 {
@@ -487,7 +545,9 @@ START_TEST(test_many_errors)
 	fclose(f);
 	ck_assert_int_eq(ask("refresh", &entries, &done, &err), CS_EPOLICY);
 	ck_assert_msg(strstr(err.text, "more than 1000 errors"), "%s", err.text);
-	ck_assert_uint_eq(json_array_size(entries), 1000);
+	/* and what closes them */
+	ck_assert_uint_eq(json_array_size(entries), 1001);
+	ck_assert_ptr_nonnull(strstr(text_of(entries, 1000, "Reason"), "more than 1000 errors"));
 	json_decref(entries);
 	stop();
 }
@@ -1034,6 +1094,7 @@ int main(void)
 	tcase_add_test(tc, test_many_errors);
 	tcase_add_test(tc, test_links);
 	tcase_add_test(tc, test_table_removed);
+	tcase_add_test(tc, test_time_turns);
 	tcase_add_test(tc, test_many_findings);
 	tcase_add_test(tc, test_stays_in_force);
 	tcase_add_test(tc, test_killed);

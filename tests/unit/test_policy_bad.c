@@ -90,7 +90,7 @@ static void print(void *arg, const struct pol_diag *d)
 	struct output *o = arg;
 
 	o->n_errors += d->severity == POL_ERROR;
-	if (!strstr(d->text, "every user may read this file") && !strstr(d->text, "not honoured:"))
+	if (!strstr(d->text, "every user may ") && !strstr(d->text, "not honoured:"))
 		pol_diag_print(o->out, d);
 }
 

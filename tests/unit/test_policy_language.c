@@ -543,6 +543,183 @@ START_TEST(test_open_to_all)
 }
 END_TEST
 
+/* Every file that everybody may write is warned of, whatever is in it. */
+START_TEST(test_all_write)
+{
+	static const struct {
+		mode_t mode, second;
+		unsigned warnings;
+	} cases[] = {{0666, 0644, 1}, {0602, 0622, 2}, {0620, 0646, 1}, {0644, 0600, 0}};
+	char path[] = "/tmp/csipsec-test-XXXXXX", second[] = "/tmp/csipsec-test-XXXXXX";
+	int fd = mkstemp(path), fd2 = mkstemp(second);
+	struct findings found;
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_ge(fd2, 0);
+	ck_assert_int_gt(dprintf(fd, "IpSecConfig %s\n", second), 0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		ck_assert_int_eq(fchmod(fd, cases[i].mode), 0);
+		ck_assert_int_eq(fchmod(fd2, cases[i].second), 0);
+		compile_file(path, "TCPIP", &found);
+		ck_assert_uint_eq(found.n_writable, cases[i].warnings);
+	}
+	close(fd);
+	close(fd2);
+	unlink(path);
+	unlink(second);
+}
+END_TEST
+
+/* ---- limits: what they are about is made by small files ---- */
+
+struct long_text {
+	FILE *f;
+	char *text;
+	size_t size;
+};
+
+static void begin(struct long_text *t)
+{
+	*t = (struct long_text){0};
+	t->f = open_memstream(&t->text, &t->size);
+	ck_assert_ptr_nonnull(t->f);
+}
+
+/* Compiles it: without errors, or with this one alone. */
+static void end(struct long_text *t, unsigned line, const char *words)
+{
+	struct pol_policy *p;
+	struct findings found;
+
+	fclose(t->f);
+	p = compile_text(t->text, t->size, &found);
+	free(t->text);
+	if (!words) {
+		ck_assert_msg(p && found.n_errors == 0, "%s", found.v[0].text);
+		pol_unref(p);
+		return;
+	}
+	ck_assert_ptr_null(p);
+	ck_assert_uint_eq(found.n_errors, 1);
+	for (unsigned i = 0; i < found.n; i++) {
+		if (found.v[i].severity != POL_ERROR)
+			continue;
+		ck_assert_msg(strstr(found.v[i].text, words), "%s", found.v[i].text);
+		ck_assert_uint_eq(found.v[i].line, line);
+	}
+}
+
+static void put_actions(FILE *f)
+{
+	fputs("IpGenericFilterAction permit\n{\nIpFilterAction Permit\n}\n"
+	      "IpGenericFilterAction ipsec\n{\nIpFilterAction IpSec\n}\n"
+	      "IpDataOffer o\n{\n}\nIpDynVpnAction v\n{\nIpDataOfferRef o\n}\n",
+	      f);
+}
+
+/* As many ipsec rules as there are ids for them. */
+START_TEST(test_ipsec_rules)
+{
+	struct long_text t;
+
+	for (unsigned n = 8176; n <= 8178; n++) {
+		begin(&t);
+		fputs("IpFilterPolicy\n{\nIpFilterRule p\n{\nIpGenericFilterActionRef permit\n}\n",
+		      t.f);
+		for (unsigned i = 0; i < n; i++)
+			fprintf(t.f,
+				"IpFilterRule r%u\n{\nIpGenericFilterActionRef ipsec\n"
+				"IpDynVpnActionRef v\n}\n",
+				i);
+		fputs("}\n", t.f);
+		put_actions(t.f);
+		end(&t, 7 + 8176 * 5, n == 8176 ? NULL : "more than 8176 ipsec rules");
+	}
+}
+END_TEST
+
+/* 200 rules in a group that the policy names 500 times, and once more. */
+START_TEST(test_rules_by_groups)
+{
+	static const struct {
+		const char *policy, *group, *rule, *body;
+	} kinds[] = {
+		{"IpFilterPolicy", "IpFilterGroup", "IpFilterRule",
+		 "IpGenericFilterActionRef permit"},
+		{"LocalDynVpnPolicy", "LocalDynVpnGroup", "LocalDynVpnRule",
+		 "LocalIp 192.0.2.1\nRemoteIp 192.0.2.2"},
+	};
+	struct long_text t;
+
+	for (unsigned k = 0; k < 2; k++)
+		for (unsigned n = 500; n <= 502; n++) {
+			if (k && n == 500)
+				continue; /* local rules must not stand twice */
+			begin(&t);
+			fprintf(t.f, "%s\n{\n", kinds[k].policy);
+			for (unsigned i = 0; i < n; i++)
+				fprintf(t.f, "%sRef g\n", kinds[k].group);
+			fprintf(t.f, "}\n%s g\n{\n", kinds[k].group);
+			for (unsigned i = 0; i < 200; i++)
+				fprintf(t.f, "%s r%u\n{\n%s\n}\n", kinds[k].rule, i, kinds[k].body);
+			fputs("}\n", t.f);
+			put_actions(t.f);
+			if (k)
+				fputs("IpFilterPolicy\n{\nIpFilterRule r\n{\n"
+				      "IpGenericFilterActionRef permit\n}\n}\n",
+				      t.f);
+			end(&t, 503,
+			    n == 500 ? NULL : "with it the policy has more than 100000 rules");
+		}
+}
+END_TEST
+
+/* 1,000 services in a group of 1,000 rules, and of one more. */
+START_TEST(test_services_by_groups)
+{
+	struct long_text t;
+
+	for (unsigned n = 1000; n <= 1002; n++) {
+		begin(&t);
+		fputs("IpFilterPolicy\n{\n", t.f);
+		for (unsigned i = 0; i < n; i++)
+			fprintf(t.f,
+				"IpFilterRule r%u\n{\nIpServiceGroupRef g\n"
+				"IpGenericFilterActionRef permit\n}\n",
+				i);
+		fputs("}\nIpServiceGroup g\n{\n", t.f);
+		for (unsigned i = 0; i < 1000; i++)
+			fputs("IpServiceRef s\n", t.f);
+		fputs("}\nIpService s\n{\nProtocol Tcp\n}\n", t.f);
+		put_actions(t.f);
+		end(&t, 3 + 5 * 1000 + 2, n == 1000 ? NULL : "have more than 1000000 services");
+	}
+}
+END_TEST
+
+/* Rules of one name are found without a comparison of each with each. */
+START_TEST(test_many_local_rules)
+{
+	enum { N = 50000 };
+	struct timespec began, ended;
+	struct long_text t;
+
+	begin(&t);
+	put_actions(t.f);
+	fputs("IpFilterPolicy\n{\nIpFilterRule r\n{\nIpGenericFilterActionRef permit\n}\n}\n"
+	      "LocalDynVpnPolicy\n{\n",
+	      t.f);
+	for (unsigned i = 0; i < N; i++)
+		fprintf(t.f, "LocalDynVpnRule r%u\n{\nLocalIp 192.0.2.1\nRemoteIp 192.0.2.2\n}\n",
+			i);
+	fputs("}\n", t.f);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &began);
+	end(&t, 0, NULL);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ended);
+	ck_assert_int_lt(ended.tv_sec - began.tv_sec, 15);
+}
+END_TEST
+
 /* What stands in the wrong file is warned of and has no effect. */
 START_TEST(test_misplaced)
 {
@@ -682,7 +859,6 @@ START_TEST(test_allowed_values)
 		"RemoteSecurityEndpoint e\n{\nIdentity Fqdn *\n}\n",
 		"RemoteSecurityEndpoint e\n{\nIdentity UserAtFqdn *@*.example.com\n}\n",
 		"LocalSecurityEndpoint e\n{\nIdentity KeyID Ebcdic abc\n}\n",
-		"IpDataOffer o\n{\nHowToEncrypt AES_CBC KeyLength 192\n}\n",
 		"IpDataOffer o\n{\nHowToEncrypt DoNot\nHowToAuth ESP AES128_XCBC_96\n}\n",
 		"IpDataOffer o\n{\nRefreshLifesizeAccepted 1 4194300\n}\n",
 		"IpService a23456789b123456789c12345678901\n{\n}\n",
@@ -997,6 +1173,11 @@ int main(void)
 	tcase_add_test(tc, test_files);
 	tcase_add_test(tc, test_missing_file);
 	tcase_add_test(tc, test_open_to_all);
+	tcase_add_test(tc, test_all_write);
+	tcase_add_test(tc, test_ipsec_rules);
+	tcase_add_test(tc, test_rules_by_groups);
+	tcase_add_test(tc, test_services_by_groups);
+	tcase_add_test(tc, test_many_local_rules);
 	tcase_add_test(tc, test_misplaced);
 	tcase_add_test(tc, test_file_naming_itself);
 	tcase_add_test(tc, test_distinguished_names);

@@ -1006,7 +1006,7 @@ START_TEST(test_routes)
 	/* Nothing to follow is no error and makes nothing. */
 	OK(xf_mtu_follow(&err_));
 	check_routes(0);
-	OK(xf_install(kernel, &policy, &err_));
+	OK(xf_install(kernel, &policy, 0, &err_));
 	check_routes(1500);
 	ck_assert_int_eq(system("ip link add v0 mtu 1400 type veth peer name v1 mtu 9000"), 0);
 	OK(xf_mtu_follow(&err_));
@@ -1015,7 +1015,7 @@ START_TEST(test_routes)
 	OK(xf_mtu_follow(&err_));
 	check_routes(9000);
 	ck_assert_int_eq(system("ip link set v0 up"), 0);
-	OK(xf_install(kernel, &policy, &err_));
+	OK(xf_install(kernel, &policy, 0, &err_));
 	check_routes(1400);
 	/* Less than IPv6 can do counts for IPv4 alone. */
 	ck_assert_int_eq(system("ip link set v0 mtu 1000"), 0);
@@ -1023,18 +1023,18 @@ START_TEST(test_routes)
 	ck_assert_uint_eq(route_mtu("4", "127.0.0.8"), xf_spent_mtu(AF_INET, 1000));
 	ck_assert_uint_eq(route_mtu("6", "100::8"), xf_spent_mtu(AF_INET6, 9000));
 	/* Somebody removes one: noticed, and made again. */
-	ck_assert(xf_installed(kernel, &policy));
+	ck_assert(xf_installed(kernel, &policy, 0));
 	ck_assert_int_eq(system("ip route del local 127.0.0.8 table local"), 0);
-	ck_assert(!xf_installed(kernel, &policy));
-	OK(xf_install(kernel, &policy, &err_));
-	ck_assert(xf_installed(kernel, &policy));
+	ck_assert(!xf_installed(kernel, &policy, 0));
+	OK(xf_install(kernel, &policy, 0, &err_));
+	ck_assert(xf_installed(kernel, &policy, 0));
 	ck_assert_int_eq(system("ip -6 route del local 100::8 table local"), 0);
-	ck_assert(!xf_installed(kernel, &policy));
-	OK(xf_install(kernel, &policy, &err_));
-	ck_assert(xf_installed(kernel, &policy));
+	ck_assert(!xf_installed(kernel, &policy, 0));
+	OK(xf_install(kernel, &policy, 0, &err_));
+	ck_assert(xf_installed(kernel, &policy, 0));
 	/* The family that no rule is of any more has none. */
 	rule.n_src = rule.n_dst = 1;
-	OK(xf_install(kernel, &policy, &err_));
+	OK(xf_install(kernel, &policy, 0, &err_));
 	ck_assert_uint_eq(route_mtu("6", "100::8"), 0);
 	OK(xf_uninstall(kernel, &err_));
 	check_routes(0);
@@ -1043,8 +1043,8 @@ START_TEST(test_routes)
 				"net.ipv6.conf.lo.disable_ipv6=1"),
 			 0);
 	rule.n_src = rule.n_dst = 2;
-	OK(xf_install(kernel, &policy, &err_));
-	ck_assert(xf_installed(kernel, &policy));
+	OK(xf_install(kernel, &policy, 0, &err_));
+	ck_assert(xf_installed(kernel, &policy, 0));
 	OK(xf_uninstall(kernel, &err_));
 }
 END_TEST
@@ -1057,6 +1057,8 @@ START_TEST(test_install)
 		{.verdict = POL_PERMIT, .src = &src, .dst = &src, .services = &any},
 		{.verdict = POL_IPSEC, .id = 20, .src = &src, .dst = &dst, .services = &any}};
 	struct pol_policy policy = {.generation = 3, .rules = rules};
+	struct pol_time window = {
+		.from = 1000, .to = 2000, .months = 0xfff, .days = 0x7fffffff, .weekdays = 0x7f};
 	struct xf_events *ev;
 	struct told t = {0};
 	unsigned before;
@@ -1069,11 +1071,11 @@ START_TEST(test_install)
 	if (!abilities.esp4)
 		left_out("installing an ipsec rule (needs ESP)");
 	OK(xf_events_open(&marking, true, &ev, &err_));
-	ck_assert(!xf_installed(kernel, &policy));
-	OK(xf_install(kernel, &policy, &err_));
-	ck_assert(xf_installed(kernel, &policy));
+	ck_assert(!xf_installed(kernel, &policy, 0));
+	OK(xf_install(kernel, &policy, 0, &err_));
+	ck_assert(xf_installed(kernel, &policy, 0));
 	before = dump().n;
-	OK(xf_install(kernel, &policy, &err_));
+	OK(xf_install(kernel, &policy, 0, &err_));
 	ck_assert_uint_eq(dump().n, before);
 	/* Our own work is not a foreign change. */
 	listen_for(ev, &t, 50);
@@ -1081,32 +1083,39 @@ START_TEST(test_install)
 	ck_assert_int_eq(system("nft add rule inet csipsec out_local counter"), 0);
 	listen_for(ev, &t, 50);
 	ck_assert_uint_eq(t.rulesets, 1);
-	ck_assert(!xf_installed(kernel, &policy));
+	ck_assert(!xf_installed(kernel, &policy, 0));
 	ck_assert_int_eq(system("nft add table inet other"), 0);
 	listen_for(ev, &t, 50);
 	ck_assert_uint_eq(t.rulesets, 1);
 	ck_assert_int_eq(system("nft flush ruleset"), 0);
 	listen_for(ev, &t, 50);
 	ck_assert_uint_eq(t.rulesets, 2);
-	OK(xf_install(kernel, &policy, &err_));
-	ck_assert(xf_installed(kernel, &policy));
+	OK(xf_install(kernel, &policy, 0, &err_));
+	ck_assert(xf_installed(kernel, &policy, 0));
 	/* The kernel does not tell of a flush that found nothing. */
 	for (int i = 0; i < 2 && abilities.esp4; i++) {
 		ck_assert_int_eq(system(i ? "ip xfrm state flush" : "ip xfrm policy flush"), 0);
 		listen_for(ev, &t, 50);
 		ck_assert_uint_eq(t.rulesets, 3 + (unsigned)i);
-		OK(xf_install(kernel, &policy, &err_));
-		ck_assert(xf_installed(kernel, &policy));
+		OK(xf_install(kernel, &policy, 0, &err_));
+		ck_assert(xf_installed(kernel, &policy, 0));
 		listen_for(ev, &t, 50);
 		ck_assert_uint_eq(t.rulesets, 3 + (unsigned)i);
 	}
+	/* A time condition that has changed since is not a table that somebody changed. */
+	rules[0].times = &window;
+	rules[0].n_times = 1;
+	OK(xf_install(kernel, &policy, 1500, &err_));
+	ck_assert(xf_installed(kernel, &policy, 1500));
+	ck_assert(!xf_installed(kernel, &policy, 2001));
+	rules[0].n_times = 0;
 	/* A policy without ipsec rules needs nothing of XFRM. */
 	policy.generation = 4;
 	policy.n_rules = 1;
-	OK(xf_install(kernel, &policy, &err_));
+	OK(xf_install(kernel, &policy, 0, &err_));
 	ck_assert_uint_eq(dump().n, 0);
 	OK(xf_uninstall(kernel, &err_));
-	ck_assert(!xf_installed(kernel, &policy));
+	ck_assert(!xf_installed(kernel, &policy, 0));
 	OK(xf_uninstall(kernel, &err_));
 	xf_events_close(ev);
 }
@@ -1146,7 +1155,7 @@ START_TEST(test_carry)
 	ck_assert_int_eq(system("ip link add v0 type veth peer name v1 && ip link set v1 up && "
 				"ip link set v0 up && ip addr add 192.0.2.1/24 dev v0"),
 			 0);
-	OK(xf_install(kernel, &policy, &err_));
+	OK(xf_install(kernel, &policy, 0, &err_));
 	(void)!system("ping -q -c 3 -i 0.2 -W 1 192.0.2.9 >/dev/null 2>&1");
 	(void)!system("ping -q -c 2 -i 0.2 -W 1 192.0.2.8 >/dev/null 2>&1");
 	out_counts(before);
@@ -1156,18 +1165,18 @@ START_TEST(test_carry)
 	rules[0].dst = &new;
 	policy.n_rules = 2;
 	policy.generation = 4;
-	OK(xf_install_over(kernel, &policy, &carry, &err_));
-	ck_assert(xf_installed(kernel, &policy));
+	OK(xf_install_over(kernel, &policy, 0, &carry, &err_));
+	ck_assert(xf_installed(kernel, &policy, 0));
 	out_counts(now);
 	ck_assert_uint_eq(now[0], 0);
 	ck_assert_uint_ge(now[1], before[0]);
 	ck_assert_uint_ge(now[2], before[1]);
 	/* nothing to carry, and no table to read */
-	OK(xf_install(kernel, &policy, &err_));
+	OK(xf_install(kernel, &policy, 0, &err_));
 	out_counts(now);
 	ck_assert_uint_lt(now[1], before[0]);
 	OK(xf_uninstall(kernel, &err_));
-	OK(xf_install_over(kernel, &policy, &carry, &err_));
+	OK(xf_install_over(kernel, &policy, 0, &carry, &err_));
 	OK(xf_uninstall(kernel, &err_));
 }
 END_TEST
