@@ -228,7 +228,6 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 static void on_minute(uv_timer_t *timer)
 {
 	struct pagent *p = timer->data;
-	char name[PAGENT_NAME_LEN];
 	struct cs_err err;
 
 	/* By the wall clock: it may have been set. */
@@ -242,6 +241,8 @@ static void on_minute(uv_timer_t *timer)
 	if (xf_mtu_follow(&err) < 0)
 		cs_log(CS_NOCTX, CSM_PA_MTU, err.text);
 	if (times_changed(p)) {
+		char name[PAGENT_NAME_LEN];
+
 		cs_log(CS_NOCTX, CSM_PA_TIMES, pagent_filters_name(p->in_table, name));
 		install(p, &err);
 	}
