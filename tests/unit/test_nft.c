@@ -304,7 +304,7 @@ START_TEST(test_named_set)
 	rules[0].n_src = rules[1].n_dst = N + 1;
 	f.policy.rules = rules;
 	f.policy.n_rules = 2;
-	text = xf_ruleset(&marking, &f.policy);
+	text = xf_ruleset(&marking, &f.policy, time(NULL));
 	ck_assert_ptr_nonnull(text);
 	ck_assert_uint_eq(times_in(text, "\tset "), 1);
 	ck_assert_uint_eq(times_in(text, "10.0.0."), N);
@@ -325,7 +325,7 @@ START_TEST(test_named_set)
 	rules[1].n_dst = 1;
 	rules[0].src = up + 1;
 	rules[0].n_src = N - 1;
-	text = xf_ruleset(&marking, &f.policy);
+	text = xf_ruleset(&marking, &f.policy, time(NULL));
 	ck_assert_ptr_nonnull(text);
 	ck_assert_ptr_null(strstr(text, "\tset "));
 	free(text);
