@@ -111,6 +111,8 @@ static void add_local_rule(struct pol_build *b, struct pol_node *node, const str
 	r = *made;
 	pol_set_group(r.group_name, group);
 	b->local_uses = pol_append(b, b->local_uses, &n_uses, &use, sizeof(use));
+	if (b->diags->no_memory)
+		return;
 	p->local_rules = pol_append(b, p->local_rules, &p->n_local_rules, &r, sizeof(r));
 }
 
