@@ -17,9 +17,9 @@ unsigned smf_json_letter(uint8_t c, char *to)
 	}
 	if (c >= 0x20 && c != 0x7f && (c < 0x80 || c >= 0xa0))
 		return smf_fmt_utf8(c, to);
-	memcpy(to, "\\u00", 4);
-	to[4] = digits[c >> 4];
-	to[5] = digits[c & 15];
+	to = smf_fmt_string(to, "\\u00");
+	to[0] = digits[c >> 4];
+	to[1] = digits[c & 15];
 	return 6;
 }
 

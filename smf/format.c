@@ -17,10 +17,9 @@ struct smf_piece smf_piece_of(const char *before, const char *text, const char *
 
 char *smf_fmt_string(char *to, const char *text)
 {
-	size_t len = strlen(text);
-
-	memcpy(to, text, len);
-	return to + len;
+	while (*text)
+		*to++ = *text++;
+	return to;
 }
 
 char *smf_fmt_number(char *to, uint64_t value)

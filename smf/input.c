@@ -85,12 +85,14 @@ static int read_more(struct smf_input *in, struct cs_err *err)
 		in->ended = true;
 		return 0;
 	}
+	if (may < room)
+		room = (size_t)may;
 	do {
-		n = read(in->fd, in->buffer + in->end, may < room ? (size_t)may : room);
+		n = read(in->fd, in->buffer + in->end, room);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return cs_fail_errno(err, "cannot read at offset %llu",
-				     (unsigned long long)(in->offset + held(in)));
+				     (unsigned long long)in->offset + held(in));
 	in->ended = n == 0;
 	in->end += (size_t)n;
 	return 0;

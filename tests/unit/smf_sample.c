@@ -3,6 +3,7 @@
 
 #include <check.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 uint32_t smf_rand(uint64_t *state)
@@ -13,16 +14,15 @@ uint32_t smf_rand(uint64_t *state)
 
 size_t smf_sample(const char *leaf, uint8_t record[static SMF_BUILD_MAX])
 {
-	char path[512];
-	unsigned byte;
+	char path[512], digits[3];
 	size_t n = 0;
 	FILE *f;
 
 	snprintf(path, sizeof(path), TESTDATA "/data/smf/%s", leaf);
 	f = fopen(path, "r");
 	ck_assert_msg(f != NULL, "%s", path);
-	while (n < SMF_BUILD_MAX && fscanf(f, "%2x", &byte) == 1)
-		record[n++] = (uint8_t)byte;
+	while (n < SMF_BUILD_MAX && fscanf(f, " %2[0-9a-fA-F]", digits) == 1)
+		record[n++] = (uint8_t)strtoul(digits, NULL, 16);
 	fclose(f);
 	return n;
 }

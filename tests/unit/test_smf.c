@@ -117,7 +117,7 @@ START_TEST(test_dynamic_tunnel)
 	/* the flag makes IPv6 of the addresses of all its sections */
 	record[140 + 96] = 0x80;
 	memset(record + 140 + 104, 0, 16);
-	memcpy(record + 140 + 104, "\x20\x01\x0d\xb8", 4);
+	memcpy(record + 140 + 104, (const uint8_t[]){0x20, 0x01, 0x0d, 0xb8}, 4);
 	record[140 + 104 + 15] = 1;
 	ck_assert_str_eq(addr_of(SMF_IP_TUN_LCL_ENDPT), "2001:db8::1");
 	ck_assert_str_eq(addr_of(SMF_IP_DYN_SRC_ADDR), "c000:240::");
