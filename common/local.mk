@@ -4,6 +4,7 @@ libcommon_a_SOURCES = \
 	common/addr.c common/addr.h \
 	common/alg.c common/alg.h \
 	common/buf.c common/buf.h \
+	common/clock.c common/clock.h \
 	common/daemon.c common/daemon.h \
 	common/err.c common/err.h \
 	common/log.c common/log.h common/messages.h \

@@ -12,8 +12,9 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "common/clock.h"
 
 #define HEADER_LEN  4u
 #define GREETING_MS 5000
@@ -25,20 +26,12 @@ struct cs_nmi {
 	size_t in_cap;
 };
 
-static int64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 /* Waits for events on the socket until deadline (-1: for ever). */
 static int wait_for(const struct cs_nmi *nmi, short events, int64_t deadline, struct cs_err *err)
 {
 	for (;;) {
 		struct pollfd pfd = {.fd = nmi->fd, .events = events};
-		int64_t left = deadline < 0 ? -1 : deadline - now_ms();
+		int64_t left = deadline < 0 ? -1 : deadline - cs_mono_ms();
 		int n;
 
 		if (deadline >= 0 && left < 0)
@@ -107,7 +100,7 @@ static int write_all(struct cs_nmi *nmi, const void *data, size_t len, int64_t d
 
 static int read_frame(struct cs_nmi *nmi, int timeout_ms, json_t **frame, struct cs_err *err)
 {
-	int64_t deadline = timeout_ms < 0 ? -1 : now_ms() + timeout_ms;
+	int64_t deadline = timeout_ms < 0 ? -1 : cs_mono_ms() + timeout_ms;
 	json_error_t jerr;
 	uint32_t len;
 	json_t *json;
@@ -223,7 +216,7 @@ int cs_nmi_connect(const char *path, struct cs_nmi **nmi, struct cs_err *err)
 static int send_request(struct cs_nmi *nmi, const json_t *request, int timeout_ms,
 			struct cs_err *err)
 {
-	int64_t deadline = timeout_ms < 0 ? -1 : now_ms() + timeout_ms;
+	int64_t deadline = timeout_ms < 0 ? -1 : cs_mono_ms() + timeout_ms;
 	char *text = json_dumps(request, JSON_COMPACT);
 	size_t len = text ? strlen(text) : 0;
 	uint32_t header = htonl((uint32_t)len);

@@ -1,16 +1,16 @@
 /* The time that the daemon hands to the engine. */
 #include <time.h>
 
+#include "common/clock.h"
 #include "iked/iked.h"
 
 struct ike_now iked_now(void)
 {
-	struct timespec mono, wall;
+	struct timespec wall;
 
-	clock_gettime(CLOCK_MONOTONIC, &mono);
 	clock_gettime(CLOCK_REALTIME, &wall);
 	return (struct ike_now){
-		.mono = (uint64_t)mono.tv_sec * 1000u + (uint64_t)mono.tv_nsec / 1000000u,
+		.mono = (uint64_t)cs_mono_ms(),
 		.wall = wall.tv_sec,
 	};
 }

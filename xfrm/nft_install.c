@@ -13,9 +13,9 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "xfrm/kernel.h"
 
 /* ---- the child: its last byte is the outcome, and without that it was ended ---- */
@@ -93,14 +93,6 @@ static _Noreturn void child(int fd, pid_t parent, const char *commands, bool che
 #define SECONDS_LEAST    60
 #define BYTES_PER_SECOND 16384
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* Something can be read, or the end is there; false: not by then. */
 static bool wait_for(int fd, int64_t deadline)
 {
@@ -108,7 +100,7 @@ static bool wait_for(int fd, int64_t deadline)
 	int64_t left;
 
 	do {
-		left = deadline - now_ms();
+		left = deadline - cs_mono_ms();
 		if (left > 0 && poll(&p, 1, left > 60000 ? 60000 : (int)left) > 0)
 			return true;
 	} while (left > 0);
@@ -184,7 +176,7 @@ int xf_nft_run(const char *commands, bool check_only, struct cs_err *err)
 
 int xf_nft_run_within(const char *commands, bool check_only, unsigned seconds, struct cs_err *err)
 {
-	int64_t deadline = now_ms() + (int64_t)seconds * 1000;
+	int64_t deadline = cs_mono_ms() + (int64_t)seconds * 1000;
 	size_t len = 0;
 	bool late = false;
 	char *text;
