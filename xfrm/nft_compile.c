@@ -35,7 +35,6 @@ struct compile {
 	uint32_t mask, keep; /* our bits of the mark, and everybody else's */
 	uint32_t permit, exempt, inbound, rule_min;
 	const struct xf_marking *marking;
-	time_t now;
 	unsigned n_rules;
 	bool clients;                 /* behind NAT may be */
 	bool failed;                  /* no memory */
@@ -223,11 +222,6 @@ static void list(struct compile *c, const char *name, enum xf_sense sense)
 
 /* ---- the chains around the list ---- */
 
-static bool is_active(const struct compile *c, const struct pol_filter_rule *r)
-{
-	return r->n_times == 0 || pol_time_active(r->times, r->n_times, c->now);
-}
-
 /* Are all offers of the rule AH around ESP? */
 static bool bundles_only(const struct pol_filter_rule *r)
 {
@@ -298,7 +292,7 @@ static void arrivals(struct compile *c, const char *way, const char *permit, con
 	for (unsigned i = 0; i < p->n_rules; i++) {
 		const struct pol_filter_rule *r = &p->rules[i];
 
-		if (!is_active(c, r))
+		if (!c->book.rules[i].active)
 			continue;
 		if (r->verdict == POL_PERMIT && logs(c, r, true)) {
 			fprintf(c->f, "\tchain clear_%s_%u {\n", way, i);
@@ -475,7 +469,7 @@ static unsigned leaving_chains(struct compile *c)
 	for (unsigned i = 0; i < p->n_rules; i++) {
 		const struct pol_filter_rule *r = &p->rules[i];
 
-		if (r->verdict != POL_IPSEC || !is_active(c, r) ||
+		if (r->verdict != POL_IPSEC || !c->book.rules[i].active ||
 		    (!logs(c, r, true) && !logs(c, r, false)))
 			continue;
 		n++;
@@ -508,7 +502,7 @@ static void log_leaving(struct compile *c)
 	for (unsigned i = 0; i < p->n_rules; i++) {
 		const struct pol_filter_rule *r = &p->rules[i];
 
-		if (r->verdict != POL_IPSEC || !is_active(c, r) ||
+		if (r->verdict != POL_IPSEC || !c->book.rules[i].active ||
 		    (!logs(c, r, true) && !logs(c, r, false)))
 			continue;
 		fprintf(c->f, "%s0x%08" PRIx32 " : jump leaving_%u", comma,
@@ -572,7 +566,7 @@ static void table(struct compile *c)
 	fputs("}\n", c->f);
 }
 
-static char *compile(struct compile *c, const struct xf_marking *marking)
+static char *compile(struct compile *c, const struct xf_marking *marking, time_t now)
 {
 	char *text = NULL;
 	size_t size = 0;
@@ -586,7 +580,7 @@ static char *compile(struct compile *c, const struct xf_marking *marking)
 	c->exempt = xf_mark_value(marking, XF_MARK_EXEMPT);
 	c->inbound = xf_mark_value(marking, XF_MARK_INBOUND);
 	c->rule_min = xf_mark_value(marking, XF_MARK_RULE_MIN);
-	if (!xf_book_make(c->policy, c->now, &c->book))
+	if (!xf_book_make(c->policy, now, &c->book))
 		return NULL;
 	c->f = open_memstream(&text, &size);
 	if (!c->f) {
@@ -606,8 +600,8 @@ static char *compile(struct compile *c, const struct xf_marking *marking)
 char *xf_nft_compile(const struct xf_marking *marking, const struct pol_policy *policy, time_t now,
 		     struct xf_count_list *counts, unsigned *n_rules)
 {
-	struct compile c = {.policy = policy, .now = now, .counts = counts};
-	char *text = compile(&c, marking);
+	struct compile c = {.policy = policy, .counts = counts};
+	char *text = compile(&c, marking, now);
 
 	*n_rules = c.n_rules;
 	return text;
