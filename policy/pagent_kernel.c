@@ -94,10 +94,10 @@ static int install_over(struct pagent *p, struct pol_policy *policy, struct cs_e
 	return rc;
 }
 
-static int install(struct pagent *p, struct cs_err *err)
+/* Takes the manual tunnels as they are numbered for it. */
+static int install_with(struct pagent *p, struct pagent_manuals *manuals, bool renumbered,
+			struct cs_err *err)
 {
-	bool renumbered;
-	struct pagent_manuals *manuals = pagent_manual_number(p, &renumbered);
 	struct pol_policy *policy = pagent_in_force(p);
 	char name[PAGENT_NAME_LEN];
 	int rc;
@@ -131,6 +131,14 @@ static int install(struct pagent *p, struct cs_err *err)
 	return rc;
 }
 
+static int install(struct pagent *p, struct cs_err *err)
+{
+	bool renumbered;
+	struct pagent_manuals *manuals = pagent_manual_number(p, &renumbered);
+
+	return install_with(p, manuals, renumbered, err);
+}
+
 /* As far as we know. */
 static bool is_there(const struct pagent *p)
 {
@@ -144,13 +152,15 @@ static bool is_there(const struct pagent *p)
 
 int pagent_kernel_install(struct pagent *p, struct cs_err *err)
 {
-	struct cs_err unasked;
 	bool renumbered;
+	struct pagent_manuals *manuals = pagent_manual_number(p, &renumbered);
+	struct cs_err unasked;
 
-	pagent_manual_free(pagent_manual_number(p, &renumbered));
-	if (!renumbered && is_there(p) && !times_changed(p))
+	if (!renumbered && is_there(p) && !times_changed(p)) {
+		pagent_manual_free(manuals);
 		return 0;
-	return install(p, err ? err : &unasked);
+	}
+	return install_with(p, manuals, renumbered, err ? err : &unasked);
 }
 
 bool pagent_kernel_has(const struct pagent *p, const struct pol_policy *policy)
