@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/options.h"
 #include "policy/pasearch.h"
 
 /* As the ipsec command ends. */
@@ -68,8 +69,7 @@ static enum exit_code failed(const struct cs_err *err)
 
 static enum exit_code usage(const char *what, const char *value)
 {
-	fprintf(stderr, "pasearch: %s%s%s\nTry 'pasearch --help'.\n", what, value ? ": " : "",
-		value ? value : "");
+	cs_usage("pasearch", what, value);
 	return EXIT_USAGE;
 }
 

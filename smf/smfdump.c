@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/options.h"
 #include "smf/smfdump.h"
 
 /* As the ipsec command and pasearch end. */
@@ -57,8 +58,7 @@ static const char usage_text[] =
 
 static enum exit_code usage(const char *what, const char *value)
 {
-	fprintf(stderr, "smfdump: %s%s%s\nTry 'smfdump --help'.\n", what, value ? ": " : "",
-		value ? value : "");
+	cs_usage("smfdump", what, value);
 	return EXIT_USAGE;
 }
 
