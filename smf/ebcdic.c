@@ -68,6 +68,17 @@ size_t smf_trimmed(const uint8_t *p, size_t len)
 	return len;
 }
 
+unsigned smf_latin1_utf8(uint8_t latin1, char *to)
+{
+	if (latin1 < 0x80) {
+		to[0] = (char)latin1;
+		return 1;
+	}
+	to[0] = (char)(0xc0 | latin1 >> 6);
+	to[1] = (char)(0x80 | (latin1 & 0x3f));
+	return 2;
+}
+
 size_t smf_to_utf8(enum smf_page page, const uint8_t *p, size_t len, char *text, size_t size)
 {
 	size_t to = 0;
@@ -77,9 +88,7 @@ size_t smf_to_utf8(enum smf_page page, const uint8_t *p, size_t len, char *text,
 
 		if (to + 2 + (c >= 0x80) > size)
 			break;
-		if (c >= 0x80)
-			text[to++] = (char)(0xc0 | c >> 6);
-		text[to++] = (char)(c >= 0x80 ? 0x80 | (c & 0x3f) : c);
+		to += smf_latin1_utf8(c, text + to);
 	}
 	if (size > 0)
 		text[to] = '\0';

@@ -9,6 +9,8 @@
 
 extern const uint8_t smf_latin1_of[256]; /* of IBM-1047 */
 uint8_t smf_latin1(enum smf_page page, uint8_t byte);
+/* A character of Latin-1 as UTF-8; its length, 1 or 2. */
+unsigned smf_latin1_utf8(uint8_t latin1, char *to);
 /* The length without blanks behind. */
 size_t smf_trimmed(const uint8_t *p, size_t len);
 /* Ends where size does, with a NUL in any case, and never within a character. */

@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "smf/ebcdic.h"
 #include "smf/format.h"
 
 unsigned smf_cef_letter(uint8_t c, char *to)
@@ -18,7 +19,7 @@ unsigned smf_cef_letter(uint8_t c, char *to)
 		to[1] = c == '\r' ? 'r' : 'n';
 		return 2;
 	}
-	return smf_fmt_utf8(c < 0x20 || (c >= 0x7f && c < 0xa0) ? '?' : c, to);
+	return smf_latin1_utf8(c < 0x20 || (c >= 0x7f && c < 0xa0) ? '?' : c, to);
 }
 
 /* The first of the two that the record has; SMF_FIELDS: none. */

@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "smf/ebcdic.h"
 #include "smf/format.h"
 
 /* Quotes are doubled; whatever may be one line stays one. */
@@ -13,7 +14,7 @@ unsigned smf_csv_letter(uint8_t c, char *to)
 		to[0] = to[1] = '"';
 		return 2;
 	}
-	return smf_fmt_utf8(c < 0x20 || (c >= 0x7f && c < 0xa0) ? '?' : c, to);
+	return smf_latin1_utf8(c < 0x20 || (c >= 0x7f && c < 0xa0) ? '?' : c, to);
 }
 
 /* Columns are the fields of the sections that the chosen subtypes have. */

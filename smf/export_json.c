@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "smf/ebcdic.h"
 #include "smf/format.h"
 
 unsigned smf_json_letter(uint8_t c, char *to)
@@ -16,7 +17,7 @@ unsigned smf_json_letter(uint8_t c, char *to)
 		return 2;
 	}
 	if (c >= 0x20 && c != 0x7f && (c < 0x80 || c >= 0xa0))
-		return smf_fmt_utf8(c, to);
+		return smf_latin1_utf8(c, to);
 	to = smf_fmt_string(to, "\\u00");
 	to[0] = digits[c >> 4];
 	to[1] = digits[c & 15];

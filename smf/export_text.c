@@ -1,6 +1,7 @@
 /* A record for people: a line of what happened, then a field a line. */
 #include <string.h>
 
+#include "smf/ebcdic.h"
 #include "smf/format.h"
 
 #define COLUMN 26
@@ -11,7 +12,7 @@ unsigned smf_text_letter(uint8_t c, char *to)
 	static const char digits[] = "0123456789abcdef";
 
 	if (c != '\\' && c >= 0x20 && c != 0x7f && (c < 0x80 || c >= 0xa0))
-		return smf_fmt_utf8(c, to);
+		return smf_latin1_utf8(c, to);
 	to[0] = '\\';
 	to[1] = 'x';
 	to[2] = digits[c >> 4];

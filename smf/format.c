@@ -17,9 +17,7 @@ struct smf_piece smf_piece_of(const char *before, const char *text, const char *
 
 char *smf_fmt_string(char *to, const char *text)
 {
-	while (*text)
-		*to++ = *text++;
-	return to;
+	return stpcpy(to, text);
 }
 
 char *smf_fmt_number(char *to, uint64_t value)
@@ -112,17 +110,6 @@ char *smf_fmt_header_time(struct smf_export *x, char *to, const struct smf_recor
 	int64_t us;
 
 	return smf_get_time(r, &us) ? put_us(x, to, us - x->o.ahead_us, 2) : to;
-}
-
-unsigned smf_fmt_utf8(uint8_t latin1, char *to)
-{
-	if (latin1 < 0x80) {
-		to[0] = (char)latin1;
-		return 1;
-	}
-	to[0] = (char)(0xc0 | latin1 >> 6);
-	to[1] = (char)(0x80 | (latin1 & 0x3f));
-	return 2;
 }
 
 char *smf_fmt_letters(const struct smf_export *x, char *to, const uint8_t *p, size_t len)

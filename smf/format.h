@@ -43,6 +43,7 @@ static inline char *smf_fmt_piece(char *to, const struct smf_piece *p)
 	return to + p->len;
 }
 
+/* And a NUL behind it, which what follows overwrites. */
 char *smf_fmt_string(char *to, const char *text);
 char *smf_fmt_number(char *to, uint64_t value);
 char *smf_fmt_hex(char *to, const uint8_t *p, size_t len);
@@ -75,8 +76,5 @@ typedef unsigned smf_letter_fn(uint8_t latin1, char *to);
 smf_letter_fn smf_json_letter, smf_csv_letter, smf_cef_letter, smf_text_letter;
 /* The first line of CSV. */
 char *smf_fmt_csv_heading(const struct smf_export *x, char *to);
-
-/* Latin-1 as UTF-8; the length. */
-unsigned smf_fmt_utf8(uint8_t latin1, char *to);
 
 #endif
