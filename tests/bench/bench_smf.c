@@ -21,7 +21,7 @@ struct cpu {
 	struct timespec at;
 };
 
-static void die(const char *what)
+static _Noreturn void die(const char *what)
 {
 	fprintf(stderr, "bench_smf: %s\n", what);
 	exit(1);

@@ -300,7 +300,7 @@ static const char *const delicate[] = {
 	"IpGenericFilterAction a\n{\n IpFilterAction Permit\n}\n"
 	"KeyExchangePolicy\n{\n KeyExchangeRule coded\n {\n"
 	"  LocalSecurityEndpoint\n  {\n   Identity IpAddr 192.0.2.1\n  }\n"
-	"  RemoteSecurityEndpoint\n  {\n   Identity X500dn CN=a b,O=\"c\"\n  }\n"
+	"  RemoteSecurityEndpoint\n  {\n   Identity Fqdn a.example\n  }\n"
 	"  KeyExchangeActionRef coded\n  SharedKey Hex 00ff10\n }\n"
 	" KeyExchangeRule not\n {\n"
 	"  LocalSecurityEndpoint\n  {\n   Identity IpAddr 192.0.2.1\n  }\n"
@@ -309,6 +309,16 @@ static const char *const delicate[] = {
 	"KeyExchangeAction coded\n{\n HowToRespondIKEv1 Either\n KeyExchangeOffer\n {\n"
 	"  HowToAuthPeers PresharedKey\n }\n}\n"
 	"KeyExchangeAction not\n{\n KeyExchangeOffer\n {\n  HowToAuthPeers PresharedKey\n }\n}\n",
+#ifdef HAVE_OPENSSL
+	/* a name with blanks and quotes */
+	"IpFilterPolicy\n{\n IpFilterRule r\n {\n  IpGenericFilterActionRef a\n }\n}\n"
+	"IpGenericFilterAction a\n{\n IpFilterAction Permit\n}\n"
+	"KeyExchangePolicy\n{\n KeyExchangeRule k\n {\n"
+	"  LocalSecurityEndpoint\n  {\n   Identity IpAddr 192.0.2.1\n  }\n"
+	"  RemoteSecurityEndpoint\n  {\n   Identity X500dn CN=a b,O=\"c\"\n  }\n"
+	"  KeyExchangeActionRef x\n  SharedKey Hex 00ff10\n }\n}\n"
+	"KeyExchangeAction x\n{\n KeyExchangeOffer\n {\n  HowToAuthPeers PresharedKey\n }\n}\n",
+#endif
 };
 
 START_TEST(test_delicate)
