@@ -240,6 +240,16 @@ static void check_length(struct smfdump *d, struct directory *dir, uint64_t leng
 	}
 }
 
+/* The file of the checkpoint is the last one to be read; without it something has gone. */
+static int check_there(const struct directory *dir, const struct smf_checkpoint *cp,
+		       struct cs_err *err)
+{
+	if (cp->length == 0 || strcmp(dir->last, cp->file) >= 0)
+		return 0;
+	return cs_fail(err, CS_ENOTFOUND, "%s/%s: %llu bytes are acknowledged, and it is not there",
+		       dir->path, cp->file, (unsigned long long)cp->length);
+}
+
 /* All files that the checkpoint says are safe, as far as they are. */
 static int catch_up(struct smfdump *d, struct directory *dir, const struct smf_checkpoint *cp,
 		    struct cs_err *err)
@@ -248,7 +258,9 @@ static int catch_up(struct smfdump *d, struct directory *dir, const struct smf_c
 		bool newest;
 		int rc = dir->file.in ? 1 : open_next(d, dir, cp->file, err);
 
-		if (rc <= 0 || strcmp(dir->last, cp->file) > 0)
+		if (rc == 0)
+			return check_there(dir, cp, err);
+		if (rc < 0 || strcmp(dir->last, cp->file) > 0)
 			return rc;
 		newest = strcmp(dir->last, cp->file) == 0;
 		smf_input_limit(dir->file.in, newest ? cp->length : UINT64_MAX);

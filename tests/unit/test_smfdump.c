@@ -692,6 +692,26 @@ START_TEST(test_gone)
 }
 END_TEST
 
+/* The newest file, part of which is acknowledged, has gone. */
+START_TEST(test_newest_gone)
+{
+	begin_directory();
+	put_file("smf/1.smf", record, 402);
+	acknowledge("2.smf", 0); /* nothing of it is missed */
+	run("--json smf", NULL);
+	ck_assert_str_eq(which(), "K");
+	ck_assert_int_eq(ran.exit, 0);
+	acknowledge("2.smf", 402);
+	run("--json smf", NULL);
+	ck_assert_str_eq(which(), "K");
+	ck_assert_int_eq(ran.exit, 4);
+	ck_assert_str_eq(ran.err,
+			 "smfdump: smf/2.smf: 402 bytes are acknowledged, and it is not there\n");
+	run("--follow --json smf", NULL);
+	ck_assert_int_eq(ran.exit, 4);
+}
+END_TEST
+
 /* Until so many records came, or it took too long. */
 static void await(unsigned n)
 {
@@ -793,6 +813,7 @@ int main(void)
 	tcase_add_test(p, test_man_page);
 	tcase_add_test(p, test_directory);
 	tcase_add_test(p, test_gone);
+	tcase_add_test(p, test_newest_gone);
 	tcase_add_test(p, test_follow);
 	tcase_add_test(p, test_follow_broken);
 	tcase_add_test(p, test_output_fails);
