@@ -27,6 +27,7 @@ struct pol_build {
 	const struct pol_node *key_exchange; /* KeyExchangePolicy, for its defaults; may be NULL */
 	struct pol_use *local_uses;          /* of the rules of local_rules, as many */
 	unsigned n_services, n_ipsec;        /* so far; beyond the limit: that was told */
+	unsigned n_placed; /* the services again, of a rule each time that the policy has it */
 };
 
 /* Where a policy or group names a rule. */

@@ -121,19 +121,22 @@ static void check_service(struct pol_build *b, struct pol_node *node, const stru
 			  "a rule with IpDynVpnActionRef needs Direction Bidirectional");
 }
 
-/* The rule that is the first to go over the limit is told, and those behind it are not made. */
+/*
+ * So many services more: of a rule that is made, or of one that the policy names, perhaps again.
+ * Where the limit is passed first is told, and what is behind is left out.
+ */
 static bool room_for_services(struct pol_build *b, struct pol_node *node,
-			      const struct pol_item *item, unsigned n)
+			      const struct pol_item *item, unsigned *so_far, unsigned n)
 {
-	if (b->n_services > POL_SERVICES_MAX) {
+	if (*so_far > POL_SERVICES_MAX) {
 		node->failed = true;
 		return false;
 	}
-	if (n <= POL_SERVICES_MAX - b->n_services) {
-		b->n_services += n;
+	if (n <= POL_SERVICES_MAX - *so_far) {
+		*so_far += n;
 		return true;
 	}
-	b->n_services = POL_SERVICES_MAX + 1;
+	*so_far = POL_SERVICES_MAX + 1;
 	pol_wrong(b, node, item, NULL, "with it the rules of the policy have more than %u services",
 		  POL_SERVICES_MAX);
 	return false;
@@ -156,7 +159,7 @@ static void add_services(struct pol_build *b, struct pol_node *node,
 		part = target ? pol_make_services(b, target) : NULL;
 		if (!part)
 			pol_inherit(b, node, item);
-		else if (!room_for_services(b, node, item, part->n))
+		else if (!room_for_services(b, node, item, &b->n_services, part->n))
 			return;
 		for (unsigned k = 0; part && k < part->n; k++) {
 			check_service(b, node, item, rule, &part->v[k]);
@@ -319,9 +322,7 @@ static void add_rule(struct pol_build *b, struct pol_node *node, const struct po
 	struct pol_policy *p = b->policy;
 	struct pol_filter_rule r;
 
-	(void)holder;
-	(void)item;
-	if (!made)
+	if (!made || !room_for_services(b, holder, item, &b->n_placed, made->n_services))
 		return;
 	r = *made;
 	pol_set_group(r.group_name, group);

@@ -140,9 +140,14 @@ static struct pol_ttls_list put_ports(struct ttls_build *t, const struct pol_nod
 	const struct pol_item *named = pol_item_of(rule, range_ref);
 	const struct pol_item *group = pol_item_of(rule, group_ref);
 	const struct pol_node *node = group ? pol_target(group) : NULL;
+	bool alone = node && !named && !pol_item_of(rule, range);
+	struct shared shared = {.what = {node}};
+	const struct shared *before = alone ? find_shared(&t->lists, &shared) : NULL;
 	struct pol_ttls_ports *v = NULL;
 	unsigned n = 0;
 
+	if (before)
+		return before->list;
 	if (pol_item_of(rule, range))
 		add_ports(t, rule, range, &v, &n);
 	else if (named && pol_target(named))
@@ -153,7 +158,10 @@ static struct pol_ttls_list put_ports(struct ttls_build *t, const struct pol_nod
 	for (unsigned i = 0; i < n; i++)
 		if (v[i].lo == 0 && v[i].hi == 65535)
 			n = 0;
-	return pol_blob_list(&t->blob, v, n, sizeof(*v), sizeof(uint16_t));
+	shared.list = pol_blob_list(&t->blob, v, n, sizeof(*v), sizeof(uint16_t));
+	if (alone)
+		keep_shared(t->b, &t->lists, &shared);
+	return shared.list;
 }
 
 /* ---- times ---- */

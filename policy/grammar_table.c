@@ -77,6 +77,7 @@ static const struct pol_param ip_service_group[] = {
 
 static const struct pol_param ip_time_condition[] = {
 	{"ConditionTimeRange", POL_K_TEXT, .evidence = POL_FROM_MEMORY,
+	 .note = "the last second belongs to it, unless a minute begins with that",
 	 .form = "yyyymmddhhmmss:yyyymmddhhmmss"},
 	{"MonthOfYearMask", POL_K_TEXT, .preset = "111111111111", .evidence = POL_FROM_MEMORY,
 	 .form = "12 digits 0 or 1, January first"},

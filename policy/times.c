@@ -40,9 +40,11 @@ static bool on_day(const struct pol_time *t, const struct tm *tm)
 static bool active(const struct pol_time *t, time_t now)
 {
 	time_t shifted = now + (time_t)t->zone * 60;
+	/* Filters are looked at when a minute begins; one that is the end shall not go on open. */
+	int64_t last = t->to - (t->to % 60 == 0);
 	struct tm tm;
 
-	if ((t->from && now < t->from) || (t->to && now > t->to))
+	if ((t->from && now < t->from) || (t->to && now > last))
 		return false;
 	if (!(t->zone == POL_ZONE_LOCAL ? localtime_r(&now, &tm) : gmtime_r(&shifted, &tm)))
 		return false;

@@ -20,12 +20,26 @@
 #define SUFFIX  ".smf"
 #define POLL_NS 200000000 /* how long new records may wait to be seen */
 
+#define STOP_SECONDS 5 /* how long who reads the output may keep us from the end */
+
+/* ---- asked to stop, while following ---- */
+
+static volatile sig_atomic_t stopped;
+
+static void stop(int signal)
+{
+	(void)signal;
+	stopped = 1;
+	alarm(STOP_SECONDS);
+}
+
 /* What is read just now. */
 struct source {
 	const char *name; /* for messages */
 	int fd;
 	struct smf_input *in;
 	bool broken;             /* no more can be read of it, and that was told */
+	bool left;               /* before its end, because we are to stop */
 	uint64_t other, damaged; /* of this file */
 };
 
@@ -72,11 +86,12 @@ static int drain(struct smfdump *d, struct source *s, struct cs_err *err)
 	struct cs_err why;
 	int rc, more = 0;
 
-	while (!s->broken && (more = smf_input_next(s->in, &raw, &why)) > 0) {
+	while (!s->broken && !stopped && (more = smf_input_next(s->in, &raw, &why)) > 0) {
 		rc = export(d, s, &raw, err);
 		if (rc < 0)
 			return rc;
 	}
+	s->left = stopped;
 	if (more < 0) {
 		complain(d, s, why.text);
 		s->broken = true;
@@ -89,7 +104,7 @@ static void finish(struct smfdump *d, struct source *s)
 {
 	uint64_t offset, bytes;
 
-	if (!s->broken && smf_input_cut(s->in, &offset, &bytes))
+	if (!s->broken && !s->left && smf_input_cut(s->in, &offset, &bytes))
 		fprintf(stderr,
 			"smfdump: %s: the last record is cut off: at offset %llu %llu bytes of "
 			"it\n",
@@ -240,6 +255,16 @@ static void check_length(struct smfdump *d, struct directory *dir, uint64_t leng
 	}
 }
 
+/* The file of the checkpoint is the last one to be read; without it something has gone. */
+static int check_there(const struct directory *dir, const struct smf_checkpoint *cp,
+		       struct cs_err *err)
+{
+	if (cp->length == 0 || strcmp(dir->last, cp->file) >= 0)
+		return 0;
+	return cs_fail(err, CS_ENOTFOUND, "%s/%s: %llu bytes are acknowledged, and it is not there",
+		       dir->path, cp->file, (unsigned long long)cp->length);
+}
+
 /* All files that the checkpoint says are safe, as far as they are. */
 static int catch_up(struct smfdump *d, struct directory *dir, const struct smf_checkpoint *cp,
 		    struct cs_err *err)
@@ -248,14 +273,16 @@ static int catch_up(struct smfdump *d, struct directory *dir, const struct smf_c
 		bool newest;
 		int rc = dir->file.in ? 1 : open_next(d, dir, cp->file, err);
 
-		if (rc <= 0 || strcmp(dir->last, cp->file) > 0)
+		if (rc == 0)
+			return check_there(dir, cp, err);
+		if (rc < 0 || strcmp(dir->last, cp->file) > 0)
 			return rc;
 		newest = strcmp(dir->last, cp->file) == 0;
 		smf_input_limit(dir->file.in, newest ? cp->length : UINT64_MAX);
 		rc = drain(d, &dir->file, err);
 		if (newest)
 			check_length(d, dir, cp->length);
-		if (rc < 0 || newest)
+		if (rc < 0 || newest || stopped)
 			return rc;
 		finish(d, &dir->file);
 		close_source(&dir->file);
@@ -312,14 +339,6 @@ int smfdump_read(struct smfdump *d, const char *path, struct cs_err *err)
 }
 
 /* ---- following ---- */
-
-static volatile sig_atomic_t stopped;
-
-static void stop(int signal)
-{
-	(void)signal;
-	stopped = 1;
-}
 
 /* One look. A checkpoint that is not there yet, or is being written for the first time, comes. */
 static int look(struct smfdump *d, struct directory *dir, bool *told, struct cs_err *err)

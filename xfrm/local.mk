@@ -38,10 +38,16 @@ tests_lab_filter_lab_LDADD = $(XFRM_LIBS) $(POLICY_LIBS)
 tests_lab_xfrm_lab_SOURCES = tests/lab/xfrm_lab.c
 tests_lab_xfrm_lab_LDADD = $(XFRM_LIBS) $(POLICY_LIBS)
 
-check_PROGRAMS += tests/unit/test_nft tests/unit/test_nft_model tests/unit/test_xfrm
+check_PROGRAMS += tests/unit/test_nft tests/unit/test_nft_memory tests/unit/test_nft_model \
+	tests/unit/test_xfrm
 tests_unit_test_nft_SOURCES = tests/unit/test_nft.c
 tests_unit_test_nft_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(MNL_CFLAGS)
 tests_unit_test_nft_LDADD = $(XFRM_LIBS) $(POLICY_LIBS) $(CHECK_LIBS)
+tests_unit_test_nft_memory_SOURCES = tests/unit/test_nft_memory.c
+tests_unit_test_nft_memory_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_nft_memory_LDADD = $(XFRM_LIBS) $(POLICY_LIBS) $(CHECK_LIBS)
+tests_unit_test_nft_memory_LDFLAGS = $(AM_LDFLAGS) \
+	-Wl,--wrap=malloc,--wrap=calloc,--wrap=reallocarray
 tests_unit_test_nft_model_SOURCES = \
 	tests/unit/filter_random.c tests/unit/filter_random.h \
 	tests/unit/test_nft_model.c

@@ -7,6 +7,7 @@
  *   prerouting    what arrives, for this host or to be forwarded; the list decides again, and an
  *                 ipsec rule wants a packet that came by an SA of that rule; what is held ends here
  *   departing     what is to be forwarded, as it leaves
+ *   group_...     what is for a group and for this host, where it is forwarded, too
  *   postrouting   the last lock: marked for an SA, but none transformed it
  *
  * Where clients behind a NAT may be, the chains of nft_clients.c stand around these.
@@ -458,6 +459,26 @@ static void departing_chain(struct compile *c)
 	end_chain(c);
 }
 
+/*
+ * What is for a group is for this host, too, and was looked at as that.  Where it is forwarded, by
+ * a multicast router mostly, it is looked at as what is forwarded.
+ */
+static void group_chains(struct compile *c)
+{
+	static const struct {
+		const char *name, *priority, *list;
+	} chains[] = {{"group_arriving", "mangle", "in_routed"},
+		      {"group_departing", "mangle + 1", "out_routed"}};
+
+	for (unsigned i = 0; i < 2; i++) {
+		chain(c, chains[i].name);
+		fprintf(c->f, "\t\ttype filter hook forward priority %s; policy accept;\n",
+			chains[i].priority);
+		line(c, "fib daddr type { broadcast, multicast } goto %s", chains[i].list);
+		end_chain(c);
+	}
+}
+
 /* ---- logs of what an ipsec rule lets leave, or not ---- */
 
 /* Chains that log a packet with the rule's mark, and return; their number. */
@@ -562,6 +583,7 @@ static void table(struct compile *c)
 	output_chain(c, permit);
 	prerouting_chain(c, permit);
 	departing_chain(c);
+	group_chains(c);
 	postrouting_chain(c);
 	fputs("}\n", c->f);
 }

@@ -2,6 +2,7 @@
  * What of our nftables table is in the kernel: rules and their counters, by netlink itself, because
  * a listing by libnftables takes seconds for some thousands of rules.
  */
+#include <arpa/inet.h>
 #include <limits.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
@@ -60,6 +61,31 @@ static void from_zero(void *arg)
 	*(unsigned *)arg = 0;
 }
 
+/* Somebody may have made it dormant, and then it is there and looks at nothing. */
+static int on_flags(const struct nlattr *a, void *arg)
+{
+	if (mnl_attr_get_type(a) == NFTA_TABLE_FLAGS && mnl_attr_validate(a, MNL_TYPE_U32) == 0)
+		*(uint32_t *)arg = ntohl(mnl_attr_get_u32(a));
+	return MNL_CB_OK;
+}
+
+static int on_table(const struct nlmsghdr *h, void *arg)
+{
+	if (h->nlmsg_type == (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWTABLE))
+		mnl_attr_parse(h, sizeof(struct nfgenmsg), on_flags, arg);
+	return MNL_CB_OK;
+}
+
+static bool is_awake(struct xf_kernel *nf)
+{
+	uint32_t flags = 0;
+	struct xf_msg m;
+
+	request(&m, NFT_MSG_GETTABLE, 0);
+	return xf_ask(nf, &m, on_table, &flags, "nftables table inet " XF_TABLE, NULL) == 0 &&
+	       !(flags & NFT_TABLE_F_DORMANT);
+}
+
 bool xf_nft_present(uint64_t generation, unsigned n_rules)
 {
 	struct xf_kernel *nf;
@@ -73,7 +99,7 @@ bool xf_nft_present(uint64_t generation, unsigned n_rules)
 	snprintf(chain, sizeof(chain), "generation_%llu", (unsigned long long)generation);
 	request(&m, NFT_MSG_GETCHAIN, 0);
 	xf_msg_put(&m, NFTA_CHAIN_NAME, chain, strlen(chain) + 1);
-	there = xf_ask(nf, &m, NULL, NULL, chain, NULL) == 0 &&
+	there = xf_ask(nf, &m, NULL, NULL, chain, NULL) == 0 && is_awake(nf) &&
 		dump_rules(nf, on_rule, &rules, from_zero, NULL) == 0 && rules == n_rules;
 	xf_close(nf);
 	return there;

@@ -450,6 +450,8 @@ static bool best_split(struct build *b, const unsigned *lines, unsigned n, struc
 			split_free(&s);
 		}
 	}
+	if (found && b->failed)
+		split_free(best);
 	return found && !b->failed;
 }
 

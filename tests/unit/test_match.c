@@ -372,6 +372,8 @@ START_TEST(test_time)
 		{"first second", {ALWAYS, .from = 1000, .to = 2000}, 1000, true},
 		{"last second", {ALWAYS, .from = 1000, .to = 2000}, 2000, true},
 		{"after its time", {ALWAYS, .from = 1000, .to = 2000}, 2001, false},
+		{"before the minute that ends it", {ALWAYS, .from = 1000, .to = 1980}, 1979, true},
+		{"the minute that ends it", {ALWAYS, .from = 1000, .to = 1980}, 1980, false},
 		{"November", {ALWAYS, .months = 1 << 10}, SATURDAY_0000, true},
 		{"not November", {ALWAYS, .months = 0xfff & ~(1 << 10)}, SATURDAY_0000, false},
 		{"the 21st", {ALWAYS, .days = 1 << 20}, SATURDAY_0000, true},

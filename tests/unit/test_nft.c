@@ -665,6 +665,21 @@ START_TEST(test_neighbors)
 }
 END_TEST
 
+/* What is for a group is for this host; where it is forwarded it meets the lists of that. */
+START_TEST(test_groups)
+{
+	struct fixture f;
+
+	setup(&f, POL_DENY);
+	expect(&f, "group_arriving",
+	       "\t\ttype filter hook forward priority mangle; policy accept;\n"
+	       "\t\tfib daddr type { broadcast, multicast } goto in_routed\n");
+	expect(&f, "group_departing",
+	       "\t\ttype filter hook forward priority mangle + 1; policy accept;\n"
+	       "\t\tfib daddr type { broadcast, multicast } goto out_routed\n");
+}
+END_TEST
+
 /* Only our field of the mark is touched, wherever it lies. */
 START_TEST(test_marking)
 {
@@ -1032,6 +1047,7 @@ int main(void)
 	tcase_add_test(t, test_identity);
 	tcase_add_test(t, test_to_local);
 	tcase_add_test(t, test_neighbors);
+	tcase_add_test(t, test_groups);
 	tcase_add_test(t, test_marking);
 	tcase_add_test(t, test_no_clients);
 	tcase_add_test(t, test_port_4500);

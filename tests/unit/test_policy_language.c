@@ -697,6 +697,28 @@ START_TEST(test_services_by_groups)
 }
 END_TEST
 
+/* One rule of 1,000 services in a group that the policy names 1,000 times, and once more. */
+START_TEST(test_services_by_rules)
+{
+	struct long_text t;
+
+	for (unsigned n = 1000; n <= 1002; n++) {
+		begin(&t);
+		fputs("IpFilterPolicy\n{\n", t.f);
+		for (unsigned i = 0; i < n; i++)
+			fputs("IpFilterGroupRef g\n", t.f);
+		fputs("}\nIpFilterGroup g\n{\nIpFilterRule r\n{\nIpServiceGroupRef s\n"
+		      "IpGenericFilterActionRef permit\n}\n}\nIpServiceGroup s\n{\n",
+		      t.f);
+		for (unsigned i = 0; i < 1000; i++)
+			fputs("IpServiceRef s\n", t.f);
+		fputs("}\nIpService s\n{\nProtocol Tcp\n}\n", t.f);
+		put_actions(t.f);
+		end(&t, n + 6, n == 1000 ? NULL : "have more than 1000000 services");
+	}
+}
+END_TEST
+
 /* Rules of one name are found without a comparison of each with each. */
 START_TEST(test_many_local_rules)
 {
@@ -1177,6 +1199,7 @@ int main(void)
 	tcase_add_test(tc, test_ipsec_rules);
 	tcase_add_test(tc, test_rules_by_groups);
 	tcase_add_test(tc, test_services_by_groups);
+	tcase_add_test(tc, test_services_by_rules);
 	tcase_add_test(tc, test_many_local_rules);
 	tcase_add_test(tc, test_misplaced);
 	tcase_add_test(tc, test_file_naming_itself);

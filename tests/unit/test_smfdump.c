@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -692,6 +693,26 @@ START_TEST(test_gone)
 }
 END_TEST
 
+/* The newest file, part of which is acknowledged, has gone. */
+START_TEST(test_newest_gone)
+{
+	begin_directory();
+	put_file("smf/1.smf", record, 402);
+	acknowledge("2.smf", 0); /* nothing of it is missed */
+	run("--json smf", NULL);
+	ck_assert_str_eq(which(), "K");
+	ck_assert_int_eq(ran.exit, 0);
+	acknowledge("2.smf", 402);
+	run("--json smf", NULL);
+	ck_assert_str_eq(which(), "K");
+	ck_assert_int_eq(ran.exit, 4);
+	ck_assert_str_eq(ran.err,
+			 "smfdump: smf/2.smf: 402 bytes are acknowledged, and it is not there\n");
+	run("--follow --json smf", NULL);
+	ck_assert_int_eq(ran.exit, 4);
+}
+END_TEST
+
 /* Until so many records came, or it took too long. */
 static void await(unsigned n)
 {
@@ -733,6 +754,42 @@ START_TEST(test_follow)
 	ck_assert_int_eq(ran.exit, 0);
 	ck_assert_uint_eq(lines(ran.out), 4);
 	ck_assert_str_eq(ran.err, "smfdump: smf: there is no checkpoint; waiting for it\n");
+}
+END_TEST
+
+/* Who reads the output may have stopped reading it, and then nothing more is written. */
+START_TEST(test_follow_stuck)
+{
+	static uint8_t many[400 * 1557];
+	const struct timespec moment = {0, 100000000};
+	int fds[2], status = 0, waiting = 0;
+	pid_t pid;
+
+	begin_directory();
+	for (unsigned i = 0; i < 400; i++)
+		memcpy(many + i * 1557, record, 1557);
+	put_file("smf/1.smf", many, sizeof(many));
+	acknowledge("1.smf", sizeof(many));
+	ck_assert_int_eq(pipe(fds), 0);
+	pid = fork();
+	if (pid == 0) {
+		dup2(fds[1], STDOUT_FILENO);
+		execl(program(), "smfdump", "--follow", "--json", in_dir("smf"), NULL);
+		_exit(127);
+	}
+	for (unsigned i = 0; i < 300 && waiting < 65536; i++) {
+		ck_assert_int_eq(ioctl(fds[0], FIONREAD, &waiting), 0);
+		nanosleep(&moment, NULL);
+	}
+	ck_assert_int_eq(waiting, 65536);
+	kill(pid, SIGTERM);
+	for (unsigned i = 0; i < 150 && waitpid(pid, &status, WNOHANG) == 0; i++)
+		nanosleep(&moment, NULL);
+	if (!WIFSIGNALED(status))
+		kill(pid, SIGKILL);
+	ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM);
+	close(fds[0]);
+	close(fds[1]);
 }
 END_TEST
 
@@ -793,7 +850,9 @@ int main(void)
 	tcase_add_test(p, test_man_page);
 	tcase_add_test(p, test_directory);
 	tcase_add_test(p, test_gone);
+	tcase_add_test(p, test_newest_gone);
 	tcase_add_test(p, test_follow);
+	tcase_add_test(p, test_follow_stuck);
 	tcase_add_test(p, test_follow_broken);
 	tcase_add_test(p, test_output_fails);
 	suite_add_tcase(s, p);

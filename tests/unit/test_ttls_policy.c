@@ -829,6 +829,32 @@ START_TEST(test_two_files)
 }
 END_TEST
 
+/* A group of ports is in the image once, whatever the number of rules that name it. */
+START_TEST(test_port_groups)
+{
+	struct findings found;
+	struct pol_policy *p;
+	const struct pol_ttls_ports *ports;
+
+	put_file("main", "TTLSConfig ttls\n");
+	put_file("ttls",
+		 "TTLSGroupAction g\n{\nTTLSEnabled Off\n}\n"
+		 "PortGroup pg\n{\nPortRange\n{\nPort 80\n}\nPortRange\n{\nPort 90-99\n}\n}\n"
+		 "TTLSRule a\n{\nLocalPortGroupRef pg\nDirection Both\nTTLSGroupActionRef g\n}\n"
+		 "TTLSRule b\n{\nLocalPortRange 7\nRemotePortGroupRef pg\nDirection Both\n"
+		 "TTLSGroupActionRef g\n}\n");
+	p = compile_main(&found);
+	ck_assert_ptr_nonnull(p);
+	ck_assert_uint_eq(rule_named(p, "a")->local_ports.n, 2);
+	ck_assert_uint_eq(rule_named(p, "b")->remote_ports.n, 2);
+	ck_assert_uint_eq(rule_named(p, "a")->local_ports.at, rule_named(p, "b")->remote_ports.at);
+	ports = pol_ttls_things(p->ttls, rule_named(p, "b")->remote_ports);
+	ck_assert_uint_eq(ports[1].hi, 99);
+	ck_assert_uint_eq(rule_named(p, "b")->local_ports.n, 1);
+	pol_unref(p);
+}
+END_TEST
+
 /* One file for both is read once, and so are its groups. */
 START_TEST(test_one_file)
 {
@@ -1104,6 +1130,7 @@ int main(void)
 	tcase_add_checked_fixture(files, make_dir, remove_dir);
 	tcase_add_test(files, test_two_files);
 	tcase_add_test(files, test_one_file);
+	tcase_add_test(files, test_port_groups);
 	tcase_add_test(files, test_wrong_file);
 	tcase_add_test(files, test_ipsec_in_vain);
 	tcase_add_test(files, test_password_on_the_line);

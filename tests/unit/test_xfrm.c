@@ -1102,6 +1102,14 @@ START_TEST(test_install)
 		listen_for(ev, &t, 50);
 		ck_assert_uint_eq(t.rulesets, 3 + (unsigned)i);
 	}
+	/* A table that looks at nothing is as good as none. */
+	before = t.rulesets;
+	ck_assert_int_eq(system("nft 'add table inet csipsec { flags dormant; }'"), 0);
+	listen_for(ev, &t, 50);
+	ck_assert_uint_eq(t.rulesets, before + 1);
+	ck_assert(!xf_installed(kernel, &policy, 0));
+	OK(xf_install(kernel, &policy, 0, &err_));
+	ck_assert(xf_installed(kernel, &policy, 0));
 	/* A time condition that has changed since is not a table that somebody changed. */
 	rules[0].times = &window;
 	rules[0].n_times = 1;
