@@ -437,6 +437,59 @@ def filter_class(lab):
     bench.close()
 
 
+# ---- broadcast that is forwarded ----
+
+ONE_RULE = """\
+IpFilterPolicy
+{{
+  AllowOnDemand No
+  IpFilterRule Udp
+  {{
+    IpSourceAddr All4
+    IpDestAddr   All4
+    IpService
+    {{
+      Protocol Udp
+      Routing  {routing}
+    }}
+    IpGenericFilterActionRef permit
+  }}
+}}
+IpGenericFilterAction permit
+{{
+  IpFilterAction Permit
+}}
+"""
+DIRECTED = "192.0.3.255"  # of the network of mid's interface right
+
+
+@case("filter-broadcast")
+def filter_broadcast(lab):
+    """To the kernel a broadcast is for this host; where it is forwarded, rules for local traffic do not let it."""
+    bench = Bench(lab)
+    bench.mid.run("sysctl", "-qw", *(f"net.ipv4.conf.{i}.bc_forwarding=1" for i in ("all", "left")))
+    bench.right.run("nft", "add table ip seen; add chain ip seen c "
+                    "{ type filter hook prerouting priority -300; }; "
+                    f"add rule ip seen c ip daddr {DIRECTED} counter")
+
+    def came():
+        bench.send(Packet(4, LINK["left"][4][1], DIRECTED, UDP, ports=(1000, 1001), routed=True,
+                          side="left"))
+        time.sleep(0.3)
+        text = bench.right.run("nft", "list table ip seen").stdout
+        return int(re.search(r"counter packets (\d+)", text)[1])
+
+    if came() != 1:
+        raise Failure("without a policy a directed broadcast is not forwarded")
+    bench.policy(ONE_RULE.format(routing="Local"))
+    if came() != 1:
+        raise Failure("it is forwarded by a rule for local traffic")
+    bench.policy(ONE_RULE.format(routing="Either"))
+    if came() != 2:
+        raise Failure("it is not forwarded by a rule for routed traffic")
+    bench.close()
+
+
 # ---- neighbours, and key exchange ----
 
 ALMOST_NOTHING = """\
