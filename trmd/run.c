@@ -203,7 +203,8 @@ static void start_tidy(struct trmd *t)
 
 	if (y->running || dirfd < 0)
 		return;
-	dirfd = fcntl(dirfd, F_DUPFD_CLOEXEC, 0);
+	/* Not a duplicate: that would have a share in the writer's lock, and outlive it. */
+	dirfd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dirfd < 0)
 		return;
 	y->dirfd = dirfd;
@@ -332,11 +333,10 @@ static int prepare(struct trmd *t, struct cs_err *err)
 
 enum cs_exit trmd_run(struct trmd_options *o)
 {
-	static struct trmd t; /* handles that a failed start leaves in the loop stay valid */
+	struct trmd t = {.o = o};
 	struct cs_err err;
 	int rc;
 
-	t.o = o;
 	umask(027);
 	if (uv_loop_init(&t.loop) < 0)
 		return CS_EXIT_FAILED;

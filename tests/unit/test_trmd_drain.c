@@ -721,7 +721,7 @@ int main(void)
 	TCase *tc = tcase_create("drain");
 
 	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_set_timeout(tc, 600);
+	tcase_set_timeout(tc, 3000);
 	tcase_add_test(tc, all_rows);
 	tcase_add_test(tc, beside_the_writer);
 	tcase_add_test(tc, nothing_wanted);

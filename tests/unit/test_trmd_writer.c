@@ -578,7 +578,7 @@ int main(void)
 	TCase *tc = tcase_create("writer");
 
 	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_set_timeout(tc, 60);
+	tcase_set_timeout(tc, 600);
 	tcase_add_test(tc, names);
 	tcase_add_test(tc, rotation_by_size);
 	tcase_add_test(tc, rotation_by_time);
