@@ -42,6 +42,7 @@ struct trmd_drain {
 	struct trmd_outbox *outbox; /* NULL: to be opened */
 	bool checked;               /* the outbox is the one that the files are of */
 	struct trouble reading, writing;
+	uint64_t inode;           /* of the outbox that the next two are of */
 	uint64_t said, said_loss; /* messages of rows up to these are out */
 	struct trmd_drain_stats stats;
 	struct batch batch;
@@ -102,8 +103,6 @@ static int cannot_read(struct trmd_drain *d, const struct cs_err *err)
 		cs_log(CS_NOCTX, CSM_TR_OUTBOX, err->text);
 	trmd_outbox_close(d->outbox);
 	d->outbox = NULL;
-	/* Of another database, if that is what comes next, nothing was said. */
-	d->said = d->said_loss = 0;
 	return err->code;
 }
 
@@ -228,6 +227,9 @@ static int open_both(struct trmd_drain *d, int64_t now)
 		if (trmd_outbox_open(d->env.database, &d->outbox, &err) < 0)
 			return cannot_read(d, &err);
 		d->checked = false;
+		if (d->inode != trmd_outbox_inode(d->outbox))
+			d->said = d->said_loss = 0;
+		d->inode = trmd_outbox_inode(d->outbox);
 	}
 	if (wants_any(d) && trmd_writer_open(d->env.writer, now, &err) < 0)
 		return cannot_write(d, &err);

@@ -159,6 +159,11 @@ void trmd_outbox_close(struct trmd_outbox *o)
 	free(o);
 }
 
+uint64_t trmd_outbox_inode(const struct trmd_outbox *o)
+{
+	return o->inode;
+}
+
 static const char *text(sqlite3_stmt *st, int column)
 {
 	const char *p = (const char *)sqlite3_column_text(st, column);

@@ -28,6 +28,8 @@ struct trmd_row {
  */
 int trmd_outbox_open(const char *path, struct trmd_outbox **outbox, struct cs_err *err);
 void trmd_outbox_close(struct trmd_outbox *o); /* NULL is allowed */
+/* The number of its file; another one is another database. */
+uint64_t trmd_outbox_inode(const struct trmd_outbox *o);
 
 /*
  * Calls fn for the next rows in order of their ids, at most max. Returns how many, or as above;

@@ -449,6 +449,29 @@ START_TEST(bad_rows)
 }
 END_TEST
 
+/* Rows that cannot be removed are neither written nor told again. */
+START_TEST(rows_stay)
+{
+	struct trmd t;
+
+	make_rows(0, 4);
+	ask("CREATE TRIGGER stay BEFORE DELETE ON outbox BEGIN SELECT raise(FAIL, 'no'); END");
+	start(&t, 10000, 0);
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(drain_all(&t), CS_ESTORE);
+	ck_assert_int_eq(ask("SELECT count(*) FROM outbox"), 4 * GROUP_ROWS);
+	ck_assert_uint_eq(said_added, 4);
+	ck_assert_uint_eq(count_records(), 4 * GROUP_RECORDS);
+	make_rows(4, 1);
+	ask("DROP TRIGGER stay");
+	ck_assert_int_eq(drain_all(&t), 0);
+	ck_assert_int_eq(ask("SELECT count(*) FROM outbox"), 0);
+	ck_assert_uint_eq(said_added, 5);
+	ck_assert_uint_eq(count_records(), 5 * GROUP_RECORDS);
+	stop(&t);
+}
+END_TEST
+
 /* ---- the database ---- */
 
 START_TEST(database_comes_later)
@@ -727,6 +750,7 @@ int main(void)
 	tcase_add_test(tc, nothing_wanted);
 	tcase_add_test(tc, losses);
 	tcase_add_test(tc, bad_rows);
+	tcase_add_test(tc, rows_stay);
 	tcase_add_test(tc, database_comes_later);
 	tcase_add_test(tc, another_database);
 	tcase_add_test(tc, no_database_of_iked);
