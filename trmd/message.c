@@ -97,10 +97,13 @@ void trmd_say_syslog(void *arg, enum cs_severity severity, const char *line)
 		[CS_DEBUG] = LOG_DEBUG,     [CS_INFO] = LOG_INFO, [CS_NOTICE] = LOG_NOTICE,
 		[CS_WARNING] = LOG_WARNING, [CS_ERROR] = LOG_ERR,
 	};
-	const bool *foreground = arg;
+	const struct trmd_log *log = arg;
 
-	if (*foreground)
+	if (log->foreground) {
 		fprintf(stderr, "%s\n", line);
-	else
-		syslog(LOG_LOCAL4 | priorities[severity], "%s", line);
+		return;
+	}
+	/* Each time, because the daemon's own log has another tag. */
+	openlog(log->tag, LOG_PID, LOG_LOCAL4);
+	syslog(LOG_LOCAL4 | priorities[severity], "%s", line);
 }

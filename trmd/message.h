@@ -19,7 +19,12 @@ typedef void trmd_say_fn(void *arg, enum cs_severity severity, const char *line)
 /* Calls say at most once. */
 void trmd_messages(const struct trmd_change *change, trmd_say_fn *say, void *arg);
 
-/* The system log's local4; *arg is a bool: true writes to standard error instead. */
+/* Where to: the system log's local4, or standard error. */
+struct trmd_log {
+	bool foreground;
+	const char *tag; /* "trmd.TCPIP": several stacks may share a log */
+};
+/* arg is a struct trmd_log. */
 trmd_say_fn trmd_say_syslog;
 
 #endif

@@ -45,6 +45,8 @@ struct trmd {
 	uv_fs_event_t watch;
 	bool watches, no_watch_told, stopping;
 	char database[CS_PATH_MAX], dir[CS_PATH_MAX]; /* iked.db, and where it is */
+	char tag[CS_STACK_MAX + sizeof("trmd.")];
+	struct trmd_log log;
 	struct trmd_origin origin;
 	struct trmd_wanted wanted;
 	struct trmd_writer *writer;
@@ -309,7 +311,7 @@ static int prepare(struct trmd *t, struct cs_err *err)
 		.directory = t->o->directory,
 		.origin = &t->origin,
 		.say = trmd_say_syslog,
-		.arg = (void *)&t->o->foreground,
+		.arg = &t->log,
 	};
 	int rc = cs_state_path(t->o->stack, "iked/iked.db", t->database, err);
 
@@ -324,6 +326,8 @@ static int prepare(struct trmd *t, struct cs_err *err)
 	if (rc < 0)
 		return rc;
 	set_origin(t);
+	snprintf(t->tag, sizeof(t->tag), "trmd.%s", t->o->stack);
+	t->log = (struct trmd_log){.foreground = t->o->foreground, .tag = t->tag};
 	env.writer = t->writer;
 	rc = trmd_drain_new(&env, &t->drain, err);
 	if (rc == 0)
