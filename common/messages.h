@@ -9,6 +9,7 @@
  *   CSI3000-3999  pagent and the policy language
  *   CSI4000-4999  the kernel: XFRM and nftables
  *   CSI5000-5999  management socket
+ *   CSI6000-6099  trmd: outbox and SMF files
  */
 #ifndef CS_MESSAGES_H
 #define CS_MESSAGES_H
@@ -244,6 +245,29 @@
 #define CSM_NMI_MALFORMED "CSI5002W", CS_WARNING, "connection of uid %u closed: %s"
 #define CSM_NMI_SLOW	  "CSI5003W", CS_WARNING, "connection of uid %u closed: %s"
 #define CSM_NMI_ACCEPT	  "CSI5004W", CS_WARNING, "a connection could not be accepted: %s"
+
+/* ---- trmd: of SAs, for whoever reads the log as on z/OS ---- */
+#define CSM_TR_ADDED	  "EZD0818I", CS_INFO, "Tunnel added: %s vpnaction= %s tunnelID= %s AHSPI= %llu ESPSPI= %llu"
+#define CSM_TR_DELETED	  "EZD0812I", CS_INFO, "Tunnel deleted: %s vpnaction= %s tunnelID= %s AHSPI= %llu ESPSPI= %llu"
+#define CSM_TR_IKE_GONE	  "EZD1776I", CS_INFO, "IKE version %s Security Association %llu for tunnel %s deleted"
+#define CSM_TR_LOST	  "EZZ9325I", CS_ERROR, "TRMD Log records missing: %s logtype= IKE logmissing= %llu from= %s"
+
+/* ---- trmd: outbox and SMF files ---- */
+#define CSM_TR_READY	  "CSI6001I", CS_INFO, "trmd drains %s; SMF records: %s"
+#define CSM_TR_STOPPING	  "CSI6002I", CS_INFO, "trmd stops; %llu records were written"
+#define CSM_TR_OUTBOX	  "CSI6003W", CS_WARNING, "the outbox is not read: %s; it is tried again"
+#define CSM_TR_READS	  "CSI6004I", CS_NOTICE, "the outbox %s is read"
+#define CSM_TR_OTHER	  "CSI6005W", CS_WARNING, "%s is another database than the one that was read before: what it has is written from its first row on"
+#define CSM_TR_REFUSED	  "CSI6006E", CS_ERROR, "row %llu of the outbox makes no record and stays there: %s"
+#define CSM_TR_STUCK	  "CSI6007E", CS_ERROR, "no SMF records are written, and the outbox keeps them: %s"
+#define CSM_TR_WRITES	  "CSI6008I", CS_NOTICE, "SMF records are written to %s"
+#define CSM_TR_CHECKPOINT "CSI6009E", CS_ERROR, "%s: the checkpoint does not tell what is safe: %s; all that is there is kept, and what the outbox has is written again"
+#define CSM_TR_SHORT	  "CSI6010E", CS_ERROR, "%s/%s: %llu bytes were safe, and it has %lld; somebody cut or removed it, another file begins"
+#define CSM_TR_TIDY	  "CSI6011E", CS_ERROR, "closed SMF files are not compressed and removed as they should be: %s"
+#define CSM_TR_REMOVED	  "CSI6012I", CS_INFO, "SMF files removed, as --keep-files or --keep-days asks: %u"
+#define CSM_TR_CONFIG	  "CSI6013W", CS_WARNING, "%s:%u: %s %s: %s"
+#define CSM_TR_NO_CONFIG  "CSI6014E", CS_ERROR, "%s; which records are written stays as it was"
+#define CSM_TR_NO_WATCH	  "CSI6015W", CS_WARNING, "changes in %s are not noticed at once: %s"
 
 /* clang-format on */
 

@@ -1,9 +1,9 @@
 # systemd's units, one of each daemon for every stack; installed with --with-systemdsystemunitdir.
 UNITS = dist/systemd/csipsec-filters@.service dist/systemd/csipsec-iked@.service \
-	dist/systemd/csipsec-pagent@.service
+	dist/systemd/csipsec-pagent@.service dist/systemd/csipsec-trmd@.service
 EXTRA_DIST += \
 	dist/systemd/csipsec-filters@.service.in dist/systemd/csipsec-iked@.service.in \
-	dist/systemd/csipsec-pagent@.service.in
+	dist/systemd/csipsec-pagent@.service.in dist/systemd/csipsec-trmd@.service.in
 if SYSTEMD_UNITS
 nodist_systemdsystemunit_DATA = $(UNITS)
 endif

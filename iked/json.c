@@ -404,21 +404,33 @@ static json_t *last_counters(const struct xf_counters *c)
 			 "IntegrityFailures", (json_int_t)c->integrity_failures);
 }
 
+/* Displays have it in the stack's view, which a record is not. */
+static int add_passthrough(json_t *record, const struct ike_p2_info *i)
+{
+	json_t *o = json_object_get(record, "DynamicTunnel");
+
+	return o ? set_passthrough(o, i) : -1;
+}
+
 json_t *ike_json_record(const struct ike_record *r)
 {
+	/* A record of phase 2 has both. */
+	int64_t started = r->p2 ? r->p2->installed : r->p1 ? r->p1->established : 0;
 	json_t *o =
-		json_pack("{s:s s:I s:o s:o}", "Event", ike_record_name(r->kind), "Time",
+		json_pack("{s:s s:I s:o s:o s:o}", "Event", ike_record_name(r->kind), "Time",
 			  (json_int_t)r->when.wall, "Intent", number_or_null((int64_t)r->intent),
-			  "Reason", text_or_null(r->reason));
+			  "Reason", text_or_null(r->reason), "Started", number_or_null(started));
 	int bad = 0;
 
 	if (!o)
 		return NULL;
 	if (r->p1)
 		bad |= json_object_set_new(o, "IKETunnel", ike_json_p1(r->p1));
-	if (r->p2)
+	if (r->p2) {
 		bad |= json_object_set_new(o, "DynamicTunnel",
 					   ike_json_p2(r->p2, true, NULL, NULL, r->when.wall));
+		bad |= bad ? 0 : add_passthrough(o, r->p2);
+	}
 	if (r->kind == IKE_REC_P2_DOWN) {
 		bad |= json_object_set_new(o, "CountersKnown", json_boolean(r->in && r->out));
 		bad |= json_object_set_new(o, "Inbound", last_counters(r->in));

@@ -20,7 +20,7 @@ json_t *ike_json_p1(const struct ike_p1_info *info);
 json_t *ike_json_p2(const struct ike_p2_info *info, bool ike_view, const struct xf_counters *in,
 		    const struct xf_counters *out, int64_t now);
 
-/* What the outbox keeps of a record: event, time, both SAs, reason. */
+/* What the outbox keeps of a record: event, time, both SAs, since when, reason. */
 json_t *ike_json_record(const struct ike_record *rec);
 const char *ike_record_name(enum ike_record_kind kind); /* "P1_UP" */
 

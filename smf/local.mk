@@ -24,9 +24,11 @@ SMF_LIBS = libsmf.a libcommon.a
 bin_PROGRAMS += smf/smfdump
 smf_smfdump_SOURCES = \
 	smf/smfdump.c smf/smfdump.h \
+	smf/smfdump_gz.c \
 	smf/smfdump_read.c \
 	smf/smfdump_select.c
-smf_smfdump_LDADD = $(SMF_LIBS)
+smf_smfdump_CFLAGS = $(AM_CFLAGS) $(ZLIB_CFLAGS)
+smf_smfdump_LDADD = $(SMF_LIBS) $(ZLIB_LIBS)
 dist_man_MANS += man/smfdump.1
 
 # Prints docs/smf119.md.

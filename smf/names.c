@@ -149,5 +149,6 @@ const struct smf_name smf_ip_dyn_stk_flags[] = {
 	{0, "newer_active"},
 	{1, "lifetime_reached"},
 	{2, "lifesize_reached"},
+	{3, "counters_unknown"},
 	{0, NULL},
 };

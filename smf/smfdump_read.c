@@ -18,6 +18,7 @@
 #include "smf/smfdump.h"
 
 #define SUFFIX  ".smf"
+#define GZ      ".gz"
 #define POLL_NS 200000000 /* how long new records may wait to be seen */
 
 #define STOP_SECONDS 5 /* how long who reads the output may keep us from the end */
@@ -38,6 +39,7 @@ struct source {
 	const char *name; /* for messages */
 	int fd;
 	struct smf_input *in;
+	pid_t unpacks;           /* the process that fd is a pipe from; 0: none */
 	bool broken;             /* no more can be read of it, and that was told */
 	bool left;               /* before its end, because we are to stop */
 	uint64_t other, damaged; /* of this file */
@@ -120,16 +122,27 @@ static void finish(struct smfdump *d, struct source *s)
 static int open_source(struct source *s, int fd, const char *name, struct cs_err *err)
 {
 	*s = (struct source){.name = name, .fd = fd};
-	return smf_input_open(fd, &s->in, err);
+	if (smfdump_is_gz(fd)) {
+		int rc = smfdump_unpack(fd, &s->fd, &s->unpacks, err);
+
+		if (rc < 0)
+			return rc;
+		if (fd > STDIN_FILENO)
+			close(fd);
+	}
+	return smf_input_open(s->fd, &s->in, err);
 }
 
-static void close_source(struct source *s)
+static void close_source(struct smfdump *d, struct source *s)
 {
 	smf_input_close(s->in);
 	if (s->fd > STDIN_FILENO)
 		close(s->fd);
 	s->fd = -1;
 	s->in = NULL;
+	if (s->unpacks > 0 && !smfdump_unpacked(s->unpacks))
+		complain(d, s, "it cannot be unpacked to its end: it is damaged");
+	s->unpacks = 0;
 }
 
 static int cannot_open(const char *path, struct cs_err *err)
@@ -152,7 +165,7 @@ static int read_file(struct smfdump *d, int fd, const char *name, struct cs_err 
 		rc = drain(d, &s, err);
 	if (rc == 0)
 		finish(d, &s);
-	close_source(&s);
+	close_source(d, &s);
 	return rc;
 }
 
@@ -176,12 +189,19 @@ static DIR *list_of(const struct directory *dir)
 	return list;
 }
 
-static bool is_name(const char *name)
+/* The name, of a compressed file without what says so; false: it is no file of records. */
+static bool plain_name(const char *name, char plain[NAME_MAX + 1])
 {
 	size_t len = strlen(name);
 
-	return len > strlen(SUFFIX) && name[0] != '.' &&
-	       strcmp(name + len - strlen(SUFFIX), SUFFIX) == 0;
+	if (len > strlen(GZ) && strcmp(name + len - strlen(GZ), GZ) == 0)
+		len -= strlen(GZ);
+	if (len <= strlen(SUFFIX) || len > NAME_MAX || name[0] == '.' ||
+	    strncmp(name + len - strlen(SUFFIX), SUFFIX, strlen(SUFFIX)) != 0)
+		return false;
+	memcpy(plain, name, len);
+	plain[len] = '\0';
+	return true;
 }
 
 /* The first name behind last, and not behind the checkpoint's; false: there is none. */
@@ -189,13 +209,13 @@ static bool next_name(struct directory *dir, const char *upto, char next[NAME_MA
 {
 	const struct dirent *entry;
 	DIR *list = list_of(dir);
+	char name[NAME_MAX + 1];
 
 	next[0] = '\0';
 	while (list && (entry = readdir(list)))
-		if (is_name(entry->d_name) && strcmp(entry->d_name, dir->last) > 0 &&
-		    strcmp(entry->d_name, upto) <= 0 &&
-		    (!next[0] || strcmp(entry->d_name, next) < 0))
-			strcpy(next, entry->d_name);
+		if (plain_name(entry->d_name, name) && strcmp(name, dir->last) > 0 &&
+		    strcmp(name, upto) <= 0 && (!next[0] || strcmp(name, next) < 0))
+			strcpy(next, name);
 	if (list)
 		closedir(list);
 	return next[0] != '\0';
@@ -204,16 +224,34 @@ static bool next_name(struct directory *dir, const char *upto, char next[NAME_MA
 /* Whoever exports a directory should know that this is not all. */
 static void tell_compressed(const struct directory *dir)
 {
+	static const char *const others[] = {SUFFIX ".zst", SUFFIX ".xz", SUFFIX ".bz2"};
 	const struct dirent *entry;
 	DIR *list = list_of(dir);
 	unsigned n = 0;
 
 	while (list && (entry = readdir(list)))
-		n += strstr(entry->d_name, SUFFIX ".") != NULL;
+		for (unsigned i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+			n += strstr(entry->d_name, others[i]) != NULL;
 	if (list)
 		closedir(list);
 	if (n > 0)
 		fprintf(stderr, "smfdump: %s: %u compressed files are not read\n", dir->path, n);
+}
+
+/* The plain file, else the compressed one, which has its name before the plain one goes. */
+static int open_either(struct directory *dir, const char *name)
+{
+	int fd = openat(dir->fd, name, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	char gz[NAME_MAX + sizeof(GZ)];
+
+	snprintf(dir->name, sizeof(dir->name), "%s/%s", dir->path, name);
+	if (fd >= 0 || errno != ENOENT)
+		return fd;
+	snprintf(gz, sizeof(gz), "%s" GZ, name);
+	fd = openat(dir->fd, gz, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (fd >= 0 || errno != ENOENT)
+		snprintf(dir->name, sizeof(dir->name), "%s/%s", dir->path, gz);
+	return fd;
 }
 
 static int open_next(struct smfdump *d, struct directory *dir, const char *upto, struct cs_err *err)
@@ -222,20 +260,18 @@ static int open_next(struct smfdump *d, struct directory *dir, const char *upto,
 	int fd;
 
 	while (next_name(dir, upto, next)) {
-		fd = openat(dir->fd, next, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-		snprintf(dir->name, sizeof(dir->name), "%s/%s", dir->path, next);
+		fd = open_either(dir, next);
 		if (fd < 0 && errno != ENOENT)
 			return cannot_open(dir->name, err);
 		strcpy(dir->last, next);
 		dir->file.name = dir->name;
 		if (fd < 0) {
-			complain(d, &dir->file,
-				 "it went before it was read; is it compressed now?");
+			complain(d, &dir->file, "it went before it was read");
 			continue;
 		}
 		if (open_source(&dir->file, fd, dir->name, err) == 0)
 			return 1;
-		close_source(&dir->file);
+		close_source(d, &dir->file);
 		return CS_ENOMEM;
 	}
 	return 0;
@@ -285,7 +321,7 @@ static int catch_up(struct smfdump *d, struct directory *dir, const struct smf_c
 		if (rc < 0 || newest || stopped)
 			return rc;
 		finish(d, &dir->file);
-		close_source(&dir->file);
+		close_source(d, &dir->file);
 	}
 }
 
@@ -304,7 +340,7 @@ static void close_directory(struct smfdump *d, struct directory *dir)
 {
 	if (dir->file.in)
 		finish(d, &dir->file);
-	close_source(&dir->file);
+	close_source(d, &dir->file);
 	close(dir->fd);
 }
 

@@ -971,7 +971,7 @@ START_TEST(test_ike_config)
 	rc = pol_ike_config(TESTDATA "/data/policy/iked.conf", false, collect, &found, &c, &err);
 	ck_assert_int_eq(rc, 0);
 	ck_assert_uint_eq(found.n_errors, 0);
-	ck_assert_uint_eq(found.n_warnings, 1); /* SMF119 */
+	ck_assert_uint_eq(found.n_warnings, 0);
 	ck_assert_uint_eq(c.log_level, 15);
 	ck_assert_uint_eq(c.retries, 4);
 	ck_assert_uint_eq(c.init_wait, 3);

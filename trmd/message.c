@@ -1,0 +1,109 @@
+/* Messages about SAs. */
+#include "trmd/message.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <syslog.h>
+#include <time.h>
+
+#define TIME_STRLEN 32
+
+struct saying {
+	trmd_say_fn *say;
+	void *arg;
+};
+
+static void say(const struct saying *s, const char *id, enum cs_severity severity,
+		const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+static void say(const struct saying *s, const char *id, enum cs_severity severity,
+		const char *format, ...)
+{
+	char text[CS_LOG_LINE], line[CS_LOG_LINE];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	cs_log_line(line, sizeof(line), CS_NOCTX, id, text);
+	s->say(s->arg, severity, line);
+}
+
+static const char *time_text(int64_t seconds, char text[static TIME_STRLEN])
+{
+	time_t t = (time_t)seconds;
+	struct tm tm;
+
+	if (!gmtime_r(&t, &tm) || !strftime(text, TIME_STRLEN, "%Y-%m-%dT%H:%M:%S.000000Z", &tm))
+		strcpy(text, "-");
+	return text;
+}
+
+/* A field is a word, so that programs find the next one. */
+static const char *name(const json_t *o, const char *key)
+{
+	const char *text = trmd_text(o, key);
+
+	return text[0] && !strpbrk(text, " \t") ? text : "N/A";
+}
+
+/* The SPI by which packets come in; of the protocol that is not used it is 0. */
+static uint64_t spi_of(const json_t *o, bool ah)
+{
+	if (ah)
+		return strcmp(trmd_text(o, "HowToAuth"), "AH") == 0
+			       ? trmd_number(o, "AuthInboundSpi")
+			       : 0;
+	return trmd_number(o, "EncryptInboundSpi")             ? trmd_number(o, "EncryptInboundSpi")
+	       : strcmp(trmd_text(o, "HowToAuth"), "ESP") == 0 ? trmd_number(o, "AuthInboundSpi")
+							       : 0;
+}
+
+void trmd_messages(const struct trmd_change *change, trmd_say_fn *fn, void *arg)
+{
+	const json_t *p1 = json_object_get(change->payload, "IKETunnel");
+	const json_t *p2 = json_object_get(change->payload, "DynamicTunnel");
+	char when[TIME_STRLEN], from[TIME_STRLEN];
+	const struct saying s = {fn, arg};
+
+	time_text(change->time, when);
+	switch (change->kind) {
+	case TRMD_P2_UP:
+		say(&s, CSM_TR_ADDED, when, name(p2, "VpnActionName"), name(p2, "TunnelID"),
+		    (unsigned long long)spi_of(p2, true), (unsigned long long)spi_of(p2, false));
+		break;
+	case TRMD_P2_DOWN:
+		say(&s, CSM_TR_DELETED, when, name(p2, "VpnActionName"), name(p2, "TunnelID"),
+		    (unsigned long long)spi_of(p2, true), (unsigned long long)spi_of(p2, false));
+		break;
+	case TRMD_P1_DOWN:
+		say(&s, CSM_TR_IKE_GONE, name(p1, "IKEVersion"),
+		    (unsigned long long)trmd_number(p1, "Generation"), name(p1, "TunnelID"));
+		break;
+	case TRMD_LOSS:
+		time_text((int64_t)trmd_number(change->payload, "From"), from);
+		say(&s, CSM_TR_LOST, when,
+		    (unsigned long long)trmd_number(change->payload, "Records"), from);
+		break;
+	case TRMD_P1_UP:
+	case TRMD_P2_FAILED:
+		break;
+	}
+}
+
+void trmd_say_syslog(void *arg, enum cs_severity severity, const char *line)
+{
+	static const int priorities[] = {
+		[CS_DEBUG] = LOG_DEBUG,     [CS_INFO] = LOG_INFO, [CS_NOTICE] = LOG_NOTICE,
+		[CS_WARNING] = LOG_WARNING, [CS_ERROR] = LOG_ERR,
+	};
+	const struct trmd_log *log = arg;
+
+	if (log->foreground) {
+		fprintf(stderr, "%s\n", line);
+		return;
+	}
+	/* Each time, because the daemon's own log has another tag. */
+	openlog(log->tag, LOG_PID, LOG_LOCAL4);
+	syslog(LOG_LOCAL4 | priorities[severity], "%s", line);
+}

@@ -1,0 +1,53 @@
+/*
+ * SMF files in a directory: records one after another, a new file when the newest is full or old,
+ * and beside them the checkpoint (smf/smf.h), which says how far all is safe and the row of the
+ * outbox that the last record is of.
+ *
+ * What append() has taken is on the disk with its checkpoint; what a kill or a power failure leaves
+ * behind the checkpoint is cut off by the next open().  So each row is in the files exactly once,
+ * when rows up to trmd_writer_last() are not given again.
+ */
+#ifndef TRMD_WRITER_H
+#define TRMD_WRITER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/err.h"
+
+struct trmd_writer;
+
+/* When a new file begins. */
+struct trmd_limits {
+	uint64_t bytes;   /* before a file would be longer; one append is not divided */
+	unsigned seconds; /* since the file began; 0: never */
+};
+
+/* Nothing is opened yet. The directory is not made. */
+int trmd_writer_new(const char *dir, const struct trmd_limits *limits, struct trmd_writer **writer,
+		    struct cs_err *err);
+void trmd_writer_free(struct trmd_writer *w); /* NULL is allowed */
+
+/*
+ * Brings the directory in order and is ready to append; does nothing when it is. After each error
+ * it must be called again, and may be as long as it fails. What it finds broken it logs.
+ */
+int trmd_writer_open(struct trmd_writer *w, int64_t now, struct cs_err *err);
+/* When it is open: the last row that is in the files. */
+uint64_t trmd_writer_last(const struct trmd_writer *w);
+/* All of data, whole records, or nothing. last is the row that the last record is of. */
+int trmd_writer_append(struct trmd_writer *w, const uint8_t *data, size_t len, uint64_t last,
+		       int64_t now, struct cs_err *err);
+/* The last bytes of the newest file; false: it has fewer, or they cannot be read. */
+bool trmd_writer_tail(const struct trmd_writer *w, uint8_t *data, size_t len);
+/* Row numbers begin anew: those of another outbox follow. */
+int trmd_writer_forget_last(struct trmd_writer *w, struct cs_err *err);
+/* Begins another file unless this one has no record, or, unless always, is not old. */
+int trmd_writer_rotate(struct trmd_writer *w, bool always, int64_t now, struct cs_err *err);
+
+/* When it is open, for trmd_closed_tidy(). */
+int trmd_writer_dir(const struct trmd_writer *w);
+const char *trmd_writer_file(const struct trmd_writer *w);
+
+#endif
