@@ -63,7 +63,8 @@ struct trmd_nflog;
 
 /*
  * Needs CAP_NET_ADMIN in the network namespace, now and for trmd_nflog_configure().  CS_EPERM
- * without it, or when another program has the group; CS_EKERNEL, CS_ESYS.
+ * without it, or when another program has the group; CS_EKERNEL, CS_ESYS.  Packets may be handed
+ * over before it returns, and while trmd_nflog_configure() waits for the kernel's answer.
  */
 int trmd_nflog_open(uv_loop_t *loop, const struct trmd_nflog_settings *settings,
 		    const struct trmd_nflog_ops *ops, void *arg, struct trmd_nflog **log,

@@ -30,8 +30,9 @@ dist_man_MANS += man/trmdstat.1
 
 check_PROGRAMS += tests/unit/test_nflog
 tests_unit_test_nflog_SOURCES = tests/unit/test_nflog.c
-tests_unit_test_nflog_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(MNL_CFLAGS) $(NFTABLES_CFLAGS) $(UV_CFLAGS)
-tests_unit_test_nflog_LDADD = $(TRMDLOG_LIBS) $(NFTABLES_LIBS) $(CHECK_LIBS)
+tests_unit_test_nflog_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(MNL_CFLAGS) $(NFTABLES_CFLAGS) $(UV_CFLAGS) \
+	$(JANSSON_CFLAGS)
+tests_unit_test_nflog_LDADD = $(TRMDLOG_LIBS) $(XFRM_LIBS) $(POLICY_LIBS) $(CHECK_LIBS)
 
 check_PROGRAMS += tests/unit/test_filter_message
 tests_unit_test_filter_message_SOURCES = tests/unit/test_filter_message.c
@@ -40,7 +41,7 @@ tests_unit_test_filter_message_LDADD = $(TRMDLOG_LIBS) $(CHECK_LIBS)
 
 check_PROGRAMS += tests/unit/test_filter_limit
 tests_unit_test_filter_limit_SOURCES = tests/unit/test_filter_limit.c
-tests_unit_test_filter_limit_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(JANSSON_CFLAGS)
+tests_unit_test_filter_limit_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(UV_CFLAGS) $(JANSSON_CFLAGS)
 tests_unit_test_filter_limit_LDADD = $(TRMDLOG_LIBS) $(CHECK_LIBS)
 
 check_PROGRAMS += tests/unit/test_trmdstat

@@ -3,12 +3,15 @@
  * was lost.
  */
 #include <check.h>
-#include <linux/netfilter.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include "common/nmi.h"
 #include "tests/unit/run_suite.h"
 #include "trmd/filters.h"
 #include "trmd/limit.h"
@@ -394,6 +397,96 @@ START_TEST(test_bad_entries)
 }
 END_TEST
 
+/* ---- pagent's socket ---- */
+
+static char socket_path[] = "/tmp/test_filter_limit.XXXXXX";
+
+static void on_request(void *arg, struct cs_nmi_server *server, uint64_t ticket, uid_t uid,
+		       const json_t *request)
+{
+	unsigned *n = arg;
+	const char *name = json_string_value(json_object_get(request, "request"));
+
+	(void)uid;
+	if (!name || strcmp(name, "filters") != 0) {
+		cs_nmi_error(server, ticket, CS_EINVAL, "filters, please");
+		return;
+	}
+	switch ((*n)++) {
+	case 0:
+		cs_nmi_entry(server, ticket, entry("B", "Inbound", NULL));
+		cs_nmi_entry(server, ticket, entry("A", "Inbound", "{\"FilterMatches\":5}"));
+		cs_nmi_done(server, ticket, json_pack("{s:b}", "Logging", 1));
+		break;
+	case 1:
+		cs_nmi_entry(server, ticket, entry("A", "Inbound", NULL));
+		cs_nmi_done(server, ticket, json_pack("{s:b}", "Logging", 0));
+		break;
+	case 2:
+		cs_nmi_entry(server, ticket, entry("A", "Inbound", NULL));
+		cs_nmi_entry(server, ticket, entry("A", "Sideways", NULL));
+		cs_nmi_done(server, ticket, NULL);
+		break;
+	default:
+		cs_nmi_error(server, ticket, CS_EKERNEL, "no counters today");
+	}
+}
+
+/* Serves until it is killed; the pipe tells that it listens. */
+static void serve(int ready)
+{
+	struct cs_nmi_server *server;
+	uv_loop_t loop;
+	unsigned n = 0;
+
+	uv_loop_init(&loop);
+	if (cs_nmi_serve(&loop, socket_path, "pagent", on_request, &n, &server, NULL) < 0 ||
+	    write(ready, "", 1) != 1)
+		_exit(1);
+	uv_run(&loop, UV_RUN_DEFAULT);
+	_exit(0);
+}
+
+START_TEST(test_fetch)
+{
+	const struct trmd_filter *list;
+	struct trmd_filters *f;
+	struct cs_err err;
+	int ready[2], fd = mkstemp(socket_path);
+	unsigned n;
+	pid_t pid;
+	char c;
+
+	close(fd);
+	unlink(socket_path);
+	ck_assert_int_eq(pipe(ready), 0);
+	pid = fork();
+	if (pid == 0)
+		serve(ready[1]);
+	ck_assert_int_eq(read(ready[0], &c, 1), 1);
+	ck_assert_msg(trmd_filters_fetch(socket_path, 5000, &f, &err) == 0, "%s", err.text);
+	list = trmd_filters_all(f, &n);
+	ck_assert_uint_eq(n, 2);
+	ck_assert_str_eq(list[0].key, "A");
+	ck_assert_uint_eq(list[0].packets, 5);
+	ck_assert(list[0].counted);
+	ck_assert(!trmd_filters_cut(f));
+	trmd_filters_free(f);
+	/* Without logging nothing that is counted is logged. */
+	ck_assert_msg(trmd_filters_fetch(socket_path, 5000, &f, &err) == 0, "%s", err.text);
+	list = trmd_filters_all(f, &n);
+	ck_assert(n == 1 && !list[0].counted);
+	trmd_filters_free(f);
+	ck_assert_int_eq(trmd_filters_fetch(socket_path, 5000, &f, &err), CS_EPARSE);
+	ck_assert_str_eq(err.text, "pagent's filters: a filter without Direction");
+	ck_assert_int_eq(trmd_filters_fetch(socket_path, 5000, &f, &err), CS_EKERNEL);
+	ck_assert_str_eq(err.text, "pagent's filters: no counters today");
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	unlink(socket_path);
+}
+END_TEST
+
 /* ---- losses ---- */
 
 static struct trmd_loss *loss;
@@ -639,6 +732,7 @@ int main(void)
 	tcase_add_test(tc, test_find);
 	tcase_add_test(tc, test_interfaces);
 	tcase_add_test(tc, test_bad_entries);
+	tcase_add_test(tc, test_fetch);
 	tcase_add_test(tc, test_loss);
 	tcase_add_test(tc, test_loss_new_rule);
 	tcase_add_test(tc, test_loss_sum);

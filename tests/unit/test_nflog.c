@@ -18,8 +18,11 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "policy/policy.h"
 #include "tests/unit/run_suite.h"
+#include "trmd/filters.h"
 #include "trmd/nflog.h"
+#include "xfrm/xfrm.h"
 
 #define PACKET   ((NFNL_SUBSYS_ULOG << 8) | NFULNL_MSG_PACKET)
 #define RECEIVED 1768472430450000
@@ -30,6 +33,7 @@ static struct {
 	unsigned n;
 	struct trmd_event last;
 	uint8_t payload[256];
+	char line[CS_LOG_LINE]; /* what would be written of the last one */
 } seen;
 
 static void on_packet(void *arg, const struct trmd_event *e)
@@ -42,6 +46,20 @@ static void on_packet(void *arg, const struct trmd_event *e)
 	ck_assert_uint_lt(strlen(e->name), TRMD_RULE_NAME);
 }
 
+/* The same, and what is made of it for the log. */
+static void on_real_packet(void *arg, const struct trmd_event *e)
+{
+	struct trmd_interfaces *interfaces = trmd_interfaces_new();
+	struct trmd_filter_message m;
+	struct trmd_filter_facts facts;
+
+	on_packet(arg, e);
+	trmd_facts(NULL, interfaces, e, &facts);
+	ck_assert(trmd_filter_message(e, &facts, &m));
+	snprintf(seen.line, sizeof(seen.line), "%s %s", m.id, m.text);
+	trmd_interfaces_free(interfaces);
+}
+
 static void on_failed(void *arg, const struct cs_err *why)
 {
 	(void)arg;
@@ -49,6 +67,7 @@ static void on_failed(void *arg, const struct cs_err *why)
 }
 
 static const struct trmd_nflog_ops ops = {on_packet, on_failed};
+static const struct trmd_nflog_ops real_ops = {on_real_packet, on_failed};
 
 /* ---- prefixes ---- */
 
@@ -115,6 +134,57 @@ START_TEST(test_prefix)
 }
 END_TEST
 
+/* What the rules of a policy really log, of each verdict. */
+START_TEST(test_prefixes_of_rules)
+{
+	static const enum pol_verdict verdicts[] = {POL_PERMIT, POL_DENY, POL_IPSEC};
+	static const struct xf_marking marking = {.shift = XF_MARK_SHIFT_DEFAULT};
+	struct pol_service any = {.proto = POL_PROTO_ANY, .type = {-1, -1}, .code = {-1, -1}};
+	struct pol_filter_rule rules[3] = {0};
+	struct pol_policy policy = {.rules = rules,
+				    .n_rules = 3,
+				    .generation = 12345,
+				    .filter_logging = true,
+				    .log_implicit = true};
+	unsigned reasons = 0, n = 0;
+	struct cs_range ranges[2];
+	char *text, *at;
+
+	ck_assert_int_eq(cs_range_parse("192.0.2.1", &ranges[0], NULL), 0);
+	ck_assert_int_eq(cs_range_parse("198.51.100.0/24", &ranges[1], NULL), 0);
+	for (unsigned i = 0; i < 3; i++) {
+		rules[i] = (struct pol_filter_rule){.verdict = verdicts[i],
+						    .id = verdicts[i] == POL_IPSEC ? 17 : 0,
+						    .src = &ranges[0],
+						    .dst = &ranges[1],
+						    .n_src = 1,
+						    .n_dst = 1,
+						    .services = &any,
+						    .n_services = 1,
+						    .log = POL_LOG_YES};
+		snprintf(rules[i].name, sizeof(rules[i].name), "Rule %u~\xc3\xa9", i);
+	}
+	text = xf_ruleset(&marking, &policy, 0);
+	ck_assert_ptr_nonnull(text);
+	for (at = text; (at = strstr(at, "log prefix \"")); at++, n++) {
+		const char *prefix = at + strlen("log prefix \""), *end = strchr(prefix, '"');
+		struct trmd_event e;
+		char name[32];
+
+		ck_assert_msg(trmd_prefix_parse(prefix, (size_t)(end - prefix), &e), "%.*s",
+			      (int)(end - prefix), prefix);
+		ck_assert_uint_eq(e.generation, 12345);
+		ck_assert_uint_le(e.rule, 3);
+		snprintf(name, sizeof(name), e.rule < 3 ? "Rule?%u???" : "-", e.rule);
+		ck_assert_str_eq(e.name, name);
+		reasons |= 1u << e.reason;
+	}
+	ck_assert_uint_gt(n, 10);
+	ck_assert_uint_eq(reasons, (1u << TRMD_REASONS) - 1);
+	free(text);
+}
+END_TEST
+
 /* ---- messages ---- */
 
 struct message {
@@ -163,7 +233,7 @@ static size_t put_message(void *buf, const struct message *m)
 	mnl_attr_put_u32(h, NFULA_SEQ, htonl(m->seq));
 	if (m->payload)
 		mnl_attr_put(h, NFULA_PAYLOAD, m->len, m->payload);
-	return MNL_ALIGN(h->nlmsg_len);
+	return (h->nlmsg_len + 3u) & ~3u;
 }
 
 static struct trmd_nflog_reader reader;
@@ -402,9 +472,11 @@ static bool namespace(void)
 
 static void send_udp(uint16_t port, unsigned times)
 {
+	struct sockaddr_in from = {.sin_family = AF_INET, .sin_port = htons(777)};
 	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port)};
 	int fd = socket(AF_INET, SOCK_DGRAM, 0);
 
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&from, sizeof(from)), 0);
 	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	while (times--)
 		ck_assert_int_eq(sendto(fd, "hello", 5, 0, (struct sockaddr *)&to, sizeof(to)), 5);
@@ -443,7 +515,7 @@ START_TEST(test_kernel)
 	uv_loop_init(&loop);
 	uv_timer_init(&loop, &timer);
 	settings.timeout_ms = 100;
-	ck_assert_msg(trmd_nflog_open(&loop, &settings, &ops, &seen, &log, &err) == 0, "%s",
+	ck_assert_msg(trmd_nflog_open(&loop, &settings, &real_ops, &seen, &log, &err) == 0, "%s",
 		      err.text);
 	ck_assert_int_eq(trmd_nflog_open(&loop, &settings, &ops, &seen, &second, &err), CS_EPERM);
 	ck_assert_ptr_nonnull(strstr(err.text, "NFLOG group 119 is refused"));
@@ -465,6 +537,13 @@ START_TEST(test_kernel)
 	ck_assert_uint_eq(seen.payload[0], 0x45);
 	ck_assert_mem_eq(seen.payload + 28, "hello", 5);
 	ck_assert_int_gt(seen.last.time_us, 1700000000000000);
+	ck_assert_str_eq(
+		strstr(seen.line, " filter rule="),
+		" filter rule= In_Rule ext= N/A sipaddr= 127.0.0.1 dipaddr= 127.0.0.1 proto= "
+		"UDP(17) "
+		"sport= 777 dport= 7 -= Interface= 127.0.0.1 (I) secclass= 255 dest= local len= 33 "
+		"vpnaction= N/A tunnelID= N/A ifcname= lo fragment= N");
+	ck_assert_int_eq(strncmp(seen.line, "EZD0815I Packet denied by policy: 20", 36), 0);
 	/* Less of each packet from now on. */
 	settings.copy_range = 64;
 	settings.queue = 1;
@@ -551,6 +630,7 @@ int main(void)
 
 	tcase_set_timeout(tc, 300);
 	tcase_add_test(tc, test_prefix);
+	tcase_add_test(tc, test_prefixes_of_rules);
 	tcase_add_test(tc, test_message);
 	tcase_add_test(tc, test_sequence);
 	tcase_add_test(tc, test_many);
