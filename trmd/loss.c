@@ -185,7 +185,7 @@ static void look(const struct trmd_loss *l, struct rule *r, const struct trmd_fi
 	r->counter = packets;
 }
 
-/* Rules that two looks have not found are of a policy that is gone. */
+/* Rules that three looks have not found are of a policy that is gone. */
 static void forget(struct trmd_loss *l)
 {
 	unsigned kept = 0;

@@ -259,6 +259,8 @@ START_TEST(test_find)
 	    "29,"
 	    "\"TunnelID\":\"Y4\",\"Type\":\"Dynamic\",\"VpnActionName\":\"Gold\",\"FilterMatches\":"
 	    "null}");
+	add(f, "Web~Tr fic", "Outbound",
+	    "{\"FilterNameExtension\":9,\"DestAddress\":\"10.9.9.9\",\"DestAddressPrefix\":32}");
 	add(f, "Web~Tr fic", "Inbound",
 	    "{\"FilterNameExtension\":2,\"SourceAddress\":\"198.51.100.6\",\"SourceAddressRange\":"
 	    "\"198.51.100.9\",\"SourceAddressPrefix\":null,\"DestPort\":8080,\"TunnelID\":\"Y0\","
@@ -590,8 +592,8 @@ START_TEST(test_loss_new_rule)
 		look(f);
 		ck_assert_str_eq(told, "");
 	}
-	look(table(4, NULL));
-	ck_assert_str_eq(told, "A:I:4");
+	look(table(7, NULL));
+	ck_assert_str_eq(told, "A:I:7");
 	trmd_loss_free(loss);
 }
 END_TEST

@@ -395,8 +395,7 @@ START_TEST(test_forgery)
 		"A sipaddr= 10.0.0.1",
 		"A=B",
 		"\x1b[2J\x07\r\b",
-		"\xc2\x9b"
-		"31m",
+		"\xc2\x9b[31m",
 		"\xe2\x80\xa8",
 		"",
 		"\x7f",
@@ -405,7 +404,7 @@ START_TEST(test_forgery)
 					      "A?sipaddr??10.0.0.1",
 					      "A?B",
 					      "?[2J???",
-					      "??31m",
+					      "??[31m",
 					      "???",
 					      "N/A",
 					      "?"};

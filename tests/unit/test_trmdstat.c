@@ -306,6 +306,66 @@ START_TEST(test_selection)
 }
 END_TEST
 
+/* Fields that are longer than any are none, and nothing is shown that a terminal would obey. */
+START_TEST(test_hostile_lines)
+{
+	static const struct {
+		const char *before, *behind;
+	} lines[] = {
+		{"EZD0814I Packet permitted: 2026-01-15T10:20:31Z filter rule= ",
+		 " Interface= 1 (I)"},
+		{"CSI6101I Packet messages suppressed: 2026-01-15T10:20:31Z filter rule= R dir= ",
+		 " count= 1"},
+		{"CSI6101I Packet messages suppressed: 2026-01-15T10:20:31Z filter rule= R dir= I "
+		 "count= ",
+		 ""},
+		{"EZD0818I Tunnel added: 2026-01-15T10:20:31Z vpnaction= ", ""},
+	};
+	char longest[1001], line[4400];
+
+	memset(longest, '1', 1000);
+	longest[1000] = '\0';
+	begin();
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		snprintf(line, sizeof(line), "%s%s%s", lines[i].before, longest, lines[i].behind);
+		take(line);
+		ck_assert_msg(s.skipped == i + 1, "%s", lines[i].before);
+	}
+	ck_assert_uint_eq(s.scanned, 0);
+	s.select.has_host = s.select.has_ports = true;
+	s.select.host = cs_range_all(AF_INET);
+	snprintf(line, sizeof(line),
+		 "EZD0814I Packet permitted: 2026-01-15T10:20:31Z filter rule= R sipaddr= %s "
+		 "dipaddr= %s "
+		 "dport= %s Interface= 1 (I) ifcname= %s",
+		 longest, longest, longest, longest);
+	ck_assert_uint_lt(strlen(line), sizeof(line));
+	take(line);
+	ck_assert_uint_eq(s.selected, 0);
+	end();
+	begin();
+	/* A cause has any length. */
+	snprintf(line, sizeof(line),
+		 HEAD "iked[7]: CSI1003E IKE version 1.0 phase 1 negotiation for tunnel K4 with "
+		      "2001:db8::9 failed (rule V6): \x1b[2J\xc2\x9b\r%s",
+		 longest);
+	take(line);
+	ck_assert_uint_eq(s.failures.n, 1);
+	ck_assert_int_eq(strncmp(s.failures.rows[0].a, "?[2J???111", 10), 0);
+	ck_assert_uint_eq(strlen(s.failures.rows[0].a), STAT_KEY - 1);
+	ck_assert_uint_eq(s.failures.rows[0].n[0], 1);
+	/* A peer that is longer than an address is cut. */
+	snprintf(line, sizeof(line),
+		 HEAD "iked[7]: CSI1013E IKE version 1.0 phase 2 negotiation for tunnel Y4 with %s "
+		      "failed (rule V6): x",
+		 longest);
+	take(line);
+	ck_assert_uint_eq(s.failures.n, 2);
+	ck_assert_uint_eq(s.failures.rows[1].n[1], 1);
+	end();
+}
+END_TEST
+
 static char sample[20000];
 
 static size_t read_sample(void)
@@ -867,6 +927,7 @@ int main(void)
 	tcase_add_test(tc, test_table);
 	tcase_add_test(tc, test_tags);
 	tcase_add_test(tc, test_selection);
+	tcase_add_test(tc, test_hostile_lines);
 	tcase_add_test(tc, test_cut_lines);
 	tcase_add_test(tc, test_mangled_lines);
 	suite_add_tcase(suite, tc);
