@@ -293,6 +293,9 @@ START_TEST(test_nothing_known)
 	ck_assert(message(&e, &none, bytes, hex(V4("11", "0020", "0000") "00351f90")));
 	ck_assert_ptr_nonnull(
 		strstr(m.text, " filter rule= DenyAllRule_Generated___________Outbnd "));
+	/* Nothing of the packet at all. */
+	e.family = 0;
+	ck_assert(!message(&e, &none, NULL, 0));
 	/* Not what the hook says it is. */
 	e.family = AF_INET6;
 	ck_assert(!message(&e, &none, bytes, hex(V4("11", "0020", "0000") "00351f90")));
@@ -468,7 +471,7 @@ END_TEST
 /* In memory that ends where the packet does. */
 static bool exact(const struct trmd_event *e, size_t len)
 {
-	uint8_t *copy = malloc(len ? len : 1);
+	uint8_t *copy = malloc(len);
 	bool good;
 
 	if (len)
