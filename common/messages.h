@@ -10,6 +10,7 @@
  *   CSI4000-4999  the kernel: XFRM and nftables
  *   CSI5000-5999  management socket
  *   CSI6000-6099  trmd: outbox and SMF files
+ *   CSI6100-6199  trmd: packets that filter rules log
  */
 #ifndef CS_MESSAGES_H
 #define CS_MESSAGES_H
@@ -267,6 +268,9 @@
 #define CSM_TR_REMOVED	  "CSI6012I", CS_INFO, "SMF files removed, as --keep-files or --keep-days asks: %u"
 #define CSM_TR_CONFIG	  "CSI6013W", CS_WARNING, "%s:%u: %s %s: %s"
 #define CSM_TR_NO_CONFIG  "CSI6014E", CS_ERROR, "%s; which records are written stays as it was"
+#define CSM_TR_NO_NFLOG	  "CSI6103W", CS_WARNING, "packets that filter rules log are not told of: %s"
+#define CSM_TR_NO_FILTERS "CSI6104W", CS_WARNING, "pagent does not tell its filters, so lines of packets lack their tunnels, and losses are not known: %s"
+#define CSM_TR_NO_COUNTS  "CSI6105W", CS_WARNING, "%s: what was counted of logged packets: %s"
 #define CSM_TR_NO_WATCH	  "CSI6015W", CS_WARNING, "changes in %s are not noticed at once: %s"
 
 /* clang-format on */

@@ -2,6 +2,8 @@
 #include "policy/pagent.h"
 
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/log.h"
 #include "common/paths.h"
@@ -167,12 +169,27 @@ static void on_request(void *arg, struct cs_nmi_server *server, uint64_t ticket,
 	cs_nmi_error(server, ticket, CS_EINVAL, "pagent does not know this request");
 }
 
+/* Who may read the policy may ask for it, too: trmd, as the user of iked's worker. */
+static int give_socket(const struct pagent *p, const char *path, struct cs_err *err)
+{
+	char state[CS_PATH_MAX];
+	struct stat st;
+	int rc = cs_state_path(p->o->stack, NULL, state, err);
+
+	if (rc < 0)
+		return rc;
+	if (stat(state, &st) == 0 && st.st_gid != getegid() &&
+	    lchown(path, (uid_t)-1, st.st_gid) < 0)
+		return cs_fail_errno(err, "cannot give %s to the group of %s", path, state);
+	return 0;
+}
+
 int pagent_nmi_open(struct pagent *p, struct cs_err *err)
 {
 	char path[CS_PATH_MAX];
 	int rc = cs_run_path(p->o->stack, "pagent.sock", path, err);
 
-	if (rc < 0)
-		return rc;
-	return cs_nmi_serve(&p->loop, path, "pagent", on_request, p, &p->nmi, err);
+	if (rc == 0)
+		rc = cs_nmi_serve(&p->loop, path, "pagent", on_request, p, &p->nmi, err);
+	return rc == 0 ? give_socket(p, path, err) : rc;
 }

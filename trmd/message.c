@@ -4,9 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <syslog.h>
-#include <time.h>
 
-#define TIME_STRLEN 32
+#include "trmd/filter_message.h"
 
 struct saying {
 	trmd_say_fn *say;
@@ -27,16 +26,6 @@ static void say(const struct saying *s, const char *id, enum cs_severity severit
 	va_end(ap);
 	cs_log_line(line, sizeof(line), CS_NOCTX, id, text);
 	s->say(s->arg, severity, line);
-}
-
-static const char *time_text(int64_t seconds, char text[static TIME_STRLEN])
-{
-	time_t t = (time_t)seconds;
-	struct tm tm;
-
-	if (!gmtime_r(&t, &tm) || !strftime(text, TIME_STRLEN, "%Y-%m-%dT%H:%M:%S.000000Z", &tm))
-		strcpy(text, "-");
-	return text;
 }
 
 /* A field is a word, so that programs find the next one. */
@@ -63,10 +52,10 @@ void trmd_messages(const struct trmd_change *change, trmd_say_fn *fn, void *arg)
 {
 	const json_t *p1 = json_object_get(change->payload, "IKETunnel");
 	const json_t *p2 = json_object_get(change->payload, "DynamicTunnel");
-	char when[TIME_STRLEN], from[TIME_STRLEN];
+	char when[TRMD_TIME_STRLEN], from[TRMD_TIME_STRLEN];
 	const struct saying s = {fn, arg};
 
-	time_text(change->time, when);
+	trmd_time_text(change->time * 1000000, when);
 	switch (change->kind) {
 	case TRMD_P2_UP:
 		say(&s, CSM_TR_ADDED, when, name(p2, "VpnActionName"), name(p2, "TunnelID"),
@@ -81,7 +70,7 @@ void trmd_messages(const struct trmd_change *change, trmd_say_fn *fn, void *arg)
 		    (unsigned long long)trmd_number(p1, "Generation"), name(p1, "TunnelID"));
 		break;
 	case TRMD_LOSS:
-		time_text((int64_t)trmd_number(change->payload, "From"), from);
+		trmd_time_text((int64_t)trmd_number(change->payload, "From") * 1000000, from);
 		say(&s, CSM_TR_LOST, when,
 		    (unsigned long long)trmd_number(change->payload, "Records"), from);
 		break;

@@ -16,6 +16,7 @@
 #include "common/log.h"
 #include "policy/policy.h"
 #include "trmd/drain.h"
+#include "trmd/filter_log.h"
 #include "trmd/trmd.h"
 
 #define GATHER_MS 20    /* what iked commits meanwhile goes into the same batch */
@@ -51,6 +52,7 @@ struct trmd {
 	struct trmd_wanted wanted;
 	struct trmd_writer *writer;
 	struct trmd_drain *drain;
+	struct trmd_filter_log *filter_log;
 	struct tidy tidy;
 };
 
@@ -268,6 +270,7 @@ static void on_stop(uv_signal_t *handle, int signal)
 	uv_close((uv_handle_t *)&t->look, NULL);
 	uv_close((uv_handle_t *)&t->clean, NULL);
 	uv_close((uv_handle_t *)&t->watch, NULL);
+	trmd_filter_log_end(t->filter_log);
 }
 
 /* ---- the loop ---- */
@@ -291,17 +294,16 @@ static int start_handles(struct trmd *t, struct cs_err *err)
 	return rc ? cs_fail(err, CS_ESYS, "cannot set up the event loop") : 0;
 }
 
-/*
- * Another source of events, as the filters' log, begins here, and ends in on_stop(): it has handles
- * of its own on the loop, and needs nothing of the outbox.
- */
+/* They end in on_stop(). */
 static int start_sources(struct trmd *t, struct cs_err *err)
 {
 	int rc = start_handles(t, err);
 
-	if (rc == 0)
-		watch(t);
-	return rc;
+	if (rc < 0)
+		return rc;
+	watch(t);
+	trmd_filter_log_begin(t->filter_log);
+	return 0;
 }
 
 static int prepare(struct trmd *t, struct cs_err *err)
@@ -313,12 +315,23 @@ static int prepare(struct trmd *t, struct cs_err *err)
 		.say = trmd_say_syslog,
 		.arg = &t->log,
 	};
+	struct trmd_filter_log_env filters = {
+		.stack = t->o->stack,
+		.directory = t->o->directory,
+		.say = trmd_say_syslog,
+		.arg = &t->log,
+	};
 	int rc = cs_state_path(t->o->stack, "iked/iked.db", t->database, err);
 
 	if (rc == 0)
 		rc = cs_state_path(t->o->stack, "iked", t->dir, err);
 	if (rc == 0)
 		rc = read_config(t, err);
+	snprintf(t->tag, sizeof(t->tag), "trmd.%s", t->o->stack);
+	t->log = (struct trmd_log){.foreground = t->o->foreground, .tag = t->tag};
+	/* Its socket is opened as root. */
+	if (rc == 0)
+		rc = trmd_filter_log_open(&t->loop, &filters, &t->filter_log, err);
 	if (rc == 0)
 		rc = trmd_privilege_drop(t->o->user, t->o->directory, err);
 	if (rc == 0)
@@ -326,8 +339,6 @@ static int prepare(struct trmd *t, struct cs_err *err)
 	if (rc < 0)
 		return rc;
 	set_origin(t);
-	snprintf(t->tag, sizeof(t->tag), "trmd.%s", t->o->stack);
-	t->log = (struct trmd_log){.foreground = t->o->foreground, .tag = t->tag};
 	env.writer = t->writer;
 	rc = trmd_drain_new(&env, &t->drain, err);
 	if (rc == 0)
@@ -354,8 +365,12 @@ enum cs_exit trmd_run(struct trmd_options *o)
 		uv_run(&t.loop, UV_RUN_DEFAULT);
 	} else {
 		cs_log(CS_NOCTX, CSM_NO_START, "trmd", err.text);
+		if (t.filter_log)
+			trmd_filter_log_end(t.filter_log);
+		uv_run(&t.loop, UV_RUN_DEFAULT);
 	}
 	trmd_drain_free(t.drain);
+	trmd_filter_log_free(t.filter_log);
 	trmd_writer_free(t.writer);
 	uv_loop_close(&t.loop);
 	return rc < 0 ? CS_EXIT_FAILED : CS_EXIT_OK;

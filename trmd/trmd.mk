@@ -14,11 +14,13 @@ libtrmd_a_SOURCES = \
 	trmd/record_values.c trmd/record_values.h \
 	trmd/writer.c trmd/writer.h
 libtrmd_a_CFLAGS = $(TRMD_CFLAGS)
-TRMD_LIBS = libtrmd.a libsmf.a $(POLICY_LIBS) $(SQLITE_LIBS) $(JANSSON_LIBS) $(UV_LIBS) $(ZLIB_LIBS)
+TRMD_LIBS = libtrmd.a libtrmdlog.a libsmf.a $(POLICY_LIBS) $(SQLITE_LIBS) $(JANSSON_LIBS) $(UV_LIBS) $(ZLIB_LIBS)
 
-trmd_trmd_SOURCES = trmd/main.c trmd/privilege.c trmd/run.c trmd/trmd.h
+trmd_trmd_SOURCES = \
+	trmd/filter_log.c trmd/filter_log.h \
+	trmd/main.c trmd/privilege.c trmd/run.c trmd/trmd.h
 trmd_trmd_CFLAGS = $(TRMD_CFLAGS)
-trmd_trmd_LDADD = $(TRMD_LIBS)
+trmd_trmd_LDADD = $(TRMD_LIBS) $(TRMDLOG_LIBS)
 dist_man_MANS += man/trmd.8
 
 check_PROGRAMS += tests/unit/test_trmd_record tests/unit/test_trmd_writer tests/unit/test_trmd_drain

@@ -1,0 +1,287 @@
+/* Lines of logged packets. */
+#include "trmd/filter_log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/paths.h"
+#include "trmd/filter_message.h"
+#include "trmd/filters.h"
+#include "trmd/limit.h"
+#include "trmd/loss.h"
+#include "trmd/nflog.h"
+
+#define LOOK_MS   30000 /* pagent's filters and their counters */
+#define CHANGE_MS 500   /* after the first packet of a new policy */
+#define SETTLE_MS 2000  /* what was queued when counters were read has come */
+#define ASK_MS    5000  /* pagent answers within */
+#define STATE     ".filter-log.json"
+#define BOOT_ID   "/proc/sys/kernel/random/boot_id"
+
+struct trmd_filter_log {
+	struct trmd_filter_log_env env;
+	uv_loop_t *loop;
+	struct trmd_nflog *nflog;
+	struct trmd_limit *limit;
+	struct trmd_loss *loss;
+	struct trmd_filters *filters; /* the last that pagent told, or NULL */
+	struct trmd_interfaces *interfaces;
+	uint64_t generation; /* of the last packet */
+	uv_timer_t look, settle, report;
+	bool begun, ended, settling;
+	char told[sizeof(((struct cs_err *)0)->text)];
+
+	/* asking pagent, on another thread */
+	uv_work_t work;
+	bool asking;
+	char socket[CS_PATH_MAX];
+	struct trmd_filters *answer;
+	int status;
+	struct cs_err why;
+};
+
+static int64_t wall_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+static void say(struct trmd_filter_log *f, const struct trmd_filter_message *m)
+{
+	char line[CS_LOG_LINE];
+
+	cs_log_line(line, sizeof(line), CS_NOCTX, m->id, m->text);
+	f->env.say(f->env.arg, m->severity, line);
+}
+
+/* ---- what pagent knows ---- */
+
+static void do_ask(uv_work_t *work)
+{
+	struct trmd_filter_log *f = work->data;
+
+	f->answer = NULL;
+	f->status = trmd_filters_fetch(f->socket, ASK_MS, &f->answer, &f->why);
+}
+
+static void on_lost(void *arg, const char *rule, bool outbound, uint64_t count)
+{
+	struct trmd_filter_message m;
+
+	trmd_lost_message(rule, outbound, count, wall_us(), &m);
+	say(arg, &m);
+}
+
+static void on_settle(uv_timer_t *timer)
+{
+	struct trmd_filter_log *f = timer->data;
+
+	f->settling = false;
+	trmd_loss_settle(f->loss, on_lost, f);
+}
+
+static void asked(uv_work_t *work, int status)
+{
+	struct trmd_filter_log *f = work->data;
+	const char *why = "";
+
+	f->asking = false;
+	if (status < 0 || f->status < 0) {
+		why = status < 0 ? uv_strerror(status) : f->why.text;
+	} else if (f->ended) {
+		trmd_filters_free(f->answer);
+	} else {
+		trmd_filters_free(f->filters);
+		f->filters = f->answer;
+		if (trmd_loss_counters(f->loss, f->filters, &f->why) == 0) {
+			f->settling = true;
+			uv_timer_start(&f->settle, on_settle, SETTLE_MS, 0);
+		} else {
+			why = f->why.text;
+		}
+	}
+	if (*why && strcmp(why, f->told) != 0)
+		cs_log(CS_NOCTX, CSM_TR_NO_FILTERS, why);
+	snprintf(f->told, sizeof(f->told), "%s", why);
+}
+
+static void on_look(uv_timer_t *timer)
+{
+	struct trmd_filter_log *f = timer->data;
+
+	if (f->asking || f->settling)
+		return;
+	trmd_loss_asked(f->loss);
+	f->work.data = f;
+	f->asking = uv_queue_work(f->loop, &f->work, do_ask, asked) == 0;
+}
+
+/* ---- packets ---- */
+
+static void on_suppressed(void *arg, const char *rule, bool outbound, uint64_t count)
+{
+	struct trmd_filter_message m;
+
+	trmd_suppressed_message(rule, outbound, count, wall_us(), &m);
+	say(arg, &m);
+}
+
+static void on_report(uv_timer_t *timer)
+{
+	struct trmd_filter_log *f = timer->data;
+	int64_t wait = trmd_limit_report(f->limit, cs_mono_ms(), false, on_suppressed, f);
+
+	uv_timer_start(timer, on_report, (uint64_t)wait, 0);
+}
+
+static void on_packet(void *arg, const struct trmd_event *e)
+{
+	struct trmd_filter_log *f = arg;
+	struct trmd_filter_facts facts = {.name = NULL};
+	struct trmd_filter_message m;
+
+	trmd_loss_record(f->loss, e);
+	if (e->generation != f->generation && f->begun && !f->ended)
+		uv_timer_start(&f->look, on_look, CHANGE_MS, LOOK_MS);
+	f->generation = e->generation;
+	if (!trmd_limit_pass(f->limit, e, cs_mono_ms()))
+		return;
+	trmd_facts(f->filters, f->interfaces, e, &facts);
+	if (trmd_filter_message(e, &facts, &m))
+		say(f, &m);
+}
+
+static void on_broken(void *arg, const struct cs_err *why)
+{
+	(void)arg;
+	cs_log(CS_NOCTX, CSM_TR_NO_NFLOG, why->text);
+}
+
+/* ---- counts, from one run to the next ---- */
+
+static bool boot_id(char id[64])
+{
+	FILE *file = fopen(BOOT_ID, "re");
+	bool ok = file && fscanf(file, "%63s", id) == 1;
+
+	if (file)
+		fclose(file);
+	return ok;
+}
+
+static bool state_path(const struct trmd_filter_log *f, const char *tail, char path[CS_PATH_MAX])
+{
+	int n = snprintf(path, CS_PATH_MAX, "%s/" STATE "%s", f->env.directory, tail);
+
+	return n > 0 && n < CS_PATH_MAX;
+}
+
+/*
+ * The file is for one start: a trmd that ends without saying so leaves none, because what it had
+ * told after the file was written would be told again as lost.
+ */
+static void load(struct trmd_filter_log *f)
+{
+	char path[CS_PATH_MAX], boot[64];
+	struct cs_err why;
+	json_t *state;
+
+	if (!state_path(f, "", path))
+		return;
+	state = json_load_file(path, 0, NULL);
+	unlink(path);
+	if (state && boot_id(boot) && trmd_loss_load(f->loss, state, boot, &why) < 0 &&
+	    why.code != CS_ENOTFOUND)
+		cs_log(CS_NOCTX, CSM_TR_NO_COUNTS, path, why.text);
+	json_decref(state);
+}
+
+static void save(const struct trmd_filter_log *f)
+{
+	char path[CS_PATH_MAX], made[CS_PATH_MAX], boot[64];
+	json_t *state = boot_id(boot) ? trmd_loss_save(f->loss, boot) : NULL;
+
+	if (state && state_path(f, "", path) && state_path(f, ".new", made) &&
+	    json_dump_file(state, made, JSON_COMPACT) == 0 && rename(made, path) == 0) {
+		json_decref(state);
+		return;
+	}
+	json_decref(state);
+	cs_log(CS_NOCTX, CSM_TR_NO_COUNTS, f->env.directory, "they cannot be kept");
+}
+
+/* ---- the whole ---- */
+
+int trmd_filter_log_open(uv_loop_t *loop, const struct trmd_filter_log_env *env,
+			 struct trmd_filter_log **log, struct cs_err *err)
+{
+	static const struct trmd_nflog_ops ops = {.packet = on_packet, .failed = on_broken};
+	const struct trmd_nflog_settings settings = trmd_nflog_defaults();
+	const struct trmd_limit_settings limits = trmd_limit_defaults();
+	struct trmd_filter_log *f = calloc(1, sizeof(*f));
+	struct cs_err why;
+	int rc;
+
+	if (!f)
+		return cs_fail(err, CS_ENOMEM, "no memory for the filters' log");
+	f->env = *env;
+	f->loop = loop;
+	f->loss = trmd_loss_new();
+	f->interfaces = trmd_interfaces_new();
+	rc = f->loss && f->interfaces ? trmd_limit_new(&limits, &f->limit, err)
+				      : cs_fail(err, CS_ENOMEM, "no memory for the filters' log");
+	if (rc == 0)
+		rc = cs_run_path(env->stack, "pagent.sock", f->socket, err);
+	if (rc < 0) {
+		trmd_filter_log_free(f);
+		return rc;
+	}
+	if (trmd_nflog_open(loop, &settings, &ops, f, &f->nflog, &why) < 0)
+		cs_log(CS_NOCTX, CSM_TR_NO_NFLOG, why.text);
+	*log = f;
+	return 0;
+}
+
+void trmd_filter_log_begin(struct trmd_filter_log *f)
+{
+	if (!f->nflog)
+		return;
+	load(f);
+	uv_timer_init(f->loop, &f->look);
+	uv_timer_init(f->loop, &f->settle);
+	uv_timer_init(f->loop, &f->report);
+	f->look.data = f->settle.data = f->report.data = f;
+	f->begun = true;
+	uv_timer_start(&f->look, on_look, 0, LOOK_MS);
+	on_report(&f->report);
+}
+
+void trmd_filter_log_end(struct trmd_filter_log *f)
+{
+	f->ended = true;
+	trmd_nflog_close(f->nflog);
+	if (!f->begun)
+		return;
+	trmd_limit_report(f->limit, cs_mono_ms(), true, on_suppressed, f);
+	save(f);
+	uv_close((uv_handle_t *)&f->look, NULL);
+	uv_close((uv_handle_t *)&f->settle, NULL);
+	uv_close((uv_handle_t *)&f->report, NULL);
+}
+
+void trmd_filter_log_free(struct trmd_filter_log *f)
+{
+	if (!f)
+		return;
+	trmd_limit_free(f->limit);
+	trmd_loss_free(f->loss);
+	trmd_filters_free(f->filters);
+	trmd_interfaces_free(f->interfaces);
+	free(f);
+}
