@@ -136,10 +136,29 @@ static int prepare_own(const char *stack, const struct iked_identity *id, struct
 	return status < 0 ? cs_err_prefix(err, "%s", path) : 0;
 }
 
+/*
+ * Who may read the policy may ask pagent for it: trmd does, as the same user.  A pagent that starts
+ * later sees to that itself.
+ */
+static int prepare_socket(const char *stack, const struct iked_identity *id, struct cs_err *err)
+{
+	char path[CS_PATH_MAX];
+	struct stat st;
+	int status = cs_run_path(stack, "pagent.sock", path, err);
+
+	if (status < 0 || lstat(path, &st) < 0 || !S_ISSOCK(st.st_mode) || st.st_uid != 0)
+		return status;
+	return lchown(path, (uid_t)-1, id->gid) == 0 || errno == ENOENT
+		       ? 0
+		       : cs_fail_errno(err, "cannot give %s to the group", path);
+}
+
 int iked_prepare_state(const char *stack, const struct iked_identity *id, struct cs_err *err)
 {
 	int status = prepare_shared(stack, id, err);
 
+	if (status == 0)
+		status = prepare_socket(stack, id, err);
 	return status == 0 ? prepare_own(stack, id, err) : status;
 }
 

@@ -146,6 +146,7 @@ class Host:
             os.unlink(path)
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
             notify.bind(path)
+            os.chmod(path, 0o666)  # a daemon may be another user by then
             notify.settimeout(0.1)
             process = Process(self, name, argv,
                               {**self.env, **(env or {}), "NOTIFY_SOCKET": path})

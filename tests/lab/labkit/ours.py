@@ -6,7 +6,8 @@ import os
 from .host import Failure, wait_until
 
 PROGRAMS = {"pagent": "policy/pagent", "iked": "iked/iked", "ipsec": "ipsec-cli/ipsec",
-            "pasearch": "policy/pasearch", "csipsec-pki": "pki/csipsec-pki"}
+            "pasearch": "policy/pasearch", "csipsec-pki": "pki/csipsec-pki", "trmd": "trmd/trmd",
+            "smfdump": "smf/smfdump", "trmdstat": "trmd/trmdstat"}
 
 # Short retransmission, so that a peer that says nothing is given up within a case's time.
 IKED_CONF = """\
