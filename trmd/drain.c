@@ -29,7 +29,8 @@ struct batch {
 	struct refusal refusals[BATCH];
 	uint64_t refused[BATCH], losses[BATCH];
 	unsigned n_changes, n_refused, n_losses, n_rows, n_records;
-	uint64_t last; /* of those in order */
+	uint64_t last;     /* of those in order */
+	uint64_t recorded; /* the last that has a record */
 	struct cs_writer w;
 	bool full;
 	int status;
@@ -139,11 +140,17 @@ static uint64_t written(const struct trmd_drain *d)
 	return wants_any(d) ? trmd_writer_last(d->env.writer) : 0;
 }
 
-/* The records of a row that is said to be written already, and what is written last. */
+/*
+ * The records of a row that is said to be written already, and what is written last.  That row had
+ * records, so a row of its number that has none is another one; which records are wanted now does
+ * not matter, because each kind of row has all of its records or none.
+ */
 struct tail {
 	struct trmd_drain *d;
 	bool other;
 };
+
+static const struct trmd_wanted everything = {.ike_tunnel = true, .dyn_tunnel = true};
 
 static bool same_field(const struct smf_record *a, const struct smf_record *b, enum smf_field field)
 {
@@ -179,8 +186,9 @@ static void compare_tail(void *arg, const struct trmd_row *row)
 
 	if (trmd_change_of(row->id, row->kind, row->time, row->payload, &change, NULL) < 0)
 		return;
-	if (trmd_records(d->env.origin, d->wanted, &change, &w, NULL, NULL) == 0 && w.len > 0 &&
-	    trmd_writer_tail(d->env.writer, theirs, w.len) &&
+	tail->other =
+		trmd_records(d->env.origin, everything, &change, &w, NULL, NULL) == 0 && w.len == 0;
+	if (w.len > 0 && trmd_writer_tail(d->env.writer, theirs, w.len) &&
 	    smf_decode(ours, length_of(ours), &a, NULL) == 0 &&
 	    smf_decode(theirs, length_of(theirs), &b, NULL) == 0)
 		tail->other = !same_record(&a, &b);
@@ -283,6 +291,8 @@ static void take(void *arg, const struct trmd_row *row)
 		b->losses[b->n_losses++] = row->id;
 	if (!loss)
 		b->last = row->id;
+	if (n)
+		b->recorded = row->id;
 	b->n_records += n;
 	b->n_rows++;
 }
@@ -294,7 +304,7 @@ static void clear(struct trmd_drain *d)
 	for (unsigned i = 0; i < b->n_changes; i++)
 		trmd_change_free(&b->changes[i]);
 	b->n_changes = b->n_refused = b->n_losses = b->n_rows = b->n_records = 0;
-	b->last = 0;
+	b->last = b->recorded = 0;
 	b->full = false;
 	b->status = 0;
 	b->w = cs_writer_of(d->buffer, sizeof(d->buffer));
@@ -307,7 +317,7 @@ static int write_batch(struct trmd_drain *d, int64_t now)
 
 	if (b->w.len == 0)
 		return 0;
-	if (trmd_writer_append(d->env.writer, d->buffer, b->w.len, b->last, now, &err) < 0)
+	if (trmd_writer_append(d->env.writer, d->buffer, b->w.len, b->recorded, now, &err) < 0)
 		return cannot_write(d, &err);
 	d->stats.records += b->n_records;
 	return 0;
