@@ -830,6 +830,11 @@ START_TEST(test_directory)
 	ck_assert_str_eq(ran.err, "");
 	ck_assert_int_eq(ran.exit, 0);
 	ck_assert_ptr_nonnull(strstr(ran.out, "\"smf_records_scanned\": 17,"));
+	/* A name that is in the list, and whose file is packed when its turn has come. */
+	ck_assert_int_eq(symlink("nowhere", in_dir("smf/2026-01-13.smf")), 0);
+	run("--json smf", NULL);
+	ck_assert_str_eq(ran.err, "");
+	ck_assert_ptr_nonnull(strstr(ran.out, "\"smf_records_scanned\": 17,"));
 }
 END_TEST
 
