@@ -21,6 +21,7 @@ struct trouble {
 /* A row that makes no record. */
 struct refusal {
 	uint64_t id;
+	bool loss;
 	char why[sizeof(((struct cs_err *)0)->text)];
 };
 
@@ -246,9 +247,10 @@ static int open_both(struct trmd_drain *d, int64_t now)
 
 /* ---- a batch ---- */
 
-static void refuse(struct batch *b, uint64_t id, const struct cs_err *err)
+static void refuse(struct batch *b, uint64_t id, bool loss, const struct cs_err *err)
 {
 	b->refusals[b->n_refused].id = id;
+	b->refusals[b->n_refused].loss = loss;
 	memcpy(b->refusals[b->n_refused].why, err->text, sizeof(err->text));
 	b->refused[b->n_refused++] = id;
 }
@@ -284,7 +286,7 @@ static void take(void *arg, const struct trmd_row *row)
 		return;
 	}
 	if (rc < 0)
-		refuse(b, row->id, &err);
+		refuse(b, row->id, loss, &err);
 	else
 		b->n_changes++;
 	if (rc == 0 && loss)
@@ -328,12 +330,14 @@ static void say_batch(struct trmd_drain *d)
 {
 	struct batch *b = &d->batch;
 
-	for (unsigned i = 0; i < b->n_refused; i++)
-		if (b->refused[i] > d->said) {
-			cs_log(CS_NOCTX, CSM_TR_REFUSED, (unsigned long long)b->refused[i],
-			       b->refusals[i].why);
-			d->stats.refused++;
-		}
+	for (unsigned i = 0; i < b->n_refused; i++) {
+		const struct refusal *r = &b->refusals[i];
+
+		if (r->id <= (r->loss ? d->said_loss : d->said))
+			continue;
+		cs_log(CS_NOCTX, CSM_TR_REFUSED, (unsigned long long)r->id, r->why);
+		d->stats.refused++;
+	}
 	for (unsigned i = 0; i < b->n_changes; i++) {
 		const struct trmd_change *c = &b->changes[i];
 		uint64_t *said = c->kind == TRMD_LOSS ? &d->said_loss : &d->said;
@@ -345,6 +349,9 @@ static void say_batch(struct trmd_drain *d)
 		if (c->kind == TRMD_LOSS)
 			d->stats.lost += trmd_number(c->payload, "Records");
 	}
+	for (unsigned i = 0; i < b->n_refused; i++)
+		if (b->refusals[i].loss && b->refusals[i].id > d->said_loss)
+			d->said_loss = b->refusals[i].id;
 	if (b->last > d->said)
 		d->said = b->last;
 }

@@ -445,6 +445,13 @@ START_TEST(bad_rows)
 	ck_assert_uint_eq(count_records(), 3 * GROUP_RECORDS);
 	trmd_drain_stats(t.drain, &stats);
 	ck_assert_uint_eq(stats.refused, 3);
+	/* One of LOSS that is seen behind rows of greater ids is told of, and once. */
+	ask("CREATE TRIGGER stay BEFORE UPDATE ON outbox BEGIN SELECT raise(FAIL, 'no'); END");
+	ask(INSERT "(103, 5, 'LOSS', 0, '', 0, '[]')");
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(drain_all(&t), CS_ESTORE);
+	trmd_drain_stats(t.drain, &stats);
+	ck_assert_uint_eq(stats.refused, 4);
 	stop(&t);
 }
 END_TEST
