@@ -370,7 +370,7 @@ static char sample[20000];
 
 static size_t read_sample(void)
 {
-	FILE *f = fopen(DATA "sample.log", "r");
+	FILE *f = fopen(DATA "sample.txt", "r");
 	size_t n;
 
 	ck_assert_ptr_nonnull(f);
