@@ -191,13 +191,19 @@ static int sync_dir(int dirfd, struct cs_err *err)
 static int compress_file(int dirfd, const char *name, struct cs_err *err)
 {
 	char gz[TRMD_NAME_LEN + sizeof(GZ)], tmp[TRMD_NAME_LEN + sizeof(TMP)];
-	int from = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), to, rc;
+	int from = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK), to, rc;
+	struct stat st;
 
 	if (from < 0)
 		return cs_fail_errno(err, "cannot open %s", name);
+	if (fstat(from, &st) < 0 || !S_ISREG(st.st_mode)) {
+		close(from);
+		return cs_fail(err, CS_EINVAL, "%s is no file", name);
+	}
 	snprintf(gz, sizeof(gz), "%s" GZ, name);
 	snprintf(tmp, sizeof(tmp), "%s" TMP, name);
-	to = openat(dirfd, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
+	/* Leftovers of that name are gone; what is there is somebody's. */
+	to = openat(dirfd, tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
 	if (to < 0) {
 		rc = cs_fail_errno(err, "cannot make %s", tmp);
 		close(from);
@@ -258,28 +264,41 @@ static bool is_old(const struct trmd_file *f, const struct trmd_file *end, const
 	return keep->days && trmd_name_time(next) < now - (int64_t)keep->days * DAY;
 }
 
+/*
+ * Who has both names is compressed once more: the compressed file may be somebody else's, and not
+ * whole yet.
+ */
+static int pack(int dirfd, const char *name, struct cs_err *err)
+{
+	int rc = compress_file(dirfd, name, err);
+
+	return rc == 0 ? drop_plain(dirfd, name, err) : rc;
+}
+
+/* A file that nothing can be done with does not keep the others from it; the first is told of. */
 static int tidy(int dirfd, struct trmd_file *files, unsigned n, const char *current,
 		const struct trmd_keep *keep, int64_t now, unsigned *removed, struct cs_err *err)
 {
-	int rc = 0;
+	struct cs_err why;
+	int first = 0;
 
-	for (unsigned i = 0; i < n && rc == 0; i++) {
+	for (unsigned i = 0; i < n; i++) {
 		struct trmd_file *f = &files[i];
+		int rc = 0;
 
 		if ((keep->files && n - i + 1 > keep->files) ||
 		    is_old(f, files + n, current, keep, now)) {
-			rc = remove_file(dirfd, f, err);
+			rc = remove_file(dirfd, f, &why);
 			*removed += rc == 0;
-			continue;
+		} else if (f->plain && keep->compress) {
+			rc = pack(dirfd, f->name, &why);
 		}
-		if (f->plain && !f->gz && keep->compress) {
-			rc = compress_file(dirfd, f->name, err);
-			f->gz = rc == 0;
+		if (rc < 0 && first == 0) {
+			first = rc;
+			*err = why;
 		}
-		if (rc == 0 && f->plain && f->gz)
-			rc = drop_plain(dirfd, f->name, err);
 	}
-	return rc;
+	return first;
 }
 
 int trmd_closed_tidy(int dirfd, const char *current, const struct trmd_keep *keep, int64_t now,

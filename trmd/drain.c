@@ -21,6 +21,7 @@ struct trouble {
 /* A row that makes no record. */
 struct refusal {
 	uint64_t id;
+	bool loss;
 	char why[sizeof(((struct cs_err *)0)->text)];
 };
 
@@ -29,7 +30,8 @@ struct batch {
 	struct refusal refusals[BATCH];
 	uint64_t refused[BATCH], losses[BATCH];
 	unsigned n_changes, n_refused, n_losses, n_rows, n_records;
-	uint64_t last; /* of those in order */
+	uint64_t last;     /* of those in order */
+	uint64_t recorded; /* the last that has a record */
 	struct cs_writer w;
 	bool full;
 	int status;
@@ -139,11 +141,17 @@ static uint64_t written(const struct trmd_drain *d)
 	return wants_any(d) ? trmd_writer_last(d->env.writer) : 0;
 }
 
-/* The records of a row that is said to be written already, and what is written last. */
+/*
+ * The records of a row that is said to be written already, and what is written last.  That row had
+ * records, so a row of its number that has none is another one; which records are wanted now does
+ * not matter, because each kind of row has all of its records or none.
+ */
 struct tail {
 	struct trmd_drain *d;
 	bool other;
 };
+
+static const struct trmd_wanted everything = {.ike_tunnel = true, .dyn_tunnel = true};
 
 static bool same_field(const struct smf_record *a, const struct smf_record *b, enum smf_field field)
 {
@@ -179,8 +187,9 @@ static void compare_tail(void *arg, const struct trmd_row *row)
 
 	if (trmd_change_of(row->id, row->kind, row->time, row->payload, &change, NULL) < 0)
 		return;
-	if (trmd_records(d->env.origin, d->wanted, &change, &w, NULL, NULL) == 0 && w.len > 0 &&
-	    trmd_writer_tail(d->env.writer, theirs, w.len) &&
+	tail->other =
+		trmd_records(d->env.origin, everything, &change, &w, NULL, NULL) == 0 && w.len == 0;
+	if (w.len > 0 && trmd_writer_tail(d->env.writer, theirs, w.len) &&
 	    smf_decode(ours, length_of(ours), &a, NULL) == 0 &&
 	    smf_decode(theirs, length_of(theirs), &b, NULL) == 0)
 		tail->other = !same_record(&a, &b);
@@ -238,9 +247,10 @@ static int open_both(struct trmd_drain *d, int64_t now)
 
 /* ---- a batch ---- */
 
-static void refuse(struct batch *b, uint64_t id, const struct cs_err *err)
+static void refuse(struct batch *b, uint64_t id, bool loss, const struct cs_err *err)
 {
 	b->refusals[b->n_refused].id = id;
+	b->refusals[b->n_refused].loss = loss;
 	memcpy(b->refusals[b->n_refused].why, err->text, sizeof(err->text));
 	b->refused[b->n_refused++] = id;
 }
@@ -276,13 +286,15 @@ static void take(void *arg, const struct trmd_row *row)
 		return;
 	}
 	if (rc < 0)
-		refuse(b, row->id, &err);
+		refuse(b, row->id, loss, &err);
 	else
 		b->n_changes++;
 	if (rc == 0 && loss)
 		b->losses[b->n_losses++] = row->id;
 	if (!loss)
 		b->last = row->id;
+	if (n)
+		b->recorded = row->id;
 	b->n_records += n;
 	b->n_rows++;
 }
@@ -294,7 +306,7 @@ static void clear(struct trmd_drain *d)
 	for (unsigned i = 0; i < b->n_changes; i++)
 		trmd_change_free(&b->changes[i]);
 	b->n_changes = b->n_refused = b->n_losses = b->n_rows = b->n_records = 0;
-	b->last = 0;
+	b->last = b->recorded = 0;
 	b->full = false;
 	b->status = 0;
 	b->w = cs_writer_of(d->buffer, sizeof(d->buffer));
@@ -307,7 +319,7 @@ static int write_batch(struct trmd_drain *d, int64_t now)
 
 	if (b->w.len == 0)
 		return 0;
-	if (trmd_writer_append(d->env.writer, d->buffer, b->w.len, b->last, now, &err) < 0)
+	if (trmd_writer_append(d->env.writer, d->buffer, b->w.len, b->recorded, now, &err) < 0)
 		return cannot_write(d, &err);
 	d->stats.records += b->n_records;
 	return 0;
@@ -318,12 +330,14 @@ static void say_batch(struct trmd_drain *d)
 {
 	struct batch *b = &d->batch;
 
-	for (unsigned i = 0; i < b->n_refused; i++)
-		if (b->refused[i] > d->said) {
-			cs_log(CS_NOCTX, CSM_TR_REFUSED, (unsigned long long)b->refused[i],
-			       b->refusals[i].why);
-			d->stats.refused++;
-		}
+	for (unsigned i = 0; i < b->n_refused; i++) {
+		const struct refusal *r = &b->refusals[i];
+
+		if (r->id <= (r->loss ? d->said_loss : d->said))
+			continue;
+		cs_log(CS_NOCTX, CSM_TR_REFUSED, (unsigned long long)r->id, r->why);
+		d->stats.refused++;
+	}
 	for (unsigned i = 0; i < b->n_changes; i++) {
 		const struct trmd_change *c = &b->changes[i];
 		uint64_t *said = c->kind == TRMD_LOSS ? &d->said_loss : &d->said;
@@ -335,6 +349,9 @@ static void say_batch(struct trmd_drain *d)
 		if (c->kind == TRMD_LOSS)
 			d->stats.lost += trmd_number(c->payload, "Records");
 	}
+	for (unsigned i = 0; i < b->n_refused; i++)
+		if (b->refusals[i].loss && b->refusals[i].id > d->said_loss)
+			d->said_loss = b->refusals[i].id;
 	if (b->last > d->said)
 		d->said = b->last;
 }

@@ -1,9 +1,12 @@
 /* Lines of logged packets. */
 #include "trmd/filter_log.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,7 +23,9 @@
 #define SETTLE_MS 2000  /* what was queued when counters were read has come */
 #define ASK_MS    5000  /* pagent answers within */
 #define STATE     ".filter-log.json"
+#define STATE_MAX (16 << 20) /* bytes; all rules that are counted have less */
 #define BOOT_ID   "/proc/sys/kernel/random/boot_id"
+#define RUN_ID    (64 + CS_STACK_MAX + 2)
 
 struct trmd_filter_log {
 	struct trmd_filter_log_env env;
@@ -146,15 +151,17 @@ static void on_packet(void *arg, const struct trmd_event *e)
 	struct trmd_filter_facts facts = {.name = NULL};
 	struct trmd_filter_message m;
 
-	trmd_loss_record(f->loss, e);
 	if (e->generation != f->generation && f->begun && !f->ended)
 		uv_timer_start(&f->look, on_look, CHANGE_MS, LOOK_MS);
 	f->generation = e->generation;
-	if (!trmd_limit_pass(f->limit, e, cs_mono_ms()))
-		return;
-	trmd_facts(f->filters, f->interfaces, e, &facts);
-	if (trmd_filter_message(e, &facts, &m))
+	if (trmd_limit_pass(f->limit, e, cs_mono_ms())) {
+		trmd_facts(f->filters, f->interfaces, e, &facts);
+		/* Without an address to tell of it is one of those that are lost. */
+		if (!trmd_filter_message(e, &facts, &m))
+			return;
 		say(f, &m);
+	}
+	trmd_loss_record(f->loss, e);
 }
 
 static void on_broken(void *arg, const struct cs_err *why)
@@ -165,13 +172,17 @@ static void on_broken(void *arg, const struct cs_err *why)
 
 /* ---- counts, from one run to the next ---- */
 
-static bool boot_id(char id[64])
+/* Counts are of one boot and of one stack: several may share the directory. */
+static bool run_id(const struct trmd_filter_log *f, char id[RUN_ID])
 {
 	FILE *file = fopen(BOOT_ID, "re");
-	bool ok = file && fscanf(file, "%63s", id) == 1;
+	char boot[64];
+	bool ok = file && fscanf(file, "%63s", boot) == 1;
 
 	if (file)
 		fclose(file);
+	if (ok)
+		snprintf(id, RUN_ID, "%s %s", boot, f->env.stack);
 	return ok;
 }
 
@@ -182,38 +193,79 @@ static bool state_path(const struct trmd_filter_log *f, const char *tail, char p
 	return n > 0 && n < CS_PATH_MAX;
 }
 
+/* NULL with *why: what is there is no state, or is nobody's to read; without: there is none. */
+static json_t *read_state(const char *path, struct cs_err *why)
+{
+	/* Not one that has to be waited for, nor what somebody lets us find by that name. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	json_error_t error;
+	struct stat st;
+	json_t *state = NULL;
+
+	why->text[0] = '\0';
+	if (fd < 0) {
+		if (errno != ENOENT)
+			cs_fail(why, CS_ESYS, "%s", strerror(errno));
+		return NULL;
+	}
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > STATE_MAX)
+		cs_fail(why, CS_EPARSE, "it is not what was saved");
+	else
+		state = json_loadfd(fd, 0, &error);
+	if (!state && !why->text[0])
+		cs_fail(why, CS_EPARSE, "%.120s", error.text);
+	close(fd);
+	return state;
+}
+
 /*
  * The file is for one start: a trmd that ends without saying so leaves none, because what it had
- * told after the file was written would be told again as lost.
+ * told after the file was written would be told again as lost.  So one that stays is not used.
  */
 static void load(struct trmd_filter_log *f)
 {
-	char path[CS_PATH_MAX], boot[64];
+	char path[CS_PATH_MAX], id[RUN_ID];
 	struct cs_err why;
 	json_t *state;
 
 	if (!state_path(f, "", path))
 		return;
-	state = json_load_file(path, 0, NULL);
-	unlink(path);
-	if (state && boot_id(boot) && trmd_loss_load(f->loss, state, boot, &why) < 0 &&
-	    why.code != CS_ENOTFOUND)
+	state = read_state(path, &why);
+	if (unlink(path) < 0 && errno != ENOENT)
+		cs_fail(&why, CS_ESYS, "it cannot be removed: %s", strerror(errno));
+	else if (state && run_id(f, id) && trmd_loss_load(f->loss, state, id, &why) < 0 &&
+		 why.code == CS_ENOTFOUND)
+		why.text[0] = '\0';
+	if (why.text[0])
 		cs_log(CS_NOCTX, CSM_TR_NO_COUNTS, path, why.text);
 	json_decref(state);
 }
 
+static int write_state(const char *path, const json_t *state)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640), rc;
+
+	if (fd < 0)
+		return -1;
+	rc = json_dumpfd(state, fd, JSON_COMPACT);
+	return close(fd) < 0 ? -1 : rc;
+}
+
 static void save(const struct trmd_filter_log *f)
 {
-	char path[CS_PATH_MAX], made[CS_PATH_MAX], boot[64];
-	json_t *state = boot_id(boot) ? trmd_loss_save(f->loss, boot) : NULL;
+	char path[CS_PATH_MAX], made[CS_PATH_MAX], id[RUN_ID];
+	json_t *state = run_id(f, id) ? trmd_loss_save(f->loss, id) : NULL;
+	bool kept = false;
 
-	if (state && state_path(f, "", path) && state_path(f, ".new", made) &&
-	    json_dump_file(state, made, JSON_COMPACT) == 0 && rename(made, path) == 0) {
-		json_decref(state);
-		return;
+	if (state && state_path(f, "", path) && state_path(f, ".new", made)) {
+		unlink(made); /* of a kill */
+		kept = write_state(made, state) == 0 && rename(made, path) == 0;
+		if (!kept)
+			unlink(made);
 	}
 	json_decref(state);
-	cs_log(CS_NOCTX, CSM_TR_NO_COUNTS, f->env.directory, "they cannot be kept");
+	if (!kept)
+		cs_log(CS_NOCTX, CSM_TR_NO_COUNTS, f->env.directory, "they cannot be kept");
 }
 
 /* ---- the whole ---- */

@@ -4,8 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RULES_MAX    16384 /* and directions */
-#define SERVICES_MAX 256   /* of a rule that is added up */
+#define RULES_MAX    16384           /* and directions */
+#define SERVICES_MAX 256             /* of a rule that is added up */
+#define COUNT_MAX    (INT64_MAX / 4) /* in a state: they are added and subtracted */
 
 struct rule {
 	char key[TRMD_RULE_NAME];
@@ -278,7 +279,9 @@ static int load_rule(struct trmd_loss *l, json_t *state, struct cs_err *err)
 	if (json_unpack(state, "{s:s, s:b, s:I, s:I, s:I, s:I}", "rule", &key, "outbound",
 			&outbound, "counter", &counter, "counted", &counted, "records", &records,
 			"told", &told) < 0 ||
-	    strlen(key) >= TRMD_RULE_NAME || counter < 0 || records < 0 || told < 0)
+	    strlen(key) >= TRMD_RULE_NAME || counter < 0 || counter > COUNT_MAX || records < 0 ||
+	    records > COUNT_MAX || told < 0 || told > COUNT_MAX || counted < -COUNT_MAX ||
+	    counted > COUNT_MAX)
 		return cs_fail(err, CS_EPARSE, "the state of counters is not what was saved");
 	r = rule_of(l, key, outbound);
 	if (!r)
@@ -288,6 +291,17 @@ static int load_rule(struct trmd_loss *l, json_t *state, struct cs_err *err)
 	r->counted = counted;
 	r->records = (uint64_t)records;
 	r->told = (uint64_t)told;
+	return 0;
+}
+
+/* What came before the state was there has been written, and is no loss. */
+static int add_records(struct trmd_loss *l, const struct rule *before, struct cs_err *err)
+{
+	struct rule *r = rule_of(l, before->key, before->outbound);
+
+	if (!r)
+		return cs_fail(err, CS_ENOMEM, "no memory for the state of counters");
+	r->records += before->records;
 	return 0;
 }
 
@@ -304,10 +318,13 @@ int trmd_loss_load(struct trmd_loss *l, const json_t *state, const char *boot, s
 		return cs_fail(err, CS_ENOTFOUND, "the state of counters is of another boot");
 	for (size_t i = 0; i < json_array_size(rules) && rc == 0; i++)
 		rc = load_rule(&loaded, json_array_get(rules, i), err);
+	for (unsigned i = 0; i < l->n && rc == 0; i++)
+		rc = add_records(&loaded, l->rules[i], err);
 	if (rc < 0) {
 		clear(&loaded);
 		return rc;
 	}
+	loaded.untracked = l->untracked;
 	clear(l);
 	*l = loaded;
 	return 0;

@@ -33,7 +33,8 @@ void trmd_loss_settle(struct trmd_loss *l, trmd_lost_fn *fn, void *arg);
 /*
  * For a restart, so that what was logged while nobody listened is told.  Counters begin anew with
  * the kernel: boot is /proc/sys/kernel/random/boot_id, and a state of another boot is none
- * (CS_ENOTFOUND).  CS_EPARSE leaves l as it was.  Without it the first look is the beginning.
+ * (CS_ENOTFOUND).  An error leaves l as it was.  Without it the first look is the beginning.
+ * Records that came before it is loaded count.
  */
 json_t *trmd_loss_save(const struct trmd_loss *l, const char *boot); /* NULL: no memory */
 int trmd_loss_load(struct trmd_loss *l, const json_t *state, const char *boot, struct cs_err *err);

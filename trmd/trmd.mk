@@ -39,3 +39,8 @@ tests_unit_test_trmd_SOURCES = tests/unit/test_trmd.c
 tests_unit_test_trmd_CFLAGS = $(IKED_CFLAGS) $(TRMD_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_trmd_LDADD = $(TRMD_LIBS) $(IKED_LIBS) $(CHECK_LIBS)
 EXTRA_tests_unit_test_trmd_DEPENDENCIES = trmd/trmd smf/smfdump
+
+check_PROGRAMS += tests/unit/test_filter_log
+tests_unit_test_filter_log_SOURCES = tests/unit/test_filter_log.c trmd/filter_log.c
+tests_unit_test_filter_log_CFLAGS = $(TRMD_CFLAGS) $(MNL_CFLAGS) $(NFTABLES_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_filter_log_LDADD = $(TRMDLOG_LIBS) $(XFRM_LIBS) $(UV_LIBS) $(JANSSON_LIBS) $(CHECK_LIBS)

@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -225,13 +226,22 @@ static int by_name(const struct dirent **a, const struct dirent **b)
 	return strcmp((*a)->d_name, (*b)->d_name);
 }
 
+/*
+ * What is listed may have been compressed since: that file has its name before the plain one goes.
+ * When both are gone somebody removed it.
+ */
 static int read_entry(struct trmdstat *s, const char *dir, int dirfd, const char *name,
 		      uint64_t limit, struct cs_err *err)
 {
-	char path[4096 + 256];
+	char path[4096 + 256], gz[NAME_MAX + sizeof(".gz")];
 	int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	if (fd < 0 && errno == ENOENT && !name[stem(name)]) {
+		snprintf(gz, sizeof(gz), "%s.gz", name);
+		fd = openat(dirfd, gz, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+		limit = UINT64_MAX; /* only closed files are compressed */
+	}
 	if (fd < 0) {
 		stat_complain(s, path, strerror(errno));
 		return 0;

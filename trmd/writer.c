@@ -161,8 +161,7 @@ static int with_checkpoint(struct trmd_writer *w, const struct trmd_file *files,
 	int rc = drop_unnamed(w, files, n, &strange, err);
 
 	/* No name is used again, not even of a file that somebody has removed. */
-	if (trmd_name_time(w->cp.file) && strlen(w->cp.file) == TRMD_NAME_LEN &&
-	    strcmp(w->cp.file, w->newest) > 0)
+	if (strcmp(w->cp.file, w->newest) > 0)
 		memcpy(w->newest, w->cp.file, sizeof(w->newest));
 	if (rc == 0)
 		rc = cut_back(w, &usable, err);
@@ -171,7 +170,7 @@ static int with_checkpoint(struct trmd_writer *w, const struct trmd_file *files,
 	if (strange && !w->told)
 		cs_log(CS_NOCTX, CSM_TR_CHECKPOINT, w->path, "there are records behind it");
 	w->told = true;
-	if (strange || !usable || w->suspect || !trmd_name_time(w->cp.file))
+	if (strange || !usable || w->suspect)
 		return begin_file(w, now, err);
 	rc = smf_checkpoint_write(w->dirfd, &w->cp, err);
 	return rc < 0 ? cs_err_prefix(err, "%s", w->path) : 0;
@@ -202,6 +201,9 @@ static int take_files(struct trmd_writer *w, int64_t now, struct cs_err *err)
 	if (n > 0)
 		strcpy(w->newest, files[n - 1].name);
 	there = smf_checkpoint_read(w->dirfd, &w->cp, &why);
+	/* It is as others left it, and what it names is cut. */
+	if (there == 0 && (strlen(w->cp.file) != TRMD_NAME_LEN || trmd_name_time(w->cp.file) == 0))
+		there = cs_fail(&why, CS_EPARSE, "it names no file of trmd's");
 	if (there == 0)
 		rc = with_checkpoint(w, files, n, now, err);
 	else if (there == CS_ENOTFOUND || there == CS_EPARSE)

@@ -689,7 +689,19 @@ START_TEST(test_loss_restart)
 	ck_assert_int_eq(trmd_loss_load(loss, state, "boot-2", &err), CS_ENOTFOUND);
 	look(table(1020, NULL));
 	ck_assert_str_eq(told, "");
+	/* Records that came before it was loaded are no losses. */
+	trmd_loss_free(loss);
+	loss = trmd_loss_new();
+	record("A", false, 4);
+	ck_assert_int_eq(trmd_loss_load(loss, state, "boot-1", &err), 0);
+	look(table(1020, NULL));
+	ck_assert_str_eq(told, "A:I:9");
 	/* What is not what was saved changes nothing. */
+	json_object_set_new(json_array_get(json_object_get(state, "rules"), 0), "counted",
+			    json_integer(INT64_MIN));
+	ck_assert_int_eq(trmd_loss_load(loss, state, "boot-1", &err), CS_EPARSE);
+	json_object_set_new(json_array_get(json_object_get(state, "rules"), 0), "counted",
+			    json_integer(7));
 	json_object_set_new(json_array_get(json_object_get(state, "rules"), 0), "counter",
 			    json_integer(-1));
 	ck_assert_int_eq(trmd_loss_load(loss, state, "boot-1", &err), CS_EPARSE);

@@ -445,6 +445,13 @@ START_TEST(bad_rows)
 	ck_assert_uint_eq(count_records(), 3 * GROUP_RECORDS);
 	trmd_drain_stats(t.drain, &stats);
 	ck_assert_uint_eq(stats.refused, 3);
+	/* One of LOSS that is seen behind rows of greater ids is told of, and once. */
+	ask("CREATE TRIGGER stay BEFORE UPDATE ON outbox BEGIN SELECT raise(FAIL, 'no'); END");
+	ask(INSERT "(103, 5, 'LOSS', 0, '', 0, '[]')");
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(drain_all(&t), CS_ESTORE);
+	trmd_drain_stats(t.drain, &stats);
+	ck_assert_uint_eq(stats.refused, 4);
 	stop(&t);
 }
 END_TEST
@@ -468,6 +475,32 @@ START_TEST(rows_stay)
 	ck_assert_int_eq(ask("SELECT count(*) FROM outbox"), 0);
 	ck_assert_uint_eq(said_added, 5);
 	ck_assert_uint_eq(count_records(), 5 * GROUP_RECORDS);
+	stop(&t);
+}
+END_TEST
+
+static const struct trmd_wanted all = {true, true}, of_ike = {true, false};
+
+/*
+ * Rows that are written stay for want of their removal, and others than before are wanted then: the
+ * last row with a record is not the last row.
+ */
+START_TEST(rows_stay_and_wishes_change)
+{
+	struct trmd t;
+
+	make_rows(0, 1);
+	ask("CREATE TRIGGER stay BEFORE DELETE ON outbox BEGIN SELECT raise(FAIL, 'no'); END");
+	start(&t, 10000, 0);
+	trmd_drain_want(t.drain, of_ike);
+	ck_assert_int_eq(drain_all(&t), CS_ESTORE);
+	ck_assert_uint_eq(count_records(), 1);
+	stop(&t);
+	ask("DROP TRIGGER stay");
+	start(&t, 10000, 0);
+	trmd_drain_want(t.drain, all);
+	ck_assert_int_eq(drain_all(&t), 0);
+	ck_assert_uint_eq(count_records(), GROUP_RECORDS);
 	stop(&t);
 }
 END_TEST
@@ -527,6 +560,35 @@ START_TEST(another_database)
 	ck_assert_int_eq(drain_all(&t), 0);
 	stop(&t);
 	ck_assert_uint_eq(count_records(), 27 * GROUP_RECORDS);
+}
+END_TEST
+
+/* The row that was the last one here is, in the new one, of a kind that has no records. */
+START_TEST(another_row_without_record)
+{
+	struct trmd_drain_stats stats;
+	struct smf_checkpoint cp;
+	char text[120];
+	struct trmd t;
+	int dirfd;
+
+	make_rows(0, 5);
+	start(&t, 1 << 20, 0);
+	ck_assert_int_eq(drain_all(&t), 0);
+	stop(&t);
+	dirfd = open(smf, O_RDONLY | O_DIRECTORY);
+	ck_assert_int_eq(smf_checkpoint_read(dirfd, &cp, &err), 0);
+	close(dirfd);
+	drop_database();
+	make_rows(5, 20);
+	snprintf(text, sizeof(text), "UPDATE outbox SET kind = 'LOSS' WHERE id = %llu RETURNING 1",
+		 (unsigned long long)cp.last_id);
+	ck_assert_int_eq(ask(text), 1);
+	start(&t, 1 << 20, 0);
+	ck_assert_int_eq(drain_all(&t), 0);
+	trmd_drain_stats(t.drain, &stats);
+	ck_assert_uint_ge(stats.records, 20 * GROUP_RECORDS - 2);
+	stop(&t);
 }
 END_TEST
 
@@ -751,8 +813,10 @@ int main(void)
 	tcase_add_test(tc, losses);
 	tcase_add_test(tc, bad_rows);
 	tcase_add_test(tc, rows_stay);
+	tcase_add_test(tc, rows_stay_and_wishes_change);
 	tcase_add_test(tc, database_comes_later);
 	tcase_add_test(tc, another_database);
+	tcase_add_test(tc, another_row_without_record);
 	tcase_add_test(tc, no_database_of_iked);
 	tcase_add_test(tc, damaged_database);
 	tcase_add_test(tc, directory_comes_later);

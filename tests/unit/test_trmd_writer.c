@@ -350,6 +350,25 @@ START_TEST(file_cut_or_gone)
 }
 END_TEST
 
+/* What a checkpoint of somebody else's names is not cut. */
+START_TEST(checkpoint_names_another)
+{
+	static const char *const leaves[] = {"notes.txt", FIRST ".gz", ".."};
+	struct smf_checkpoint cp = {.length = 2, .last_id = 7};
+
+	put_file("notes.txt", "mine", 4, 0);
+	put_file(FIRST ".gz", "mine", 4, 0);
+	for (unsigned i = 0; i < 3; i++) {
+		strcpy(cp.file, leaves[i]);
+		ck_assert_int_eq(smf_checkpoint_write(trmd_writer_dir(w), &cp, &err), 0);
+		again();
+		ck_assert_int_eq(size_of("notes.txt"), 4);
+		ck_assert_int_eq(size_of(FIRST ".gz"), 4);
+		ck_assert_uint_eq(trmd_writer_last(w), 0);
+	}
+}
+END_TEST
+
 START_TEST(directory_gone)
 {
 	char aside[80];
@@ -518,12 +537,47 @@ START_TEST(compression_cut_short)
 	snprintf(command, sizeof(command), "gzip -k %s/%s", dir, SECOND);
 	ck_assert_int_eq(system(command), 0);
 	has_all(21);
+	/* files are left as they are, and that one may be of somebody who is at it just now */
 	tidy(&plain, NOW);
-	ck_assert(!exists(FIRST ".gz.tmp") && exists(FIRST) && !exists(SECOND));
+	ck_assert(!exists(FIRST ".gz.tmp") && exists(FIRST) && exists(SECOND));
 	has_all(21);
 	tidy(&keep, NOW);
-	ck_assert(!exists(FIRST) && exists(FIRST ".gz"));
+	ck_assert(!exists(FIRST) && exists(FIRST ".gz") && !exists(SECOND));
 	has_all(21);
+}
+END_TEST
+
+/* Somebody's own compression has begun, and comes to no end. */
+START_TEST(compressed_by_somebody)
+{
+	const struct trmd_keep keep = {.compress = true};
+
+	append(1, 10);
+	append(11, 11);
+	put_file(FIRST ".gz", "half", 4, 0);
+	tidy(&keep, NOW);
+	ck_assert(!exists(FIRST));
+	has_all(11);
+}
+END_TEST
+
+/* What cannot be compressed keeps nothing else from it, and nobody waits for a pipe's writer. */
+START_TEST(no_file)
+{
+	const struct trmd_keep keep = {.compress = true};
+	unsigned removed;
+
+	append(1, 10);
+	append(11, 20);
+	append(21, 21);
+	ck_assert_int_eq(mkfifo(at("20250101T000000Z-0001.smf"), 0600), 0);
+	ck_assert_int_eq(symlink("/etc/passwd", at("20250101T000000Z-0002.smf")), 0);
+	ck_assert_int_eq(trmd_closed_tidy(trmd_writer_dir(w), trmd_writer_file(w), &keep, NOW,
+					  &removed, &err),
+			 CS_EINVAL);
+	ck_assert_str_eq(err.text, "20250101T000000Z-0001.smf is no file");
+	ck_assert(exists(FIRST ".gz") && !exists(FIRST) && !exists(SECOND));
+	ck_assert(!exists("20250101T000000Z-0002.smf.gz"));
 }
 END_TEST
 
@@ -588,11 +642,14 @@ int main(void)
 	tcase_add_test(tc, damaged_checkpoint);
 	tcase_add_test(tc, checkpoint_of_before);
 	tcase_add_test(tc, file_cut_or_gone);
+	tcase_add_test(tc, checkpoint_names_another);
 	tcase_add_test(tc, directory_gone);
 	tcase_add_test(tc, full_disk);
 	tcase_add_test(tc, full_and_read_only);
 	tcase_add_test(tc, compression);
 	tcase_add_test(tc, compression_cut_short);
+	tcase_add_test(tc, compressed_by_somebody);
+	tcase_add_test(tc, no_file);
 	tcase_add_test(tc, compression_without_room);
 	tcase_add_test(tc, retention);
 	suite_add_tcase(s, tc);

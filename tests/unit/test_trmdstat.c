@@ -370,7 +370,7 @@ static char sample[20000];
 
 static size_t read_sample(void)
 {
-	FILE *f = fopen(DATA "sample.log", "r");
+	FILE *f = fopen(DATA "sample.txt", "r");
 	size_t n;
 
 	ck_assert_ptr_nonnull(f);
@@ -829,6 +829,11 @@ START_TEST(test_directory)
 	run("--json smf", NULL);
 	ck_assert_str_eq(ran.err, "");
 	ck_assert_int_eq(ran.exit, 0);
+	ck_assert_ptr_nonnull(strstr(ran.out, "\"smf_records_scanned\": 17,"));
+	/* A name that is in the list, and whose file is packed when its turn has come. */
+	ck_assert_int_eq(symlink("nowhere", in_dir("smf/2026-01-13.smf")), 0);
+	run("--json smf", NULL);
+	ck_assert_str_eq(ran.err, "");
 	ck_assert_ptr_nonnull(strstr(ran.out, "\"smf_records_scanned\": 17,"));
 }
 END_TEST
