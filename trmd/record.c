@@ -163,8 +163,8 @@ static int put_text(struct smf_builder *b, enum smf_field field, const char *tex
 	for (unsigned char *p = (unsigned char *)copy; *p; p++)
 		if (*p < ' ' || *p == 0x7f)
 			*p = '?';
-		else if (*p == 0xc2 && p[1] < 0xa0)
-			memcpy(p, "??", 2);
+		else if (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0)
+			p[0] = p[1] = '?';
 	smf_put_text(b, field, copy);
 	free(copy);
 	return 0;

@@ -395,6 +395,13 @@ START_TEST(test_cut_lines)
 }
 END_TEST
 
+/* Without its end. */
+static void put_over(char *to, const char *word)
+{
+	while (*word)
+		*to++ = *word++;
+}
+
 START_TEST(test_mangled_lines)
 {
 	static const char *const words[] = {" ",     "= ",    ": ",
@@ -424,7 +431,7 @@ START_TEST(test_mangled_lines)
 			if (rand() % 2)
 				copy[to] = (char)rand();
 			else if (to + strlen(w) <= n)
-				memcpy(copy + to, w, strlen(w));
+				put_over(copy + to, w);
 		}
 		feed(copy, n);
 	}
@@ -603,16 +610,16 @@ START_TEST(test_long_lines)
 	size_t n = 0;
 
 	memset(text, 'x', sizeof(text));
-	memcpy(text, PACKET, strlen(PACKET)); /* and on */
+	put_over(text, PACKET); /* and on */
 	n = 200000;
 	text[n++] = '\n';
 	n += (size_t)sprintf(text + n, "%s\n", HEAD "trmd[1]: " PACKET);
 	memset(text + n, ' ', STAT_LINE_MAX); /* the longest that is taken */
-	memcpy(text + n, PACKET, strlen(PACKET));
+	put_over(text + n, PACKET);
 	n += STAT_LINE_MAX;
 	text[n++] = '\n';
 	memset(text + n, ' ', STAT_LINE_MAX + 1);
-	memcpy(text + n, PACKET, strlen(PACKET));
+	put_over(text + n, PACKET);
 	n += STAT_LINE_MAX + 1;
 	put_file("long.log", text, n);
 	run("-v --json long.log", NULL);
