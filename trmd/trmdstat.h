@@ -61,9 +61,8 @@ enum stat_report {
 	STAT_TUNNELS = 2,
 	STAT_FAILURES = 4,
 	STAT_OURS = 7,
-	/* of intrusion detection, in the order of stat_ids */
-	STAT_IDS_FIRST = 8,
 };
+#define STAT_IDS_FIRST 8u /* those of intrusion detection, in the order of stat_ids */
 
 struct stat_ids {
 	char option;
