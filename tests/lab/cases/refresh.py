@@ -152,7 +152,8 @@ def strongswan_begins(lab):
 
 
 def register_by_time(peer, more, seconds):
-    @case(f"refresh-{peer}-short-lives", seconds=200,
+    @case(f"refresh-{peer}-short-lives", plain=peer == "own", interop=True,
+          seconds=200,
           shows=(NAMES[peer], "Refresh of both phases by time, three generations"))
     def run(lab):
         """The least lives that a policy can have: several generations pass, by whichever side's clock."""
