@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -49,14 +48,6 @@ struct trmd_filter_log {
 	struct cs_err why;
 };
 
-static int64_t wall_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
 static void say(struct trmd_filter_log *f, const struct trmd_filter_message *m)
 {
 	char line[CS_LOG_LINE];
@@ -79,7 +70,7 @@ static void on_lost(void *arg, const char *rule, bool outbound, uint64_t count)
 {
 	struct trmd_filter_message m;
 
-	trmd_lost_message(rule, outbound, count, wall_us(), &m);
+	trmd_lost_message(rule, outbound, count, cs_wall_us(), &m);
 	say(arg, &m);
 }
 
@@ -133,7 +124,7 @@ static void on_suppressed(void *arg, const char *rule, bool outbound, uint64_t c
 {
 	struct trmd_filter_message m;
 
-	trmd_suppressed_message(rule, outbound, count, wall_us(), &m);
+	trmd_suppressed_message(rule, outbound, count, cs_wall_us(), &m);
 	say(arg, &m);
 }
 

@@ -13,9 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "trmd/interfaces.h"
 
 #define KERNEL_BUFFER_MIN 4096
@@ -47,14 +47,6 @@ struct trmd_nflog_settings trmd_nflog_defaults(void)
 		.socket_buffer = 8u << 20,
 		.at_once = 64,
 	};
-}
-
-static int64_t wall_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
 /* ---- asking ---- */
@@ -155,7 +147,7 @@ static ssize_t receive(struct trmd_nflog *log)
 static void take(struct trmd_nflog *log, size_t len)
 {
 	if (len > 1)
-		trmd_nflog_datagram(&log->reader, log->buf, len, wall_us());
+		trmd_nflog_datagram(&log->reader, log->buf, len, cs_wall_us());
 }
 
 static int answer(struct trmd_nflog *log, struct cs_err *err)
