@@ -19,7 +19,7 @@ void cs_log_level(enum cs_severity least)
 	least_severity = least;
 }
 
-static int syslog_priority(enum cs_severity severity)
+int cs_syslog_priority(enum cs_severity severity)
 {
 	static const int priorities[] = {
 		[CS_DEBUG] = LOG_DEBUG,     [CS_INFO] = LOG_INFO, [CS_NOTICE] = LOG_NOTICE,
@@ -50,7 +50,7 @@ void cs_log_text(struct cs_logctx ctx, const char *id, enum cs_severity severity
 	if (severity < least_severity)
 		return;
 	cs_log_line(line, sizeof(line), ctx, id, text);
-	daemon_log(syslog_priority(severity), "%s", line);
+	daemon_log(cs_syslog_priority(severity), "%s", line);
 }
 
 void cs_log(struct cs_logctx ctx, const char *id, enum cs_severity severity, const char *format,

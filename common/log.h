@@ -33,6 +33,8 @@ void cs_log(struct cs_logctx ctx, const char *id, enum cs_severity severity, con
 	    ...) __attribute__((format(printf, 4, 5)));
 /* Writes a line that somebody formatted already (the engine's own log operation does). */
 void cs_log_text(struct cs_logctx ctx, const char *id, enum cs_severity severity, const char *text);
+/* LOG_INFO and the like, of syslog(3). */
+int cs_syslog_priority(enum cs_severity severity);
 /* The line as it is written, without program and time: "12 CSI1001I K1: text". */
 void cs_log_line(char *line, unsigned size, struct cs_logctx ctx, const char *id, const char *text);
 

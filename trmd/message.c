@@ -82,10 +82,6 @@ void trmd_messages(const struct trmd_change *change, trmd_say_fn *fn, void *arg)
 
 void trmd_say_syslog(void *arg, enum cs_severity severity, const char *line)
 {
-	static const int priorities[] = {
-		[CS_DEBUG] = LOG_DEBUG,     [CS_INFO] = LOG_INFO, [CS_NOTICE] = LOG_NOTICE,
-		[CS_WARNING] = LOG_WARNING, [CS_ERROR] = LOG_ERR,
-	};
 	const struct trmd_log *log = arg;
 
 	if (log->foreground) {
@@ -94,5 +90,5 @@ void trmd_say_syslog(void *arg, enum cs_severity severity, const char *line)
 	}
 	/* Each time, because the daemon's own log has another tag. */
 	openlog(log->tag, LOG_PID, LOG_LOCAL4);
-	syslog(LOG_LOCAL4 | priorities[severity], "%s", line);
+	syslog(LOG_LOCAL4 | cs_syslog_priority(severity), "%s", line);
 }
