@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -35,4 +36,15 @@ int cs_absolute(const char *file, char *path, size_t size, struct cs_err *err)
 	if (n < 0 || (size_t)n >= size)
 		return cs_fail(err, CS_EINVAL, "the name of the file is too long");
 	return 0;
+}
+
+bool cs_number(const char *text, unsigned least, unsigned most, unsigned *n)
+{
+	char *end;
+	unsigned long value = strtoul(text, &end, 10);
+
+	if (*text < '0' || *text > '9' || *end || value < least || value > most)
+		return false;
+	*n = (unsigned)value;
+	return true;
 }

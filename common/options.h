@@ -4,6 +4,7 @@
 #ifndef CS_OPTIONS_H
 #define CS_OPTIONS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "common/daemon.h"
@@ -20,5 +21,7 @@ int cs_order(const char *program, int option, const char *word);
  * lead elsewhere later. CS_EINVAL when it is too long.
  */
 int cs_absolute(const char *file, char *path, size_t size, struct cs_err *err);
+/* A decimal number from least to most and nothing else; false leaves *n. */
+bool cs_number(const char *text, unsigned least, unsigned most, unsigned *n);
 
 #endif

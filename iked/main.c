@@ -54,10 +54,9 @@ static int usage(const char *what, const char *value)
 
 static bool parse_port(const char *text, uint16_t *port)
 {
-	char *end;
-	unsigned long n = strtoul(text, &end, 10);
+	unsigned n;
 
-	if (*text < '0' || *text > '9' || *end || n == 0 || n > UINT16_MAX)
+	if (!cs_number(text, 1, UINT16_MAX, &n))
 		return false;
 	*port = (uint16_t)n;
 	return true;

@@ -152,17 +152,6 @@ static int usage(const char *what, const char *value)
 	return (int)cs_usage("pagent", what, value);
 }
 
-static bool parse_seconds(const char *text, unsigned *seconds)
-{
-	char *end;
-	unsigned long n = strtoul(text, &end, 10);
-
-	if (*text < '0' || *text > '9' || *end || n > POL_INTERVAL_MAX)
-		return false;
-	*seconds = (unsigned)n;
-	return true;
-}
-
 /* What was given, or the file of that name in the configuration directory; absolute. */
 static int set_file(const char *given, const char *leaf, char path[static PATH_MAX],
 		    struct cs_err *err)
@@ -197,7 +186,7 @@ int main(int argc, char **argv)
 			o.foreground = true;
 			break;
 		case 'i':
-			if (!parse_seconds(optarg, &o.interval))
+			if (!cs_number(optarg, 0, POL_INTERVAL_MAX, &o.interval))
 				return usage("not a number of seconds", optarg);
 			o.interval_coded = true;
 			break;

@@ -2,7 +2,6 @@
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "common/options.h"
 #include "trmd/trmd.h"
@@ -68,17 +67,6 @@ static int usage(const char *what, const char *value)
 	return (int)cs_usage("trmd", what, value);
 }
 
-static bool parse(const char *text, unsigned least, unsigned most, unsigned *n)
-{
-	char *end;
-	unsigned long value = strtoul(text, &end, 10);
-
-	if (*text < '0' || *text > '9' || *end || value < least || value > most)
-		return false;
-	*n = (unsigned)value;
-	return true;
-}
-
 static enum cs_exit serve(void *arg)
 {
 	return trmd_run(arg);
@@ -119,12 +107,12 @@ int main(int argc, char **argv)
 				return usage(err.text, optarg);
 			break;
 		case OPT_SIZE:
-			if (!parse(optarg, 1, ROTATE_MAX, &n))
+			if (!cs_number(optarg, 1, ROTATE_MAX, &n))
 				return usage("--rotate-size takes 1 to 100000, not", optarg);
 			o.limits.bytes = n * MIB;
 			break;
 		case OPT_HOURS:
-			if (!parse(optarg, 0, ROTATE_MAX, &n))
+			if (!cs_number(optarg, 0, ROTATE_MAX, &n))
 				return usage("--rotate-hours takes 0 to 100000, not", optarg);
 			o.limits.seconds = n * 3600;
 			break;
@@ -132,11 +120,11 @@ int main(int argc, char **argv)
 			o.keep.compress = false;
 			break;
 		case OPT_FILES:
-			if (!parse(optarg, 0, KEEP_MAX, &o.keep.files))
+			if (!cs_number(optarg, 0, KEEP_MAX, &o.keep.files))
 				return usage("--keep-files takes 0 to 1000000, not", optarg);
 			break;
 		case OPT_DAYS:
-			if (!parse(optarg, 0, KEEP_MAX, &o.keep.days))
+			if (!cs_number(optarg, 0, KEEP_MAX, &o.keep.days))
 				return usage("--keep-days takes 0 to 1000000, not", optarg);
 			break;
 		case OPT_USER:

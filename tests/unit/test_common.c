@@ -237,6 +237,20 @@ START_TEST(test_options)
 }
 END_TEST
 
+START_TEST(test_numbers)
+{
+	static const char *const bad[] = {"",   "0",  "11",  "-2", "+2",
+					  " 2", "2 ", "0x2", "2k", "18446744073709551618"};
+	unsigned n = 77;
+
+	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		ck_assert_msg(!cs_number(bad[i], 1, 10, &n), "%s", bad[i]);
+	ck_assert_uint_eq(n, 77);
+	ck_assert(cs_number("1", 1, 10, &n) && n == 1);
+	ck_assert(cs_number("010", 1, 10, &n) && n == 10);
+}
+END_TEST
+
 START_TEST(test_algorithms)
 {
 	unsigned n;
@@ -281,6 +295,7 @@ int main(void)
 	tcase_add_test(t, test_log_line);
 	tcase_add_test(t, test_paths);
 	tcase_add_test(t, test_options);
+	tcase_add_test(t, test_numbers);
 	tcase_add_test(t, test_algorithms);
 	suite_add_tcase(s, t);
 	return run_suite(s);
