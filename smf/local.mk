@@ -51,6 +51,7 @@ tests_unit_test_smf_input_LDADD = $(SMF_LIBS) $(CHECK_LIBS)
 
 check_PROGRAMS += tests/unit/test_smfdump
 tests_unit_test_smfdump_SOURCES = tests/unit/test_smfdump.c \
+	tests/unit/run_program.c tests/unit/run_program.h \
 	tests/unit/smf_sample.c tests/unit/smf_sample.h
 tests_unit_test_smfdump_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(JANSSON_CFLAGS)
 tests_unit_test_smfdump_LDADD = $(SMF_LIBS) $(JANSSON_LIBS) $(CHECK_LIBS)

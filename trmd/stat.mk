@@ -46,6 +46,7 @@ tests_unit_test_filter_limit_LDADD = $(TRMDLOG_LIBS) $(CHECK_LIBS)
 
 check_PROGRAMS += tests/unit/test_trmdstat
 tests_unit_test_trmdstat_SOURCES = tests/unit/test_trmdstat.c \
+	tests/unit/run_program.c tests/unit/run_program.h \
 	trmd/trmdstat_line.c \
 	trmd/trmdstat_table.c \
 	trmd/trmdstat_time.c

@@ -20,12 +20,12 @@
 
 #include "smf/export.h"
 #include "smf/smf.h"
+#include "tests/unit/run_program.h"
 #include "tests/unit/run_suite.h"
 #include "tests/unit/smf_sample.h"
 
 #define DATA TESTDATA "/data/smf/"
 
-static char dir[] = "/tmp/test_smfdump.XXXXXX";
 static uint8_t record[65536];
 static uint64_t seed;
 
@@ -353,91 +353,12 @@ END_TEST
 
 /* ---- the program ---- */
 
-static const char *program(void)
-{
-	static char path[512];
-	ssize_t n;
-
-	if (getenv("SMFDUMP"))
-		return getenv("SMFDUMP");
-	n = readlink("/proc/self/exe", path, sizeof(path) - 32);
-	ck_assert_int_gt(n, 0);
-	path[n] = 0;
-	for (int up = 0; up < 3; up++)
-		*strrchr(path, '/') = 0;
-	strcat(path, "/smf/smfdump");
-	return path;
-}
-
-static const char *in_dir(const char *leaf)
-{
-	static char paths[4][128];
-	static unsigned turn;
-	char *p = paths[turn++ % 4];
-
-	snprintf(p, sizeof(paths[0]), "%s/%s", dir, leaf);
-	return p;
-}
-
-static void put_file(const char *leaf, const void *p, size_t len)
-{
-	FILE *f = fopen(in_dir(leaf), "w");
-
-	ck_assert(f && fwrite(p, 1, len, f) == len && fclose(f) == 0);
-}
-
-static struct {
-	int exit;
-	char out[1u << 18], err[1u << 14];
-} ran;
-
-static void read_back(const char *leaf, char *text, size_t size)
-{
-	FILE *f = fopen(in_dir(leaf), "r");
-
-	ck_assert_ptr_nonnull(f);
-	text[fread(text, 1, size - 1, f)] = '\0';
-	fclose(f);
-}
+#define SMFDUMP "smf/smfdump"
 
 /* In the directory with the files, input from there. */
-static pid_t start(const char *line, const char *input, bool fresh)
-{
-	pid_t pid = fork();
-
-	if (pid == 0) {
-		char words[300], *argv[20], *state = NULL;
-		int n = 0, flags = O_CREAT | O_WRONLY | (fresh ? O_TRUNC : 0);
-
-		snprintf(words, sizeof(words), "smfdump %s", line);
-		for (char *w = strtok_r(words, " ", &state); w; w = strtok_r(NULL, " ", &state))
-			argv[n++] = w;
-		argv[n] = NULL;
-		if (chdir(dir) != 0)
-			_exit(126);
-		dup2(open(input ? input : "/dev/null", O_RDONLY), 0);
-		dup2(open(".out", flags, 0600), 1);
-		dup2(open(".err", flags, 0600), 2);
-		execv(program(), argv);
-		_exit(127);
-	}
-	return pid;
-}
-
-static void end(pid_t pid)
-{
-	int status;
-
-	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-	ck_assert_msg(WIFEXITED(status), "signal %d", WTERMSIG(status));
-	ran.exit = WEXITSTATUS(status);
-	read_back(".out", ran.out, sizeof(ran.out));
-	read_back(".err", ran.err, sizeof(ran.err));
-}
-
 static void run(const char *line, const char *input)
 {
-	end(start(line, input, true));
+	end_program(start_program(SMFDUMP, line, input, true));
 }
 
 /* Which of the three records came, by their tunnels. */
@@ -456,8 +377,7 @@ static void setup(void)
 	uint8_t other[18] = {0, 18, 0, 0, 0x1e, 2};
 	size_t len;
 
-	strcpy(strrchr(dir, '.'), ".XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
+	make_dir();
 	len = make_file(record + 18);
 	memcpy(record, other, 18);
 	put_file("all", record, 18 + len);
@@ -469,14 +389,6 @@ static void setup(void)
 	put_file("broken", record, 18 + len);
 	put_file("text", "no records at all, but a text\n", 30);
 	put_file("empty", "", 0);
-}
-
-static void teardown(void)
-{
-	char command[100];
-
-	snprintf(command, sizeof(command), "rm -rf %s", dir);
-	ck_assert_int_eq(system(command), 0);
 }
 
 static const struct {
@@ -776,7 +688,7 @@ START_TEST(test_follow)
 	begin_directory();
 	put_file(".out", "", 0);
 	put_file(".err", "", 0);
-	pid = start("--follow --json smf", NULL, false);
+	pid = start_program(SMFDUMP, "--follow --json smf", NULL, false);
 	nanosleep(&moment, NULL); /* there is nothing yet */
 	put_file("smf/1.smf", record, 1557);
 	acknowledge("1.smf", 402);
@@ -791,7 +703,7 @@ START_TEST(test_follow)
 	await(4);
 	ck_assert_str_eq(which(), "K79");
 	kill(pid, SIGTERM);
-	end(pid);
+	end_program(pid);
 	ck_assert_int_eq(ran.exit, 0);
 	ck_assert_uint_eq(lines(ran.out), 4);
 	ck_assert_str_eq(ran.err, "smfdump: smf: there is no checkpoint; waiting for it\n");
@@ -815,7 +727,7 @@ START_TEST(test_follow_stuck)
 	pid = fork();
 	if (pid == 0) {
 		dup2(fds[1], STDOUT_FILENO);
-		execl(program(), "smfdump", "--follow", "--json", in_dir("smf"), NULL);
+		execl(program(SMFDUMP), "smfdump", "--follow", "--json", in_dir("smf"), NULL);
 		_exit(127);
 	}
 	for (unsigned i = 0; i < 300 && waiting < 65536; i++) {
@@ -858,7 +770,7 @@ START_TEST(test_output_fails)
 	if (pid == 0) {
 		dup2(open("/dev/full", O_WRONLY), 1);
 		dup2(open(in_dir(".err"), O_CREAT | O_WRONLY, 0600), 2);
-		execl(program(), "smfdump", "--json", in_dir("all"), in_dir("all"), NULL);
+		execl(program(SMFDUMP), "smfdump", "--json", in_dir("all"), in_dir("all"), NULL);
 		_exit(127);
 	}
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
@@ -883,7 +795,7 @@ int main(void)
 	tcase_add_test(c, test_much);
 	suite_add_tcase(s, c);
 	tcase_set_timeout(p, 600);
-	tcase_add_checked_fixture(p, setup, teardown);
+	tcase_add_checked_fixture(p, setup, remove_dir);
 	tcase_add_loop_test(p, test_selection, 0, sizeof(selections) / sizeof(selections[0]));
 	tcase_add_loop_test(p, test_reading, 0, sizeof(readings) / sizeof(readings[0]));
 	tcase_add_loop_test(p, test_usage, 0, sizeof(usages) / sizeof(usages[0]));

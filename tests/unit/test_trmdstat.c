@@ -11,19 +11,17 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 #include <zlib.h>
 
+#include "tests/unit/run_program.h"
 #include "tests/unit/run_suite.h"
 #include "trmd/trmdstat.h"
 
 #define DATA   TESTDATA "/data/trmd/"
 #define SECOND INT64_C(1000000)
 #define NOW    (1768472430 * SECOND) /* 2026-01-15T10:20:30Z */
-
-static char dir[] = "/tmp/test_trmdstat.XXXXXX";
 
 /* ---- times ---- */
 
@@ -445,81 +443,11 @@ END_TEST
 
 /* ---- the program ---- */
 
-static const char *program(void)
-{
-	static char path[512];
-	ssize_t n;
-
-	if (getenv("TRMDSTAT"))
-		return getenv("TRMDSTAT");
-	n = readlink("/proc/self/exe", path, sizeof(path) - 32);
-	ck_assert_int_gt(n, 0);
-	path[n] = 0;
-	for (int up = 0; up < 3; up++)
-		*strrchr(path, '/') = 0;
-	strcat(path, "/trmd/trmdstat");
-	return path;
-}
-
-static const char *in_dir(const char *leaf)
-{
-	static char paths[4][128];
-	static unsigned turn;
-	char *p = paths[turn++ % 4];
-
-	snprintf(p, sizeof(paths[0]), "%s/%s", dir, leaf);
-	return p;
-}
-
-static void put_file(const char *leaf, const void *p, size_t len)
-{
-	FILE *f = fopen(in_dir(leaf), "w");
-
-	ck_assert(f && fwrite(p, 1, len, f) == len && fclose(f) == 0);
-}
-
-static struct {
-	int exit;
-	char out[1u << 16], err[1u << 14];
-} ran;
-
-static void read_back(const char *leaf, char *text, size_t size)
-{
-	FILE *f = fopen(in_dir(leaf), "r");
-
-	ck_assert_ptr_nonnull(f);
-	text[fread(text, 1, size - 1, f)] = '\0';
-	fclose(f);
-}
-
 /* In the directory with the files, input from there. */
 static void run(const char *line, const char *input)
 {
-	pid_t pid = fork();
-	int status;
-
-	if (pid == 0) {
-		char words[300], *argv[20], *state = NULL;
-		int n = 0;
-
-		snprintf(words, sizeof(words), "trmdstat %s", line);
-		for (char *w = strtok_r(words, " ", &state); w; w = strtok_r(NULL, " ", &state))
-			argv[n++] = w;
-		argv[n] = NULL;
-		setenv("TZ", "UTC", 1);
-		if (chdir(dir) != 0)
-			_exit(126);
-		dup2(open(input ? input : "/dev/null", O_RDONLY), 0);
-		dup2(open(".out", O_CREAT | O_WRONLY | O_TRUNC, 0600), 1);
-		dup2(open(".err", O_CREAT | O_WRONLY | O_TRUNC, 0600), 2);
-		execv(program(), argv);
-		_exit(127);
-	}
-	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-	ck_assert(WIFEXITED(status));
-	ran.exit = WEXITSTATUS(status);
-	read_back(".out", ran.out, sizeof(ran.out));
-	read_back(".err", ran.err, sizeof(ran.err));
+	setenv("TZ", "UTC", 1);
+	end_program(start_program("trmd/trmdstat", line, input, true));
 }
 
 /* Goldens live longer than a version and a day. */
@@ -913,20 +841,6 @@ START_TEST(test_options)
 	ck_assert_ptr_nonnull(strstr(ran.out, "TRM Records Scanned : 18\n"));
 }
 END_TEST
-
-static void make_dir(void)
-{
-	ck_assert_ptr_nonnull(mkdtemp(dir));
-}
-
-static void remove_dir(void)
-{
-	char line[128];
-
-	snprintf(line, sizeof(line), "rm -rf %s", dir);
-	ck_assert_int_eq(system(line), 0);
-	strcpy(dir, "/tmp/test_trmdstat.XXXXXX");
-}
 
 int main(void)
 {
