@@ -182,13 +182,15 @@ static void deliver(uv_async_t *async)
 	}
 }
 
-/* With the lock held. */
-static void count_loss(struct ike_store *s, uint64_t n)
+/* What is told as lost is what would have been told.  With the lock held. */
+static void count_loss(struct ike_store *s, enum ike_record_kind kind)
 {
+	if (!ike_db_has_row(kind))
+		return;
 	if (s->lost == 0)
 		s->lost_since = time(NULL);
-	s->lost += n;
-	s->stats.lost += n;
+	s->lost++;
+	s->stats.lost++;
 }
 
 /* Answers a record that was not taken. With the lock held. */
@@ -209,8 +211,7 @@ uint64_t ike_store_record(struct ike_store *s, const struct ike_record *rec)
 	uv_mutex_lock(&s->lock);
 	tx = s->next_tx++;
 	if (!it) {
-		if (!intent)
-			count_loss(s, 1);
+		count_loss(s, rec->kind);
 		if (s->n_unkept < UNKEPT_MAX)
 			s->unkept[s->n_unkept++] = tx;
 		s->stats.refused++;
@@ -220,8 +221,7 @@ uint64_t ike_store_record(struct ike_store *s, const struct ike_record *rec)
 	}
 	it->tx = tx;
 	if (s->queue.n >= (intent ? QUEUE_INTENTS : QUEUE_MAX)) {
-		if (!intent)
-			count_loss(s, 1);
+		count_loss(s, rec->kind);
 		full = !s->said_full;
 		s->said_full = true;
 		refuse(s, it, CS_ELIMIT);
@@ -376,7 +376,7 @@ static void settle_group(struct ike_store *s, struct list *group)
 			cs_log(CS_NOCTX, CSM_STORE_RECORD, (unsigned long long)group->head->tx,
 			       err.text);
 			uv_mutex_lock(&s->lock);
-			count_loss(s, 1);
+			count_loss(s, group->head->rec.kind);
 			s->stats.refused++;
 			uv_mutex_unlock(&s->lock);
 			complete(s, group, 1, CS_ESTORE);
@@ -391,7 +391,8 @@ static void settle_group(struct ike_store *s, struct list *group)
 		s->db = NULL;
 		if (give_up(s, was_stuck, ++attempt)) {
 			uv_mutex_lock(&s->lock);
-			count_loss(s, group->n);
+			for (const struct item *it = group->head; it; it = it->next)
+				count_loss(s, it->rec.kind);
 			uv_mutex_unlock(&s->lock);
 			complete(s, group, group->n, 0);
 			return;

@@ -564,6 +564,11 @@ static enum ike_db_fault write_state(struct ike_db *db, uint64_t tx, const struc
 	return IKE_DB_RECORD;
 }
 
+bool ike_db_has_row(enum ike_record_kind kind)
+{
+	return kind != IKE_REC_P2_INTENT && kind != IKE_REC_P2_MOVED;
+}
+
 enum ike_db_fault ike_db_write(struct ike_db *db, uint64_t tx, const struct ike_record *rec,
 			       struct cs_err *err)
 {
@@ -587,8 +592,7 @@ enum ike_db_fault ike_db_write(struct ike_db *db, uint64_t tx, const struct ike_
 		return f;
 	if (number > db->last_tunnel)
 		db->last_tunnel = number;
-	/* The intent's row is its record; the outbox gets the result. */
-	if (rec->kind == IKE_REC_P2_INTENT || rec->kind == IKE_REC_P2_MOVED)
+	if (!ike_db_has_row(rec->kind))
 		return IKE_DB_OK;
 	snprintf(tunnel, sizeof(tunnel), "%c%u", phase1 ? 'K' : 'Y', number);
 	return put_outbox(db, tx, rec->when.wall, ike_record_name(rec->kind), subtypes[rec->kind],

@@ -40,6 +40,8 @@ int ike_db_open(const char *path, bool read_only, struct ike_db **db, struct cs_
 void ike_db_close(struct ike_db *db); /* NULL is allowed */
 
 enum ike_db_fault ike_db_begin(struct ike_db *db, struct cs_err *err);
+/* Has it an outbox row?  The result of an intent has, a move changes the cache alone. */
+bool ike_db_has_row(enum ike_record_kind kind);
 /* State rows and outbox row of one record; a second result of one intent is ignored. */
 enum ike_db_fault ike_db_write(struct ike_db *db, uint64_t tx, const struct ike_record *rec,
 			       struct cs_err *err);
