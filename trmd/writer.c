@@ -242,8 +242,9 @@ static int still_there(struct trmd_writer *w, struct cs_err *err)
 {
 	struct stat ours, there;
 
+	/* In the words of take_directory(): it is told once. */
 	if (stat(w->path, &there) < 0)
-		return cs_fail_errno(err, "%s", w->path);
+		return cs_fail_errno(err, "cannot open %s", w->path);
 	if (fstat(w->dirfd, &ours) < 0 || ours.st_dev != there.st_dev ||
 	    ours.st_ino != there.st_ino)
 		return cs_fail(err, CS_ENOTFOUND, "%s is another directory than before", w->path);

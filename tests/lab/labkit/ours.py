@@ -54,9 +54,10 @@ class Ours:
         """It anew, after it was killed."""
         self.start_iked()
 
-    def start_iked(self):
+    def start_iked(self, *options):
         self.iked = self.host.start("iked", self.program("iked"), "-f", "-p", self.stack,
-                                    "-c", self.host.path("conf/iked.conf"), "--user", "nobody")
+                                    "-c", self.host.path("conf/iked.conf"), "--user", "nobody",
+                                    *options)
 
     def pki(self, *argv, ok=(0,)):
         """csipsec-pki on this host's keyring, the one that its iked reads."""
