@@ -255,7 +255,7 @@
 
 /* ---- trmd: outbox and SMF files ---- */
 #define CSM_TR_READY	  "CSI6001I", CS_INFO, "trmd drains %s; SMF records: %s"
-#define CSM_TR_STOPPING	  "CSI6002I", CS_INFO, "trmd stops; %llu records were written"
+#define CSM_TR_STOPPING	  "CSI6002I", CS_INFO, "trmd stops; %llu records were written, of %llu rows; %llu rows were refused, %llu records were lost by iked"
 #define CSM_TR_OUTBOX	  "CSI6003W", CS_WARNING, "the outbox is not read: %s; it is tried again"
 #define CSM_TR_READS	  "CSI6004I", CS_NOTICE, "the outbox %s is read"
 #define CSM_TR_OTHER	  "CSI6005W", CS_WARNING, "%s is another database than the one that was read before: what it has is written from its first row on"
@@ -271,6 +271,7 @@
 #define CSM_TR_NO_NFLOG	  "CSI6103W", CS_WARNING, "packets that filter rules log are not told of: %s"
 #define CSM_TR_NO_FILTERS "CSI6104W", CS_WARNING, "pagent does not tell its filters, so lines of packets lack their tunnels, and losses are not known: %s"
 #define CSM_TR_NO_COUNTS  "CSI6105W", CS_WARNING, "%s: what was counted of logged packets: %s"
+#define CSM_TR_PACKETS	  "CSI6106I", CS_NOTICE, "logged packets: %llu came, %llu were held back, %llu lines were not taken by the log; %llu were lost on the way, the socket was full %llu times; %llu were not ours, %llu not understood"
 #define CSM_TR_NO_WATCH	  "CSI6015W", CS_WARNING, "changes in %s are not noticed at once: %s"
 
 /* clang-format on */

@@ -37,6 +37,8 @@ struct trmd_filter_log {
 	uint64_t generation; /* of the last packet */
 	uv_timer_t look, settle, report;
 	bool begun, ended, settling;
+	uint64_t unsaid;  /* lines that the log did not take */
+	uint64_t trouble; /* sum of what should not be, when it was told */
 	char told[sizeof(((struct cs_err *)0)->text)];
 
 	/* asking pagent, on another thread */
@@ -48,12 +50,31 @@ struct trmd_filter_log {
 	struct cs_err why;
 };
 
-static void say(struct trmd_filter_log *f, const struct trmd_filter_message *m)
+static bool say(struct trmd_filter_log *f, const struct trmd_filter_message *m)
 {
 	char line[CS_LOG_LINE];
 
 	cs_log_line(line, sizeof(line), CS_NOCTX, m->id, m->text);
-	f->env.say(f->env.arg, m->severity, line);
+	if (f->env.say(f->env.arg, m->severity, line))
+		return true;
+	f->unsaid++;
+	return false;
+}
+
+/* When there is something new that should not be, and at the end, unless there was nothing. */
+static void say_sums(struct trmd_filter_log *f, bool always)
+{
+	const struct trmd_nflog_stats *s = trmd_nflog_stats(f->nflog);
+	uint64_t unknown = s->malformed + s->errors;
+	uint64_t trouble = f->unsaid + s->lost + s->overruns + s->foreign + unknown;
+
+	if (always ? !s->packets && !trouble : trouble == f->trouble)
+		return;
+	f->trouble = trouble;
+	cs_log(CS_NOCTX, CSM_TR_PACKETS, (unsigned long long)s->packets,
+	       (unsigned long long)trmd_limit_suppressed(f->limit), (unsigned long long)f->unsaid,
+	       (unsigned long long)s->lost, (unsigned long long)s->overruns,
+	       (unsigned long long)s->foreign, (unsigned long long)unknown);
 }
 
 /* ---- what pagent knows ---- */
@@ -66,12 +87,12 @@ static void do_ask(uv_work_t *work)
 	f->status = trmd_filters_fetch(f->socket, ASK_MS, &f->answer, &f->why);
 }
 
-static void on_lost(void *arg, const char *rule, bool outbound, uint64_t count)
+static bool on_lost(void *arg, const char *rule, bool outbound, uint64_t count)
 {
 	struct trmd_filter_message m;
 
 	trmd_lost_message(rule, outbound, count, cs_wall_us(), &m);
-	say(arg, &m);
+	return say(arg, &m);
 }
 
 static void on_settle(uv_timer_t *timer)
@@ -120,12 +141,12 @@ static void on_look(uv_timer_t *timer)
 
 /* ---- packets ---- */
 
-static void on_suppressed(void *arg, const char *rule, bool outbound, uint64_t count)
+static bool on_suppressed(void *arg, const char *rule, bool outbound, uint64_t count)
 {
 	struct trmd_filter_message m;
 
 	trmd_suppressed_message(rule, outbound, count, cs_wall_us(), &m);
-	say(arg, &m);
+	return say(arg, &m);
 }
 
 static void on_report(uv_timer_t *timer)
@@ -133,6 +154,7 @@ static void on_report(uv_timer_t *timer)
 	struct trmd_filter_log *f = timer->data;
 	int64_t wait = trmd_limit_report(f->limit, cs_mono_ms(), false, on_suppressed, f);
 
+	say_sums(f, false);
 	uv_timer_start(timer, on_report, (uint64_t)wait, 0);
 }
 
@@ -147,10 +169,10 @@ static void on_packet(void *arg, const struct trmd_event *e)
 	f->generation = e->generation;
 	if (trmd_limit_pass(f->limit, e, cs_mono_ms())) {
 		trmd_facts(f->filters, f->interfaces, e, &facts);
-		/* Without an address to tell of it is one of those that are lost. */
-		if (!trmd_filter_message(e, &facts, &m))
+		/* What has no address to tell of, or is not taken, is one of those that are lost.
+		 */
+		if (!trmd_filter_message(e, &facts, &m) || !say(f, &m))
 			return;
-		say(f, &m);
 	}
 	trmd_loss_record(f->loss, e);
 }
@@ -266,7 +288,6 @@ int trmd_filter_log_open(uv_loop_t *loop, const struct trmd_filter_log_env *env,
 {
 	static const struct trmd_nflog_ops ops = {.packet = on_packet, .failed = on_broken};
 	const struct trmd_nflog_settings settings = trmd_nflog_defaults();
-	const struct trmd_limit_settings limits = trmd_limit_defaults();
 	struct trmd_filter_log *f = calloc(1, sizeof(*f));
 	struct cs_err why;
 	int rc;
@@ -277,7 +298,7 @@ int trmd_filter_log_open(uv_loop_t *loop, const struct trmd_filter_log_env *env,
 	f->loop = loop;
 	f->loss = trmd_loss_new();
 	f->interfaces = trmd_interfaces_new();
-	rc = f->loss && f->interfaces ? trmd_limit_new(&limits, &f->limit, err)
+	rc = f->loss && f->interfaces ? trmd_limit_new(&env->limits, &f->limit, err)
 				      : cs_fail(err, CS_ENOMEM, "no memory for the filters' log");
 	if (rc == 0)
 		rc = cs_run_path(env->stack, "pagent.sock", f->socket, err);
@@ -308,10 +329,13 @@ void trmd_filter_log_begin(struct trmd_filter_log *f)
 void trmd_filter_log_end(struct trmd_filter_log *f)
 {
 	f->ended = true;
+	if (f->begun) {
+		trmd_limit_report(f->limit, cs_mono_ms(), true, on_suppressed, f);
+		say_sums(f, true);
+	}
 	trmd_nflog_close(f->nflog);
 	if (!f->begun)
 		return;
-	trmd_limit_report(f->limit, cs_mono_ms(), true, on_suppressed, f);
 	save(f);
 	uv_close((uv_handle_t *)&f->look, NULL);
 	uv_close((uv_handle_t *)&f->settle, NULL);

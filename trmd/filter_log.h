@@ -8,13 +8,18 @@
 #include <uv.h>
 
 #include "common/err.h"
-#include "trmd/message.h"
+#include "common/log.h"
+#include "trmd/limit.h"
+
+/* Takes a line, id and text, or returns false at once: it cannot be taken now. */
+typedef bool trmd_line_fn(void *arg, enum cs_severity severity, const char *line);
 
 struct trmd_filter_log_env {
 	const char *stack;
 	/* A directory where the counts are kept while trmd does not run. */
 	const char *directory;
-	trmd_say_fn *say;
+	struct trmd_limit_settings limits;
+	trmd_line_fn *say;
 	void *arg;
 };
 
@@ -28,7 +33,7 @@ int trmd_filter_log_open(uv_loop_t *loop, const struct trmd_filter_log_env *env,
 			 struct trmd_filter_log **log, struct cs_err *err);
 /* Looks for the first time; not before the process is the user that it stays. */
 void trmd_filter_log_begin(struct trmd_filter_log *log);
-/* Tells what is held back, keeps the counts and ends; free it when the loop has ended. */
+/* Tells what is held back and the sums, keeps the counts and ends; free it when the loop has. */
 void trmd_filter_log_end(struct trmd_filter_log *log);
 void trmd_filter_log_free(struct trmd_filter_log *log); /* NULL is allowed */
 

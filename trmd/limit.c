@@ -28,7 +28,12 @@ struct trmd_limit {
 struct trmd_limit_settings trmd_limit_defaults(void)
 {
 	return (struct trmd_limit_settings){
-		.permits_per_s = 100, .permits_burst = 1000, .keys = 4096};
+		.permits_per_s = 100,
+		.permits_burst = 1000,
+		.denies_per_s = 100,
+		.denies_burst = 1000,
+		.keys = 4096,
+	};
 }
 
 static int check(const struct trmd_limit_settings *s, struct cs_err *err)
@@ -178,14 +183,13 @@ bool trmd_limit_pass(struct trmd_limit *l, const struct trmd_event *e, int64_t n
 
 /* ---- the report ---- */
 
-static void report(struct bucket *b, trmd_suppressed_fn *fn, void *arg)
+/* False: it is still to be told. */
+static bool report(struct bucket *b, trmd_suppressed_fn *fn, void *arg)
 {
-	uint64_t count = b->suppressed;
-
-	if (!count)
-		return;
+	if (b->suppressed && !fn(arg, b->name, b->outbound, b->suppressed))
+		return false;
 	b->suppressed = 0;
-	fn(arg, b->name, b->outbound, count);
+	return true;
 }
 
 /*
@@ -202,6 +206,8 @@ static void forget(struct trmd_limit *l)
 int64_t trmd_limit_report(struct trmd_limit *l, int64_t now_ms, bool all, trmd_suppressed_fn *fn,
 			  void *arg)
 {
+	bool told = true;
+
 	if (!l->begun) {
 		l->begun = true;
 		l->reported_ms = now_ms;
@@ -209,10 +215,10 @@ int64_t trmd_limit_report(struct trmd_limit *l, int64_t now_ms, bool all, trmd_s
 	if (!all && now_ms - l->reported_ms < TRMD_REPORT_MS)
 		return TRMD_REPORT_MS - (now_ms - l->reported_ms);
 	for (uint32_t i = 0; i < l->n; i++)
-		report(&l->buckets[i], fn, arg);
+		told &= report(&l->buckets[i], fn, arg);
 	for (uint32_t i = 0; i < 4; i++)
-		report(&l->buckets[l->settings.keys + i], fn, arg);
-	if (l->n == l->settings.keys)
+		told &= report(&l->buckets[l->settings.keys + i], fn, arg);
+	if (told && l->n == l->settings.keys)
 		forget(l);
 	l->reported_ms = now_ms;
 	return TRMD_REPORT_MS;

@@ -18,7 +18,7 @@ struct trmd_limit_settings {
 	unsigned keys; /* rules and directions that are told apart; of more, all others are one */
 };
 
-/* 100 permits a second and 1000 at once, no limit for denies, 4096 keys. */
+/* Of permits and of denies 100 a second and 1000 at once; 4096 keys. */
 struct trmd_limit_settings trmd_limit_defaults(void);
 
 struct trmd_limit;
@@ -32,12 +32,12 @@ int trmd_limit_configure(struct trmd_limit *limit, const struct trmd_limit_setti
 /* May the message of this event be written? Otherwise it is counted. */
 bool trmd_limit_pass(struct trmd_limit *limit, const struct trmd_event *e, int64_t now_ms);
 
-/* TRMD_OTHER_RULES: all that had no place among the keys. */
-typedef void trmd_suppressed_fn(void *arg, const char *rule, bool outbound, uint64_t count);
+/* TRMD_OTHER_RULES: all that had no place among the keys.  False: told it could not be. */
+typedef bool trmd_suppressed_fn(void *arg, const char *rule, bool outbound, uint64_t count);
 #define TRMD_OTHER_RULES "(other)"
 /*
- * Calls fn for what was held back since the last time and forgets it, where the last time is
- * TRMD_REPORT_MS ago, or when told to (at the end).  Returns how long to wait until the next.
+ * Calls fn for what was held back since the last time and forgets what it told, where the last time
+ * is TRMD_REPORT_MS ago, or when told to (at the end).  Returns how long to wait until the next.
  */
 int64_t trmd_limit_report(struct trmd_limit *limit, int64_t now_ms, bool all,
 			  trmd_suppressed_fn *fn, void *arg);

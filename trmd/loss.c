@@ -228,13 +228,11 @@ void trmd_loss_settle(struct trmd_loss *l, trmd_lost_fn *fn, void *arg)
 	for (unsigned i = 0; i < l->n; i++) {
 		struct rule *r = l->rules[i];
 		int64_t lost = r->counted - (int64_t)r->records;
-		uint64_t count;
 
 		if (!r->known || r->absent || lost <= (int64_t)r->told)
 			continue;
-		count = (uint64_t)lost - r->told;
-		r->told = (uint64_t)lost;
-		fn(arg, r->name, r->outbound, count);
+		if (fn(arg, r->name, r->outbound, (uint64_t)lost - r->told))
+			r->told = (uint64_t)lost;
 	}
 }
 

@@ -26,8 +26,8 @@ void trmd_loss_record(struct trmd_loss *l, const struct trmd_event *e);
 void trmd_loss_asked(struct trmd_loss *l);
 /* CS_ENOMEM, CS_EINVAL without trmd_loss_asked(). */
 int trmd_loss_counters(struct trmd_loss *l, const struct trmd_filters *filters, struct cs_err *err);
-/* So many more than were told before. */
-typedef void trmd_lost_fn(void *arg, const char *rule, bool outbound, uint64_t count);
+/* So many more than were told before.  False: it could not be told, and a later look does. */
+typedef bool trmd_lost_fn(void *arg, const char *rule, bool outbound, uint64_t count);
 void trmd_loss_settle(struct trmd_loss *l, trmd_lost_fn *fn, void *arg);
 
 /*

@@ -12,6 +12,8 @@
 #define ROTATE_HOURS 24
 #define ROTATE_MAX   100000
 #define KEEP_MAX     1000000
+#define LINES_MAX    100000
+#define LINES_BURST  10
 
 static const char help[] =
 	"Usage: trmd [-p STACK] [-c FILE] [-f] [options]\n"
@@ -31,6 +33,9 @@ static const char help[] =
 	"      --no-compress    leave closed files as they are\n"
 	"      --keep-files N   remove the oldest when there are more; 0: never (default)\n"
 	"      --keep-days N    remove a file when all of it is older; 0: never (default)\n"
+	"      --permits-rate N lines a second of packets that one rule permits, ten times that\n"
+	"                       at once; 0: all (default 100)\n"
+	"      --denies-rate N  the same of packets that one rule denies (default 100)\n"
 	"      --user NAME      user to run as, iked's (default " TRMD_USER ")\n"
 	"  -h, --help\n"
 	"      --version\n"
@@ -45,6 +50,8 @@ enum {
 	OPT_NO_COMPRESS,
 	OPT_FILES,
 	OPT_DAYS,
+	OPT_PERMITS,
+	OPT_DENIES,
 	OPT_USER,
 	OPT_VERSION
 };
@@ -58,6 +65,8 @@ static const struct option options[] = {
 	{"no-compress", no_argument, NULL, OPT_NO_COMPRESS},
 	{"keep-files", required_argument, NULL, OPT_FILES},
 	{"keep-days", required_argument, NULL, OPT_DAYS},
+	{"permits-rate", required_argument, NULL, OPT_PERMITS},
+	{"denies-rate", required_argument, NULL, OPT_DENIES},
 	{"user", required_argument, NULL, OPT_USER},
 	{NULL, 0, NULL, 0},
 };
@@ -78,6 +87,7 @@ int main(int argc, char **argv)
 		.stack = CS_STACK_DEFAULT,
 		.limits = {.bytes = ROTATE_MIB * MIB, .seconds = ROTATE_HOURS * 3600},
 		.keep = {.compress = true},
+		.packets = trmd_limit_defaults(),
 	};
 	struct cs_err err;
 	unsigned n;
@@ -126,6 +136,16 @@ int main(int argc, char **argv)
 		case OPT_DAYS:
 			if (!cs_number(optarg, 0, KEEP_MAX, &o.keep.days))
 				return usage("--keep-days takes 0 to 1000000, not", optarg);
+			break;
+		case OPT_PERMITS:
+			if (!cs_number(optarg, 0, LINES_MAX, &o.packets.permits_per_s))
+				return usage("--permits-rate takes 0 to 100000, not", optarg);
+			o.packets.permits_burst = LINES_BURST * o.packets.permits_per_s;
+			break;
+		case OPT_DENIES:
+			if (!cs_number(optarg, 0, LINES_MAX, &o.packets.denies_per_s))
+				return usage("--denies-rate takes 0 to 100000, not", optarg);
+			o.packets.denies_burst = LINES_BURST * o.packets.denies_per_s;
 			break;
 		case OPT_USER:
 			o.user = optarg;

@@ -17,6 +17,7 @@
 #include "policy/policy.h"
 #include "trmd/drain.h"
 #include "trmd/filter_log.h"
+#include "trmd/lines.h"
 #include "trmd/trmd.h"
 
 #define GATHER_MS 20    /* what iked commits meanwhile goes into the same batch */
@@ -48,6 +49,7 @@ struct trmd {
 	char database[CS_PATH_MAX], dir[CS_PATH_MAX]; /* iked.db, and where it is */
 	char tag[CS_STACK_MAX + sizeof("trmd.")];
 	struct trmd_log log;
+	struct trmd_lines *lines;
 	struct trmd_origin origin;
 	struct trmd_wanted wanted;
 	struct trmd_writer *writer;
@@ -262,7 +264,9 @@ static void on_stop(uv_signal_t *handle, int signal)
 	t->stopping = true;
 	cs_daemon_stopping();
 	trmd_drain_stats(t->drain, &stats);
-	cs_log(CS_NOCTX, CSM_TR_STOPPING, (unsigned long long)stats.records);
+	cs_log(CS_NOCTX, CSM_TR_STOPPING, (unsigned long long)stats.records,
+	       (unsigned long long)stats.rows, (unsigned long long)stats.refused,
+	       (unsigned long long)stats.lost);
 	uv_close((uv_handle_t *)&t->term, NULL);
 	uv_close((uv_handle_t *)&t->intr, NULL);
 	uv_close((uv_handle_t *)&t->hup, NULL);
@@ -271,6 +275,7 @@ static void on_stop(uv_signal_t *handle, int signal)
 	uv_close((uv_handle_t *)&t->clean, NULL);
 	uv_close((uv_handle_t *)&t->watch, NULL);
 	trmd_filter_log_end(t->filter_log);
+	trmd_lines_close(t->lines);
 }
 
 /* ---- the loop ---- */
@@ -318,8 +323,8 @@ static int prepare(struct trmd *t, struct cs_err *err)
 	struct trmd_filter_log_env filters = {
 		.stack = t->o->stack,
 		.directory = t->o->directory,
-		.say = trmd_say_syslog,
-		.arg = &t->log,
+		.limits = t->o->packets,
+		.say = trmd_lines_say,
 	};
 	int rc = cs_state_path(t->o->stack, "iked/iked.db", t->database, err);
 
@@ -329,6 +334,9 @@ static int prepare(struct trmd *t, struct cs_err *err)
 		rc = read_config(t, err);
 	snprintf(t->tag, sizeof(t->tag), "trmd.%s", t->o->stack);
 	t->log = (struct trmd_log){.foreground = t->o->foreground, .tag = t->tag};
+	if (rc == 0)
+		rc = trmd_lines_open(&t->loop, &t->log, TRMD_LOG_PATH, &t->lines, err);
+	filters.arg = t->lines;
 	/* Its socket is opened as root. */
 	if (rc == 0)
 		rc = trmd_filter_log_open(&t->loop, &filters, &t->filter_log, err);
@@ -367,6 +375,7 @@ enum cs_exit trmd_run(struct trmd_options *o)
 		cs_log(CS_NOCTX, CSM_NO_START, "trmd", err.text);
 		if (t.filter_log)
 			trmd_filter_log_end(t.filter_log);
+		trmd_lines_close(t.lines);
 		uv_run(&t.loop, UV_RUN_DEFAULT);
 	}
 	trmd_drain_free(t.drain);

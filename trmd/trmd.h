@@ -8,6 +8,7 @@
 #include "common/daemon.h"
 #include "common/paths.h"
 #include "trmd/closed.h"
+#include "trmd/limit.h"
 #include "trmd/writer.h"
 
 #define TRMD_USER "csipsec-iked" /* iked.db is the worker's */
@@ -19,6 +20,7 @@ struct trmd_options {
 	char directory[CS_PATH_MAX]; /* of SMF files; "": the stack's */
 	struct trmd_limits limits;
 	struct trmd_keep keep;
+	struct trmd_limit_settings packets;
 };
 
 /* ---- run.c ---- */

@@ -8,6 +8,7 @@ noinst_LIBRARIES += libtrmd.a
 libtrmd_a_SOURCES = \
 	trmd/closed.c trmd/closed.h \
 	trmd/drain.c trmd/drain.h \
+	trmd/lines.c trmd/lines.h \
 	trmd/message.c trmd/message.h \
 	trmd/outbox.c trmd/outbox.h \
 	trmd/record.c trmd/record.h \
@@ -39,6 +40,11 @@ tests_unit_test_trmd_SOURCES = tests/unit/test_trmd.c
 tests_unit_test_trmd_CFLAGS = $(IKED_CFLAGS) $(TRMD_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_trmd_LDADD = $(TRMD_LIBS) $(IKED_LIBS) $(CHECK_LIBS)
 EXTRA_tests_unit_test_trmd_DEPENDENCIES = trmd/trmd smf/smfdump
+
+check_PROGRAMS += tests/unit/test_lines
+tests_unit_test_lines_SOURCES = tests/unit/test_lines.c
+tests_unit_test_lines_CFLAGS = $(TRMD_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_lines_LDADD = $(TRMD_LIBS) $(CHECK_LIBS)
 
 check_PROGRAMS += tests/unit/test_filter_log
 tests_unit_test_filter_log_SOURCES = tests/unit/test_filter_log.c trmd/filter_log.c

@@ -20,7 +20,9 @@
 /* What was told, "NAME:I:COUNT NAME:O:COUNT". */
 static char told[4096];
 
-static void on_count(void *arg, const char *rule, bool outbound, uint64_t count)
+static bool told_fails;
+
+static bool on_count(void *arg, const char *rule, bool outbound, uint64_t count)
 {
 	size_t n = strlen(told);
 
@@ -28,6 +30,7 @@ static void on_count(void *arg, const char *rule, bool outbound, uint64_t count)
 	ck_assert_uint_gt(count, 0);
 	snprintf(told + n, sizeof(told) - n, "%s%s:%c:%llu", n ? " " : "", rule,
 		 outbound ? 'O' : 'I', (unsigned long long)count);
+	return !told_fails;
 }
 
 static struct trmd_event event_of(const char *name, bool outbound, enum trmd_reason reason)
@@ -97,11 +100,11 @@ START_TEST(test_denies)
 		e = event_of("A", false, (enum trmd_reason)r);
 		ck_assert_uint_eq(passed(l, &e, 4, 0), r == TRMD_DENY ? 2 : 0); /* they share it */
 	}
-	/* The default has no limit for denies, and one for permits. */
+	/* The default has a limit for both. */
 	trmd_limit_free(l);
 	l = limit_of(trmd_limit_defaults());
 	e = event_of("A", false, TRMD_DENY);
-	ck_assert_uint_eq(passed(l, &e, 100000, 0), 100000);
+	ck_assert_uint_eq(passed(l, &e, 100000, 0), 1000);
 	e = event_of("A", false, TRMD_PERMIT);
 	ck_assert_uint_eq(passed(l, &e, 100000, 0), 1000);
 	trmd_limit_free(l);
@@ -128,7 +131,12 @@ START_TEST(test_report)
 	trmd_limit_report(l, 610000, false, on_count, NULL);
 	ck_assert_str_eq(told, "");
 	passed(l, &b, 3, 610000);
+	/* What could not be told is told the next time. */
+	told_fails = true;
 	trmd_limit_report(l, 610001, true, on_count, NULL);
+	told_fails = false;
+	told[0] = '\0';
+	trmd_limit_report(l, 610002, true, on_count, NULL);
 	ck_assert_str_eq(told, "B:O:2");
 	ck_assert_uint_eq(trmd_limit_suppressed(l), 6);
 	trmd_limit_free(l);
@@ -541,6 +549,11 @@ START_TEST(test_loss)
 	look(table(1007, NULL));
 	ck_assert_str_eq(told, "");
 	record("A", false, 2);
+	told_fails = true;
+	look(table(1019, NULL));
+	told_fails = false;
+	ck_assert_str_eq(told, "A:I:10");
+	/* That could not be told. */
 	look(table(1019, NULL));
 	ck_assert_str_eq(told, "A:I:10");
 	/* Once. */

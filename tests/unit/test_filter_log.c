@@ -129,7 +129,7 @@ static void on_request(void *arg, struct cs_nmi_server *s, uint64_t ticket, uid_
 
 /* ---- a run ---- */
 
-static void hear(void *arg, enum cs_severity severity, const char *line)
+static bool hear(void *arg, enum cs_severity severity, const char *line)
 {
 	(void)severity;
 	ck_assert_ptr_eq(arg, &loop);
@@ -144,12 +144,16 @@ static void hear(void *arg, enum cs_severity severity, const char *line)
 	} else {
 		n_others++;
 	}
+	return true;
 }
 
 static struct trmd_filter_log *start(const char *stack)
 {
-	const struct trmd_filter_log_env env = {
-		.stack = stack, .directory = smf, .say = hear, .arg = &loop};
+	const struct trmd_filter_log_env env = {.stack = stack,
+						.directory = smf,
+						.limits = trmd_limit_defaults(),
+						.say = hear,
+						.arg = &loop};
 	struct trmd_filter_log *log;
 	char path[120];
 
@@ -274,8 +278,11 @@ END_TEST
 START_TEST(ends)
 {
 	struct trmd_filter_log *log, *second;
-	const struct trmd_filter_log_env env = {
-		.stack = "TCPIP", .directory = smf, .say = hear, .arg = &loop};
+	const struct trmd_filter_log_env env = {.stack = "TCPIP",
+						.directory = smf,
+						.limits = trmd_limit_defaults(),
+						.say = hear,
+						.arg = &loop};
 
 	if (!namespace())
 		return;
