@@ -144,7 +144,7 @@ def audit_tunnels(lab):
 
 @case("audit-filter-logs", seconds=120)
 def audit_filter_logs(lab):
-    """A denied packet is a line; what was denied while trmd was away is told as lost."""
+    """A denied packet is a line, with what is known of it; audit-flood has many."""
     left, right = lab.pair()
     a = Audited(left, policy(left, right))
 
@@ -168,11 +168,6 @@ def audit_filter_logs(lab):
             raise Failure(f"no {word} in {lines('EZD0815I')}")
     if lines("CSI6104W"):
         raise Failure("pagent does not answer: " + a.trmd.log()[-400:])
-    if a.trmd.stop() != 0:
-        raise Failure("trmd did not end as it should: " + a.trmd.log()[-400:])
-    send(500)
-    a.start_trmd()
-    wait_until(lambda: lines("CSI6102W", "Denied", "count= 500"), 20, "the loss of 500", step=0.2)
     a.stop_witness()
     a.trmd.stop()
     a.stop()
