@@ -8,6 +8,7 @@
 
 #define BATCH  256
 #define BUFFER (1u << 20) /* more than a batch of usual records */
+#define NEWS_S 60         /* what hinders may change from try to try */
 
 _Static_assert(BUFFER >= 2 * TRMD_ROW_MAX + UINT16_MAX,
 	       "two rows must fit, whatever lengths they claim");
@@ -15,6 +16,7 @@ _Static_assert(BUFFER >= 2 * TRMD_ROW_MAX + UINT16_MAX,
 /* What hinders one side, as it was told. */
 struct trouble {
 	bool now;
+	int64_t told;
 	char text[sizeof(((struct cs_err *)0)->text)];
 };
 
@@ -44,6 +46,7 @@ struct trmd_drain {
 	struct trmd_outbox *outbox; /* NULL: to be opened */
 	bool checked;               /* the outbox is the one that the files are of */
 	struct trouble reading, writing;
+	int64_t now;              /* of this step */
 	uint64_t inode;           /* of the outbox that the next two are of */
 	uint64_t said, said_loss; /* messages of rows up to these are out */
 	struct trmd_drain_stats stats;
@@ -87,13 +90,14 @@ void trmd_drain_stats(const struct trmd_drain *d, struct trmd_drain_stats *stats
 
 /* ---- what hinders ---- */
 
-static bool is_news(struct trouble *t, const struct cs_err *err)
+static bool is_news(const struct trmd_drain *d, struct trouble *t, const struct cs_err *err)
 {
-	bool news = !t->now || strcmp(t->text, err->text) != 0;
-
+	if (t->now && (strcmp(t->text, err->text) == 0 || d->now - t->told < NEWS_S))
+		return false;
 	t->now = true;
+	t->told = d->now;
 	memcpy(t->text, err->text, sizeof(t->text));
-	return news;
+	return true;
 }
 
 static int cannot_read(struct trmd_drain *d, const struct cs_err *err)
@@ -101,7 +105,7 @@ static int cannot_read(struct trmd_drain *d, const struct cs_err *err)
 	/* The writer has it for a moment. */
 	if (err->code == CS_EAGAIN)
 		return err->code;
-	if (is_news(&d->reading, err))
+	if (is_news(d, &d->reading, err))
 		cs_log(CS_NOCTX, CSM_TR_OUTBOX, err->text);
 	trmd_outbox_close(d->outbox);
 	d->outbox = NULL;
@@ -110,7 +114,7 @@ static int cannot_read(struct trmd_drain *d, const struct cs_err *err)
 
 static int cannot_write(struct trmd_drain *d, const struct cs_err *err)
 {
-	if (is_news(&d->writing, err))
+	if (is_news(d, &d->writing, err))
 		cs_log(CS_NOCTX, CSM_TR_STUCK, err->text);
 	return err->code;
 }
@@ -368,8 +372,9 @@ static int remove_batch(struct trmd_drain *d)
 	};
 	struct cs_err err;
 
-	if (trmd_outbox_done(d->outbox, &done, &err) < 0)
+	if (b->n_rows && trmd_outbox_done(d->outbox, &done, &err) < 0)
 		return cannot_read(d, &err);
+	reads(d);
 	d->stats.rows += b->n_rows;
 	return (int)b->n_rows;
 }
@@ -378,8 +383,10 @@ int trmd_drain_step(struct trmd_drain *d, int64_t now)
 {
 	struct batch *b = &d->batch;
 	struct cs_err err;
-	int rc = open_both(d, now);
+	int rc;
 
+	d->now = now;
+	rc = open_both(d, now);
 	if (rc < 0)
 		return rc;
 	clear(d);
@@ -391,12 +398,11 @@ int trmd_drain_step(struct trmd_drain *d, int64_t now)
 	if (rc < 0) {
 		rc = cannot_read(d, &err);
 	} else {
-		reads(d);
 		rc = write_batch(d, now);
 		if (rc == 0) {
 			writes(d);
 			say_batch(d);
-			rc = b->n_rows ? remove_batch(d) : 0;
+			rc = remove_batch(d);
 		}
 	}
 	clear(d);

@@ -31,7 +31,8 @@ void trmd_drain_want(struct trmd_drain *d, struct trmd_wanted wanted);
 
 /*
  * One batch. The number of rows that are done; 0: there are none; else a code, and what hinders is
- * logged, once until it changes.  May block for as long as the disk takes.
+ * logged, once until it changes, and a change once a minute.  May block for as long as the disk
+ * takes.
  */
 int trmd_drain_step(struct trmd_drain *d, int64_t now);
 

@@ -46,6 +46,7 @@ struct trmd {
 	uv_timer_t batch, look, clean;
 	uv_fs_event_t watch;
 	bool watches, no_watch_told, stopping;
+	bool hindered;                                /* the last batch was */
 	char database[CS_PATH_MAX], dir[CS_PATH_MAX]; /* iked.db, and where it is */
 	char tag[CS_STACK_MAX + sizeof("trmd.")];
 	struct trmd_log log;
@@ -133,6 +134,7 @@ static void on_batch(uv_timer_t *timer)
 	struct trmd *t = timer->data;
 	int rc = trmd_drain_step(t->drain, wall());
 
+	t->hindered = rc < 0 && rc != CS_EAGAIN;
 	if (rc > 0)
 		batch_in(t, 0);
 	else if (rc < 0)
@@ -146,7 +148,9 @@ static void on_change(uv_fs_event_t *handle, const char *name, int events, int s
 	(void)name;
 	(void)events;
 	(void)status;
-	batch_in(t, GATHER_MS);
+	/* Then each try makes and removes files there, and would bring the next one at once. */
+	if (!t->hindered)
+		batch_in(t, GATHER_MS);
 }
 
 /* The directory may come later, and be another one when the database is. */

@@ -479,6 +479,57 @@ START_TEST(rows_stay)
 }
 END_TEST
 
+/* How often the id is in what was logged to a file in place of the standard error. */
+static unsigned logged(FILE *log, const char *id)
+{
+	char line[2048];
+	unsigned n = 0;
+
+	rewind(log);
+	while (fgets(line, sizeof(line), log))
+		n += strstr(line, id) != NULL;
+	return n;
+}
+
+/* As on a full disk: rows are read and written, and not removed.  That is told, once. */
+START_TEST(rows_cannot_be_removed)
+{
+	int kept = dup(STDERR_FILENO);
+	FILE *log = tmpfile();
+	struct trmd t;
+
+	make_rows(0, 3);
+	ask("CREATE TRIGGER full BEFORE DELETE ON outbox "
+	    "BEGIN SELECT RAISE(FAIL, 'the disk is full'); END");
+	cs_log_open("test_trmd_drain", true);
+	dup2(fileno(log), STDERR_FILENO);
+	start(&t, 100000, 0);
+	for (int i = 0; i < 5; i++)
+		ck_assert_int_eq(trmd_drain_step(t.drain, NOW + i), CS_ESTORE);
+	ck_assert_uint_eq(logged(log, "CSI6003W"), 1);
+	/* Another reason is told, not the same again, and not each time that they take turns. */
+	ask("DROP TRIGGER full");
+	ask("CREATE TRIGGER other BEFORE DELETE ON outbox "
+	    "BEGIN SELECT RAISE(FAIL, 'the disk is away'); END");
+	ck_assert_int_eq(trmd_drain_step(t.drain, NOW + 59), CS_ESTORE);
+	ck_assert_uint_eq(logged(log, "CSI6003W"), 1);
+	ck_assert_int_eq(trmd_drain_step(t.drain, NOW + 61), CS_ESTORE);
+	ck_assert_int_eq(trmd_drain_step(t.drain, NOW + 300), CS_ESTORE);
+	ck_assert_uint_eq(logged(log, "CSI6003W"), 2);
+	ck_assert_uint_eq(logged(log, "CSI6004I"), 0);
+	ask("DROP TRIGGER other");
+	ck_assert_int_eq(drain_all(&t), 0);
+	ck_assert_uint_eq(logged(log, "CSI6004I"), 1);
+	dup2(kept, STDERR_FILENO);
+	close(kept);
+	fclose(log);
+	stop(&t);
+	ck_assert_int_eq(ask("SELECT count(*) FROM outbox"), 0);
+	ck_assert_uint_eq(count_records(), 3 * GROUP_RECORDS);
+	ck_assert_uint_eq(said_added, 3);
+}
+END_TEST
+
 static const struct trmd_wanted all = {true, true}, of_ike = {true, false};
 
 /*
@@ -813,6 +864,7 @@ int main(void)
 	tcase_add_test(tc, losses);
 	tcase_add_test(tc, bad_rows);
 	tcase_add_test(tc, rows_stay);
+	tcase_add_test(tc, rows_cannot_be_removed);
 	tcase_add_test(tc, rows_stay_and_wishes_change);
 	tcase_add_test(tc, database_comes_later);
 	tcase_add_test(tc, another_database);

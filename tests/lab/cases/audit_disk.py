@@ -1,6 +1,7 @@
 """What becomes of the audit trail while a disk is full, read-only or gone."""
 
 import os
+import signal
 import sqlite3
 import subprocess
 import threading
@@ -21,7 +22,7 @@ class Disk:
 
     def __init__(self, path, kib):
         self.path, self.full = path, False
-        self.thread = None
+        self.thread, self.reached = None, threading.Event()
         os.makedirs(path)
         mount("-t", "tmpfs", "-o", f"size={kib}k,mode=0755", "csipsec-lab", path)
 
@@ -38,12 +39,16 @@ class Disk:
                 try:
                     f.write(bytes(4096))
                 except OSError:
+                    self.reached.set()
                     time.sleep(0.02)
 
     def fill(self):
         self.full = True
+        self.reached.clear()
         self.thread = threading.Thread(target=self._write)
         self.thread.start()
+        if not self.reached.wait(20):
+            raise Failure(f"{self.path} does not become full")
 
     def still(self):
         """No more is written, and what was stays."""
@@ -216,7 +221,12 @@ def store(lab, how, seconds, meanwhile, afterwards):
         b = Audited(right, policy(right, left))
         load = Load(a)
         load.more(3, 30)
+        os.kill(a.trmd.pid, signal.SIGSTOP)
+        load.more(3, 30)
         disk.fill()
+        os.kill(a.trmd.pid, signal.SIGCONT)
+        wait_until(lambda: told(a, a.trmd, "CSI6003W", "cannot be removed"), 10,
+                   "trmd says that it cannot remove rows whose records are written")
         wait_until(lambda: told(a, a.iked, "CSI2012E"), 60, "iked says that it is stuck")
         time.sleep(1)  # what was committed before is installed
         meanwhile(a, right, seconds)
@@ -224,6 +234,8 @@ def store(lab, how, seconds, meanwhile, afterwards):
             raise Failure("a full disk came and went: " + "\n".join(a.log_lines("CSI201")))
         disk.free()
         wait_until(lambda: told(a, a.iked, "CSI2013I"), 15, "iked says that it can write")
+        wait_until(lambda: told(a, a.trmd, "CSI6004I"), 15, "trmd says that it reads")
+        once(a, "CSI6003W", "CSI6004I")
         load.more(3, 60)
         load.stop()
         b.wait_gone(20)
@@ -249,11 +261,18 @@ def nothing_new(a, peer, seconds):
         raise Failure(f"{len(new)} SAs were installed without a record of what is intended")
 
 
-def nothing_lost(a, peer, records, _):
+def cookies(records, subtype):
+    return {(r["IKETunICookie"], r["IKETunRCookie"]) for r in records if r["SubType"] == subtype}
+
+
+def nothing_lost(a, peer, records, theirs):
     lost = a.log_lines("EZZ9325I", daemon=a.trmd)
     if lost or not a.log_lines("CSI2013I", "0 records were lost"):
         raise Failure(f"there is a loss: {lost}, {a.log_lines('CSI2013I')}")
     a.check(peer, records)
+    for subtype in (73, 74):
+        if cookies(records, subtype) != cookies(theirs, subtype):
+            raise Failure(f"subtype {subtype}: IKE tunnels are others than the peer's")
 
 
 def goes_on(a, peer, seconds):
@@ -262,10 +281,6 @@ def goes_on(a, peer, seconds):
     new = a.seen(peer)[0] - before
     if len(new) < seconds // 3:
         raise Failure(f"only {len(new)} SAs were installed")
-
-
-def cookies(records, subtype):
-    return {(r["IKETunICookie"], r["IKETunRCookie"]) for r in records if r["SubType"] == subtype}
 
 
 def loss_told(a, peer, records, theirs):
