@@ -253,10 +253,10 @@ static uint64_t records_of(int dirfd, const char *name)
 static uint64_t records(const struct bench *b)
 {
 	int dirfd = open(b->files, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct trmd_file *files;
+	struct trmd_file *files = NULL;
 	struct cs_err err;
 	uint64_t n = 0;
-	unsigned n_files;
+	unsigned n_files = 0;
 
 	if (dirfd < 0 || trmd_files(dirfd, &files, &n_files, &err) < 0)
 		fail(b->files, "cannot be read");
