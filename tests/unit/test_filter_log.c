@@ -129,10 +129,14 @@ static void on_request(void *arg, struct cs_nmi_server *s, uint64_t ticket, uid_
 
 /* ---- a run ---- */
 
+static bool refuse; /* the log takes nothing */
+
 static bool hear(void *arg, enum cs_severity severity, const char *line)
 {
 	(void)severity;
 	ck_assert_ptr_eq(arg, &loop);
+	if (refuse)
+		return false;
 	if (strncmp(line, "EZD0814I Packet permitted: 20", 29) == 0) {
 		ck_assert_ptr_nonnull(strstr(line, " filter rule= Out_Rule "));
 		n_permits++;
@@ -237,6 +241,36 @@ START_TEST(lines_and_losses)
 }
 END_TEST
 
+/* A packet whose line the log does not take is one that is lost, as is told when it takes lines. */
+START_TEST(log_takes_nothing)
+{
+	struct trmd_filter_log *log;
+
+	if (!namespace())
+		return;
+	matches = 0;
+	log = start("TCPIP");
+	trmd_filter_log_begin(log);
+	run(300);
+	refuse = true;
+	send_udp(4);
+	run(1500);
+	refuse = false;
+	send_udp(1);
+	run(1500);
+	ck_assert(n_permits == 1 && n_denies == 1);
+	end(log);
+	matches = 5;
+	/* Nor is the loss told to a log that does not take it. */
+	refuse = true;
+	ck_assert_uint_eq(next_run("TCPIP"), 0);
+	refuse = false;
+	ck_assert_uint_eq(next_run("TCPIP"), 2);
+	ck_assert_str_eq(lost[0], " filter rule= In_Rule dir= I count= 4");
+	ck_assert_str_eq(lost[1], " filter rule= Out_Rule dir= O count= 4");
+}
+END_TEST
+
 /* One that cannot be removed would be told of twice. */
 START_TEST(state_stays)
 {
@@ -319,6 +353,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, lines_and_losses);
+	tcase_add_test(tc, log_takes_nothing);
 	tcase_add_test(tc, state_stays);
 	tcase_add_test(tc, state_of_somebody);
 	tcase_add_test(tc, ends);
