@@ -46,7 +46,6 @@ struct trmd {
 	uv_timer_t batch, look, clean;
 	uv_fs_event_t watch;
 	bool watches, no_watch_told, stopping;
-	bool hindered;                                /* the last batch was */
 	char database[CS_PATH_MAX], dir[CS_PATH_MAX]; /* iked.db, and where it is */
 	char tag[CS_STACK_MAX + sizeof("trmd.")];
 	struct trmd_log log;
@@ -134,7 +133,6 @@ static void on_batch(uv_timer_t *timer)
 	struct trmd *t = timer->data;
 	int rc = trmd_drain_step(t->drain, wall());
 
-	t->hindered = rc < 0 && rc != CS_EAGAIN;
 	if (rc > 0)
 		batch_in(t, 0);
 	else if (rc < 0)
@@ -144,12 +142,15 @@ static void on_batch(uv_timer_t *timer)
 static void on_change(uv_fs_event_t *handle, const char *name, int events, int status)
 {
 	struct trmd *t = handle->data;
+	struct trmd_drain_stats stats;
 
 	(void)name;
 	(void)events;
 	(void)status;
-	/* Then each try makes and removes files there, and would bring the next one at once. */
-	if (!t->hindered)
+	/* While something hinders each try makes and removes files there, and would be the next's
+	 * cause. */
+	trmd_drain_stats(t->drain, &stats);
+	if (stats.reads && stats.writes)
 		batch_in(t, GATHER_MS);
 }
 
