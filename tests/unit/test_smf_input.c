@@ -552,7 +552,7 @@ static char dir[] = "/tmp/test_smf.XXXXXX";
 
 START_TEST(test_checkpoint)
 {
-	struct smf_checkpoint cp = {.file = "20260115.smf", .length = 402, .last_id = 7}, got;
+	struct smf_checkpoint cp = {.file = "20260115.smf", .length = 402, .last_id = {7, 8}}, got;
 	uint8_t bytes[1024], damaged[1024];
 	int d, f;
 
@@ -561,13 +561,17 @@ START_TEST(test_checkpoint)
 	ck_assert_int_eq(smf_checkpoint_read(d, &got, &err), CS_ENOTFOUND);
 	for (unsigned i = 1; i < 5; i++) {
 		cp.length = 402 * i;
-		cp.last_id = UINT64_MAX - i;
+		cp.last_id[0] = UINT64_MAX - i;
+		cp.last_id[1] = UINT64_MAX / i;
+		cp.source = i % SMF_SOURCES;
 		ck_assert_msg(smf_checkpoint_write(d, &cp, &err) == 0, "%s", err.text);
 		memset(&got, 0xee, sizeof(got));
 		ck_assert_int_eq(smf_checkpoint_read(d, &got, &err), 0);
 		ck_assert_str_eq(got.file, cp.file);
 		ck_assert_uint_eq(got.length, cp.length);
-		ck_assert_uint_eq(got.last_id, cp.last_id);
+		ck_assert_uint_eq(got.last_id[0], cp.last_id[0]);
+		ck_assert_uint_eq(got.last_id[1], cp.last_id[1]);
+		ck_assert_uint_eq(got.source, cp.source);
 	}
 	f = openat(d, SMF_CHECKPOINT, O_RDWR | O_CLOEXEC);
 	ck_assert_int_eq(read(f, bytes, sizeof(bytes)), 1024);
