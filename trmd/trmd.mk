@@ -26,9 +26,9 @@ trmd_trmd_LDADD = $(TRMD_LIBS) $(TRMDLOG_LIBS)
 dist_man_MANS += man/trmd.8
 
 check_PROGRAMS += tests/unit/test_trmd_record tests/unit/test_trmd_writer tests/unit/test_trmd_drain
-tests_unit_test_trmd_record_SOURCES = tests/unit/test_trmd_record.c
+tests_unit_test_trmd_record_SOURCES = tests/unit/test_trmd_record.c $(PAGENT_AUDIT_SOURCES)
 tests_unit_test_trmd_record_CFLAGS = $(IKED_CFLAGS) $(TRMD_CFLAGS) $(CHECK_CFLAGS)
-tests_unit_test_trmd_record_LDADD = $(TRMD_LIBS) $(IKED_LIBS) $(CHECK_LIBS)
+tests_unit_test_trmd_record_LDADD = $(TRMD_LIBS) $(XFRM_LIBS) $(IKED_LIBS) $(CHECK_LIBS)
 tests_unit_test_trmd_writer_SOURCES = tests/unit/test_trmd_writer.c
 tests_unit_test_trmd_writer_CFLAGS = $(TRMD_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_trmd_writer_LDADD = $(TRMD_LIBS) $(CHECK_LIBS)
