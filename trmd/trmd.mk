@@ -40,9 +40,11 @@ tests_unit_test_trmd_drain_CFLAGS = $(IKED_CFLAGS) $(TRMD_CFLAGS) $(CHECK_CFLAGS
 tests_unit_test_trmd_drain_LDADD = $(TRMD_LIBS) $(XFRM_LIBS) $(IKED_LIBS) $(CHECK_LIBS)
 
 check_PROGRAMS += tests/unit/test_trmd
-tests_unit_test_trmd_SOURCES = tests/unit/test_trmd.c
+tests_unit_test_trmd_SOURCES = tests/unit/test_trmd.c \
+	tests/unit/audit_server.c tests/unit/audit_server.h \
+	policy/pagent_audit_nmi.c $(PAGENT_AUDIT_SOURCES)
 tests_unit_test_trmd_CFLAGS = $(IKED_CFLAGS) $(TRMD_CFLAGS) $(CHECK_CFLAGS)
-tests_unit_test_trmd_LDADD = $(TRMD_LIBS) $(IKED_LIBS) $(CHECK_LIBS)
+tests_unit_test_trmd_LDADD = $(TRMD_LIBS) $(XFRM_LIBS) $(IKED_LIBS) $(CHECK_LIBS)
 EXTRA_tests_unit_test_trmd_DEPENDENCIES = trmd/trmd smf/smfdump
 
 check_PROGRAMS += tests/unit/test_filter_log
