@@ -7,8 +7,9 @@
  *   LOSS       none: there is no subtype for it, so it is a message alone
  *   MAN_UP     79                 MAN_DOWN 80
  *
- * The payload is the JSON of iked/json.h, that of the last two kinds policy/pagent_audit.c's.  Which of its fields goes where stands in the tables of
- * record.c, its words and their numbers in record_values.c.
+ * The payload is the JSON of iked/json.h, that of the last two kinds policy/pagent_audit.c's. Which
+ * of its fields goes where stands in the tables of record.c, its words and their numbers in
+ * record_values.c.
  */
 #ifndef TRMD_RECORD_H
 #define TRMD_RECORD_H
