@@ -223,6 +223,8 @@
 #define CSM_PA_MAN_REFUSED    "CSI3062E", CS_ERROR, "manual tunnels are not all as they should be: %s; tried again each minute"
 #define CSM_PA_MAN_GONE	      "CSI3063W", CS_WARNING, "somebody removed or changed SAs or SPD entries of manual tunnels; they are restored"
 #define CSM_PA_MAN_STATE      "CSI3064W", CS_WARNING, "%s, which remembers what commands said of manual tunnels: %s"
+#define CSM_PA_AUDIT	      "CSI3065E", CS_ERROR, "changes of manual tunnels are not recorded yet, and none is activated before they are: %s; tried again each minute"
+#define CSM_PA_AUDIT_GOES_ON  "CSI3066I", CS_NOTICE, "changes of manual tunnels are recorded again"
 #define CSM_PA_CLIENTS	      "CSI3026W", CS_WARNING, "connections of clients that have gone are not ended: %s"
 #define CSM_PA_PROFILE	      "CSI3040I", CS_INFO, "profile %s has %u default filters"
 #define CSM_PA_PROFILE_BAD    "CSI3041E", CS_ERROR, "the default filters of profile %s are not used, %s: %s"
@@ -250,6 +252,8 @@
 /* ---- trmd: of SAs, for whoever reads the log as on z/OS ---- */
 #define CSM_TR_ADDED	  "EZD0818I", CS_INFO, "Tunnel added: %s vpnaction= %s tunnelID= %s AHSPI= %llu ESPSPI= %llu"
 #define CSM_TR_DELETED	  "EZD0812I", CS_INFO, "Tunnel deleted: %s vpnaction= %s tunnelID= %s AHSPI= %llu ESPSPI= %llu"
+#define CSM_TR_ACTIVATED  "EZD0819I", CS_INFO, "Tunnel activated: %s vpnaction= %s tunnelID= %s AHSPI= %llu ESPSPI= %llu"
+#define CSM_TR_ENDED	  "EZD0820I", CS_INFO, "Tunnel deactivated: %s vpnaction= %s tunnelID= %s AHSPI= %llu ESPSPI= %llu"
 #define CSM_TR_IKE_GONE	  "EZD1776I", CS_INFO, "IKE version %s Security Association %llu for tunnel %s deleted"
 #define CSM_TR_LOST	  "EZZ9325I", CS_ERROR, "TRMD Log records missing: %s logtype= IKE logmissing= %llu from= %s"
 

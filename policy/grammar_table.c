@@ -545,7 +545,7 @@ static const struct pol_param ike_config[] = {
 	 .note = "iked logs to standard error with its option -f"},
 	{"PagentWait", POL_K_NUMBER, .max = 9999, .preset = "0", .evidence = POL_FROM_MEMORY},
 	{"SMF119", POL_K_KEYWORD, .values = "None|IKEALL|IKETunnel|DynTunnel", .preset = "None",
-	 .repeatable = true, .note = "trmd writes them; 77 and 78 come with DynTunnel"},
+	 .repeatable = true, .note = "trmd writes them; 77 to 80 come with DynTunnel"},
 	{"SupportedCertAuth", POL_K_TEXT, .repeatable = true},
 	{"NetworkSecurityServer", POL_K_TEXT, .support = POL_NOTED, .note = NO_NSS},
 	{"NetworkSecurityServerBackup", POL_K_TEXT, .support = POL_NOTED, .note = NO_NSS},

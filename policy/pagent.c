@@ -13,6 +13,7 @@
 #include "common/log.h"
 #include "common/netns_lock.h"
 #include "common/paths.h"
+#include "policy/pagent_audit.h"
 
 #define TELL_TIMEOUT_MS 5000
 
@@ -436,6 +437,17 @@ static int open_store(struct pagent *p, struct cs_err *err)
 	return rc == 0 ? pol_store_open(state, true, &p->store, err) : rc;
 }
 
+/* It is opened when something is recorded: a disk that fails is no reason not to start. */
+static int open_audit(struct pagent *p, struct cs_err *err)
+{
+	char state[CS_PATH_MAX];
+	int rc = cs_state_path(p->o->stack, NULL, state, err);
+
+	if (rc == 0)
+		p->audit = pagent_audit_new(state);
+	return rc == 0 && !p->audit ? cs_fail(err, CS_ENOMEM, "no memory for the audit trail") : rc;
+}
+
 static int open_all(struct pagent *p, struct cs_err *err)
 {
 	char *config = (char *)(uintptr_t)p->o->config;
@@ -455,6 +467,8 @@ static int open_all(struct pagent *p, struct cs_err *err)
 	if (rc == 0)
 		rc = open_store(p, err);
 	if (rc == 0)
+		rc = open_audit(p, err);
+	if (rc == 0)
 		rc = pagent_kernel_open(p, err);
 	if (rc == 0)
 		rc = pagent_nmi_open(p, err);
@@ -470,6 +484,7 @@ static void close_all(struct pagent *p)
 	uv_walk(&p->loop, close_handle, NULL);
 	uv_run(&p->loop, UV_RUN_DEFAULT);
 	pagent_kernel_close(p);
+	pagent_audit_free(p->audit);
 	pagent_ttls_end(p);
 	pol_unref(p->policy);
 	pol_unref(p->defaults);
@@ -519,6 +534,8 @@ static int open_for_boot(struct pagent *p, struct cs_err *err)
 		rc = cs_make_dir(run, 0755, err);
 	if (rc == 0)
 		rc = cs_netns_lock("pagent", p->o->stack, &p->lock, err);
+	if (rc == 0)
+		rc = open_audit(p, err);
 	return rc == 0 ? pagent_kernel_open(p, err) : rc;
 }
 

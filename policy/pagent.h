@@ -61,6 +61,7 @@ struct pagent {
 	time_t tried, in_time; /* for this time the last installation was; and that of in_table */
 
 	struct pagent_manuals *manuals; /* pagent_manual.c; NULL before the first policy */
+	struct pagent_audit *audit;     /* of manual tunnels, pagent_audit.c */
 
 	/* pagent_watch.c */
 	struct pagent_watch *watches;
@@ -184,6 +185,10 @@ void pagent_filters(struct pagent *p, uint64_t ticket, const json_t *request);
 void pagent_manual_show(struct pagent *p, uint64_t ticket, const json_t *request);
 void pagent_manual_activate(struct pagent *p, uint64_t ticket, const json_t *request);
 void pagent_manual_deactivate(struct pagent *p, uint64_t ticket, const json_t *request);
+/* Answers {"request":"audit-rows"}, pagent_audit_nmi.c. */
+void pagent_audit_rows(struct pagent *p, uint64_t ticket, const json_t *request);
+/* Who may take them: root, and the user that trmd runs as. */
+bool pagent_audit_may_take(const struct pagent *p, uid_t uid);
 /* Answers {"request":"port-translations"}. */
 void pagent_ports(struct pagent *p, uint64_t ticket, const json_t *request);
 

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "common/daemon.h"
 #include "common/log.h"
@@ -12,6 +13,7 @@
 #include "common/paths.h"
 #include "policy/check.h"
 #include "policy/pagent.h"
+#include "policy/pagent_audit.h"
 
 #define STOP_SECONDS    10
 #define REFRESH_SECONDS 600 /* of 100,000 rules on a slow machine */
@@ -60,6 +62,37 @@ static int failed(const struct cs_err *err)
 
 /* ---- undo ---- */
 
+static const char *why_undone(void *arg, const char *name, uint32_t number)
+{
+	(void)arg;
+	(void)name;
+	(void)number;
+	return "deactivated by command";
+}
+
+/* What cannot be recorded now the next pagent finds. */
+static int remove_manuals(const struct pagent_options *o, struct xf_kernel *kernel,
+			  struct cs_err *err)
+{
+	const struct pagent_why why = {why_undone, NULL};
+	char state[CS_PATH_MAX], database[CS_PATH_MAX];
+	struct pagent_present have = {.n = 0};
+	struct xf_manual_watch watch = {.gone = pagent_audit_gone};
+	struct pagent_audit *audit = NULL;
+	int rc;
+
+	if (cs_state_path(o->stack, "audit.db", database, NULL) == 0 &&
+	    access(database, F_OK) == 0 && cs_state_path(o->stack, NULL, state, NULL) == 0)
+		audit = pagent_audit_new(state);
+	watch.arg = audit;
+	rc = xf_manual_remove(kernel, audit ? &watch : NULL, err);
+	if (audit && xf_sa_dump(kernel, pagent_present_add, &have, NULL) == 0)
+		pagent_audit_after(audit, &have, &why);
+	pagent_present_free(&have);
+	pagent_audit_free(audit);
+	return rc;
+}
+
 static int undo(const struct pagent_options *o)
 {
 	const struct xf_marking marking = {.shift = XF_MARK_SHIFT_DEFAULT};
@@ -86,7 +119,7 @@ static int undo(const struct pagent_options *o)
 	if (rc == 0)
 		rc = xf_uninstall(kernel, &err);
 	if (rc == 0)
-		rc = xf_manual_remove(kernel, &err);
+		rc = remove_manuals(o, kernel, &err);
 	xf_close(kernel);
 	if (rc < 0)
 		return failed(&err);

@@ -19,6 +19,7 @@
 
 #include "common/log.h"
 #include "common/paths.h"
+#include "policy/pagent_audit.h"
 
 #define STATE_FILE "manual.json"
 
@@ -327,9 +328,58 @@ static void tell_changes(const struct pagent *p, const bool *up)
 	}
 }
 
-static int install(struct pagent *p, const bool *up, struct cs_err *err)
+/* For the audit trail. */
+static const char *why_ended(void *arg, const char *name, uint32_t number)
 {
-	int rc = xf_manual_install(p->kernel, p->policy, up, err);
+	const struct pagent *p = arg;
+	const struct pol_manvpn_action *a = pol_manual_by_name(p->policy, name);
+	const struct pagent_manual *t = pagent_manual_find(p, name);
+
+	if (!a || !t || t->number != number)
+		return "the policy no longer has it";
+	if (!pagent_manual_active(t))
+		return t->set == PAGENT_MANUAL_INACTIVE ? "deactivated by command"
+							: "the policy no longer has it as active";
+	if (!pagent_manual_in_time(a))
+		return "the time condition of its action does not hold";
+	return "the kernel no longer has it";
+}
+
+static int look(struct pagent *p, struct pagent_present *have, struct cs_err *err)
+{
+	int rc = xf_sa_dump(p->kernel, pagent_present_add, have, err);
+
+	return rc == CS_ENOMEM ? cs_fail(err, rc, "no memory for the SAs of manual tunnels") : rc;
+}
+
+/* What may not come up is not to: up[i] is false then. */
+static int bring_about(struct pagent *p, bool *up, struct cs_err *err)
+{
+	const struct xf_manual_watch watch = {pagent_audit_gone, p->audit};
+	const struct pagent_why why = {why_ended, p};
+	struct pagent_present have = {.n = 0};
+	struct cs_err refusal;
+	int rc = look(p, &have, err), refused = 0;
+
+	if (rc == 0) {
+		refused = pagent_audit_before(p->audit, &have, p->policy, up, &why, &refusal);
+		rc = xf_manual_install(p->kernel, p->policy, up, &watch, err);
+	}
+	pagent_present_free(&have);
+	/* Also when some of it was refused; what could not be looked at is for the next look. */
+	if (look(p, &have, NULL) == 0)
+		pagent_audit_after(p->audit, &have, &why);
+	pagent_present_free(&have);
+	if (rc == 0 && refused < 0) {
+		*err = refusal;
+		rc = refused;
+	}
+	return rc;
+}
+
+static int install(struct pagent *p, bool *up, struct cs_err *err)
+{
+	int rc = bring_about(p, up, err);
 
 	if (rc == 0)
 		tell_changes(p, up);
@@ -356,22 +406,33 @@ int pagent_manual_install(struct pagent *p, struct cs_err *err)
 	return rc;
 }
 
+/* Has the audit trail another state than the kernel? */
+static bool is_due(struct pagent *p, const bool *up)
+{
+	struct pagent_present have = {.n = 0};
+	bool due = look(p, &have, NULL) == 0 && pagent_audit_due(p->audit, &have, p->policy, up);
+
+	pagent_present_free(&have);
+	return due;
+}
+
 void pagent_manual_check(struct pagent *p)
 {
+	bool *up, known, gone;
 	struct cs_err err;
-	bool *up;
 
-	if (!p->manuals || !p->policy || !p->policy->n_manuals || !p->abilities.xfrm)
+	if (!p->manuals || !p->policy || !p->abilities.xfrm ||
+	    (!p->policy->n_manuals && !pagent_audit_pending(p->audit)))
 		return;
 	up = should_be_up(p);
 	if (!up)
 		return;
-	if (!is_known(p, up)) {
-		install(p, up, &err);
-	} else if (!xf_manual_installed(p->kernel, p->policy, up)) {
+	known = is_known(p, up);
+	gone = known && !xf_manual_installed(p->kernel, p->policy, up);
+	if (gone)
 		cs_log(CS_NOCTX, CSM_PA_MAN_GONE);
+	if (!known || gone || is_due(p, up))
 		install(p, up, &err);
-	}
 	free(up);
 }
 

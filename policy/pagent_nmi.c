@@ -131,19 +131,32 @@ static void stop(struct pagent *p, uint64_t ticket, const json_t *request)
 static const struct request {
 	const char *name;
 	void (*fn)(struct pagent *p, uint64_t ticket, const json_t *request);
-	bool control;
+	enum { SHOW, CONTROL, TAKE } right;
 } requests[] = {
-	{"activate-manual", pagent_manual_activate, true},
-	{"deactivate-manual", pagent_manual_deactivate, true},
-	{"default", choose_defaults, true},
-	{"filters", pagent_filters, false},
-	{"manual-tunnels", pagent_manual_show, false},
-	{"policy", show_policy, false},
-	{"port-translations", pagent_ports, false},
-	{"refresh", refresh, true},
-	{"reload", choose_policy, true},
-	{"stop", stop, true},
+	{"activate-manual", pagent_manual_activate, CONTROL},
+	{"audit-rows", pagent_audit_rows, TAKE},
+	{"deactivate-manual", pagent_manual_deactivate, CONTROL},
+	{"default", choose_defaults, CONTROL},
+	{"filters", pagent_filters, SHOW},
+	{"manual-tunnels", pagent_manual_show, SHOW},
+	{"policy", show_policy, SHOW},
+	{"port-translations", pagent_ports, SHOW},
+	{"refresh", refresh, CONTROL},
+	{"reload", choose_policy, CONTROL},
+	{"stop", stop, CONTROL},
 };
+
+static bool is_allowed(const struct pagent *p, const struct request *r, uid_t uid)
+{
+	switch (r->right) {
+	case CONTROL:
+		return cs_nmi_may_control(uid);
+	case TAKE:
+		return pagent_audit_may_take(p, uid);
+	default:
+		return true;
+	}
+}
 
 static void on_request(void *arg, struct cs_nmi_server *server, uint64_t ticket, uid_t uid,
 		       const json_t *json)
@@ -156,12 +169,14 @@ static void on_request(void *arg, struct cs_nmi_server *server, uint64_t ticket,
 
 		if (strcmp(r->name, name) != 0)
 			continue;
-		if (r->control && !cs_nmi_may_control(uid)) {
+		if (!is_allowed(p, r, uid)) {
 			cs_log(CS_NOCTX, CSM_PA_DENIED, r->name, (unsigned)uid);
-			cs_nmi_error(server, ticket, CS_EPERM, "this request is for root");
+			cs_nmi_error(server, ticket, CS_EPERM,
+				     r->right == TAKE ? "this request is for root and trmd"
+						      : "this request is for root");
 			return;
 		}
-		if (r->control)
+		if (r->right == CONTROL)
 			cs_log(CS_NOCTX, CSM_PA_REQUEST, r->name, (unsigned)uid);
 		r->fn(p, ticket, json);
 		return;

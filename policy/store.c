@@ -24,9 +24,9 @@ static int open_store(const char *statedir, bool write, bool secrets, struct pol
 	if (write)
 		rc = cs_make_dir(statedir, 0750, err);
 	if (rc == 0)
-		rc = pol_db_open(statedir, false, write, &s->policy, err);
+		rc = pol_db_open(statedir, POL_DB_POLICY, write, &s->policy, err);
 	if (rc == 0 && secrets)
-		rc = pol_db_open(statedir, true, write, &s->secrets, err);
+		rc = pol_db_open(statedir, POL_DB_SECRETS, write, &s->secrets, err);
 	if (rc < 0) {
 		pol_store_close(s);
 		return rc;
@@ -354,9 +354,9 @@ static int writable(struct pol_store *store, struct cs_err *err)
 	if (sqlite3_db_readonly(store->policy.sql, "main") == 0 &&
 	    sqlite3_db_readonly(store->secrets.sql, "main") == 0)
 		return 0;
-	rc = pol_db_open(store->dir, false, true, &policy, err);
+	rc = pol_db_open(store->dir, POL_DB_POLICY, true, &policy, err);
 	if (rc == 0)
-		rc = pol_db_open(store->dir, true, true, &secrets, err);
+		rc = pol_db_open(store->dir, POL_DB_SECRETS, true, &secrets, err);
 	if (rc < 0) {
 		pol_db_close(&policy);
 		return rc;

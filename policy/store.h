@@ -63,7 +63,12 @@ int pol_store_statements(struct pol_store *store, struct pol_stored *stored, str
 
 /* ---- store_db.c: databases and statements ---- */
 
-int pol_db_open(const char *statedir, bool secrets, bool write, struct pol_db *db,
+enum pol_db_kind {
+	POL_DB_POLICY,
+	POL_DB_SECRETS,
+	POL_DB_AUDIT, /* pagent's alone, pagent_outbox.c; not of the store */
+};
+int pol_db_open(const char *statedir, enum pol_db_kind which, bool write, struct pol_db *db,
 		struct cs_err *err);
 void pol_db_close(struct pol_db *db);
 /*

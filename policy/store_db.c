@@ -1,5 +1,5 @@
 /*
- * The two databases of the policy store: opening, schema, and statements with errors in words.
+ * The databases that pagent writes: opening, schema, and statements with errors in words.
  */
 #include "policy/store.h"
 
@@ -12,7 +12,6 @@
 
 #include "common/paths.h"
 
-#define MODE         0640
 #define BUSY_WAIT_MS 5000
 
 static const char policy_schema[] =
@@ -39,12 +38,28 @@ static const char secrets_schema[] =
 	" value TEXT NOT NULL, PRIMARY KEY (generation, node, position)) WITHOUT ROWID;"
 	"CREATE TABLE digest(generation INTEGER PRIMARY KEY, value BLOB NOT NULL);";
 
+/*
+ * What the audit trail has as active, or as about to be (up 0), and the rows that trmd has not
+ * taken yet.  The identity tells one database from another that got its name.
+ */
+static const char audit_schema[] =
+	"CREATE TABLE audit(one INTEGER PRIMARY KEY CHECK (one = 1),"
+	" identity INTEGER NOT NULL, last_row INTEGER NOT NULL);"
+	"INSERT INTO audit VALUES (1, random() >> 11 & 0x1fffffffffffff | 1, 0);"
+	"CREATE TABLE tunnel(activation INTEGER PRIMARY KEY AUTOINCREMENT,"
+	" number INTEGER NOT NULL, name TEXT NOT NULL, up INTEGER NOT NULL,"
+	" since INTEGER NOT NULL, sas TEXT NOT NULL, shown TEXT NOT NULL);"
+	"CREATE TABLE outbox(id INTEGER PRIMARY KEY, time INTEGER NOT NULL, kind TEXT NOT NULL,"
+	" payload TEXT NOT NULL, acknowledged INTEGER NOT NULL DEFAULT 0);";
+
 static const struct kind {
 	const char *leaf, *schema;
-	int application; /* "CSPP" and "CSPS" in the file's header */
+	int application; /* "CSPP", "CSPS" and "CSPA" in the file's header */
+	mode_t mode;
 } kinds[] = {
-	{"policy.db", policy_schema, 0x43535050},
-	{"secrets.db", secrets_schema, 0x43535053},
+	[POL_DB_POLICY] = {"policy.db", policy_schema, 0x43535050, 0640},
+	[POL_DB_SECRETS] = {"secrets.db", secrets_schema, 0x43535053, 0640},
+	[POL_DB_AUDIT] = {"audit.db", audit_schema, 0x43535041, 0600},
 };
 
 static int failed(const struct pol_db *db, struct cs_err *err)
@@ -137,10 +152,10 @@ int pol_db_number(const struct pol_db *db, const char *sql, int64_t *number, boo
  * group may make files in the directory, its sticky bit keeps it from replacing ours; and because
  * the journal is always there, nobody can put one of his own, which sqlite would play back.
  */
-static int make_file(const char *dir, const char *path, struct cs_err *err)
+static int make_file(const char *dir, const char *path, mode_t mode, struct cs_err *err)
 {
 	struct stat st, parent;
-	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, MODE);
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
 	bool made = fd >= 0;
 
 	/* An open file of a database is never closed but by sqlite: that would drop its locks. */
@@ -156,7 +171,7 @@ static int make_file(const char *dir, const char *path, struct cs_err *err)
 		return cs_fail(err, CS_ESTORE, "%s belongs to user %u", path, (unsigned)st.st_uid);
 	if (made && st.st_gid != parent.st_gid && lchown(path, (uid_t)-1, parent.st_gid) < 0)
 		return cs_fail_errno(err, "cannot give %s to the group of its directory", path);
-	if ((st.st_mode & 07777) != MODE && chmod(path, MODE) < 0)
+	if ((st.st_mode & 07777) != mode && chmod(path, mode) < 0)
 		return cs_fail_errno(err, "cannot set the mode of %s", path);
 	return 0;
 }
@@ -281,10 +296,10 @@ int pol_db_same_file(const struct pol_db *db, struct cs_err *err)
 		       db->path);
 }
 
-int pol_db_open(const char *statedir, bool secrets, bool write, struct pol_db *db,
+int pol_db_open(const char *statedir, enum pol_db_kind which, bool write, struct pol_db *db,
 		struct cs_err *err)
 {
-	const struct kind *kind = &kinds[secrets];
+	const struct kind *kind = &kinds[which];
 	char path[CS_PATH_MAX], journal[CS_PATH_MAX];
 	int n = snprintf(journal, sizeof(journal), "%s/%s-journal", statedir, kind->leaf), rc;
 
@@ -293,9 +308,9 @@ int pol_db_open(const char *statedir, bool secrets, bool write, struct pol_db *d
 		return cs_fail(err, CS_EINVAL, "the path of %s is too long", kind->leaf);
 	snprintf(path, sizeof(path), "%s/%s", statedir, kind->leaf);
 	if (write) {
-		rc = make_file(statedir, path, err);
+		rc = make_file(statedir, path, kind->mode, err);
 		if (rc == 0)
-			rc = make_file(statedir, journal, err);
+			rc = make_file(statedir, journal, kind->mode, err);
 		if (rc < 0)
 			return rc;
 	} else if (access(path, R_OK) < 0) {

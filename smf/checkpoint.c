@@ -1,7 +1,8 @@
 /*
  * The checkpoint beside SMF files.  A slot is, big-endian: "SMFCKPT1", sequence number (8), length
- * of the file (8), id of the last row (8), length of the name (2), the name, zeros, and CRC-32C of
- * all before it in the last four bytes.
+ * of the file (8), id of the last row of source 0 (8), length of the name (2), the name, id of the
+ * last row of source 1 (8), source of the last record (1), zeros, and CRC-32C of all before it in
+ * the last four bytes.  When there was one source it had zeros behind the name, which is the same.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -35,9 +36,11 @@ static void make_slot(const struct smf_checkpoint *cp, uint64_t sequence, uint8_
 	cs_put_bytes(&w, MAGIC, 8);
 	cs_put_u64(&w, sequence);
 	cs_put_u64(&w, cp->length);
-	cs_put_u64(&w, cp->last_id);
+	cs_put_u64(&w, cp->last_id[0]);
 	cs_put_u16(&w, (uint16_t)len);
 	cs_put_bytes(&w, cp->file, len);
+	cs_put_u64(&w, cp->last_id[1]);
+	cs_put_u8(&w, (uint8_t)cp->source);
 	cs_put_zeros(&w, SLOT - 4 - w.len);
 	cs_put_u32(&w, crc32c(slot, SLOT - 4));
 }
@@ -49,13 +52,18 @@ static bool read_slot(const uint8_t slot[SLOT], struct smf_checkpoint *cp, uint6
 	uint8_t magic[8];
 	uint32_t crc;
 	uint16_t len;
+	uint8_t source;
 
 	*cp = (struct smf_checkpoint){.length = 0};
-	return cs_get_u32(&end, &crc) && crc == crc32c(slot, SLOT - 4) &&
-	       cs_get_copy(&r, magic, 8) && memcmp(magic, MAGIC, 8) == 0 &&
-	       cs_get_u64(&r, sequence) && cs_get_u64(&r, &cp->length) &&
-	       cs_get_u64(&r, &cp->last_id) && cs_get_u16(&r, &len) && len < sizeof(cp->file) &&
-	       cs_get_copy(&r, cp->file, len) && strlen(cp->file) == len && len > 0;
+	if (!(cs_get_u32(&end, &crc) && crc == crc32c(slot, SLOT - 4) &&
+	      cs_get_copy(&r, magic, 8) && memcmp(magic, MAGIC, 8) == 0 &&
+	      cs_get_u64(&r, sequence) && cs_get_u64(&r, &cp->length) &&
+	      cs_get_u64(&r, &cp->last_id[0]) && cs_get_u16(&r, &len) && len < sizeof(cp->file) &&
+	      cs_get_copy(&r, cp->file, len) && strlen(cp->file) == len && len > 0 &&
+	      cs_get_u64(&r, &cp->last_id[1]) && cs_get_u8(&r, &source) && source < SMF_SOURCES))
+		return false;
+	cp->source = source;
+	return true;
 }
 
 /* The newer of the good slots; -1: none is good. */

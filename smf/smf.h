@@ -168,10 +168,13 @@ bool smf_input_cut(const struct smf_input *in, uint64_t *offset, uint64_t *bytes
  * How far the newest file is safe: who writes the files acknowledges up to here, cuts back at start
  * what is behind, and nobody else reads further.  Files of smaller names are complete.
  */
+#define SMF_SOURCES 2 /* outboxes that rows come from: iked's, pagent's */
+
 struct smf_checkpoint {
-	char file[256];   /* its name in the directory */
-	uint64_t length;  /* bytes */
-	uint64_t last_id; /* of the outbox row that the last record is of */
+	char file[256];                /* its name in the directory */
+	uint64_t length;               /* bytes */
+	uint64_t last_id[SMF_SOURCES]; /* of the last outbox row of each that has records */
+	unsigned source;               /* whose row the last record is of */
 };
 
 #define SMF_CHECKPOINT "checkpoint"

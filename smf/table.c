@@ -318,13 +318,13 @@ const struct smf_row smf_rows[SMF_FIELDS] = {
 				 'P', "TOD clock when the kernel confirmed removal"},
 	/* Manual tunnel section */
 	[SMF_IP_MAN_INB_PKTS] = {SMF_S_MANUAL, "IPManInbPkts", 0, 8, SMF_K_UINT, false, NULL, 'P',
-				 'A', "packets received and accepted"},
+				 'A', "packets received and accepted; 0 when nobody saw the end"},
 	[SMF_IP_MAN_OUTB_PKTS] = {SMF_S_MANUAL, "IPManOutbPkts", 8, 8, SMF_K_UINT, false, NULL, 'P',
-				  'A', "packets sent"},
+				  'A', "packets sent; the same"},
 	[SMF_IP_MAN_INB_BYTES] = {SMF_S_MANUAL, "IPManInbBytes", 16, 8, SMF_K_UINT, false, NULL,
-				  'P', 'A', "bytes received and accepted"},
+				  'P', 'A', "bytes received and accepted; the same"},
 	[SMF_IP_MAN_OUTB_BYTES] = {SMF_S_MANUAL, "IPManOutbBytes", 24, 8, SMF_K_UINT, false, NULL,
-				   'P', 'A', "bytes sent"},
+				   'P', 'A', "bytes sent; the same"},
 	/* Identities: the whole section each */
 	[SMF_LCL_ID] = {SMF_S_LCL_ID, "LclID", 0, 0, SMF_K_TEXT, false, NULL, 'M', 'M',
 			"local identity"},

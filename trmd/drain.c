@@ -1,10 +1,8 @@
-/* Rows of the outbox, batch by batch, into SMF files and the log. */
+/* Rows of the outboxes, batch by batch, into SMF files and the log. */
 #include "trmd/drain.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#include "trmd/outbox.h"
 
 #define BATCH  256
 #define BUFFER (1u << 20) /* more than a batch of usual records */
@@ -40,15 +38,24 @@ struct batch {
 	struct cs_err err;
 };
 
+/* A source, and how far it is. */
+struct side {
+	struct trmd_source source;
+	unsigned place;
+	bool open;
+	bool checked; /* the outbox is the one that the files are of */
+	struct trouble reading;
+	uint64_t identity;        /* of the outbox that the next two are of */
+	uint64_t said, said_loss; /* messages of rows up to these are out */
+};
+
 struct trmd_drain {
 	struct trmd_drain_env env;
 	struct trmd_wanted wanted;
-	struct trmd_outbox *outbox; /* NULL: to be opened */
-	bool checked;               /* the outbox is the one that the files are of */
-	struct trouble reading, writing;
-	int64_t now;              /* of this step */
-	uint64_t inode;           /* of the outbox that the next two are of */
-	uint64_t said, said_loss; /* messages of rows up to these are out */
+	struct side sides[TRMD_SOURCES];
+	struct side *side; /* whose turn it is */
+	struct trouble writing;
+	int64_t now; /* of this step */
 	struct trmd_drain_stats stats;
 	struct batch batch;
 	uint8_t buffer[BUFFER];
@@ -63,6 +70,8 @@ int trmd_drain_new(const struct trmd_drain_env *env, struct trmd_drain **drain, 
 	d->env = *env;
 	if (!d->env.batch || d->env.batch > BATCH)
 		d->env.batch = BATCH;
+	for (unsigned i = 0; i < TRMD_SOURCES; i++)
+		d->sides[i] = (struct side){.source = env->sources[i], .place = i};
 	*drain = d;
 	return 0;
 }
@@ -71,20 +80,24 @@ void trmd_drain_free(struct trmd_drain *d)
 {
 	if (!d)
 		return;
-	trmd_outbox_close(d->outbox);
+	for (unsigned i = 0; i < TRMD_SOURCES; i++)
+		if (d->sides[i].open)
+			d->sides[i].source.ops->close(d->sides[i].source.self);
 	free(d);
 }
 
 void trmd_drain_want(struct trmd_drain *d, struct trmd_wanted wanted)
 {
 	d->wanted = wanted;
-	d->checked = false;
+	for (unsigned i = 0; i < TRMD_SOURCES; i++)
+		d->sides[i].checked = false;
 }
 
 void trmd_drain_stats(const struct trmd_drain *d, struct trmd_drain_stats *stats)
 {
 	*stats = d->stats;
-	stats->reads = !d->reading.now;
+	for (unsigned i = 0; i < TRMD_SOURCES; i++)
+		stats->reads[i] = !d->sides[i].reading.now;
 	stats->writes = !d->writing.now;
 }
 
@@ -105,10 +118,11 @@ static int cannot_read(struct trmd_drain *d, const struct cs_err *err)
 	/* The writer has it for a moment. */
 	if (err->code == CS_EAGAIN)
 		return err->code;
-	if (is_news(d, &d->reading, err))
+	if (is_news(d, &d->side->reading, err))
 		cs_log(CS_NOCTX, CSM_TR_OUTBOX, err->text);
-	trmd_outbox_close(d->outbox);
-	d->outbox = NULL;
+	if (d->side->open)
+		d->side->source.ops->close(d->side->source.self);
+	d->side->open = false;
 	return err->code;
 }
 
@@ -121,9 +135,9 @@ static int cannot_write(struct trmd_drain *d, const struct cs_err *err)
 
 static void reads(struct trmd_drain *d)
 {
-	if (d->reading.now)
-		cs_log(CS_NOCTX, CSM_TR_READS, d->env.database);
-	d->reading.now = false;
+	if (d->side->reading.now)
+		cs_log(CS_NOCTX, CSM_TR_READS, d->side->source.name);
+	d->side->reading.now = false;
 }
 
 static void writes(struct trmd_drain *d)
@@ -142,7 +156,7 @@ static bool wants_any(const struct trmd_drain *d)
 
 static uint64_t written(const struct trmd_drain *d)
 {
-	return wants_any(d) ? trmd_writer_last(d->env.writer) : 0;
+	return wants_any(d) ? trmd_writer_last(d->env.writer, d->side->place) : 0;
 }
 
 /*
@@ -193,7 +207,7 @@ static void compare_tail(void *arg, const struct trmd_row *row)
 		return;
 	tail->other =
 		trmd_records(d->env.origin, everything, &change, &w, NULL, NULL) == 0 && w.len == 0;
-	if (w.len > 0 && trmd_writer_tail(d->env.writer, theirs, w.len) &&
+	if (w.len > 0 && trmd_writer_tail(d->env.writer, d->side->place, theirs, w.len) &&
 	    smf_decode(ours, length_of(ours), &a, NULL) == 0 &&
 	    smf_decode(theirs, length_of(theirs), &b, NULL) == 0)
 		tail->other = !same_record(&a, &b);
@@ -203,50 +217,58 @@ static void compare_tail(void *arg, const struct trmd_row *row)
 /* 1: the last row that is written, if it is there still, is what was written last. */
 static int tail_follows(struct trmd_drain *d, struct cs_err *err)
 {
+	const struct trmd_source *source = &d->side->source;
 	struct tail tail = {.d = d};
 	int rc = 0;
 
 	if (wants_any(d) && written(d))
-		rc = trmd_outbox_row(d->outbox, written(d), compare_tail, &tail, err);
+		rc = source->ops->row(source->self, written(d), compare_tail, &tail, err);
 	return rc < 0 ? rc : !tail.other;
 }
 
 /* Ids of another database say nothing about what is written of this one. */
 static int check_outbox(struct trmd_drain *d)
 {
-	uint64_t last = written(d) > d->said ? written(d) : d->said;
+	struct side *side = d->side;
+	uint64_t last = written(d) > side->said ? written(d) : side->said;
 	struct cs_err err;
-	int rc = trmd_outbox_follows(d->outbox, last, &err);
+	int rc = side->source.ops->follows(side->source.self, last, &err);
 
 	if (rc > 0)
 		rc = tail_follows(d, &err);
 	if (rc < 0)
 		return cannot_read(d, &err);
 	if (!rc) {
-		cs_log(CS_NOCTX, CSM_TR_OTHER, d->env.database);
-		d->said = d->said_loss = 0;
-		if (wants_any(d) && trmd_writer_forget_last(d->env.writer, &err) < 0)
+		cs_log(CS_NOCTX, CSM_TR_OTHER, side->source.name);
+		side->said = side->said_loss = 0;
+		if (wants_any(d) && trmd_writer_forget_last(d->env.writer, side->place, &err) < 0)
 			return cannot_write(d, &err);
 	}
-	d->checked = true;
+	side->checked = true;
 	return 0;
 }
 
+/* 1: the source has nothing yet, and nothing is wrong. */
 static int open_both(struct trmd_drain *d, int64_t now)
 {
+	struct side *side = d->side;
+	uint64_t identity;
 	struct cs_err err;
+	int rc;
 
-	if (!d->outbox) {
-		if (trmd_outbox_open(d->env.database, &d->outbox, &err) < 0)
-			return cannot_read(d, &err);
-		d->checked = false;
-		if (d->inode != trmd_outbox_inode(d->outbox))
-			d->said = d->said_loss = 0;
-		d->inode = trmd_outbox_inode(d->outbox);
+	if (!side->open) {
+		rc = side->source.ops->open(side->source.self, &identity, &err);
+		if (rc != 0)
+			return rc < 0 ? cannot_read(d, &err) : rc;
+		side->open = true;
+		side->checked = false;
+		if (side->identity != identity)
+			side->said = side->said_loss = 0;
+		side->identity = identity;
 	}
 	if (wants_any(d) && trmd_writer_open(d->env.writer, now, &err) < 0)
 		return cannot_write(d, &err);
-	return d->checked ? 0 : check_outbox(d);
+	return side->checked ? 0 : check_outbox(d);
 }
 
 /* ---- a batch ---- */
@@ -323,7 +345,8 @@ static int write_batch(struct trmd_drain *d, int64_t now)
 
 	if (b->w.len == 0)
 		return 0;
-	if (trmd_writer_append(d->env.writer, d->buffer, b->w.len, b->recorded, now, &err) < 0)
+	if (trmd_writer_append(d->env.writer, d->buffer, b->w.len, d->side->place, b->recorded, now,
+			       &err) < 0)
 		return cannot_write(d, &err);
 	d->stats.records += b->n_records;
 	return 0;
@@ -332,19 +355,20 @@ static int write_batch(struct trmd_drain *d, int64_t now)
 /* Not again when only the removal of the rows is tried again. */
 static void say_batch(struct trmd_drain *d)
 {
+	struct side *side = d->side;
 	struct batch *b = &d->batch;
 
 	for (unsigned i = 0; i < b->n_refused; i++) {
 		const struct refusal *r = &b->refusals[i];
 
-		if (r->id <= (r->loss ? d->said_loss : d->said))
+		if (r->id <= (r->loss ? side->said_loss : side->said))
 			continue;
 		cs_log(CS_NOCTX, CSM_TR_REFUSED, (unsigned long long)r->id, r->why);
 		d->stats.refused++;
 	}
 	for (unsigned i = 0; i < b->n_changes; i++) {
 		const struct trmd_change *c = &b->changes[i];
-		uint64_t *said = c->kind == TRMD_LOSS ? &d->said_loss : &d->said;
+		uint64_t *said = c->kind == TRMD_LOSS ? &side->said_loss : &side->said;
 
 		if (c->id <= *said)
 			continue;
@@ -354,10 +378,10 @@ static void say_batch(struct trmd_drain *d)
 			d->stats.lost += trmd_number(c->payload, "Records");
 	}
 	for (unsigned i = 0; i < b->n_refused; i++)
-		if (b->refusals[i].loss && b->refusals[i].id > d->said_loss)
-			d->said_loss = b->refusals[i].id;
-	if (b->last > d->said)
-		d->said = b->last;
+		if (b->refusals[i].loss && b->refusals[i].id > side->said_loss)
+			side->said_loss = b->refusals[i].id;
+	if (b->last > side->said)
+		side->said = b->last;
 }
 
 static int remove_batch(struct trmd_drain *d)
@@ -372,25 +396,26 @@ static int remove_batch(struct trmd_drain *d)
 	};
 	struct cs_err err;
 
-	if (b->n_rows && trmd_outbox_done(d->outbox, &done, &err) < 0)
+	if (b->n_rows && d->side->source.ops->done(d->side->source.self, &done, &err) < 0)
 		return cannot_read(d, &err);
 	reads(d);
 	d->stats.rows += b->n_rows;
 	return (int)b->n_rows;
 }
 
-int trmd_drain_step(struct trmd_drain *d, int64_t now)
+static int step(struct trmd_drain *d, int64_t now)
 {
+	const struct trmd_source *source = &d->side->source;
 	struct batch *b = &d->batch;
 	struct cs_err err;
 	int rc;
 
 	d->now = now;
 	rc = open_both(d, now);
-	if (rc < 0)
-		return rc;
+	if (rc != 0)
+		return rc < 0 ? rc : 0;
 	clear(d);
-	rc = trmd_outbox_read(d->outbox, d->env.batch, take, d, &err);
+	rc = source->ops->read(source->self, d->env.batch, take, d, &err);
 	if (rc >= 0 && b->status < 0) {
 		err = b->err;
 		rc = b->status;
@@ -407,4 +432,21 @@ int trmd_drain_step(struct trmd_drain *d, int64_t now)
 	}
 	clear(d);
 	return rc;
+}
+
+int trmd_drain_step(struct trmd_drain *d, int64_t now)
+{
+	int rows = 0, why = 0;
+
+	for (unsigned i = 0; i < TRMD_SOURCES; i++) {
+		int rc;
+
+		d->side = &d->sides[i];
+		rc = d->side->source.ops ? step(d, now) : 0;
+		rows += rc > 0 ? rc : 0;
+		/* What is over in a moment is tried again sooner than what is broken. */
+		if (rc < 0 && (!why || rc == CS_EAGAIN))
+			why = rc;
+	}
+	return rows ? rows : why;
 }

@@ -18,7 +18,8 @@
 static const char help[] =
 	"Usage: trmd [-p STACK] [-c FILE] [-f] [options]\n"
 	"       trmd [-p STACK] -k stop | -r refresh\n"
-	"Writes what iked records of security associations to SMF files and to the system log.\n"
+	"Writes what iked and pagent record of security associations to SMF files and to the\n"
+	"system log.\n"
 	"\n"
 	"  -p STACK             stack to serve (default " CS_STACK_DEFAULT ")\n"
 	"  -c FILE              IkeConfig file, whose SMF119 says which records are written\n"

@@ -52,6 +52,7 @@ void trmd_messages(const struct trmd_change *change, trmd_say_fn *fn, void *arg)
 {
 	const json_t *p1 = json_object_get(change->payload, "IKETunnel");
 	const json_t *p2 = json_object_get(change->payload, "DynamicTunnel");
+	const json_t *manual = json_object_get(change->payload, "ManualTunnel");
 	char when[TRMD_TIME_STRLEN], from[TRMD_TIME_STRLEN];
 	const struct saying s = {fn, arg};
 
@@ -64,6 +65,16 @@ void trmd_messages(const struct trmd_change *change, trmd_say_fn *fn, void *arg)
 	case TRMD_P2_DOWN:
 		say(&s, CSM_TR_DELETED, when, name(p2, "VpnActionName"), name(p2, "TunnelID"),
 		    (unsigned long long)spi_of(p2, true), (unsigned long long)spi_of(p2, false));
+		break;
+	case TRMD_MAN_UP:
+		say(&s, CSM_TR_ACTIVATED, when, name(manual, "VpnActionName"),
+		    name(manual, "TunnelID"), (unsigned long long)spi_of(manual, true),
+		    (unsigned long long)spi_of(manual, false));
+		break;
+	case TRMD_MAN_DOWN:
+		say(&s, CSM_TR_ENDED, when, name(manual, "VpnActionName"), name(manual, "TunnelID"),
+		    (unsigned long long)spi_of(manual, true),
+		    (unsigned long long)spi_of(manual, false));
 		break;
 	case TRMD_P1_DOWN:
 		say(&s, CSM_TR_IKE_GONE, name(p1, "IKEVersion"),

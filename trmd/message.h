@@ -4,6 +4,7 @@
  *
  *   EZD0818I Tunnel added      P2_UP         EZD1776I IKE SA deleted   P1_DOWN
  *   EZD0812I Tunnel deleted    P2_DOWN       EZZ9325I records missing  LOSS
+ *   EZD0819I Tunnel activated  MAN_UP        EZD0820I Tunnel deactivated  MAN_DOWN
  *
  * P1_UP and P2_FAILED have none at IBM; iked's own log has them.
  */

@@ -33,11 +33,11 @@ static const char *const sql[N_STATEMENTS] = {
 };
 
 struct trmd_outbox {
-	sqlite3 *db;
+	const char *path;
+	sqlite3 *db; /* NULL: closed */
 	sqlite3_stmt *statements[N_STATEMENTS];
 	dev_t device;
-	ino_t inode;
-	char path[256];
+	ino_t inode; /* 0: of none yet */
 };
 
 static int fault(struct trmd_outbox *o, const char *doing, struct cs_err *err)
@@ -118,20 +118,44 @@ static int prepare(struct trmd_outbox *o, struct cs_err *err)
 	return 0;
 }
 
-int trmd_outbox_open(const char *path, struct trmd_outbox **outbox, struct cs_err *err)
+int trmd_outbox_new(const char *path, struct trmd_outbox **outbox, struct cs_err *err)
 {
 	struct trmd_outbox *o = calloc(1, sizeof(*o));
-	int rc;
 
 	if (!o)
 		return cs_fail(err, CS_ENOMEM, "out of memory");
-	if (strlen(path) >= sizeof(o->path)) {
-		free(o);
-		return cs_fail(err, CS_EINVAL, "the path of the database is too long");
+	o->path = path;
+	*outbox = o;
+	return 0;
+}
+
+static void close_outbox(void *self)
+{
+	struct trmd_outbox *o = self;
+
+	for (unsigned i = 0; i < N_STATEMENTS; i++) {
+		sqlite3_finalize(o->statements[i]);
+		o->statements[i] = NULL;
 	}
-	strcpy(o->path, path);
-	rc = same_file(o, err);
-	if (rc == 0 && sqlite3_open_v2(path, &o->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
+	sqlite3_close(o->db);
+	o->db = NULL;
+	o->inode = 0;
+}
+
+void trmd_outbox_free(struct trmd_outbox *o)
+{
+	if (!o)
+		return;
+	close_outbox(o);
+	free(o);
+}
+
+static int open_outbox(void *self, uint64_t *identity, struct cs_err *err)
+{
+	struct trmd_outbox *o = self;
+	int rc = same_file(o, err);
+
+	if (rc == 0 && sqlite3_open_v2(o->path, &o->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
 				       NULL) != SQLITE_OK)
 		rc = o->db ? fault(o, "cannot be opened", err)
 			   : cs_fail(err, CS_ENOMEM, "out of memory");
@@ -141,27 +165,11 @@ int trmd_outbox_open(const char *path, struct trmd_outbox **outbox, struct cs_er
 		rc = prepare(o, err);
 	if (rc == 0)
 		rc = same_file(o, err);
-	if (rc < 0) {
-		trmd_outbox_close(o);
-		return rc;
-	}
-	*outbox = o;
-	return 0;
-}
-
-void trmd_outbox_close(struct trmd_outbox *o)
-{
-	if (!o)
-		return;
-	for (unsigned i = 0; i < N_STATEMENTS; i++)
-		sqlite3_finalize(o->statements[i]);
-	sqlite3_close(o->db);
-	free(o);
-}
-
-uint64_t trmd_outbox_inode(const struct trmd_outbox *o)
-{
-	return o->inode;
+	if (rc < 0)
+		close_outbox(o);
+	else
+		*identity = o->inode;
+	return rc;
 }
 
 static const char *text(sqlite3_stmt *st, int column)
@@ -194,18 +202,17 @@ static int each_row(struct trmd_outbox *o, enum statement s, int64_t parameter, 
 	return rc;
 }
 
-int trmd_outbox_read(struct trmd_outbox *o, unsigned max, trmd_row_fn *fn, void *arg,
-		     struct cs_err *err)
+static int read_rows(void *self, unsigned max, trmd_row_fn *fn, void *arg, struct cs_err *err)
 {
+	struct trmd_outbox *o = self;
 	int rc = same_file(o, err);
 
 	return rc < 0 ? rc : each_row(o, READ, max, fn, arg, err);
 }
 
-int trmd_outbox_row(struct trmd_outbox *o, uint64_t id, trmd_row_fn *fn, void *arg,
-		    struct cs_err *err)
+static int read_one(void *self, uint64_t id, trmd_row_fn *fn, void *arg, struct cs_err *err)
 {
-	return each_row(o, ONE, (int64_t)id, fn, arg, err);
+	return each_row(self, ONE, (int64_t)id, fn, arg, err);
 }
 
 /* A number of one row. */
@@ -222,8 +229,9 @@ static int ask(struct trmd_outbox *o, enum statement s, int64_t *value, struct c
 	return rc;
 }
 
-int trmd_outbox_follows(struct trmd_outbox *o, uint64_t last, struct cs_err *err)
+static int follows(void *self, uint64_t last, struct cs_err *err)
 {
+	struct trmd_outbox *o = self;
 	int64_t last_tx = 0, strays = 0;
 	int rc = ask(o, LAST_TX, &last_tx, err);
 
@@ -259,8 +267,9 @@ static int change_all(struct trmd_outbox *o, const struct trmd_done *done)
 	return rc;
 }
 
-int trmd_outbox_done(struct trmd_outbox *o, const struct trmd_done *done, struct cs_err *err)
+static int done_rows(void *self, const struct trmd_done *done, struct cs_err *err)
 {
+	struct trmd_outbox *o = self;
 	int rc = same_file(o, err);
 
 	if (rc < 0)
@@ -274,4 +283,18 @@ int trmd_outbox_done(struct trmd_outbox *o, const struct trmd_done *done, struct
 			sqlite3_exec(o->db, "ROLLBACK", NULL, NULL, NULL);
 	}
 	return rc;
+}
+
+struct trmd_source trmd_outbox_source(struct trmd_outbox *o)
+{
+	static const struct trmd_source_ops ops = {
+		.open = open_outbox,
+		.close = close_outbox,
+		.read = read_rows,
+		.row = read_one,
+		.follows = follows,
+		.done = done_rows,
+	};
+
+	return (struct trmd_source){.ops = &ops, .self = o, .name = o->path};
 }

@@ -319,15 +319,28 @@ static void put_combined_spis(struct smf_builder *b, const json_t *o)
 	put_number(b, SMF_IP_TUN_OUTB_AUTH_SPI, trmd_number(o, "EncryptOutboundSpi"));
 }
 
+/* ESP that does not encrypt has the SPI that it authenticates with. */
+static void put_plain_spis(struct smf_builder *b, const json_t *o)
+{
+	if (strcmp(trmd_text(o, "HowToAuth"), "ESP") != 0 || trmd_number(o, "EncryptInboundSpi"))
+		return;
+	put_number(b, SMF_IP_TUN_INB_ENCRYPT_SPI, trmd_number(o, "AuthInboundSpi"));
+	put_number(b, SMF_IP_TUN_OUTB_ENCRYPT_SPI, trmd_number(o, "AuthOutboundSpi"));
+}
+
+enum tunnel_type { MANUAL = 1, STACK = 2, IKE = 3 };
+
 static int put_ip_tunnel(struct smf_builder *b, const struct trmd_origin *origin,
-			 const struct trmd_change *ev, const json_t *o, bool stack,
+			 const struct trmd_change *ev, const json_t *o, enum tunnel_type type,
 			 struct cs_err *err)
 {
 	uint64_t started = trmd_number(ev->payload, "Started");
 	int rc = apply(b, ip_tunnel, o, err);
 
 	put_combined_spis(b, o);
-	smf_put_u64(b, SMF_IP_TUN_TYPE, stack ? 2 : 3);
+	if (type == MANUAL)
+		put_plain_spis(b, o);
+	smf_put_u64(b, SMF_IP_TUN_TYPE, type);
 	if (origin->fips140)
 		smf_put_flag(b, SMF_IP_TUN_FLAGS, 1);
 	if (ev->kind == TRMD_P2_FAILED)
@@ -428,6 +441,18 @@ static void put_stack_removed(struct smf_builder *b, const struct trmd_change *e
 	smf_put_u64(b, SMF_IP_DYN_STK_STCK, smf_tod_of(ev->time * US));
 }
 
+/* Counters that nobody knows any more are 0. */
+static void put_manual_tunnel(struct smf_builder *b, const struct trmd_change *ev)
+{
+	const json_t *in = json_object_get(ev->payload, "Inbound");
+	const json_t *out = json_object_get(ev->payload, "Outbound");
+
+	put_number(b, SMF_IP_MAN_INB_PKTS, trmd_number(in, "Packets"));
+	put_number(b, SMF_IP_MAN_OUTB_PKTS, trmd_number(out, "Packets"));
+	put_number(b, SMF_IP_MAN_INB_BYTES, trmd_number(in, "Bytes"));
+	put_number(b, SMF_IP_MAN_OUTB_BYTES, trmd_number(out, "Bytes"));
+}
+
 static int put_ike_tunnel(struct smf_builder *b, const struct trmd_origin *origin,
 			  const struct trmd_change *ev, const json_t *o, struct cs_err *err)
 {
@@ -450,8 +475,9 @@ static int put_ike_tunnel(struct smf_builder *b, const struct trmd_origin *origi
 /* ---- records ---- */
 
 static const char *const kinds[] = {
-	[TRMD_P1_UP] = "P1_UP",         [TRMD_P1_DOWN] = "P1_DOWN", [TRMD_P2_UP] = "P2_UP",
-	[TRMD_P2_FAILED] = "P2_FAILED", [TRMD_P2_DOWN] = "P2_DOWN", [TRMD_LOSS] = "LOSS",
+	[TRMD_P1_UP] = "P1_UP",         [TRMD_P1_DOWN] = "P1_DOWN",   [TRMD_P2_UP] = "P2_UP",
+	[TRMD_P2_FAILED] = "P2_FAILED", [TRMD_P2_DOWN] = "P2_DOWN",   [TRMD_LOSS] = "LOSS",
+	[TRMD_MAN_UP] = "MAN_UP",       [TRMD_MAN_DOWN] = "MAN_DOWN",
 };
 
 #define N_KINDS (sizeof(kinds) / sizeof(kinds[0]))
@@ -460,6 +486,7 @@ static const char *const kinds[] = {
 static const unsigned subtypes[N_KINDS][TRMD_RECORDS_MAX] = {
 	[TRMD_P1_UP] = {73},     [TRMD_P1_DOWN] = {74},     [TRMD_P2_UP] = {77, 75},
 	[TRMD_P2_FAILED] = {76}, [TRMD_P2_DOWN] = {76, 78}, [TRMD_LOSS] = {0},
+	[TRMD_MAN_UP] = {79},    [TRMD_MAN_DOWN] = {80},
 };
 
 int trmd_change_of(uint64_t id, const char *kind, int64_t time, const char *payload,
@@ -493,8 +520,8 @@ void trmd_change_free(struct trmd_change *event)
 static int build(struct smf_builder *b, unsigned subtype, const struct trmd_origin *origin,
 		 const struct trmd_change *ev, struct cs_err *err)
 {
-	bool phase1 = subtype <= 74, stack = subtype >= 77;
-	const char *key = phase1 ? "IKETunnel" : "DynamicTunnel";
+	bool phase1 = subtype <= 74, stack = subtype >= 77, manual = subtype >= 79;
+	const char *key = phase1 ? "IKETunnel" : manual ? "ManualTunnel" : "DynamicTunnel";
 	const json_t *o = json_object_get(ev->payload, key);
 	int rc;
 
@@ -505,7 +532,11 @@ static int build(struct smf_builder *b, unsigned subtype, const struct trmd_orig
 	put_origin(b, origin, stack);
 	if (phase1)
 		return put_ike_tunnel(b, origin, ev, o, err);
-	rc = put_ip_tunnel(b, origin, ev, o, stack, err);
+	rc = put_ip_tunnel(b, origin, ev, o, manual ? MANUAL : stack ? STACK : IKE, err);
+	if (subtype == 80)
+		put_manual_tunnel(b, ev);
+	if (manual)
+		return rc;
 	if (rc == 0)
 		rc = put_dynamic_tunnel(b, o, err);
 	if (rc == 0 && !stack)

@@ -1,13 +1,15 @@
 /*
- * What an outbox row of iked means as SMF 119 records.
+ * What an outbox row means as SMF 119 records.
  *
  *   P1_UP      73                 P2_UP    77, then 75
  *   P1_DOWN    74                 P2_DOWN  76, then 78
  *   P2_FAILED  76, of a negotiation whose result never served
  *   LOSS       none: there is no subtype for it, so it is a message alone
+ *   MAN_UP     79                 MAN_DOWN 80
  *
- * The payload is the JSON of iked/json.h.  Which of its fields goes where stands in the tables of
- * record.c, its words and their numbers in record_values.c.
+ * The payload is the JSON of iked/json.h, that of the last two kinds policy/pagent_audit.c's. Which
+ * of its fields goes where stands in the tables of record.c, its words and their numbers in
+ * record_values.c.
  */
 #ifndef TRMD_RECORD_H
 #define TRMD_RECORD_H
@@ -23,6 +25,8 @@ enum trmd_kind {
 	TRMD_P2_FAILED,
 	TRMD_P2_DOWN,
 	TRMD_LOSS,
+	TRMD_MAN_UP,
+	TRMD_MAN_DOWN,
 };
 
 #define TRMD_RECORDS_MAX 2 /* of one row */
@@ -49,7 +53,7 @@ struct trmd_origin {
 	bool fips140;     /* of the whole of iked */
 };
 
-/* Which are written: IkeConfig's SMF119. The stack's 77 and 78 go with 75 and 76. */
+/* Which are written: IkeConfig's SMF119. The stack's, 77 to 80, go with 75 and 76. */
 struct trmd_wanted {
 	bool ike_tunnel, dyn_tunnel;
 };

@@ -1,4 +1,4 @@
-/* The words of iked's JSON and their numbers in SMF records. */
+/* The words of iked's and pagent's JSON and their numbers in SMF records. */
 #include "trmd/record_values.h"
 
 #include <string.h>
@@ -23,7 +23,7 @@ struct word {
 static const struct word *const lists[TRMD_LISTS] = {
 	[TRMD_V_STATE] = WORDS(
 		{"PENDING", 2}, {"INIT", 3}, {"WAIT SA", 3}, {"IN KE", 3}, {"WAIT KE", 3}, {"KEP", 3},
-		{"DONE", 4}, {"EXPIRED", 5}),
+		{"DONE", 4}, {"EXPIRED", 5}, {"Inactive", 1}, {"Active", 4}),
 	[TRMD_V_EXT_STATE] = WORDS(
 		{"PENDING", 1}, {"INIT", 2}, {"WAIT SA", 3}, {"IN KE", 4}, {"WAIT KE", 5}, {"KEP", 6},
 		{"DONE", 8}, {"EXPIRED", 9}),

@@ -1,5 +1,5 @@
 /*
- * The words of iked's JSON and the numbers that stand for them in a record (lists of
+ * The words of iked's and pagent's JSON and the numbers that stand for them in a record (lists of
  * docs/smf119.md; codes of algorithms are common/alg.h's).
  */
 #ifndef TRMD_RECORD_VALUES_H

@@ -18,6 +18,8 @@
 #include "trmd/drain.h"
 #include "trmd/filter_log.h"
 #include "trmd/lines.h"
+#include "trmd/manual.h"
+#include "trmd/outbox.h"
 #include "trmd/trmd.h"
 
 #define GATHER_MS 20    /* what iked commits meanwhile goes into the same batch */
@@ -54,6 +56,11 @@ struct trmd {
 	struct trmd_wanted wanted;
 	struct trmd_writer *writer;
 	struct trmd_drain *drain;
+	struct trmd_outbox *outbox;
+	struct trmd_manual *manual;
+	char socket[CS_PATH_MAX]; /* pagent's */
+	uv_work_t work;           /* asking it, on another thread */
+	bool asking;
 	struct trmd_filter_log *filter_log;
 	struct tidy tidy;
 };
@@ -87,7 +94,7 @@ static int read_config(struct trmd *t, struct cs_err *err)
 static const char *wanted_text(struct trmd_wanted w)
 {
 	return w.ike_tunnel   ? w.dyn_tunnel ? "all" : "of IKE tunnels"
-	       : w.dyn_tunnel ? "of dynamic tunnels"
+	       : w.dyn_tunnel ? "of dynamic and manual tunnels"
 			      : "none (SMF119 of IkeConfig)";
 }
 
@@ -128,11 +135,40 @@ static void batch_in(struct trmd *t, uint64_t ms)
 		uv_timer_start(&t->batch, on_batch, ms, 0);
 }
 
+static void do_ask(uv_work_t *work)
+{
+	struct trmd *t = work->data;
+
+	trmd_manual_ask(t->manual);
+}
+
+static void asked(uv_work_t *work, int status)
+{
+	struct trmd *t = work->data;
+
+	t->asking = false;
+	if (status < 0)
+		return;
+	trmd_manual_end(t->manual);
+	batch_in(t, 0);
+}
+
+/* pagent, for rows of manual tunnels: nobody tells that there are some. */
+static void ask(struct trmd *t)
+{
+	if (t->asking || t->stopping || !trmd_manual_begin(t->manual))
+		return;
+	t->work.data = t;
+	t->asking = uv_queue_work(&t->loop, &t->work, do_ask, asked) == 0;
+}
+
 static void on_batch(uv_timer_t *timer)
 {
 	struct trmd *t = timer->data;
 	int rc = trmd_drain_step(t->drain, wall());
 
+	if (trmd_manual_owes(t->manual))
+		ask(t);
 	if (rc > 0)
 		batch_in(t, 0);
 	else if (rc < 0)
@@ -150,7 +186,7 @@ static void on_change(uv_fs_event_t *handle, const char *name, int events, int s
 	/* While something hinders each try makes and removes files there, and would be the next's
 	 * cause. */
 	trmd_drain_stats(t->drain, &stats);
-	if (stats.reads && stats.writes)
+	if (stats.reads[TRMD_IKED] && stats.writes)
 		batch_in(t, GATHER_MS);
 }
 
@@ -161,7 +197,7 @@ static void watch(struct trmd *t)
 	int rc;
 
 	trmd_drain_stats(t->drain, &stats);
-	if (t->watches && stats.reads)
+	if (t->watches && stats.reads[TRMD_IKED])
 		return;
 	uv_fs_event_stop(&t->watch);
 	rc = uv_fs_event_start(&t->watch, on_change, t->dir, 0);
@@ -176,6 +212,7 @@ static void on_look(uv_timer_t *timer)
 	struct trmd *t = timer->data;
 
 	watch(t);
+	ask(t);
 	batch_in(t, 0);
 }
 
@@ -312,6 +349,7 @@ static int start_sources(struct trmd *t, struct cs_err *err)
 	if (rc < 0)
 		return rc;
 	watch(t);
+	ask(t);
 	trmd_filter_log_begin(t->filter_log);
 	return 0;
 }
@@ -319,7 +357,6 @@ static int start_sources(struct trmd *t, struct cs_err *err)
 static int prepare(struct trmd *t, struct cs_err *err)
 {
 	struct trmd_drain_env env = {
-		.database = t->database,
 		.directory = t->o->directory,
 		.origin = &t->origin,
 		.say = trmd_say_syslog,
@@ -336,6 +373,8 @@ static int prepare(struct trmd *t, struct cs_err *err)
 	if (rc == 0)
 		rc = cs_state_path(t->o->stack, "iked", t->dir, err);
 	if (rc == 0)
+		rc = cs_run_path(t->o->stack, "pagent.sock", t->socket, err);
+	if (rc == 0)
 		rc = read_config(t, err);
 	snprintf(t->tag, sizeof(t->tag), "trmd.%s", t->o->stack);
 	t->log = (struct trmd_log){.foreground = t->o->foreground, .tag = t->tag};
@@ -349,10 +388,16 @@ static int prepare(struct trmd *t, struct cs_err *err)
 		rc = trmd_privilege_drop(t->o->user, t->o->directory, err);
 	if (rc == 0)
 		rc = trmd_writer_new(t->o->directory, &t->o->limits, &t->writer, err);
+	if (rc == 0)
+		rc = trmd_outbox_new(t->database, &t->outbox, err);
+	if (rc == 0)
+		rc = trmd_manual_new(t->socket, &t->manual, err);
 	if (rc < 0)
 		return rc;
 	set_origin(t);
 	env.writer = t->writer;
+	env.sources[TRMD_IKED] = trmd_outbox_source(t->outbox);
+	env.sources[TRMD_PAGENT] = trmd_manual_source(t->manual);
 	rc = trmd_drain_new(&env, &t->drain, err);
 	if (rc == 0)
 		trmd_drain_want(t->drain, t->wanted);
@@ -384,6 +429,8 @@ enum cs_exit trmd_run(struct trmd_options *o)
 		uv_run(&t.loop, UV_RUN_DEFAULT);
 	}
 	trmd_drain_free(t.drain);
+	trmd_outbox_free(t.outbox);
+	trmd_manual_free(t.manual);
 	trmd_filter_log_free(t.filter_log);
 	trmd_writer_free(t.writer);
 	uv_loop_close(&t.loop);

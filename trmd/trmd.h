@@ -1,6 +1,6 @@
 /*
  * trmd, the daemon around drain.h.  It reads iked's outbox as the user of iked's worker, without a
- * capability, and writes SMF files and the system log.
+ * capability, asks pagent for its own, and writes SMF files and the system log.
  */
 #ifndef TRMD_TRMD_H
 #define TRMD_TRMD_H

@@ -230,9 +230,9 @@ int trmd_writer_open(struct trmd_writer *w, int64_t now, struct cs_err *err)
 	return rc;
 }
 
-uint64_t trmd_writer_last(const struct trmd_writer *w)
+uint64_t trmd_writer_last(const struct trmd_writer *w, unsigned source)
 {
-	return w->cp.last_id;
+	return w->cp.last_id[source];
 }
 
 /* ---- writing ---- */
@@ -287,8 +287,8 @@ static int write_all(struct trmd_writer *w, const uint8_t *data, size_t len, str
 	return 0;
 }
 
-static int put(struct trmd_writer *w, const uint8_t *data, size_t len, uint64_t last, int64_t now,
-	       struct cs_err *err)
+static int put(struct trmd_writer *w, const uint8_t *data, size_t len, unsigned source,
+	       uint64_t last, int64_t now, struct cs_err *err)
 {
 	struct smf_checkpoint next;
 	int rc = still_there(w, err);
@@ -301,7 +301,8 @@ static int put(struct trmd_writer *w, const uint8_t *data, size_t len, uint64_t 
 		return rc;
 	next = w->cp;
 	next.length += len;
-	next.last_id = last;
+	next.last_id[source] = last;
+	next.source = source;
 	rc = smf_checkpoint_write(w->dirfd, &next, err);
 	if (rc < 0)
 		return cs_err_prefix(err, "%s", w->path);
@@ -309,28 +310,28 @@ static int put(struct trmd_writer *w, const uint8_t *data, size_t len, uint64_t 
 	return 0;
 }
 
-int trmd_writer_append(struct trmd_writer *w, const uint8_t *data, size_t len, uint64_t last,
-		       int64_t now, struct cs_err *err)
+int trmd_writer_append(struct trmd_writer *w, const uint8_t *data, size_t len, unsigned source,
+		       uint64_t last, int64_t now, struct cs_err *err)
 {
 	int rc = w->fd < 0 ? cs_fail(err, CS_EINVAL, "the writer is not open")
-			   : put(w, data, len, last, now, err);
+			   : put(w, data, len, source, last, now, err);
 
 	if (rc < 0)
 		close_all(w);
 	return rc;
 }
 
-bool trmd_writer_tail(const struct trmd_writer *w, uint8_t *data, size_t len)
+bool trmd_writer_tail(const struct trmd_writer *w, unsigned source, uint8_t *data, size_t len)
 {
-	return w->fd >= 0 && w->cp.length >= len &&
+	return w->fd >= 0 && w->cp.source == source && w->cp.length >= len &&
 	       pread(w->fd, data, len, (off_t)(w->cp.length - len)) == (ssize_t)len;
 }
 
-int trmd_writer_forget_last(struct trmd_writer *w, struct cs_err *err)
+int trmd_writer_forget_last(struct trmd_writer *w, unsigned source, struct cs_err *err)
 {
 	int rc;
 
-	w->cp.last_id = 0;
+	w->cp.last_id[source] = 0;
 	rc = smf_checkpoint_write(w->dirfd, &w->cp, err);
 	if (rc < 0)
 		close_all(w);

@@ -1,7 +1,7 @@
 /*
  * SMF files in a directory: records one after another, a new file when the newest is full or old,
- * and beside them the checkpoint (smf/smf.h), which says how far all is safe and the row of the
- * outbox that the last record is of.
+ * and beside them the checkpoint (smf/smf.h), which says how far all is safe and the last row of
+ * each outbox that has records here.
  *
  * What append() has taken is on the disk with its checkpoint; what a kill or a power failure leaves
  * behind the checkpoint is cut off by the next open().  So each row is in the files exactly once,
@@ -34,15 +34,18 @@ void trmd_writer_free(struct trmd_writer *w); /* NULL is allowed */
  * it must be called again, and may be as long as it fails. What it finds broken it logs.
  */
 int trmd_writer_open(struct trmd_writer *w, int64_t now, struct cs_err *err);
-/* When it is open: the last row that is in the files. */
-uint64_t trmd_writer_last(const struct trmd_writer *w);
+/* source is below SMF_SOURCES. When it is open: the last row of it that is in the files. */
+uint64_t trmd_writer_last(const struct trmd_writer *w, unsigned source);
 /* All of data, whole records, or nothing. last is the row that the last record is of. */
-int trmd_writer_append(struct trmd_writer *w, const uint8_t *data, size_t len, uint64_t last,
-		       int64_t now, struct cs_err *err);
-/* The last bytes of the newest file; false: it has fewer, or they cannot be read. */
-bool trmd_writer_tail(const struct trmd_writer *w, uint8_t *data, size_t len);
-/* Row numbers begin anew: those of another outbox follow. */
-int trmd_writer_forget_last(struct trmd_writer *w, struct cs_err *err);
+int trmd_writer_append(struct trmd_writer *w, const uint8_t *data, size_t len, unsigned source,
+		       uint64_t last, int64_t now, struct cs_err *err);
+/*
+ * The last bytes of the newest file; false: the last record is another source's, or there are
+ * fewer, or they cannot be read.
+ */
+bool trmd_writer_tail(const struct trmd_writer *w, unsigned source, uint8_t *data, size_t len);
+/* Row numbers of the source begin anew: those of another outbox follow. */
+int trmd_writer_forget_last(struct trmd_writer *w, unsigned source, struct cs_err *err);
 /* Begins another file unless this one has no record, or, unless always, is not old. */
 int trmd_writer_rotate(struct trmd_writer *w, bool always, int64_t now, struct cs_err *err);
 

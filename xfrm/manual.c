@@ -18,7 +18,7 @@ _Static_assert(POL_SPI_BUNDLED_MIN == XF_SPI_BUNDLED_MIN &&
 		       POL_SPI_BUNDLED_MAX == XF_SPI_BUNDLED_MAX,
 	       "the policy refuses the SPIs that the filters drop");
 
-#define SAS_MAX 4 /* of a tunnel: ESP and AH, both ways */
+#define SAS_MAX XF_MANUAL_SAS /* ESP and AH, both ways */
 
 /* ---- what a tunnel needs ---- */
 
@@ -98,6 +98,16 @@ static unsigned fill_sas(const struct pol_manvpn_action *a, struct xf_sa sas[sta
 		if (a->auth_proto == POL_AH)
 			fill_ah(a, outbound, &sas[n++]);
 	}
+	return n;
+}
+
+unsigned xf_manual_ids(const struct pol_manvpn_action *a, struct xf_said ids[static XF_MANUAL_SAS])
+{
+	struct xf_sa sas[SAS_MAX];
+	unsigned n = fill_sas(a, sas);
+
+	for (unsigned i = 0; i < n; i++)
+		ids[i] = sas[i].id;
 	return n;
 }
 
@@ -223,7 +233,7 @@ static bool same_policy(const struct xf_policy *a, const struct xf_policy *b)
 	return a && xf_policy_same(a, b) && a->bundle == b->bundle;
 }
 
-static bool same_id(const struct xf_said *a, const struct xf_said *b)
+bool xf_said_equal(const struct xf_said *a, const struct xf_said *b)
 {
 	return a->proto == b->proto && a->spi == b->spi && cs_addr_equal(&a->dst, &b->dst);
 }
@@ -312,7 +322,7 @@ static bool is_there(struct xf_kernel *k, const struct sa_list *have, const stru
 	for (size_t i = 0; i < have->n; i++) {
 		const struct xf_sa *h = &have->v[i];
 
-		if (same_id(&h->id, &sa->id))
+		if (xf_said_equal(&h->id, &sa->id))
 			return h->reqid == sa->reqid && h->mode == sa->mode &&
 			       h->outbound == sa->outbound && cs_addr_equal(&h->src, &sa->src) &&
 			       same_cipher(h->cipher, sa->cipher) &&
@@ -326,6 +336,7 @@ static bool is_there(struct xf_kernel *k, const struct sa_list *have, const stru
 struct result {
 	int rc;
 	struct cs_err *err; /* of the first failure */
+	const struct xf_manual_watch *watch;
 };
 
 static void note(struct result *r, int rc)
@@ -336,14 +347,26 @@ static void note(struct result *r, int rc)
 	}
 }
 
+/* What it has counted is told first: the kernel forgets it. One that is gone is what was wanted. */
+static int drop_sa(struct xf_kernel *k, const struct xf_said *id, struct result *r)
+{
+	struct xf_counters c;
+	int rc;
+
+	if (r->watch && xf_sa_counters(k, id, &c, NULL) == 0)
+		r->watch->gone(r->watch->arg, id, &c);
+	rc = xf_sa_delete(k, id, r->err);
+	return rc == CS_ENOTFOUND ? 0 : rc;
+}
+
 /* One with that SPI and another content gives way: its keys cannot be changed. */
 static void put_sa(struct xf_kernel *k, const struct xf_sa *sa, struct result *r)
 {
 	int rc = xf_sa_add(k, sa, r->err);
 
 	if (rc == CS_EEXIST) {
-		rc = xf_sa_delete(k, &sa->id, r->err);
-		if (rc == 0 || rc == CS_ENOTFOUND)
+		rc = drop_sa(k, &sa->id, r);
+		if (rc == 0)
 			rc = xf_sa_add(k, sa, r->err);
 	}
 	note(r, rc);
@@ -357,7 +380,7 @@ static bool is_wanted(const struct pol_policy *policy, const bool *up, const str
 		unsigned n = up[i] ? fill_sas(policy->manuals[i], sas) : 0;
 
 		while (n--)
-			if (same_id(&sas[n].id, id))
+			if (xf_said_equal(&sas[n].id, id))
 				return true;
 	}
 	return false;
@@ -393,19 +416,16 @@ static void change(struct xf_kernel *k, const struct pol_policy *policy, const b
 			note(r, rc == CS_ENOTFOUND ? 0 : rc);
 		}
 	for (size_t i = 0; i < have->sas.n; i++)
-		if (!is_wanted(policy, up, &have->sas.v[i].id)) {
-			int rc = xf_sa_delete(k, &have->sas.v[i].id, r->err);
-
-			note(r, rc == CS_ENOTFOUND ? 0 : rc);
-		}
+		if (!is_wanted(policy, up, &have->sas.v[i].id))
+			note(r, drop_sa(k, &have->sas.v[i].id, r));
 }
 
 int xf_manual_install(struct xf_kernel *k, const struct pol_policy *policy, const bool *up,
-		      struct cs_err *err)
+		      const struct xf_manual_watch *watch, struct cs_err *err)
 {
 	struct xf_policy_list wanted = {0};
 	struct present have = {0};
-	struct result r = {.err = err};
+	struct result r = {.err = err, .watch = watch};
 	int rc = wanted_policies(k, policy, up, &wanted, err);
 
 	if (rc == 0)
@@ -419,11 +439,11 @@ int xf_manual_install(struct xf_kernel *k, const struct pol_policy *policy, cons
 	return rc;
 }
 
-int xf_manual_remove(struct xf_kernel *k, struct cs_err *err)
+int xf_manual_remove(struct xf_kernel *k, const struct xf_manual_watch *watch, struct cs_err *err)
 {
 	static const struct pol_policy none = {0};
 
-	return xf_manual_install(k, &none, NULL, err);
+	return xf_manual_install(k, &none, NULL, watch, err);
 }
 
 /* ---- looking ---- */

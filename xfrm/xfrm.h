@@ -58,6 +58,7 @@ struct xf_said {
 	uint8_t proto; /* IPPROTO_ESP or IPPROTO_AH */
 	uint32_t spi;  /* host byte order */
 };
+bool xf_said_equal(const struct xf_said *a, const struct xf_said *b);
 
 /*
  * ESP of a bundle has no integrity of its own, its AH has.  So that it cannot be used without, its
@@ -283,10 +284,21 @@ bool xf_installed(struct xf_kernel *k, const struct pol_policy *policy, time_t n
  * so its sequence numbers go on.  Call it after xf_install, which makes the marks.  A tunnel that
  * the kernel refuses does not keep the others from it; the first refusal is returned.
  */
+struct xf_manual_watch {
+	/* Of each SA that is removed, just before it is. */
+	void (*gone)(void *arg, const struct xf_said *id, const struct xf_counters *c);
+	void *arg;
+};
+/* watch may be NULL. */
 int xf_manual_install(struct xf_kernel *k, const struct pol_policy *policy, const bool *up,
-		      struct cs_err *err);
+		      const struct xf_manual_watch *watch, struct cs_err *err);
 bool xf_manual_installed(struct xf_kernel *k, const struct pol_policy *policy, const bool *up);
-int xf_manual_remove(struct xf_kernel *k, struct cs_err *err); /* all there are */
+/* All there are. */
+int xf_manual_remove(struct xf_kernel *k, const struct xf_manual_watch *watch, struct cs_err *err);
+/* Its SAs, one half inbound, then the other outbound, of each its ESP first; their number. */
+#define XF_MANUAL_SAS 4
+unsigned xf_manual_ids(const struct pol_manvpn_action *action,
+		       struct xf_said ids[static XF_MANUAL_SAS]);
 /* Of its ESP, or of its AH where there is no ESP. CS_ENOTFOUND when it is not in the kernel. */
 int xf_manual_counters(struct xf_kernel *k, const struct pol_manvpn_action *action,
 		       struct xf_counters *in, struct xf_counters *out, struct cs_err *err);

@@ -550,9 +550,40 @@ END_TEST
 
 static char dir[] = "/tmp/test_smf.XXXXXX";
 
+/* One of the time when trmd had one source. */
+START_TEST(test_old_checkpoint)
+{
+	static const char start[] = "SMFCKPT1\0\0\0\0\0\0\0\1\0\0\0\0\0\0\x01\x92"
+				    "\0\0\0\0\0\0\0\x07\0\x19"
+				    "20260115T102030Z-0001.smf";
+	uint8_t slot[512] = {0};
+	char old[] = "/tmp/test_smf.XXXXXX";
+	struct smf_checkpoint got;
+	int d, f;
+
+	ck_assert_ptr_nonnull(mkdtemp(old));
+	d = open(old, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	memcpy(slot, start, sizeof(start) - 1);
+	memcpy(slot + 508, "\xaa\xe1\x84\x68", 4);
+	f = openat(d, SMF_CHECKPOINT, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	ck_assert_int_eq(write(f, slot, sizeof(slot)), sizeof(slot));
+	close(f);
+	memset(&got, 0xee, sizeof(got));
+	ck_assert_msg(smf_checkpoint_read(d, &got, &err) == 0, "%s", err.text);
+	ck_assert_str_eq(got.file, "20260115T102030Z-0001.smf");
+	ck_assert_uint_eq(got.length, 402);
+	ck_assert_uint_eq(got.last_id[0], 7);
+	ck_assert_uint_eq(got.last_id[1], 0);
+	ck_assert_uint_eq(got.source, 0);
+	ck_assert_int_eq(unlinkat(d, SMF_CHECKPOINT, 0), 0);
+	close(d);
+	ck_assert_int_eq(rmdir(old), 0);
+}
+END_TEST
+
 START_TEST(test_checkpoint)
 {
-	struct smf_checkpoint cp = {.file = "20260115.smf", .length = 402, .last_id = 7}, got;
+	struct smf_checkpoint cp = {.file = "20260115.smf", .length = 402, .last_id = {7, 8}}, got;
 	uint8_t bytes[1024], damaged[1024];
 	int d, f;
 
@@ -561,13 +592,17 @@ START_TEST(test_checkpoint)
 	ck_assert_int_eq(smf_checkpoint_read(d, &got, &err), CS_ENOTFOUND);
 	for (unsigned i = 1; i < 5; i++) {
 		cp.length = 402 * i;
-		cp.last_id = UINT64_MAX - i;
+		cp.last_id[0] = UINT64_MAX - i;
+		cp.last_id[1] = UINT64_MAX / i;
+		cp.source = i % SMF_SOURCES;
 		ck_assert_msg(smf_checkpoint_write(d, &cp, &err) == 0, "%s", err.text);
 		memset(&got, 0xee, sizeof(got));
 		ck_assert_int_eq(smf_checkpoint_read(d, &got, &err), 0);
 		ck_assert_str_eq(got.file, cp.file);
 		ck_assert_uint_eq(got.length, cp.length);
-		ck_assert_uint_eq(got.last_id, cp.last_id);
+		ck_assert_uint_eq(got.last_id[0], cp.last_id[0]);
+		ck_assert_uint_eq(got.last_id[1], cp.last_id[1]);
+		ck_assert_uint_eq(got.source, cp.source);
 	}
 	f = openat(d, SMF_CHECKPOINT, O_RDWR | O_CLOEXEC);
 	ck_assert_int_eq(read(f, bytes, sizeof(bytes)), 1024);
@@ -646,6 +681,7 @@ int main(void)
 	tcase_add_test(c, test_large_file);
 	tcase_add_test(c, test_limit);
 	tcase_add_test(c, test_checkpoint);
+	tcase_add_test(c, test_old_checkpoint);
 	suite_add_tcase(s, c);
 	return run_suite(s);
 }

@@ -1,6 +1,6 @@
 /*
  * trmd as it is run: options, what it does when it is told to, and rows that come while it runs.
- * The rows are written by iked's own store.
+ * The rows are written by iked's own store, and by pagent's.
  */
 #include <check.h>
 #include <fcntl.h>
@@ -18,6 +18,7 @@
 
 #include "iked/store.h"
 #include "smf/smf.h"
+#include "tests/unit/audit_server.h"
 #include "tests/unit/run_suite.h"
 #include "trmd/closed.h"
 
@@ -367,6 +368,81 @@ START_TEST(refresh)
 }
 END_TEST
 
+/* ---- pagent's rows ---- */
+
+static char pagent_dir[96];
+
+static void give_socket(void)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/pagent.sock", pagent_dir);
+	give(path);
+}
+
+static unsigned count(const char *event)
+{
+	char command[256], line[65536];
+	unsigned n = 0;
+	FILE *f;
+
+	snprintf(command, sizeof(command), "smf/smfdump --json %s", smf);
+	f = popen(command, "r");
+	ck_assert_ptr_nonnull(f);
+	while (fgets(line, sizeof(line), f))
+		n += strstr(line, event) != NULL;
+	ck_assert_int_eq(pclose(f), 0);
+	return n;
+}
+
+static void await_count(const char *event, unsigned n)
+{
+	for (int i = 0; i < 1200 && count(event) != n; i++)
+		usleep(100000);
+	ck_assert_msg(count(event) == n, "%u %s: %s", count(event), event, log_text());
+}
+
+/* trmd is the user whose iked's directory is, so pagent gives it the rows. */
+START_TEST(manual_tunnels)
+{
+	pid_t pid, server;
+
+	snprintf(pagent_dir, sizeof(pagent_dir), "%s/run/TCPIP", dir);
+	make_dir("run/TCPIP");
+	give(pagent_dir);
+	put_rows(1, 3);
+	audit_server_rows(pagent_dir, 1, 2);
+	server = audit_server_start(pagent_dir);
+	give_socket();
+	pid = start(NULL, NULL);
+	await("CSI6001I");
+	await_count("manual_tunnel_activated", 2);
+	await_count("manual_tunnel_ended", 2);
+	await("EZD0819I Tunnel activated: ");
+	await("tunnelID= M2 AHSPI= 0 ESPSPI= 4096");
+	/* one that hangs, whose rows wait, and nobody else's */
+	kill(server, SIGSTOP);
+	audit_server_rows(pagent_dir, 3, 2);
+	sleep(3);
+	for (uint32_t i = 4; i < 8; i++) {
+		time_t began = time(NULL);
+
+		put_rows(i, 1);
+		await_empty();
+		ck_assert_int_lt(time(NULL) - began, 4);
+	}
+	ck_assert_uint_eq(count("manual_tunnel_activated"), 2);
+	audit_server_kill(server);
+	server = audit_server_start(pagent_dir);
+	give_socket();
+	await_count("manual_tunnel_ended", 4);
+	await_count("ike_tunnel_", 7);
+	kill(pid, SIGTERM);
+	ck_assert_int_eq(status_of(pid), 0);
+	audit_server_kill(server);
+}
+END_TEST
+
 /* As root it becomes somebody else, and has nothing left. */
 START_TEST(privileges)
 {
@@ -415,6 +491,7 @@ int main(void)
 	tcase_add_test(tc, rows_come);
 	tcase_add_test(tc, killed_and_started);
 	tcase_add_test(tc, refresh);
+	tcase_add_test(tc, manual_tunnels);
 	tcase_add_test(tc, privileges);
 	suite_add_tcase(s, tc);
 	return run_suite(s);

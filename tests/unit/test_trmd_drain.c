@@ -1,34 +1,36 @@
 /*
- * From iked's database to SMF files: each row's records once, whatever ends the process and when.
- * The rows are written by iked's own store.  A process under test is traced, and killed at the
- * n-th system call by which it changes something, for each n.
+ * From the outboxes to SMF files: each row's records once, whatever ends the process and when.
+ * The rows are written by iked's own store and by pagent's.  A process under test is traced, and
+ * killed at the n-th system call by which it changes something, for each n.
  */
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ptrace.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 #include <zlib.h>
 
 #include "iked/store.h"
 #include "smf/smf.h"
+#include "tests/unit/audit_server.h"
+#include "tests/unit/run_killed.h"
 #include "tests/unit/run_suite.h"
 #include "trmd/closed.h"
 #include "trmd/drain.h"
+#include "trmd/manual.h"
 #include "trmd/outbox.h"
 
 #define NOW INT64_C(1768472430)
 
-static char dir[64], database[80], smf[80];
+static char dir[64], database[80], audit[80], pagent_socket[80], smf[80];
+static pid_t server; /* 0: pagent is away */
 static struct cs_err err;
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
@@ -49,12 +51,17 @@ static void setup(void)
 	strcpy(dir, "/tmp/test_trmd_drain.XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 	snprintf(database, sizeof(database), "%s/iked.db", dir);
+	snprintf(audit, sizeof(audit), "%s/audit.db", dir);
+	snprintf(pagent_socket, sizeof(pagent_socket), "%s/pagent.sock", dir);
 	snprintf(smf, sizeof(smf), "%s/smf", dir);
 	ck_assert_int_eq(mkdir(smf, 0700), 0);
 }
 
 static void teardown(void)
 {
+	if (server)
+		audit_server_kill(server);
+	server = 0;
 	remove_tree(dir);
 }
 
@@ -162,13 +169,13 @@ static void make_rows(unsigned from, unsigned groups)
 	close_store(&loop, store);
 }
 
-static int64_t ask(const char *text)
+static int64_t ask_of(const char *path, const char *text)
 {
 	sqlite3_stmt *st = NULL;
 	int64_t value = -1;
 	sqlite3 *db;
 
-	ck_assert_int_eq(sqlite3_open(database, &db), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
 	sqlite3_busy_timeout(db, 5000);
 	ck_assert_msg(sqlite3_prepare_v2(db, text, -1, &st, NULL) == SQLITE_OK, "%s",
 		      sqlite3_errmsg(db));
@@ -179,9 +186,14 @@ static int64_t ask(const char *text)
 	return value;
 }
 
+static int64_t ask(const char *text)
+{
+	return ask_of(database, text);
+}
+
 /* ---- trmd's part ---- */
 
-static unsigned said_added, said_deleted, said_lost;
+static unsigned said_added, said_deleted, said_lost, said_activated, said_ended;
 
 static void hear(void *arg, enum cs_severity severity, const char *line)
 {
@@ -190,11 +202,15 @@ static void hear(void *arg, enum cs_severity severity, const char *line)
 	said_added += strncmp(line, "EZD0818I", 8) == 0;
 	said_deleted += strncmp(line, "EZD0812I", 8) == 0;
 	said_lost += strncmp(line, "EZZ9325I", 8) == 0;
+	said_activated += strncmp(line, "EZD0819I", 8) == 0;
+	said_ended += strncmp(line, "EZD0820I", 8) == 0;
 }
 
 struct trmd {
 	struct trmd_writer *writer;
 	struct trmd_drain *drain;
+	struct trmd_outbox *outbox;
+	struct trmd_manual *manual;
 };
 
 static const struct trmd_origin origin = {
@@ -203,14 +219,15 @@ static const struct trmd_origin origin = {
 static void start(struct trmd *t, uint64_t bytes, unsigned batch)
 {
 	const struct trmd_limits limits = {.bytes = bytes};
-	struct trmd_drain_env env = {.database = database,
-				     .directory = smf,
-				     .origin = &origin,
-				     .say = hear,
-				     .batch = batch};
+	struct trmd_drain_env env = {
+		.directory = smf, .origin = &origin, .say = hear, .batch = batch};
 
 	ck_assert_int_eq(trmd_writer_new(smf, &limits, &t->writer, &err), 0);
+	ck_assert_int_eq(trmd_outbox_new(database, &t->outbox, &err), 0);
+	ck_assert_int_eq(trmd_manual_new(pagent_socket, &t->manual, &err), 0);
 	env.writer = t->writer;
+	env.sources[TRMD_IKED] = trmd_outbox_source(t->outbox);
+	env.sources[TRMD_PAGENT] = trmd_manual_source(t->manual);
 	ck_assert_int_eq(trmd_drain_new(&env, &t->drain, &err), 0);
 	trmd_drain_want(t->drain, (struct trmd_wanted){true, true});
 }
@@ -218,22 +235,54 @@ static void start(struct trmd *t, uint64_t bytes, unsigned batch)
 static void stop(struct trmd *t)
 {
 	trmd_drain_free(t->drain);
+	trmd_outbox_free(t->outbox);
+	trmd_manual_free(t->manual);
 	trmd_writer_free(t->writer);
+}
+
+/* One step, for which pagent was asked where it serves. *more: there is more to be done. */
+static int step(struct trmd *t, bool *more)
+{
+	int rc;
+
+	if (server && trmd_manual_begin(t->manual)) {
+		trmd_manual_ask(t->manual);
+		trmd_manual_end(t->manual);
+	}
+	rc = trmd_drain_step(t->drain, NOW);
+	*more = rc > 0 || (server && trmd_manual_owes(t->manual));
+	return rc;
 }
 
 /* All rows that are there; 0, or what hindered. */
 static int drain_all(struct trmd *t)
 {
+	bool more;
 	int rc;
 
-	while ((rc = trmd_drain_step(t->drain, NOW)) > 0)
-		;
+	do
+		rc = step(t, &more);
+	while (more);
 	return rc;
 }
 
 /* ---- what is on the disk ---- */
 
-static void one_is(const uint8_t *p, size_t len, unsigned number)
+static unsigned manual_records; /* that a reader found */
+
+static void manual_is(const struct smf_record *r)
+{
+	char expected[16], id[64];
+
+	snprintf(expected, sizeof(expected), "M%u", 1 + manual_records / 2);
+	smf_get_text(r, SMF_IP_TUN_ID, SMF_IBM1047, id, sizeof(id));
+	ck_assert_msg(r->layout->subtype == 79 + manual_records % 2 && strcmp(id, expected) == 0,
+		      "manual record %u is %u of %s", manual_records, r->layout->subtype, id);
+	manual_records++;
+}
+
+/* The next one of its source; the sum of those of iked. */
+static unsigned one_is(const uint8_t *p, size_t len, unsigned number)
 {
 	static const struct {
 		unsigned subtype, tunnel;
@@ -245,11 +294,16 @@ static void one_is(const uint8_t *p, size_t len, unsigned number)
 	struct smf_record r;
 
 	ck_assert_msg(smf_decode(p, len, &r, &err) == 0, "%s", err.text);
+	if (r.layout->subtype >= 79) {
+		manual_is(&r);
+		return number;
+	}
 	snprintf(expected, sizeof(expected), "%c%u", i == 0 ? 'K' : 'Y', tunnel);
 	smf_get_text(&r, field, SMF_IBM1047, id, sizeof(id));
 	ck_assert_msg(r.layout->subtype == group[i].subtype && strcmp(id, expected) == 0,
 		      "record %u is %u of %s, not %u of %s", number, r.layout->subtype, id,
 		      group[i].subtype, expected);
+	return number + 1;
 }
 
 static unsigned follow(const char *name, uint64_t limit, unsigned number)
@@ -271,14 +325,14 @@ static unsigned follow(const char *name, uint64_t limit, unsigned number)
 		len = record[0] << 8 | record[1];
 		ck_assert(len > 4 && len <= SMF_BUILD_MAX);
 		ck_assert_int_eq(gzread(gz, record + 4, (unsigned)len - 4), len - 4);
-		one_is(record, (size_t)len, number++);
+		number = one_is(record, (size_t)len, number);
 		pos += (uint64_t)len;
 	}
 	gzclose(gz);
 	return number;
 }
 
-/* How many records a reader finds; each must be the next one of the rows. */
+/* How many records of iked a reader finds; each must be the next one of the rows. */
 static unsigned count_records(void)
 {
 	struct smf_checkpoint cp;
@@ -286,6 +340,7 @@ static unsigned count_records(void)
 	unsigned n, number = 0;
 	int dirfd = open(smf, O_RDONLY | O_DIRECTORY);
 
+	manual_records = 0;
 	ck_assert_msg(smf_checkpoint_read(dirfd, &cp, &err) == 0, "%s", err.text);
 	ck_assert_int_eq(trmd_files(dirfd, &files, &n, &err), 0);
 	for (unsigned i = 0; i < n; i++) {
@@ -318,7 +373,7 @@ START_TEST(all_rows)
 	ck_assert_uint_eq(stats.rows, 100 * GROUP_ROWS);
 	ck_assert_uint_eq(stats.records, 100 * GROUP_RECORDS);
 	ck_assert_uint_eq(stats.refused, 0);
-	ck_assert(stats.reads && stats.writes);
+	ck_assert(stats.reads[TRMD_IKED] && stats.writes);
 	ck_assert_uint_eq(said_added, 100);
 	ck_assert_uint_eq(said_deleted, 100);
 	make_rows(100, 3);
@@ -568,11 +623,11 @@ START_TEST(database_comes_later)
 	ck_assert_int_eq(close(creat(database, 0600)), 0); /* and is empty at first */
 	ck_assert_int_eq(drain_all(&t), CS_ENOTFOUND);
 	trmd_drain_stats(t.drain, &stats);
-	ck_assert(!stats.reads);
+	ck_assert(!stats.reads[TRMD_IKED]);
 	make_rows(0, 2);
 	ck_assert_int_eq(drain_all(&t), 0);
 	trmd_drain_stats(t.drain, &stats);
-	ck_assert(stats.reads);
+	ck_assert(stats.reads[TRMD_IKED]);
 	ck_assert_uint_eq(count_records(), 2 * GROUP_RECORDS);
 	stop(&t);
 }
@@ -633,7 +688,7 @@ START_TEST(another_row_without_record)
 	drop_database();
 	make_rows(5, 20);
 	snprintf(text, sizeof(text), "UPDATE outbox SET kind = 'LOSS' WHERE id = %llu RETURNING 1",
-		 (unsigned long long)cp.last_id);
+		 (unsigned long long)cp.last_id[TRMD_IKED]);
 	ck_assert_int_eq(ask(text), 1);
 	start(&t, 1 << 20, 0);
 	ck_assert_int_eq(drain_all(&t), 0);
@@ -730,124 +785,198 @@ static void busy(void)
 	const struct trmd_keep keep = {.compress = true};
 	unsigned removed;
 	struct trmd t;
+	bool more;
 
 	start(&t, 3000, 3);
-	while (trmd_drain_step(t.drain, NOW) > 0)
+	do {
+		step(&t, &more);
 		if (trmd_writer_dir(t.writer) >= 0)
 			trmd_closed_tidy(trmd_writer_dir(t.writer), trmd_writer_file(t.writer),
 					 &keep, NOW, &removed, &err);
+	} while (more);
 	stop(&t);
 }
 
-static bool changes_something(const struct __ptrace_syscall_info *info)
-{
-	switch (info->entry.nr) {
-	case SYS_write:
-	case SYS_pwrite64:
-	case SYS_fsync:
-	case SYS_fdatasync:
-	case SYS_ftruncate:
-	case SYS_fallocate:
-	case SYS_unlink:
-	case SYS_unlinkat:
-	case SYS_rename:
-	case SYS_renameat:
-	case SYS_renameat2:
-		return true;
-	case SYS_openat:
-		return (info->entry.args[2] & O_CREAT) != 0;
-	default:
-		return false;
-	}
-}
-
-/*
- * Runs busy() in a process that dies before its kill_at-th change. True: it did; false: it came to
- * its end before. 0 as number: nothing, tracing is not allowed here.
- */
-static int run_killed(unsigned kill_at)
-{
-	struct __ptrace_syscall_info info;
-	unsigned calls = 0;
-	pid_t pid = fork();
-	int status;
-
-	if (pid == 0) {
-		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
-			_exit(77);
-		raise(SIGSTOP);
-		busy();
-		_exit(0);
-	}
-	ck_assert_int_gt(pid, 0);
-	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-	if (WIFEXITED(status))
-		return -1;
-	ptrace(PTRACE_SETOPTIONS, pid, NULL, (void *)(PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL));
-	for (;;) {
-		ptrace(PTRACE_SYSCALL, pid, NULL, NULL);
-		ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-		if (!WIFSTOPPED(status))
-			return WIFSIGNALED(status);
-		if (WSTOPSIG(status) != (SIGTRAP | 0x80))
-			continue;
-		ck_assert_int_gt(ptrace(PTRACE_GET_SYSCALL_INFO, pid, (void *)sizeof(info), &info),
-				 0);
-		if (info.op == PTRACE_SYSCALL_INFO_ENTRY && changes_something(&info) &&
-		    ++calls == kill_at)
-			kill(pid, SIGKILL);
-	}
-}
-
-static void begin_again(const char *template)
+static void copy(const char *from, const char *to)
 {
 	char command[256];
 
-	remove_tree(smf);
-	ck_assert_int_eq(mkdir(smf, 0700), 0);
-	drop_database();
-	snprintf(command, sizeof(command), "cp %s %s", template, database);
+	unlink(to);
+	snprintf(command, sizeof(command), "cp %s %s", from, to);
 	ck_assert_int_eq(system(command), 0);
 }
 
-/* In a process of its own, so that no handle of sqlite is carried through a fork. */
-static void run_to_the_end(void)
-{
-	pid_t pid = fork();
-	int status;
-
-	if (pid == 0) {
-		busy();
-		_exit(0);
-	}
-	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-	ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-}
-
+/* With iked's rows alone, and with those of pagent between them. */
 START_TEST(killed_anywhere)
 {
-	char template[96];
-	unsigned at = 0;
+	unsigned at = 0, tunnels = _i ? 4 : 0;
+	char rows[96], manuals[96];
 	int killed;
 
-	snprintf(template, sizeof(template), "%s/template.db", dir);
+	snprintf(rows, sizeof(rows), "%s/rows.db", dir);
+	snprintf(manuals, sizeof(manuals), "%s/manuals.db", dir);
 	make_rows(0, KILL_GROUPS);
-	ck_assert_int_eq(rename(database, template), 0);
+	ck_assert_int_eq(rename(database, rows), 0);
+	if (tunnels) {
+		audit_server_rows(dir, 1, tunnels);
+		ck_assert_int_eq(rename(audit, manuals), 0);
+		server = audit_server_start(dir);
+	}
 	do {
-		begin_again(template);
-		killed = run_killed(++at);
+		remove_tree(smf);
+		ck_assert_int_eq(mkdir(smf, 0700), 0);
+		drop_database();
+		copy(rows, database);
+		if (tunnels)
+			copy(manuals, audit);
+		killed = run_killed(busy, ++at);
 		if (killed < 0)
 			return; /* tracing is not allowed here */
 		/* once more soon after, in what puts the first kill right */
 		if (killed)
-			run_killed(1 + at % 7);
-		run_to_the_end();
+			run_killed(busy, 1 + at % 7);
+		/* and pagent, too, now and then */
+		if (tunnels && at % 5 == 0) {
+			audit_server_kill(server);
+			server = audit_server_start(dir);
+		}
+		run_to_the_end(busy);
 		ck_assert_msg(ask("SELECT count(*) FROM outbox") == 0, "kill %u", at);
 		ck_assert_msg(count_records() == KILL_GROUPS * GROUP_RECORDS, "kill %u", at);
+		ck_assert_msg(manual_records == 2 * tunnels, "kill %u: %u", at, manual_records);
+		ck_assert(!tunnels || ask_of(audit, "SELECT count(*) FROM outbox") == 0);
 	} while (killed);
 	/* seen to be all: at the last one it came to its end */
 	ck_assert_uint_gt(at, 100);
 	printf("test_trmd_drain: killed at each of %u system calls\n", at - 1);
+}
+END_TEST
+
+/* ---- pagent's rows ---- */
+
+START_TEST(two_sources)
+{
+	struct trmd_drain_stats stats;
+	struct trmd t;
+
+	make_rows(0, 50);
+	audit_server_rows(dir, 1, 300);
+	server = audit_server_start(dir);
+	start(&t, 20000, 0);
+	ck_assert_int_eq(drain_all(&t), 0);
+	ck_assert_uint_eq(count_records(), 50 * GROUP_RECORDS);
+	ck_assert_uint_eq(manual_records, 600);
+	ck_assert_uint_eq(said_activated, 300);
+	ck_assert_uint_eq(said_ended, 300);
+	ck_assert_int_eq(ask_of(audit, "SELECT count(*) FROM outbox"), 0);
+	stop(&t);
+	audit_server_rows(dir, 301, 2);
+	make_rows(50, 2);
+	start(&t, 20000, 1);
+	ck_assert_int_eq(drain_all(&t), 0);
+	ck_assert_uint_eq(count_records(), 52 * GROUP_RECORDS);
+	ck_assert_uint_eq(manual_records, 604);
+	/* a row of which nothing can be made stays, and the next ones go on */
+	audit_server_row(dir, "MAN_UP", "no JSON");
+	audit_server_row(dir, "MAN_SIDEWAYS", "{}");
+	audit_server_rows(dir, 303, 1);
+	ck_assert_int_eq(drain_all(&t), 0);
+	count_records();
+	ck_assert_uint_eq(manual_records, 606);
+	trmd_drain_stats(t.drain, &stats);
+	ck_assert_uint_eq(stats.refused, 2);
+	ck_assert_int_eq(ask_of(audit, "SELECT count(*) FROM outbox"), 2);
+	ck_assert_int_eq(ask_of(audit, "SELECT count(*) FROM outbox WHERE acknowledged = 2"), 2);
+	/* SMF119 without DynTunnel: none of these, and they are done all the same */
+	trmd_drain_want(t.drain, of_ike);
+	audit_server_rows(dir, 304, 1);
+	ck_assert_int_eq(drain_all(&t), 0);
+	count_records();
+	ck_assert_uint_eq(manual_records, 606);
+	ck_assert_int_eq(ask_of(audit, "SELECT count(*) FROM outbox WHERE acknowledged = 0"), 0);
+	stop(&t);
+}
+END_TEST
+
+/* Without pagent, and with one that hangs, iked's rows go on; its own come when it is back. */
+static void *ask_pagent(void *arg)
+{
+	struct trmd *t = arg;
+
+	trmd_manual_ask(t->manual);
+	return NULL;
+}
+
+START_TEST(pagent_is_away)
+{
+	struct trmd_drain_stats stats;
+	pthread_t thread;
+	struct trmd t;
+
+	make_rows(0, 2);
+	audit_server_rows(dir, 1, 2);
+	start(&t, 20000, 0);
+	ck_assert(trmd_manual_begin(t.manual));
+	trmd_manual_ask(t.manual);
+	trmd_manual_end(t.manual);
+	ck_assert_int_eq(drain_all(&t), CS_ENOTFOUND);
+	ck_assert_uint_eq(count_records(), 2 * GROUP_RECORDS);
+	trmd_drain_stats(t.drain, &stats);
+	ck_assert(stats.reads[TRMD_IKED] && !stats.reads[TRMD_PAGENT]);
+	server = audit_server_start(dir);
+	kill(server, SIGSTOP);
+	ck_assert(trmd_manual_begin(t.manual));
+	ck_assert_int_eq(pthread_create(&thread, NULL, ask_pagent, &t), 0);
+	make_rows(2, 2);
+	while (trmd_drain_step(t.drain, NOW) > 0)
+		;
+	ck_assert_uint_eq(count_records(), 4 * GROUP_RECORDS);
+	ck_assert_uint_eq(manual_records, 0);
+	pthread_join(thread, NULL);
+	trmd_manual_end(t.manual);
+	ck_assert_int_lt(trmd_drain_step(t.drain, NOW), 0);
+	kill(server, SIGCONT);
+	ck_assert_int_eq(drain_all(&t), 0);
+	ck_assert_uint_eq(count_records(), 4 * GROUP_RECORDS);
+	ck_assert_uint_eq(manual_records, 4);
+	trmd_drain_stats(t.drain, &stats);
+	ck_assert(stats.reads[TRMD_PAGENT]);
+	stop(&t);
+}
+END_TEST
+
+/* Lost while trmd runs and while it does not; and with a clock that was set back meanwhile. */
+START_TEST(another_audit_database)
+{
+	struct trmd t;
+
+	make_rows(0, 1);
+	audit_server_rows(dir, 1, 2);
+	server = audit_server_start(dir);
+	start(&t, 20000, 0);
+	ck_assert_int_eq(drain_all(&t), 0);
+	ck_assert_int_eq(unlink(audit), 0);
+	audit_server_rows(dir, 3, 1);
+	ck_assert_int_eq(drain_all(&t), 0);
+	stop(&t);
+	ck_assert_int_eq(unlink(audit), 0);
+	audit_server_rows(dir, 4, 1);
+	start(&t, 20000, 0);
+	ck_assert_int_eq(drain_all(&t), 0);
+	stop(&t);
+	for (unsigned i = 5; i < 7; i++) {
+		ck_assert_int_eq(unlink(audit), 0);
+		audit_server_rows(dir, i, 1);
+		ask_of(audit, "UPDATE outbox SET id = id - (SELECT min(id) - 1 FROM outbox)");
+		/* and then the new one has come further than the old one */
+		ask_of(audit, i == 5 ? "UPDATE audit SET last_row = 2"
+				     : "UPDATE audit SET last_row = last_row + 1000000000000");
+		start(&t, 20000, 0);
+		ck_assert_int_eq(drain_all(&t), 0);
+		stop(&t);
+		count_records();
+		ck_assert_uint_eq(manual_records, 2 * i);
+	}
 }
 END_TEST
 
@@ -872,7 +1001,10 @@ int main(void)
 	tcase_add_test(tc, no_database_of_iked);
 	tcase_add_test(tc, damaged_database);
 	tcase_add_test(tc, directory_comes_later);
-	tcase_add_test(tc, killed_anywhere);
+	tcase_add_test(tc, two_sources);
+	tcase_add_test(tc, pagent_is_away);
+	tcase_add_test(tc, another_audit_database);
+	tcase_add_loop_test(tc, killed_anywhere, 0, 2);
 	suite_add_tcase(s, tc);
 	return run_suite(s);
 }

@@ -1,15 +1,17 @@
 /*
- * Rows of iked's outbox as SMF records.  The payloads are those that iked writes (iked/json.c), the
- * records are read back by the decoder.
+ * Rows of the outboxes as SMF records.  The payloads are those that iked and pagent write
+ * (iked/json.c, policy/pagent_audit.c), the records are read back by the decoder.
  */
 #include <check.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "iked/engine.h"
 #include "iked/json.h"
+#include "policy/pagent_audit.h"
 #include "tests/unit/run_suite.h"
 #include "trmd/message.h"
 #include "trmd/record.h"
@@ -122,6 +124,7 @@ static void setup(void)
 static struct smf_record records[TRMD_RECORDS_MAX];
 static uint8_t bytes[TRMD_ROW_MAX];
 static struct trmd_change change;
+static char *rows[2]; /* payloads of a manual tunnel's coming and going */
 
 static void decode(unsigned n, size_t len)
 {
@@ -191,6 +194,10 @@ static unsigned record(enum ike_record_kind kind, const char *reason, bool count
 static void done(void)
 {
 	trmd_change_free(&change);
+	for (int i = 0; i < 2; i++) {
+		free(rows[i]);
+		rows[i] = NULL;
+	}
 }
 
 static void is_number(const struct smf_record *r, enum smf_field field, uint64_t expected)
@@ -667,6 +674,185 @@ START_TEST(reasons_are_iked_s)
 }
 END_TEST
 
+/* ---- manual tunnels ---- */
+
+static struct pol_manvpn_action manual;
+
+static void make_manual(void)
+{
+	manual = (struct pol_manvpn_action){
+		.name = "Hand~made",
+		.encap = POL_TUNNEL,
+		.auth_proto = POL_ESP,
+		.cipher = cs_cipher_by_keyword("AES_CBC", 256),
+		.integ = cs_integ_by_keyword("HMAC_SHA1"),
+		.auth_in = {.spi = 4097},
+		.auth_out = {.spi = 4096},
+		.encrypt_in = {.spi = 4097},
+		.encrypt_out = {.spi = 4096},
+		.number = 3,
+	};
+	cs_addr_parse("192.0.2.1", &manual.local, NULL);
+	cs_addr_parse("198.51.100.7", &manual.remote, NULL);
+}
+
+static void on_row(void *arg, const struct pagent_row *row)
+{
+	unsigned *n = arg;
+
+	ck_assert_str_eq(row->kind, *n ? "MAN_DOWN" : "MAN_UP");
+	ck_assert_uint_lt(*n, 2);
+	free(rows[*n]);
+	rows[(*n)++] = strdup(row->payload);
+}
+
+static const char *why(void *arg, const char *name, uint32_t number)
+{
+	(void)arg;
+	(void)name;
+	(void)number;
+	return "deactivated by command";
+}
+
+/* What pagent records of it: since WHEN - 60 it is in the kernel, and then not. */
+static void record_manual(bool counters)
+{
+	static const struct pagent_why reason = {why, NULL};
+	struct pol_manvpn_action *list[] = {&manual};
+	const struct pol_policy policy = {.manuals = list, .n_manuals = 1};
+	struct pagent_present have = {.n = 0}, none = {.n = 0};
+	const struct xf_counters added = {.added = WHEN - 60};
+	char dir[] = "/tmp/test_trmd_record.XXXXXX", path[64];
+	struct xf_said ids[XF_MANUAL_SAS];
+	struct pagent_outbox_end end;
+	struct pagent_audit *a;
+	struct cs_err err;
+	unsigned n_ids, n = 0;
+	bool up = true;
+
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	a = pagent_audit_new(dir);
+	ck_assert_msg(pagent_audit_before(a, &none, &policy, &up, &reason, &err) == 0, "%s",
+		      err.text);
+	n_ids = xf_manual_ids(&manual, ids);
+	for (unsigned i = 0; i < n_ids; i++) {
+		const struct xf_sa sa = {.id = ids[i], .reqid = xf_reqid_manual(manual.number)};
+
+		ck_assert_int_eq(pagent_present_add(&have, &sa, &added), 0);
+	}
+	pagent_audit_after(a, &have, &reason);
+	for (unsigned i = 0; counters && i < n_ids; i++)
+		pagent_audit_gone(a, &ids[i], i < n_ids / 2 ? &in : &out);
+	pagent_audit_after(a, &none, &reason);
+	ck_assert_int_eq(pagent_outbox_read(pagent_audit_outbox(a), 9, on_row, &n, &end, &err), 0);
+	ck_assert_uint_eq(n, 2);
+	pagent_present_free(&have);
+	pagent_audit_free(a);
+	for (const char *const *leaf = (const char *const[]){"audit.db", "audit.db-journal", NULL};
+	     *leaf; leaf++) {
+		snprintf(path, sizeof(path), "%s/%s", dir, *leaf);
+		ck_assert_int_eq(unlink(path), 0);
+	}
+	ck_assert_int_eq(rmdir(dir), 0);
+}
+
+static const struct smf_record *manual_record(unsigned which)
+{
+	struct cs_err err;
+	unsigned n;
+
+	trmd_change_free(&change);
+	if (convert(which ? "MAN_DOWN" : "MAN_UP", rows[which], all, &n, &err) < 0)
+		ck_abort_msg("%s", err.text);
+	ck_assert_uint_eq(n, 1);
+	return records;
+}
+
+static void is_manual(const struct smf_record *r, unsigned state)
+{
+	is_text(r, SMF_IP_TUN_ID, "M3");
+	is_text(r, SMF_IP_TUN_VPN_ACTION, "Hand~made");
+	is_number(r, SMF_IP_TUN_FLAGS, 0);
+	is_number(r, SMF_IP_TUN_TYPE, 1);
+	is_number(r, SMF_IP_TUN_STATE, state);
+	is_addr(r, SMF_IP_TUN_LCL_ENDPT, "192.0.2.1");
+	is_addr(r, SMF_IP_TUN_RMT_ENDPT, "198.51.100.7");
+	is_number(r, SMF_IP_TUN_ENCAP_MODE, 1);
+	is_number(r, SMF_IP_TUN_AUTH_PROTO, 50);
+	is_number(r, SMF_IP_TUN_AUTH_ALG, 39);
+	is_number(r, SMF_IP_TUN_ENCRYPT_ALG, 12);
+	is_number(r, SMF_IP_TUN_INB_AUTH_SPI, 4097);
+	is_number(r, SMF_IP_TUN_OUTB_AUTH_SPI, 4096);
+	is_number(r, SMF_IP_TUN_INB_ENCRYPT_SPI, 4097);
+	is_number(r, SMF_IP_TUN_OUTB_ENCRYPT_SPI, 4096);
+	is_number(r, SMF_IP_TUN_START_TIME, WHEN - 60);
+	is_number(r, SMF_IP_TUN_ENCRYPT_KEY_LEN, 256);
+}
+
+START_TEST(manual_tunnel)
+{
+	const struct smf_record *r;
+
+	make_manual();
+	record_manual(true);
+	r = manual_record(0);
+	is_event(r, 79, "manual_tunnel_activated");
+	is_manual(r, 4);
+	r = manual_record(1);
+	is_event(r, 80, "manual_tunnel_ended");
+	is_manual(r, 1);
+	is_number(r, SMF_IP_MAN_INB_PKTS, 11);
+	is_number(r, SMF_IP_MAN_OUTB_PKTS, 12);
+	is_number(r, SMF_IP_MAN_INB_BYTES, 4096);
+	is_number(r, SMF_IP_MAN_OUTB_BYTES, 2048);
+	ck_assert(json_is_true(json_object_get(change.payload, "CountersKnown")));
+	/* nobody saw it go */
+	record_manual(false);
+	r = manual_record(1);
+	is_number(r, SMF_IP_MAN_INB_PKTS, 0);
+	is_number(r, SMF_IP_MAN_OUTB_BYTES, 0);
+	ck_assert(json_is_false(json_object_get(change.payload, "CountersKnown")));
+}
+END_TEST
+
+/* ESP that does not encrypt, AH, and AH around ESP, over IPv6. */
+START_TEST(manual_protocols)
+{
+	const struct smf_record *r;
+
+	make_manual();
+	cs_addr_parse("2001:db8::1", &manual.local, NULL);
+	cs_addr_parse("2001:db8::2", &manual.remote, NULL);
+	manual.encap = POL_TRANSPORT;
+	manual.cipher = NULL;
+	manual.encrypt_in.spi = manual.encrypt_out.spi = 0;
+	record_manual(true);
+	r = manual_record(0);
+	is_addr(r, SMF_IP_TUN_RMT_ENDPT, "2001:db8::2");
+	is_number(r, SMF_IP_TUN_ENCAP_MODE, 2);
+	is_number(r, SMF_IP_TUN_ENCRYPT_ALG, 11);
+	is_number(r, SMF_IP_TUN_INB_ENCRYPT_SPI, 4097);
+	is_number(r, SMF_IP_TUN_OUTB_ENCRYPT_SPI, 4096);
+	is_number(r, SMF_IP_TUN_ENCRYPT_KEY_LEN, 0);
+	manual.auth_proto = POL_AH;
+	record_manual(true);
+	r = manual_record(1);
+	is_number(r, SMF_IP_TUN_AUTH_PROTO, 51);
+	is_number(r, SMF_IP_TUN_ENCRYPT_ALG, 0);
+	is_number(r, SMF_IP_TUN_INB_AUTH_SPI, 4097);
+	is_number(r, SMF_IP_TUN_INB_ENCRYPT_SPI, 0);
+	manual.cipher = cs_cipher_by_keyword("AES_CBC", 128);
+	manual.encrypt_in.spi = 5001;
+	manual.encrypt_out.spi = 5000;
+	record_manual(true);
+	r = manual_record(0);
+	is_number(r, SMF_IP_TUN_AUTH_PROTO, 51);
+	is_number(r, SMF_IP_TUN_ENCRYPT_ALG, 12);
+	is_number(r, SMF_IP_TUN_INB_AUTH_SPI, 4097);
+	is_number(r, SMF_IP_TUN_INB_ENCRYPT_SPI, 5001);
+}
+END_TEST
+
 /* ---- messages ---- */
 
 static char said[1024];
@@ -705,6 +891,17 @@ START_TEST(messages)
 	     "EZD1776I IKE version 1.0 Security Association 3 for tunnel K12 deleted");
 	says(IKE_REC_P1_UP, "");
 	says(IKE_REC_P2_FAILED, "");
+	make_manual();
+	record_manual(true);
+	for (unsigned i = 0; i < 2; i++) {
+		manual_record(i);
+		trmd_messages(&change, hear, NULL);
+		ck_assert_str_eq(said,
+				 i ? "EZD0820I Tunnel deactivated: 2026-01-15T10:20:31.000000Z "
+				     "vpnaction= Hand~made tunnelID= M3 AHSPI= 0 ESPSPI= 4097"
+				   : "EZD0819I Tunnel activated: 2026-01-15T10:20:31.000000Z "
+				     "vpnaction= Hand~made tunnelID= M3 AHSPI= 0 ESPSPI= 4097");
+	}
 	/* AH around ESP, then AH alone */
 	p2.suite.ah = cs_integ_by_keyword("HMAC_SHA1");
 	p2.ah_in = 17;
@@ -748,6 +945,8 @@ int main(void)
 	tcase_add_test(tc, protocols);
 	tcase_add_test(tc, two_families);
 	tcase_add_test(tc, odd_texts);
+	tcase_add_test(tc, manual_tunnel);
+	tcase_add_test(tc, manual_protocols);
 	tcase_add_test(tc, selection);
 	tcase_add_test(tc, bad_rows);
 	tcase_add_test(tc, mutations);

@@ -87,7 +87,7 @@ static int append_at(unsigned first, unsigned last, int64_t now)
 
 	for (unsigned i = first; i <= last; i++)
 		fill(data + (i - first) * RECORD, i);
-	return trmd_writer_append(w, data, (last - first + 1) * RECORD, last, now, &err);
+	return trmd_writer_append(w, data, (last - first + 1) * RECORD, 0, last, now, &err);
 }
 
 static void append(unsigned first, unsigned last)
@@ -153,7 +153,7 @@ static void has_all(unsigned last)
 	int dirfd = open(dir, O_RDONLY | O_DIRECTORY);
 
 	ck_assert_int_eq(smf_checkpoint_read(dirfd, &cp, &err), 0);
-	ck_assert_uint_eq(cp.last_id, last);
+	ck_assert_uint_eq(cp.last_id[0], last);
 	ck_assert_int_eq(trmd_files(dirfd, &files, &n, &err), 0);
 	for (unsigned i = 0; i < n; i++) {
 		int order = strcmp(files[i].name, cp.file);
@@ -243,7 +243,7 @@ START_TEST(one_writer)
 	ck_assert_int_eq(trmd_writer_new(dir, &limits, &other, &err), 0);
 	ck_assert_int_eq(trmd_writer_open(other, NOW, &err), CS_EEXIST);
 	ck_assert_ptr_nonnull(strstr(err.text, "another writer"));
-	ck_assert_int_eq(trmd_writer_append(other, (const uint8_t *)"x", 1, 1, NOW, &err),
+	ck_assert_int_eq(trmd_writer_append(other, (const uint8_t *)"x", 1, 0, 1, NOW, &err),
 			 CS_EINVAL);
 	trmd_writer_free(other);
 }
@@ -260,7 +260,7 @@ START_TEST(behind_the_checkpoint)
 	put_file(FIRST, more, sizeof(more), O_APPEND); /* written and never acknowledged */
 	put_file(SECOND, "", 0, 0);                    /* begun and never named */
 	open_writer();
-	ck_assert_uint_eq(trmd_writer_last(w), 3);
+	ck_assert_uint_eq(trmd_writer_last(w, 0), 3);
 	ck_assert_int_eq(size_of(FIRST), 300);
 	ck_assert(!exists(SECOND));
 	append(4, 4);
@@ -275,7 +275,7 @@ START_TEST(no_checkpoint)
 	unlink(at(SMF_CHECKPOINT));
 	open_writer();
 	/* what was there stays, and nobody knows what it was of */
-	ck_assert_uint_eq(trmd_writer_last(w), 0);
+	ck_assert_uint_eq(trmd_writer_last(w, 0), 0);
 	ck_assert_str_eq(trmd_writer_file(w), SECOND);
 	append(4, 4);
 	has_all(4);
@@ -301,7 +301,7 @@ START_TEST(damaged_checkpoint)
 	memset(junk, 'x', sizeof(junk));
 	put_file(SMF_CHECKPOINT, junk, sizeof(junk), O_TRUNC);
 	open_writer();
-	ck_assert_uint_eq(trmd_writer_last(w), 0);
+	ck_assert_uint_eq(trmd_writer_last(w, 0), 0);
 	append(4, 4);
 	has_all(4);
 }
@@ -336,7 +336,7 @@ START_TEST(file_cut_or_gone)
 	ck_assert_int_lt(append_at(6, 6, NOW), 0);
 	ck_assert_ptr_nonnull(strstr(err.text, "another length"));
 	ck_assert_int_eq(trmd_writer_open(w, NOW, &err), 0);
-	ck_assert_uint_eq(trmd_writer_last(w), 5);
+	ck_assert_uint_eq(trmd_writer_last(w, 0), 5);
 	append(6, 6);
 	ck_assert_int_eq(size_of(FIRST), 200);
 	ck_assert_int_eq(size_of(SECOND), 100);
@@ -354,7 +354,7 @@ END_TEST
 START_TEST(checkpoint_names_another)
 {
 	static const char *const leaves[] = {"notes.txt", FIRST ".gz", ".."};
-	struct smf_checkpoint cp = {.length = 2, .last_id = 7};
+	struct smf_checkpoint cp = {.length = 2, .last_id = {7}};
 
 	put_file("notes.txt", "mine", 4, 0);
 	put_file(FIRST ".gz", "mine", 4, 0);
@@ -364,7 +364,7 @@ START_TEST(checkpoint_names_another)
 		again();
 		ck_assert_int_eq(size_of("notes.txt"), 4);
 		ck_assert_int_eq(size_of(FIRST ".gz"), 4);
-		ck_assert_uint_eq(trmd_writer_last(w), 0);
+		ck_assert_uint_eq(trmd_writer_last(w, 0), 0);
 	}
 }
 END_TEST
@@ -389,7 +389,7 @@ START_TEST(directory_gone)
 	ck_assert_int_lt(append_at(3, 3, NOW), 0);
 	ck_assert_ptr_nonnull(strstr(err.text, "another directory"));
 	ck_assert_int_eq(trmd_writer_open(w, NOW, &err), 0);
-	ck_assert_uint_eq(trmd_writer_last(w), 0);
+	ck_assert_uint_eq(trmd_writer_last(w, 0), 0);
 	nftw(aside, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 END_TEST
@@ -471,7 +471,7 @@ START_TEST(full_and_read_only)
 	ck_assert_int_lt(append_at(n + 1, n + 30, NOW), 0);
 	unlink(at("filler"));
 	ck_assert_int_eq(trmd_writer_open(w, NOW, &err), 0);
-	n = (unsigned)trmd_writer_last(w);
+	n = (unsigned)trmd_writer_last(w, 0);
 	append(n + 1, n + 3);
 	n += 3;
 	has_all(n);

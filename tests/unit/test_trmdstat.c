@@ -736,7 +736,7 @@ END_TEST
 /* What a directory's writer has acknowledged, and its packed files. */
 START_TEST(test_directory)
 {
-	struct smf_checkpoint cp = {.file = "2026-01-16.smf", .last_id = 9};
+	struct smf_checkpoint cp = {.file = "2026-01-16.smf", .last_id = {9}};
 	size_t len = make_first();
 	struct cs_err err;
 	gzFile gz;
