@@ -49,6 +49,7 @@ struct trmd_drain {
 	int64_t now;              /* of this step */
 	uint64_t inode;           /* of the outbox that the next two are of */
 	uint64_t said, said_loss; /* messages of rows up to these are out */
+	bool unwritten; /* there are records that could not be written */
 	struct trmd_drain_stats stats;
 	struct batch batch;
 	uint8_t buffer[BUFFER];
@@ -78,6 +79,7 @@ void trmd_drain_free(struct trmd_drain *d)
 void trmd_drain_want(struct trmd_drain *d, struct trmd_wanted wanted)
 {
 	d->wanted = wanted;
+	d->unwritten = false;
 	d->checked = false;
 }
 
@@ -126,8 +128,11 @@ static void reads(struct trmd_drain *d)
 	d->reading.now = false;
 }
 
+/* Where there is nothing to write, that it can be opened is not enough for what could not be. */
 static void writes(struct trmd_drain *d)
 {
+	if (d->unwritten)
+		return;
 	if (d->writing.now)
 		cs_log(CS_NOCTX, CSM_TR_WRITES, d->env.directory);
 	d->writing.now = false;
@@ -323,8 +328,10 @@ static int write_batch(struct trmd_drain *d, int64_t now)
 
 	if (b->w.len == 0)
 		return 0;
+	d->unwritten = true;
 	if (trmd_writer_append(d->env.writer, d->buffer, b->w.len, b->recorded, now, &err) < 0)
 		return cannot_write(d, &err);
+	d->unwritten = false;
 	d->stats.records += b->n_records;
 	return 0;
 }
