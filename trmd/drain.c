@@ -55,7 +55,8 @@ struct trmd_drain {
 	struct side sides[TRMD_SOURCES];
 	struct side *side; /* whose turn it is */
 	struct trouble writing;
-	int64_t now; /* of this step */
+	int64_t now;    /* of this step */
+	bool unwritten; /* there are records that could not be written */
 	struct trmd_drain_stats stats;
 	struct batch batch;
 	uint8_t buffer[BUFFER];
@@ -91,6 +92,7 @@ void trmd_drain_want(struct trmd_drain *d, struct trmd_wanted wanted)
 	d->wanted = wanted;
 	for (unsigned i = 0; i < TRMD_SOURCES; i++)
 		d->sides[i].checked = false;
+	d->unwritten = false;
 }
 
 void trmd_drain_stats(const struct trmd_drain *d, struct trmd_drain_stats *stats)
@@ -140,8 +142,11 @@ static void reads(struct trmd_drain *d)
 	d->side->reading.now = false;
 }
 
+/* Where there is nothing to write, that it can be opened is not enough for what could not be. */
 static void writes(struct trmd_drain *d)
 {
+	if (d->unwritten)
+		return;
 	if (d->writing.now)
 		cs_log(CS_NOCTX, CSM_TR_WRITES, d->env.directory);
 	d->writing.now = false;
@@ -345,9 +350,11 @@ static int write_batch(struct trmd_drain *d, int64_t now)
 
 	if (b->w.len == 0)
 		return 0;
+	d->unwritten = true;
 	if (trmd_writer_append(d->env.writer, d->buffer, b->w.len, d->side->place, b->recorded, now,
 			       &err) < 0)
 		return cannot_write(d, &err);
+	d->unwritten = false;
 	d->stats.records += b->n_records;
 	return 0;
 }
