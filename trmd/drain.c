@@ -49,7 +49,7 @@ struct trmd_drain {
 	int64_t now;              /* of this step */
 	uint64_t inode;           /* of the outbox that the next two are of */
 	uint64_t said, said_loss; /* messages of rows up to these are out */
-	bool unwritten; /* there are records that could not be written */
+	bool unwritten;           /* there are records that could not be written */
 	struct trmd_drain_stats stats;
 	struct batch batch;
 	uint8_t buffer[BUFFER];
