@@ -170,7 +170,9 @@ static void on_request(void *arg, struct cs_nmi_server *server, uint64_t ticket,
 		if (strcmp(r->name, name) != 0)
 			continue;
 		if (!is_allowed(p, r, uid)) {
-			cs_log(CS_NOCTX, CSM_PA_DENIED, r->name, (unsigned)uid);
+			/* Who may not take rows tells so itself, once, and asks again and again. */
+			if (r->right == CONTROL)
+				cs_log(CS_NOCTX, CSM_PA_DENIED, r->name, (unsigned)uid);
 			cs_nmi_error(server, ticket, CS_EPERM,
 				     r->right == TAKE ? "this request is for root and trmd"
 						      : "this request is for root");

@@ -170,9 +170,8 @@ void trmd_manual_end(struct trmd_manual *m)
 	m->got = (struct answer){.n = 0};
 	m->next = 0;
 	m->answered = true;
-	/* Told once; where it did not come to pagent it is told again. */
-	if (!m->have.why.code)
-		m->done = m->n_refused = 0;
+	/* Where that did not come to pagent its next answer has the same rows, which are known. */
+	m->done = m->n_refused = 0;
 }
 
 /* ---- the source ---- */

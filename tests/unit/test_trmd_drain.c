@@ -945,6 +945,24 @@ START_TEST(pagent_is_away)
 }
 END_TEST
 
+/* Without iked's database pagent's rows go on. */
+START_TEST(iked_is_away)
+{
+	struct trmd t;
+
+	audit_server_rows(dir, 1, 3);
+	server = audit_server_start(dir);
+	start(&t, 20000, 2);
+	ck_assert_int_eq(drain_all(&t), CS_ENOTFOUND);
+	ck_assert_uint_eq(count_records(), 0);
+	ck_assert_uint_eq(manual_records, 6);
+	make_rows(0, 1);
+	ck_assert_int_eq(drain_all(&t), 0);
+	ck_assert_uint_eq(count_records(), GROUP_RECORDS);
+	stop(&t);
+}
+END_TEST
+
 /* Lost while trmd runs and while it does not; and with a clock that was set back meanwhile. */
 START_TEST(another_audit_database)
 {
@@ -1003,6 +1021,7 @@ int main(void)
 	tcase_add_test(tc, directory_comes_later);
 	tcase_add_test(tc, two_sources);
 	tcase_add_test(tc, pagent_is_away);
+	tcase_add_test(tc, iked_is_away);
 	tcase_add_test(tc, another_audit_database);
 	tcase_add_loop_test(tc, killed_anywhere, 0, 2);
 	suite_add_tcase(s, tc);

@@ -369,6 +369,28 @@ START_TEST(checkpoint_names_another)
 }
 END_TEST
 
+/* Each source has a last row of its own, and the tail is that of the one that wrote last. */
+START_TEST(two_sources)
+{
+	uint8_t tail[3];
+
+	append(1, 3);
+	ck_assert(trmd_writer_tail(w, 0, tail, 3) && !trmd_writer_tail(w, 1, tail, 3));
+	ck_assert_int_eq(trmd_writer_append(w, (const uint8_t *)"abc", 3, 1, 700, NOW, &err), 0);
+	for (int i = 0; i < 2; i++) {
+		ck_assert_uint_eq(trmd_writer_last(w, 0), 3);
+		ck_assert_uint_eq(trmd_writer_last(w, 1), 700);
+		ck_assert(!trmd_writer_tail(w, 0, tail, 3) && trmd_writer_tail(w, 1, tail, 3));
+		ck_assert_mem_eq(tail, "abc", 3);
+		again();
+	}
+	ck_assert_int_eq(trmd_writer_forget_last(w, 0, &err), 0);
+	again();
+	ck_assert_uint_eq(trmd_writer_last(w, 0), 0);
+	ck_assert_uint_eq(trmd_writer_last(w, 1), 700);
+}
+END_TEST
+
 START_TEST(directory_gone)
 {
 	char aside[80];
@@ -643,6 +665,7 @@ int main(void)
 	tcase_add_test(tc, checkpoint_of_before);
 	tcase_add_test(tc, file_cut_or_gone);
 	tcase_add_test(tc, checkpoint_names_another);
+	tcase_add_test(tc, two_sources);
 	tcase_add_test(tc, directory_gone);
 	tcase_add_test(tc, full_disk);
 	tcase_add_test(tc, full_and_read_only);
