@@ -431,6 +431,8 @@ json_t *ike_json_record(const struct ike_record *r)
 					   ike_json_p2(r->p2, true, NULL, NULL, r->when.wall));
 		bad |= bad ? 0 : add_passthrough(o, r->p2);
 	}
+	if (r->in_doubt)
+		bad |= json_object_set_new(o, "InDoubt", json_true());
 	if (r->kind == IKE_REC_P2_DOWN) {
 		bad |= json_object_set_new(o, "CountersKnown", json_boolean(r->in && r->out));
 		bad |= json_object_set_new(o, "Inbound", last_counters(r->in));
