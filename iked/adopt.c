@@ -157,6 +157,9 @@ static void fill_p2(struct ike_engine *e, struct ike_p2 *p2, const struct ike_p2
 	p2->generation = i->generation;
 	if (i->generation > p2->tunnel->generations)
 		p2->tunnel->generations = i->generation;
+	/* Those that failed have their record, too: no number is given again. */
+	if (i->generations > p2->tunnel->generations)
+		p2->tunnel->generations = i->generations;
 	p2->instance = i->instance;
 	if (i->instance > e->last_instance)
 		e->last_instance = i->instance;

@@ -95,6 +95,7 @@ struct ike_p2_info {
 	uint32_t tunnel; /* n of Y<n> */
 	uint32_t parent; /* n of K<n> */
 	uint32_t generation;
+	uint32_t generations; /* the highest that its tunnel has had, up or not */
 	enum ike_p2_state state;
 	bool initiator;
 	enum ike_activation activation;
@@ -144,6 +145,7 @@ struct ike_record {
 	const struct xf_counters *in,
 		*out;       /* P2_DOWN: last counters, NULL when not known any more */
 	const char *reason; /* "" for UP */
+	bool in_doubt;      /* P2_UP and P2_DOWN: nobody knows whether the kernel had it at all */
 };
 
 /* ---- what a phase 1 SA needs to live on in another process ---- */

@@ -454,6 +454,8 @@ json_t *ike_json_record(const struct ike_record *r)
 		bad |= json_object_set_new(o, "IKEStatistics", p1_statistics(r->p1));
 	if (r->p2)
 		bad |= add_p2(o, r->p2, r->when.wall);
+	if (r->in_doubt)
+		bad |= json_object_set_new(o, "InDoubt", json_true());
 	if (r->kind == IKE_REC_P2_DOWN) {
 		bad |= json_object_set_new(o, "CountersKnown", json_boolean(r->in && r->out));
 		bad |= json_object_set_new(o, "Inbound", last_counters(r->in));

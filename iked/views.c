@@ -100,6 +100,7 @@ void ike_p2_view(const struct ike_p2 *p2, struct ike_p2_info *info)
 	info->tunnel = t->number;
 	info->parent = p2->parent;
 	info->generation = p2->generation;
+	info->generations = t->generations;
 	info->state = p2_states[p2->state];
 	info->initiator = p2->initiator;
 	info->activation = p2->activation;

@@ -405,6 +405,8 @@ static void put_stack_added(struct smf_builder *b, const struct trmd_change *ev,
 		smf_put_flag(b, SMF_IP_DYN_ADD_FLAGS, 0);
 	if (strcmp(trmd_text(o, "ActivationMethod"), "Takeover") == 0)
 		smf_put_flag(b, SMF_IP_DYN_ADD_FLAGS, 1);
+	if (json_is_true(json_object_get(ev->payload, "InDoubt")))
+		smf_put_flag(b, SMF_IP_DYN_ADD_FLAGS, 2);
 	smf_put_u64(b, SMF_IP_DYN_ADD_STCK, smf_tod_of(ev->time * US));
 }
 
@@ -427,6 +429,8 @@ static void put_stack_removed(struct smf_builder *b, const struct trmd_change *e
 		smf_put_flag(b, SMF_IP_DYN_STK_FLAGS, 2);
 	if (!json_is_true(json_object_get(ev->payload, "CountersKnown")))
 		smf_put_flag(b, SMF_IP_DYN_STK_FLAGS, 3);
+	if (json_is_true(json_object_get(ev->payload, "InDoubt")))
+		smf_put_flag(b, SMF_IP_DYN_STK_FLAGS, 4);
 	put_number(b, SMF_IP_DYN_STK_INB_PKTS, trmd_number(in, "Packets"));
 	put_number(b, SMF_IP_DYN_STK_OUTB_PKTS, trmd_number(out, "Packets"));
 	put_number(b, SMF_IP_DYN_STK_INB_BYTES, trmd_number(in, "Bytes"));

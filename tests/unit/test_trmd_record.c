@@ -164,6 +164,8 @@ static int convert(const char *kind, const char *payload, struct trmd_wanted wan
 	return rc;
 }
 
+static bool in_doubt; /* of the records to come */
+
 static char *payload_of(enum ike_record_kind kind, const char *reason, bool counters)
 {
 	bool phase1 = kind == IKE_REC_P1_UP || kind == IKE_REC_P1_DOWN;
@@ -175,6 +177,7 @@ static char *payload_of(enum ike_record_kind kind, const char *reason, bool coun
 		.in = counters ? &in : NULL,
 		.out = counters ? &out : NULL,
 		.reason = reason,
+		.in_doubt = in_doubt,
 	};
 	json_t *o = ike_json_record(&r);
 	char *text = json_dumps(o, JSON_COMPACT);
@@ -473,6 +476,19 @@ START_TEST(pair_gone_unseen)
 }
 END_TEST
 
+/* Nobody knows whether the kernel had it, which both records say. */
+START_TEST(pair_in_doubt)
+{
+	in_doubt = true;
+	p2.generation = 1;
+	ck_assert_uint_eq(record(IKE_REC_P2_UP, "", false), 2);
+	is_number(&records[0], SMF_IP_DYN_ADD_FLAGS, 0x20000000);
+	ck_assert_uint_eq(record(IKE_REC_P2_DOWN, "it was gone when iked started anew", false), 2);
+	is_number(&records[1], SMF_IP_DYN_STK_FLAGS, 0x18000000);
+	in_doubt = false;
+}
+END_TEST
+
 START_TEST(pair_failed)
 {
 	const struct smf_record *r = records;
@@ -764,6 +780,7 @@ int main(void)
 	tcase_add_test(tc, pair_up);
 	tcase_add_test(tc, pair_down);
 	tcase_add_test(tc, pair_gone_unseen);
+	tcase_add_test(tc, pair_in_doubt);
 	tcase_add_test(tc, pair_failed);
 	tcase_add_test(tc, protocols);
 	tcase_add_test(tc, two_families);
