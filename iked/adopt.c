@@ -49,6 +49,12 @@ static int check_kept(const struct ike_engine *e, const struct ike_p1_kept *k, s
 	return 0;
 }
 
+void ike_adopt_generations(struct ike_p1 *p1, uint32_t n)
+{
+	if (n > p1->generations->n)
+		p1->generations->n = n;
+}
+
 static void fill_p1(struct ike_engine *e, struct ike_p1 *p1, const struct ike_p1_kept *k)
 {
 	p1->policy = pol_ref(e->policy);
@@ -57,6 +63,8 @@ static void fill_p1(struct ike_engine *e, struct ike_p1 *p1, const struct ike_p1
 	p1->authenticated = true;
 	p1->state = IKE_EX_DONE;
 	p1->generation = k->generation;
+	ike_adopt_generations(p1, k->generation);
+	ike_adopt_generations(p1, k->generations);
 	p1->instance = k->instance;
 	if (k->instance > e->last_instance)
 		e->last_instance = k->instance;
@@ -82,6 +90,7 @@ int ike_adopt_p1(struct ike_engine *e, const struct ike_p1_kept *k, struct cs_er
 	struct cs_bytes own = {k->ids, k->local_id_len},
 			other = {own.p + own.len, k->remote_id_len};
 	struct ike_p1_suite suite;
+	const struct ike_p1 *twin = ike_p1_by_number(e, k->tunnel);
 	struct ike_p1 *p1;
 	int rc = check_kept(e, k, err);
 
@@ -97,6 +106,8 @@ int ike_adopt_p1(struct ike_engine *e, const struct ike_p1_kept *k, struct cs_er
 	if (k->tunnel > e->last_tunnel)
 		e->last_tunnel = k->tunnel;
 	ike_p1_renumber(e, p1, k->tunnel);
+	if (twin)
+		ike_p1_share(p1, twin);
 	ike_p1_end_exchange(p1);
 	p1->suite = suite;
 	fill_p1(e, p1, k);

@@ -156,6 +156,7 @@ struct ike_record {
 /* Secret. Without pointers, so that it can lie in memory that outlives the process. */
 struct ike_p1_kept {
 	uint32_t tunnel, generation, instance;
+	uint32_t generations; /* that its tunnel has had */
 	bool initiator;
 	enum pol_mode mode;
 	char rule[POL_NAME_MAX + 1];

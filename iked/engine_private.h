@@ -218,6 +218,12 @@ struct ike_client {
 	struct cs_addr address;
 };
 
+/* How many generations of a tunnel have come up; they share it, so that no number comes twice. */
+struct ike_generations {
+	unsigned refs;
+	uint32_t n;
+};
+
 struct ike_p1 {
 	struct ike_sid sid;                   /* first */
 	struct ike_node by_number, by_target; /* by_target: initiator, not established */
@@ -229,6 +235,7 @@ struct ike_p1 {
 	bool initiator, authenticated, dead;
 	uint64_t heard; /* serial: something that only the peer can have made came under its keys */
 	uint32_t tunnel, generation, instance;
+	struct ike_generations *generations;
 	uint64_t up;         /* serial number when established, 0: not yet */
 	uint64_t quick_from; /* mono: no Quick Mode of ours begins before */
 	struct pol_policy *policy;
@@ -539,6 +546,8 @@ struct ike_p1 *ike_p1_new(struct ike_engine *e, bool initiator, const struct cs_
 			  const struct cs_endpoint *remote, const uint8_t *icookie,
 			  const uint8_t *rcookie);
 /* The number that it had in an engine before this one. */
+/* They are of one tunnel from now on. */
+void ike_p1_share(struct ike_p1 *p1, const struct ike_p1 *other);
 void ike_p1_renumber(struct ike_engine *e, struct ike_p1 *p1, uint32_t tunnel);
 void ike_p1_set_rcookie(struct ike_engine *e, struct ike_p1 *p1, const uint8_t *rcookie);
 void ike_p1_unlink(struct ike_engine *e, struct ike_p1 *p1); /* freed when the engine is left */
@@ -857,6 +866,8 @@ void ike_forget(struct ike_engine *e, const struct ike_p1 *p1);
 
 /* adopt.c: what an engine before this one had */
 int ike_adopt_p1(struct ike_engine *e, const struct ike_p1_kept *k, struct cs_err *err);
+/* Its tunnel has had so many. */
+void ike_adopt_generations(struct ike_p1 *p1, uint32_t n);
 int ike_adopt_p2(struct ike_engine *e, const struct ike_p2_info *info, struct cs_err *err);
 /* Tells the peer that this pair is gone, if its phase 1 lives on. */
 void ike_adopt_not(struct ike_engine *e, const struct ike_p2_info *info);

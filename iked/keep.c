@@ -44,6 +44,7 @@ static void keep(struct ike_engine *e, const struct ike_p1 *p1)
 	memset(&k, 0, sizeof(k));
 	k.tunnel = p1->tunnel;
 	k.generation = p1->generation;
+	k.generations = p1->generations->n;
 	k.instance = p1->instance;
 	k.initiator = p1->initiator;
 	k.mode = p1->mode;

@@ -284,7 +284,7 @@ static void not_adopted(struct ike_engine *e, char kind, uint32_t tunnel, const 
 static void adopt_p1(struct restore *r, const struct ike_p1_kept *k)
 {
 	uint32_t tunnel = k->tunnel, generation = k->generation;
-	struct row *row = find_row(r, tunnel, generation);
+	struct row *row = find_row(r, tunnel, generation), *top = find_row(r, tunnel, UINT32_MAX);
 	struct cs_err err = {0};
 
 	if (row && row->info->generation != generation)
@@ -296,6 +296,9 @@ static void adopt_p1(struct restore *r, const struct ike_p1_kept *k)
 		return;
 	}
 	r->done->p1++;
+	/* What was kept may be older than the last record. */
+	if (top)
+		ike_adopt_generations(ike_p1_by_number(r->e, tunnel), top->info->generation);
 	if (row)
 		row->adopted = true;
 	else /* it came up so late that the store did not get its record */

@@ -596,14 +596,21 @@ START_TEST(test_generations_count_on)
 	struct pair *p = pair_up(NULL);
 	struct side *s = &p->side[_i];
 	struct ike_p2_info info;
+	struct ike_p1_info p1;
 	struct pair_cache c;
 
 	pair_crash(s, &c);
 	c.p2[0].info.generations = 7;
+	s->kept[0].generations = 5;
 	ck_assert_uint_eq(pair_restore(s, &c).p2, 1);
 	ck_assert_int_eq(ike_engine_each_p2(s->e, first_p2, &info), 1);
 	ck_assert_uint_eq(info.generation, 1);
 	ck_assert_uint_eq(info.generations, 7);
+	ck_assert(!ike_engine_refresh_p1(s->e, 1, p->now, NULL));
+	pair_run(p);
+	pair_wait(p, 100000);
+	ck_assert_int_eq(ike_engine_each_p1(s->e, first_p1, &p1), 1);
+	ck_assert_uint_eq(p1.generation, 6);
 	pair_free(p);
 }
 END_TEST

@@ -122,6 +122,8 @@ def compare(records, came, went, local):
             owners.update(sas)
             if what == 77 and pair(found[78][which], local) != sas:
                 raise Failure(f"{which} was removed with other SPIs than it was added with")
+            if what == "failed" and sas <= came.keys():
+                raise Failure(f"{which} is recorded as failed, and the kernel had both SAs: {sas}")
             if what == 77 and not sas & came.keys() and not in_doubt(record):
                 raise Failure(f"{which} is recorded, and the kernel did not have it: {sas}")
     wrong = {sa: owners[sa] for sa in came if owners[sa] != 1}
