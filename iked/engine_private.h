@@ -545,9 +545,9 @@ uint64_t ike_hash_number(const struct ike_engine *e, uint64_t number);
 struct ike_p1 *ike_p1_new(struct ike_engine *e, bool initiator, const struct cs_endpoint *local,
 			  const struct cs_endpoint *remote, const uint8_t *icookie,
 			  const uint8_t *rcookie);
-/* The number that it had in an engine before this one. */
 /* They are of one tunnel from now on. */
 void ike_p1_share(struct ike_p1 *p1, const struct ike_p1 *other);
+/* The number that it had in an engine before this one. */
 void ike_p1_renumber(struct ike_engine *e, struct ike_p1 *p1, uint32_t tunnel);
 void ike_p1_set_rcookie(struct ike_engine *e, struct ike_p1 *p1, const uint8_t *rcookie);
 void ike_p1_unlink(struct ike_engine *e, struct ike_p1 *p1); /* freed when the engine is left */
