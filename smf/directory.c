@@ -86,21 +86,24 @@ static bool plain_name(const char *name, char plain[NAME_MAX + 1])
 	return true;
 }
 
-/* The first name behind last, and not behind the checkpoint's; false: there is none. */
-static bool next_name(const struct smf_directory *d, const char *upto, char next[NAME_MAX + 1])
+/* The first name behind last, and not behind the checkpoint's. 1; 0: there is none; CS_ESYS. */
+static int next_name(const struct smf_directory *d, const char *upto, char next[NAME_MAX + 1],
+		     struct cs_err *err)
 {
-	const struct dirent *entry;
+	const struct dirent *entry = NULL;
 	DIR *list = list_of(d);
 	char name[NAME_MAX + 1];
+	int rc;
 
 	next[0] = '\0';
-	while (list && (entry = readdir(list)))
+	while (list && (errno = 0, entry = readdir(list)))
 		if (plain_name(entry->d_name, name) && strcmp(name, d->last) > 0 &&
 		    strcmp(name, upto) <= 0 && (!next[0] || strcmp(name, next) < 0))
 			strcpy(next, name);
+	rc = !list || errno ? cs_fail_errno(err, "cannot list %s", d->path) : next[0] != '\0';
 	if (list)
 		closedir(list);
-	return next[0] != '\0';
+	return rc;
 }
 
 unsigned smf_directory_others(const struct smf_directory *d)
@@ -170,9 +173,10 @@ int smf_directory_next(struct smf_directory *d, const struct smf_checkpoint *cp,
 		       struct smf_directory_file *file, struct cs_err *err)
 {
 	char next[NAME_MAX + 1];
+	int rc = next_name(d, cp->file, next, err);
 
-	if (!next_name(d, cp->file, next))
-		return check_there(d, cp, err);
+	if (rc <= 0)
+		return rc < 0 ? rc : check_there(d, cp, err);
 	strcpy(d->last, next);
 	*file = (struct smf_directory_file){
 		.fd = open_either(d, next),

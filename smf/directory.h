@@ -24,7 +24,7 @@ struct smf_directory_file {
 };
 /*
  * The next file that the checkpoint has as safe. 1, also for one that is there and cannot be read;
- * 0: that was the last one; CS_ENOTFOUND: the checkpoint's has gone; CS_ENOMEM.
+ * 0: that was the last one; CS_ENOTFOUND: the checkpoint's has gone; CS_ESYS.
  */
 int smf_directory_next(struct smf_directory *d, const struct smf_checkpoint *cp,
 		       struct smf_directory_file *file, struct cs_err *err);

@@ -62,13 +62,24 @@ static bool more_input(struct smf_source *s)
 	return n > 0;
 }
 
-/* Behind a member: another one, or what belongs to nothing, as padding of a tape. */
+/* Behind a member: another one, or zeros to the end, as a tape is filled up with. */
 static bool next_member(struct smf_source *s)
 {
-	if (s->z.avail_in == 0 && !more_input(s))
+	bool padded = false;
+
+	do {
+		if (s->z.avail_in == 0 && !more_input(s))
+			return false;
+		while (s->z.avail_in > 0 && *s->z.next_in == 0) {
+			s->z.next_in++;
+			s->z.avail_in--;
+			padded = true;
+		}
+	} while (s->z.avail_in == 0);
+	if (padded || *s->z.next_in != 0x1f) {
+		cs_fail(&s->wrong, CS_EPARSE, "what follows its compressed data is none");
 		return false;
-	if (*s->z.next_in != 0x1f)
-		return false;
+	}
 	s->in_member = inflateReset(&s->z) == Z_OK;
 	return s->in_member;
 }
@@ -199,6 +210,7 @@ int smf_source_open(int fd, struct smf_source **source, struct cs_err *err)
 {
 	struct smf_source *s = calloc(1, sizeof(*s));
 	ssize_t n;
+	off_t at;
 	int rc = 0;
 
 	if (!s) {
@@ -206,8 +218,9 @@ int smf_source_open(int fd, struct smf_source **source, struct cs_err *err)
 		return cs_fail(err, CS_ENOMEM, "out of memory");
 	}
 	s->fd = s->from = s->to = -1;
-	/* Of a pipe nothing can be looked at without being taken. */
-	n = pread(fd, s->head, HEAD, 0);
+	/* Of a pipe nothing can be looked at without being taken; a file may be read in part. */
+	at = lseek(fd, 0, SEEK_CUR);
+	n = at < 0 ? -1 : pread(fd, s->head, HEAD, at);
 	if (n < 0 || is_gzip(s->head, (size_t)n)) {
 		s->from = fd;
 		rc = open_fed(s, err);

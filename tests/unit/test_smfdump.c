@@ -637,6 +637,28 @@ START_TEST(test_compressed)
 	ck_assert_int_eq(system(command), 0);
 	read_back(".out", ran.out, sizeof(ran.out));
 	ck_assert_str_eq(which(), "K7");
+	/* something else behind it, and behind the zeros */
+	put_file("x", "x", 1);
+	for (unsigned zeros = 0; zeros < 2; zeros++) {
+		snprintf(command, sizeof(command), "cat %s %s %s >%s", whole,
+			 zeros ? in_dir("zeros") : "", in_dir("x"), in_dir("more.gz"));
+		put_file("zeros", "\0\0\0", 3);
+		ck_assert_int_eq(system(command), 0);
+		run("--json more.gz", NULL);
+		ck_assert_str_eq(which(), "K");
+		ck_assert_int_eq(ran.exit, 5);
+		ck_assert_ptr_nonnull(strstr(ran.err, "what follows its compressed data is none"));
+	}
+	/* from the middle of a file */
+	snprintf(command, sizeof(command), "cat %s %s >%s", in_dir("zeros"), whole,
+		 in_dir("more.gz"));
+	ck_assert_int_eq(system(command), 0);
+	snprintf(command, sizeof(command),
+		 "(dd bs=3 count=1 of=/dev/null status=none; " SMFDUMP " --json) <%s >%s",
+		 in_dir("more.gz"), in_dir(".out"));
+	ck_assert_int_eq(system(command), 0);
+	read_back(".out", ran.out, sizeof(ran.out));
+	ck_assert_str_eq(which(), "K");
 	/* no gzip at all behind its first bytes */
 	put_file("junk.gz", "\x1f\x8bjunk", 6);
 	run("--json junk.gz", NULL);
