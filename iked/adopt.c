@@ -49,6 +49,12 @@ static int check_kept(const struct ike_engine *e, const struct ike_p1_kept *k, s
 	return 0;
 }
 
+void ike_adopt_generations(struct ike_p1 *p1, uint32_t n)
+{
+	if (n > p1->generations->n)
+		p1->generations->n = n;
+}
+
 static void fill_p1(struct ike_engine *e, struct ike_p1 *p1, const struct ike_p1_kept *k)
 {
 	p1->policy = pol_ref(e->policy);
@@ -57,6 +63,8 @@ static void fill_p1(struct ike_engine *e, struct ike_p1 *p1, const struct ike_p1
 	p1->authenticated = true;
 	p1->state = IKE_EX_DONE;
 	p1->generation = k->generation;
+	ike_adopt_generations(p1, k->generation);
+	ike_adopt_generations(p1, k->generations);
 	p1->instance = k->instance;
 	if (k->instance > e->last_instance)
 		e->last_instance = k->instance;
@@ -68,6 +76,7 @@ static void fill_p1(struct ike_engine *e, struct ike_p1 *p1, const struct ike_p1
 	p1->life_seconds = k->life_seconds;
 	p1->life_kbytes = k->life_kbytes;
 	p1->bytes = k->bytes;
+	p1->counts = k->counts;
 	p1->can = k->can;
 	p1->nat = (struct ike_nat){k->natt_level, k->nat_local != 0, k->nat_remote != 0,
 				   k->nat_napt != 0, k->nat_encap != 0};
@@ -81,6 +90,7 @@ int ike_adopt_p1(struct ike_engine *e, const struct ike_p1_kept *k, struct cs_er
 	struct cs_bytes own = {k->ids, k->local_id_len},
 			other = {own.p + own.len, k->remote_id_len};
 	struct ike_p1_suite suite;
+	const struct ike_p1 *twin = ike_p1_by_number(e, k->tunnel);
 	struct ike_p1 *p1;
 	int rc = check_kept(e, k, err);
 
@@ -96,6 +106,8 @@ int ike_adopt_p1(struct ike_engine *e, const struct ike_p1_kept *k, struct cs_er
 	if (k->tunnel > e->last_tunnel)
 		e->last_tunnel = k->tunnel;
 	ike_p1_renumber(e, p1, k->tunnel);
+	if (twin)
+		ike_p1_share(p1, twin);
 	ike_p1_end_exchange(p1);
 	p1->suite = suite;
 	fill_p1(e, p1, k);
@@ -156,6 +168,9 @@ static void fill_p2(struct ike_engine *e, struct ike_p2 *p2, const struct ike_p2
 	p2->generation = i->generation;
 	if (i->generation > p2->tunnel->generations)
 		p2->tunnel->generations = i->generation;
+	/* Those that failed have their record, too: no number is given again. */
+	if (i->generations > p2->tunnel->generations)
+		p2->tunnel->generations = i->generations;
 	p2->instance = i->instance;
 	if (i->instance > e->last_instance)
 		e->last_instance = i->instance;

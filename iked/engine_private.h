@@ -218,6 +218,12 @@ struct ike_client {
 	struct cs_addr address;
 };
 
+/* How many generations of a tunnel have come up; they share it, so that no number comes twice. */
+struct ike_generations {
+	unsigned refs;
+	uint32_t n;
+};
+
 struct ike_p1 {
 	struct ike_sid sid;                   /* first */
 	struct ike_node by_number, by_target; /* by_target: initiator, not established */
@@ -229,6 +235,7 @@ struct ike_p1 {
 	bool initiator, authenticated, dead;
 	uint64_t heard; /* serial: something that only the peer can have made came under its keys */
 	uint32_t tunnel, generation, instance;
+	struct ike_generations *generations;
 	uint64_t up;         /* serial number when established, 0: not yet */
 	uint64_t quick_from; /* mono: no Quick Mode of ours begins before */
 	struct pol_policy *policy;
@@ -243,6 +250,7 @@ struct ike_p1 {
 	int64_t established, expires;
 	uint32_t life_seconds;
 	uint64_t life_kbytes, bytes;
+	struct ike_p1_counts counts;
 	uint32_t *mids; /* message ids that either side has used */
 	uint16_t n_mids, cap_mids, next_mid;
 	uint16_t n_quick;            /* Quick Modes that the peer has begun and not ended */
@@ -537,6 +545,8 @@ uint64_t ike_hash_number(const struct ike_engine *e, uint64_t number);
 struct ike_p1 *ike_p1_new(struct ike_engine *e, bool initiator, const struct cs_endpoint *local,
 			  const struct cs_endpoint *remote, const uint8_t *icookie,
 			  const uint8_t *rcookie);
+/* They are of one tunnel from now on. */
+void ike_p1_share(struct ike_p1 *p1, const struct ike_p1 *other);
 /* The number that it had in an engine before this one. */
 void ike_p1_renumber(struct ike_engine *e, struct ike_p1 *p1, uint32_t tunnel);
 void ike_p1_set_rcookie(struct ike_engine *e, struct ike_p1 *p1, const uint8_t *rcookie);
@@ -856,6 +866,8 @@ void ike_forget(struct ike_engine *e, const struct ike_p1 *p1);
 
 /* adopt.c: what an engine before this one had */
 int ike_adopt_p1(struct ike_engine *e, const struct ike_p1_kept *k, struct cs_err *err);
+/* Its tunnel has had so many. */
+void ike_adopt_generations(struct ike_p1 *p1, uint32_t n);
 int ike_adopt_p2(struct ike_engine *e, const struct ike_p2_info *info, struct cs_err *err);
 /* Tells the peer that this pair is gone, if its phase 1 lives on. */
 void ike_adopt_not(struct ike_engine *e, const struct ike_p2_info *info);

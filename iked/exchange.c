@@ -90,7 +90,8 @@ int ike_exchange_initiate(struct ike_engine *e, const struct cs_addr *local,
 	p1->ex->only = only;
 	if (old) {
 		p1->ex->successor_of = old->tunnel;
-		p1->generation = old->generation + 1;
+		ike_p1_share(p1, old);
+		p1->generation = old->generations->n + 1; /* unless another one is up before */
 		ike_p1_renumber(e, p1, old->tunnel);
 	}
 	rc = ike_ident_own(rule, &p1->ex->id, &p1->ex->id_len, err);
@@ -318,6 +319,7 @@ void ike_exchange_receive(struct ike_engine *e, struct ike_p1 *p1, const struct 
 
 	if (p1->answer.data && p1->answer.digest == digest) {
 		e->stats.repeats_answered++;
+		p1->counts.repeated++;
 		ike_exchange_answer_again(e, p1);
 		return;
 	}

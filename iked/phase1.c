@@ -85,6 +85,7 @@ int ike_p1_up(struct ike_engine *e, struct ike_p1 *p1, struct cs_bytes remote_id
 	/* Clients share an identity, so one of them does not succeed another. */
 	if (!p1->client)
 		ike_refresh_join_p1(e, p1);
+	p1->generation = ++p1->generations->n;
 	p1->authenticated = true;
 	p1->state = IKE_EX_DONE;
 	p1->up = ike_serial(e);

@@ -378,22 +378,21 @@ static bool same_tunnel(const struct ike_p1 *a, const struct ike_p1 *b)
 /* A successor has its predecessor's number, and so has a twin. */
 void ike_refresh_join_p1(struct ike_engine *e, struct ike_p1 *p1)
 {
-	uint32_t tunnel = 0, generation = 0;
+	uint32_t tunnel = 0;
 
 	for (const struct ike_list *l = p1->peer->p1s.next; l != &p1->peer->p1s; l = l->next) {
-		const struct ike_p1 *other = IKE_OF(l, struct ike_p1, in_peer);
+		struct ike_p1 *other = IKE_OF(l, struct ike_p1, in_peer);
 
-		if (!same_tunnel(other, p1))
+		if (!same_tunnel(other, p1) || (tunnel && other->tunnel != tunnel))
 			continue;
 		if (!tunnel)
-			tunnel = other->tunnel;
-		if (other->tunnel == tunnel && other->generation > generation)
-			generation = other->generation;
+			ike_p1_share(p1, other);
+		tunnel = other->tunnel;
+		ike_keep_later(e, other); /* it knows of one more */
 	}
 	if (!tunnel)
 		return;
 	ike_p1_renumber(e, p1, tunnel);
-	p1->generation = generation + 1;
 	for (struct ike_list *l = p1->p2s.next; l != &p1->p2s; l = l->next)
 		IKE_OF(l, struct ike_p2, in_p1)->parent = tunnel;
 }

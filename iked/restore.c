@@ -128,6 +128,22 @@ static bool has_any(const struct pair *p)
 	return p->in || p->out || p->ah_in || p->ah_out;
 }
 
+/*
+ * Its SPI waits for keys still: the inbound SA is the first that the kernel gets, so there never
+ * was any.
+ */
+static bool never_had(const struct restore *r, const struct ike_p2_info *i)
+{
+	uint32_t spi = i->ah_in ? i->ah_in : i->spi_in;
+	size_t n = first_with(r, spi);
+
+	for (; spi && n < r->left->n_sas && r->sas[n].left->id.spi == spi; n++)
+		if (r->sas[n].left->larval && r->sas[n].left->reqid == i->reqid &&
+		    cs_addr_equal(&r->sas[n].left->id.dst, &i->local))
+			return true;
+	return false;
+}
+
 static bool is_taken(const struct pair *p)
 {
 	return p->in->adopted || p->out->adopted ||
@@ -196,6 +212,10 @@ static void record(struct restore *r, const struct ike_record *rec)
 		r->last_tx = tx;
 }
 
+/*
+ * Of an intent whose SAs are not there nobody knows whether the kernel had them before it ended, or
+ * before iked took them out again: then its records say so.
+ */
 static void record_p2(struct restore *r, const struct ike_cached_p2 *p2, enum ike_record_kind kind,
 		      const struct pair *pair, const char *reason)
 {
@@ -205,7 +225,9 @@ static void record_p2(struct restore *r, const struct ike_cached_p2 *p2, enum ik
 				 .when = r->e->now,
 				 .p1 = row ? row->info : NULL,
 				 .p2 = &info,
-				 .reason = reason};
+				 .reason = reason,
+				 .in_doubt =
+					 p2->intent && !has_any(pair) && kind != IKE_REC_P2_FAILED};
 
 	if (kind == IKE_REC_P2_DOWN) {
 		info.state = IKE_P2_EXPIRED;
@@ -262,7 +284,7 @@ static void not_adopted(struct ike_engine *e, char kind, uint32_t tunnel, const 
 static void adopt_p1(struct restore *r, const struct ike_p1_kept *k)
 {
 	uint32_t tunnel = k->tunnel, generation = k->generation;
-	struct row *row = find_row(r, tunnel, generation);
+	struct row *row = find_row(r, tunnel, generation), *top = find_row(r, tunnel, UINT32_MAX);
 	struct cs_err err = {0};
 
 	if (row && row->info->generation != generation)
@@ -274,6 +296,9 @@ static void adopt_p1(struct restore *r, const struct ike_p1_kept *k)
 		return;
 	}
 	r->done->p1++;
+	/* What was kept may be older than the last record. */
+	if (top)
+		ike_adopt_generations(ike_p1_by_number(r->e, tunnel), top->info->generation);
 	if (row)
 		row->adopted = true;
 	else /* it came up so late that the store did not get its record */
@@ -321,7 +346,7 @@ static void settle_p2(struct restore *r, const struct ike_cached_p2 *p2)
 	ike_adopt_not(r->e, &p2->info);
 	if (!any)
 		r->done->gone++;
-	if (p2->intent && !any) {
+	if (p2->intent && !any && never_had(r, &p2->info)) {
 		record_p2(r, p2, IKE_REC_P2_FAILED, &pair, "iked ended before the kernel had it");
 		return;
 	}

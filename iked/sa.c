@@ -153,6 +153,19 @@ static int make_timers(struct ike_engine *e, struct ike_p1 *p1)
 	return 0;
 }
 
+static void put_generations(struct ike_p1 *p1)
+{
+	if (p1->generations && --p1->generations->refs == 0)
+		free(p1->generations);
+}
+
+void ike_p1_share(struct ike_p1 *p1, const struct ike_p1 *other)
+{
+	other->generations->refs++;
+	put_generations(p1);
+	p1->generations = other->generations;
+}
+
 struct ike_p1 *ike_p1_new(struct ike_engine *e, bool initiator, const struct cs_endpoint *local,
 			  const struct cs_endpoint *remote, const uint8_t *icookie,
 			  const uint8_t *rcookie)
@@ -166,8 +179,10 @@ struct ike_p1 *ike_p1_new(struct ike_engine *e, bool initiator, const struct cs_
 		return NULL;
 	p1->ex = ike_arena_get(sizeof(*p1->ex));
 	p1->keys = ike_arena_get(sizeof(*p1->keys));
-	if (!p1->ex || !p1->keys || make_timers(e, p1))
+	p1->generations = calloc(1, sizeof(*p1->generations));
+	if (!p1->ex || !p1->keys || !p1->generations || make_timers(e, p1))
 		goto fail;
+	p1->generations->refs = 1;
 	p1->moves = ike_full_bucket(1, 4); /* each costs kernel calls, and records */
 	p1->sid.kind = IKE_SID_P1;
 	memcpy(p1->sid.icookie, icookie, ISA_COOKIE_LEN);
@@ -191,6 +206,7 @@ struct ike_p1 *ike_p1_new(struct ike_engine *e, bool initiator, const struct cs_
 fail:
 	ike_arena_put(p1->ex, sizeof(*p1->ex));
 	ike_arena_put(p1->keys, sizeof(*p1->keys));
+	free(p1->generations);
 	free(p1);
 	return NULL;
 }
@@ -241,6 +257,7 @@ static void p1_free(struct ike_p1 *p1)
 	ike_arena_put(p1->keys, sizeof(*p1->keys));
 	pol_unref(p1->policy);
 	free(p1->mids);
+	put_generations(p1);
 	free(p1);
 }
 

@@ -201,6 +201,7 @@ static void get_p2(struct row *r, struct ike_p2_info *i, uint64_t *intent)
 	i->ah_out = (uint32_t)get_int(r);
 	snprintf(i->user, sizeof(i->user), "%s", get_text(r));
 	get_p2_nat(r, i);
+	i->generations = (uint32_t)get_int(r);
 }
 
 static int end(struct ike_db *db, sqlite3_stmt *st, int rc, unsigned bad, struct cs_err *err)

@@ -13,7 +13,7 @@
 #include "iked/json.h"
 
 #define APPLICATION_ID 0x43534944 /* "CSID", shown by file(1) */
-#define SCHEMA_VERSION 5
+#define SCHEMA_VERSION 6
 #define BUSY_MS        250
 
 static const char schema[] =
@@ -69,6 +69,8 @@ static const char schema[] =
 	" encap_local INTEGER NOT NULL DEFAULT 0, encap_remote INTEGER NOT NULL DEFAULT 0,"
 	" oa_initiator TEXT NOT NULL DEFAULT '', oa_responder TEXT NOT NULL DEFAULT '',"
 	" client INTEGER NOT NULL DEFAULT 0,"
+	/* the highest of the tunnel, those that failed counted */
+	" generations INTEGER NOT NULL DEFAULT 0,"
 	" PRIMARY KEY (tunnel, generation)) STRICT, WITHOUT ROWID;"
 
 	"CREATE TABLE intents ("
@@ -107,6 +109,7 @@ static const char *const migrations[SCHEMA_VERSION] = {
 	      "ALTER TABLE p2 ADD COLUMN oa_initiator TEXT NOT NULL DEFAULT '';"
 	      "ALTER TABLE p2 ADD COLUMN oa_responder TEXT NOT NULL DEFAULT '';"
 	      "ALTER TABLE p2 ADD COLUMN client INTEGER NOT NULL DEFAULT 0;",
+	[5] = "ALTER TABLE p2 ADD COLUMN generations INTEGER NOT NULL DEFAULT 0;",
 };
 
 static const char *const sql[N_STATEMENTS] = {
@@ -114,8 +117,9 @@ static const char *const sql[N_STATEMENTS] = {
 		   "?,?,?,?,?,?,?,?,?,?,?)",
 	[DROP_P1] = "DELETE FROM p1 WHERE tunnel=? AND generation=?",
 	[PUT_P2] = "INSERT OR REPLACE INTO p2 VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,"
-		   "?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+		   "?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 	[DROP_P2] = "DELETE FROM p2 WHERE tunnel=? AND generation=?",
+	[COUNT_P2] = "UPDATE p2 SET generations=max(generations,?) WHERE tunnel=?",
 	[PUT_INTENT] = "INSERT OR REPLACE INTO intents VALUES (?,?,?,?)",
 	[DROP_INTENT] = "DELETE FROM intents WHERE tx=?",
 	[PUT_OUTBOX] = "INSERT OR IGNORE INTO outbox (id,time,kind,subtype,tunnel,generation,"
@@ -458,7 +462,19 @@ static enum ike_db_fault put_p2(struct ike_db *db, const struct ike_p2_info *i, 
 	put_addr(&b, &i->oa[0]);
 	put_addr(&b, &i->oa[1]);
 	put_int(&b, i->client);
+	put_int(&b, i->generations);
 	return step(db, &b, "cannot store phase 2", err);
+}
+
+/* What is left of the tunnel when this generation has failed knows that there was one. */
+static enum ike_db_fault count_p2(struct ike_db *db, const struct ike_p2_info *i,
+				  struct cs_err *err)
+{
+	struct binder b = start(db, COUNT_P2);
+
+	put_int(&b, i->generation);
+	put_int(&b, i->tunnel);
+	return step(db, &b, "cannot count a generation", err);
 }
 
 static enum ike_db_fault drop(struct ike_db *db, enum ike_db_statement s, uint32_t tunnel,
@@ -548,6 +564,8 @@ static enum ike_db_fault write_state(struct ike_db *db, uint64_t tx, const struc
 		return drop(db, DROP_P1, p1->tunnel, p1->generation, err);
 	case IKE_REC_P2_INTENT:
 		f = put_intent(db, tx, rec, err);
+		if (f == IKE_DB_OK)
+			f = count_p2(db, p2, err);
 		return f == IKE_DB_OK ? put_p2(db, p2, false, tx, err) : f;
 	case IKE_REC_P2_UP:
 		f = drop_intent(db, rec->intent, err);

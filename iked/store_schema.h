@@ -15,6 +15,7 @@ enum ike_db_statement {
 	DROP_P1,
 	PUT_P2,
 	DROP_P2,
+	COUNT_P2,
 	PUT_INTENT,
 	DROP_INTENT,
 	PUT_OUTBOX,

@@ -50,11 +50,16 @@ fuzz_for() {
 		"${dict[@]}" "corpus/$target" "seeds/$target"
 }
 
+# run_fuzzers SECONDS [TARGET...]: each for so long; all of them where none is named.
 run_fuzzers() {
-	local seconds=$1 target
+	local seconds=$1 target targets=("${@:2}")
+	[ "${#targets[@]}" -gt 0 ] || targets=("${FUZZERS[@]}")
+	for target in "${targets[@]}"; do
+		[[ " ${FUZZERS[*]} " == *" $target "* ]] || die "fuzz what? ${FUZZERS[*]}"
+	done
 	build_fuzzers
 	make_seeds
-	for target in "${FUZZERS[@]}"; do
+	for target in "${targets[@]}"; do
 		check "$target" fuzz_for "$target" "$seconds"
 		sed -n 's/^Done/       &/p' "$build/logs/$target.log"
 	done

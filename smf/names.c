@@ -142,13 +142,11 @@ const struct smf_name smf_ip_dyn_flags[] = {
 const struct smf_name smf_ip_dyn_add_flags[] = {
 	{0, "replaces"},
 	{1, "takeover"},
+	{2, "perhaps_never"},
 	{0, NULL},
 };
 
 const struct smf_name smf_ip_dyn_stk_flags[] = {
-	{0, "newer_active"},
-	{1, "lifetime_reached"},
-	{2, "lifesize_reached"},
-	{3, "counters_unknown"},
-	{0, NULL},
+	{0, "newer_active"},     {1, "lifetime_reached"}, {2, "lifesize_reached"},
+	{3, "counters_unknown"}, {4, "perhaps_never"},    {0, NULL},
 };

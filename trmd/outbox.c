@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 
 #define APPLICATION_ID 0x43534944 /* of iked/store_schema.c */
-#define SCHEMA_NEWEST  5          /* all up to here have the same outbox */
+#define SCHEMA_NEWEST  6          /* all up to here have the same outbox */
 #define BUSY_MS        250
 #define PENDING        "acknowledged = 0"
 #define ORDERED        "kind <> 'LOSS'"

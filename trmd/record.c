@@ -61,9 +61,19 @@ static const struct rule ike_tunnel[] = {
 	{NULL, SMF_FIELDS, TEXT, 0},
 };
 
+/* Of IKETunnel and of IKEStatistics. */
 static const struct rule ike_statistics[] = {
 	{"CurrentByteCount", SMF_IKE_TUN_BYTES, NUMBER, 0},
-	{"AssociatedDynamicTunnels", SMF_IKE_TUN_ACTIVE_DYN, NUMBER, 0},
+	{"DynamicTunnels", SMF_IKE_TUN_ACTIVE_DYN, NUMBER, 0},
+	{"DynamicTunnelsInProgress", SMF_IKE_TUN_IN_PROG_DYN, NUMBER, 0},
+	{"LocalActivations", SMF_IKE_TUN_P2_LCL_OK, NUMBER, 0},
+	{"LocalActivationsFailed", SMF_IKE_TUN_P2_LCL_FAIL, NUMBER, 0},
+	{"RemoteActivations", SMF_IKE_TUN_P2_RMT_OK, NUMBER, 0},
+	{"RemoteActivationsFailed", SMF_IKE_TUN_P2_RMT_FAIL, NUMBER, 0},
+	{"Retransmitted", SMF_IKE_TUN_RETRANS, NUMBER, 0},
+	{"Repeated", SMF_IKE_TUN_REPLAYS, NUMBER, 0},
+	{"Malformed", SMF_IKE_TUN_INVALID, NUMBER, 0},
+	{"Unauthentic", SMF_IKE_TUN_AUTH_FAIL, NUMBER, 0},
 	{NULL, SMF_FIELDS, TEXT, 0},
 };
 
@@ -109,6 +119,7 @@ static const struct rule dynamic_tunnel[] = {
 };
 
 static const struct rule ike_dynamic[] = {
+	{"MessageID", SMF_IP_DYN_IKE_MSG_ID, NUMBER, 0},
 	{"State", SMF_IP_DYN_IKE_EXT_STATE, WORD, TRMD_V_EXT_STATE},
 	{"LocalClientIDType", SMF_IP_DYN_IKE_LCL_CLI_TYPE, WORD, TRMD_V_ID_TYPE},
 	{"RemoteClientIDType", SMF_IP_DYN_IKE_RMT_CLI_TYPE, WORD, TRMD_V_ID_TYPE},
@@ -407,6 +418,8 @@ static void put_stack_added(struct smf_builder *b, const struct trmd_change *ev,
 		smf_put_flag(b, SMF_IP_DYN_ADD_FLAGS, 0);
 	if (strcmp(trmd_text(o, "ActivationMethod"), "Takeover") == 0)
 		smf_put_flag(b, SMF_IP_DYN_ADD_FLAGS, 1);
+	if (json_is_true(json_object_get(ev->payload, "InDoubt")))
+		smf_put_flag(b, SMF_IP_DYN_ADD_FLAGS, 2);
 	smf_put_u64(b, SMF_IP_DYN_ADD_STCK, smf_tod_of(ev->time * US));
 }
 
@@ -429,6 +442,8 @@ static void put_stack_removed(struct smf_builder *b, const struct trmd_change *e
 		smf_put_flag(b, SMF_IP_DYN_STK_FLAGS, 2);
 	if (!json_is_true(json_object_get(ev->payload, "CountersKnown")))
 		smf_put_flag(b, SMF_IP_DYN_STK_FLAGS, 3);
+	if (json_is_true(json_object_get(ev->payload, "InDoubt")))
+		smf_put_flag(b, SMF_IP_DYN_STK_FLAGS, 4);
 	put_number(b, SMF_IP_DYN_STK_INB_PKTS, trmd_number(in, "Packets"));
 	put_number(b, SMF_IP_DYN_STK_OUTB_PKTS, trmd_number(out, "Packets"));
 	put_number(b, SMF_IP_DYN_STK_INB_BYTES, trmd_number(in, "Bytes"));
@@ -469,7 +484,10 @@ static int put_ike_tunnel(struct smf_builder *b, const struct trmd_origin *origi
 		return rc;
 	put_number(b, SMF_IKE_TUN_END_TIME, (uint64_t)ev->time);
 	smf_put_u64(b, SMF_IKE_TUN_END_REASON, end_of(ev));
-	return apply(b, ike_statistics, o, err);
+	rc = apply(b, ike_statistics, o, err);
+	return rc < 0 ? rc
+		      : apply(b, ike_statistics, json_object_get(ev->payload, "IKEStatistics"),
+			      err);
 }
 
 /* ---- records ---- */

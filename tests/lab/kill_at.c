@@ -4,7 +4,8 @@
  * between two such calls nobody sees, so these are all the points at which a kill can make a
  * difference.
  *
- * CSIPSEC_KILL_AT names a file with a struct control, which the test writes and reads meanwhile.
+ * CSIPSEC_KILL_AT names a file with a struct control, which the test writes and reads meanwhile; a
+ * program that it starts has part in it, too.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -58,6 +59,7 @@ static void call(void)
 	if (control->mode == KILL && now()) {
 		kill(program, SIGKILL);
 		kill(getpid(), SIGKILL);
+		_exit(128 + SIGKILL); /* where it may not even do that to itself: as sudden */
 	}
 }
 
@@ -122,6 +124,18 @@ int unlink(const char *path)
 {
 	call();
 	return REAL(unlink)(path);
+}
+
+int unlinkat(int dirfd, const char *path, int flags)
+{
+	call();
+	return REAL(unlinkat)(dirfd, path, flags);
+}
+
+int renameat(int from, const char *old, int to, const char *new)
+{
+	call();
+	return REAL(renameat)(from, old, to, new);
 }
 
 ssize_t sendto(int fd, const void *p, size_t n, int flags, const struct sockaddr *to, socklen_t len)

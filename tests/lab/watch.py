@@ -1,17 +1,20 @@
 #!/usr/bin/env python3
-"""Runs a command, passes its output on, and ends it when it says nothing for too long.
+"""Runs a command, passes its output on, and ends it when it says nothing for too long, or asks for it.
 
   watch.py SILENCE COMMAND [ARGUMENT ...]
 
-SILENCE is in seconds. The status is the command's, or 124 when it was ended for its silence.
+SILENCE is in seconds. The status is the command's, or 124 when it was ended for its silence.  One that
+says "halt me in SECONDS" is killed so many seconds later, as a machine is that loses its power.
 """
 
 import os
 import pathlib
+import re
 import select
 import signal
 import subprocess
 import sys
+import time
 
 
 def children(pid):
@@ -40,8 +43,11 @@ def main():
     child = subprocess.Popen(sys.argv[2:], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                              stderr=subprocess.STDOUT, start_new_session=True)
     signal.signal(signal.SIGTERM, lambda *_: kill(child))
+    end, tail = None, b""
     while True:
-        if not select.select([child.stdout], [], [], silence)[0]:
+        wait = silence if end is None else min(silence, max(0, end - time.monotonic()))
+        if not select.select([child.stdout], [], [], wait)[0] or \
+                (end is not None and time.monotonic() >= end):
             kill(child)
             child.wait()
             sys.exit(124)
@@ -50,6 +56,10 @@ def main():
             break
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
+        tail = tail[-100:] + data
+        asked = re.search(rb"halt me in ([0-9.]+)\s", tail)
+        if asked and end is None:
+            end = time.monotonic() + float(asked[1])
     sys.exit(child.wait() % 256)
 
 

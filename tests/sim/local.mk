@@ -1,6 +1,7 @@
 # The simulation; `./dev test` runs it, `make check` does not: it takes minutes.
 noinst_PROGRAMS += tests/sim/sim
 tests_sim_sim_SOURCES = \
+	tests/sim/audit.c \
 	tests/sim/client.c \
 	tests/sim/endurance.c \
 	tests/sim/exhaustive.c \

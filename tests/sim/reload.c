@@ -187,6 +187,7 @@ void sim_reload(struct sim_host *h, enum sim_edition edition, unsigned peer)
 
 	if (!policy)
 		abort();
+	h->fuse = 0; /* what is to be so afterwards is of an engine that lives */
 	ike_engine_each_p2(h->engine, see, &before);
 	h->policy = policy;
 	h->edition = edition;

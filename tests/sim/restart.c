@@ -60,24 +60,31 @@ static void fill_p2(struct sim_row *row, const struct ike_p2_info *i, uint64_t i
 	row->p2.info.remote_id.p = row->ids + i->local_id.len;
 }
 
-void sim_row_put(struct sim_host *h, const struct ike_record *rec, uint64_t intent)
+struct sim_row *sim_row_new(const struct ike_record *rec, uint64_t intent)
 {
-	struct sim_ledger *l = &h->ledger;
-	bool phase1 = rec->kind == IKE_REC_P1_UP;
 	struct sim_row *row = calloc(1, sizeof(*row));
 
 	if (!row)
 		abort();
-	row->phase1 = phase1;
-	if (phase1) {
-		sim_row_drop(h, true, rec->p1->tunnel, rec->p1->generation);
+	row->phase1 = rec->kind == IKE_REC_P1_UP || rec->kind == IKE_REC_P1_DOWN;
+	if (row->phase1) {
 		row->p1 = *rec->p1;
 		row->p1.rule = copy(row->rule, rec->p1->rule);
 		row->p1.action = copy(row->action, rec->p1->action);
 	} else {
-		sim_row_drop(h, false, rec->p2->tunnel, rec->p2->generation);
 		fill_p2(row, rec->p2, intent);
 	}
+	return row;
+}
+
+void sim_row_put(struct sim_host *h, struct sim_row *row)
+{
+	struct sim_ledger *l = &h->ledger;
+
+	if (row->phase1)
+		sim_row_drop(h, true, row->p1.tunnel, row->p1.generation);
+	else
+		sim_row_drop(h, false, row->p2.info.tunnel, row->p2.info.generation);
 	l->rows = grow(l->rows, l->n_rows);
 	l->rows[l->n_rows++] = row;
 }
@@ -156,7 +163,7 @@ void sim_restore(struct sim_host *h)
 		};
 	for (; left.n_policies < k->n_policies; left.n_policies++)
 		policies[left.n_policies] = k->policies[left.n_policies];
-	if (ike_engine_restore(h->engine, &left, sim_now(h->sim), &done, &err) < 0)
+	if (ike_engine_restore(h->engine, &left, sim_now(h->sim), &done, &err) < 0 && !h->dead)
 		sim_fail(h->sim, "host %u: %s", h->index, err.text);
 	h->adopted += done.p1 + done.p2;
 	free(kept);
@@ -166,6 +173,14 @@ void sim_restore(struct sim_host *h)
 	free(p2);
 	free(sas);
 	free(policies);
+}
+
+void sim_lose_kept(struct sim_host *h)
+{
+	struct sim_ledger *l = &h->ledger;
+
+	while (l->n_kept)
+		free(l->kept[--l->n_kept]);
 }
 
 void sim_forget_all(struct sim_host *h)

@@ -64,6 +64,21 @@ static void plan_actions(struct sim *sim)
 	}
 }
 
+/* Engines that die in the middle of something, alone, with their parent or with the whole host. */
+static void plan_kills(struct sim *sim)
+{
+	unsigned n = sim_chance(&sim->rng, 300) ? 1 + sim_below(&sim->rng, 6) : 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		unsigned host = sim_below(&sim->rng, sim->n_hosts);
+		unsigned peer = (host + 1 + sim_below(&sim->rng, sim->n_hosts - 1)) % sim->n_hosts;
+		uint64_t at = 2000 + sim_below(&sim->rng, TROUBLE_MAX - 4000);
+
+		sim_at(sim, at - sim_below(&sim->rng, 1000), host, SIM_TRAFFIC, peer);
+		sim_at(sim, at, host, SIM_KILL, sim_below(&sim->rng, SIM_DEATHS));
+	}
+}
+
 /* A NAT that is restarted now and then, whatever else goes on. */
 static void plan_nat(struct sim *sim)
 {
@@ -76,6 +91,14 @@ static void expect_traffic(struct sim *sim)
 	for (unsigned i = 1; i < sim->n_hosts && !sim->failure[0]; i++)
 		if (!sim_both_ways(sim, 0, i, FLOW_WITHIN))
 			sim_fail(sim, "no traffic between hosts 0 and %u on a good network", i);
+}
+
+/* Until nobody dies any more. */
+static void all_alive(struct sim *sim)
+{
+	for (unsigned i = 0; i < sim->n_hosts && !sim->failure[0]; i++)
+		while ((!sim->hosts[i].engine || sim->hosts[i].fuse) && !sim->failure[0])
+			sim_run(sim, sim->now + 1000);
 }
 
 static void whole_policies(struct sim *sim)
@@ -127,11 +150,13 @@ static bool run(struct sim *sim, uint64_t seed, bool verbose)
 	}
 	if (!sim->failure[0]) {
 		plan_actions(sim);
+		plan_kills(sim);
 		if (sim_variants[variant].nat == SIM_NAT)
 			plan_nat(sim);
 		sim_run(sim, TROUBLE_MAX + 1000);
 		if (sim->commit_delay == STUCK_MAX)
 			sim->commit_delay = 0;
+		all_alive(sim);
 		whole_policies(sim);
 		sim_run(sim, sim->now + STALE_EXPIRES);
 		expect_traffic(sim);
@@ -144,11 +169,25 @@ static bool run(struct sim *sim, uint64_t seed, bool verbose)
 	return sim->failure[0] == '\0';
 }
 
+static void count_deaths(const struct sim *sim, unsigned long *runs, unsigned long *deaths,
+			 unsigned long *in_doubt, unsigned long *records)
+{
+	unsigned long before = *deaths;
+
+	for (unsigned h = 0; h < sim->n_hosts; h++) {
+		*deaths += sim->hosts[h].deaths;
+		*in_doubt += sim->hosts[h].in_doubt;
+		*records += sim->hosts[h].ledger.n_outbox;
+	}
+	*runs += *deaths > before;
+}
+
 unsigned sim_random_scenarios(uint64_t first_seed, unsigned n, bool verbose)
 {
 	static struct sim sim;
 	unsigned failed = 0;
 	unsigned long datagrams = 0, adopted = 0, kept = 0, gone = 0, moved = 0;
+	unsigned long records = 0, deaths = 0, in_doubt = 0, runs = 0;
 
 	for (unsigned i = 0; i < n; i++) {
 		uint64_t seed = first_seed + i;
@@ -160,6 +199,7 @@ unsigned sim_random_scenarios(uint64_t first_seed, unsigned n, bool verbose)
 		datagrams += sim.datagrams;
 		for (unsigned h = 0; h < sim.n_hosts; h++)
 			adopted += sim.hosts[h].adopted, moved += sim.hosts[h].moved;
+		count_deaths(&sim, &runs, &deaths, &in_doubt, &records);
 		kept += sim.kept;
 		gone += sim.told_gone;
 	}
@@ -168,5 +208,8 @@ unsigned sim_random_scenarios(uint64_t first_seed, unsigned n, bool verbose)
 	       "moved; "
 	       "%u failed\n",
 	       n, (unsigned long long)first_seed, datagrams, adopted, kept, gone, moved, failed);
+	printf("sim: %lu records; in %lu scenarios %lu engines killed, %lu pairs in doubt after "
+	       "that\n",
+	       records, runs, deaths, in_doubt);
 	return failed;
 }

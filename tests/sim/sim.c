@@ -266,12 +266,27 @@ void sim_send(struct sim_host *h, const struct cs_endpoint *local, const struct 
 		carry(h, local, remote, out, n);
 }
 
+/* Asked before each thing that others can see: is the engine dead by now? */
+static bool dies(struct sim_host *h)
+{
+	if (h->fuse && !--h->fuse)
+		h->dead = true;
+	return h->dead;
+}
+
+static int dead(struct cs_err *err)
+{
+	return cs_fail(err, CS_EKERNEL, "nobody is there any more");
+}
+
 static void op_send(void *ctx, const struct cs_endpoint *local, const struct cs_endpoint *remote,
 		    const uint8_t *data, size_t len)
 {
 	struct sim_host *h = ctx;
 	uint8_t copy[SIM_FRAGMENT_MAX];
 
+	if (dies(h))
+		return;
 	if (len == 1 && data[0] == 0xff && h->variant->nat) {
 		carry(h, local, remote, data, len);
 		return;
@@ -401,27 +416,29 @@ static int op_sa_spi(void *ctx, const struct cs_addr *src, const struct cs_addr 
 {
 	(void)src;
 	(void)mode;
+	if (dies(ctx))
+		return dead(err);
 	return vk_spi(ctx, dst, proto, kind, reqid, spi, err);
 }
 
 static int op_sa_update(void *ctx, const struct xf_sa *sa, struct cs_err *err)
 {
-	return vk_add(ctx, sa, true, err);
+	return dies(ctx) ? dead(err) : vk_add(ctx, sa, true, err);
 }
 
 static int op_sa_add(void *ctx, const struct xf_sa *sa, struct cs_err *err)
 {
-	return vk_add(ctx, sa, false, err);
+	return dies(ctx) ? dead(err) : vk_add(ctx, sa, false, err);
 }
 
 static int op_sa_delete(void *ctx, const struct xf_said *id, struct cs_err *err)
 {
-	return vk_delete(ctx, id, err);
+	return dies(ctx) ? dead(err) : vk_delete(ctx, id, err);
 }
 
 static int op_sa_move(void *ctx, const struct xf_move *m, struct cs_err *err)
 {
-	return vk_move(ctx, m, err);
+	return dies(ctx) ? dead(err) : vk_move(ctx, m, err);
 }
 
 static int op_sa_counters(void *ctx, const struct xf_said *id, struct xf_counters *c,
@@ -437,105 +454,51 @@ static int op_sa_counters(void *ctx, const struct xf_said *id, struct xf_counter
 
 static int op_policy_add(void *ctx, const struct xf_policy *p, struct cs_err *err)
 {
-	return vk_policy_add(ctx, p, err);
+	return dies(ctx) ? dead(err) : vk_policy_add(ctx, p, err);
 }
 
 static int op_policy_delete(void *ctx, const struct xf_policy *p, struct cs_err *err)
 {
-	return vk_policy_delete(ctx, p, err);
+	return dies(ctx) ? dead(err) : vk_policy_delete(ctx, p, err);
 }
 
 static void op_larval_clear(void *ctx, const struct xf_acquire *a)
 {
-	vk_larval_clear(ctx, a);
+	if (!dies(ctx))
+		vk_larval_clear(ctx, a);
 }
 
-static struct sim_intent *intent_of(struct sim_ledger *l, uint64_t tx)
+static void op_keep(void *ctx, const struct ike_p1_kept *kept)
 {
-	for (unsigned i = 0; i < l->n_intents; i++)
-		if (l->intents[i].tx == tx)
-			return &l->intents[i];
-	return NULL;
+	if (!dies(ctx))
+		sim_keep(ctx, kept);
 }
 
-static void settle(struct sim_host *h, const struct ike_record *rec)
+static void op_forget(void *ctx, uint32_t tunnel, uint32_t generation)
 {
-	struct sim_ledger *l = &h->ledger;
-	struct sim_intent *in = intent_of(l, rec->intent);
-
-	if (!in)
-		sim_fail(h->sim,
-			 "host %u: a result of Y%u names intent %llu, which was never made or has "
-			 "a result",
-			 h->index, rec->p2->tunnel, (unsigned long long)rec->intent);
-	else
-		*in = l->intents[--l->n_intents];
-}
-
-static void keep_intent(struct sim_host *h, const struct ike_record *rec, uint64_t tx)
-{
-	struct sim_ledger *l = &h->ledger;
-	struct sim_intent *grown = realloc(l->intents, (l->n_intents + 1) * sizeof(*grown));
-
-	if (!grown)
-		abort();
-	l->intents = grown;
-	l->intents[l->n_intents++] = (struct sim_intent){tx, rec->p2->tunnel, rec->p2->generation};
+	if (!dies(ctx))
+		sim_forget(ctx, tunnel, generation);
 }
 
 static enum ike_done op_record(void *ctx, const struct ike_record *rec, uint64_t *tx)
 {
 	struct sim_host *h = ctx;
 	struct sim *sim = h->sim;
-	struct sim_ledger *l = &h->ledger;
 	struct sim_event *ev;
 	bool fails = rec->kind == IKE_REC_P2_INTENT && sim_bad(sim) &&
 		     sim_chance(&sim->rng, sim->commit_fail_permille);
 
-	*tx = ++l->next_tx;
-	if (rec->p1 && rec->p1->tunnel > h->last_tunnel)
-		h->last_tunnel = rec->p1->tunnel;
-	if (rec->p2 && rec->p2->tunnel > h->last_tunnel)
-		h->last_tunnel = rec->p2->tunnel;
-	switch (rec->kind) {
-	case IKE_REC_P1_UP:
-		l->p1_up++;
-		sim_row_put(h, rec, 0);
-		break;
-	case IKE_REC_P1_DOWN:
-		l->p1_up--;
-		sim_row_drop(h, true, rec->p1->tunnel, rec->p1->generation);
-		break;
-	case IKE_REC_P2_INTENT:
-		if (rec->p1)
-			sim_client_check(h, rec->p1);
-		if (!fails) {
-			keep_intent(h, rec, *tx);
-			sim_row_put(h, rec, *tx);
-		}
-		break;
-	case IKE_REC_P2_UP:
-		settle(h, rec);
-		l->p2_up++;
-		l->p2_ups++;
-		sim_row_put(h, rec, 0);
-		break;
-	case IKE_REC_P2_FAILED:
-		settle(h, rec);
-		sim_row_drop(h, false, rec->p2->tunnel, rec->p2->generation);
-		break;
-	case IKE_REC_P2_MOVED:
-		sim_row_put(h, rec, 0);
-		break;
-	case IKE_REC_P2_DOWN:
-		l->p2_up--;
-		sim_row_drop(h, false, rec->p2->tunnel, rec->p2->generation);
-		break;
-	}
-	if (l->p1_up < 0 || l->p2_up < 0)
-		sim_fail(sim, "host %u: a DOWN record without its UP", h->index);
-	if (!fails && (!sim->commit_delay || sim_chance(&sim->rng, 300)))
+	*tx = ++h->ledger.next_tx;
+	if (dies(h))
+		return IKE_LATER;
+	if (rec->kind == IKE_REC_P2_INTENT && rec->p1)
+		sim_client_check(h, rec->p1);
+	if (!fails)
+		sim_take_record(h, rec, *tx);
+	if (!fails && (!sim->commit_delay || sim_chance(&sim->rng, 300))) {
+		sim_durable(h, *tx);
 		return IKE_DONE;
+	}
 	ev = push(sim, sim->now + sim_below(&sim->rng, sim->commit_delay + 1), EV_COMMIT, h->index);
 	ev->commit.tx = *tx;
 	ev->commit.status = fails ? CS_ESTORE : 0;
@@ -576,8 +539,8 @@ const struct ike_ops sim_ops = {
 	.policy_delete = op_policy_delete,
 	.larval_clear = op_larval_clear,
 	.record = op_record,
-	.p1_keep = sim_keep,
-	.p1_forget = sim_forget,
+	.p1_keep = op_keep,
+	.p1_forget = op_forget,
 	.log = op_log,
 	.event = op_event,
 };
@@ -697,9 +660,53 @@ void sim_kill_engine(struct sim_host *h)
 			ev->cert = NULL;
 	}
 	h->jobs = 0;
+	h->fuse = 0;
+	h->dead = true; /* whatever its end would do */
 	ike_engine_free(h->engine);
+	h->dead = false;
 	h->engine = NULL;
 	h->epoch++;
+	sim_lose_records(h);
+	/* What it was to remove it may not have heard of. */
+	for (unsigned i = 0; i < sim->n_gone; i++)
+		if (sim->gone[i].host == h->index)
+			sim->gone[i--] = sim->gone[--sim->n_gone];
+}
+
+/* The engine dies within what it is doing, and another one begins some time later. */
+static void light_fuse(struct sim_host *h, enum sim_death death)
+{
+	h->death = death;
+	h->fuse = 1 + sim_below(&h->sim->rng, 25);
+	h->fuse_until = h->sim->now + sim_below(&h->sim->rng, 2000);
+	sim_at(h->sim, h->fuse_until, h->index, SIM_START, 0); /* something happens then */
+}
+
+static void bury(struct sim_host *h)
+{
+	struct sim *sim = h->sim;
+
+	if (h->fuse && sim->now >= h->fuse_until)
+		h->dead = true;
+	if (!h->dead || !h->engine)
+		return;
+	h->deaths++;
+	sim_kill_engine(h);
+	if (h->death != SIM_WORKER)
+		sim_lose_kept(h);
+	if (h->death == SIM_WHOLE_HOST)
+		vk_halt(h);
+	sim_at(sim, sim->now + 250 + sim_below(&sim->rng, 2000), h->index, SIM_START, 0);
+}
+
+/* Now and then it dies once more, while it finds out what was left. */
+static void start_again(struct sim_host *h)
+{
+	if (h->engine)
+		return;
+	if (sim_chance(&h->sim->rng, 250))
+		light_fuse(h, SIM_WORKER);
+	sim_start_engine(h);
 }
 
 /* ---- running ---- */
@@ -757,6 +764,8 @@ static void act(struct sim *sim, struct sim_host *h, enum sim_action action, uns
 {
 	uint32_t tunnel = 0;
 
+	if (action == SIM_START)
+		start_again(h);
 	if (!h->engine)
 		return;
 	switch (action) {
@@ -791,6 +800,11 @@ static void act(struct sim *sim, struct sim_host *h, enum sim_action action, uns
 		break;
 	case SIM_NAT_RESTART:
 		sim_nat_restart(h);
+		break;
+	case SIM_KILL:
+		light_fuse(h, (enum sim_death)peer);
+		break;
+	case SIM_START:
 		break;
 	}
 }
@@ -832,8 +846,10 @@ static void dispatch(struct sim *sim, struct sim_event *ev)
 			give_back(h, ev);
 		break;
 	case EV_COMMIT:
-		if (alive)
-			ike_engine_committed(h->engine, ev->commit.tx, ev->commit.status, now);
+		if (!alive)
+			break;
+		sim_durable(h, ev->commit.tx);
+		ike_engine_committed(h->engine, ev->commit.tx, ev->commit.status, now);
 		break;
 	case EV_ACQUIRE:
 		if (h->engine)
@@ -893,6 +909,8 @@ void sim_run(struct sim *sim, uint64_t until)
 			dispatch(sim, pop(sim));
 		else
 			ike_engine_tick(due->engine, sim_now(sim));
+		for (unsigned i = 0; i < sim->n_hosts; i++)
+			bury(&sim->hosts[i]);
 		if (!sim->check_every || ++events % sim->check_every == 0)
 			vk_check_pairs(sim);
 		sim_check_gone(sim);
@@ -957,15 +975,21 @@ void sim_end(struct sim *sim)
 	for (unsigned i = 0; i < sim->n_hosts; i++) {
 		struct sim_host *h = &sim->hosts[i];
 
+		h->fuse = 0;
+		if (!h->engine && !sim->failure[0])
+			sim_start_engine(h);
 		if (h->engine) {
 			drain_jobs(h);
 			ike_engine_shutdown(h->engine, true, false, sim_now(sim));
 			drain_commits(h);
+			sim_durable(h, UINT64_MAX);
 			ike_engine_free(h->engine);
 			h->engine = NULL;
 			h->epoch++;
 		}
 		check_left(sim, h);
+		if (!sim->failure[0])
+			sim_audit(h);
 	}
 	while (sim->n_queue)
 		dispatch(sim, pop(sim));
@@ -976,6 +1000,7 @@ void sim_end(struct sim *sim)
 		vk_clear(&sim->hosts[i]);
 		free(sim->hosts[i].ledger.intents);
 		sim_forget_all(&sim->hosts[i]);
+		sim_audit_free(&sim->hosts[i]);
 		pol_unref(sim->hosts[i].policy);
 	}
 	if (ike_arena_used())

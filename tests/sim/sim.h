@@ -57,6 +57,20 @@ struct vkernel {
 };
 
 /* ---- records as the store would keep them ---- */
+struct sim_row;
+struct sim_record { /* that the store has taken, and that is not on the disk yet */
+	uint64_t tx, intent;
+	enum ike_record_kind kind;
+	bool in_doubt;
+	struct sim_row *row; /* what it is about */
+};
+struct sim_outbox { /* what trmd would read */
+	enum ike_record_kind kind;
+	uint32_t tunnel, generation, reqid;
+	uint32_t spis[4]; /* inbound, outbound; of AH around them */
+	bool in_doubt;
+	bool seen[2]; /* was there such an SA: in, out */
+};
 struct sim_intent { /* without its result yet */
 	uint64_t tx;
 	uint32_t tunnel, generation;
@@ -79,6 +93,21 @@ struct sim_ledger {
 	unsigned n_kept;
 	int p1_up, p2_up; /* ups without their down; never negative, zero at the end */
 	unsigned long p2_ups;
+	struct sim_record *pending; /* in order */
+	unsigned n_pending;
+	struct sim_outbox *outbox;
+	unsigned n_outbox;
+};
+
+/* An SA with keys that the kernel had.  Its reqid is its tunnel's, so SPIs of two peers may meet.
+ */
+struct sim_sighting {
+	uint32_t spi, reqid;
+	bool outbound, went;
+};
+struct sim_witness {
+	struct sim_sighting *list;
+	unsigned n;
 };
 
 /* A NAT in front of a host, see nat.c. */
@@ -94,6 +123,9 @@ struct sim_nat {
 
 /* What a host's policy says of one peer; of the others it has always the same rules. */
 enum sim_edition { SIM_WHOLE, SIM_CHANGED, SIM_WITHOUT, SIM_EDITIONS };
+
+/* What goes with the engine: nothing, what the parent keeps, all that is in the kernel, too. */
+enum sim_death { SIM_WORKER, SIM_PARENT, SIM_WHOLE_HOST, SIM_DEATHS };
 
 struct sim_host {
 	struct sim *sim;
@@ -115,6 +147,12 @@ struct sim_host {
 	unsigned long adopted; /* SAs that lived on over a restart */
 	struct sim_nat nat;
 	unsigned long moved; /* SAs, by the engine */
+	struct sim_witness witness;
+	unsigned fuse;       /* the engine dies before so many more things that others can see */
+	uint64_t fuse_until; /* or then */
+	bool dead;           /* it has: nothing of what it still does is seen */
+	enum sim_death death;
+	unsigned long deaths, in_doubt;
 };
 
 /* ---- the network ---- */
@@ -146,7 +184,9 @@ enum sim_action {
 	SIM_RELOAD,
 	SIM_RESTART,
 	SIM_RESYNC,
-	SIM_NAT_RESTART
+	SIM_NAT_RESTART,
+	SIM_KILL, /* peer: how, and a moment later */
+	SIM_START
 };
 
 struct sim_event; /* of the queue */
@@ -186,7 +226,10 @@ void sim_init(struct sim *sim, uint64_t seed, bool verbose);
 /* Adds a host with the policy (a reference is taken); all hosts have one variant. */
 int sim_add_host(struct sim *sim, const struct sim_variant *variant, struct pol_policy *policy);
 int sim_start_engine(struct sim_host *host);
-/* The engine dies without a word; what it kept, its cache and the kernel stay for the next one. */
+/*
+ * The engine dies without a word; what it kept, the kernel and the cache stay for the next one, but
+ * for records that are not on the disk: some of the last ones are lost.
+ */
 void sim_kill_engine(struct sim_host *host);
 /* Runs until the virtual time, or until a broken invariant. */
 void sim_run(struct sim *sim, uint64_t until);
@@ -228,20 +271,38 @@ void vk_output(struct sim_host *h, struct sim_host *peer);
 void vk_input(struct sim_host *h, const struct xf_said *id, uint16_t port,
 	      const uint8_t *cipher_key, const uint8_t *integ_key);
 void vk_clear(struct sim_host *h);
+/* The host was halted: so is its kernel, which somebody may have watched. */
+void vk_halt(struct sim_host *h);
 /* Two hosts' SAs of one (destination, protocol, SPI) must have one key. */
 void vk_check_pairs(struct sim *sim);
 
 /* restart.c: what outlives an engine */
-void sim_row_put(struct sim_host *h, const struct ike_record *rec, uint64_t intent);
+struct sim_row *sim_row_new(const struct ike_record *rec, uint64_t intent);
+/* Takes it over. */
+void sim_row_put(struct sim_host *h, struct sim_row *row);
 void sim_row_drop(struct sim_host *h, bool phase1, uint32_t tunnel, uint32_t generation);
 void sim_keep(void *host, const struct ike_p1_kept *kept);
 void sim_forget(void *host, uint32_t tunnel, uint32_t generation);
 void sim_restore(struct sim_host *h);
 void sim_forget_all(struct sim_host *h);
+/* What the parent kept goes with it. */
+void sim_lose_kept(struct sim_host *h);
 
 /* reload.c: puts another edition in force, and checks what must be so then. */
 void sim_reload(struct sim_host *h, enum sim_edition edition, unsigned peer);
 void sim_check_gone(struct sim *sim);
+
+/* audit.c: records, as they become durable, and the kernel's witness. */
+void sim_take_record(struct sim_host *h, const struct ike_record *rec, uint64_t tx);
+/* All up to this transaction are on the disk. */
+void sim_durable(struct sim_host *h, uint64_t tx);
+/* The store dies: of those that are not, a number of the last ones is lost. */
+void sim_lose_records(struct sim_host *h);
+void sim_saw_come(struct sim_host *h, const struct xf_sa *sa);
+void sim_saw_go(struct sim_host *h, const struct xf_sa *sa);
+/* At the end: each SA that was seen is of one record, and each record of an SA that was seen. */
+void sim_audit(struct sim_host *h);
+void sim_audit_free(struct sim_host *h);
 
 /* nat.c */
 void sim_nat_restart(struct sim_host *h);

@@ -103,6 +103,7 @@ int vk_add(struct sim_host *h, const struct xf_sa *sa, bool update, struct cs_er
 		slot = append(&h->kernel);
 		h->kernel.added++;
 	}
+	sim_saw_come(h, sa);
 	slot->sa = *sa;
 	slot->larval = false;
 	slot->added = h->sim->now;
@@ -145,6 +146,8 @@ int vk_delete(struct sim_host *h, const struct xf_said *id, struct cs_err *err)
 	for (unsigned i = 0; i < k->n_sas; i++) {
 		if (!same_id(&k->sas[i]->sa.id, id))
 			continue;
+		if (!k->sas[i]->larval)
+			sim_saw_go(h, &k->sas[i]->sa);
 		free(k->sas[i]);
 		k->sas[i] = k->sas[--k->n_sas];
 		k->deleted++;
@@ -370,6 +373,18 @@ void vk_check_pairs(struct sim *sim)
 						 out->sa.id.spi);
 			}
 		}
+}
+
+void vk_halt(struct sim_host *h)
+{
+	struct vkernel *k = &h->kernel;
+	struct vkernel fresh = {.refuse_permille = k->refuse_permille};
+
+	for (unsigned i = 0; i < k->n_sas; i++)
+		if (!k->sas[i]->larval)
+			sim_saw_go(h, &k->sas[i]->sa);
+	vk_clear(h);
+	*k = fresh;
 }
 
 void vk_clear(struct sim_host *h)

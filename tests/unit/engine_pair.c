@@ -464,6 +464,7 @@ static enum ike_done op_record(void *ctx, const struct ike_record *rec, uint64_t
 	*tx = ++s->last_tx;
 	read_all(rec);
 	s->n_records[rec->kind]++;
+	s->n_in_doubt += rec->in_doubt;
 	snprintf(s->reason, sizeof(s->reason), "%s", rec->reason);
 	if (rec->kind == IKE_REC_P2_UP || rec->kind == IKE_REC_P2_FAILED) {
 		require(rec->intent != 0, "rec->intent is missing");

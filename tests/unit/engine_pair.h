@@ -74,7 +74,7 @@ struct side {
 	/* the store */
 	bool later;                             /* commits only with pair_commit() */
 	uint64_t last_tx, open_intent, settled; /* settled: the intent of the last result */
-	unsigned n_records[IKE_REC_P2_DOWN + 1];
+	unsigned n_records[IKE_REC_P2_DOWN + 1], n_in_doubt;
 	char reason[512]; /* of the last record or event */
 	struct ike_p1_kept kept[PAIR_KEPT];
 	unsigned n_kept;

@@ -325,6 +325,30 @@ START_TEST(life_of_an_sa)
 }
 END_TEST
 
+/* A generation that failed is known to what is left of its tunnel, and to no other tunnel. */
+START_TEST(failed_generations_are_counted)
+{
+	struct sample s;
+	struct fixture f;
+	uint64_t tx;
+
+	open_store(&f, IKE_STUCK_WAIT);
+	put(&f, IKE_REC_P2_UP, 5, 0);
+	put(&f, IKE_REC_P2_UP, 6, 0);
+	sample(&s, IKE_REC_P2_INTENT, 5, 0);
+	s.p2.generation = s.p2.generations = 9;
+	tx = ike_store_record(f.store, &s.rec);
+	sample(&s, IKE_REC_P2_FAILED, 5, tx);
+	s.p2.generation = 9;
+	ike_store_record(f.store, &s.rec);
+	ck_assert(run_until(&f, 4, 5000));
+	ck_assert_int_eq(ask("SELECT count(*) FROM p2 WHERE tunnel=5"), 1);
+	ck_assert_int_eq(ask("SELECT generations FROM p2 WHERE tunnel=5"), 9);
+	ck_assert_int_lt(ask("SELECT generations FROM p2 WHERE tunnel=6"), 9);
+	close_store(&f);
+}
+END_TEST
+
 START_TEST(unknown_counters_are_flagged)
 {
 	struct sample s;
@@ -907,6 +931,7 @@ START_TEST(older_schema)
 	close_store(&f);
 	ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
 	ck_assert_int_eq(sqlite3_exec(db,
+				      "ALTER TABLE p2 DROP COLUMN generations;"
 				      "ALTER TABLE p2 DROP COLUMN client;"
 				      "ALTER TABLE p2 DROP COLUMN oa_responder;"
 				      "ALTER TABLE p2 DROP COLUMN oa_initiator;"
@@ -1022,6 +1047,7 @@ int main(void)
 	tcase_add_checked_fixture(life, setup, teardown);
 	tcase_set_timeout(life, 60);
 	tcase_add_test(life, life_of_an_sa);
+	tcase_add_test(life, failed_generations_are_counted);
 	tcase_add_test(life, unknown_counters_are_flagged);
 	tcase_add_test(life, group_commit);
 	tcase_add_test(life, cache_gives_back_what_was_stored);

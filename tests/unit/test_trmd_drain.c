@@ -708,7 +708,7 @@ START_TEST(no_database_of_iked)
 	ask("PRAGMA user_version = 99");
 	start(&t, 10000, 0);
 	ck_assert_int_eq(drain_all(&t), CS_EUNSUPPORTED);
-	ask("PRAGMA user_version = 5");
+	ask("PRAGMA user_version = 6");
 	ask("PRAGMA application_id = 7");
 	ck_assert_int_eq(drain_all(&t), CS_ESTORE);
 	ask("PRAGMA application_id = 1129531716");

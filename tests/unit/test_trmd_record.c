@@ -61,7 +61,16 @@ static void make_p1(void)
 		.lifetime = 28800,
 		.lifesize = 4096,
 		.bytes = 777,
-		.n_p2 = 2,
+		.n_p2 = 5,
+		.n_p2_under_way = 3,
+		.counts = {.local_up = 21,
+			   .local_failed = 22,
+			   .remote_up = 23,
+			   .remote_failed = 24,
+			   .retransmitted = 25,
+			   .repeated = 26,
+			   .malformed = 27,
+			   .unauthentic = 28},
 		.allow_nat = true,
 		.natt_level = 3,
 		.nat_local = true,
@@ -90,6 +99,7 @@ static void make_p2(void)
 			  .encap = POL_TUNNEL,
 			  .udp = IKE_UDP_DRAFT},
 		.pfs_group = 19,
+		.message_id = 0x8badf00d,
 		.spi_in = 0xc0de0001,
 		.spi_out = 0xbeef0002,
 		.installed = WHEN - 60,
@@ -157,6 +167,8 @@ static int convert(const char *kind, const char *payload, struct trmd_wanted wan
 	return rc;
 }
 
+static bool in_doubt; /* of the records to come */
+
 static char *payload_of(enum ike_record_kind kind, const char *reason, bool counters)
 {
 	bool phase1 = kind == IKE_REC_P1_UP || kind == IKE_REC_P1_DOWN;
@@ -168,6 +180,7 @@ static char *payload_of(enum ike_record_kind kind, const char *reason, bool coun
 		.in = counters ? &in : NULL,
 		.out = counters ? &out : NULL,
 		.reason = reason,
+		.in_doubt = in_doubt,
 	};
 	json_t *o = ike_json_record(&r);
 	char *text = json_dumps(o, JSON_COMPACT);
@@ -336,6 +349,15 @@ START_TEST(ike_tunnel_down)
 	is_number(r, SMF_IKE_TUN_START_TIME, WHEN - 5);
 	is_number(r, SMF_IKE_TUN_BYTES, 777);
 	is_number(r, SMF_IKE_TUN_ACTIVE_DYN, 2);
+	is_number(r, SMF_IKE_TUN_IN_PROG_DYN, 3);
+	is_number(r, SMF_IKE_TUN_P2_LCL_OK, 21);
+	is_number(r, SMF_IKE_TUN_P2_LCL_FAIL, 22);
+	is_number(r, SMF_IKE_TUN_P2_RMT_OK, 23);
+	is_number(r, SMF_IKE_TUN_P2_RMT_FAIL, 24);
+	is_number(r, SMF_IKE_TUN_RETRANS, 25);
+	is_number(r, SMF_IKE_TUN_REPLAYS, 26);
+	is_number(r, SMF_IKE_TUN_INVALID, 27);
+	is_number(r, SMF_IKE_TUN_AUTH_FAIL, 28);
 	is_number(r, SMF_IKE_TUN_END_TIME, WHEN);
 	is_number(r, SMF_IKE_TUN_END_REASON, TRMD_END_LIFETIME);
 	is_text(r, SMF_RMT_ID, "branch.example");
@@ -391,6 +413,7 @@ static void is_pair(const struct smf_record *r, bool stack)
 
 static void is_ike_view(const struct smf_record *r)
 {
+	is_number(r, SMF_IP_DYN_IKE_MSG_ID, 0x8badf00d);
 	is_number(r, SMF_IP_DYN_IKE_LCL_CLI_TYPE, 4);
 	is_number(r, SMF_IP_DYN_IKE_RMT_CLI_TYPE, 7);
 	is_addr(r, SMF_IP_DYN_IKE_SRC_NATOA, "10.0.0.5");
@@ -457,6 +480,19 @@ START_TEST(pair_gone_unseen)
 	is_number(&records[1], SMF_IP_DYN_STK_FLAGS, 0x20000000);
 	ck_assert_uint_eq(record(IKE_REC_P2_DOWN, "its lifetime is over", true), 2);
 	is_number(&records[1], SMF_IP_DYN_STK_FLAGS, 0x40000000);
+}
+END_TEST
+
+/* Nobody knows whether the kernel had it, which both records say. */
+START_TEST(pair_in_doubt)
+{
+	in_doubt = true;
+	p2.generation = 1;
+	ck_assert_uint_eq(record(IKE_REC_P2_UP, "", false), 2);
+	is_number(&records[0], SMF_IP_DYN_ADD_FLAGS, 0x20000000);
+	ck_assert_uint_eq(record(IKE_REC_P2_DOWN, "it was gone when iked started anew", false), 2);
+	is_number(&records[1], SMF_IP_DYN_STK_FLAGS, 0x18000000);
+	in_doubt = false;
 }
 END_TEST
 
@@ -941,6 +977,7 @@ int main(void)
 	tcase_add_test(tc, pair_up);
 	tcase_add_test(tc, pair_down);
 	tcase_add_test(tc, pair_gone_unseen);
+	tcase_add_test(tc, pair_in_doubt);
 	tcase_add_test(tc, pair_failed);
 	tcase_add_test(tc, protocols);
 	tcase_add_test(tc, two_families);

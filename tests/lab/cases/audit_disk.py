@@ -6,11 +6,13 @@ import sqlite3
 import subprocess
 import threading
 import time
+from collections import Counter
 
-from cases.audit import Audited, failed, keys, policy, spis
+from cases.audit import Audited, policy
 from labkit.host import Failure, wait_until
 from labkit.ours import Ours
 from labkit.registry import case
+from labkit.witness import key, kind, pair
 
 
 def mount(*argv):
@@ -173,7 +175,6 @@ def smf(lab, seconds, others):
             load.more(2, 30)
         load.stop()
         records = settled(a)
-        a.stop_witness()
         a.check(right, records)
         if a.trmd.stop() != 0:
             raise Failure("trmd did not end as it should: " + a.trmd.log()[-400:])
@@ -240,8 +241,6 @@ def store(lab, how, seconds, meanwhile, afterwards):
         load.stop()
         b.wait_gone(20)
         records, theirs = settled(a), settled(b)
-        a.stop_witness()
-        b.stop_witness()
         afterwards(a, right, records, theirs)
         b.check(left, theirs)
         rows = outbox(f"{disk.path}/iked.db")
@@ -285,12 +284,13 @@ def goes_on(a, peer, seconds):
 
 def loss_told(a, peer, records, theirs):
     """What the kernel, and for IKE tunnels the peer's trmd, saw and no record is of."""
-    twice = {key: n for key, n in keys(records).items() if n != 1}
+    a.witness.stop()
+    twice = {which: n for which, n in Counter(map(key, records)).items() if n != 1}
     if twice:
         raise Failure(f"records that are there more than once: {twice}")
     missing = {}
     for subtype, seen in zip((77, 78), a.seen(peer)):
-        recorded = spis(records, subtype)
+        recorded = {spi for r in records if r["SubType"] == subtype for _, spi in pair(r, a.host.v4)}
         if recorded - seen:
             raise Failure(f"subtype {subtype}: recorded and not seen {recorded - seen}")
         missing[subtype] = len(seen - recorded) // 2
@@ -301,7 +301,7 @@ def loss_told(a, peer, records, theirs):
         missing[subtype] = len(seen - recorded)
     lines = a.log_lines("EZZ9325I", daemon=a.trmd)
     lost = sum(int(line.split("logmissing= ")[1].split()[0]) for line in lines)
-    if sum(missing.values()) != lost or not lost or any(map(failed, records)):
+    if sum(missing.values()) != lost or not lost or any(kind(r) == "failed" for r in records):
         raise Failure(f"missing are {missing}, and the loss told is {lost}: {lines}")
 
 

@@ -119,5 +119,5 @@ def audit_flood(lab):
         raise Failure("nothing was held back")
     if not a.log_lines("CSI6106I", "the socket was full", daemon=a.trmd):
         raise Failure("the sums are not told at the end")
-    a.stop_witness()
+    a.witness.stop()
     a.stop()

@@ -9,8 +9,8 @@ COUNT, KILL, FAIL = range(3)
 class Fault:
     """The control file of one host's program."""
 
-    def __init__(self, host):
-        path = host.path("kill-at")
+    def __init__(self, host, leaf="kill-at"):
+        path = host.path(leaf)
         with open(path, "wb") as f:
             f.write(bytes(16))
         with open(path, "r+b") as f:

@@ -24,6 +24,7 @@ class Lab:
     def __init__(self, directory, build, keep, libreswan=""):
         self.dir, self.build, self.keep, self.libreswan = directory, build, keep, libreswan
         self.wire, self.hosts, self.between = None, [], []
+        self.out, self.halted = None, 0  # what outlives the guest, and how often it was halted
         shutil.rmtree(directory, ignore_errors=True)
         os.makedirs(directory)
 

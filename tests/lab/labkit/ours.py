@@ -34,6 +34,7 @@ class Ours:
         os.chmod(self.policy_path, 0o600)  # it holds keys
         host.write("conf/iked.conf", IKED_CONF.format(level=1, wait=wait, retries=retries))
         self.pagent = self.iked = None
+        self.env = {}  # more of it for a daemon, by its name
         if start:
             self.start_pagent()
             self.start_iked()
@@ -57,7 +58,7 @@ class Ours:
     def start_iked(self, *options):
         self.iked = self.host.start("iked", self.program("iked"), "-f", "-p", self.stack,
                                     "-c", self.host.path("conf/iked.conf"), "--user", "nobody",
-                                    *options)
+                                    *options, env=self.env.get("iked"))
 
     def pki(self, *argv, ok=(0,)):
         """csipsec-pki on this host's keyring, the one that its iked reads."""
