@@ -29,7 +29,8 @@ struct trmd_manual {
 	const char *socket;
 	struct answer have; /* rows from `next` on are not done yet */
 	unsigned next;
-	bool answered; /* whether it is one or not */
+	bool answered;  /* whether it is one or not */
+	int64_t opened; /* identity that the drain knows */
 	/* What pagent is to be told. */
 	int64_t identity;
 	uint64_t done;
@@ -187,7 +188,8 @@ static int open_rows(void *self, uint64_t *identity, struct cs_err *err)
 			*err = m->have.why;
 		return m->have.why.code;
 	}
-	*identity = (uint64_t)m->have.identity;
+	m->opened = m->have.identity;
+	*identity = (uint64_t)m->opened;
 	return 0;
 }
 
@@ -196,11 +198,17 @@ static void close_rows(void *self)
 	(void)self;
 }
 
-/* An answer that failed, after others that did not, closes the source. */
+/*
+ * An answer that failed, after others that did not, closes the source; so does one of another
+ * database, as pagent takes what has the name: what is known of the one before says nothing of it.
+ */
 static int failed(const struct trmd_manual *m, struct cs_err *err)
 {
 	if (m->have.why.code && err)
 		*err = m->have.why;
+	if (!m->have.why.code && m->have.identity != m->opened)
+		return cs_fail(err, CS_ESTORE,
+			       "pagent's rows of manual tunnels: it has another audit.db");
 	return m->have.why.code;
 }
 
@@ -215,22 +223,26 @@ static int read_rows(void *self, unsigned max, trmd_row_fn *fn, void *arg, struc
 {
 	struct trmd_manual *m = self;
 	unsigned n = 0;
+	int rc = failed(m, err);
 
+	if (rc < 0)
+		return rc;
 	for (; n < max && m->next + n < m->have.n; n++)
 		give(&m->have.rows[m->next + n], fn, arg);
-	return m->have.why.code ? failed(m, err) : (int)n;
+	return (int)n;
 }
 
 static int read_one(void *self, uint64_t id, trmd_row_fn *fn, void *arg, struct cs_err *err)
 {
 	struct trmd_manual *m = self;
+	int rc = failed(m, err);
 
-	for (unsigned i = m->next; i < m->have.n; i++)
+	for (unsigned i = m->next; rc == 0 && i < m->have.n; i++)
 		if (m->have.rows[i].id == id) {
 			give(&m->have.rows[i], fn, arg);
 			return 1;
 		}
-	return failed(m, err);
+	return rc;
 }
 
 /* Rows up to the last are there only while it is there itself: they go together. */
@@ -238,12 +250,15 @@ static int follows(void *self, uint64_t last, struct cs_err *err)
 {
 	const struct trmd_manual *m = self;
 	bool before = false, itself = false;
+	int rc = failed(m, err);
 
+	if (rc < 0)
+		return rc;
 	for (unsigned i = m->next; i < m->have.n; i++) {
 		before |= m->have.rows[i].id < last;
 		itself |= m->have.rows[i].id == last;
 	}
-	return m->have.why.code ? failed(m, err) : m->have.last >= last && (itself || !before);
+	return m->have.last >= last && (itself || !before);
 }
 
 /* There is no LOSS among them. */

@@ -633,13 +633,17 @@ int main(void)
 	tcase_add_test(tc, each_change_is_a_row);
 	tcase_add_test(tc, gone_unseen);
 	tcase_add_test(tc, found_active);
-	tcase_add_loop_test(tc, killed_anywhere, 0, 2);
 	tcase_add_test(tc, cannot_be_recorded);
 	tcase_add_test(tc, cannot_be_written);
 	tcase_add_test(tc, came_and_went);
 	tcase_add_test(tc, rows_are_taken);
 	tcase_add_test(tc, database_is_lost);
 	tcase_add_test(tc, not_ours);
+	suite_add_tcase(s, tc);
+	tc = tcase_create("killed");
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_set_timeout(tc, 3000);
+	tcase_add_loop_test(tc, killed_anywhere, 0, 2);
 	suite_add_tcase(s, tc);
 	return run_suite(s);
 }

@@ -963,9 +963,28 @@ START_TEST(iked_is_away)
 }
 END_TEST
 
+/* pagent has another database: that closes its side for one step. */
+static void drain_other(struct trmd *t)
+{
+	ck_assert_int_eq(drain_all(t), CS_ESTORE);
+	ck_assert_int_eq(drain_all(t), 0);
+}
+
+/* Its rows are numbered from 1, as with a clock that was set back. */
+static void set_back(const char *last_row)
+{
+	char text[96];
+
+	ask_of(audit, "UPDATE outbox SET id = id - (SELECT min(id) - 1 FROM outbox)");
+	snprintf(text, sizeof(text), "UPDATE audit SET last_row = %s", last_row);
+	ask_of(audit, text);
+}
+
 /* Lost while trmd runs and while it does not; and with a clock that was set back meanwhile. */
 START_TEST(another_audit_database)
 {
+	/* and then the new one has come further than the old one */
+	static const char *const last_rows[] = {"2", "last_row + 1000000000000"};
 	struct trmd t;
 
 	make_rows(0, 1);
@@ -975,25 +994,31 @@ START_TEST(another_audit_database)
 	ck_assert_int_eq(drain_all(&t), 0);
 	ck_assert_int_eq(unlink(audit), 0);
 	audit_server_rows(dir, 3, 1);
-	ck_assert_int_eq(drain_all(&t), 0);
+	drain_other(&t);
+	for (unsigned i = 0; i < 2; i++) {
+		ck_assert_int_eq(unlink(audit), 0);
+		audit_server_rows(dir, 4 + i, 1);
+		set_back(last_rows[i]);
+		drain_other(&t);
+		count_records();
+		ck_assert_uint_eq(manual_records, 2 * (4 + i));
+		ck_assert_uint_eq(said_activated, 4 + i);
+	}
 	stop(&t);
 	ck_assert_int_eq(unlink(audit), 0);
-	audit_server_rows(dir, 4, 1);
+	audit_server_rows(dir, 6, 1);
 	start(&t, 20000, 0);
 	ck_assert_int_eq(drain_all(&t), 0);
 	stop(&t);
-	for (unsigned i = 5; i < 7; i++) {
+	for (unsigned i = 0; i < 2; i++) {
 		ck_assert_int_eq(unlink(audit), 0);
-		audit_server_rows(dir, i, 1);
-		ask_of(audit, "UPDATE outbox SET id = id - (SELECT min(id) - 1 FROM outbox)");
-		/* and then the new one has come further than the old one */
-		ask_of(audit, i == 5 ? "UPDATE audit SET last_row = 2"
-				     : "UPDATE audit SET last_row = last_row + 1000000000000");
+		audit_server_rows(dir, 7 + i, 1);
+		set_back(last_rows[i]);
 		start(&t, 20000, 0);
 		ck_assert_int_eq(drain_all(&t), 0);
 		stop(&t);
 		count_records();
-		ck_assert_uint_eq(manual_records, 2 * i);
+		ck_assert_uint_eq(manual_records, 2 * (7 + i));
 	}
 }
 END_TEST
@@ -1023,6 +1048,10 @@ int main(void)
 	tcase_add_test(tc, pagent_is_away);
 	tcase_add_test(tc, iked_is_away);
 	tcase_add_test(tc, another_audit_database);
+	suite_add_tcase(s, tc);
+	tc = tcase_create("killed");
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_set_timeout(tc, 3000);
 	tcase_add_loop_test(tc, killed_anywhere, 0, 2);
 	suite_add_tcase(s, tc);
 	return run_suite(s);
