@@ -8,10 +8,12 @@
 
 #include "common/log.h"
 
-/* What an SA had counted when we removed it. */
+/* What an SA had counted when we removed it, when that was and, once it is known, why. */
 struct gone {
 	struct xf_said id;
 	struct xf_counters counters;
+	int64_t time;
+	const char *reason;
 };
 
 /* An intent whose tunnel was seen in the kernel: it has a row, though it may be gone by then. */
@@ -27,6 +29,9 @@ struct pagent_audit {
 	struct came *came;
 	size_t n_came, came_room;
 	bool pending;
+	bool taken; /* by this user, the last time */
+	uid_t taker;
+	bool begun; /* what an earlier process left is settled */
 	char told[sizeof(((struct cs_err *)0)->text)];
 };
 
@@ -59,9 +64,22 @@ struct pagent_outbox *pagent_audit_outbox(struct pagent_audit *a)
 	return a->outbox;
 }
 
+void pagent_audit_taken_by(struct pagent_audit *a, uid_t uid)
+{
+	if (!a->taken || a->taker != uid)
+		cs_log(CS_NOCTX, CSM_PA_AUDIT_TAKEN, (unsigned)uid);
+	a->taken = true;
+	a->taker = uid;
+}
+
 bool pagent_audit_pending(const struct pagent_audit *a)
 {
 	return a->pending;
+}
+
+void pagent_audit_unseen(struct pagent_audit *a)
+{
+	a->pending = true;
 }
 
 /* ---- what the kernel has ---- */
@@ -135,17 +153,35 @@ void pagent_audit_gone(void *arg, const struct xf_said *id, const struct xf_coun
 		a->gone = v;
 		a->n_gone++;
 	}
-	a->gone[i] = (struct gone){*id, *c};
+	a->gone[i] = (struct gone){*id, *c, (int64_t)time(NULL), NULL};
+}
+
+/* NULL: somebody else removed it, or nobody did. */
+static struct gone *find_gone(const struct pagent_audit *a, const struct xf_said *id)
+{
+	for (size_t i = 0; i < a->n_gone; i++)
+		if (xf_said_equal(&a->gone[i].id, id))
+			return &a->gone[i];
+	return NULL;
+}
+
+/* The same of any SA of it. */
+static struct gone *gone_of(const struct pagent_audit *a, const struct pagent_audited *t)
+{
+	struct gone *gone = NULL;
+
+	for (unsigned i = 0; i < t->n_sas && !gone; i++)
+		gone = find_gone(a, &t->sas[i]);
+	return gone;
 }
 
 /* NULL: not known. */
 static const struct xf_counters *last_counters(const struct pagent_audit *a,
 					       const struct xf_said *id)
 {
-	for (size_t i = 0; i < a->n_gone; i++)
-		if (xf_said_equal(&a->gone[i].id, id))
-			return &a->gone[i].counters;
-	return NULL;
+	const struct gone *gone = find_gone(a, id);
+
+	return gone ? &gone->counters : NULL;
 }
 
 /* ---- rows ---- */
@@ -172,7 +208,8 @@ static json_t *payload_of(const struct pagent_audit *a, const struct pagent_audi
 	bad = json_object_set_new(shown, "State", json_string(up ? "Active" : "Inactive"));
 	o = json_pack("{s:s, s:I, s:I, s:s?, s:I, s:o}", "Event", up ? "MAN_UP" : "MAN_DOWN",
 		      "Time", (json_int_t)when, "Activation", (json_int_t)t->activation, "Reason",
-		      reason, "Started", (json_int_t)t->since, "ManualTunnel", shown);
+		      reason, "Started", (json_int_t)(t->since < when ? t->since : when),
+		      "ManualTunnel", shown);
 	if (o && !up) {
 		bad |= json_object_set_new(o, "CountersKnown", json_boolean(in && out));
 		bad |= json_object_set_new(o, "Inbound", counters_json(in));
@@ -205,10 +242,13 @@ struct recorded {
 	unsigned n;
 };
 
-/* It is as it was recorded. */
+/* It is as it was recorded; somebody's SA of the same SPI is another one, which came later. */
 static bool is_settled(const struct pagent_present *have, const struct pagent_audited *t)
 {
-	return t->up && is_whole(have, t->number, t->sas, t->n_sas, NULL);
+	int64_t since;
+
+	return t->up && is_whole(have, t->number, t->sas, t->n_sas, &since) &&
+	       (!since || since == t->since);
 }
 
 /* NULL: it was never seen. */
@@ -245,25 +285,41 @@ static unsigned see(struct pagent_audit *a, const struct pagent_present *have,
 	return found;
 }
 
-/* The kernel said when it came; it is no later than now, though the clock may have been set. */
+/* The kernel said when it came; for the row no later than now, as the clock may have been set. */
 static int record_up(struct pagent_audit *a, struct pagent_audited *t, int64_t since, int64_t now,
 		     struct cs_err *err)
 {
 	int rc;
 
 	t->up = true;
-	t->since = since && since < now ? since : now;
+	t->since = since ? since : now;
 	rc = pagent_outbox_put(a->outbox, t, err);
-	return rc == 0 ? write_row(a, t, true, t->since, NULL, err) : rc;
+	return rc == 0 ? write_row(a, t, true, t->since < now ? t->since : now, NULL, err) : rc;
 }
 
 static int record_down(struct pagent_audit *a, const struct pagent_audited *t, int64_t now,
 		       const struct pagent_why *why, struct cs_err *err)
 {
+	const struct gone *gone = gone_of(a, t);
+	const char *reason = gone ? gone->reason : NULL;
 	int rc = pagent_outbox_drop(a->outbox, t->activation, err);
 
-	return rc == 0 ? write_row(a, t, false, now, why->why(why->arg, t->name, t->number), err)
-		       : rc;
+	if (!reason)
+		reason = why->why(why->arg, t->name, t->number);
+	return rc == 0 ? write_row(a, t, false, gone ? gone->time : now, reason, err) : rc;
+}
+
+/* What cannot be written now may have another reason by the time that it can be. */
+static void note_reasons(const struct pagent_audit *a, const struct recorded *r,
+			 const struct pagent_why *why)
+{
+	for (unsigned i = 0; i < r->n; i++) {
+		const struct pagent_audited *t = &r->v[i];
+		struct gone *gone = gone_of(a, t);
+
+		if (gone && !gone->reason)
+			gone->reason = why->why(why->arg, t->name, t->number);
+	}
 }
 
 static int settle_one(struct pagent_audit *a, const struct pagent_present *have,
@@ -307,7 +363,7 @@ static bool is_recorded(const struct recorded *r, const struct pagent_present *h
 
 		if (t->number != action->number || t->n_sas != n ||
 		    strcmp(t->name, action->name) != 0 ||
-		    !is_whole(have, t->number, t->sas, n, NULL))
+		    !(t->up ? is_settled(have, t) : is_whole(have, t->number, t->sas, n, NULL)))
 			continue;
 		while (same < n && xf_said_equal(&t->sas[same], &sas[same]))
 			same++;
@@ -317,24 +373,33 @@ static bool is_recorded(const struct recorded *r, const struct pagent_present *h
 	return false;
 }
 
-static int intend(struct pagent_audit *a, const struct pol_manvpn_action *action,
-		  struct cs_err *err)
+/* What is there already, as of an older pagent or with a database that was lost, is active. */
+static int intend(struct pagent_audit *a, const struct pagent_present *have,
+		  const struct pol_manvpn_action *action, struct cs_err *err)
 {
 	json_t *shown = pagent_manual_json(action, true, NULL, NULL);
 	struct pagent_audited t = {.number = action->number};
+	int64_t since;
 	int rc;
 
 	t.n_sas = xf_manual_ids(action, t.sas);
 	strcpy(t.name, action->name);
 	t.shown = shown ? json_dumps(shown, JSON_COMPACT) : NULL;
 	json_decref(shown);
-	rc = t.shown ? pagent_outbox_put(a->outbox, &t, err)
-		     : cs_fail(err, CS_ENOMEM, "no memory for the intent of %s", action->name);
+	if (!t.shown)
+		rc = cs_fail(err, CS_ENOMEM, "no memory for the intent of %s", action->name);
+	else if (is_whole(have, t.number, t.sas, t.n_sas, &since))
+		rc = record_up(a, &t, since, (int64_t)time(NULL), err);
+	else
+		rc = pagent_outbox_put(a->outbox, &t, err);
 	free(t.shown);
 	return rc;
 }
 
-/* Which of them are to be intended. */
+/*
+ * Which of them are to be intended: what is to come up, and what is there without a row, be it
+ * wanted or not.
+ */
 static unsigned missing(const struct recorded *r, const struct pagent_present *have,
 			const struct pol_policy *policy, const bool *up, bool *which)
 {
@@ -342,8 +407,10 @@ static unsigned missing(const struct recorded *r, const struct pagent_present *h
 	unsigned found = 0;
 
 	for (unsigned i = 0; i < policy->n_manuals; i++) {
-		unsigned n = xf_manual_ids(policy->manuals[i], sas);
-		bool is = up[i] && !is_recorded(r, have, policy->manuals[i], sas, n);
+		const struct pol_manvpn_action *action = policy->manuals[i];
+		unsigned n = xf_manual_ids(action, sas);
+		bool is = (up[i] || is_whole(have, action->number, sas, n, NULL)) &&
+			  !is_recorded(r, have, action, sas, n);
 
 		found += is;
 		if (which)
@@ -362,6 +429,18 @@ static bool all_settled(const struct recorded *r, const struct pagent_present *h
 
 /* ---- writing it ---- */
 
+/*
+ * Intents of an earlier process that are not in the kernel: most came to nothing, but another
+ * program or the end of the host may have taken one away that nobody saw.  Records have no place
+ * to say so.
+ */
+static void tell_doubt(const struct recorded *r)
+{
+	for (unsigned i = 0; i < r->n; i++)
+		if (!r->v[i].up)
+			cs_log(CS_NOCTX, CSM_PA_AUDIT_DOUBT, r->v[i].number, r->v[i].name);
+}
+
 /* policy NULL: nothing is intended. */
 static int write_difference(struct pagent_audit *a, const struct pagent_present *have,
 			    const struct recorded *r, const struct pol_policy *policy,
@@ -373,11 +452,13 @@ static int write_difference(struct pagent_audit *a, const struct pagent_present 
 		rc = settle(a, have, r, why, err);
 	for (unsigned i = 0; policy && i < policy->n_manuals && rc == 0; i++)
 		if (which[i])
-			rc = intend(a, policy->manuals[i], err);
+			rc = intend(a, have, policy->manuals[i], err);
 	if (rc == 0)
 		rc = pagent_outbox_commit(a->outbox, err);
 	if (rc < 0)
 		pagent_outbox_rollback(a->outbox);
+	else if (!a->begun)
+		tell_doubt(r);
 	return rc;
 }
 
@@ -386,8 +467,10 @@ static void outcome(struct pagent_audit *a, int rc, const struct cs_err *err)
 	const char *text = rc < 0 ? err->text : "";
 
 	a->pending = rc < 0;
-	if (rc == 0)
+	if (rc == 0) {
 		a->n_gone = a->n_came = 0;
+		a->begun = true;
+	}
 	if (rc < 0 && strcmp(text, a->told) != 0)
 		cs_log(CS_NOCTX, CSM_PA_AUDIT, text);
 	if (rc == 0 && a->told[0])
@@ -418,6 +501,32 @@ static int refuse(const struct pagent_present *have, const struct pol_policy *po
 	return rc;
 }
 
+static bool has_number(const struct recorded *r, const struct pol_policy *policy, uint32_t reqid)
+{
+	for (unsigned i = 0; i < r->n; i++)
+		if (xf_reqid_manual(r->v[i].number) == reqid)
+			return true;
+	for (unsigned i = 0; i < policy->n_manuals; i++)
+		if (xf_reqid_manual(policy->manuals[i]->number) == reqid)
+			return true;
+	return false;
+}
+
+/* Of what has no row and no place in the policy nothing is known that a row could be made of. */
+static void tell_unknown(const struct recorded *r, const struct pagent_present *have,
+			 const struct pol_policy *policy)
+{
+	for (size_t i = 0; i < have->n; i++) {
+		uint32_t reqid = have->v[i].reqid;
+		size_t first = 0;
+
+		while (have->v[first].reqid != reqid)
+			first++;
+		if (first == i && !has_number(r, policy, reqid))
+			cs_log(CS_NOCTX, CSM_PA_MAN_UNKNOWN, xf_reqid_tunnel(reqid));
+	}
+}
+
 int pagent_audit_before(struct pagent_audit *a, const struct pagent_present *have,
 			const struct pol_policy *policy, bool *up, const struct pagent_why *why,
 			struct cs_err *err)
@@ -428,6 +537,8 @@ int pagent_audit_before(struct pagent_audit *a, const struct pagent_present *hav
 	int rc = which ? pagent_outbox_tunnels(a->outbox, &r.v, &r.n, &broken)
 		       : cs_fail(&broken, CS_ENOMEM, "no memory for manual tunnels");
 
+	if (rc == 0)
+		tell_unknown(&r, have, policy);
 	if (rc == 0 && see(a, have, &r) + missing(&r, have, policy, up, which) > 0) {
 		rc = write_difference(a, have, &r, policy, which, why, &broken);
 		outcome(a, rc, &broken);
@@ -446,8 +557,10 @@ void pagent_audit_after(struct pagent_audit *a, const struct pagent_present *hav
 	struct cs_err err;
 	int rc = pagent_outbox_tunnels(a->outbox, &r.v, &r.n, &err);
 
-	if (rc == 0 && see(a, have, &r) + !all_settled(&r, have) > 0)
+	if (rc == 0 && see(a, have, &r) + !all_settled(&r, have) > 0) {
+		note_reasons(a, &r, why);
 		rc = write_difference(a, have, &r, NULL, NULL, why, &err);
+	}
 	outcome(a, rc, &err);
 	pagent_audited_free(r.v, r.n);
 }

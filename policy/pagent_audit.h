@@ -5,12 +5,13 @@
  * unseen is recorded: so nothing comes up that could not be recorded, and a kill at any moment is
  * made good by the next call.  after() the change, and whenever there may be a difference, rows of
  * the difference are written, in the transaction that changes what is recorded.  What goes down
- * never waits for a disk.
+ * waits for one try to write before, and goes down whatever comes of that.
  */
 #ifndef PAGENT_AUDIT_H
 #define PAGENT_AUDIT_H
 
 #include <jansson.h>
+#include <sys/types.h>
 
 #include "policy/pagent_outbox.h"
 
@@ -40,6 +41,9 @@ struct pagent_audit *pagent_audit_new(const char *statedir);
 void pagent_audit_free(struct pagent_audit *a); /* NULL is allowed */
 struct pagent_outbox *pagent_audit_outbox(struct pagent_audit *a);
 
+/* Rows are given to that user: logged the first time, and when it was another one before. */
+void pagent_audit_taken_by(struct pagent_audit *a, uid_t uid);
+
 /* For xf_manual_watch: the last counters of an SA, for the row of its tunnel. */
 void pagent_audit_gone(void *audit, const struct xf_said *id, const struct xf_counters *c);
 
@@ -56,6 +60,8 @@ void pagent_audit_after(struct pagent_audit *a, const struct pagent_present *hav
 /* Is there something for the two to do? As far as can be known. */
 bool pagent_audit_due(struct pagent_audit *a, const struct pagent_present *have,
 		      const struct pol_policy *policy, const bool *up);
+/* After a change that nobody could look at: there may be something for them. */
+void pagent_audit_unseen(struct pagent_audit *a);
 /* What the last call could not write. */
 bool pagent_audit_pending(const struct pagent_audit *a);
 

@@ -8,6 +8,14 @@
 
 #define ROWS 256 /* of an answer */
 
+/* Nobody but root may have made a directory here. */
+static bool is_roots(const char *dir)
+{
+	struct stat st;
+
+	return stat(dir, &st) == 0 && st.st_uid == 0 && !(st.st_mode & (S_IWGRP | S_IWOTH));
+}
+
 /* It runs as the user of iked's worker; where iked never ran its own directory says who that is. */
 bool pagent_audit_may_take(const struct pagent *p, uid_t uid)
 {
@@ -15,11 +23,15 @@ bool pagent_audit_may_take(const struct pagent *p, uid_t uid)
 	char path[CS_PATH_MAX];
 	struct stat st;
 
+	if (cs_nmi_may_control(uid))
+		return true;
+	if (cs_state_path(p->o->stack, NULL, path, NULL) < 0 || !is_roots(path))
+		return false;
 	for (size_t i = 0; i < sizeof(leaves) / sizeof(leaves[0]); i++)
 		if (cs_state_path(p->o->stack, leaves[i], path, NULL) == 0 &&
 		    lstat(path, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == uid)
 			return true;
-	return cs_nmi_may_control(uid);
+	return false;
 }
 
 static int64_t number(const json_t *request, const char *key)
@@ -37,6 +49,8 @@ static int take_back(struct pagent *p, const json_t *request, struct cs_err *err
 
 	if (!number(request, "done"))
 		return 0;
+	if (!number(request, "identity"))
+		return cs_fail(err, CS_EINVAL, "'done' needs the 'identity' of its rows");
 	if (n > ROWS)
 		return cs_fail(err, CS_EINVAL, "no answer has so many rows");
 	refused = calloc(n + 1, sizeof(*refused));
@@ -69,14 +83,16 @@ static void on_row(void *arg, const struct pagent_row *row)
 			       (json_int_t)row->time, "kind", row->kind, "payload", row->payload));
 }
 
-void pagent_audit_rows(struct pagent *p, uint64_t ticket, const json_t *request)
+void pagent_audit_rows(struct pagent *p, uint64_t ticket, uid_t uid, const json_t *request)
 {
 	struct pagent_outbox *outbox = pagent_audit_outbox(p->audit);
 	struct answer a = {p, ticket};
 	struct pagent_outbox_end end;
 	struct cs_err err;
-	int rc = take_back(p, request, &err);
+	int rc;
 
+	pagent_audit_taken_by(p->audit, uid);
+	rc = take_back(p, request, &err);
 	if (rc == 0)
 		rc = pagent_outbox_read(outbox, ROWS, on_row, &a, &end, &err);
 	if (rc < 0)

@@ -70,13 +70,43 @@ static const char *why_undone(void *arg, const char *name, uint32_t number)
 	return "deactivated by command";
 }
 
-/* What cannot be recorded now the next pagent finds. */
+static const char *why_gone(void *arg, const char *name, uint32_t number)
+{
+	(void)arg;
+	(void)name;
+	(void)number;
+	return "the kernel no longer has it";
+}
+
+static void look(struct xf_kernel *kernel, struct pagent_audit *audit, bool undone)
+{
+	const struct pagent_why why = {undone ? why_undone : why_gone, NULL};
+	struct pagent_present have = {.n = 0};
+
+	if (xf_sa_dump(kernel, pagent_present_add, &have, NULL) == 0)
+		pagent_audit_after(audit, &have, &why);
+	pagent_present_free(&have);
+}
+
+/* trmd gets them of a pagent that runs. */
+static void tell_waiting(struct pagent_audit *audit)
+{
+	int64_t n;
+
+	if (pagent_outbox_waiting(pagent_audit_outbox(audit), &n, NULL) == 0 && n > 0)
+		printf("pagent: %lld records of manual tunnels wait for trmd, until a pagent "
+		       "runs\n",
+		       (long long)n);
+}
+
+/*
+ * It is looked before, too: what came up and was not recorded when a pagent was killed was up.
+ * What cannot be recorded now the next pagent finds.
+ */
 static int remove_manuals(const struct pagent_options *o, struct xf_kernel *kernel,
 			  struct cs_err *err)
 {
-	const struct pagent_why why = {why_undone, NULL};
 	char state[CS_PATH_MAX], database[CS_PATH_MAX];
-	struct pagent_present have = {.n = 0};
 	struct xf_manual_watch watch = {.gone = pagent_audit_gone};
 	struct pagent_audit *audit = NULL;
 	int rc;
@@ -85,10 +115,13 @@ static int remove_manuals(const struct pagent_options *o, struct xf_kernel *kern
 	    access(database, F_OK) == 0 && cs_state_path(o->stack, NULL, state, NULL) == 0)
 		audit = pagent_audit_new(state);
 	watch.arg = audit;
+	if (audit)
+		look(kernel, audit, false);
 	rc = xf_manual_remove(kernel, audit ? &watch : NULL, err);
-	if (audit && xf_sa_dump(kernel, pagent_present_add, &have, NULL) == 0)
-		pagent_audit_after(audit, &have, &why);
-	pagent_present_free(&have);
+	if (audit) {
+		look(kernel, audit, true);
+		tell_waiting(audit);
+	}
 	pagent_audit_free(audit);
 	return rc;
 }

@@ -335,8 +335,10 @@ static const char *why_ended(void *arg, const char *name, uint32_t number)
 	const struct pol_manvpn_action *a = pol_manual_by_name(p->policy, name);
 	const struct pagent_manual *t = pagent_manual_find(p, name);
 
-	if (!a || !t || t->number != number)
+	if (!a || !t)
 		return "the policy no longer has it";
+	if (t->number != number)
+		return "the policy no longer has it as it was";
 	if (!pagent_manual_active(t))
 		return t->set == PAGENT_MANUAL_INACTIVE ? "deactivated by command"
 							: "the policy no longer has it as active";
@@ -369,6 +371,8 @@ static int bring_about(struct pagent *p, bool *up, struct cs_err *err)
 	/* Also when some of it was refused; what could not be looked at is for the next look. */
 	if (look(p, &have, NULL) == 0)
 		pagent_audit_after(p->audit, &have, &why);
+	else
+		pagent_audit_unseen(p->audit);
 	pagent_present_free(&have);
 	if (rc == 0 && refused < 0) {
 		*err = refusal;
@@ -422,7 +426,7 @@ void pagent_manual_check(struct pagent *p)
 	struct cs_err err;
 
 	if (!p->manuals || !p->policy || !p->abilities.xfrm ||
-	    (!p->policy->n_manuals && !pagent_audit_pending(p->audit)))
+	    (!p->policy->n_manuals && !p->manuals->failed && !pagent_audit_pending(p->audit)))
 		return;
 	up = should_be_up(p);
 	if (!up)

@@ -134,7 +134,7 @@ static const struct request {
 	enum { SHOW, CONTROL, TAKE } right;
 } requests[] = {
 	{"activate-manual", pagent_manual_activate, CONTROL},
-	{"audit-rows", pagent_audit_rows, TAKE},
+	{"audit-rows", NULL, TAKE},
 	{"deactivate-manual", pagent_manual_deactivate, CONTROL},
 	{"default", choose_defaults, CONTROL},
 	{"filters", pagent_filters, SHOW},
@@ -180,7 +180,10 @@ static void on_request(void *arg, struct cs_nmi_server *server, uint64_t ticket,
 		}
 		if (r->right == CONTROL)
 			cs_log(CS_NOCTX, CSM_PA_REQUEST, r->name, (unsigned)uid);
-		r->fn(p, ticket, json);
+		if (r->right == TAKE)
+			pagent_audit_rows(p, ticket, uid, json);
+		else
+			r->fn(p, ticket, json);
 		return;
 	}
 	cs_nmi_error(server, ticket, CS_EINVAL, "pagent does not know this request");

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/log.h"
 #include "policy/store.h"
 
 #define SA_TEXT (CS_ADDR_STRLEN + 20)
@@ -13,6 +14,8 @@
 struct pagent_outbox {
 	struct pol_db db;
 	char dir[CS_PATH_MAX];
+	int64_t identity; /* of the one that was open last; 0: none was */
+	int64_t handed;   /* the last row of it that was read for trmd; 0: none */
 };
 
 struct pagent_outbox *pagent_outbox_new(const char *statedir)
@@ -32,11 +35,38 @@ void pagent_outbox_free(struct pagent_outbox *o)
 	free(o);
 }
 
+/* Is it the one of before? */
+static int know(struct pagent_outbox *o, struct cs_err *err)
+{
+	int64_t identity = 0;
+	bool there;
+	int rc = pol_db_number(&o->db, "SELECT identity FROM audit", &identity, &there, err);
+
+	if (rc == 0 && !there)
+		rc = cs_fail(err, CS_ESTORE, "audit.db has no identity");
+	if (rc < 0) {
+		pol_db_close(&o->db);
+		return rc;
+	}
+	if (identity == o->identity)
+		return 0;
+	if (o->identity)
+		cs_log(CS_NOCTX, CSM_PA_AUDIT_OTHER, o->db.path);
+	o->identity = identity;
+	o->handed = 0;
+	return 0;
+}
+
 static int ready(struct pagent_outbox *o, struct cs_err *err)
 {
+	int rc;
+
 	if (o->db.sql && pol_db_same_file(&o->db, NULL) < 0)
 		pol_db_close(&o->db);
-	return o->db.sql ? 0 : pol_db_open(o->dir, POL_DB_AUDIT, true, &o->db, err);
+	if (o->db.sql)
+		return 0;
+	rc = pol_db_open(o->dir, POL_DB_AUDIT, true, &o->db, err);
+	return rc == 0 ? know(o, err) : rc;
 }
 
 /* ---- the SAs of a tunnel as text: protocol, destination, SPI ---- */
@@ -158,7 +188,7 @@ static void bind_text(sqlite3_stmt *st, int at, const char *value)
 	sqlite3_bind_text(st, at, value, -1, SQLITE_TRANSIENT);
 }
 
-int pagent_outbox_put(struct pagent_outbox *o, const struct pagent_audited *t, struct cs_err *err)
+int pagent_outbox_put(struct pagent_outbox *o, struct pagent_audited *t, struct cs_err *err)
 {
 	char sas[XF_MANUAL_SAS * SA_TEXT];
 	sqlite3_stmt *st = NULL;
@@ -177,6 +207,8 @@ int pagent_outbox_put(struct pagent_outbox *o, const struct pagent_audited *t, s
 		bind_text(st, 7, t->shown);
 		rc = pol_db_run(&o->db, st, err);
 	}
+	if (rc == 0)
+		t->activation = sqlite3_last_insert_rowid(o->db.sql);
 	sqlite3_finalize(st);
 	return rc;
 }
@@ -214,11 +246,10 @@ int pagent_outbox_row(struct pagent_outbox *o, int64_t time, const char *kind, c
 static int read_end(struct pagent_outbox *o, struct pagent_outbox_end *end, struct cs_err *err)
 {
 	bool there;
-	int rc = pol_db_number(&o->db, "SELECT identity FROM audit", &end->identity, &there, err);
+	int rc = pol_db_number(&o->db, "SELECT last_row FROM audit", &end->last, &there, err);
 
-	if (rc == 0 && there)
-		rc = pol_db_number(&o->db, "SELECT last_row FROM audit", &end->last, &there, err);
-	return rc == 0 && !there ? cs_fail(err, CS_ESTORE, "audit.db has no identity") : rc;
+	end->identity = o->identity;
+	return rc == 0 && !there ? cs_fail(err, CS_ESTORE, "audit.db has no last row") : rc;
 }
 
 int pagent_outbox_read(struct pagent_outbox *o, unsigned max, pagent_row_fn *fn, void *arg,
@@ -245,27 +276,34 @@ int pagent_outbox_read(struct pagent_outbox *o, unsigned max, pagent_row_fn *fn,
 		};
 
 		fn(arg, &row);
+		if (row.id > o->handed)
+			o->handed = row.id;
 	}
 	sqlite3_finalize(st);
 	return rc;
 }
 
-int pagent_outbox_done(struct pagent_outbox *o, const struct pagent_outbox_done *done,
+int pagent_outbox_waiting(struct pagent_outbox *o, int64_t *n, struct cs_err *err)
+{
+	bool there;
+	int rc = ready(o, err);
+
+	return rc < 0 ? rc
+		      : pol_db_number(&o->db, "SELECT count(*) FROM outbox WHERE acknowledged = 0",
+				      n, &there, err);
+}
+
+static int remove_done(struct pagent_outbox *o, const struct pagent_outbox_done *done,
 		       struct cs_err *err)
 {
-	struct pagent_outbox_end end;
 	int rc = pagent_outbox_begin(o, err);
 
-	if (rc == 0)
-		rc = read_end(o, &end, err);
-	if (rc == 0 && end.identity != done->identity) {
-		pagent_outbox_rollback(o);
-		return 0;
-	}
 	/* What is refused goes first: "all up to" would take it along. */
 	for (size_t i = 0; i < done->n_refused && rc == 0; i++)
-		rc = pol_db_run_for(&o->db, "UPDATE outbox SET acknowledged = 2 WHERE id = ?1",
-				    (uint64_t)done->refused[i], err);
+		rc = pol_db_run_for(
+			&o->db,
+			"UPDATE outbox SET acknowledged = 2 WHERE acknowledged = 0 AND id = ?1",
+			(uint64_t)done->refused[i], err);
 	if (rc == 0)
 		rc = pol_db_run_for(&o->db,
 				    "DELETE FROM outbox WHERE acknowledged = 0 AND id <= ?1",
@@ -275,4 +313,24 @@ int pagent_outbox_done(struct pagent_outbox *o, const struct pagent_outbox_done 
 	if (rc < 0)
 		pagent_outbox_rollback(o);
 	return rc;
+}
+
+int pagent_outbox_done(struct pagent_outbox *o, const struct pagent_outbox_done *done,
+		       struct cs_err *err)
+{
+	int64_t waits = 0;
+	bool there;
+	int rc = ready(o, err);
+
+	/* Before this process has handed out some it does not know what an earlier one has. */
+	if (rc < 0 || o->identity != done->identity || !o->handed)
+		return rc;
+	if (done->last > o->handed)
+		return cs_fail(err, CS_EINVAL, "rows are said to be done that nobody was given");
+	/* Nothing is written for what is done already. */
+	rc = pol_db_number(&o->db, "SELECT min(id) FROM outbox WHERE acknowledged = 0", &waits,
+			   &there, err);
+	if (rc < 0 || !there || waits > done->last)
+		return rc;
+	return remove_done(o, done, err);
 }

@@ -20,7 +20,7 @@ struct pagent_audited {
 	uint32_t number;    /* of M<n> */
 	char name[POL_NAME_MAX + 1];
 	bool up;       /* its row was written; else it is about to be brought up */
-	int64_t since; /* seconds since 1970; 0: not up */
+	int64_t since; /* seconds since 1970, as the kernel says; 0: not up */
 	struct xf_said sas[XF_MANUAL_SAS]; /* as xf_manual_ids() gives them */
 	unsigned n_sas;
 	char *shown; /* JSON object: the tunnel as displays have it */
@@ -37,7 +37,8 @@ void pagent_audited_free(struct pagent_audited *list, unsigned n);
 
 /* One transaction: begin, changes, and commit or rollback. */
 int pagent_outbox_begin(struct pagent_outbox *o, struct cs_err *err);
-int pagent_outbox_put(struct pagent_outbox *o, const struct pagent_audited *t, struct cs_err *err);
+/* One that is not stored yet gets its activation. */
+int pagent_outbox_put(struct pagent_outbox *o, struct pagent_audited *t, struct cs_err *err);
 int pagent_outbox_drop(struct pagent_outbox *o, int64_t activation, struct cs_err *err);
 int pagent_outbox_row(struct pagent_outbox *o, int64_t time, const char *kind, const char *payload,
 		      struct cs_err *err);
@@ -56,9 +57,12 @@ struct pagent_outbox_end {
 	int64_t identity; /* of this database; not 0 */
 	int64_t last;     /* number of the row that was written last; 0: none */
 };
-/* The next rows in order of their ids, at most max. */
+/* The next rows in order of their ids, at most max. They may be done from now on. */
 int pagent_outbox_read(struct pagent_outbox *o, unsigned max, pagent_row_fn *fn, void *arg,
 		       struct pagent_outbox_end *end, struct cs_err *err);
+
+/* How many rows there are that are not done. */
+int pagent_outbox_waiting(struct pagent_outbox *o, int64_t *n, struct cs_err *err);
 
 struct pagent_outbox_done {
 	int64_t identity; /* of another database: nothing of it is done here */
@@ -67,6 +71,7 @@ struct pagent_outbox_done {
 		*refused; /* but these stay, for who looks into them, and are not read again */
 	size_t n_refused;
 };
+/* What this process has not read stays: CS_EINVAL, or nothing where it has read none yet. */
 int pagent_outbox_done(struct pagent_outbox *o, const struct pagent_outbox_done *done,
 		       struct cs_err *err);
 

@@ -26,6 +26,7 @@
 #include "policy/tree.h"
 
 #define POL_STORE_SCHEMA 1
+#define POL_AUDIT_SCHEMA 1 /* of audit.db, which is older or newer by itself */
 #define POL_STORE_KEEP   5 /* generations, with the one in force */
 
 struct pol_db {
@@ -35,6 +36,7 @@ struct pol_db {
 	char path[CS_PATH_MAX];
 	dev_t device;
 	ino_t inode;
+	bool checked; /* its pages were, by this process: not once more when it is opened again */
 };
 
 struct pol_store {

@@ -12,8 +12,6 @@
 
 #include "common/paths.h"
 
-#define BUSY_WAIT_MS 5000
-
 static const char policy_schema[] =
 	"CREATE TABLE generation(id INTEGER PRIMARY KEY, created INTEGER NOT NULL);"
 	"CREATE TABLE in_force(one INTEGER PRIMARY KEY CHECK (one = 1),"
@@ -55,11 +53,13 @@ static const char audit_schema[] =
 static const struct kind {
 	const char *leaf, *schema;
 	int application; /* "CSPP", "CSPS" and "CSPA" in the file's header */
+	int version;     /* of the form */
 	mode_t mode;
+	int busy_ms; /* while it is locked; pagent's loop stands still, and tries audit.db again */
 } kinds[] = {
-	[POL_DB_POLICY] = {"policy.db", policy_schema, 0x43535050, 0640},
-	[POL_DB_SECRETS] = {"secrets.db", secrets_schema, 0x43535053, 0640},
-	[POL_DB_AUDIT] = {"audit.db", audit_schema, 0x43535041, 0600},
+	[POL_DB_POLICY] = {"policy.db", policy_schema, 0x43535050, POL_STORE_SCHEMA, 0640, 5000},
+	[POL_DB_SECRETS] = {"secrets.db", secrets_schema, 0x43535053, POL_STORE_SCHEMA, 0640, 5000},
+	[POL_DB_AUDIT] = {"audit.db", audit_schema, 0x43535041, POL_AUDIT_SCHEMA, 0600, 50},
 };
 
 static int failed(const struct pol_db *db, struct cs_err *err)
@@ -197,7 +197,7 @@ static int create(const struct pol_db *db, const struct kind *kind, struct cs_er
 	if (rc < 0)
 		return rc;
 	snprintf(sql, sizeof(sql), "PRAGMA application_id = %d; PRAGMA user_version = %d",
-		 kind->application, POL_STORE_SCHEMA);
+		 kind->application, kind->version);
 	return pol_db_exec(db, sql, err);
 }
 
@@ -222,10 +222,10 @@ static int check_schema(const struct pol_db *db, const struct kind *kind, bool w
 	}
 	if (application != kind->application)
 		return cs_fail(err, CS_ESTORE, "%s is a database of another program", db->name);
-	if (version > POL_STORE_SCHEMA)
+	if (version > kind->version)
 		return cs_fail(err, CS_EUNSUPPORTED,
 			       "%s has the form %lld of a newer csipsec; this one knows %d",
-			       db->name, (long long)version, POL_STORE_SCHEMA);
+			       db->name, (long long)version, kind->version);
 	if (version < 1)
 		return cs_fail(err, CS_ESTORE, "%s has the unknown form %lld", db->name,
 			       (long long)version);
@@ -251,7 +251,8 @@ static int check_pages(const struct pol_db *db, struct cs_err *err)
 	return rc;
 }
 
-static int connect_db(const char *path, bool write, struct pol_db *db, struct cs_err *err)
+static int connect_db(const char *path, const struct kind *kind, bool write, struct pol_db *db,
+		      struct cs_err *err)
 {
 	int flags = write ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY;
 
@@ -261,7 +262,7 @@ static int connect_db(const char *path, bool write, struct pol_db *db, struct cs
 		return cs_fail(err, CS_ESTORE, "cannot open %s: %s", path, sqlite3_errmsg(db->sql));
 	}
 	sqlite3_extended_result_codes(db->sql, 1);
-	sqlite3_busy_timeout(db->sql, BUSY_WAIT_MS);
+	sqlite3_busy_timeout(db->sql, kind->busy_ms);
 	sqlite3_db_config(db->sql, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	sqlite3_db_config(db->sql, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
 	/* EXTRA: a commit stays a commit after a power cut, so the two stay in their order. */
@@ -318,7 +319,7 @@ int pol_db_open(const char *statedir, enum pol_db_kind which, bool write, struct
 			return cs_fail(err, CS_ENOTFOUND, "there is no %s", path);
 		return cs_fail(err, CS_EPERM, "cannot read %s: %s", path, strerror(errno));
 	}
-	rc = connect_db(path, write, db, err);
+	rc = connect_db(path, kind, write, db, err);
 	if (rc == 0 && write)
 		rc = remember_file(db, path, err);
 	if (rc == 0)
@@ -327,9 +328,11 @@ int pol_db_open(const char *statedir, enum pol_db_kind which, bool write, struct
 		rc = check_schema(db, kind, write, err);
 	if (rc == 0)
 		rc = pol_db_exec(db, "COMMIT", err);
-	if (rc == 0 && write)
+	if (rc == 0 && write && !db->checked)
 		rc = check_pages(db, err);
-	if (rc < 0)
+	if (rc == 0)
+		db->checked = true;
+	else
 		pol_db_close(db);
 	return rc;
 }

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "policy/pagent_audit.h"
@@ -32,7 +33,7 @@ static struct cs_err err;
 struct sa {
 	struct xf_said id;
 	uint32_t number;
-	uint64_t packets;
+	uint64_t packets, added;
 };
 
 static struct shared {
@@ -94,7 +95,7 @@ static void look(struct pagent_present *have)
 	for (unsigned i = 0; i < kernel->n; i++) {
 		const struct xf_sa sa = {.id = kernel->sas[i].id,
 					 .reqid = xf_reqid_manual(kernel->sas[i].number)};
-		const struct xf_counters c = {.added = (uint64_t)ADDED};
+		const struct xf_counters c = {.added = kernel->sas[i].added};
 
 		ck_assert_int_eq(pagent_present_add(have, &sa, &c), 0);
 	}
@@ -109,8 +110,8 @@ static void install(struct pagent_audit *a, const bool up[TUNNELS + 1])
 		for (unsigned i = 0; up[t] && i < xf_manual_ids(&actions[t], ids); i++)
 			if (!has(&ids[i], t)) {
 				place();
-				kernel->sas[kernel->n++] =
-					(struct sa){ids[i], t, 100 * t + kernel->turn};
+				kernel->sas[kernel->n++] = (struct sa){
+					ids[i], t, 100 * t + kernel->turn, (uint64_t)ADDED};
 				observe();
 			}
 	for (unsigned i = kernel->n; i-- > 0;)
@@ -154,12 +155,14 @@ static void make_actions(void)
 	}
 }
 
+static const char *because = "deactivated by command";
+
 static const char *why(void *arg, const char *name, uint32_t number)
 {
 	(void)arg;
 	(void)name;
 	(void)number;
-	return "deactivated by command";
+	return because;
 }
 
 static const struct pagent_why reason = {why, NULL};
@@ -227,7 +230,7 @@ static void work(void)
 struct rows {
 	int seen[EVENTS];
 	unsigned n, unknown;
-	int64_t ids[EVENTS], last_time;
+	int64_t ids[EVENTS], last_time, started;
 	struct pagent_outbox_end end;
 	json_t *payload; /* of the last */
 };
@@ -244,7 +247,7 @@ static void on_row(void *arg, const struct pagent_row *row)
 	ck_assert_ptr_nonnull(id);
 	ck_assert_str_eq(json_string_value(json_object_get(t, "State")),
 			 up ? "Active" : "Inactive");
-	ck_assert_int_eq(json_integer_value(json_object_get(o, "Started")), ADDED);
+	ck_assert_int_eq(json_integer_value(json_object_get(o, "Started")), r->started);
 	ck_assert_uint_lt(r->n, EVENTS);
 	r->ids[r->n] = row->id;
 	r->seen[r->n++] = up ? atoi(id + 1) : -atoi(id + 1);
@@ -254,15 +257,30 @@ static void on_row(void *arg, const struct pagent_row *row)
 	r->payload = o;
 }
 
+static void count_row(void *arg, const struct pagent_row *row)
+{
+	struct rows *r = arg;
+
+	r->n++;
+	r->last_time = row->time;
+}
+
+static struct rows rows_of_outbox(struct pagent_outbox *o)
+{
+	struct rows r = {.started = ADDED};
+
+	ck_assert_msg(pagent_outbox_read(o, EVENTS, on_row, &r, &r.end, &err) == 0, "%s", err.text);
+	for (unsigned i = 1; i < r.n; i++)
+		ck_assert_int_gt(r.ids[i], r.ids[i - 1]);
+	return r;
+}
+
 static struct rows rows_of(void)
 {
 	struct pagent_outbox *o = pagent_outbox_new(dir);
-	struct rows r = {.n = 0};
+	struct rows r = rows_of_outbox(o);
 
-	ck_assert_msg(pagent_outbox_read(o, EVENTS, on_row, &r, &r.end, &err) == 0, "%s", err.text);
 	pagent_outbox_free(o);
-	for (unsigned i = 1; i < r.n; i++)
-		ck_assert_int_gt(r.ids[i], r.ids[i - 1]);
 	return r;
 }
 
@@ -399,6 +417,70 @@ START_TEST(found_active)
 }
 END_TEST
 
+/* The same where it is not wanted any more: it was up until it is taken down. */
+START_TEST(found_and_not_wanted)
+{
+	static const bool first[] = {0, 1, 0, 0}, none[TUNNELS + 1] = {0};
+	struct pagent_audit *a = pagent_audit_new(dir);
+	struct rows r;
+
+	install(a, first);
+	ck_assert_int_eq(bring_about(a, none), 0);
+	expect_account("found and taken down");
+	r = rows_of();
+	ck_assert_uint_eq(r.n, 2);
+	ck_assert_uint_eq(r.unknown, 0);
+	json_decref(r.payload);
+	pagent_audit_free(a);
+}
+END_TEST
+
+/* Killed with the tunnel in the kernel and no row of it; undone then, as by pagent -u. */
+START_TEST(undone_after_a_kill)
+{
+	static const bool first[] = {0, 1, 0, 0}, none[TUNNELS + 1] = {0};
+	struct pol_manvpn_action *list[] = {&actions[1]};
+	struct pol_policy policy = {.manuals = list, .n_manuals = 1};
+	struct pagent_audit *a = pagent_audit_new(dir);
+	struct pagent_present have = {.n = 0};
+	bool up = true;
+
+	ck_assert_int_eq(pagent_audit_before(a, &have, &policy, &up, &reason, &err), 0);
+	install(a, first);
+	pagent_audit_free(a);
+	a = pagent_audit_new(dir);
+	look(&have);
+	pagent_audit_after(a, &have, &reason);
+	pagent_present_free(&have);
+	install(a, none);
+	pagent_audit_after(a, &have, &reason);
+	pagent_audit_free(a);
+	expect_account("killed and undone");
+	ck_assert_uint_eq(kernel->n_seen, 2);
+}
+END_TEST
+
+/* Somebody puts SAs of the same SPIs in their place: these are others, since a later time. */
+START_TEST(replaced_by_others)
+{
+	static const bool first[] = {0, 1, 0, 0};
+	struct pagent_audit *a = pagent_audit_new(dir);
+	struct rows r = {.started = ADDED};
+	struct pagent_outbox *o;
+
+	ck_assert_int_eq(bring_about(a, first), 0);
+	kernel->sas[1].added++;
+	ck_assert_int_eq(bring_about(a, first), 0);
+	ck_assert_int_eq(bring_about(a, first), 0);
+	pagent_audit_free(a);
+	o = pagent_outbox_new(dir);
+	ck_assert_int_eq(pagent_outbox_read(o, EVENTS, count_row, &r, &r.end, &err), 0);
+	pagent_outbox_free(o);
+	ck_assert_uint_eq(r.n, 3);
+	ck_assert_int_eq(r.last_time, ADDED + 1);
+}
+END_TEST
+
 /*
  * Killed before each system call and each change of the kernel, and once more soon after.  After a
  * kill the turn is done again, or the next one follows: an operator's command that was lost.
@@ -414,7 +496,7 @@ static void kill_anywhere(bool go_on)
 		begin_again();
 		killed = run_killed(work, ++at);
 		if (killed < 0)
-			return; /* tracing is not allowed here */
+			return; /* untraced, as the run allows */
 		if (killed) {
 			kernel->turn += go_on && kernel->turn + 1 < TURNS;
 			run_killed(work, 1 + at % 13);
@@ -485,6 +567,8 @@ START_TEST(cannot_be_written)
 	static const bool first[] = {0, 1, 0, 0}, none[TUNNELS + 1] = {0};
 	struct pagent_audit *a = pagent_audit_new(dir);
 	sqlite3 *other;
+	struct rows r;
+	time_t gone;
 
 	ck_assert_int_eq(bring_about(a, first), 0);
 	ck_assert_int_eq(sqlite3_open(database, &other), SQLITE_OK);
@@ -493,14 +577,24 @@ START_TEST(cannot_be_written)
 				      "SELECT raise(FAIL, 'no'); END",
 				      NULL, NULL, NULL),
 			 SQLITE_OK);
+	gone = time(NULL);
 	ck_assert_int_eq(bring_about(a, none), 0);
 	ck_assert(pagent_audit_pending(a));
 	ck_assert_int_lt(bring_about(a, first), 0);
 	ck_assert_uint_eq(kernel->n_seen, 2);
 	ck_assert_int_eq(sqlite3_exec(other, "DROP TRIGGER no", NULL, NULL, NULL), SQLITE_OK);
 	sqlite3_close(other);
+	/* with the time and the reason that it had */
+	sleep(2);
+	because = "another reason";
 	ck_assert_int_eq(bring_about(a, none), 0);
+	because = "deactivated by command";
 	expect_account("written later");
+	r = rows_of();
+	ck_assert_int_ge(r.last_time, gone);
+	ck_assert_int_le(r.last_time, gone + 1);
+	ck_assert_str_eq(json_string_value(json_object_get(r.payload, "Reason")), because);
+	json_decref(r.payload);
 	pagent_audit_free(a);
 }
 END_TEST
@@ -552,10 +646,19 @@ START_TEST(rows_are_taken)
 	r = rows_of();
 	ck_assert_uint_eq(r.n, 5);
 	ck_assert_int_eq(r.last_time, 5);
+	/* that were given to nobody by this process, as after its start */
+	struct pagent_outbox_done done = {.identity = r.end.identity, .last = r.ids[4]};
+	ck_assert_int_eq(pagent_outbox_done(o, &done, &err), 0);
+	left = rows_of_outbox(o);
+	ck_assert_uint_eq(left.n, 5);
+	json_decref(left.payload);
+	/* and some that nobody was ever given */
+	done.last++;
+	ck_assert_int_eq(pagent_outbox_done(o, &done, &err), CS_EINVAL);
 	ck_assert_int_eq(r.end.last, r.ids[4]);
 	ck_assert_int_ne(r.end.identity, 0);
 	/* of another database */
-	struct pagent_outbox_done done = {.identity = r.end.identity + 1, .last = r.ids[4]};
+	done = (struct pagent_outbox_done){.identity = r.end.identity + 1, .last = r.ids[4]};
 	ck_assert_int_eq(pagent_outbox_done(o, &done, &err), 0);
 	left = rows_of();
 	ck_assert_uint_eq(left.n, 5);
@@ -633,6 +736,9 @@ int main(void)
 	tcase_add_test(tc, each_change_is_a_row);
 	tcase_add_test(tc, gone_unseen);
 	tcase_add_test(tc, found_active);
+	tcase_add_test(tc, found_and_not_wanted);
+	tcase_add_test(tc, undone_after_a_kill);
+	tcase_add_test(tc, replaced_by_others);
 	tcase_add_test(tc, cannot_be_recorded);
 	tcase_add_test(tc, cannot_be_written);
 	tcase_add_test(tc, came_and_went);

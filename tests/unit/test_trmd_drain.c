@@ -831,7 +831,7 @@ START_TEST(killed_anywhere)
 			copy(manuals, audit);
 		killed = run_killed(busy, ++at);
 		if (killed < 0)
-			return; /* tracing is not allowed here */
+			return; /* untraced, as the run allows */
 		/* once more soon after, in what puts the first kill right */
 		if (killed)
 			run_killed(busy, 1 + at % 7);
