@@ -1,8 +1,9 @@
 /*
  * The checkpoint beside SMF files.  A slot is, big-endian: "SMFCKPT1", sequence number (8), length
  * of the file (8), id of the last row of source 0 (8), length of the name (2), the name, id of the
- * last row of source 1 (8), source of the last record (1), zeros, and CRC-32C of all before it in
- * the last four bytes.  When there was one source it had zeros behind the name, which is the same.
+ * last row of source 1 (8), source of the last record (1), identities of the two outboxes (8 each),
+ * zeros, and CRC-32C of all before it in the last four bytes.  What came later was zeros before,
+ * which is the same.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -41,6 +42,8 @@ static void make_slot(const struct smf_checkpoint *cp, uint64_t sequence, uint8_
 	cs_put_bytes(&w, cp->file, len);
 	cs_put_u64(&w, cp->last_id[1]);
 	cs_put_u8(&w, (uint8_t)cp->source);
+	for (unsigned i = 0; i < SMF_SOURCES; i++)
+		cs_put_u64(&w, cp->identity[i]);
 	cs_put_zeros(&w, SLOT - 4 - w.len);
 	cs_put_u32(&w, crc32c(slot, SLOT - 4));
 }
@@ -60,7 +63,8 @@ static bool read_slot(const uint8_t slot[SLOT], struct smf_checkpoint *cp, uint6
 	      cs_get_u64(&r, sequence) && cs_get_u64(&r, &cp->length) &&
 	      cs_get_u64(&r, &cp->last_id[0]) && cs_get_u16(&r, &len) && len < sizeof(cp->file) &&
 	      cs_get_copy(&r, cp->file, len) && strlen(cp->file) == len && len > 0 &&
-	      cs_get_u64(&r, &cp->last_id[1]) && cs_get_u8(&r, &source) && source < SMF_SOURCES))
+	      cs_get_u64(&r, &cp->last_id[1]) && cs_get_u8(&r, &source) && source < SMF_SOURCES &&
+	      cs_get_u64(&r, &cp->identity[0]) && cs_get_u64(&r, &cp->identity[1])))
 		return false;
 	cp->source = source;
 	return true;

@@ -175,6 +175,8 @@ struct smf_checkpoint {
 	uint64_t length;               /* bytes */
 	uint64_t last_id[SMF_SOURCES]; /* of the last outbox row of each that has records */
 	unsigned source;               /* whose row the last record is of */
+	/* of the outbox that last_id is of, where it has one that says all; 0: not known */
+	uint64_t identity[SMF_SOURCES];
 };
 
 #define SMF_CHECKPOINT "checkpoint"

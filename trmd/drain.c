@@ -231,6 +231,23 @@ static int tail_follows(struct trmd_drain *d, struct cs_err *err)
 	return rc < 0 ? rc : !tail.other;
 }
 
+/* What is written is remembered with the identity of its outbox. */
+static int check_identity(struct trmd_drain *d)
+{
+	struct side *side = d->side;
+	uint64_t known = trmd_writer_identity(d->env.writer, side->place);
+	struct cs_err err;
+
+	if (!wants_any(d) || known == side->identity)
+		return 0;
+	if (trmd_writer_follow(d->env.writer, side->place, known ? 0 : written(d), side->identity,
+			       &err) < 0)
+		return cannot_write(d, &err);
+	if (known)
+		cs_log(CS_NOCTX, CSM_TR_OTHER, side->source.name);
+	return 0;
+}
+
 /* Ids of another database say nothing about what is written of this one. */
 static int check_outbox(struct trmd_drain *d)
 {
@@ -246,7 +263,7 @@ static int check_outbox(struct trmd_drain *d)
 	if (!rc) {
 		cs_log(CS_NOCTX, CSM_TR_OTHER, side->source.name);
 		side->said = side->said_loss = 0;
-		if (wants_any(d) && trmd_writer_forget_last(d->env.writer, side->place, &err) < 0)
+		if (wants_any(d) && trmd_writer_follow(d->env.writer, side->place, 0, 0, &err) < 0)
 			return cannot_write(d, &err);
 	}
 	side->checked = true;
@@ -273,6 +290,8 @@ static int open_both(struct trmd_drain *d, int64_t now)
 	}
 	if (wants_any(d) && trmd_writer_open(d->env.writer, now, &err) < 0)
 		return cannot_write(d, &err);
+	if (!side->source.ops->follows)
+		return check_identity(d);
 	return side->checked ? 0 : check_outbox(d);
 }
 

@@ -175,6 +175,11 @@ void trmd_manual_end(struct trmd_manual *m)
 	m->done = m->n_refused = 0;
 }
 
+bool trmd_manual_denied(const struct trmd_manual *m)
+{
+	return m->have.why.code == CS_EPERM;
+}
+
 /* ---- the source ---- */
 
 static int open_rows(void *self, uint64_t *identity, struct cs_err *err)
@@ -232,35 +237,6 @@ static int read_rows(void *self, unsigned max, trmd_row_fn *fn, void *arg, struc
 	return (int)n;
 }
 
-static int read_one(void *self, uint64_t id, trmd_row_fn *fn, void *arg, struct cs_err *err)
-{
-	struct trmd_manual *m = self;
-	int rc = failed(m, err);
-
-	for (unsigned i = m->next; rc == 0 && i < m->have.n; i++)
-		if (m->have.rows[i].id == id) {
-			give(&m->have.rows[i], fn, arg);
-			return 1;
-		}
-	return rc;
-}
-
-/* Rows up to the last are there only while it is there itself: they go together. */
-static int follows(void *self, uint64_t last, struct cs_err *err)
-{
-	const struct trmd_manual *m = self;
-	bool before = false, itself = false;
-	int rc = failed(m, err);
-
-	if (rc < 0)
-		return rc;
-	for (unsigned i = m->next; i < m->have.n; i++) {
-		before |= m->have.rows[i].id < last;
-		itself |= m->have.rows[i].id == last;
-	}
-	return m->have.last >= last && (itself || !before);
-}
-
 /* There is no LOSS among them. */
 static int done_rows(void *self, const struct trmd_done *done, struct cs_err *err)
 {
@@ -282,8 +258,6 @@ struct trmd_source trmd_manual_source(struct trmd_manual *m)
 		.open = open_rows,
 		.close = close_rows,
 		.read = read_rows,
-		.row = read_one,
-		.follows = follows,
 		.done = done_rows,
 	};
 

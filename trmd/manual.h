@@ -26,4 +26,7 @@ void trmd_manual_end(struct trmd_manual *m);
 /* Rows are done, of which pagent was not told. */
 bool trmd_manual_owes(const struct trmd_manual *m);
 
+/* It may not ask, as long as nobody changes that. */
+bool trmd_manual_denied(const struct trmd_manual *m);
+
 #endif

@@ -27,6 +27,7 @@
 #define AGAIN_MS  1000  /* after something failed */
 #define LOCKED_MS 50    /* the database was */
 #define TIDY_MS   60000 /* closed files are looked at */
+#define DENIED    30    /* looks: who may not take rows asks once in so many */
 
 /* Compressing and removing, on another thread. */
 struct tidy {
@@ -61,6 +62,7 @@ struct trmd {
 	char socket[CS_PATH_MAX]; /* pagent's */
 	uv_work_t work;           /* asking it, on another thread */
 	bool asking;
+	unsigned looks;
 	struct trmd_filter_log *filter_log;
 	struct tidy tidy;
 };
@@ -212,7 +214,8 @@ static void on_look(uv_timer_t *timer)
 	struct trmd *t = timer->data;
 
 	watch(t);
-	ask(t);
+	if (++t->looks % DENIED == 0 || !trmd_manual_denied(t->manual))
+		ask(t);
 	batch_in(t, 0);
 }
 

@@ -46,11 +46,12 @@ struct trmd_source_ops {
 	 * code; CS_EAGAIN: in a moment.  fn must be quick.
 	 */
 	int (*read)(void *self, unsigned max, trmd_row_fn *fn, void *arg, struct cs_err *err);
-	/* The same for the row of that id alone, if it is there. */
+	/* The same for the row of that id alone, if it is there. NULL where follows is. */
 	int (*row)(void *self, uint64_t id, trmd_row_fn *fn, void *arg, struct cs_err *err);
 	/*
 	 * 1: it can be the one whose row `last` was the last that was written; 0: it is another
-	 * one, an older copy or a new one, whose ids say nothing.
+	 * one, an older copy or a new one, whose ids say nothing.  NULL: the identity says all, for
+	 * ever; an older copy has the same, and gives new rows ids that no other ever had.
 	 */
 	int (*follows)(void *self, uint64_t last, struct cs_err *err);
 	/* Refused rows stay for who looks into them, and are not read again. */

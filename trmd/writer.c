@@ -327,11 +327,18 @@ bool trmd_writer_tail(const struct trmd_writer *w, unsigned source, uint8_t *dat
 	       pread(w->fd, data, len, (off_t)(w->cp.length - len)) == (ssize_t)len;
 }
 
-int trmd_writer_forget_last(struct trmd_writer *w, unsigned source, struct cs_err *err)
+uint64_t trmd_writer_identity(const struct trmd_writer *w, unsigned source)
+{
+	return w->cp.identity[source];
+}
+
+int trmd_writer_follow(struct trmd_writer *w, unsigned source, uint64_t last, uint64_t identity,
+		       struct cs_err *err)
 {
 	int rc;
 
-	w->cp.last_id[source] = 0;
+	w->cp.last_id[source] = last;
+	w->cp.identity[source] = identity;
 	rc = smf_checkpoint_write(w->dirfd, &w->cp, err);
 	if (rc < 0)
 		close_all(w);

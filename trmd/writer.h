@@ -44,8 +44,11 @@ int trmd_writer_append(struct trmd_writer *w, const uint8_t *data, size_t len, u
  * fewer, or they cannot be read.
  */
 bool trmd_writer_tail(const struct trmd_writer *w, unsigned source, uint8_t *data, size_t len);
-/* Row numbers of the source begin anew: those of another outbox follow. */
-int trmd_writer_forget_last(struct trmd_writer *w, unsigned source, struct cs_err *err);
+/* Of the outbox that trmd_writer_last() is of; 0: not known. */
+uint64_t trmd_writer_identity(const struct trmd_writer *w, unsigned source);
+/* Rows behind last of that outbox follow; identity may be 0. */
+int trmd_writer_follow(struct trmd_writer *w, unsigned source, uint64_t last, uint64_t identity,
+		       struct cs_err *err);
 /* Begins another file unless this one has no record, or, unless always, is not old. */
 int trmd_writer_rotate(struct trmd_writer *w, bool always, int64_t now, struct cs_err *err);
 

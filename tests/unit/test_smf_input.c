@@ -575,6 +575,7 @@ START_TEST(test_old_checkpoint)
 	ck_assert_uint_eq(got.last_id[0], 7);
 	ck_assert_uint_eq(got.last_id[1], 0);
 	ck_assert_uint_eq(got.source, 0);
+	ck_assert_uint_eq(got.identity[0] | got.identity[1], 0);
 	ck_assert_int_eq(unlinkat(d, SMF_CHECKPOINT, 0), 0);
 	close(d);
 	ck_assert_int_eq(rmdir(old), 0);
@@ -583,7 +584,11 @@ END_TEST
 
 START_TEST(test_checkpoint)
 {
-	struct smf_checkpoint cp = {.file = "20260115.smf", .length = 402, .last_id = {7, 8}}, got;
+	struct smf_checkpoint cp = {.file = "20260115.smf",
+				    .length = 402,
+				    .last_id = {7, 8},
+				    .identity = {9, UINT64_MAX}},
+			      got;
 	uint8_t bytes[1024], damaged[1024];
 	int d, f;
 

@@ -1023,6 +1023,35 @@ START_TEST(another_audit_database)
 }
 END_TEST
 
+/* An older copy of audit.db, from a backup: what is written already is not written again. */
+START_TEST(older_audit_database)
+{
+	struct trmd t;
+	char old[96];
+
+	make_rows(0, 1);
+	snprintf(old, sizeof(old), "%s/old.db", dir);
+	audit_server_rows(dir, 1, 2);
+	copy(audit, old);
+	server = audit_server_start(dir);
+	start(&t, 20000, 0);
+	for (unsigned i = 3; i < 6; i++) {
+		ck_assert_int_eq(drain_all(&t), 0);
+		audit_server_rows(dir, i, 1);
+		ck_assert_int_eq(drain_all(&t), 0);
+		count_records();
+		ck_assert_uint_eq(manual_records, 2 * i);
+		/* once while trmd runs, and once while it does not */
+		if (i == 4)
+			stop(&t);
+		copy(old, audit);
+		if (i == 4)
+			start(&t, 20000, 0);
+	}
+	stop(&t);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("trmd_drain");
@@ -1048,6 +1077,7 @@ int main(void)
 	tcase_add_test(tc, pagent_is_away);
 	tcase_add_test(tc, iked_is_away);
 	tcase_add_test(tc, another_audit_database);
+	tcase_add_test(tc, older_audit_database);
 	suite_add_tcase(s, tc);
 	tc = tcase_create("killed");
 	tcase_add_checked_fixture(tc, setup, teardown);

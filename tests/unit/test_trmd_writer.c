@@ -384,7 +384,7 @@ START_TEST(two_sources)
 		ck_assert_mem_eq(tail, "abc", 3);
 		again();
 	}
-	ck_assert_int_eq(trmd_writer_forget_last(w, 0, &err), 0);
+	ck_assert_int_eq(trmd_writer_follow(w, 0, 0, 0, &err), 0);
 	again();
 	ck_assert_uint_eq(trmd_writer_last(w, 0), 0);
 	ck_assert_uint_eq(trmd_writer_last(w, 1), 700);

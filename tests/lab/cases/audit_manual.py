@@ -3,6 +3,7 @@
 import itertools
 import random
 import re
+import sqlite3
 import subprocess
 import time
 from collections import Counter
@@ -145,3 +146,28 @@ def audit_manual_kills(lab):
         if n < 10:
             raise Failure(f"{what.__name__} has only {n} calls")
     ends_as_seen(a, right)
+
+
+@case("audit-manual-undo", seconds=120)
+def audit_manual_undo(lab):
+    """pagent was killed with the tunnel up and no row of it yet; undoing records both."""
+    left, right = lab.pair()
+    a = Audited(left, manual.policy(left, right, "aes-sha1", "Tunnel"))
+
+    def recorded(subtype):
+        return sum(r["SubType"] == subtype for r in a.dump())
+
+    wait_until(lambda: recorded(79) == 1, 20, "a record of the activation", step=0.2)
+    a.pagent.kill()
+    # As a kill between the kernel's change and the row leaves it.
+    db = sqlite3.connect(f"{left.path('state')}/{a.stack}/audit.db")
+    with db:
+        db.execute("UPDATE tunnel SET up = 0, since = 0")
+    db.close()
+    if "2 records of manual tunnels wait" not in pagent(a, "-u").stdout:
+        raise Failure("undoing does not say what waits for trmd")
+    if left.sas():
+        raise Failure(f"SAs after undoing: {left.sas()}")
+    a.start_pagent()
+    wait_until(lambda: (recorded(79), recorded(80)) == (3, 1), 20, "what was undone, and what is up now", step=0.2)
+    a.stop()
