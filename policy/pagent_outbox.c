@@ -82,23 +82,31 @@ static void sas_text(const struct pagent_audited *t, char text[static XF_MANUAL_
 				       cs_addr_text(&t->sas[i].dst, addr), t->sas[i].spi);
 }
 
+/* One of them; the rest of the text, or NULL. */
+static const char *read_sa(const char *text, struct xf_said *sa)
+{
+	char addr[CS_ADDR_STRLEN], *end;
+	size_t len;
+
+	sa->proto = (uint8_t)strtoul(text, &end, 10);
+	if (*end++ != ' ')
+		return NULL;
+	len = strcspn(end, " ");
+	if (len >= sizeof(addr) || !end[len])
+		return NULL;
+	memcpy(addr, end, len);
+	addr[len] = '\0';
+	sa->spi = (uint32_t)strtoul(end + len + 1, &end, 10);
+	return *end == ';' && cs_addr_parse(addr, &sa->dst, NULL) == 0 ? end + 1 : NULL;
+}
+
 static int read_sas(struct pagent_audited *t, const char *text, struct cs_err *err)
 {
-	char addr[CS_ADDR_STRLEN];
-	unsigned proto, spi;
-	int used;
-
-	for (; *text; text += used) {
-		if (t->n_sas == XF_MANUAL_SAS ||
-		    sscanf(text, "%u %45s %u;%n", &proto, addr, &spi, &used) != 3 ||
-		    cs_addr_parse(addr, &t->sas[t->n_sas].dst, NULL) < 0)
-			return cs_fail(err, CS_ESTORE, "audit.db has no SAs of %s", t->name);
-		t->sas[t->n_sas].proto = (uint8_t)proto;
-		t->sas[t->n_sas++].spi = spi;
-	}
-	if (!t->n_sas)
-		return cs_fail(err, CS_ESTORE, "audit.db has no SAs of %s", t->name);
-	return 0;
+	while (text && *text && t->n_sas < XF_MANUAL_SAS)
+		text = read_sa(text, &t->sas[t->n_sas++]);
+	if (text && !*text && t->n_sas)
+		return 0;
+	return cs_fail(err, CS_ESTORE, "audit.db does not say which SAs %s has", t->name);
 }
 
 /* ---- tunnels ---- */

@@ -250,7 +250,7 @@ static void on_row(void *arg, const struct pagent_row *row)
 	ck_assert_int_eq(json_integer_value(json_object_get(o, "Started")), r->started);
 	ck_assert_uint_lt(r->n, EVENTS);
 	r->ids[r->n] = row->id;
-	r->seen[r->n++] = up ? atoi(id + 1) : -atoi(id + 1);
+	r->seen[r->n++] = (up ? 1 : -1) * (int)strtol(id + 1, NULL, 10);
 	r->unknown += !up && !json_is_true(json_object_get(o, "CountersKnown"));
 	r->last_time = row->time;
 	json_decref(r->payload);
@@ -684,6 +684,44 @@ START_TEST(rows_are_taken)
 }
 END_TEST
 
+/* What somebody has written into it is no reason to go on with half of it. */
+START_TEST(odd_tunnels)
+{
+	static const char *const odd[] = {"",
+					  "50",
+					  "50 192.0.2.1",
+					  "50 192.0.2.1 5",
+					  "50 nowhere 5;",
+					  "50 192.0.2.1 5;x",
+					  "x 192.0.2.1 5;",
+					  "1 ::1 1;1 ::1 1;1 ::1 1;1 ::1 1;1 ::1 1;"};
+	struct pagent_outbox *o = pagent_outbox_new(dir);
+	struct pagent_audited *list = NULL, t = {.number = 1, .name = "T", .shown = "{}"};
+	char statement[160];
+	unsigned n;
+	sqlite3 *db;
+
+	t.n_sas = xf_manual_ids(&actions[1], t.sas);
+	ck_assert_int_eq(pagent_outbox_begin(o, &err), 0);
+	ck_assert_int_eq(pagent_outbox_put(o, &t, &err), 0);
+	ck_assert_int_eq(pagent_outbox_commit(o, &err), 0);
+	ck_assert_int_eq(pagent_outbox_tunnels(o, &list, &n, &err), 0);
+	ck_assert_uint_eq(n, 1);
+	ck_assert_uint_eq(list->n_sas, 2);
+	ck_assert(xf_said_equal(&list->sas[0], &t.sas[0]) &&
+		  xf_said_equal(&list->sas[1], &t.sas[1]));
+	pagent_audited_free(list, n);
+	ck_assert_int_eq(sqlite3_open(database, &db), SQLITE_OK);
+	for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++) {
+		snprintf(statement, sizeof(statement), "UPDATE tunnel SET sas = '%s'", odd[i]);
+		ck_assert_int_eq(sqlite3_exec(db, statement, NULL, NULL, NULL), SQLITE_OK);
+		ck_assert_msg(pagent_outbox_tunnels(o, &list, &n, &err) == CS_ESTORE, "%s", odd[i]);
+	}
+	sqlite3_close(db);
+	pagent_outbox_free(o);
+}
+END_TEST
+
 /* Lost while it is open: a new one is made, and its rows come after those of the old. */
 START_TEST(database_is_lost)
 {
@@ -729,7 +767,7 @@ END_TEST
 int main(void)
 {
 	Suite *s = suite_create("manual_audit");
-	TCase *tc = tcase_create("all");
+	TCase *tc = tcase_create("all"), *kills = tcase_create("killed");
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 3000);
@@ -743,13 +781,13 @@ int main(void)
 	tcase_add_test(tc, cannot_be_written);
 	tcase_add_test(tc, came_and_went);
 	tcase_add_test(tc, rows_are_taken);
+	tcase_add_test(tc, odd_tunnels);
 	tcase_add_test(tc, database_is_lost);
 	tcase_add_test(tc, not_ours);
 	suite_add_tcase(s, tc);
-	tc = tcase_create("killed");
-	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_set_timeout(tc, 3000);
-	tcase_add_loop_test(tc, killed_anywhere, 0, 2);
-	suite_add_tcase(s, tc);
+	tcase_add_checked_fixture(kills, setup, teardown);
+	tcase_set_timeout(kills, 3000);
+	tcase_add_loop_test(kills, killed_anywhere, 0, 2);
+	suite_add_tcase(s, kills);
 	return run_suite(s);
 }

@@ -556,6 +556,7 @@ START_TEST(test_old_checkpoint)
 	static const char start[] = "SMFCKPT1\0\0\0\0\0\0\0\1\0\0\0\0\0\0\x01\x92"
 				    "\0\0\0\0\0\0\0\x07\0\x19"
 				    "20260115T102030Z-0001.smf";
+	static const uint8_t crc[] = {0xaa, 0xe1, 0x84, 0x68};
 	uint8_t slot[512] = {0};
 	char old[] = "/tmp/test_smf.XXXXXX";
 	struct smf_checkpoint got;
@@ -564,7 +565,7 @@ START_TEST(test_old_checkpoint)
 	ck_assert_ptr_nonnull(mkdtemp(old));
 	d = open(old, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	memcpy(slot, start, sizeof(start) - 1);
-	memcpy(slot + 508, "\xaa\xe1\x84\x68", 4);
+	memcpy(slot + 508, crc, sizeof(crc));
 	f = openat(d, SMF_CHECKPOINT, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	ck_assert_int_eq(write(f, slot, sizeof(slot)), sizeof(slot));
 	close(f);

@@ -113,7 +113,7 @@ def audit_manual(lab):
     b.stop()
 
 
-@case("audit-manual-kills", seconds=280)
+@case("audit-manual-kills", seconds=400)
 def audit_manual_kills(lab):
     """pagent dies before each call by which it activates, deactivates or changes a tunnel: the same."""
     left, right = lab.pair()
