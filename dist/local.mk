@@ -12,4 +12,6 @@ CLEANFILES = $(UNITS)
 # At make's time: sbindir is known in full only there.
 .service.in.service:
 	$(AM_V_GEN)$(MKDIR_P) $(@D) && sed 's,[@]sbindir[@],$(sbindir),g' $< >$@
+# Another --prefix is another sbindir.
+$(UNITS): Makefile
 SUFFIXES = .service.in .service

@@ -76,6 +76,7 @@ static void fill_p1(struct ike_engine *e, struct ike_p1 *p1, const struct ike_p1
 	p1->life_seconds = k->life_seconds;
 	p1->life_kbytes = k->life_kbytes;
 	p1->bytes = k->bytes;
+	p1->counts = k->counts;
 	p1->can = k->can;
 	p1->nat = (struct ike_nat){k->natt_level, k->nat_local != 0, k->nat_remote != 0,
 				   k->nat_napt != 0, k->nat_encap != 0};

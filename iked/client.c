@@ -380,6 +380,7 @@ void ike_client_receive(struct ike_engine *e, struct ike_p1 *p1, const struct is
 
 	if (c->answer.data && c->answer.digest == digest) {
 		e->stats.repeats_answered++;
+		p1->counts.repeated++;
 		ike_send_again(e, p1, c->answer.data, c->answer.len);
 	} else if (h->message_id == c->mid) {
 		receive_answer(e, p1, h, data);

@@ -54,6 +54,16 @@ enum ike_activation {
 
 #define IKE_ID_TEXT 256
 
+/* Of the negotiation of a phase 1 SA and what was under it, as of the last exchange before a
+ * restart. */
+struct ike_p1_counts {
+	uint32_t local_up, local_failed;   /* phase 2 negotiations that this side began */
+	uint32_t remote_up, remote_failed; /* that the peer began */
+	uint32_t retransmitted;            /* messages that were sent again for want of an answer */
+	uint32_t repeated;                 /* messages that came again */
+	uint32_t malformed, unauthentic;   /* encrypted messages that were refused */
+};
+
 struct ike_p1_info {
 	uint32_t tunnel; /* n of K<n> */
 	uint32_t generation;
@@ -70,7 +80,9 @@ struct ike_p1_info {
 	int64_t established, refresh, expires; /* wall clock, 0: not yet */
 	uint64_t bytes;
 	uint32_t lifetime, lifesize; /* agreed: seconds, kbytes (0: none) */
-	unsigned n_p2;
+	unsigned n_p2;               /* up or under way */
+	unsigned n_p2_under_way;
+	struct ike_p1_counts counts;
 	bool allow_nat;
 	uint8_t natt_level; /* what both speak: 0 nothing, 1 draft 02, 2 draft 03, 3 RFC 3947 */
 	bool nat_local, nat_remote, nat_napt; /* in front of us; of the peer; with ports */
@@ -91,6 +103,7 @@ struct ike_p2_info {
 		*local_rule; /* IpFilterRule, IpDynVpnAction, LocalDynVpnRule or "" */
 	uint16_t rule_id;
 	uint32_t reqid, instance;
+	uint32_t message_id; /* of its Quick Mode; 0: not known any more */
 	struct ike_p2_suite suite;
 	uint16_t pfs_group;
 	struct cs_addr local, remote; /* security endpoints */
@@ -156,6 +169,7 @@ struct ike_p1_kept {
 	int64_t established, expires; /* wall clock */
 	uint32_t life_seconds;
 	uint64_t life_kbytes, bytes;
+	struct ike_p1_counts counts;
 	uint16_t local_id_len, remote_id_len, n_mids;
 	uint8_t natt_level, nat_local, nat_remote, nat_napt, nat_encap; /* as in ike_p1_info */
 	uint8_t can;                                                    /* bits of vendor.h */

@@ -250,6 +250,7 @@ struct ike_p1 {
 	int64_t established, expires;
 	uint32_t life_seconds;
 	uint64_t life_kbytes, bytes;
+	struct ike_p1_counts counts;
 	uint32_t *mids; /* message ids that either side has used */
 	uint16_t n_mids, cap_mids, next_mid;
 	uint16_t n_quick;            /* Quick Modes that the peer has begun and not ended */

@@ -319,6 +319,7 @@ void ike_exchange_receive(struct ike_engine *e, struct ike_p1 *p1, const struct 
 
 	if (p1->answer.data && p1->answer.digest == digest) {
 		e->stats.repeats_answered++;
+		p1->counts.repeated++;
 		ike_exchange_answer_again(e, p1);
 		return;
 	}

@@ -404,12 +404,36 @@ static json_t *last_counters(const struct xf_counters *c)
 			 "IntegrityFailures", (json_int_t)c->integrity_failures);
 }
 
-/* Displays have it in the stack's view, which a record is not. */
-static int add_passthrough(json_t *record, const struct ike_p2_info *i)
+/* Displays have PassthroughDF in the stack's view, which a record is not, and no message id. */
+static int add_p2(json_t *record, const struct ike_p2_info *i, int64_t now)
 {
-	json_t *o = json_object_get(record, "DynamicTunnel");
+	json_t *o = ike_json_p2(i, true, NULL, NULL, now);
 
-	return o ? set_passthrough(o, i) : -1;
+	if (!o || set_passthrough(o, i) ||
+	    json_object_set_new(o, "MessageID", number_or_null(i->message_id))) {
+		json_decref(o);
+		return -1;
+	}
+	return json_object_set_new(record, "DynamicTunnel", o);
+}
+
+static json_t *p1_statistics(const struct ike_p1_info *i)
+{
+	const struct ike_p1_counts *c = &i->counts;
+
+	/* clang-format off */
+	return json_pack("{s:I s:I s:I s:I s:I s:I s:I s:I s:I s:I}",
+			 "DynamicTunnels", (json_int_t)(i->n_p2 - i->n_p2_under_way),
+			 "DynamicTunnelsInProgress", (json_int_t)i->n_p2_under_way,
+			 "LocalActivations", (json_int_t)c->local_up,
+			 "LocalActivationsFailed", (json_int_t)c->local_failed,
+			 "RemoteActivations", (json_int_t)c->remote_up,
+			 "RemoteActivationsFailed", (json_int_t)c->remote_failed,
+			 "Retransmitted", (json_int_t)c->retransmitted,
+			 "Repeated", (json_int_t)c->repeated,
+			 "Malformed", (json_int_t)c->malformed,
+			 "Unauthentic", (json_int_t)c->unauthentic);
+	/* clang-format on */
 }
 
 json_t *ike_json_record(const struct ike_record *r)
@@ -426,11 +450,10 @@ json_t *ike_json_record(const struct ike_record *r)
 		return NULL;
 	if (r->p1)
 		bad |= json_object_set_new(o, "IKETunnel", ike_json_p1(r->p1));
-	if (r->p2) {
-		bad |= json_object_set_new(o, "DynamicTunnel",
-					   ike_json_p2(r->p2, true, NULL, NULL, r->when.wall));
-		bad |= bad ? 0 : add_passthrough(o, r->p2);
-	}
+	if (r->kind == IKE_REC_P1_DOWN)
+		bad |= json_object_set_new(o, "IKEStatistics", p1_statistics(r->p1));
+	if (r->p2)
+		bad |= add_p2(o, r->p2, r->when.wall);
 	if (r->in_doubt)
 		bad |= json_object_set_new(o, "InDoubt", json_true());
 	if (r->kind == IKE_REC_P2_DOWN) {

@@ -62,6 +62,7 @@ static void keep(struct ike_engine *e, const struct ike_p1 *p1)
 	k.life_seconds = p1->life_seconds;
 	k.life_kbytes = p1->life_kbytes;
 	k.bytes = p1->bytes;
+	k.counts = p1->counts;
 	k.can = p1->can;
 	k.natt_level = (uint8_t)p1->nat.level;
 	k.nat_local = p1->nat.local;

@@ -145,6 +145,21 @@ void ike_p2_intend(struct ike_engine *e, struct ike_p2 *p2)
 
 /* ---- up ---- */
 
+/* Its phase 1 SA has a record of how many came up and failed. */
+static void count(struct ike_engine *e, const struct ike_p2 *p2, bool up)
+{
+	struct ike_p1 *p1 = p2->p1;
+
+	if (!p1)
+		return;
+	if (p2->initiator)
+		*(up ? &p1->counts.local_up : &p1->counts.local_failed) += 1;
+	else
+		*(up ? &p1->counts.remote_up : &p1->counts.remote_failed) += 1;
+	if (p1->up)
+		ike_keep_later(e, p1);
+}
+
 void ike_p2_end_quick(struct ike_p2 *p2)
 {
 	struct ike_quick *qm = p2->qm;
@@ -193,6 +208,7 @@ void ike_p2_up(struct ike_engine *e, struct ike_p2 *p2)
 	ike_refresh_plan_p2(e, p2, (uint64_t)p2->life_seconds * 1000);
 	ike_timer_set(&e->timers, &p2->linger, e->now.mono + IKE_REPEAT_MS);
 	e->stats.p2_up++;
+	count(e, p2, true);
 	ike_logf(e, ike_p2_ctx(p2), CSM_P2_UP, p2->generation, p2->tunnel->number, p2->rule->name,
 		 ike_p2_suite_text(&p2->suite, suite, sizeof(suite)),
 		 cs_selector_text(&p2->tunnel->selector, selector), p2->spi_in, p2->spi_out,
@@ -225,6 +241,7 @@ static void end_failed(struct ike_engine *e, struct ike_p2 *p2, bool tell, const
 	uint64_t tx;
 
 	e->stats.p2_failed++;
+	count(e, p2, false);
 	ike_p2_uninstall(e, p2);
 	if (tell)
 		ike_delete_p2(e, p2);

@@ -112,11 +112,13 @@ int ike_open(struct ike_engine *e, struct ike_p1 *p1, const struct isa_header *h
 		rc = isa_step_check(m, step, err);
 	if (rc) {
 		e->stats.decrypt_failures++;
+		p1->counts.malformed++;
 		return rc;
 	}
 	rc = verify(p1, m, e->plain, step, ni, nr, err);
 	if (rc) {
 		e->stats.auth_failures++;
+		p1->counts.unauthentic++;
 		return rc;
 	}
 	memcpy(iv, next_iv, sizeof(next_iv));

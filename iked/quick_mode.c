@@ -119,6 +119,7 @@ static void receive_first(struct ike_engine *e, struct ike_p1 *p1, const struct 
 
 	if (ike_mid_used(p1, h->message_id)) {
 		e->stats.dropped_unknown++;
+		p1->counts.repeated++;
 		return;
 	}
 	if (p1->n_quick >= IKE_QUICKS_MAX) { /* the peer repeats it, and then there is room */
@@ -209,6 +210,7 @@ void ike_quick_receive(struct ike_engine *e, struct ike_p1 *p1, const struct isa
 	p2 = ike_p2_by_mid(e, p1, h->message_id);
 	if (p2 && p2->answer.data && p2->answer.digest == digest) {
 		e->stats.repeats_answered++;
+		p1->counts.repeated++;
 		ike_send_again(e, p1, p2->answer.data, p2->answer.len);
 	} else if (p2) {
 		receive_next(e, p2, h, data, digest);

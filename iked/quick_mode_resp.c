@@ -295,6 +295,7 @@ void ike_quick_receive1(struct ike_engine *e, struct ike_p1 *p1, const struct is
 		return;
 	}
 	e->stats.p2_failed++;
+	p1->counts.remote_failed++;
 	if (!q.told)
 		ike_logf(e, ike_p1_ctx(p1), CSM_P2_REFUSED, cs_endpoint_text(&p1->sid.remote, peer),
 			 p1->tunnel, p1->rule->name, err.text);

@@ -48,6 +48,7 @@ bool ike_rt_again(struct ike_engine *e, struct ike_retransmit *rt, struct ike_ti
 		return false;
 	rt->sent++;
 	e->stats.retransmitted++;
+	p1->counts.retransmitted++;
 	ike_send_p1(e, p1, rt->data, rt->len);
 	ike_timer_set(&e->timers, timer, e->now.mono + ike_rt_wait(e, rt->sent));
 	return true;

@@ -82,8 +82,11 @@ void ike_p1_view(const struct ike_p1 *p1, struct ike_p1_info *info)
 	info->bytes = p1->bytes;
 	info->lifetime = p1->life_seconds;
 	info->lifesize = p1->life_kbytes > UINT32_MAX ? UINT32_MAX : (uint32_t)p1->life_kbytes;
-	for (const struct ike_list *l = p1->p2s.next; l != &p1->p2s; l = l->next)
+	info->counts = p1->counts;
+	for (const struct ike_list *l = p1->p2s.next; l != &p1->p2s; l = l->next) {
 		info->n_p2++;
+		info->n_p2_under_way += !IKE_OF(l, struct ike_p2, in_p1)->up;
+	}
 	view_user(client, info->user);
 	if (client && client->by_address.in)
 		info->client_address = client->address;
@@ -107,6 +110,7 @@ void ike_p2_view(const struct ike_p2 *p2, struct ike_p2_info *info)
 	info->rule_id = t->rule_id;
 	info->reqid = t->reqid;
 	info->instance = p2->instance;
+	info->message_id = p2->mid;
 	info->suite = p2->suite;
 	info->pfs_group = p2->suite.group;
 	info->local = t->local;

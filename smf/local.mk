@@ -21,14 +21,20 @@ libsmf_a_SOURCES = \
 	smf/table.c
 SMF_LIBS = libsmf.a libcommon.a
 
+# Reading of files, compressed ones too, and of directories.
+noinst_LIBRARIES += libsmfread.a
+libsmfread_a_SOURCES = \
+	smf/directory.c smf/directory.h \
+	smf/source.c smf/source.h
+libsmfread_a_CFLAGS = $(AM_CFLAGS) $(ZLIB_CFLAGS)
+SMFREAD_LIBS = libsmfread.a $(SMF_LIBS) $(ZLIB_LIBS) -lpthread
+
 bin_PROGRAMS += smf/smfdump
 smf_smfdump_SOURCES = \
 	smf/smfdump.c smf/smfdump.h \
-	smf/smfdump_gz.c \
 	smf/smfdump_read.c \
 	smf/smfdump_select.c
-smf_smfdump_CFLAGS = $(AM_CFLAGS) $(ZLIB_CFLAGS)
-smf_smfdump_LDADD = $(SMF_LIBS) $(ZLIB_LIBS)
+smf_smfdump_LDADD = $(SMFREAD_LIBS)
 dist_man_MANS += man/smfdump.1
 
 # Prints docs/smf119.md.

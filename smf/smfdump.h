@@ -50,12 +50,4 @@ int smfdump_read(struct smfdump *d, const char *path, struct cs_err *err);
 /* Whatever is acknowledged in the directory, until a signal or an error. */
 int smfdump_follow(struct smfdump *d, const char *path, struct cs_err *err);
 
-/* ---- smfdump_gz.c ---- */
-
-bool smfdump_is_gz(int fd);
-/* What fd has, unpacked, is to be read from *pipe_end. fd stays the caller's. */
-int smfdump_unpack(int fd, int *pipe_end, pid_t *child, struct cs_err *err);
-/* When the pipe is closed again. False: it was not whole. */
-bool smfdump_unpacked(pid_t child);
-
 #endif

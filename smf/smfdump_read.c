@@ -1,24 +1,17 @@
 /*
- * smfdump: files, pipes and the directory of who writes them.  Of a directory nothing is read that
- * is not acknowledged: files before the one of the checkpoint as they are, that one up to its
- * length.
+ * smfdump: files, pipes and the directory of who writes them, once or as long as it is written.
  */
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "smf/directory.h"
 #include "smf/smfdump.h"
+#include "smf/source.h"
 
-#define SUFFIX  ".smf"
-#define GZ      ".gz"
 #define POLL_NS 200000000 /* how long new records may wait to be seen */
 
 #define STOP_SECONDS 5 /* how long who reads the output may keep us from the end */
@@ -37,9 +30,8 @@ static void stop(int signal)
 /* What is read just now. */
 struct source {
 	const char *name; /* for messages */
-	int fd;
-	struct smf_input *in;
-	pid_t unpacks;           /* the process that fd is a pipe from; 0: none */
+	struct smf_source *from;
+	struct smf_input *in;    /* NULL: none is open */
 	bool broken;             /* no more can be read of it, and that was told */
 	bool left;               /* before its end, because we are to stop */
 	uint64_t other, damaged; /* of this file */
@@ -119,48 +111,31 @@ static void finish(struct smfdump *d, struct source *s)
 	d->damaged += s->damaged;
 }
 
-static int open_source(struct source *s, int fd, const char *name, struct cs_err *err)
+static int begin(struct source *s, struct cs_err *err)
 {
-	*s = (struct source){.name = name, .fd = fd};
-	if (smfdump_is_gz(fd)) {
-		int rc = smfdump_unpack(fd, &s->fd, &s->unpacks, err);
-
-		if (rc < 0)
-			return rc;
-		if (fd > STDIN_FILENO)
-			close(fd);
-	}
-	return smf_input_open(s->fd, &s->in, err);
+	return smf_input_open(smf_source_fd(s->from), &s->in, err);
 }
 
 static void close_source(struct smfdump *d, struct source *s)
 {
+	struct cs_err why;
+
 	smf_input_close(s->in);
-	if (s->fd > STDIN_FILENO)
-		close(s->fd);
-	s->fd = -1;
+	if (smf_source_close(s->from, &why) < 0)
+		complain(d, s, why.text);
 	s->in = NULL;
-	if (s->unpacks > 0 && !smfdump_unpacked(s->unpacks))
-		complain(d, s, "it cannot be unpacked to its end: it is damaged");
-	s->unpacks = 0;
+	s->from = NULL;
 }
 
-static int cannot_open(const char *path, struct cs_err *err)
+/* NULL: the standard input. */
+static int read_file(struct smfdump *d, const char *path, struct cs_err *err)
 {
-	int rc = errno == ENOENT || errno == ENOTDIR ? CS_ENOTFOUND
-		 : errno == EACCES                   ? CS_EPERM
-						     : CS_ESYS;
+	struct source s = {.name = path && strcmp(path, "-") != 0 ? path : "standard input"};
+	int rc = smf_source_open_path(path, &s.from, err);
 
-	cs_fail_errno(err, "%s", path);
-	err->code = (enum cs_code)rc;
-	return rc;
-}
-
-static int read_file(struct smfdump *d, int fd, const char *name, struct cs_err *err)
-{
-	struct source s;
-	int rc = open_source(&s, fd, name, err);
-
+	if (rc < 0)
+		return rc;
+	rc = begin(&s, err);
 	if (rc == 0)
 		rc = drain(d, &s, err);
 	if (rc == 0)
@@ -173,132 +148,40 @@ static int read_file(struct smfdump *d, int fd, const char *name, struct cs_err 
 
 struct directory {
 	const char *path;
-	int fd;
-	char last[NAME_MAX + 1]; /* the name of the file that is read, or was the last; "": none */
-	struct source file;      /* in NULL: none is open */
-	char name[PATH_MAX];     /* of file, for messages */
+	struct smf_directory *files;
+	struct source file; /* that is read, or was the last */
 };
 
-static DIR *list_of(const struct directory *dir)
+/* 1, 0 or a code, as smf_directory_next(). */
+static int open_next(struct smfdump *d, struct directory *dir, const struct smf_checkpoint *cp,
+		     struct cs_err *err)
 {
-	int fd = openat(dir->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *list = fd < 0 ? NULL : fdopendir(fd);
+	struct smf_directory_file next;
+	int rc;
 
-	if (!list && fd >= 0)
-		close(fd);
-	return list;
-}
-
-/* The name, of a compressed file without what says so; false: it is no file of records. */
-static bool plain_name(const char *name, char plain[NAME_MAX + 1])
-{
-	size_t len = strlen(name);
-
-	if (len > strlen(GZ) && strcmp(name + len - strlen(GZ), GZ) == 0)
-		len -= strlen(GZ);
-	if (len <= strlen(SUFFIX) || len > NAME_MAX || name[0] == '.' ||
-	    strncmp(name + len - strlen(SUFFIX), SUFFIX, strlen(SUFFIX)) != 0)
-		return false;
-	memcpy(plain, name, len);
-	plain[len] = '\0';
-	return true;
-}
-
-/* The first name behind last, and not behind the checkpoint's; false: there is none. */
-static bool next_name(struct directory *dir, const char *upto, char next[NAME_MAX + 1])
-{
-	const struct dirent *entry;
-	DIR *list = list_of(dir);
-	char name[NAME_MAX + 1];
-
-	next[0] = '\0';
-	while (list && (entry = readdir(list)))
-		if (plain_name(entry->d_name, name) && strcmp(name, dir->last) > 0 &&
-		    strcmp(name, upto) <= 0 && (!next[0] || strcmp(name, next) < 0))
-			strcpy(next, name);
-	if (list)
-		closedir(list);
-	return next[0] != '\0';
-}
-
-/* Whoever exports a directory should know that this is not all. */
-static void tell_compressed(const struct directory *dir)
-{
-	static const char *const others[] = {SUFFIX ".zst", SUFFIX ".xz", SUFFIX ".bz2"};
-	const struct dirent *entry;
-	DIR *list = list_of(dir);
-	unsigned n = 0;
-
-	while (list && (entry = readdir(list)))
-		for (unsigned i = 0; i < sizeof(others) / sizeof(others[0]); i++)
-			n += strstr(entry->d_name, others[i]) != NULL;
-	if (list)
-		closedir(list);
-	if (n > 0)
-		fprintf(stderr, "smfdump: %s: %u compressed files are not read\n", dir->path, n);
-}
-
-/* The plain file, else the compressed one, which has its name before the plain one goes. */
-static int open_either(struct directory *dir, const char *name)
-{
-	int fd = openat(dir->fd, name, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	char gz[NAME_MAX + sizeof(GZ)];
-
-	snprintf(dir->name, sizeof(dir->name), "%s/%s", dir->path, name);
-	if (fd >= 0 || errno != ENOENT)
-		return fd;
-	snprintf(gz, sizeof(gz), "%s" GZ, name);
-	fd = openat(dir->fd, gz, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	if (fd >= 0 || errno != ENOENT)
-		snprintf(dir->name, sizeof(dir->name), "%s/%s", dir->path, gz);
-	return fd;
-}
-
-static int open_next(struct smfdump *d, struct directory *dir, const char *upto, struct cs_err *err)
-{
-	char next[NAME_MAX + 1];
-	int fd;
-
-	while (next_name(dir, upto, next)) {
-		fd = open_either(dir, next);
-		if (fd < 0 && errno != ENOENT)
-			return cannot_open(dir->name, err);
-		strcpy(dir->last, next);
-		dir->file.name = dir->name;
-		if (fd < 0) {
-			complain(d, &dir->file, "it went before it was read");
+	while ((rc = smf_directory_next(dir->files, cp, &next, err)) > 0) {
+		dir->file = (struct source){.name = next.name};
+		if (next.fd < 0) {
+			complain(d, &dir->file, err->text);
 			continue;
 		}
-		if (open_source(&dir->file, fd, dir->name, err) == 0)
-			return 1;
-		close_source(d, &dir->file);
-		return CS_ENOMEM;
+		rc = smf_source_open(next.fd, &dir->file.from, err);
+		if (rc == 0)
+			rc = begin(&dir->file, err);
+		return rc < 0 ? rc : 1;
 	}
-	return 0;
+	return rc;
 }
 
 /* What was acknowledged must be there, whoever has cut it since. */
-static void check_length(struct smfdump *d, struct directory *dir, uint64_t length)
+static void check_length(struct smfdump *d, struct directory *dir, const struct smf_checkpoint *cp)
 {
-	struct stat st;
-	char text[128];
+	struct cs_err err;
 
-	if (!dir->file.broken && fstat(dir->file.fd, &st) == 0 && (uint64_t)st.st_size < length) {
-		snprintf(text, sizeof(text), "%llu bytes are acknowledged, and it has %llu",
-			 (unsigned long long)length, (unsigned long long)st.st_size);
-		complain(d, &dir->file, text);
+	if (!dir->file.broken && smf_directory_check(smf_source_fd(dir->file.from), cp, &err) < 0) {
+		complain(d, &dir->file, err.text);
 		dir->file.broken = true;
 	}
-}
-
-/* The file of the checkpoint is the last one to be read; without it something has gone. */
-static int check_there(const struct directory *dir, const struct smf_checkpoint *cp,
-		       struct cs_err *err)
-{
-	if (cp->length == 0 || strcmp(dir->last, cp->file) >= 0)
-		return 0;
-	return cs_fail(err, CS_ENOTFOUND, "%s/%s: %llu bytes are acknowledged, and it is not there",
-		       dir->path, cp->file, (unsigned long long)cp->length);
 }
 
 /* All files that the checkpoint says are safe, as far as they are. */
@@ -306,19 +189,16 @@ static int catch_up(struct smfdump *d, struct directory *dir, const struct smf_c
 		    struct cs_err *err)
 {
 	for (;;) {
-		bool newest;
-		int rc = dir->file.in ? 1 : open_next(d, dir, cp->file, err);
+		int rc = dir->file.in ? 1 : open_next(d, dir, cp, err);
+		int place = smf_directory_place(dir->files, cp);
 
-		if (rc == 0)
-			return check_there(dir, cp, err);
-		if (rc < 0 || strcmp(dir->last, cp->file) > 0)
+		if (rc <= 0 || place > 0)
 			return rc;
-		newest = strcmp(dir->last, cp->file) == 0;
-		smf_input_limit(dir->file.in, newest ? cp->length : UINT64_MAX);
+		smf_input_limit(dir->file.in, place == 0 ? cp->length : UINT64_MAX);
 		rc = drain(d, &dir->file, err);
-		if (newest)
-			check_length(d, dir, cp->length);
-		if (rc < 0 || newest || stopped)
+		if (place == 0)
+			check_length(d, dir, cp);
+		if (rc < 0 || place == 0 || stopped)
 			return rc;
 		finish(d, &dir->file);
 		close_source(d, &dir->file);
@@ -327,12 +207,17 @@ static int catch_up(struct smfdump *d, struct directory *dir, const struct smf_c
 
 static int open_directory(const char *path, struct directory *dir, struct cs_err *err)
 {
+	unsigned others;
+	int rc;
+
 	*dir = (struct directory){.path = path};
-	dir->file.fd = -1;
-	dir->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dir->fd < 0)
-		return cannot_open(path, err);
-	tell_compressed(dir);
+	rc = smf_directory_open(path, &dir->files, err);
+	if (rc < 0)
+		return rc;
+	/* Whoever exports a directory should know that this is not all. */
+	others = smf_directory_others(dir->files);
+	if (others > 0)
+		fprintf(stderr, "smfdump: %s: %u compressed files are not read\n", path, others);
 	return 0;
 }
 
@@ -341,7 +226,7 @@ static void close_directory(struct smfdump *d, struct directory *dir)
 	if (dir->file.in)
 		finish(d, &dir->file);
 	close_source(d, &dir->file);
-	close(dir->fd);
+	smf_directory_close(dir->files);
 }
 
 static int read_directory(struct smfdump *d, const char *path, struct cs_err *err)
@@ -352,10 +237,8 @@ static int read_directory(struct smfdump *d, const char *path, struct cs_err *er
 
 	if (rc < 0)
 		return rc;
-	rc = smf_checkpoint_read(dir.fd, &cp, err);
-	if (rc < 0)
-		cs_err_prefix(err, "%s", path);
-	else
+	rc = smf_directory_checkpoint(dir.files, &cp, err);
+	if (rc == 0)
 		rc = catch_up(d, &dir, &cp, err);
 	close_directory(d, &dir);
 	return rc;
@@ -364,14 +247,10 @@ static int read_directory(struct smfdump *d, const char *path, struct cs_err *er
 int smfdump_read(struct smfdump *d, const char *path, struct cs_err *err)
 {
 	struct stat st;
-	int fd;
 
-	if (!path || strcmp(path, "-") == 0)
-		return read_file(d, STDIN_FILENO, "standard input", err);
-	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+	if (path && stat(path, &st) == 0 && S_ISDIR(st.st_mode))
 		return read_directory(d, path, err);
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	return fd < 0 ? cannot_open(path, err) : read_file(d, fd, path, err);
+	return read_file(d, path, err);
 }
 
 /* ---- following ---- */
@@ -380,11 +259,11 @@ int smfdump_read(struct smfdump *d, const char *path, struct cs_err *err)
 static int look(struct smfdump *d, struct directory *dir, bool *told, struct cs_err *err)
 {
 	struct smf_checkpoint cp;
-	int rc = smf_checkpoint_read(dir->fd, &cp, err);
+	int rc = smf_directory_checkpoint(dir->files, &cp, err);
 
 	if (rc == CS_ENOTFOUND || rc == CS_EPARSE) {
 		if (!*told)
-			fprintf(stderr, "smfdump: %s: %s; waiting for it\n", dir->path, err->text);
+			fprintf(stderr, "smfdump: %s; waiting for it\n", err->text);
 		*told = true;
 		return 0;
 	}

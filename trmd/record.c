@@ -61,9 +61,19 @@ static const struct rule ike_tunnel[] = {
 	{NULL, SMF_FIELDS, TEXT, 0},
 };
 
+/* Of IKETunnel and of IKEStatistics. */
 static const struct rule ike_statistics[] = {
 	{"CurrentByteCount", SMF_IKE_TUN_BYTES, NUMBER, 0},
-	{"AssociatedDynamicTunnels", SMF_IKE_TUN_ACTIVE_DYN, NUMBER, 0},
+	{"DynamicTunnels", SMF_IKE_TUN_ACTIVE_DYN, NUMBER, 0},
+	{"DynamicTunnelsInProgress", SMF_IKE_TUN_IN_PROG_DYN, NUMBER, 0},
+	{"LocalActivations", SMF_IKE_TUN_P2_LCL_OK, NUMBER, 0},
+	{"LocalActivationsFailed", SMF_IKE_TUN_P2_LCL_FAIL, NUMBER, 0},
+	{"RemoteActivations", SMF_IKE_TUN_P2_RMT_OK, NUMBER, 0},
+	{"RemoteActivationsFailed", SMF_IKE_TUN_P2_RMT_FAIL, NUMBER, 0},
+	{"Retransmitted", SMF_IKE_TUN_RETRANS, NUMBER, 0},
+	{"Repeated", SMF_IKE_TUN_REPLAYS, NUMBER, 0},
+	{"Malformed", SMF_IKE_TUN_INVALID, NUMBER, 0},
+	{"Unauthentic", SMF_IKE_TUN_AUTH_FAIL, NUMBER, 0},
 	{NULL, SMF_FIELDS, TEXT, 0},
 };
 
@@ -109,6 +119,7 @@ static const struct rule dynamic_tunnel[] = {
 };
 
 static const struct rule ike_dynamic[] = {
+	{"MessageID", SMF_IP_DYN_IKE_MSG_ID, NUMBER, 0},
 	{"State", SMF_IP_DYN_IKE_EXT_STATE, WORD, TRMD_V_EXT_STATE},
 	{"LocalClientIDType", SMF_IP_DYN_IKE_LCL_CLI_TYPE, WORD, TRMD_V_ID_TYPE},
 	{"RemoteClientIDType", SMF_IP_DYN_IKE_RMT_CLI_TYPE, WORD, TRMD_V_ID_TYPE},
@@ -448,7 +459,10 @@ static int put_ike_tunnel(struct smf_builder *b, const struct trmd_origin *origi
 		return rc;
 	put_number(b, SMF_IKE_TUN_END_TIME, (uint64_t)ev->time);
 	smf_put_u64(b, SMF_IKE_TUN_END_REASON, end_of(ev));
-	return apply(b, ike_statistics, o, err);
+	rc = apply(b, ike_statistics, o, err);
+	return rc < 0 ? rc
+		      : apply(b, ike_statistics, json_object_get(ev->payload, "IKEStatistics"),
+			      err);
 }
 
 /* ---- records ---- */

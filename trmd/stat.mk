@@ -24,8 +24,8 @@ trmd_trmdstat_SOURCES = \
 	trmd/trmdstat_table.c \
 	trmd/trmdstat_text.c \
 	trmd/trmdstat_time.c
-trmd_trmdstat_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(ZLIB_CFLAGS)
-trmd_trmdstat_LDADD = libsmf.a $(TRMDLOG_LIBS) $(ZLIB_LIBS) -lpthread
+trmd_trmdstat_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+trmd_trmdstat_LDADD = $(SMFREAD_LIBS) $(TRMDLOG_LIBS)
 dist_man_MANS += man/trmdstat.1
 
 check_PROGRAMS += tests/unit/test_nflog

@@ -50,6 +50,8 @@ struct stat_table {
 
 /* The row of a key; NULL: no memory. What does not fit STAT_KEY is cut. */
 struct stat_row *stat_row_of(struct stat_table *t, const char *a, const char *b);
+/* What is more than fits stays at the most: a forged record must not make a total small. */
+void stat_add(uint64_t *total, uint64_t n);
 /* By a, addresses as numbers, then by b. No row can be found after it. */
 void stat_table_sort(struct stat_table *t);
 void stat_table_free(struct stat_table *t);

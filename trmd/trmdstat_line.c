@@ -306,7 +306,7 @@ static int count_filter(struct trmdstat *s, const struct line *l, struct cs_err 
 	row = stat_row_of(&s->filters, rule, way);
 	if (!row)
 		return cs_fail(err, CS_ENOMEM, "no memory for the report");
-	row->n[column] += n;
+	stat_add(&row->n[column], n);
 	return 0;
 }
 

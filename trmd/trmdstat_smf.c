@@ -74,8 +74,8 @@ static int count(struct trmdstat *s, const struct smf_record *r, struct cs_err *
 	if (!row)
 		return cs_fail(err, CS_ENOMEM, "no memory for the report");
 	row->n[0]++;
-	row->n[1] += value_of(r, SMF_IP_DYN_STK_INB_BYTES, SMF_IP_MAN_INB_BYTES);
-	row->n[2] += value_of(r, SMF_IP_DYN_STK_OUTB_BYTES, SMF_IP_MAN_OUTB_BYTES);
+	stat_add(&row->n[1], value_of(r, SMF_IP_DYN_STK_INB_BYTES, SMF_IP_MAN_INB_BYTES));
+	stat_add(&row->n[2], value_of(r, SMF_IP_DYN_STK_OUTB_BYTES, SMF_IP_MAN_OUTB_BYTES));
 	if (r->layout->subtype == 74)
 		field = SMF_IKE_TUN_END_REASON;
 	if (!smf_get_u64(r, field, &reason) || !is_failure(reason))

@@ -55,6 +55,11 @@ static struct stat_row *others_of(struct stat_table *t)
 	return &t->others;
 }
 
+void stat_add(uint64_t *total, uint64_t n)
+{
+	*total = n > UINT64_MAX - *total ? UINT64_MAX : *total + n;
+}
+
 struct stat_row *stat_row_of(struct stat_table *t, const char *a, const char *b)
 {
 	size_t a_len = strnlen(a, STAT_KEY - 1), b_len = strnlen(b, STAT_KEY - 1);

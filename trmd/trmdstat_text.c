@@ -153,7 +153,7 @@ static void put_title(FILE *f, const char *title, unsigned width)
 static void add(uint64_t total[STAT_COLUMNS], const uint64_t n[STAT_COLUMNS])
 {
 	for (unsigned i = 0; i < STAT_COLUMNS; i++)
-		total[i] += n[i];
+		stat_add(&total[i], n[i]);
 }
 
 static void put_table(FILE *f, const struct form *form, const struct stat_table *t)

@@ -71,6 +71,65 @@ START_TEST(test_lives_on)
 }
 END_TEST
 
+static struct ike_p1_counts counts_of(const struct side *s)
+{
+	struct ike_p1_info info;
+
+	ck_assert_int_eq(ike_engine_each_p1(s->e, first_p1, &info), 1);
+	ck_assert_uint_eq(info.n_p2, 1);
+	ck_assert_uint_eq(info.n_p2_under_way, 0);
+	return info.counts;
+}
+
+static bool drop_quick_2(struct pair *p, unsigned from, uint8_t *data, size_t *len)
+{
+	bool *dropped = p->filter_arg;
+	bool drop = from == 1 && data[18] == ISA_QUICK && !*dropped;
+
+	(void)len;
+	*dropped |= drop;
+	return !drop;
+}
+
+/* What happened under a phase 1 SA is counted, and known after a restart. */
+START_TEST(test_counts_go_on)
+{
+	struct pair *p = pair_up(NULL);
+	struct side *s = &p->side[1];
+	struct ike_p1_counts c;
+	bool dropped = false;
+	unsigned n;
+
+	ck_assert_int_eq(ike_engine_deactivate_p2(p->side[0].e, 2, p->now, NULL), 0);
+	pair_run(p);
+	n = p->n_history - 1;
+	while (p->history[n].from != 0)
+		n--;
+	p->history[n].data[20] ^= 1; /* of another exchange: what comes out is no message 1 */
+	pair_replay(p, n);
+	p->filter = drop_quick_2;
+	p->filter_arg = &dropped;
+	pair_acquire(p, 0);
+	pair_wait(p, 5000); /* message 1 is sent again, and answered again */
+	ck_assert(dropped);
+	c = counts_of(&p->side[0]);
+	ck_assert_uint_eq(c.local_up, 2);
+	ck_assert_uint_eq(c.retransmitted, 1);
+	ck_assert_uint_eq(c.local_failed + c.remote_up + c.remote_failed, 0);
+	ck_assert_uint_eq(c.repeated, 1); /* both sides send again */
+	for (unsigned i = 0; i < 2; i++) {
+		c = counts_of(s);
+		ck_assert_uint_eq(c.remote_up, 2);
+		ck_assert_uint_eq(c.repeated, 1);
+		ck_assert_uint_eq(c.malformed + c.unauthentic, 1);
+		ck_assert_uint_eq(c.local_up + c.local_failed + c.remote_failed, 0);
+		ck_assert_uint_eq(c.retransmitted, 1);
+		restart(s);
+	}
+	pair_free(p);
+}
+END_TEST
+
 /* What is AH is found again as AH, and the other side's deletion of it takes it. */
 START_TEST(test_ah_lives_on)
 {
@@ -702,6 +761,7 @@ static Suite *suite(void)
 
 	tcase_set_timeout(t, 120);
 	tcase_add_loop_test(t, test_lives_on, 0, 4);
+	tcase_add_test(t, test_counts_go_on);
 	tcase_add_loop_test(t, test_ah_lives_on, 0, 4);
 	tcase_add_loop_test(t, test_bundle_restart, 0, 8);
 	tcase_add_loop_test(t, test_both_restart, 0, 2);

@@ -623,8 +623,20 @@ START_TEST(test_compressed)
 	ck_assert_int_eq(system(command), 0);
 	run("--json half.gz smf/2.smf", NULL);
 	ck_assert_int_eq(ran.exit, 5);
-	ck_assert_ptr_nonnull(strstr(ran.err, "half.gz: it cannot be unpacked to its end"));
+	ck_assert_ptr_nonnull(strstr(ran.err, "half.gz: unexpected end of file"));
 	ck_assert_ptr_nonnull(strstr(which(), "7"));
+	/* several in one, and padding; from a pipe, too */
+	snprintf(command, sizeof(command), "cat %s %s >%s; head -c 500 /dev/zero >>%s", whole,
+		 in_dir("smf/2.smf.gz"), in_dir("both.gz"), in_dir("both.gz"));
+	ck_assert_int_eq(system(command), 0);
+	run("--json both.gz", NULL);
+	ck_assert_str_eq(which(), "K7");
+	ck_assert_int_eq(ran.exit, 0);
+	snprintf(command, sizeof(command), "cat %s | " SMFDUMP " --json >%s", in_dir("both.gz"),
+		 in_dir(".out"));
+	ck_assert_int_eq(system(command), 0);
+	read_back(".out", ran.out, sizeof(ran.out));
+	ck_assert_str_eq(which(), "K7");
 	/* no gzip at all behind its first bytes */
 	put_file("junk.gz", "\x1f\x8bjunk", 6);
 	run("--json junk.gz", NULL);
@@ -643,6 +655,12 @@ START_TEST(test_gone)
 	ck_assert_str_eq(which(), "K");
 	ck_assert_int_eq(ran.exit, 5);
 	ck_assert_str_eq(ran.err, "smfdump: smf/1.smf: it went before it was read\n");
+	/* nor does a pipe that nobody writes to keep us waiting */
+	ck_assert_int_eq(unlink(in_dir("smf/1.smf")), 0);
+	ck_assert_int_eq(mkfifo(in_dir("smf/1.smf"), 0600), 0);
+	run("--json smf", NULL);
+	ck_assert_str_eq(which(), "K");
+	ck_assert_str_eq(ran.err, "smfdump: smf/1.smf: it is no file\n");
 }
 END_TEST
 

@@ -59,7 +59,16 @@ static void make_p1(void)
 		.lifetime = 28800,
 		.lifesize = 4096,
 		.bytes = 777,
-		.n_p2 = 2,
+		.n_p2 = 5,
+		.n_p2_under_way = 3,
+		.counts = {.local_up = 21,
+			   .local_failed = 22,
+			   .remote_up = 23,
+			   .remote_failed = 24,
+			   .retransmitted = 25,
+			   .repeated = 26,
+			   .malformed = 27,
+			   .unauthentic = 28},
 		.allow_nat = true,
 		.natt_level = 3,
 		.nat_local = true,
@@ -88,6 +97,7 @@ static void make_p2(void)
 			  .encap = POL_TUNNEL,
 			  .udp = IKE_UDP_DRAFT},
 		.pfs_group = 19,
+		.message_id = 0x8badf00d,
 		.spi_in = 0xc0de0001,
 		.spi_out = 0xbeef0002,
 		.installed = WHEN - 60,
@@ -332,6 +342,15 @@ START_TEST(ike_tunnel_down)
 	is_number(r, SMF_IKE_TUN_START_TIME, WHEN - 5);
 	is_number(r, SMF_IKE_TUN_BYTES, 777);
 	is_number(r, SMF_IKE_TUN_ACTIVE_DYN, 2);
+	is_number(r, SMF_IKE_TUN_IN_PROG_DYN, 3);
+	is_number(r, SMF_IKE_TUN_P2_LCL_OK, 21);
+	is_number(r, SMF_IKE_TUN_P2_LCL_FAIL, 22);
+	is_number(r, SMF_IKE_TUN_P2_RMT_OK, 23);
+	is_number(r, SMF_IKE_TUN_P2_RMT_FAIL, 24);
+	is_number(r, SMF_IKE_TUN_RETRANS, 25);
+	is_number(r, SMF_IKE_TUN_REPLAYS, 26);
+	is_number(r, SMF_IKE_TUN_INVALID, 27);
+	is_number(r, SMF_IKE_TUN_AUTH_FAIL, 28);
 	is_number(r, SMF_IKE_TUN_END_TIME, WHEN);
 	is_number(r, SMF_IKE_TUN_END_REASON, TRMD_END_LIFETIME);
 	is_text(r, SMF_RMT_ID, "branch.example");
@@ -387,6 +406,7 @@ static void is_pair(const struct smf_record *r, bool stack)
 
 static void is_ike_view(const struct smf_record *r)
 {
+	is_number(r, SMF_IP_DYN_IKE_MSG_ID, 0x8badf00d);
 	is_number(r, SMF_IP_DYN_IKE_LCL_CLI_TYPE, 4);
 	is_number(r, SMF_IP_DYN_IKE_RMT_CLI_TYPE, 7);
 	is_addr(r, SMF_IP_DYN_IKE_SRC_NATOA, "10.0.0.5");

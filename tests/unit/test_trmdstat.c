@@ -531,6 +531,23 @@ START_TEST(test_packed)
 }
 END_TEST
 
+/* Two lines of which each has as many as there can be are not fewer than one. */
+START_TEST(test_most)
+{
+	static const char lost[] =
+		"2026-01-15T10:25:34+00:00 gw1 trmd.TCPIP[611]: CSI6102W Packet messages lost: "
+		"2026-01-15T10:25:34.000000Z filter rule= R dir= I count= 18446744073709551615\n";
+	char two[2 * sizeof(lost)];
+
+	snprintf(two, sizeof(two), "%s%s", lost, lost);
+	put_file("two.txt", two, strlen(two));
+	run("--filters two.txt", NULL);
+	ck_assert_int_eq(ran.exit, 0);
+	ck_assert_ptr_nonnull(strstr(ran.out, "18446744073709551615"));
+	ck_assert_ptr_null(strstr(ran.out, "18446744073709551614"));
+}
+END_TEST
+
 /* Of what is longer than a line may be nothing is taken. */
 START_TEST(test_long_lines)
 {
@@ -770,6 +787,15 @@ START_TEST(test_directory)
 	run("--json smf", NULL);
 	ck_assert_str_eq(ran.err, "");
 	ck_assert_ptr_nonnull(strstr(ran.out, "\"smf_records_scanned\": 17,"));
+	/* Part of what is safe has gone, then all of it. */
+	ck_assert_int_eq(truncate(in_dir("smf/2026-01-16.smf"), 5), 0);
+	run("--json smf", NULL);
+	ck_assert_int_eq(ran.exit, 5);
+	ck_assert_ptr_nonnull(strstr(ran.err, "bytes are acknowledged, and it has 5"));
+	ck_assert_int_eq(unlink(in_dir("smf/2026-01-16.smf")), 0);
+	run("--json smf", NULL);
+	ck_assert_int_eq(ran.exit, 4);
+	ck_assert_ptr_nonnull(strstr(ran.err, "bytes are acknowledged, and it is not there"));
 }
 END_TEST
 
@@ -860,6 +886,7 @@ int main(void)
 	tcase_set_timeout(whole, 120);
 	tcase_add_checked_fixture(whole, make_dir, remove_dir);
 	tcase_add_test(whole, test_log);
+	tcase_add_test(whole, test_most);
 	tcase_add_test(whole, test_packed);
 	tcase_add_test(whole, test_long_lines);
 	tcase_add_test(whole, test_smf);
