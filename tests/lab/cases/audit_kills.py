@@ -271,7 +271,7 @@ for number in range(2, 10):
 
 # ---- call by call ----
 
-@case("audit-kills-trmd-calls", seconds=280, plain=False)
+@case("audit-kills-trmd-calls", seconds=600, plain=False)
 def audit_kills_trmd_calls(lab):
     """
     trmd dies at its first call that somebody can see, at its second and so on: when it begins, finds out
@@ -307,7 +307,7 @@ def audit_kills_trmd_calls(lab):
     audited(lab, "own", seed_of(), kill, TRMD_CALLS)
 
 
-@case("audit-kills-iked-calls", seconds=280, plain=False)
+@case("audit-kills-iked-calls", seconds=600, plain=False)
 def audit_kills_iked_calls(lab):
     """iked's worker dies at its first call that somebody can see, at its second and so on."""
     def kill(busy):
