@@ -65,8 +65,8 @@ static int see_sa(void *arg, const struct xf_sa *sa, const struct xf_counters *c
 	struct found *f = arg;
 	struct ike_left_sa *left;
 
-	/* Without an SPI it is what a packet asked for, which resynchronisation begins. */
-	if (!xf_reqid_is_tunnel(sa->reqid) || !sa->id.spi)
+	/* What a packet asked for resynchronisation begins. */
+	if (!xf_reqid_is_tunnel(sa->reqid) || !sa->id.spi || sa->asked)
 		return 0;
 	left = array_add(&f->sas);
 	if (!left)

@@ -102,7 +102,7 @@ int xf_sa_delete(struct xf_kernel *k, const struct xf_said *id, struct cs_err *e
 
 bool xf_acquire_of(const struct xf_sa *sa, struct xf_acquire *a)
 {
-	if (sa->id.spi || xf_reqid_rule(sa->reqid) < XF_MARK_RULE_MIN)
+	if ((sa->id.spi && !sa->asked) || xf_reqid_rule(sa->reqid) < XF_MARK_RULE_MIN)
 		return false;
 	*a = (struct xf_acquire){
 		.rule_id = xf_reqid_rule(sa->reqid),
@@ -113,6 +113,7 @@ bool xf_acquire_of(const struct xf_sa *sa, struct xf_acquire *a)
 		.proto = sa->id.proto,
 		.reqid = sa->reqid,
 		.mode = sa->mode,
+		.spi = sa->id.spi,
 	};
 	return true;
 }
@@ -126,10 +127,12 @@ bool xf_acquire_of(const struct xf_sa *sa, struct xf_acquire *a)
 int xf_larval_clear(struct xf_kernel *k, const struct xf_acquire *a, struct cs_err *err)
 {
 	uint32_t mark = xf_mark_value(&k->marking, a->mark ? a->mark : a->rule_id);
-	struct xf_said id = {.dst = a->dst, .proto = a->proto};
-	int rc;
+	struct xf_said id = {.dst = a->dst, .proto = a->proto, .spi = a->spi};
+	int rc = 0;
 
-	rc = allocate_spi(k, &a->src, &id, XF_SPI_PLAIN, a->reqid, a->mode, mark, &id.spi, err);
+	if (!id.spi)
+		rc = allocate_spi(k, &a->src, &id, XF_SPI_PLAIN, a->reqid, a->mode, mark, &id.spi,
+				  err);
 	return rc < 0 ? rc : delete_state(k, &id, mark, err);
 }
 
@@ -448,13 +451,14 @@ static void read_marks(const struct xf_marking *m, const struct nlmsghdr *h, siz
 	const uint32_t *mask = xf_attr(h, body, XFRMA_SET_MARK_MASK, sizeof(*mask));
 	const struct xfrm_mark *mark = xf_attr(h, body, XFRMA_MARK, sizeof(*mark));
 
-	/* What packets ask for is outbound, too. */
-	sa->outbound = !sa->id.spi;
+	/* What packets ask for is outbound, too, and has the mark of the policy that asked. */
+	sa->asked = mark && !sa->cipher && !sa->integ;
+	sa->outbound = sa->asked || !sa->id.spi;
 	if (set && mask)
 		sa->client = client_of(m, *set, *mask);
 	if (set && !sa->client)
 		sa->outbound = true;
-	if (mark && !sa->id.spi)
+	if (mark && sa->asked)
 		sa->client = client_of(m, mark->v, mark->m);
 }
 
@@ -487,8 +491,8 @@ static bool read_sa(const struct xf_marking *m, const struct nlmsghdr *h, struct
 	sa->src = xf_from_kernel_addr(info.family, &info.saddr);
 	sa->reqid = info.reqid;
 	sa->mode = info.mode == XFRM_MODE_TUNNEL ? XF_TUNNEL : XF_TRANSPORT;
-	read_marks(m, h, sizeof(info), sa);
 	read_algorithms(h, sizeof(info), sa);
+	read_marks(m, h, sizeof(info), sa);
 	xf_from_kernel_selector(&info.sel, !sa->outbound, &sa->selector);
 	sa->soft_seconds = (uint32_t)info.lft.soft_add_expires_seconds;
 	sa->hard_seconds = (uint32_t)info.lft.hard_add_expires_seconds;

@@ -76,6 +76,7 @@ struct xf_sa {
 	uint32_t reqid;
 	enum xf_mode mode;
 	bool outbound;
+	bool asked; /* of a dump: no SA, but what a packet asked for, with an SPI or without */
 	const struct cs_cipher *cipher; /* NULL with AH */
 	struct cs_bytes cipher_key;     /* with the salt behind it for AEAD */
 	const struct cs_integ *integ;   /* NULL with AEAD and in a bundle */
@@ -199,6 +200,7 @@ struct xf_acquire {
 	uint8_t proto;
 	uint32_t reqid;
 	enum xf_mode mode;
+	uint32_t spi; /* of the larval state: 0 unless somebody was killed while he cleared it */
 };
 /* The acquire that an SA of a dump is the larval state of; false: it is none of ours. */
 bool xf_acquire_of(const struct xf_sa *sa, struct xf_acquire *a);

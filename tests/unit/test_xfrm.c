@@ -613,6 +613,7 @@ START_TEST(test_acquire)
 	struct xf_acquire lost;
 	struct xf_events *ev;
 	struct told t = {0};
+	char command[256];
 
 	if (!have_esp())
 		return;
@@ -646,6 +647,22 @@ START_TEST(test_acquire)
 	ck_assert_int_eq(send_marked(p.mark, 4712), 0);
 	listen_for(ev, &t, 100);
 	ck_assert_uint_eq(t.acquires, 2);
+	/* Somebody was killed while he cleared it: it has its SPI, and is still what was asked for.
+	 */
+	snprintf(command, sizeof(command),
+		 "ip xfrm state allocspi src 192.0.2.1 dst 192.0.2.7 proto esp reqid %u mode "
+		 "transport "
+		 "mark %#x mask %#x >/dev/null",
+		 p.reqid, p.mark, p.mark_mask);
+	ck_assert_int_eq(system(command), 0);
+	ck_assert_uint_eq(larvals(&lost), 1);
+	ck_assert_uint_ne(lost.spi, 0);
+	ck_assert_uint_eq(lost.rule_id, 20);
+	OK(xf_larval_clear(kernel, &lost, &err_));
+	ck_assert_uint_eq(larvals(NULL), 0);
+	ck_assert_int_eq(send_marked(p.mark, 4712), 0);
+	listen_for(ev, &t, 100);
+	ck_assert_uint_eq(t.acquires, 3);
 	OK(xf_larval_clear(kernel, &t.last, &err_));
 	OK(xf_larval_clear(kernel, &t.last, &err_)); /* gone already */
 	ck_assert_uint_eq(larvals(NULL), 0);
