@@ -16,7 +16,7 @@
 #include "iked/table.h"
 
 #define MAGIC  0x5345414cu /* "SEAL" */
-#define LAYOUT 3u
+#define LAYOUT 4u
 #define CHUNK  128u /* slots that are locked at once */
 
 enum { FREE = 0, FIRST = 1, SECOND = 2 };

@@ -31,6 +31,8 @@ KILLS = 20
 # At any time, or at one of the next calls whose effect somebody else can see (labkit/fault.py).
 VICTIMS = ("worker", "worker-at", "trmd", "trmd-at", "trmd-at", "parent", "all")
 CALLS = {"worker": 60, "trmd": 25}
+TRMD_CALLS, ROTATE_CALLS = 60, 24
+IKED_CALLS = 60
 
 
 def text(me, peer, services, **more):
@@ -80,7 +82,7 @@ class Busy:
         what = self.chance.choice(("end", "end", "end-child", "refresh", "refresh", "refresh-ike",
                                    "peer", "peer-child", "nothing"))
         if what == "end":
-            self.a.ipsec("-k", "deactivate", "-a", "all", ok=None)
+            self.a.drop_all()
         elif what == "end-child":
             self.a.ipsec("-y", "deactivate", "-a", "all", ok=None)
         elif what.startswith("refresh"):
@@ -111,14 +113,24 @@ class Busy:
                 return False
         wait_until(started, 30, "iked starts again", step=0.2)
 
+    def kill_trmd(self):
+        if self.a.trmd.running():
+            self.a.trmd.kill()
+
+    def wait_for(self, fault, seconds=1):
+        """It may never make so many calls."""
+        end = time.monotonic() + seconds
+        while not fault.happened() and time.monotonic() < end:
+            time.sleep(0.01)
+        self.reached += fault.happened()
+
     def kill(self, victim):
         a = self.a
         if victim == "worker":
             for pid in a.iked.children("--worker"):
                 os.kill(pid, signal.SIGKILL)
         elif victim == "trmd":
-            if a.trmd.running():
-                a.trmd.kill()
+            self.kill_trmd()
             time.sleep(self.chance.random() / 5)
             a.start_trmd()
         else:
@@ -132,12 +144,12 @@ class Busy:
 
     def changes(self):
         """Two changes, and perhaps another file."""
-        try:
-            self.change()
-            time.sleep(self.chance.random() / 2)
-            self.change()
-        except Failure:
-            pass  # nobody answers just now
+        for _ in range(2):
+            try:
+                self.change()
+            except Failure:
+                pass  # nobody answers just now
+            time.sleep(self.chance.random() / 4)
         if self.chance.random() < 0.5:
             time.sleep(self.chance.random() / 4)
             self.rotate()
@@ -157,10 +169,7 @@ class Busy:
         fault = self.a.faults["trmd" if name == "trmd" else "iked"]
         fault.arm(KILL, self.chance.randint(1, CALLS[name]))
         self.changes()
-        end = time.monotonic() + 1
-        while not fault.happened() and time.monotonic() < end:
-            time.sleep(0.01)
-        self.reached += fault.happened()
+        self.wait_for(fault)
         fault.arm(COUNT)
         if name == "trmd" or self.a.iked.children("--worker") == workers:
             self.kill(name)
@@ -193,9 +202,11 @@ def seed_of():
     return int(os.environ.get("CSIPSEC_LAB_SEED") or random.randrange(1 << 30))
 
 
-def kills(lab, peer, n):
-    seed = seed_of()
-    chance = random.Random(seed)
+def audited(lab, peer, seed, kill, least):
+    """
+    Tunnels between an audited host and its peer come and go while kill(busy) is at work; at the end
+    each of at least so many pairs of SAs has its records.
+    """
     left, right = lab.pair(capture=False)
     own = peer == "own"
     if own:
@@ -203,14 +214,10 @@ def kills(lab, peer, n):
     else:
         b = Swan(right, left, SUITE, "transport", Pfs("none", SUITE), KEY, trap=True)
     a = Audited(left, text(left, right, "there" if own else ""))
-    busy = Busy(a, b, chance)
+    busy = Busy(a, b, random.Random(seed))
     traffic = Traffic(left, right)
     try:
-        victims = []
-        while len(victims) < n:
-            victims += chance.sample(VICTIMS, len(VICTIMS))
-        for victim in victims[:n]:
-            busy.turn(victim)
+        kill(busy)
     finally:
         traffic.stop()
     busy.settle()
@@ -223,7 +230,7 @@ def kills(lab, peer, n):
     say(f"  seed {seed}: killed {dict(busy.killed)} ({busy.reached} at a call), {len(records)} records,"
         f" {pairs} pairs of SAs, {doubt} of them in doubt, of which {had} were there;"
         f" {busy.rotated} rotations, {plain} and {packed} compressed files")
-    if pairs < n or not packed:
+    if pairs < least or not packed:
         raise Failure(f"seed {seed}: {pairs} pairs of SAs, {packed} compressed files: too few to mean"
                       " anything")
     if a.trmd.stop() != 0:
@@ -232,21 +239,90 @@ def kills(lab, peer, n):
     b.stop()
 
 
+def kills(lab, peer):
+    seed = seed_of()
+    chance = random.Random(seed)
+    victims = []
+    while len(victims) < KILLS:
+        victims += chance.sample(VICTIMS, len(VICTIMS))
+
+    def kill(busy):
+        for victim in victims[:KILLS]:
+            busy.turn(victim)
+    audited(lab, peer, seed, kill, KILLS // 2)
+
+
 @case("audit-kills", seconds=280)
 def audit_kills(lab):
     """kill -9 of iked's worker, its parent or trmd, 20 times in a busy period: one record a change."""
-    kills(lab, "own", KILLS)
+    kills(lab, "own")
 
 
 @case("audit-kills-strongswan", seconds=280, plain=False)
 def audit_kills_strongswan(lab):
     """The same with strongSwan as the peer."""
-    kills(lab, "strongswan", KILLS)
+    kills(lab, "strongswan")
 
 
 # With these two it is 200 kills.
 for number in range(2, 10):
     case(f"audit-kills-{number}", plain=False, seconds=280)(audit_kills)
+
+
+# ---- call by call ----
+
+@case("audit-kills-trmd-calls", seconds=280, plain=False)
+def audit_kills_trmd_calls(lab):
+    """
+    trmd dies at its first call that somebody can see, at its second and so on: when it begins, finds out
+    what was left, writes what has come meanwhile and acknowledges, and when it rotates and compresses.
+    """
+    def kill(busy):
+        fault = busy.a.faults["trmd"]
+
+        def dies():
+            busy.killed["trmd"] += 1
+            busy.wait_for(fault)
+            fault.arm(COUNT)
+            busy.kill_trmd()
+
+        for n in range(1, TRMD_CALLS + 1):
+            busy.kill_trmd()
+            busy.changes()
+            fault.arm(KILL, n)
+            try:
+                busy.a.start_trmd()
+            except Failure:
+                pass  # it did not come so far
+            dies()
+        for n in range(1, ROTATE_CALLS + 1):
+            busy.a.start_trmd()
+            busy.changes()
+            fault.arm(KILL, n)
+            busy.rotate()
+            dies()
+        busy.a.start_trmd()
+        if busy.reached < (TRMD_CALLS + ROTATE_CALLS) * 3 // 4:
+            raise Failure(f"{busy.reached} calls were reached")
+    audited(lab, "own", seed_of(), kill, TRMD_CALLS)
+
+
+@case("audit-kills-iked-calls", seconds=280, plain=False)
+def audit_kills_iked_calls(lab):
+    """iked's worker dies at its first call that somebody can see, at its second and so on."""
+    def kill(busy):
+        fault = busy.a.faults["iked"]
+        for n in range(1, IKED_CALLS + 1):
+            wait_until(busy.answers, 40, "iked answers", step=0.05)
+            busy.killed["worker"] += 1
+            fault.arm(KILL, n)
+            busy.changes()
+            busy.wait_for(fault)
+            fault.arm(COUNT)
+            busy.kill("all")  # or the parent would wait longer each time
+        if busy.reached < IKED_CALLS // 2:
+            raise Failure(f"of {IKED_CALLS} calls {busy.reached} were reached")
+    audited(lab, "own", seed_of(), kill, IKED_CALLS)
 
 
 # ---- the whole guest ----
