@@ -2,6 +2,7 @@
 #include "common/daemon.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <libdaemon/daemon.h>
 #include <poll.h>
 #include <signal.h>
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/options.h"
 #include "common/paths.h"
 #include "common/pid_file.h"
 
@@ -44,26 +46,44 @@ bool cs_daemon_runs(void)
 	return cs_pid_file_owner(self.pid_path, &owner, NULL) < 0 || owner;
 }
 
-/* systemd's readiness protocol: one datagram to the socket that the environment names. */
-static void notify(const char *text)
+/*
+ * systemd's protocol: one datagram to the socket that the environment names, perhaps with a
+ * descriptor (-1: none).  False: nobody is there to hear it, which is no reason not to serve.
+ */
+static bool notify(const char *text, int with)
 {
 	const char *path = getenv("NOTIFY_SOCKET");
 	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	struct iovec iov = {(char *)(uintptr_t)text, strlen(text)};
+	union {
+		struct cmsghdr align;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control = {.space = {0}};
+	struct msghdr msg = {.msg_name = &sun, .msg_iov = &iov, .msg_iovlen = 1};
 	size_t n = path ? strlen(path) : 0;
+	bool heard;
 	int fd;
 
 	if (n < 2 || n >= sizeof(sun.sun_path) || (path[0] != '/' && path[0] != '@'))
-		return;
+		return false;
 	memcpy(sun.sun_path, path, n);
 	if (path[0] == '@')
 		sun.sun_path[0] = '\0';
+	msg.msg_namelen = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n);
+	if (with >= 0) {
+		control.align = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof(int)),
+						 .cmsg_level = SOL_SOCKET,
+						 .cmsg_type = SCM_RIGHTS};
+		memcpy(CMSG_DATA(&control.align), &with, sizeof(int));
+		msg.msg_control = &control;
+		msg.msg_controllen = sizeof(control.space);
+	}
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
-		return;
-	/* Nobody there to hear it is no reason not to serve. */
-	(void)!sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&sun,
-		      (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n));
+		return false;
+	heard = sendmsg(fd, &msg, MSG_NOSIGNAL) >= 0;
 	close(fd);
+	return heard;
 }
 
 static void tell_starter(int status)
@@ -80,13 +100,62 @@ void cs_daemon_ready(void)
 	if (self.told)
 		return;
 	snprintf(text, sizeof(text), "READY=1\nMAINPID=%d", (int)getpid());
-	notify(text);
+	notify(text, -1);
 	tell_starter(CS_EXIT_OK);
 }
 
 void cs_daemon_stopping(void)
 {
-	notify("STOPPING=1");
+	notify("STOPPING=1", -1);
+}
+
+/* ---- descriptors that outlive the process ---- */
+
+#define FIRST_KEPT 3 /* SD_LISTEN_FDS_START */
+
+bool cs_daemon_keep(const char *name, int fd)
+{
+	char text[96];
+
+	/* FDPOLL: a socket on which there is an error stays in the store all the same. */
+	snprintf(text, sizeof(text), "FDSTORE=1\nFDNAME=%s\nFDPOLL=0", name);
+	return getenv("FDSTORE") && notify(text, fd);
+}
+
+void cs_daemon_keep_no_more(const char *name)
+{
+	char text[96];
+
+	snprintf(text, sizeof(text), "FDSTOREREMOVE=1\nFDNAME=%s", name);
+	notify(text, -1);
+}
+
+static unsigned number_of(const char *variable)
+{
+	const char *text = getenv(variable);
+	unsigned n = 0;
+
+	return text && cs_number(text, 0, INT32_MAX, &n) ? n : 0;
+}
+
+/* LISTEN_FDNAMES has a name for each of LISTEN_FDS descriptors, with colons between. */
+int cs_daemon_kept(const char *name)
+{
+	const char *p = getenv("LISTEN_FDNAMES");
+	unsigned n = number_of("LISTEN_FDS");
+	size_t len = strlen(name);
+
+	if (!p || number_of("LISTEN_PID") != (unsigned)getpid())
+		return -1;
+	for (unsigned i = 0; i < n; i++) {
+		size_t this = strcspn(p, ":");
+		int fd = FIRST_KEPT + (int)i;
+
+		if (this == len && memcmp(p, name, len) == 0 && fcntl(fd, F_SETFD, FD_CLOEXEC) == 0)
+			return fd;
+		p += this + (p[this] == ':');
+	}
+	return -1;
 }
 
 /* In the daemon's own process. */

@@ -35,6 +35,15 @@ void cs_daemon_ready(void);
 /* Tells systemd. */
 void cs_daemon_stopping(void);
 
+/*
+ * Descriptors that outlive the process, by systemd's store of them (sd_notify(3), FDSTORE): what was
+ * given with a name is handed to the next process of the unit.  False: nobody keeps it.
+ */
+bool cs_daemon_keep(const char *name, int fd);
+void cs_daemon_keep_no_more(const char *name);
+/* The caller's from then on, and no child's; -1: none of that name was handed over. */
+int cs_daemon_kept(const char *name);
+
 /* Signals the running one; for SIGTERM waits so long for its end. Complains on stderr. */
 enum cs_exit cs_daemon_signal(int signal, unsigned wait_seconds);
 /*

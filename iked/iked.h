@@ -45,6 +45,8 @@ enum iked_fd {
  * along; or there is none, since there is no keyring. */
 #define IKED_SAYS_CERTS    'C'
 #define IKED_SAYS_NO_CERTS 'N'
+/* Ports and phase 1 outlive the parent, too: whatever ends it, all is left as it is for the next. */
+#define IKED_SAYS_LEAVE 'L'
 
 struct iked_options {
 	const char *stack, *user, *store_stuck; /* user NULL: the default */
@@ -91,6 +93,9 @@ int iked_port_open(int family, uint16_t port, int *fd, struct cs_err *err);
  * the socket; what is left to read has a marker before it (RFC 3948).
  */
 int iked_nat_port_open(uint16_t port, int *fd, struct cs_err *err);
+
+/* Is this socket, of a parent before this one, what one of the above would make here and now? */
+bool iked_port_is(int fd, int family, uint16_t port, bool nat);
 
 /* ---- privilege.c ---- */
 

@@ -25,8 +25,14 @@
 #define BACKOFF_MAX_MS 30000
 #define STOP_MS        8000
 #define EARLY_DEATHS   2
-#define N_KEPT_OPEN    5            /* descriptors that a worker gets */
-#define LOCKED_MEMORY  (768u << 20) /* the worker's secrets are locked into memory */
+#define N_KEPT_OPEN    5 /* descriptors that a worker gets */
+/* Names in systemd's store. */
+#define KEPT_IPV4   "ipv4"
+#define KEPT_IPV6   "ipv6"
+#define KEPT_NAT    "nat"
+#define KEPT_SEALED "phase1"
+
+#define LOCKED_MEMORY (768u << 20) /* the worker's secrets are locked into memory */
 
 struct parent {
 	const struct iked_options *o;
@@ -38,6 +44,7 @@ struct parent {
 	pid_t worker;          /* 0: none now */
 	bool was_ready, ready; /* any worker; this one */
 	bool stopping, worker_stopped;
+	bool kept; /* ports and sealed go to the next parent */
 	uint64_t started, restart_at, kill_at;
 	unsigned backoff_ms;
 	unsigned early_deaths; /* workers in a row that crashed before they were ready */
@@ -94,6 +101,7 @@ static void become_worker(const struct parent *p, int link)
 	sigprocmask(SIG_SETMASK, &p->old_mask, NULL);
 	allow_locked_memory();
 	unsetenv("NOTIFY_SOCKET");
+	unsetenv("LISTEN_FDS");
 	snprintf(port, sizeof(port), "%u", o->port);
 	snprintf(nat_port, sizeof(nat_port), "%u", o->nat_port);
 	argv[n++] = (char *)"iked";
@@ -124,6 +132,7 @@ static void become_worker(const struct parent *p, int link)
 
 static int start_worker(struct parent *p, struct cs_err *err)
 {
+	static const char leave = IKED_SAYS_LEAVE;
 	int pair[2];
 	pid_t pid;
 
@@ -144,6 +153,8 @@ static int start_worker(struct parent *p, struct cs_err *err)
 	p->ready = false;
 	p->started = mono_ms();
 	p->restart_at = 0;
+	if (p->kept)
+		(void)!send(p->link, &leave, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
 	iked_certs_worker_began(&p->certs, p->started);
 	return 0;
 }
@@ -174,6 +185,10 @@ static void renew_sealed(struct parent *p)
 	}
 	close(p->sealed);
 	p->sealed = fd;
+	if (p->kept) {
+		cs_daemon_keep_no_more(KEPT_SEALED);
+		p->kept = cs_daemon_keep(KEPT_SEALED, fd);
+	}
 }
 
 /* Not killed, and not an exit that says that something else is in the way. */
@@ -338,6 +353,58 @@ static int take_over_signals(struct parent *p, struct cs_err *err)
 	return 0;
 }
 
+static void drop_unless(int *fd, const char *name, bool good)
+{
+	if (*fd < 0 || good)
+		return;
+	close(*fd);
+	*fd = -1;
+	cs_daemon_keep_no_more(name);
+}
+
+/* What a parent before this one left with systemd. What is not as it should be is made anew. */
+static void take_kept(struct parent *p)
+{
+	const struct iked_options *o = p->o;
+	struct cs_err err;
+
+	p->ports[0] = cs_daemon_kept(KEPT_IPV4);
+	p->ports[1] = cs_daemon_kept(KEPT_IPV6);
+	p->ports[2] = cs_daemon_kept(KEPT_NAT);
+	p->sealed = cs_daemon_kept(KEPT_SEALED);
+	drop_unless(&p->ports[0], KEPT_IPV4, iked_port_is(p->ports[0], AF_INET, o->port, false));
+	drop_unless(&p->ports[1], KEPT_IPV6, iked_port_is(p->ports[1], AF_INET6, o->port, false));
+	drop_unless(&p->ports[2], KEPT_NAT, iked_port_is(p->ports[2], AF_INET, o->nat_port, true));
+	if (p->sealed >= 0 && ike_sealed_check(p->sealed, &err) < 0) {
+		cs_log(CS_NOCTX, CSM_NOT_KEPT, err.text);
+		drop_unless(&p->sealed, KEPT_SEALED, false);
+	}
+}
+
+static int open_rest(struct parent *p, struct cs_err *err)
+{
+	const struct iked_options *o = p->o;
+	int status = 0;
+
+	if (p->ports[0] < 0)
+		status = iked_port_open(AF_INET, o->port, &p->ports[0], err);
+	if (status == 0 && p->ports[1] < 0)
+		status = iked_port_open(AF_INET6, o->port, &p->ports[1], err);
+	if (status == 0 && p->ports[2] < 0)
+		status = iked_nat_port_open(o->nat_port, &p->ports[2], err);
+	if (status == 0 && p->sealed < 0)
+		status = ike_sealed_create(&p->sealed, err);
+	return status;
+}
+
+/* Each time, since what is in the store already is no trouble; without the store phase 1 ends. */
+static void keep(struct parent *p)
+{
+	p->kept = cs_daemon_keep(KEPT_IPV4, p->ports[0]) &&
+		  (p->ports[1] < 0 || cs_daemon_keep(KEPT_IPV6, p->ports[1])) &&
+		  cs_daemon_keep(KEPT_NAT, p->ports[2]) && cs_daemon_keep(KEPT_SEALED, p->sealed);
+}
+
 static int prepare(struct parent *p, struct cs_err *err)
 {
 	const struct iked_options *o = p->o;
@@ -350,15 +417,11 @@ static int prepare(struct parent *p, struct cs_err *err)
 		status = iked_prepare_state(o->stack, &id, err);
 	if (status < 0)
 		return status;
-	status = iked_port_open(AF_INET, o->port, &p->ports[0], err);
-	if (status == 0)
-		status = iked_port_open(AF_INET6, o->port, &p->ports[1], err);
-	if (status == 0)
-		status = iked_nat_port_open(o->nat_port, &p->ports[2], err);
-	if (status == 0)
-		status = ike_sealed_create(&p->sealed, err);
+	take_kept(p);
+	status = open_rest(p, err);
 	if (status < 0)
 		return status;
+	keep(p);
 	if (p->ports[1] < 0)
 		cs_log(CS_NOCTX, CSM_NO_IPV6, "this stack has none");
 	status = take_over_signals(p, err);

@@ -117,3 +117,52 @@ int iked_nat_port_open(uint16_t port, int *result, struct cs_err *err)
 	}
 	return status;
 }
+
+static bool has_option(int fd, int level, int name, int value)
+{
+	int got;
+	socklen_t len = sizeof(got);
+
+	return getsockopt(fd, level, name, &got, &len) == 0 && got == value;
+}
+
+/* An address of the wildcard with this port. */
+static bool is_bound(int fd, int family, uint16_t port)
+{
+	struct sockaddr_storage ss = {.ss_family = AF_UNSPEC};
+	struct sockaddr_in *v4 = (struct sockaddr_in *)&ss;
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&ss;
+	socklen_t len = sizeof(ss);
+
+	if (getsockname(fd, (struct sockaddr *)&ss, &len) < 0 || ss.ss_family != family)
+		return false;
+	if (family == AF_INET)
+		return v4->sin_port == htons(port) && v4->sin_addr.s_addr == INADDR_ANY;
+	return v6->sin6_port == htons(port) &&
+	       memcmp(&v6->sin6_addr, &in6addr_any, sizeof(in6addr_any)) == 0;
+}
+
+/* A unit may have been given another network namespace meanwhile. */
+static bool is_of_here(int fd)
+{
+	uint64_t theirs, ours;
+	socklen_t len = sizeof(theirs), len2 = sizeof(ours);
+	int here = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool same = here >= 0 && getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &theirs, &len) == 0 &&
+		    getsockopt(here, SOL_SOCKET, SO_NETNS_COOKIE, &ours, &len2) == 0 &&
+		    theirs == ours;
+
+	if (here >= 0)
+		close(here);
+	return same;
+}
+
+bool iked_port_is(int fd, int family, uint16_t port, bool nat)
+{
+	struct xf_marking marking = {XF_MARK_SHIFT_DEFAULT};
+
+	return has_option(fd, SOL_SOCKET, SO_TYPE, SOCK_DGRAM) && is_bound(fd, family, port) &&
+	       has_option(fd, SOL_SOCKET, SO_MARK, (int)xf_mark_value(&marking, XF_MARK_EXEMPT)) &&
+	       (!nat || has_option(fd, IPPROTO_UDP, UDP_ENCAP, UDP_ENCAP_ESPINUDP)) &&
+	       is_of_here(fd);
+}

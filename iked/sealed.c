@@ -192,6 +192,17 @@ static int check(const struct memory *m, off_t size, struct cs_err *err)
 	return 0;
 }
 
+int ike_sealed_check(int fd, struct cs_err *err)
+{
+	struct memory head;
+	struct stat st;
+
+	if (fstat(fd, &st) < 0 || pread(fd, &head, sizeof(head), 0) != (ssize_t)sizeof(head) ||
+	    fcntl(fd, F_GET_SEALS) != (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
+		return cs_fail(err, CS_EPARSE, "kept phase 1 SAs are not whole");
+	return check(&head, st.st_size, err);
+}
+
 int ike_sealed_map(int fd, struct ike_sealed **result, struct cs_err *err)
 {
 	struct ike_sealed *s = NULL;

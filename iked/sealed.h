@@ -15,6 +15,8 @@ struct ike_sealed;
 
 /* The parent's part. The size is sealed, so that nobody can cut it under those who map it. */
 int ike_sealed_create(int *fd, struct cs_err *err);
+/* One that an earlier parent made; CS_EPARSE: not such memory, or of another version. */
+int ike_sealed_check(int fd, struct cs_err *err);
 /* The worker's. CS_EPARSE: not such memory, or of another version. The descriptor stays open. */
 int ike_sealed_map(int fd, struct ike_sealed **sealed, struct cs_err *err);
 void ike_sealed_unmap(struct ike_sealed *s); /* NULL is allowed; what is kept stays */

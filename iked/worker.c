@@ -43,6 +43,7 @@ struct worker {
 	uv_signal_t term, hup;
 	uint64_t armed; /* the deadline that the timer stands for */
 	bool stopping, keep;
+	bool leave; /* what lives on does so over an end of the parent, too */
 };
 
 /* ---- what the engine asks for ---- */
@@ -408,7 +409,9 @@ static void on_idle(void *arg)
 		iked_nmi_stop(w->nmi);
 	w->nmi = NULL;
 	ike_cert_client_stop(w->certs);
-	ike_engine_shutdown(w->engine, !w->keep, w->keep, iked_now());
+	/* What is not ended here the next worker finds as after a kill. */
+	if (!w->keep || !w->leave)
+		ike_engine_shutdown(w->engine, !w->keep, w->keep, iked_now());
 	ike_store_close(w->store);
 	for (unsigned i = 0; i < 3; i++)
 		if (w->udp[i])
@@ -433,7 +436,9 @@ static void stop(void *arg, bool keep)
 	w->stopping = true;
 	w->keep = keep;
 	cs_log(CS_NOCTX, CSM_STOPPING,
-	       keep ? "SAs stay in the kernel until they expire" : "its SAs end with it");
+	       !keep      ? "its SAs end with it"
+	       : w->leave ? "SAs stay as they are for the next start"
+			  : "SAs stay in the kernel until they expire");
 	uv_timer_start(&w->stop_delay, on_stop, STOP_DELAY_MS, 0);
 }
 
@@ -524,6 +529,8 @@ static void on_parent(uv_poll_t *poll, int status, int events)
 		new_helper(w, fd);
 	else if (fd >= 0)
 		close(fd);
+	if (n > 0 && what == IKED_SAYS_LEAVE)
+		w->leave = true;
 	if (n > 0 && what == IKED_SAYS_NO_CERTS) {
 		ike_cert_client_absent(w->certs, "there is no keyring");
 		ike_engine_keyring(w->engine, false);

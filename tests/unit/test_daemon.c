@@ -5,6 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -45,6 +48,77 @@ START_TEST(test_netns_lock)
 	ck_assert_int_eq(cs_netns_lock("iked", "TWO", &second, &err), 0);
 	close(second);
 	close(other);
+}
+END_TEST
+
+/* ---- descriptors that outlive the process ---- */
+
+static void listen_for(pid_t pid, const char *n, const char *names)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%d", (int)pid);
+	setenv("LISTEN_PID", text, 1);
+	setenv("LISTEN_FDS", n, 1);
+	setenv("LISTEN_FDNAMES", names, 1);
+}
+
+/* In a process of its own, because the numbers are fixed: 3 and those behind it. */
+START_TEST(test_kept)
+{
+	for (int fd = 3; fd < 6; fd++)
+		ck_assert_int_eq(dup2(open("/dev/null", O_RDONLY), fd), fd);
+	listen_for(getpid(), "3", "one:other:three");
+	ck_assert_int_eq(cs_daemon_kept("one"), 3);
+	ck_assert_int_eq(cs_daemon_kept("three"), 5);
+	ck_assert_int_eq(fcntl(5, F_GETFD), FD_CLOEXEC);
+	ck_assert_int_eq(cs_daemon_kept("on"), -1);
+	ck_assert_int_eq(cs_daemon_kept("one:other"), -1);
+	listen_for(getpid(), "1", "one:other:three");
+	ck_assert_int_eq(cs_daemon_kept("other"), -1);
+	listen_for(getpid(), "99999999999", "one");
+	ck_assert_int_eq(cs_daemon_kept("one"), -1);
+	listen_for(getpid(), "2", "");
+	ck_assert_int_eq(cs_daemon_kept("one"), -1);
+	close(4);
+	listen_for(getpid(), "3", "one:other:three");
+	ck_assert_int_eq(cs_daemon_kept("other"), -1);
+	listen_for(getppid(), "3", "one:other:three");
+	ck_assert_int_eq(cs_daemon_kept("one"), -1);
+}
+END_TEST
+
+/* What systemd gets: a datagram with the name, and the descriptor. */
+START_TEST(test_keep)
+{
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	char text[128] = "", control[CMSG_SPACE(sizeof(int))];
+	struct iovec iov = {text, sizeof(text) - 1};
+	struct msghdr msg = {.msg_iov = &iov,
+			     .msg_iovlen = 1,
+			     .msg_control = control,
+			     .msg_controllen = sizeof(control)};
+	int fd = socket(AF_UNIX, SOCK_DGRAM, 0), got;
+	struct stat sent, received;
+
+	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s/notify", run_dir);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&sun, sizeof(sun)), 0);
+	setenv("NOTIFY_SOCKET", sun.sun_path, 1);
+	unsetenv("FDSTORE");
+	ck_assert(!cs_daemon_keep("thing", 0)); /* nobody would keep it */
+	setenv("FDSTORE", "8", 1);
+	ck_assert(cs_daemon_keep("thing", fd));
+	ck_assert_int_gt(recvmsg(fd, &msg, MSG_DONTWAIT), 0);
+	ck_assert_str_eq(text, "FDSTORE=1\nFDNAME=thing\nFDPOLL=0");
+	ck_assert_int_eq(CMSG_FIRSTHDR(&msg)->cmsg_type, SCM_RIGHTS);
+	memcpy(&got, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(got));
+	ck_assert_int_eq(fstat(fd, &sent) | fstat(got, &received), 0);
+	ck_assert_uint_eq(sent.st_ino, received.st_ino);
+	close(got);
+	unlink(sun.sun_path);
+	ck_assert(!cs_daemon_keep("thing", fd)); /* nor when nobody hears it */
+	close(fd);
+	unsetenv("NOTIFY_SOCKET");
 }
 END_TEST
 
@@ -206,6 +280,8 @@ int main(void)
 
 	tcase_add_checked_fixture(t, make_run_dir, remove_run_dir);
 	tcase_add_test(t, test_netns_lock);
+	tcase_add_test(t, test_kept);
+	tcase_add_test(t, test_keep);
 	tcase_add_test(t, test_stranger);
 	tcase_add_test(t, test_owner);
 	tcase_add_test(t, test_child_has_it_not);

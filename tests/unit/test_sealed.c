@@ -178,6 +178,29 @@ START_TEST(test_other_memory)
 }
 END_TEST
 
+/* What another parent hands on: memory of this layout that nobody can cut, and nothing else. */
+START_TEST(test_handed_on)
+{
+	static const char other[4] = "none";
+	int fd = memfd_create("other", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	struct cs_err err;
+
+	ck_assert_int_eq(ike_sealed_check(memory, &err), 0);
+	keep(1, 1);
+	ck_assert_int_eq(ike_sealed_check(memory, &err), 0);
+	ck_assert_int_eq(ike_sealed_check(fd, &err), CS_EPARSE); /* empty */
+	ck_assert_int_eq(ftruncate(fd, lseek(memory, 0, SEEK_END)), 0);
+	ck_assert_int_eq(ike_sealed_check(fd, &err), CS_EPARSE); /* and may be cut */
+	ck_assert_int_eq(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL), 0);
+	ck_assert_int_eq(ike_sealed_check(fd, &err), CS_EPARSE); /* and is nothing */
+	ck_assert_int_eq(ike_sealed_check(STDIN_FILENO, &err), CS_EPARSE);
+	close(fd);
+	ck_assert_int_eq(ike_sealed_check(fd, &err), CS_EPARSE);
+	ck_assert_int_eq(pwrite(memory, other, sizeof(other), 0), sizeof(other));
+	ck_assert_int_eq(ike_sealed_check(memory, &err), CS_EPARSE);
+}
+END_TEST
+
 /* Keeps and forgets for ever; tunnel 1 is kept always, with a growing stamp that is reported. */
 static void victim(int report)
 {
@@ -261,6 +284,7 @@ int main(void)
 	tcase_add_test(t, test_full);
 	tcase_add_test(t, test_cannot_be_cut);
 	tcase_add_test(t, test_other_memory);
+	tcase_add_test(t, test_handed_on);
 	tcase_add_test(t, test_killed_at_any_instant);
 	suite_add_tcase(s, t);
 	return run_suite(s);

@@ -34,6 +34,11 @@ def main_pid(machine, unit):
     return machine.systemctl("show", "-p", "MainPID", "--value", unit).strip()
 
 
+def ike_cookies(machine):
+    tunnels = json.loads(machine.run("ipsec", "-k", "display", "--json").stdout)["entries"]
+    return [(t["TunnelID"], t["InitiatorCookie"], t["ResponderCookie"]) for t in tunnels]
+
+
 @case("units", seconds=240)
 def units(lab):
     """The daemons start, reload, are started again after kills, and stop; a tunnel lives through it."""
@@ -48,6 +53,7 @@ def units(lab):
     machine.systemctl("start", *UNITS)
     left.ping(right, seconds=20)
     machine.systemctl("reload", *UNITS)
+    cookies = ike_cookies(machine)
     machine.systemctl("restart", UNITS[0], UNITS[1])
     left.ping(right)
     for unit in UNITS:
@@ -56,7 +62,17 @@ def units(lab):
         wait_until(lambda unit=unit, before=before: main_pid(machine, unit) not in ("0", before) and
                    machine.systemctl("is-active", unit, ok=None) == "active\n", 20, f"{unit} again", step=0.2)
     left.ping(right)
-    machine.run("ipsec", "-y", "deactivate", "-a", "all")
+    # By what systemd keeps for it phase 1 outlived both, and nobody has begun anew.
+    if ike_cookies(machine) != cookies or peer.log_lines("EZD1776I") or len(peer.ike_tunnels()) != 1:
+        raise Failure(f"phase 1 is another: {cookies}, {ike_cookies(machine)}, {peer.ike_tunnels()}")
+    # Also the next phase 2 is under it.
+    tunnel = json.loads(machine.run("ipsec", "-y", "display", "--json").stdout)["entries"][0]["TunnelID"]
+    machine.run("ipsec", "-y", "refresh", "-a", tunnel)
+    wait_until(lambda: any(t["Generation"] == 2 for t in peer.tunnels()), 10, "a refreshed tunnel", step=0.2)
+    left.ping(right)
+    if ike_cookies(machine) != cookies:
+        raise Failure("the refresh has made a phase 1 of its own")
+    machine.run("ipsec", "-k", "deactivate", "-a", "all")
 
     def records():
         text = machine.run("smfdump", "--json", "/var/lib/csipsec/TCPIP/smf").stdout
