@@ -36,8 +36,8 @@ void cs_daemon_ready(void);
 void cs_daemon_stopping(void);
 
 /*
- * Descriptors that outlive the process, by systemd's store of them (sd_notify(3), FDSTORE): what was
- * given with a name is handed to the next process of the unit.  False: nobody keeps it.
+ * Descriptors that outlive the process, by systemd's store of them (sd_notify(3), FDSTORE): what
+ * was given with a name is handed to the next process of the unit.  False: nobody keeps it.
  */
 bool cs_daemon_keep(const char *name, int fd);
 void cs_daemon_keep_no_more(const char *name);

@@ -45,7 +45,8 @@ enum iked_fd {
  * along; or there is none, since there is no keyring. */
 #define IKED_SAYS_CERTS    'C'
 #define IKED_SAYS_NO_CERTS 'N'
-/* Ports and phase 1 outlive the parent, too: whatever ends it, all is left as it is for the next. */
+/* Ports and phase 1 outlive the parent, too: whatever ends it, all is left as it is for the next.
+ */
 #define IKED_SAYS_LEAVE 'L'
 
 struct iked_options {
