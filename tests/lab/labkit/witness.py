@@ -18,7 +18,8 @@ def changes(text, addresses):
     came, went, live = Counter(), Counter(), set()
     for block in re.split(r"^(?=(?:Deleted |Updated |Expired )?src )", text, flags=re.M):
         head = HEAD.match(block)
-        if not head or not {head[2], head[3]} & addresses:
+        # From an address to itself pagent tries what the kernel can do.
+        if not head or head[2] == head[3] or not {head[2], head[3]} & addresses:
             continue
         sa = head[3], int(head[4], 16)
         if head[1] in ("", "Updated "):
