@@ -185,10 +185,8 @@ static void renew_sealed(struct parent *p)
 	}
 	close(p->sealed);
 	p->sealed = fd;
-	if (p->kept) {
-		cs_daemon_keep_no_more(KEPT_SEALED);
-		p->kept = cs_daemon_keep(KEPT_SEALED, fd);
-	}
+	cs_daemon_keep_no_more(KEPT_SEALED);
+	p->kept = p->kept && cs_daemon_keep(KEPT_SEALED, fd);
 }
 
 /* Not killed, and not an exit that says that something else is in the way. */

@@ -194,11 +194,15 @@ static int check(const struct memory *m, off_t size, struct cs_err *err)
 
 int ike_sealed_check(int fd, struct cs_err *err)
 {
+	const int size = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+	const int read_only = F_SEAL_WRITE | F_SEAL_FUTURE_WRITE;
+	int seals = fcntl(fd, F_GET_SEALS);
 	struct memory head;
 	struct stat st;
 
+	/* A kernel that makes none executable has a seal of its own on it. */
 	if (fstat(fd, &st) < 0 || pread(fd, &head, sizeof(head), 0) != (ssize_t)sizeof(head) ||
-	    fcntl(fd, F_GET_SEALS) != (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
+	    seals < 0 || (seals & size) != size || seals & read_only)
 		return cs_fail(err, CS_EPARSE, "kept phase 1 SAs are not whole");
 	return check(&head, st.st_size, err);
 }

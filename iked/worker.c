@@ -437,7 +437,7 @@ static void stop(void *arg, bool keep)
 	w->keep = keep;
 	cs_log(CS_NOCTX, CSM_STOPPING,
 	       !keep      ? "its SAs end with it"
-	       : w->leave ? "SAs stay as they are for the next start"
+	       : w->leave ? "SAs stay as they are; a restart finds phase 1, too"
 			  : "SAs stay in the kernel until they expire");
 	uv_timer_start(&w->stop_delay, on_stop, STOP_DELAY_MS, 0);
 }

@@ -280,6 +280,8 @@ static int remember_file(struct pol_db *db, const char *path, struct cs_err *err
 	if (lstat(path, &st) < 0)
 		return cs_fail_errno(err, "cannot look at %s", path);
 	snprintf(db->path, sizeof(db->path), "%s", path);
+	if (db->device != st.st_dev || db->inode != st.st_ino)
+		db->checked = false;
 	db->device = st.st_dev;
 	db->inode = st.st_ino;
 	return 0;

@@ -444,6 +444,18 @@ static unsigned client_of(const struct xf_marking *m, uint32_t mark, uint32_t ma
 	return value;
 }
 
+/* Also one that we do not know: then it is somebody's SA. */
+static bool has_algorithm(const struct nlmsghdr *h, size_t body)
+{
+	static const uint16_t kinds[] = {XFRMA_ALG_AEAD, XFRMA_ALG_CRYPT, XFRMA_ALG_AUTH,
+					 XFRMA_ALG_AUTH_TRUNC, XFRMA_ALG_COMP};
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (xf_attr(h, body, kinds[i], 0))
+			return true;
+	return false;
+}
+
 static void read_marks(const struct xf_marking *m, const struct nlmsghdr *h, size_t body,
 		       struct xf_sa *sa)
 {
@@ -452,7 +464,7 @@ static void read_marks(const struct xf_marking *m, const struct nlmsghdr *h, siz
 	const struct xfrm_mark *mark = xf_attr(h, body, XFRMA_MARK, sizeof(*mark));
 
 	/* What packets ask for is outbound, too, and has the mark of the policy that asked. */
-	sa->asked = mark && !sa->cipher && !sa->integ;
+	sa->asked = mark && !has_algorithm(h, body);
 	sa->outbound = sa->asked || !sa->id.spi;
 	if (set && mask)
 		sa->client = client_of(m, *set, *mask);
