@@ -186,7 +186,7 @@ void pagent_manual_show(struct pagent *p, uint64_t ticket, const json_t *request
 void pagent_manual_activate(struct pagent *p, uint64_t ticket, const json_t *request);
 void pagent_manual_deactivate(struct pagent *p, uint64_t ticket, const json_t *request);
 /* Answers {"request":"audit-rows"}, pagent_audit_nmi.c. */
-void pagent_audit_rows(struct pagent *p, uint64_t ticket, uid_t uid, const json_t *request);
+void pagent_audit_rows(struct pagent *p, uint64_t ticket, const json_t *request);
 /* Who may take them: root, and the user that trmd runs as. */
 bool pagent_audit_may_take(const struct pagent *p, uid_t uid);
 /* Answers {"request":"port-translations"}. */

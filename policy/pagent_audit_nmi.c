@@ -83,16 +83,14 @@ static void on_row(void *arg, const struct pagent_row *row)
 			       (json_int_t)row->time, "kind", row->kind, "payload", row->payload));
 }
 
-void pagent_audit_rows(struct pagent *p, uint64_t ticket, uid_t uid, const json_t *request)
+void pagent_audit_rows(struct pagent *p, uint64_t ticket, const json_t *request)
 {
 	struct pagent_outbox *outbox = pagent_audit_outbox(p->audit);
 	struct answer a = {p, ticket};
 	struct pagent_outbox_end end;
 	struct cs_err err;
-	int rc;
+	int rc = take_back(p, request, &err);
 
-	pagent_audit_taken_by(p->audit, uid);
-	rc = take_back(p, request, &err);
 	if (rc == 0)
 		rc = pagent_outbox_read(outbox, ROWS, on_row, &a, &end, &err);
 	if (rc < 0)

@@ -7,6 +7,7 @@
 
 #include "common/log.h"
 #include "common/paths.h"
+#include "policy/pagent_audit.h"
 
 static json_int_t generation(const struct pagent *p)
 {
@@ -134,7 +135,7 @@ static const struct request {
 	enum { SHOW, CONTROL, TAKE } right;
 } requests[] = {
 	{"activate-manual", pagent_manual_activate, CONTROL},
-	{"audit-rows", NULL, TAKE},
+	{"audit-rows", pagent_audit_rows, TAKE},
 	{"deactivate-manual", pagent_manual_deactivate, CONTROL},
 	{"default", choose_defaults, CONTROL},
 	{"filters", pagent_filters, SHOW},
@@ -181,9 +182,8 @@ static void on_request(void *arg, struct cs_nmi_server *server, uint64_t ticket,
 		if (r->right == CONTROL)
 			cs_log(CS_NOCTX, CSM_PA_REQUEST, r->name, (unsigned)uid);
 		if (r->right == TAKE)
-			pagent_audit_rows(p, ticket, uid, json);
-		else
-			r->fn(p, ticket, json);
+			pagent_audit_taken_by(p->audit, uid);
+		r->fn(p, ticket, json);
 		return;
 	}
 	cs_nmi_error(server, ticket, CS_EINVAL, "pagent does not know this request");

@@ -19,7 +19,7 @@ static void on_request(void *arg, struct cs_nmi_server *server, uint64_t ticket,
 
 	(void)server;
 	if (pagent_audit_may_take(p, uid))
-		pagent_audit_rows(p, ticket, uid, request);
+		pagent_audit_rows(p, ticket, request);
 	else
 		cs_nmi_error(p->nmi, ticket, CS_EPERM, "not for this user");
 }
