@@ -255,6 +255,12 @@ struct ike_ops {
 	void (*p1_keep)(void *ctx, const struct ike_p1_kept *kept);
 	void (*p1_forget)(void *ctx, uint32_t tunnel, uint32_t generation);
 
+	/*
+	 * What was inherited by this number is of no use any more: its tunnel is up anew and the
+	 * peer knows that the old SAs are gone, or nothing will come of it. NULL: nobody asks.
+	 */
+	void (*settled)(void *ctx, uint64_t ref);
+
 	void (*log)(void *ctx, struct cs_logctx lc, const char *id, enum cs_severity severity,
 		    const char *text);
 	void (*event)(void *ctx, const struct ike_event *ev);
@@ -322,6 +328,33 @@ struct ike_restored {
  */
 int ike_engine_restore(struct ike_engine *e, const struct ike_leftovers *left, struct ike_now now,
 		       struct ike_restored *restored, struct cs_err *err);
+
+/* ---- an address that moves between hosts (DVIPA) ---- */
+
+/* A pair that another host, or this one in its last life, had at an address that is here now. */
+struct ike_inherited {
+	struct ike_p2_info p2;
+	const struct ike_p1_info *p1; /* that it was under; NULL: not known */
+	int64_t used;                 /* wall clock of its last packet, 0: not known */
+	uint64_t ref;                 /* the caller's, for the operation settled */
+};
+/*
+ * Negotiates each of them anew, from what was agreed last time, most recently used first, many at a
+ * time but few with one peer; who is wanted by a packet comes first. What the policy does not have
+ * any more, and peers that only can begin themselves, are logged, and the latter awaited. Read
+ * during the call only. CS_ENOMEM: for some of them.
+ */
+int ike_engine_take_over(struct ike_engine *e, const struct ike_inherited *rows, size_t n,
+			 struct ike_now now, struct cs_err *err);
+/*
+ * The address is another host's now: all SAs at it end, and what is still to be taken over is
+ * forgotten. tell: peers are told (a planned move); else not (another host has claimed it).
+ */
+void ike_engine_give_back(struct ike_engine *e, const struct cs_addr *address, bool tell,
+			  struct ike_now now);
+/* While it is passive nothing is begun or answered at this address. */
+int ike_engine_passive(struct ike_engine *e, const struct cs_addr *address, bool passive,
+		       struct ike_now now, struct cs_err *err);
 
 /* Takes a reference. Tunnels whose rule is gone (by rule id) are deleted, peers are told. */
 void ike_engine_policy(struct ike_engine *e, struct pol_policy *policy, struct ike_now now);
