@@ -112,7 +112,7 @@ static bool is_ours(void)
 	int type;
 	socklen_t len = sizeof(type);
 
-	return getsockopt(IKED_FD_CERTS, SOL_SOCKET, SO_TYPE, &type, &len) == 0 &&
+	return getsockopt(IKED_FD_HELPER, SOL_SOCKET, SO_TYPE, &type, &len) == 0 &&
 	       type == SOCK_SEQPACKET;
 }
 
@@ -141,7 +141,7 @@ enum cs_exit iked_certs(const struct iked_options *o)
 		return CS_EXIT_ABSENT;
 	}
 	ring.n_supported = c.config.n_supported_cas;
-	status = ike_cert_serve(IKED_FD_CERTS, &ring, JOB_SECONDS, &err);
+	status = ike_cert_serve(IKED_FD_HELPER, &ring, JOB_SECONDS, &err);
 	pki_keyring_free(ring.keyring);
 	if (status == 0)
 		return CS_EXIT_OK;

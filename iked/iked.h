@@ -36,8 +36,8 @@ enum iked_fd {
 	IKED_FD_NAT = 7, /* IPv4 */
 	IKED_FD_FIRST_FREE = 8
 };
-/* And the certificate helper: its end of a pair with the worker. */
-#define IKED_FD_CERTS 3
+/* And a helper: its end of a pair with the worker. */
+#define IKED_FD_HELPER 3
 
 /* What the worker tells its parent, one byte a packet. */
 #define IKED_SAYS_READY 'R'
@@ -45,6 +45,9 @@ enum iked_fd {
  * along; or there is none, since there is no keyring. */
 #define IKED_SAYS_CERTS    'C'
 #define IKED_SAYS_NO_CERTS 'N'
+/* The same for the helper of the shared store. */
+#define IKED_SAYS_SHARED    'S'
+#define IKED_SAYS_NO_SHARED 's'
 /* Ports and phase 1 outlive the parent, too: whatever ends it, all is left as it is for the next.
  */
 #define IKED_SAYS_LEAVE 'L'
@@ -66,24 +69,26 @@ enum cs_exit iked_worker(const struct iked_options *o);
 
 enum cs_exit iked_certs(const struct iked_options *o);
 
-/* ---- parent_certs.c: the same, as the parent sees it ---- */
+/* ---- parent_helper.c: a helper as the parent sees it ---- */
 
-struct iked_certs_parent {
+struct iked_helper {
+	const char *name, *option; /* in messages; how it is started */
+	char says, says_none;      /* to the worker: one is there; there is none */
 	const struct iked_options *o;
 	const sigset_t *mask;         /* the signals that a child starts with */
 	pid_t pid;                    /* 0: none now */
 	bool told_to_end;             /* its end is no fault */
-	bool absent;                  /* it said that there is no keyring */
+	bool absent;                  /* it said that it has nothing to do */
 	bool absent_told;             /* to the worker */
 	uint64_t started, restart_at; /* milliseconds; restart_at 0: not wanted */
 	unsigned backoff_ms;
 };
-void iked_certs_worker_began(struct iked_certs_parent *c, uint64_t now);
-void iked_certs_refresh(struct iked_certs_parent *c, uint64_t now);
-void iked_certs_ended(struct iked_certs_parent *c, int status, uint64_t now);
+void iked_helper_worker_began(struct iked_helper *h, uint64_t now);
+void iked_helper_refresh(struct iked_helper *h, uint64_t now);
+void iked_helper_ended(struct iked_helper *h, int status, uint64_t now);
 /* link: to the worker, -1: there is none. */
-void iked_certs_due(struct iked_certs_parent *c, int link, uint64_t now);
-void iked_certs_stop(struct iked_certs_parent *c);
+void iked_helper_due(struct iked_helper *h, int link, uint64_t now);
+void iked_helper_stop(struct iked_helper *h);
 
 /* ---- ports.c: the parent's sockets ---- */
 
@@ -184,6 +189,8 @@ uint64_t iked_policy_retry(struct iked_policy *p);
 /* generation 0: none */
 void iked_policy_in_force(const struct iked_policy *p, uint64_t *generation, int64_t *installed,
 			  unsigned *rules);
+/* generation 0: none */
+const struct pol_edition *iked_policy_edition(const struct iked_policy *p);
 /* No callback comes any more. The loop ends when a load that runs has ended. */
 void iked_policy_stop(struct iked_policy *p);
 void iked_policy_free(struct iked_policy *p); /* when the loop has ended */
@@ -216,6 +223,29 @@ void iked_nmi_event(struct iked_nmi *n, const struct ike_event *ev);
 /* And for this: a load of the policy is done. */
 void iked_nmi_loaded(struct iked_nmi *n, uint64_t round, int status, const struct cs_err *err);
 void iked_nmi_stop(struct iked_nmi *n);
+
+/* ---- moving.c: addresses that move between hosts ---- */
+
+struct iked_moving;
+
+struct iked_moving_env {
+	uv_loop_t *loop;
+	struct ike_engine *engine;
+	struct xf_kernel *kernel;
+	const struct pol_ike_config *config;
+};
+/* NULL with success where no DynamicVipa is configured; all other calls then do nothing. */
+int iked_moving_new(const struct iked_moving_env *env, struct iked_moving **moving,
+		    struct cs_err *err);
+/* The helper of the shared store is there, at the other end of fd, which is taken. */
+void iked_moving_helper(struct iked_moving *m, int fd);
+/* A policy has come into force. Nothing is taken over before the first. */
+void iked_moving_policy(struct iked_moving *m, const struct pol_edition *edition);
+/* What the engine records and settles. */
+void iked_moving_record(struct iked_moving *m, const struct ike_record *rec);
+void iked_moving_settled(struct iked_moving *m, uint64_t ref);
+void iked_moving_stop(struct iked_moving *m);
+void iked_moving_free(struct iked_moving *m); /* when the loop has ended */
 
 /* ---- clock.c ---- */
 

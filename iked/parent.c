@@ -1,7 +1,7 @@
 /*
  * The privileged parent.  It holds the ports, the pid file and the memory in which the worker keeps
- * its phase 1 SAs, starts the worker and starts it again when it dies, and the certificate helper
- * (parent_certs.c); it reads nothing that comes from outside.
+ * its phase 1 SAs, starts the worker and starts it again when it dies, and its helpers
+ * (parent_helper.c); it reads nothing that comes from outside.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -32,6 +32,8 @@
 #define KEPT_NAT    "nat"
 #define KEPT_SEALED "phase1"
 
+enum { CERTS, SHARED, N_HELPERS };
+
 #define LOCKED_MEMORY (768u << 20) /* the worker's secrets are locked into memory */
 
 struct parent {
@@ -49,7 +51,7 @@ struct parent {
 	unsigned backoff_ms;
 	unsigned early_deaths; /* workers in a row that crashed before they were ready */
 	enum cs_exit exit;
-	struct iked_certs_parent certs;
+	struct iked_helper helpers[N_HELPERS];
 };
 
 static uint64_t mono_ms(void)
@@ -155,7 +157,8 @@ static int start_worker(struct parent *p, struct cs_err *err)
 	p->restart_at = 0;
 	if (p->kept)
 		(void)!send(p->link, &leave, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
-	iked_certs_worker_began(&p->certs, p->started);
+	for (unsigned i = 0; i < N_HELPERS; i++)
+		iked_helper_worker_began(&p->helpers[i], p->started);
 	return 0;
 }
 
@@ -246,11 +249,13 @@ static void reap(struct parent *p)
 	int status;
 	pid_t pid;
 
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		if (pid == p->worker)
 			worker_ended(p, pid, status);
-		else if (pid == p->certs.pid)
-			iked_certs_ended(&p->certs, status, mono_ms());
+		for (unsigned i = 0; i < N_HELPERS; i++)
+			if (pid == p->helpers[i].pid)
+				iked_helper_ended(&p->helpers[i], status, mono_ms());
+	}
 }
 
 static void take_signals(struct parent *p)
@@ -263,7 +268,7 @@ static void take_signals(struct parent *p)
 			reap(p);
 			break;
 		case SIGHUP:
-			iked_certs_refresh(&p->certs, mono_ms());
+			iked_helper_refresh(&p->helpers[CERTS], mono_ms());
 			if (p->worker)
 				kill(p->worker, SIGHUP);
 			break;
@@ -289,10 +294,13 @@ static void hear_worker(struct parent *p)
 static int wait_ms(const struct parent *p)
 {
 	uint64_t now = mono_ms(), at = p->restart_at ? p->restart_at : p->kill_at;
-	uint64_t certs = p->link >= 0 && !p->certs.pid ? p->certs.restart_at : 0;
 
-	if (certs && (!at || certs < at))
-		at = certs;
+	for (unsigned i = 0; i < N_HELPERS; i++) {
+		const struct iked_helper *h = &p->helpers[i];
+
+		if (p->link >= 0 && !h->pid && h->restart_at && (!at || h->restart_at < at))
+			at = h->restart_at;
+	}
 	if (!at)
 		return -1;
 	return at <= now ? 0 : (int)(at - now);
@@ -311,8 +319,8 @@ static void due(struct parent *p)
 		cs_log(CS_NOCTX, CSM_NO_START, "the worker", err.text);
 		p->restart_at = mono_ms() + BACKOFF_MAX_MS;
 	}
-	if (!p->stopping)
-		iked_certs_due(&p->certs, p->link, mono_ms());
+	for (unsigned i = 0; i < N_HELPERS && !p->stopping; i++)
+		iked_helper_due(&p->helpers[i], p->link, mono_ms());
 }
 
 static void loop(struct parent *p)
@@ -442,14 +450,26 @@ static enum cs_exit serve(void *arg)
 	struct parent p = {.o = o, .ports = {-1, -1, -1}, .sealed = -1, .signals = -1, .link = -1};
 	struct cs_err err;
 
-	p.certs = (struct iked_certs_parent){.o = o, .mask = &p.old_mask};
+	p.helpers[CERTS] = (struct iked_helper){.name = "certificate",
+						.option = "--certs",
+						.says = IKED_SAYS_CERTS,
+						.says_none = IKED_SAYS_NO_CERTS,
+						.o = o,
+						.mask = &p.old_mask};
+	p.helpers[SHARED] = (struct iked_helper){.name = "shared store",
+						 .option = "--shared",
+						 .says = IKED_SAYS_SHARED,
+						 .says_none = IKED_SAYS_NO_SHARED,
+						 .o = o,
+						 .mask = &p.old_mask};
 	cs_log(CS_NOCTX, CSM_STARTED, "iked", PACKAGE_VERSION, o->stack);
 	if (prepare(&p, &err) < 0) {
 		cs_log(CS_NOCTX, CSM_IKE_NO_START, err.text);
 		p.exit = CS_EXIT_FAILED;
 	} else {
 		loop(&p);
-		iked_certs_stop(&p.certs);
+		for (unsigned i = 0; i < N_HELPERS; i++)
+			iked_helper_stop(&p.helpers[i]);
 		cs_log(CS_NOCTX, CSM_STOPPED, "iked");
 	}
 	remove_socket(o->stack);

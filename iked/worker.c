@@ -37,6 +37,7 @@ struct worker {
 	struct iked_udp *udp[3]; /* IPv4, IPv6, NAT traversal; NULL: it is not there */
 	struct iked_policy *policy;
 	struct iked_nmi *nmi;
+	struct iked_moving *moving; /* NULL: no address moves */
 	uv_poll_t events_poll, parent_poll;
 	uv_timer_t deadline, stop_delay, resync;
 	uv_prepare_t prepare;
@@ -152,7 +153,15 @@ static enum ike_done op_record(void *ctx, const struct ike_record *rec, uint64_t
 	struct worker *w = ctx;
 
 	*tx = ike_store_record(w->store, rec);
+	iked_moving_record(w->moving, rec);
 	return IKE_LATER;
+}
+
+static void op_settled(void *ctx, uint64_t ref)
+{
+	struct worker *w = ctx;
+
+	iked_moving_settled(w->moving, ref);
 }
 
 static void op_p1_keep(void *ctx, const struct ike_p1_kept *kept)
@@ -203,6 +212,7 @@ static const struct ike_ops ops = {
 	.record = op_record,
 	.p1_keep = op_p1_keep,
 	.p1_forget = op_p1_forget,
+	.settled = op_settled,
 	.log = op_log,
 	.event = op_event,
 };
@@ -357,6 +367,7 @@ static void on_loaded(void *arg, uint64_t round, int status, const struct cs_err
 {
 	struct worker *w = arg;
 
+	iked_moving_policy(w->moving, iked_policy_edition(w->policy));
 	if (w->nmi)
 		iked_nmi_loaded(w->nmi, round, status, err);
 }
@@ -417,6 +428,7 @@ static void on_idle(void *arg)
 		if (w->udp[i])
 			iked_udp_stop(w->udp[i]);
 	iked_policy_stop(w->policy);
+	iked_moving_stop(w->moving);
 	close_handles(w);
 }
 
@@ -514,7 +526,7 @@ static void new_helper(struct worker *w, int fd)
 		on_probe(w, &w->certs_probe);
 }
 
-/* It tells of certificate helpers; at its end, so is ours. */
+/* It tells of helpers; at its end, so is ours. */
 static void on_parent(uv_poll_t *poll, int status, int events)
 {
 	struct worker *w = poll->data;
@@ -527,6 +539,8 @@ static void on_parent(uv_poll_t *poll, int status, int events)
 	n = hear(&what, &fd);
 	if (n > 0 && what == IKED_SAYS_CERTS && fd >= 0)
 		new_helper(w, fd);
+	else if (n > 0 && what == IKED_SAYS_SHARED && fd >= 0 && w->moving)
+		iked_moving_helper(w->moving, fd);
 	else if (fd >= 0)
 		close(fd);
 	if (n > 0 && what == IKED_SAYS_LEAVE)
@@ -654,6 +668,18 @@ static int open_ports(struct worker *w, struct cs_err *err)
 	return 0;
 }
 
+static int open_moving(struct worker *w, struct cs_err *err)
+{
+	const struct iked_moving_env env = {
+		.loop = &w->loop,
+		.engine = w->engine,
+		.kernel = w->kernel,
+		.config = &w->config,
+	};
+
+	return iked_moving_new(&env, &w->moving, err);
+}
+
 static int start_handles(struct worker *w, struct cs_err *err)
 {
 	int rc = uv_poll_init(&w->loop, &w->events_poll, xf_events_fd(w->events));
@@ -756,6 +782,8 @@ static int start(struct worker *w, struct cs_err *err)
 	if (status == 0)
 		status = open_policy(w, err);
 	if (status == 0)
+		status = open_moving(w, err);
+	if (status == 0)
 		status = start_handles(w, err);
 	if (status == 0)
 		status = open_ports(w, err);
@@ -773,6 +801,7 @@ static int start(struct worker *w, struct cs_err *err)
 		cs_log(CS_NOCTX, CSM_SETTLE_FAILED, err->text);
 	else
 		resync(w);
+	iked_moving_policy(w->moving, iked_policy_edition(w->policy));
 	attach_nmi(w);
 	if (iked_filter_calls(&filter) < 0)
 		cs_log(CS_NOCTX, CSM_NO_FILTER, filter.text);
@@ -822,6 +851,7 @@ enum cs_exit iked_worker(const struct iked_options *o)
 	ike_sealed_unmap(w.sealed);
 	ike_pk_pool_free(w.pk);
 	iked_policy_free(w.policy);
+	iked_moving_free(w.moving);
 	ike_cert_client_free(w.certs);
 	xf_events_close(w.events);
 	xf_close(w.kernel);

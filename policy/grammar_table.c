@@ -547,6 +547,10 @@ static const struct pol_param ike_config[] = {
 	{"SMF119", POL_K_KEYWORD, .values = "None|IKEALL|IKETunnel|DynTunnel", .preset = "None",
 	 .repeatable = true, .note = "trmd writes them; 77 to 80 come with DynTunnel"},
 	{"SupportedCertAuth", POL_K_TEXT, .repeatable = true},
+	{"DynamicVipa", POL_K_ADDRS, .repeatable = true, .evidence = POL_OURS,
+	 .note = "an extension of csipsec: addresses that move between hosts, with SharedStore; "
+		 "what "
+		 "DVIPSEC and VIPADYNAMIC of a profile say on z/OS"},
 	{"NetworkSecurityServer", POL_K_TEXT, .support = POL_NOTED, .note = NO_NSS},
 	{"NetworkSecurityServerBackup", POL_K_TEXT, .support = POL_NOTED, .note = NO_NSS},
 	{"NssWaitLimit", POL_K_NUMBER, .max = 4294967295, .preset = "60", .support = POL_NOTED,

@@ -67,6 +67,24 @@ static void set_cas(struct pol_build *b, struct pol_node *node, struct pol_ike_c
 	}
 }
 
+static void set_vipas(struct pol_build *b, struct pol_node *node, struct pol_ike_config *config)
+{
+	struct cs_err err;
+
+	for (unsigned i = 0; i < node->n_items; i++) {
+		const struct pol_item *item = &node->items[i];
+
+		if (strcmp(item->param->keyword, "DynamicVipa") != 0)
+			continue;
+		if (config->n_vipas == POL_VIPAS_MAX)
+			pol_wrong(b, node, item, NULL, "there are more than %d", POL_VIPAS_MAX);
+		else if (cs_range_parse(item->value, &config->vipas[config->n_vipas], &err) < 0)
+			pol_wrong(b, node, item, NULL, "%s", err.text);
+		else
+			config->n_vipas++;
+	}
+}
+
 static void set_all(struct pol_build *b, struct pol_node *node, struct pol_ike_config *config)
 {
 	memset(config, 0, sizeof(*config));
@@ -79,6 +97,7 @@ static void set_all(struct pol_build *b, struct pol_node *node, struct pol_ike_c
 	set_smf(node, config);
 	set_keyring(b, node, config);
 	set_cas(b, node, config);
+	set_vipas(b, node, config);
 }
 
 int pol_ike_config(const char *file, bool may_be_missing, pol_diag_fn *diag, void *arg,
