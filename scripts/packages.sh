@@ -8,7 +8,7 @@
 		libjansson-dev zlib1g-dev libssl-dev openssl libcap-ng-dev libseccomp-dev
 	)
 	LAB_PACKAGES=(python3 iproute2 nftables conntrack iputils-ping tcpdump util-linux systemd passwd e2fsprogs)
-	PEER_PACKAGES=(charon-systemd strongswan-swanctl libstrongswan-standard-plugins vpnc)
+	PEER_PACKAGES=(keepalived charon-systemd strongswan-swanctl libstrongswan-standard-plugins vpnc)
 	FUZZ_PACKAGES=(clang libclang-rt-14-dev)
 	LINT_PACKAGES=(clang-format clang-tidy cppcheck shellcheck python3)
 	KERNEL_PACKAGES=(

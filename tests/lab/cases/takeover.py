@@ -1,0 +1,191 @@
+"""
+An address moves to another host by keepalived, and its tunnels go along.  Times are printed beside what
+the move of the address itself took, which is keepalived's.
+"""
+
+import os
+import pwd
+
+from labkit.host import Failure, wait_until
+from labkit.lab import say
+from labkit.libre import Libre
+from labkit.moving import VIP, Arrivals, Cluster, Echoes
+from labkit.ours import Ours
+from labkit.policy import host_to_host, rule, service
+from labkit.postgres import Postgres, uri
+from labkit.registry import case
+from labkit.suites import SUITES, Pfs
+from labkit.swan import Swan
+
+SUITE = SUITES["aes256-sha256-modp2048"]
+KEY = "correct-horse-battery"
+PFS = Pfs("none", SUITE)
+MODE = "tunnel"
+LIMIT = 0.3  # seconds from the address to traffic
+IKED_USER = "nobody"
+
+# They stand before the offer that peers take, so the one that is agreed is never the first.
+KE_OFFER = """\
+  KeyExchangeOffer
+  {
+    HowToEncrypt   AES_CBC KeyLength 128
+    HowToAuthMsgs  SHA1
+    HowToAuthPeers PresharedKey
+    DHGroup        Group5
+  }
+"""
+DATA_OFFER = """\
+  IpDataOffer
+  {
+    HowToEncap   Tunnel
+    HowToEncrypt AES_CBC KeyLength 128
+    HowToAuth    ESP HMAC_SHA1
+  }
+"""
+
+
+def policy(cluster, peer, vip=0, **more):
+    """The same file for both hosts."""
+    both = cluster.both()
+    first = [rule("Between", both, both, "permit",
+                  service("All", Direction="Bidirectional", Routing="Local"))]
+    text = host_to_host(cluster.vip(vip), peer, SUITE, MODE, PFS, KEY, first=first, **more)
+    text = text.replace("  KeyExchangeOffer\n", KE_OFFER + "  KeyExchangeOffer\n", 1)
+    return text.replace("  IpDataOffer\n", DATA_OFFER + "  IpDataOffer\n", 1)
+
+
+# ---- stores ----
+
+class Sqlite:
+    """A file of both hosts: stacks of one machine, as network namespaces are."""
+
+    def __init__(self, cluster):
+        self.dir = f"{cluster.lab.dir}/shared"
+        os.makedirs(self.dir)
+        os.chown(self.dir, pwd.getpwnam(IKED_USER).pw_uid, -1)
+        os.chmod(self.dir, 0o700)
+
+    def uri(self, _host):
+        return f"sqlite:{self.dir}/store.db"
+
+    def stop(self):
+        pass
+
+
+class Primary:
+    """PostgreSQL, the primary at host a and a standby at b: with a the primary goes."""
+
+    def __init__(self, cluster):
+        self.cluster = cluster
+        self.primary = Postgres(cluster.a)
+        self.standby = Postgres(cluster.b, of=self.primary)
+
+    def uri(self, host):
+        c = self.cluster
+        return uri(host, c.b if host is c.a else c.a)
+
+    def stop(self):
+        self.standby.stop()
+        self.primary.stop()
+
+
+STORES = {"sqlite": Sqlite, "postgresql": Primary}
+
+
+# ---- hosts and peers ----
+
+def ours(cluster, host, text, store):
+    return Ours(host, text, conf=[("DynamicVipa", vip) for vip in cluster.vips]
+                + [("SharedStore", store.uri(host))])
+
+
+def strongswan(cluster, host, dpd=5):
+    return Swan(host, cluster.vip(), SUITE, MODE, PFS, KEY, dpd=dpd)
+
+
+def libreswan(cluster, host, dpd=5):
+    return Libre(host, cluster.vip(), SUITE, MODE, PFS, KEY, dpd=dpd)
+
+
+PEERS = {"strongswan": strongswan, "libreswan": libreswan}
+
+
+class World:
+    """Everything of a case but what is done to it."""
+
+    def __init__(self, lab, peer, store):
+        self.c = c = Cluster(lab)
+        self.store = STORES[store](c)
+        c.start_keepalived()
+        self.host = c.peers[0]
+        self.text = policy(c, self.host, liveness=10)
+        self.a, self.b = (ours(c, host, self.text, self.store) for host in (c.a, c.b))
+        self.peer = PEERS[peer](c, self.host)
+        self.a.activate()
+        self.arrivals = {host: Arrivals(host) for host in (c.a, c.b)}
+        self.echoes = Echoes(self.host, VIP)
+        wait_until(lambda: len(self.echoes.times) > 25, 10, "pings")
+
+    def moved(self, what, to, since, limit=LIMIT):
+        """After the moment since the address comes to that host, and traffic, in time."""
+        arrived = wait_until(
+            lambda: next((t for t in self.arrivals[to.host].times.get((VIP, True), ())
+                          if t > since - 1), None), 10, f"the address at {to.host.name}")
+        back = self.echoes.first_after(arrived, 20)
+        say(f"{what}: address at {to.host.name} after {arrived - since:.3f} s by keepalived, "
+            f"traffic both ways {back - arrived:.3f} s later")
+        if back - arrived > limit:
+            raise Failure(f"{what}: traffic was back {back - arrived:.3f} s after the address")
+
+    def expect_taken_over(self, to):
+        tunnels = wait_until(lambda: [t for t in to.tunnels() if t["State"] == "Active"], 5,
+                             f"a tunnel at {to.host.name}")
+        kinds = {t["ActivationMethod"] for t in tunnels}
+        if kinds != {"Takeover"}:
+            raise Failure(f"{to.host.name}: tunnels were begun by {kinds}")
+        # Exactly what is gone is gone: the peer has one pair, and the SPIs are those of the host.
+        wait_until(lambda: set(self.host.sas()) == set(to.host.sas()), 10,
+                   "the peer's SAs are those of the new owner")
+
+    def stop(self):
+        self.echoes.stop()
+        for arrivals in self.arrivals.values():
+            arrivals.stop()
+        for side in (self.a, self.b):
+            side.drop_all()
+        wait_until(lambda: not self.host.sas(), 10, "SAs gone at the peer")
+        self.peer.stop()
+        for side in (self.a, self.b):
+            side.stop()
+        self.c.stop()
+        self.store.stop()
+
+
+def crash_and_back(lab, peer, store):
+    """a dies with all that runs there; later it is back, and the address returns in order."""
+    w = World(lab, peer, store)
+    w.moved("crash", w.b, w.c.crash(w.c.a))
+    w.expect_taken_over(w.b)
+    w.stop()
+
+
+for _peer in PEERS:
+    for _store in STORES:
+        case(f"takeover-{_peer}-{_store}", seconds=120)(
+            lambda lab, peer=_peer, store=_store: crash_and_back(lab, peer, store))
+
+
+@case("takeover-address-alone")
+def address_alone(lab):
+    """What keepalived itself takes, without any tunnel."""
+    c = Cluster(lab)
+    c.start_keepalived()
+    arrivals, echoes = Arrivals(c.b), Echoes(c.peers[0], VIP)
+    wait_until(lambda: len(echoes.times) > 20, 5, "pings")
+    crashed = c.crash(c.a)
+    back = echoes.first_after(crashed + 0.1, 10)
+    arrived = arrivals.last(VIP)
+    say(f"address at b after {arrived - crashed:.3f} s, traffic {back - arrived:.3f} s later")
+    echoes.stop()
+    arrivals.stop()
+    c.stop()
