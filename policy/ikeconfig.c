@@ -67,10 +67,9 @@ static void set_cas(struct pol_build *b, struct pol_node *node, struct pol_ike_c
 	}
 }
 
+/* The form of an address is told by validation. */
 static void set_vipas(struct pol_build *b, struct pol_node *node, struct pol_ike_config *config)
 {
-	struct cs_err err;
-
 	for (unsigned i = 0; i < node->n_items; i++) {
 		const struct pol_item *item = &node->items[i];
 
@@ -78,9 +77,7 @@ static void set_vipas(struct pol_build *b, struct pol_node *node, struct pol_ike
 			continue;
 		if (config->n_vipas == POL_VIPAS_MAX)
 			pol_wrong(b, node, item, NULL, "there are more than %d", POL_VIPAS_MAX);
-		else if (cs_range_parse(item->value, &config->vipas[config->n_vipas], &err) < 0)
-			pol_wrong(b, node, item, NULL, "%s", err.text);
-		else
+		else if (pol_range_of(item->value, &config->vipas[config->n_vipas], NULL))
 			config->n_vipas++;
 	}
 }
