@@ -25,7 +25,7 @@ IKED_LIBS = libiked.a $(CERT_LIBS) $(IKE_LIBS) $(POLICY_LIBS) $(XFRM_LIBS) $(COM
 	$(JANSSON_LIBS) $(UV_LIBS)
 
 iked_iked_SOURCES = \
-	iked/certs.c iked/copies.c iked/copies.h iked/iked.h iked/main.c iked/moving.c iked/parent.c iked/parent_helper.c iked/ports.c \
+	iked/certs.c iked/copies.c iked/copies.h iked/iked.h iked/main.c iked/lost_esp.c iked/moving.c iked/parent.c iked/parent_helper.c iked/ports.c \
 	iked/privilege.c iked/reconcile.c iked/worker.c
 iked_iked_CFLAGS = $(IKED_CFLAGS)
 iked_iked_LDADD = $(IKED_LIBS) $(CAPNG_LIBS) $(SECCOMP_LIBS)

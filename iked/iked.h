@@ -33,8 +33,10 @@ enum iked_fd {
 	IKED_FD_IPV6 = 4,
 	IKED_FD_PARENT = 5,
 	IKED_FD_SEALED = 6,
-	IKED_FD_NAT = 7, /* IPv4 */
-	IKED_FD_FIRST_FREE = 8
+	IKED_FD_NAT = 7,  /* IPv4 */
+	IKED_FD_ESP4 = 8, /* may be missing, as may the next: lost_esp.c */
+	IKED_FD_ESP6 = 9,
+	IKED_FD_FIRST_FREE = 10
 };
 /* And a helper: its end of a pair with the worker. */
 #define IKED_FD_HELPER 3
@@ -99,6 +101,12 @@ int iked_port_open(int family, uint16_t port, int *fd, struct cs_err *err);
  * the socket; what is left to read has a marker before it (RFC 3948).
  */
 int iked_nat_port_open(uint16_t port, int *fd, struct cs_err *err);
+
+/*
+ * A raw socket that gets copies of ESP packets when it is bound to where these go; until then it
+ * is bound to loopback, where none come.
+ */
+int iked_esp_open(int family, int *fd, struct cs_err *err);
 
 /* Is this socket, of a parent before this one, what one of the above would make here and now? */
 bool iked_port_is(int fd, int family, uint16_t port, bool nat);
@@ -223,6 +231,20 @@ void iked_nmi_event(struct iked_nmi *n, const struct ike_event *ev);
 /* And for this: a load of the policy is done. */
 void iked_nmi_loaded(struct iked_nmi *n, uint64_t round, int status, const struct cs_err *err);
 void iked_nmi_stop(struct iked_nmi *n);
+
+/* ---- lost_esp.c: who still sends by SAs of an owner of before ---- */
+
+struct iked_lost_esp;
+typedef void iked_lost_esp_fn(void *arg, uint32_t spi);
+
+/* From the sockets at IKED_FD_ESP4 and IKED_FD_ESP6, as far as they are there. */
+int iked_lost_esp_new(uv_loop_t *loop, iked_lost_esp_fn *fn, void *arg, struct iked_lost_esp **lost,
+		      struct cs_err *err);
+/* on: fn is called with the SPI of ESP that comes, known or not, for any address; not of all of it
+ * when much comes. */
+void iked_lost_esp_listen(struct iked_lost_esp *l, bool on);
+void iked_lost_esp_stop(struct iked_lost_esp *l); /* NULL is allowed; memory goes with the loop's
+						     next turn */
 
 /* ---- moving.c: addresses that move between hosts ---- */
 

@@ -287,6 +287,7 @@ static void left(struct iked_moving *m, const struct cs_addr *a)
 	cs_log(CS_NOCTX, CSM_VIPA_GONE, cs_addr_text(a, text));
 	/* First, so that the end of its SAs is not written: they are the next owner's to take. */
 	ike_shared_leave(m->shared, a);
+	set_passive(m, a, true);
 	ike_engine_give_back(m->env.engine, a, true, iked_now());
 	forget_read(here[i]);
 	free(here[i]);

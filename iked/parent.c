@@ -25,7 +25,7 @@
 #define BACKOFF_MAX_MS 30000
 #define STOP_MS        8000
 #define EARLY_DEATHS   2
-#define N_KEPT_OPEN    5 /* descriptors that a worker gets */
+#define N_KEPT_OPEN    7 /* descriptors that a worker gets */
 /* Names in systemd's store. */
 #define KEPT_IPV4   "ipv4"
 #define KEPT_IPV6   "ipv6"
@@ -39,6 +39,7 @@ enum { CERTS, SHARED, N_HELPERS };
 struct parent {
 	const struct iked_options *o;
 	int ports[3]; /* IPv4, IPv6 or -1, NAT traversal */
+	int esp[2];   /* raw, IPv4 and IPv6, or -1 */
 	int sealed;   /* the worker's phase 1 SAs, for the next worker; never mapped here */
 	int signals, link;
 	int lock; /* of the network namespace: a worker that starts removes all of iked's SAs */
@@ -84,9 +85,10 @@ static void allow_locked_memory(void)
 static void become_worker(const struct parent *p, int link)
 {
 	const struct iked_options *o = p->o;
-	const int from[N_KEPT_OPEN] = {p->ports[0], p->ports[1], link, p->sealed, p->ports[2]};
+	const int from[N_KEPT_OPEN] = {p->ports[0], p->ports[1], link,     p->sealed,
+				       p->ports[2], p->esp[0],   p->esp[1]};
 	const int to[N_KEPT_OPEN] = {IKED_FD_IPV4, IKED_FD_IPV6, IKED_FD_PARENT, IKED_FD_SEALED,
-				     IKED_FD_NAT};
+				     IKED_FD_NAT,  IKED_FD_ESP4, IKED_FD_ESP6};
 	char port[8], nat_port[8], *argv[18];
 	int high[N_KEPT_OPEN], n = 0;
 
@@ -430,6 +432,9 @@ static int prepare(struct parent *p, struct cs_err *err)
 	keep(p);
 	if (p->ports[1] < 0)
 		cs_log(CS_NOCTX, CSM_NO_IPV6, "this stack has none");
+	/* Without these a takeover asks nobody first; CAP_NET_RAW may be withheld. */
+	iked_esp_open(AF_INET, &p->esp[0], NULL);
+	iked_esp_open(AF_INET6, &p->esp[1], NULL);
 	status = take_over_signals(p, err);
 	return status == 0 ? start_worker(p, err) : status;
 }
@@ -447,7 +452,12 @@ static void remove_socket(const char *stack)
 static enum cs_exit serve(void *arg)
 {
 	const struct iked_options *o = arg;
-	struct parent p = {.o = o, .ports = {-1, -1, -1}, .sealed = -1, .signals = -1, .link = -1};
+	struct parent p = {.o = o,
+			   .ports = {-1, -1, -1},
+			   .esp = {-1, -1},
+			   .sealed = -1,
+			   .signals = -1,
+			   .link = -1};
 	struct cs_err err;
 
 	p.helpers[CERTS] = (struct iked_helper){.name = "certificate",

@@ -123,6 +123,28 @@ int iked_nat_port_open(uint16_t port, int *result, struct cs_err *err)
 	return status;
 }
 
+int iked_esp_open(int family, int *result, struct cs_err *err)
+{
+	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_addr = in6addr_loopback};
+	const void *sa = family == AF_INET ? (const void *)&v4 : (const void *)&v6;
+	socklen_t len = family == AF_INET ? sizeof(v4) : sizeof(v6);
+	int fd = socket(family, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_ESP), status = 0;
+
+	*result = -1;
+	if (fd < 0)
+		return cs_fail_errno(err, "cannot make a socket for ESP");
+	if (bind(fd, sa, len) < 0)
+		status = cs_fail_errno(err, "cannot bind a socket for ESP");
+	else if (family == AF_INET6)
+		status = set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, "IPV6_RECVPKTINFO", 1, err);
+	if (status < 0)
+		close(fd);
+	else
+		*result = fd;
+	return status;
+}
+
 static bool has_option(int fd, int level, int name, int value)
 {
 	int got;
