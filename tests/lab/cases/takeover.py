@@ -9,7 +9,7 @@ import pwd
 from labkit.host import Failure, wait_until
 from labkit.lab import say
 from labkit.libre import Libre
-from labkit.moving import VIP, Arrivals, Cluster, Echoes
+from labkit.moving import VIP, Arrivals, At, Cluster, Echoes, has
 from labkit.ours import Ours
 from labkit.policy import host_to_host, rule, service
 from labkit.postgres import Postgres, uri
@@ -189,3 +189,50 @@ def address_alone(lab):
     echoes.stop()
     arrivals.stop()
     c.stop()
+
+
+def swan_world(lab):
+    """strongSwan on both hosts and at the peer, which asks every 5 s whether the other is there."""
+    c = Cluster(lab)
+    c.start_keepalived()
+    owners = [Swan(At(host, VIP), c.peers[0], SUITE, MODE, PFS, KEY) for host in (c.a, c.b)]
+    peer = Swan(c.peers[0], c.vip(), SUITE, MODE, PFS, KEY, dpd=5, trap=True)
+    peer.initiate()
+    arrivals, echoes = Arrivals(c.b), Echoes(c.peers[0], VIP)
+    wait_until(lambda: len(echoes.times) > 25, 10, "pings")
+    return c, owners, peer, arrivals, echoes
+
+
+def swan_end(c, owners, peer, arrivals, echoes):
+    echoes.stop()
+    arrivals.stop()
+    peer.drop_all()
+    for side in (owners[1], peer):
+        side.stop()
+    c.clear(c.a)
+    c.stop()
+
+
+@case("takeover-with-strongswan-itself", plain=False, seconds=90)
+def strongswan_itself(lab):
+    """For comparison, strongSwan in our place without its ha plugin: the client's DPD brings it back."""
+    c, owners, peer, arrivals, echoes = world = swan_world(lab)
+    crashed = c.crash(c.a)
+    wait_until(lambda: has(c.b, VIP), 10, "the address at b")
+    back = echoes.first_after(arrivals.last(VIP) + 0.05, 60)
+    say(f"strongSwan, client with DPD of 5 s: address after {arrivals.last(VIP) - crashed:.3f} s, "
+        f"traffic {back - arrivals.last(VIP):.3f} s later")
+    swan_end(*world)
+
+
+@case("takeover-with-strongswan-begun", plain=False, seconds=90)
+def strongswan_begun(lab):
+    """The same, told to begin by a script when the address has come."""
+    c, owners, peer, arrivals, echoes = world = swan_world(lab)
+    crashed = c.crash(c.a)
+    wait_until(lambda: has(c.b, VIP), 10, "the address at b")
+    owners[1].initiate()
+    back = echoes.first_after(arrivals.last(VIP) + 0.05, 60)
+    say(f"strongSwan, told to initiate: address after {arrivals.last(VIP) - crashed:.3f} s, "
+        f"traffic {back - arrivals.last(VIP):.3f} s later")
+    swan_end(*world)

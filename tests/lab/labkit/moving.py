@@ -99,6 +99,19 @@ class Arrivals:
         self.popen.wait()
 
 
+class At:
+    """A host as it is seen at an address that is not always its own."""
+
+    def __init__(self, host, address):
+        self._host, self.v4 = host, address
+
+    def addr(self, _family=4):
+        return self.v4
+
+    def __getattr__(self, name):
+        return getattr(self._host, name)
+
+
 class Echoes:
     """Pings in the background, and when each answer came."""
 
