@@ -123,6 +123,40 @@
 	"CSI1050I", CS_INFO, "Tunnel K%u (rule %s): there is a NAT in front of %s, ESP goes in UDP (%s)"
 #define CSM_PEER_MOVED                                                                             \
 	"CSI1051I", CS_INFO, "The peer of tunnel K%u (rule %s) was at %s and is at %s now"
+#define CSM_TAKEOVER_BEGUN                                                                         \
+	"CSI1080I", CS_INFO,                                                                       \
+		"Takeover of %s begins: %u phase 2 tunnels with %u peers are negotiated anew"
+#define CSM_TAKEOVER_DONE                                                                          \
+	"CSI1081I", CS_INFO,                                                                       \
+		"Takeover ends after %llu ms: %u of %u tunnels are up, %u are awaited, %u given up"
+#define CSM_TAKEOVER_PROGRESS                                                                      \
+	"CSI1082I", CS_INFO,                                                                       \
+		"Takeover after %llu s: %u of %u tunnels are up, %u are negotiated or queued, %u are "  \
+		"awaited, %u given up"
+#define CSM_TAKEOVER_TRIED                                                                         \
+	"CSI1083I", CS_INFO,                                                                       \
+		"Takeover: peer %s (rule %s) was tried at its last mapping and does not answer: %u "   \
+		"tunnels are awaited, only it can begin now"
+#define CSM_TAKEOVER_AWAITED                                                                       \
+	"CSI1084I", CS_INFO,                                                                       \
+		"Takeover: peer %s (rule %s) is awaited, only it can begin (%s): %u tunnels"
+#define CSM_TAKEOVER_NOT                                                                           \
+	"CSI1085W", CS_WARNING, "Takeover: tunnel Y%u (rule %s, %s) with %s is given up: %s"
+#define CSM_TAKEOVER_RESTS                                                                         \
+	"CSI1086W", CS_WARNING,                                                                    \
+		"Takeover: peer %s (rule %s) is not reached: %s; %u tunnels wait for a packet, the "    \
+		"peer, or the next try"
+#define CSM_P1_NOT_ANEW                                                                            \
+	"CSI1090I", CS_INFO,                                                                       \
+		"Phase 1 with peer %s (rule %s) is not there after the restart, and its tunnels live on " \
+		"without it for now: %s"
+#define CSM_GIVEN_BACK                                                                             \
+	"CSI1087I", CS_INFO,                                                                       \
+		"Address %s is another host's now: %u phase 1 and %u phase 2 tunnels end, %s"
+#define CSM_PASSIVE                                                                                \
+	"CSI1088I", CS_INFO,                                                                       \
+		"Address %s is passive: nothing is begun or answered there, it is another host's"
+#define CSM_NOT_PASSIVE "CSI1089I", CS_INFO, "Address %s is not passive any more"
 #define CSM_P1_NO_PROPOSAL                                                                         \
 	"EZD1021I", CS_WARNING, "Phase 1 from %s: no proposal chosen (rule %s, action %s): %s"
 #define CSM_P2_NO_PROPOSAL                                                                         \

@@ -102,6 +102,10 @@ int ike_p1_towards(struct ike_engine *e, const struct cs_addr *local, const stru
 		   struct ike_p1 **p1, struct cs_err *err)
 {
 	const struct pol_ke_rule *rule = pol_ke_rule_find(e->policy, local, remote, NULL);
+	struct ike_first_try f = {.from = {*local, e->set.port},
+				  .to = {*remote, e->set.port},
+				  .rule = rule,
+				  .only = -1};
 	char from[CS_ADDR_STRLEN], to[CS_ADDR_STRLEN];
 
 	/* They are the packet's own where no IpLocalStartAction names a gateway. */
@@ -117,10 +121,11 @@ int ike_p1_towards(struct ike_engine *e, const struct cs_addr *local, const stru
 	*p1 = ike_p1_for(e, local, remote, rule);
 	if (*p1)
 		return 0;
-	return ike_exchange_initiate(e, local, remote, rule, -1, NULL, p1, err);
+	f.mode = rule->action->initiate;
+	return ike_exchange_initiate(e, &f, p1, err);
 }
 
-static int check_request(const struct pol_filter_rule *rule, const struct cs_selector *selector,
+int ike_p2_check_request(const struct pol_filter_rule *rule, const struct cs_selector *selector,
 			 const struct cs_addr *local, const struct cs_addr *remote,
 			 struct cs_err *err)
 {
@@ -167,7 +172,7 @@ int ike_p2_initiate(struct ike_engine *e, const struct pol_filter_rule *rule,
 		*tunnel = t->number;
 		return cs_fail(err, CS_EEXIST, "tunnel Y%u is up or under way", t->number);
 	}
-	rc = check_request(rule, selector, local, remote, err);
+	rc = ike_p2_check_request(rule, selector, local, remote, err);
 	if (!rc)
 		rc = ike_p1_towards(e, local, remote, &p1, err);
 	if (rc)
@@ -317,6 +322,8 @@ static void begin(struct ike_engine *e, const struct pol_filter_rule *rule,
 	uint32_t number;
 
 	hold_or_not(e, key, a);
+	if (ike_takeover_asked(e, key))
+		return;
 	if (on_demand(e, a, rule)) {
 		if (!ike_p2_initiate(e, rule, key->selector, key->local, key->remote,
 				     IKE_ACT_ONDEMAND, NULL, &number, &err))

@@ -22,7 +22,8 @@
 
 int ike_aggressive_begin(struct ike_engine *e, struct ike_p1 *p1, struct cs_err *err)
 {
-	const struct cs_group *group = ike_p1_offer_group(p1->rule->action, ike_certs_usable(e));
+	const struct cs_group *group =
+		ike_p1_offer_group(p1->rule->action, ike_certs_usable(e), p1->ex->only);
 
 	if (!group)
 		return cs_fail(err, CS_EPOLICY,
@@ -110,7 +111,8 @@ static int take_proof(struct ike_p1 *p1, const struct isa_message *m, struct cs_
 static int take2(struct ike_engine *e, struct ike_p1 *p1, const struct isa_message *m,
 		 struct cs_err *err)
 {
-	const struct cs_group *ours = ike_p1_offer_group(p1->rule->action, ike_certs_usable(e));
+	const struct cs_group *ours =
+		ike_p1_offer_group(p1->rule->action, ike_certs_usable(e), p1->ex->only);
 	unsigned offer;
 	int rc = ike_p1_accept(isa_find(m, ISA_SA, 0)->body, p1->rule->action, ike_certs_usable(e),
 			       p1->ex->only, &p1->suite, &offer, err);

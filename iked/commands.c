@@ -250,6 +250,7 @@ void ike_apply_policy(struct ike_engine *e, struct pol_policy *policy)
 	ike_hold_forget_all(e); /* it may be what was wrong */
 	ike_windows_policy(e);
 	ike_auto_policy(e);
+	ike_takeover_policy(e);
 	pol_unref(old);
 }
 
@@ -261,6 +262,7 @@ void ike_end_all(struct ike_engine *e, bool tell, bool keep)
 	struct ike_list *l;
 
 	ike_auto_forget_all(e); /* nothing begins anew */
+	ike_takeover_forget(e, NULL);
 	ike_timer_stop(&e->timers, &e->minute);
 	for (l = e->p2s.next; l != &e->p2s;) {
 		struct ike_p2 *p2 = IKE_OF(l, struct ike_p2, all);

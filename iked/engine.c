@@ -144,6 +144,8 @@ static void apply_settings(struct ike_engine *e, const struct ike_settings *s)
 		e->set.max_p2 = 200000;
 	if (!e->set.max_jobs)
 		e->set.max_jobs = 512;
+	if (!e->set.max_takeover)
+		e->set.max_takeover = 128;
 	if (!e->set.replay_window)
 		e->set.replay_window = 128;
 	e->last_tunnel = e->set.last_tunnel;
@@ -170,6 +172,8 @@ int ike_engine_new(const struct ike_settings *settings, const struct ike_ops *op
 		rc = ike_table_init(tables[i]);
 	if (!rc)
 		rc = ike_timer_make(&e->timers, &e->minute, ike_minute);
+	if (!rc)
+		rc = ike_takeover_new(e);
 	if (rc || !e->plain || !e->out || !e->whole) {
 		ike_engine_free(e);
 		return cs_fail(err, CS_ENOMEM, "no memory for the engine's tables");
@@ -201,6 +205,7 @@ void ike_engine_free(struct ike_engine *e)
 
 	if (!e)
 		return;
+	ike_takeover_free(e);
 	ike_unlink_all(e);
 	ike_hold_forget_all(e);
 	ike_auto_forget_all(e);
@@ -410,6 +415,8 @@ void ike_engine_receive(struct ike_engine *e, const struct cs_endpoint *local,
 		if (err.code == CS_EUNSUPPORTED && len >= ISA_HEADER_LEN)
 			ike_notify_clear(e, local, remote, data, data + ISA_COOKIE_LEN,
 					 ISA_N_INVALID_MAJOR_VERSION, len);
+	} else if (ike_is_passive(e, &local->addr)) {
+		e->stats.dropped_passive++;
 	} else if (h.next == ISA_FRAGMENT && !(h.flags & ISA_FLAG_ENCRYPTED)) {
 		receive_fragment(e, &a);
 	} else {
@@ -430,6 +437,43 @@ int ike_engine_restore(struct ike_engine *e, const struct ike_leftovers *left, s
 	rc = ike_restore(e, left, restored, err);
 	leave(e);
 	return rc;
+}
+
+int ike_engine_take_over(struct ike_engine *e, const struct ike_inherited *rows, size_t n,
+			 struct ike_now now, struct cs_err *err)
+{
+	int rc;
+
+	enter(e, now);
+	rc = ike_take_over(e, rows, n, err);
+	leave(e);
+	return rc;
+}
+
+void ike_engine_give_back(struct ike_engine *e, const struct cs_addr *address, bool tell,
+			  struct ike_now now)
+{
+	enter(e, now);
+	ike_give_back(e, address, tell);
+	leave(e);
+}
+
+int ike_engine_passive(struct ike_engine *e, const struct cs_addr *address, bool passive,
+		       struct ike_now now, struct cs_err *err)
+{
+	int rc;
+
+	enter(e, now);
+	rc = ike_set_passive(e, address, passive, err);
+	leave(e);
+	return rc;
+}
+
+void ike_engine_wanted(struct ike_engine *e, uint32_t spi, struct ike_now now)
+{
+	enter(e, now);
+	ike_takeover_wanted(e, spi);
+	leave(e);
 }
 
 void ike_engine_policy(struct ike_engine *e, struct pol_policy *policy, struct ike_now now)

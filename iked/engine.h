@@ -283,6 +283,7 @@ struct ike_settings {
 					(Aggressive Mode: 1) waits for its repetition, at twice that a
 					named peer's; 0: 512 */
 	unsigned replay_window;      /* packets; 0: 128 */
+	unsigned max_takeover;       /* negotiations of a takeover at a time; 0: 128 */
 	uint32_t last_tunnel;        /* K and Y numbers up to this one were given before */
 	struct xf_marking marking;
 };
@@ -346,13 +347,18 @@ struct ike_inherited {
  */
 int ike_engine_take_over(struct ike_engine *e, const struct ike_inherited *rows, size_t n,
 			 struct ike_now now, struct cs_err *err);
+/* A packet has come by an inbound SA that was inherited: its pair is the next. */
+void ike_engine_wanted(struct ike_engine *e, uint32_t spi, struct ike_now now);
 /*
  * The address is another host's now: all SAs at it end, and what is still to be taken over is
  * forgotten. tell: peers are told (a planned move); else not (another host has claimed it).
  */
 void ike_engine_give_back(struct ike_engine *e, const struct cs_addr *address, bool tell,
 			  struct ike_now now);
-/* While it is passive nothing is begun or answered at this address. */
+/*
+ * While it is passive nothing is begun or answered at this address. Before give_back, so that what
+ * ends there is not begun anew; the peers can be told all the same.
+ */
 int ike_engine_passive(struct ike_engine *e, const struct cs_addr *address, bool passive,
 		       struct ike_now now, struct cs_err *err);
 
@@ -424,6 +430,10 @@ struct ike_stats {
 	uint64_t keepalives_sent;              /* of NAT mappings */
 	uint64_t moves_put_off, moves_refused; /* of a peer: too often; where its rule is not for */
 	uint64_t clients_in, clients_refused;  /* users who were let in; who were not */
+	/* Inherited pairs: their tunnel is up anew; they wait, or did, for the peer or a packet;
+	 * nothing came of it. */
+	uint64_t taken_over, awaited, given_up;
+	uint64_t dropped_passive; /* datagrams to an address that is passive */
 	uint64_t dpd_sent, dpd_odd,
 		peers_gone; /* questions, answers to none, peers that gave none */
 	unsigned p1_live, p2_live, half_open;

@@ -14,6 +14,7 @@ IKE_ENGINE_SOURCES = \
 	iked/exchange.c iked/exchange.h iked/exchange_fail.c \
 	iked/first_message.c \
 	iked/fragment.c \
+	iked/give_back.c \
 	iked/half_open.c \
 	iked/hold.c \
 	iked/ident.c \
@@ -38,6 +39,7 @@ IKE_ENGINE_SOURCES = \
 	iked/retransmit.c \
 	iked/sa.c iked/sa_p2.c \
 	iked/table.c iked/table.h \
+	iked/takeover.c iked/takeover.h iked/takeover_end.c iked/takeover_run.c \
 	iked/timer.c iked/timer.h \
 	iked/unsettled.c \
 	iked/vendor.c iked/vendor.h \
@@ -55,7 +57,7 @@ check_PROGRAMS += \
 	tests/unit/test_engine_restart tests/unit/test_engine_selector \
 	tests/unit/test_fragment tests/unit/test_nat \
 	tests/unit/test_natt_p2 tests/unit/test_nat_moves tests/unit/test_nat_clients \
-	tests/unit/test_table
+	tests/unit/test_table tests/unit/test_takeover
 # Its NAT-D payloads may be others.
 tests_unit_test_nat_SOURCES = \
 	tests/unit/test_nat.c tests/unit/engine_pair.c tests/unit/engine_pair.h
@@ -117,6 +119,10 @@ tests_unit_test_engine_restart_SOURCES = \
 	tests/unit/test_engine_restart.c tests/unit/pair_restart.c tests/unit/pair_restart.h tests/unit/engine_pair.c tests/unit/engine_pair.h
 tests_unit_test_engine_restart_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
 tests_unit_test_engine_restart_LDADD = $(ENGINE_TEST_LIBS)
+tests_unit_test_takeover_SOURCES = \
+	tests/unit/test_takeover.c tests/unit/pair_restart.c tests/unit/pair_restart.h tests/unit/engine_pair.c tests/unit/engine_pair.h
+tests_unit_test_takeover_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
+tests_unit_test_takeover_LDADD = $(ENGINE_TEST_LIBS)
 tests_unit_test_natt_p2_SOURCES = \
 	tests/unit/test_natt_p2.c $(PAIR_NAT)
 tests_unit_test_natt_p2_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)

@@ -52,6 +52,7 @@ struct ike_retransmit {
 	uint8_t *data;
 	size_t len;
 	unsigned sent, limit; /* limit: transmissions in all */
+	bool hasty;           /* of all messages that go out by it: sent again quickly at first */
 };
 
 /* A message that was refused and left no other trace. */
@@ -153,8 +154,9 @@ struct ike_exchange {
 	struct ike_pk *job;
 	struct ike_certs *certs; /* NULL: none so far */
 	struct ike_retransmit rt;
-	int only;              /* initiator: the one offer that is made, or -1 */
-	uint32_t successor_of; /* initiator: K number of the SA that it refreshes, or 0 */
+	int only;                     /* initiator: the one offer that is made, or -1 */
+	uint32_t successor_of;        /* initiator: K number of the SA that it refreshes, or 0 */
+	struct ike_old_peer *heir_of; /* initiator: of a takeover, or NULL */
 	uint8_t skeyid[IKE_HASH_MAX];
 	struct ike_nonce ni, nr;
 	uint16_t peer_ke_len;
@@ -338,6 +340,7 @@ struct ike_quick {
 	bool intended;                    /* an intent was recorded, it will get a result */
 	bool asked;                       /* a packet wants it; it is held (hold.c) */
 	struct cs_selector named;         /* the tunnel's as the ID payloads have it */
+	struct ike_old_peer *heir_of;     /* of a takeover, or NULL */
 	int only;                         /* the one offer that is made, or -1 */
 	uint16_t pfs;                     /* initiator: the group, or POL_PFS_NONE */
 	bool refused;                     /* the peer said no to what was offered */
@@ -430,6 +433,7 @@ struct ike_engine {
 	unsigned windows_open;   /* stands for the set of rules that were in their time */
 	struct xf_acquire *lost; /* acquires of which only the larval state told */
 	unsigned n_lost, cap_lost;
+	struct ike_takeover *takeover; /* takeover.h */
 	struct ike_stats stats;
 	/* IKE_DATAGRAM_MAX each: decrypted message, message being built, one put together. */
 	uint8_t *plain, *out, *whole;
@@ -532,6 +536,8 @@ void ike_rt_hurry(struct ike_retransmit *rt); /* at most two more */
 void ike_rt_clear(struct ike_retransmit *rt);
 uint64_t ike_rt_total(const struct ike_engine *e); /* milliseconds until an initiator gives up */
 uint64_t ike_rt_wait(const struct ike_engine *e, unsigned sent); /* after so many */
+/* It has had the time in which an answer usually comes. */
+bool ike_rt_silent(const struct ike_engine *e, const struct ike_retransmit *rt);
 int ike_answer_keep(struct ike_answer *a, uint64_t digest, const uint8_t *data, size_t len);
 void ike_answer_clear(struct ike_answer *a);
 /* False when this sender's message is a repeat of one refused before, or the log is busy. */
@@ -571,11 +577,15 @@ void ike_p1_targets_add(struct ike_engine *e, struct ike_p1 *p1);
 /* Is there a peer that nobody but itself can begin with? */
 bool ike_napt_between(const struct ike_engine *e, const struct cs_addr *local,
 		      const struct cs_addr *remote);
-/* Is there any established SA between the addresses of p1? */
+/* Is there any established SA between the addresses of p1, or one that is taken over? */
 bool ike_contact_known(const struct ike_engine *e, const struct ike_p1 *p1);
 struct ike_peer *ike_peer_get(struct ike_engine *e, const struct cs_addr *local,
 			      const struct cs_addr *remote, struct cs_bytes local_id,
 			      struct cs_bytes remote_id);
+/* NULL: there is none. */
+struct ike_peer *ike_peer_known(const struct ike_engine *e, const struct cs_addr *local,
+				const struct cs_addr *remote, struct cs_bytes local_id,
+				struct cs_bytes remote_id);
 /* The same identities between its own address and that one; NULL: there is none. */
 struct ike_peer *ike_peer_find(const struct ike_engine *e, const struct ike_peer *like,
 			       const struct cs_addr *remote);
@@ -782,9 +792,16 @@ int ike_ident_get_selector(struct cs_bytes body, uint8_t family, struct cs_range
 			   uint8_t *proto, uint16_t *port, struct cs_err *err);
 
 /* exchange.c: phase 1 exchanges */
-int ike_exchange_initiate(struct ike_engine *e, const struct cs_addr *local,
-			  const struct cs_addr *remote, const struct pol_ke_rule *rule, int only,
-			  const struct ike_p1 *old, struct ike_p1 **p1, struct cs_err *err);
+struct ike_first_try {
+	struct cs_endpoint from, to;
+	const struct pol_ke_rule *rule; /* of the policy in force */
+	enum pol_mode mode;             /* MAIN or AGGRESSIVE */
+	int only;                       /* the one offer that is made, or -1 */
+	const struct ike_p1 *old;       /* that it is to succeed, or NULL */
+	struct ike_old_peer *heir_of;   /* takeover.h; or NULL */
+};
+int ike_exchange_initiate(struct ike_engine *e, const struct ike_first_try *f, struct ike_p1 **p1,
+			  struct cs_err *err);
 void ike_exchange_receive(struct ike_engine *e, struct ike_p1 *p1, const struct isa_header *h,
 			  const uint8_t *data, size_t len);
 void ike_exchange_job_done(struct ike_engine *e, struct ike_p1 *p1, struct ike_pk_job *job);
@@ -833,6 +850,15 @@ void ike_p1_initial_contact(struct ike_engine *e, struct ike_p1 *p1);
 /* Sets the timer of an SA that is up: left is what is left of its life, in milliseconds. */
 void ike_refresh_plan_p1(struct ike_engine *e, struct ike_p1 *p1, uint64_t left);
 void ike_refresh_plan_p2(struct ike_engine *e, struct ike_p2 *p2, uint64_t left);
+/*
+ * What won last time, to be offered alone: the index of the policy's offer that it is; -1, with a
+ * line in the log, when that is not allowed any more.
+ */
+int ike_p1_cached_offer(struct ike_engine *e, struct cs_logctx lc,
+			const struct pol_ke_action *action, const struct ike_p1_suite *was);
+/* The same for a pair that is about to begin. path: as it was. */
+void ike_p2_offer_cached(struct ike_engine *e, struct ike_p2 *p2, unsigned path,
+			 const struct ike_p2_suite *was);
 /* At once. CS_EEXIST: under way already; CS_EPOLICY. */
 int ike_refresh_p1(struct ike_engine *e, struct ike_p1 *old, struct cs_err *err);
 int ike_refresh_p2(struct ike_engine *e, struct ike_p2 *old, struct cs_err *err);
@@ -876,6 +902,43 @@ void ike_adopt_not(struct ike_engine *e, const struct ike_p2_info *info);
 int ike_restore(struct ike_engine *e, const struct ike_leftovers *left,
 		struct ike_restored *restored, struct cs_err *err);
 void ike_restore_committed(struct ike_engine *e, uint64_t tx, int status);
+
+/* takeover*.c: what another host had at an address that is here now; see takeover.h */
+struct ike_old_peer;
+int ike_takeover_new(struct ike_engine *e);
+void ike_takeover_free(struct ike_engine *e);
+int ike_take_over(struct ike_engine *e, const struct ike_inherited *rows, size_t n,
+		  struct cs_err *err);
+/* Phase 1 of before a restart, over which this pair has lived; the newest generation first. */
+void ike_takeover_restart(struct ike_engine *e, const struct ike_p1_info *p1,
+			  const struct ike_p2_info *p2);
+void ike_takeover_forget(struct ike_engine *e, const struct cs_addr *address); /* NULL: all */
+void ike_takeover_policy(struct ike_engine *e); /* one has come into force */
+/* Were there SAs between these addresses of which the peer has not heard that they are gone? */
+bool ike_takeover_knows(const struct ike_engine *e, const struct ike_sid *sid);
+/* A packet asks for this tunnel: true when it is to be taken over, and is the next one now. */
+bool ike_takeover_asked(struct ike_engine *e, const struct ike_tunnel_key *key);
+void ike_takeover_wanted(struct ike_engine *e, uint32_t spi); /* or came by this inbound SA */
+/* An exchange that was begun for it: has begun, its peer is silent, ended, failed, is up. */
+void ike_takeover_p1_begun(struct ike_engine *e, struct ike_old_peer *op, struct ike_p1 *p1);
+void ike_takeover_silent(struct ike_engine *e, struct ike_old_peer *op);
+void ike_takeover_p1_ended(struct ike_engine *e, struct ike_old_peer *op);
+void ike_takeover_p1_failed(struct ike_engine *e, struct ike_old_peer *op, bool again,
+			    const char *why);
+void ike_takeover_p1_up(struct ike_engine *e, struct ike_p1 *p1, struct ike_old_peer *heir_of);
+/* Of any pair, whoever began it. again: the peer refused what was agreed last time. */
+void ike_takeover_up(struct ike_engine *e, const struct ike_p2 *p2);
+void ike_takeover_p2_ended(struct ike_engine *e, const struct ike_p2 *p2, bool again);
+/* Its exchange is over, whatever came of it. */
+void ike_takeover_quick_ended(struct ike_engine *e, const struct ike_p2 *p2);
+
+/* give_back.c */
+void ike_give_back(struct ike_engine *e, const struct cs_addr *address, bool tell);
+int ike_set_passive(struct ike_engine *e, const struct cs_addr *address, bool passive,
+		    struct cs_err *err);
+bool ike_is_passive(const struct ike_engine *e, const struct cs_addr *address);
+/* CS_EPOLICY: nothing is begun from there. */
+int ike_passive_check(const struct ike_engine *e, const struct cs_addr *local, struct cs_err *err);
 
 /* dpd.c: dead peers */
 struct ike_notice;
@@ -1001,6 +1064,10 @@ int ike_p1_towards(struct ike_engine *e, const struct cs_addr *local, const stru
 int ike_p2_begin(struct ike_engine *e, struct ike_p1 *p1, const struct pol_filter_rule *rule,
 		 struct ike_tunnel *t, enum ike_activation activation,
 		 const struct pol_local_dynvpn *local_rule, struct ike_p2 **p2, struct cs_err *err);
+/* Can the rule have a tunnel with this selector between these? CS_EPOLICY. */
+int ike_p2_check_request(const struct pol_filter_rule *rule, const struct cs_selector *selector,
+			 const struct cs_addr *local, const struct cs_addr *remote,
+			 struct cs_err *err);
 /* Makes a pair of this tunnel and starts or joins its phase 1. */
 int ike_p2_initiate(struct ike_engine *e, const struct pol_filter_rule *rule,
 		    const struct cs_selector *selector, const struct cs_addr *local,
@@ -1120,8 +1187,13 @@ void ike_put_connected(const struct ike_p2 *p2, struct isa_builder *b);
 /* When we end the SA before the life that was agreed is over (RFC 2407 section 4.6.3.1). */
 void ike_put_responder_lifetime(const struct ike_p2 *p2, struct isa_builder *b);
 void ike_delete_p1(struct ike_engine *e, struct ike_p1 *p1);
+/* That another phase 1 SA of the peer's is gone. */
+void ike_delete_cookies(struct ike_engine *e, struct ike_p1 *p1, const uint8_t *icookie,
+			const uint8_t *rcookie);
 void ike_delete_p2(struct ike_engine *e, struct ike_p2 *p2); /* our inbound SPI */
 void ike_delete_spi(struct ike_engine *e, struct ike_p1 *p1, enum pol_proto proto, uint32_t spi);
+void ike_delete_spis(struct ike_engine *e, struct ike_p1 *p1, enum pol_proto proto,
+		     const uint32_t *spis, unsigned n);
 
 /* informational.c */
 struct ike_notice { /* a NOTIFY payload; views into the message */

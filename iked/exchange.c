@@ -62,39 +62,36 @@ static int may_initiate(const struct ike_engine *e, const struct pol_ke_rule *ru
 	return 0;
 }
 
-int ike_exchange_initiate(struct ike_engine *e, const struct cs_addr *local,
-			  const struct cs_addr *remote, const struct pol_ke_rule *rule, int only,
-			  const struct ike_p1 *old, struct ike_p1 **p1_out, struct cs_err *err)
+int ike_exchange_initiate(struct ike_engine *e, const struct ike_first_try *f,
+			  struct ike_p1 **p1_out, struct cs_err *err)
 {
 	static const uint8_t no_cookie[ISA_COOKIE_LEN];
-	struct cs_endpoint from = {*local, e->set.port}, to = {*remote, e->set.port};
 	uint8_t icookie[ISA_COOKIE_LEN];
 	struct ike_p1 *p1;
-	int rc = may_initiate(e, rule, err);
+	int rc = may_initiate(e, f->rule, err);
 
+	if (!rc)
+		rc = ike_passive_check(e, &f->from.addr, err);
 	if (rc)
 		return rc;
-	/* Through a NAT where the mapping is (RFC 3947 section 4). */
-	if (old && old->nat.encap) {
-		from = old->sid.local;
-		to = old->sid.remote;
-	}
 	ike_random(e, icookie, sizeof(icookie));
 	icookie[0] |= 1; /* never zero */
-	p1 = ike_p1_new(e, true, &from, &to, icookie, no_cookie);
+	p1 = ike_p1_new(e, true, &f->from, &f->to, icookie, no_cookie);
 	if (!p1)
 		return cs_fail(err, CS_ELIMIT, "no room for another phase 1 SA");
 	p1->policy = pol_ref(e->policy);
-	p1->rule = rule;
-	p1->mode = rule->action->initiate;
-	p1->ex->only = only;
-	if (old) {
-		p1->ex->successor_of = old->tunnel;
-		ike_p1_share(p1, old);
-		p1->generation = old->generations->n + 1; /* unless another one is up before */
-		ike_p1_renumber(e, p1, old->tunnel);
+	p1->rule = f->rule;
+	p1->mode = f->mode;
+	p1->ex->only = f->only;
+	if (f->old) {
+		p1->ex->successor_of = f->old->tunnel;
+		ike_p1_share(p1, f->old);
+		p1->generation = f->old->generations->n + 1; /* unless another one is up before */
+		ike_p1_renumber(e, p1, f->old->tunnel);
 	}
-	rc = ike_ident_own(rule, &p1->ex->id, &p1->ex->id_len, err);
+	if (f->heir_of)
+		ike_takeover_p1_begun(e, f->heir_of, p1);
+	rc = ike_ident_own(f->rule, &p1->ex->id, &p1->ex->id_len, err);
 	if (!rc && p1->mode == POL_MODE_AGGRESSIVE)
 		rc = ike_aggressive_begin(e, p1, err);
 	else if (!rc)
@@ -550,12 +547,19 @@ void ike_exchange_done(struct ike_engine *e, struct ike_p1 *p1, struct cs_bytes 
 		       bool initial_contact)
 {
 	struct ike_datagram early = p1->ex->early;
+	struct ike_old_peer *heir_of = p1->ex->heir_of;
 	struct cs_err err = {0};
 
 	p1->ex->early = (struct ike_datagram){NULL, 0};
 	if (ike_p1_up(e, p1, id_body, &err)) {
 		ike_p1_fail(e, p1, "%s", err.text);
-	} else if (p1->client) {
+		free(early.data);
+		return;
+	}
+	if (heir_of)
+		ike_takeover_p1_ended(e, heir_of);
+	ike_takeover_p1_up(e, p1, heir_of);
+	if (p1->client) {
 		ike_client_ask(e, p1, initial_contact);
 	} else {
 		if (initial_contact)

@@ -165,6 +165,8 @@ void ike_exchange_timeout(struct ike_engine *e, struct ike_p1 *p1)
 	} else if (ike_rt_again(e, &ex->rt, &p1->timer, p1)) {
 		ike_logf(e, ike_p1_ctx(p1), CSM_RETRANSMIT, ike_exchange_peer(p1, peer),
 			 message_sent(p1), ex->rt.sent, ex->rt.limit);
+		if (ex->heir_of && ike_rt_silent(e, &ex->rt))
+			ike_takeover_silent(e, ex->heir_of);
 	} else {
 		no_answer(e, p1);
 	}

@@ -310,7 +310,7 @@ static json_t *engine_numbers(const struct ike_stats *s)
 	/* clang-format off */
 	return json_pack("{s:I s:I s:I s:I s:I s:I s:I s:I s:I"
 			 " s:I s:I s:I s:I s:I s:I s:I s:I s:I s:I s:I s:I s:I"
-			 " s:I s:I s:I s:I s:I s:I s:I}",
+			 " s:I s:I s:I s:I s:I s:I s:I s:I s:I s:I s:I}",
 			 "received", (json_int_t)s->received, "sent", (json_int_t)s->sent,
 			 "dropped_malformed", (json_int_t)s->dropped_malformed,
 			 "dropped_unknown", (json_int_t)s->dropped_unknown,
@@ -323,6 +323,9 @@ static json_t *engine_numbers(const struct ike_stats *s)
 			 "reassembled", (json_int_t)s->reassembled,
 			 "clients_in", (json_int_t)s->clients_in,
 			 "clients_refused", (json_int_t)s->clients_refused,
+			 "taken_over", (json_int_t)s->taken_over,
+			 "awaited", (json_int_t)s->awaited, "given_up", (json_int_t)s->given_up,
+			 "dropped_passive", (json_int_t)s->dropped_passive,
 			 "repeats_answered", (json_int_t)s->repeats_answered,
 			 "repeats_refused", (json_int_t)s->repeats_refused,
 			 "auth_failures", (json_int_t)s->auth_failures,

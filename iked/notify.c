@@ -123,7 +123,18 @@ void ike_notify_clear(struct ike_engine *e, const struct cs_endpoint *local,
 		ike_send(e, local, remote, e->out, len);
 }
 
-void ike_delete_p1(struct ike_engine *e, struct ike_p1 *p1)
+/* The SPIs follow. */
+static void put_delete(struct isa_builder *b, unsigned proto, size_t size, unsigned n)
+{
+	isa_payload_begin(b, ISA_DELETE);
+	cs_put_u32(&b->w, DOI_IPSEC);
+	cs_put_u8(&b->w, (uint8_t)proto);
+	cs_put_u8(&b->w, (uint8_t)size);
+	cs_put_u16(&b->w, (uint16_t)n);
+}
+
+void ike_delete_cookies(struct ike_engine *e, struct ike_p1 *p1, const uint8_t *icookie,
+			const uint8_t *rcookie)
 {
 	struct isa_builder b;
 	uint32_t mid;
@@ -131,15 +142,16 @@ void ike_delete_p1(struct ike_engine *e, struct ike_p1 *p1)
 	if (!keyed(p1))
 		return;
 	begin(e, p1, &b, &mid);
-	isa_payload_begin(&b, ISA_DELETE);
-	cs_put_u32(&b.w, DOI_IPSEC);
-	cs_put_u8(&b.w, PROTO_ISAKMP);
-	cs_put_u8(&b.w, 2 * ISA_COOKIE_LEN);
-	cs_put_u16(&b.w, 1);
-	cs_put_bytes(&b.w, p1->sid.icookie, ISA_COOKIE_LEN);
-	cs_put_bytes(&b.w, p1->sid.rcookie, ISA_COOKIE_LEN);
+	put_delete(&b, PROTO_ISAKMP, 2 * ISA_COOKIE_LEN, 1);
+	cs_put_bytes(&b.w, icookie, ISA_COOKIE_LEN);
+	cs_put_bytes(&b.w, rcookie, ISA_COOKIE_LEN);
 	isa_payload_end(&b);
 	finish(e, p1, &b, mid);
+}
+
+void ike_delete_p1(struct ike_engine *e, struct ike_p1 *p1)
+{
+	ike_delete_cookies(e, p1, p1->sid.icookie, p1->sid.rcookie);
 }
 
 /* Clients begin anew in place of a refresh, so the one that is about to go has no successor. */
@@ -179,20 +191,23 @@ static struct ike_p1 *messenger(const struct ike_p2 *p2)
 	return IKE_OF(p2->peer->p1s.next, struct ike_p1, in_peer);
 }
 
-void ike_delete_spi(struct ike_engine *e, struct ike_p1 *p1, enum pol_proto proto, uint32_t spi)
+void ike_delete_spis(struct ike_engine *e, struct ike_p1 *p1, enum pol_proto proto,
+		     const uint32_t *spis, unsigned n)
 {
 	struct isa_builder b;
 	uint32_t mid;
 
 	begin(e, p1, &b, &mid);
-	isa_payload_begin(&b, ISA_DELETE);
-	cs_put_u32(&b.w, DOI_IPSEC);
-	cs_put_u8(&b.w, (uint8_t)proto);
-	cs_put_u8(&b.w, sizeof(spi));
-	cs_put_u16(&b.w, 1);
-	cs_put_u32(&b.w, spi);
+	put_delete(&b, (unsigned)proto, sizeof(*spis), n);
+	for (unsigned i = 0; i < n; i++)
+		cs_put_u32(&b.w, spis[i]);
 	isa_payload_end(&b);
 	finish(e, p1, &b, mid);
+}
+
+void ike_delete_spi(struct ike_engine *e, struct ike_p1 *p1, enum pol_proto proto, uint32_t spi)
+{
+	ike_delete_spis(e, p1, proto, &spi, 1);
 }
 
 static void tell_end(struct ike_engine *e, const struct ike_p2 *p2, struct ike_p1 *p1)

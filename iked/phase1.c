@@ -187,6 +187,7 @@ void ike_p1_fail(struct ike_engine *e, struct ike_p1 *p1, const char *format, ..
 {
 	char reason[sizeof(((struct cs_err *)0)->text)], told[IKE_EVENT_MAX];
 	char peer[CS_ENDPOINT_STRLEN];
+	struct ike_old_peer *heir_of;
 	struct ike_p1 *old;
 	bool again;
 	va_list ap;
@@ -204,7 +205,10 @@ void ike_p1_fail(struct ike_engine *e, struct ike_p1 *p1, const char *format, ..
 	end_exchanges(e, p1, told);
 	old = predecessor(e, p1);
 	again = p1->ex && p1->ex->only >= 0 && refused_offer(p1);
+	heir_of = p1->ex ? p1->ex->heir_of : NULL;
 	ike_p1_unlink(e, p1);
+	if (heir_of)
+		ike_takeover_p1_failed(e, heir_of, again, reason);
 	/* Who waits for a refresh is told of its last attempt. */
 	if (!old || !ike_refresh_p1_failed(e, old, again))
 		ike_tell(e, IKE_EV_FAILED, p1->instance, p1->tunnel, 0, rule_name(p1), told);

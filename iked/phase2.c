@@ -204,6 +204,7 @@ void ike_p2_up(struct ike_engine *e, struct ike_p2 *p2)
 	p2->up = ike_serial(e);
 	p2->installed = e->now.wall;
 	p2->expires = e->now.wall + p2->life_seconds;
+	ike_takeover_quick_ended(e, p2);
 	ike_p2_end_quick(p2);
 	ike_refresh_plan_p2(e, p2, (uint64_t)p2->life_seconds * 1000);
 	ike_timer_set(&e->timers, &p2->linger, e->now.mono + IKE_REPEAT_MS);
@@ -222,6 +223,7 @@ void ike_p2_up(struct ike_engine *e, struct ike_p2 *p2)
 	ike_refresh_settle_p2(e, p2);
 	bound_generations(e, p2->tunnel);
 	ike_auto_up(e, p2);
+	ike_takeover_up(e, p2);
 }
 
 void ike_p2_record_moved(struct ike_engine *e, const struct ike_p2 *p2)
@@ -251,7 +253,9 @@ static void end_failed(struct ike_engine *e, struct ike_p2 *p2, bool tell, const
 	if (p2->qm->asked && !p2->tunnel->policy_in)
 		ike_hold_failed(e, &key);
 	again = p2->initiator && p2->qm->only >= 0 && p2->qm->refused;
+	ike_takeover_quick_ended(e, p2);
 	ike_p2_unlink(e, p2);
+	ike_takeover_p2_ended(e, p2, again);
 	/* Who waits for a refresh is told of its last attempt. */
 	if (ike_refresh_p2_failed(e, p2->tunnel, again))
 		return;

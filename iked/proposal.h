@@ -72,8 +72,8 @@ int ike_p1_offer(const struct pol_ke_action *action, bool certs, int only, struc
 /* Index of the offer that these algorithms are of, or -1. */
 int ike_p1_offer_of(const struct pol_ke_action *action, bool certs,
 		    const struct ike_p1_suite *suite);
-/* The group of the first of these, which Aggressive Mode has to take; NULL when there is none. */
-const struct cs_group *ike_p1_offer_group(const struct pol_ke_action *action, bool certs);
+/* The group of the first that is made, which Aggressive Mode has to take; NULL when none is. */
+const struct cs_group *ike_p1_offer_group(const struct pol_ke_action *action, bool certs, int only);
 /* Is one of these with signatures? */
 bool ike_p1_offers_rsa(const struct pol_ke_action *action, bool certs, int only);
 /*

@@ -339,10 +339,10 @@ int ike_p1_offer_of(const struct pol_ke_action *action, bool certs, const struct
 	return -1;
 }
 
-const struct cs_group *ike_p1_offer_group(const struct pol_ke_action *action, bool certs)
+const struct cs_group *ike_p1_offer_group(const struct pol_ke_action *action, bool certs, int only)
 {
 	for (unsigned i = 0; i < action->n_offers; i++)
-		if (usable(&action->offers[i], certs))
+		if (made(i, only) && usable(&action->offers[i], certs))
 			return action->offers[i].group;
 	return NULL;
 }

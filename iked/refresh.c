@@ -110,19 +110,20 @@ static void retry_p2(struct ike_engine *e, struct ike_p2 *p2)
 	ike_timer_set(&e->timers, &p2->timer, soonest(at, p2->ends));
 }
 
-static int offer_cached(struct ike_engine *e, const struct ike_p2 *old, struct ike_quick *qm)
+void ike_p2_offer_cached(struct ike_engine *e, struct ike_p2 *p2, unsigned path,
+			 const struct ike_p2_suite *was)
 {
-	const struct pol_dynvpn_action *vpn = old->rule->vpn;
-	int only = ike_p2_offer_of(vpn, ike_p2_path(old), &old->suite);
+	const struct pol_dynvpn_action *vpn = p2->rule->vpn;
+	int only = ike_p2_offer_of(vpn, path, was);
 	char suite[100];
 
-	if (only < 0 || !ike_p2_group_allowed(vpn, old->suite.group)) {
-		ike_logf(e, ike_p2_ctx(old), CSM_CACHE_OVERRULED,
-			 ike_p2_suite_text(&old->suite, suite, sizeof(suite)), vpn->name);
-		return -1;
+	if (only < 0 || !ike_p2_group_allowed(vpn, was->group)) {
+		ike_logf(e, ike_p2_ctx(p2), CSM_CACHE_OVERRULED,
+			 ike_p2_suite_text(was, suite, sizeof(suite)), vpn->name);
+		return;
 	}
-	qm->pfs = old->suite.group;
-	return only;
+	p2->qm->pfs = was->group;
+	p2->qm->only = only;
 }
 
 /* A client's pairs live and die with its own phase 1 SA. */
@@ -156,7 +157,7 @@ static bool begin_p2(struct ike_engine *e, struct ike_p2 *old, bool cached, stru
 	    ike_p2_begin(e, p1, old->rule, t, old->activation, old->local_rule, &p2, err))
 		return false;
 	if (cached)
-		p2->qm->only = offer_cached(e, old, p2->qm);
+		ike_p2_offer_cached(e, p2, ike_p2_path(old), &old->suite);
 	if (p2->p1->up)
 		ike_quick_soon(e, p2);
 	return true;
@@ -298,27 +299,39 @@ static void retry_p1(struct ike_engine *e, struct ike_p1 *p1)
 	ike_timer_set(&e->timers, &p1->timer, soonest(at, p1->ends));
 }
 
-static int offer_of_p1(struct ike_engine *e, const struct ike_p1 *old)
+int ike_p1_cached_offer(struct ike_engine *e, struct cs_logctx lc,
+			const struct pol_ke_action *action, const struct ike_p1_suite *was)
 {
-	int only = ike_p1_offer_of(old->rule->action, ike_certs_usable(e), &old->suite);
+	int only = ike_p1_offer_of(action, ike_certs_usable(e), was);
 	char suite[80];
 
 	if (only < 0)
-		ike_logf(e, ike_p1_ctx(old), CSM_CACHE_OVERRULED,
-			 ike_p1_suite_text(&old->suite, suite, sizeof(suite)),
-			 old->rule->action->name);
+		ike_logf(e, lc, CSM_CACHE_OVERRULED, ike_p1_suite_text(was, suite, sizeof(suite)),
+			 action->name);
 	return only;
 }
 
 static int begin_p1(struct ike_engine *e, struct ike_p1 *old, bool cached, struct cs_err *err)
 {
+	struct ike_first_try f = {.from = {old->sid.local.addr, e->set.port},
+				  .to = {old->sid.remote.addr, e->set.port},
+				  .rule = old->rule,
+				  .mode = old->rule->action->initiate,
+				  .only = cached ? ike_p1_cached_offer(e, ike_p1_ctx(old),
+								       old->rule->action,
+								       &old->suite)
+						 : -1,
+				  .old = old};
 	struct ike_p1 *p1;
-	int only = cached ? offer_of_p1(e, old) : -1;
 
+	/* Through a NAT where the mapping is (RFC 3947 section 4). */
+	if (old->nat.encap) {
+		f.from = old->sid.local;
+		f.to = old->sid.remote;
+	}
 	ike_timer_set(&e->timers, &old->timer, old->ends);
 	old->refreshing = true;
-	return ike_exchange_initiate(e, &old->sid.local.addr, &old->sid.remote.addr, old->rule,
-				     only, old, &p1, err);
+	return ike_exchange_initiate(e, &f, &p1, err);
 }
 
 int ike_refresh_p1(struct ike_engine *e, struct ike_p1 *old, struct cs_err *err)

@@ -371,6 +371,30 @@ static void settle_p1(struct restore *r, const struct row *row)
 	record(r, &rec);
 }
 
+/* Its older generations' cookies go along, so that the peer hears of these, too. */
+static void renew_p1(struct restore *r, const struct ike_p2_info *i)
+{
+	const struct row *row = find_row(r, i->parent, UINT32_MAX);
+
+	if (!row || row->info->expires <= r->e->now.wall || ike_p1_by_number(r->e, i->parent))
+		return;
+	for (size_t n = (size_t)(row - r->rows) + 1; n && r->rows[n - 1].info->tunnel == i->parent;
+	     n--)
+		ike_takeover_restart(r->e, r->rows[n - 1].info, i);
+}
+
+/* Pairs that live on have lost their phase 1 SA, where it was not kept. */
+static void renew(struct restore *r)
+{
+	for (size_t n = 0; n < r->left->n_p2; n++) {
+		const struct ike_p2_info *i = &r->left->p2[n].info;
+		struct pair pair = pair_of(r, i);
+
+		if (is_whole(&pair) && pair.in->adopted && !i->user[0])
+			renew_p1(r, i);
+	}
+}
+
 static int by_number(const void *a, const void *b)
 {
 	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
@@ -484,6 +508,7 @@ int ike_restore(struct ike_engine *e, const struct ike_leftovers *left,
 			settle_p2(&r, &left->p2[i]);
 		for (size_t i = 0; i < left->n_p1; i++)
 			settle_p1(&r, &r.rows[i]);
+		renew(&r);
 		clear_policies(&r);
 		rc = clear_sas(&r, err);
 	}

@@ -1,6 +1,7 @@
 /*
  * Messages that wait for an answer and are sent again, answers that are kept for the same question,
- * and refusals that are remembered for it.  IkeInitWait doubles with each of IkeRetries.
+ * and refusals that are remembered for it.  IkeInitWait doubles with each of IkeRetries.  A hasty
+ * message is sent a few times more within the first IkeInitWait.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,35 @@ uint64_t ike_rt_total(const struct ike_engine *e)
 	return total;
 }
 
+/* Where an address has just come from another host, the first datagrams often go there still. */
+#define HASTY_MS  100u
+#define HASTY_MAX 4u
+
+static unsigned hasty_ones(const struct ike_engine *e, const struct ike_retransmit *rt)
+{
+	unsigned n = 0;
+
+	while (rt->hasty && n < HASTY_MAX && (HASTY_MS << (n + 1)) - HASTY_MS < e->set.init_wait_ms)
+		n++;
+	return n;
+}
+
+static uint64_t wait_of(const struct ike_engine *e, const struct ike_retransmit *rt)
+{
+	unsigned hasty = hasty_ones(e, rt);
+
+	if (rt->sent <= hasty)
+		return HASTY_MS << (rt->sent - 1);
+	if (rt->sent == hasty + 1)
+		return e->set.init_wait_ms - ((HASTY_MS << hasty) - HASTY_MS);
+	return ike_rt_wait(e, rt->sent - hasty);
+}
+
+bool ike_rt_silent(const struct ike_engine *e, const struct ike_retransmit *rt)
+{
+	return rt->sent > hasty_ones(e, rt) + 1;
+}
+
 int ike_rt_start(struct ike_engine *e, struct ike_retransmit *rt, struct ike_timer *timer,
 		 struct ike_p1 *p1, const uint8_t *data, size_t len, struct cs_err *err)
 {
@@ -35,9 +65,9 @@ int ike_rt_start(struct ike_engine *e, struct ike_retransmit *rt, struct ike_tim
 	rt->data = copy;
 	rt->len = len;
 	rt->sent = 1;
-	rt->limit = e->set.retries + 1;
+	rt->limit = e->set.retries + 1 + hasty_ones(e, rt);
 	ike_send_p1(e, p1, data, len);
-	ike_timer_set(&e->timers, timer, e->now.mono + ike_rt_wait(e, 1));
+	ike_timer_set(&e->timers, timer, e->now.mono + wait_of(e, rt));
 	return 0;
 }
 
@@ -50,13 +80,13 @@ bool ike_rt_again(struct ike_engine *e, struct ike_retransmit *rt, struct ike_ti
 	e->stats.retransmitted++;
 	p1->counts.retransmitted++;
 	ike_send_p1(e, p1, rt->data, rt->len);
-	ike_timer_set(&e->timers, timer, e->now.mono + ike_rt_wait(e, rt->sent));
+	ike_timer_set(&e->timers, timer, e->now.mono + wait_of(e, rt));
 	return true;
 }
 
 void ike_rt_resume(struct ike_engine *e, const struct ike_retransmit *rt, struct ike_timer *timer)
 {
-	ike_timer_set(&e->timers, timer, e->now.mono + ike_rt_wait(e, rt->sent));
+	ike_timer_set(&e->timers, timer, e->now.mono + wait_of(e, rt));
 }
 
 void ike_rt_hurry(struct ike_retransmit *rt)
@@ -68,7 +98,7 @@ void ike_rt_hurry(struct ike_retransmit *rt)
 void ike_rt_clear(struct ike_retransmit *rt)
 {
 	free(rt->data);
-	memset(rt, 0, sizeof(*rt));
+	*rt = (struct ike_retransmit){.hasty = rt->hasty};
 }
 
 int ike_answer_keep(struct ike_answer *a, uint64_t digest, const uint8_t *data, size_t len)

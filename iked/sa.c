@@ -380,7 +380,8 @@ bool ike_contact_known(const struct ike_engine *e, const struct ike_p1 *p1)
 {
 	struct target_key key = {&p1->sid.local.addr, &p1->sid.remote.addr, NULL};
 
-	return ike_table_find(&e->peers, ike_hash_addrs(e, key.local, key.remote), match_addrs,
+	return ike_takeover_knows(e, &p1->sid) ||
+	       ike_table_find(&e->peers, ike_hash_addrs(e, key.local, key.remote), match_addrs,
 			      &key);
 }
 
@@ -408,6 +409,15 @@ static struct ike_peer *find_peer(const struct ike_engine *e, const struct peer_
 	struct ike_node *node = ike_table_find(&e->peers, hash, match_peer, key);
 
 	return node ? IKE_OF(node, struct ike_peer, node) : NULL;
+}
+
+struct ike_peer *ike_peer_known(const struct ike_engine *e, const struct cs_addr *local,
+				const struct cs_addr *remote, struct cs_bytes local_id,
+				struct cs_bytes remote_id)
+{
+	struct peer_key key = {{local, remote, NULL}, local_id, remote_id};
+
+	return find_peer(e, &key);
 }
 
 struct ike_peer *ike_peer_find(const struct ike_engine *e, const struct ike_peer *like,

@@ -224,6 +224,7 @@ static enum ike_done op_pk(void *ctx, struct ike_pk_job *job)
 {
 	struct side *s = ctx;
 
+	s->n_pk++;
 	if (s->jobs_later) {
 		require(s->n_jobs < 64, "s->n_jobs is full");
 		s->jobs[s->n_jobs++] = job;
@@ -506,6 +507,15 @@ static void op_forget(void *ctx, uint32_t tunnel, uint32_t generation)
 		*k = s->kept[--s->n_kept];
 }
 
+static void op_settled(void *ctx, uint64_t ref)
+{
+	struct side *s = ctx;
+
+	require(ref < 64 && !(s->inherited >> ref & 1), "what is settled is settled already");
+	s->inherited |= (uint64_t)1 << ref;
+	s->n_inherited++;
+}
+
 static void append(char *log, size_t size, size_t *len, const char *line)
 {
 	int n = snprintf(log + *len, size - *len, "%s\n", line);
@@ -553,6 +563,7 @@ static const struct ike_ops ops = {
 	.record = op_record,
 	.p1_keep = op_keep,
 	.p1_forget = op_forget,
+	.settled = op_settled,
 	.log = op_log,
 	.event = op_event,
 };

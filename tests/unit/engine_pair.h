@@ -78,12 +78,15 @@ struct side {
 	char reason[512]; /* of the last record or event */
 	struct ike_p1_kept kept[PAIR_KEPT];
 	unsigned n_kept;
+	uint64_t inherited; /* a bit for each number below 64 that was settled */
+	unsigned n_inherited;
 	/* events and log */
 	unsigned n_events[IKE_EV_FAILED + 1];
 	void (*hear)(const struct ike_event *ev); /* or NULL */
 	char log[65536], bad[65536];              /* all lines; those of warnings and errors */
 	size_t log_len, bad_len;
 	/* public-key jobs that wait for pair_jobs() */
+	unsigned n_pk; /* that there ever were */
 	bool jobs_later;
 	struct ike_pk_job *jobs[64];
 	unsigned n_jobs;

@@ -1,0 +1,134 @@
+/*
+ * An address leaves for another host, or is claimed by one: what is at it ends.  While it is
+ * passive, because another host is its owner although it is here, too, nothing is begun or answered
+ * there.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "iked/takeover.h"
+
+/* ---- passive addresses ---- */
+
+static struct cs_addr *find(const struct ike_engine *e, const struct cs_addr *address)
+{
+	struct ike_takeover *t = e->takeover;
+
+	for (unsigned i = 0; i < t->n_passive; i++)
+		if (cs_addr_equal(&t->passive[i], address))
+			return &t->passive[i];
+	return NULL;
+}
+
+bool ike_is_passive(const struct ike_engine *e, const struct cs_addr *address)
+{
+	return e->takeover->n_passive && find(e, address);
+}
+
+int ike_passive_check(const struct ike_engine *e, const struct cs_addr *local, struct cs_err *err)
+{
+	char address[CS_ADDR_STRLEN];
+
+	if (!ike_is_passive(e, local))
+		return 0;
+	return cs_fail(err, CS_EPOLICY, "address %s is another host's now, so it is passive here",
+		       cs_addr_text(local, address));
+}
+
+static int add(struct ike_engine *e, const struct cs_addr *address, struct cs_err *err)
+{
+	struct ike_takeover *t = e->takeover;
+	struct cs_addr *more = reallocarray(t->passive, t->n_passive + 1, sizeof(*t->passive));
+
+	if (!more)
+		return cs_fail(err, CS_ENOMEM, "no memory for a passive address");
+	t->passive = more;
+	t->passive[t->n_passive++] = *address;
+	return 0;
+}
+
+int ike_set_passive(struct ike_engine *e, const struct cs_addr *address, bool passive,
+		    struct cs_err *err)
+{
+	struct ike_takeover *t = e->takeover;
+	struct cs_addr *there = find(e, address);
+	char text[CS_ADDR_STRLEN];
+	int rc = 0;
+
+	if (passive == (there != NULL))
+		return 0;
+	if (passive)
+		rc = add(e, address, err);
+	else
+		*there = t->passive[--t->n_passive];
+	if (rc)
+		return rc;
+	ike_logf(e, CS_NOCTX, passive ? CSM_PASSIVE : CSM_NOT_PASSIVE, cs_addr_text(address, text));
+	if (!passive)
+		ike_auto_retry(e);
+	return 0;
+}
+
+/* ---- its SAs ---- */
+
+static unsigned end_pairs(struct ike_engine *e, const struct cs_addr *address, bool tell,
+			  const char *reason)
+{
+	unsigned n = 0;
+
+	for (struct ike_list *l = e->p2s.next; l != &e->p2s;) {
+		struct ike_p2 *p2 = IKE_OF(l, struct ike_p2, all);
+
+		l = l->next;
+		if (!cs_addr_equal(&p2->tunnel->local, address))
+			continue;
+		n += p2->up != 0;
+		ike_p2_end(e, p2, tell, reason);
+	}
+	return n;
+}
+
+static unsigned end_p1s(struct ike_engine *e, const struct cs_addr *address, bool tell,
+			const char *reason)
+{
+	unsigned n = 0;
+
+	for (struct ike_list *l = e->p1s.next; l != &e->p1s;) {
+		struct ike_p1 *p1 = IKE_OF(l, struct ike_p1, all);
+
+		l = l->next;
+		if (!cs_addr_equal(&p1->sid.local.addr, address))
+			continue;
+		n += p1->up != 0;
+		ike_p1_down(e, p1, tell, reason);
+	}
+	return n;
+}
+
+/* Exchanges of Aggressive Mode stand among the records, and are ended as phase 1 SAs. */
+static void end_half_open(struct ike_engine *e, struct ike_list *records,
+			  const struct cs_addr *address)
+{
+	for (struct ike_list *l = records->next; l != records;) {
+		struct ike_sid *sid = IKE_OF(l, struct ike_sid, half);
+
+		l = l->next;
+		if (sid->kind == IKE_SID_HALF && cs_addr_equal(&sid->local.addr, address))
+			ike_half_free(e, IKE_OF(sid, struct ike_half, sid));
+	}
+}
+
+void ike_give_back(struct ike_engine *e, const struct cs_addr *address, bool tell)
+{
+	static const char reason[] = "its address is another host's now";
+	char text[CS_ADDR_STRLEN];
+	unsigned pairs, p1s;
+
+	ike_takeover_forget(e, address);
+	pairs = end_pairs(e, address, tell, reason);
+	p1s = end_p1s(e, address, tell, reason);
+	for (unsigned tier = 0; tier < IKE_N_CLASSES; tier++)
+		end_half_open(e, &e->half[tier][IKE_UNANSWERED], address);
+	ike_logf(e, CS_NOCTX, CSM_GIVEN_BACK, cs_addr_text(address, text), p1s, pairs,
+		 tell ? "the peers are told" : "the peers are not told");
+}

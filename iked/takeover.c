@@ -1,0 +1,655 @@
+/*
+ * Takeover: SAs that another host had at an address which has come here are negotiated anew, from
+ * what was agreed last time; so is phase 1 after a restart that only the pairs have lived over.
+ * This is what is known of them: peers in the order in which they were used last, each with its
+ * pairs.  A pair stays until its tunnel is up again, whoever began that, and the peer knows that
+ * the old one is gone; or until nothing can come of it any more.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "iked/takeover.h"
+
+/* ---- look-up ---- */
+
+static uint64_t hash_spi(const struct ike_engine *e, uint32_t spi)
+{
+	return ike_hash_number(e, spi);
+}
+
+static uint64_t hash_ids(const struct ike_engine *e, struct cs_bytes remote_id)
+{
+	return ike_siphash(e->table_key, remote_id.p, remote_id.len);
+}
+
+static struct cs_bytes local_id(const struct ike_old_peer *op)
+{
+	return (struct cs_bytes){op->ids, op->local_id_len};
+}
+
+static struct cs_bytes remote_id(const struct ike_old_peer *op)
+{
+	return (struct cs_bytes){op->ids + op->local_id_len, op->remote_id_len};
+}
+
+static bool same_bytes(struct cs_bytes a, struct cs_bytes b)
+{
+	return a.len == b.len && (!a.len || !memcmp(a.p, b.p, a.len));
+}
+
+struct ike_tunnel_key ike_old_pair_key(const struct ike_old_pair *pair)
+{
+	return (struct ike_tunnel_key){pair->rule_id, &pair->selector, &pair->peer->local.addr,
+				       &pair->peer->remote.addr, 0};
+}
+
+/* By the tunnel's ends; or behind a NAT, which may have given it another address, by who it is. */
+struct wanted {
+	const struct ike_tunnel_key *key;
+	const struct ike_peer *who; /* or NULL */
+	unsigned states;            /* bits of enum ike_old_state */
+};
+#define OPEN (1u << IKE_OLD_QUEUED | 1u << IKE_OLD_UNDER_WAY | 1u << IKE_OLD_WAITS)
+
+static bool is_peer(const struct ike_old_peer *op, const struct ike_tunnel_key *k,
+		    const struct ike_peer *who)
+{
+	struct cs_bytes id;
+
+	if (!cs_addr_equal(&op->local.addr, k->local))
+		return false;
+	if (!op->nat || !who || !op->remote_id_len)
+		return cs_addr_equal(&op->remote.addr, k->remote);
+	id = (struct cs_bytes){who->ids + who->local_id_len, who->remote_id_len};
+	return same_bytes(id, remote_id(op));
+}
+
+static bool match_key(const struct ike_node *node, const void *key)
+{
+	const struct ike_old_pair *pair = IKE_OF(node, struct ike_old_pair, by_key);
+	const struct wanted *w = key;
+
+	return pair->rule_id == w->key->rule_id && (w->states & 1u << pair->state) &&
+	       cs_selector_equal(&pair->selector, w->key->selector) &&
+	       is_peer(pair->peer, w->key, w->who);
+}
+
+static struct ike_old_pair *find(const struct ike_engine *e, const struct wanted *w)
+{
+	struct ike_node *node = e->takeover->n_pairs
+					? ike_table_find(&e->takeover->by_key,
+							 ike_tunnel_hash(e, w->key), match_key, w)
+					: NULL;
+
+	return node ? IKE_OF(node, struct ike_old_pair, by_key) : NULL;
+}
+
+struct ike_old_pair *ike_old_pair_find(const struct ike_engine *e, const struct ike_tunnel_key *k)
+{
+	return find(e, &(struct wanted){k, NULL, OPEN});
+}
+
+static bool match_spi(const struct ike_node *node, const void *key)
+{
+	const struct ike_old_pair *pair = IKE_OF(node, struct ike_old_pair, by_spi);
+
+	return pair->spi_in == *(const uint32_t *)key;
+}
+
+const struct pol_ke_rule *ike_old_peer_rule(const struct ike_engine *e,
+					    const struct ike_old_peer *op)
+{
+	const struct pol_policy *p = e->policy;
+
+	for (unsigned i = 0; p && i < p->n_ke_rules; i++)
+		if (!strcmp(p->ke_rules[i].name, op->rule) &&
+		    pol_ke_rule_at(&p->ke_rules[i], &op->local.addr, &op->remote.addr))
+			return &p->ke_rules[i];
+	return p ? pol_ke_rule_find(p, &op->local.addr, &op->remote.addr, NULL) : NULL;
+}
+
+static struct ike_p1 *newest_up(const struct ike_peer *peer)
+{
+	for (const struct ike_list *l = peer->p1s.next; l != &peer->p1s; l = l->next) {
+		struct ike_p1 *p1 = IKE_OF(l, struct ike_p1, in_peer);
+
+		if (p1->up && !p1->dead && !p1->superseded && !p1->client)
+			return p1;
+	}
+	return NULL;
+}
+
+const struct ike_peer *ike_old_peer_now(const struct ike_engine *e, const struct ike_old_peer *op)
+{
+	return op->remote_id_len ? ike_peer_known(e, &op->local.addr, &op->remote.addr,
+						  local_id(op), remote_id(op))
+				 : NULL;
+}
+
+struct ike_p1 *ike_old_peer_p1(const struct ike_engine *e, const struct ike_old_peer *op)
+{
+	struct ike_p1 *p1 = op->via ? ike_p1_by_number(e, op->via) : NULL;
+	const struct ike_peer *peer;
+
+	if (p1 && p1->up && !p1->dead)
+		return p1;
+	if (op->client)
+		return NULL;
+	peer = ike_old_peer_now(e, op);
+	p1 = peer ? newest_up(peer) : NULL;
+	if (p1 || op->nat)
+		return p1;
+	p1 = ike_p1_for(e, &op->local.addr, &op->remote.addr, ike_old_peer_rule(e, op));
+	return p1 && p1->up ? p1 : NULL;
+}
+
+/* ---- what came ---- */
+
+static void set_rule(struct ike_engine *e, struct ike_old_pair *pair)
+{
+	const struct pol_filter_rule *rule = ike_first_rule(e, &pair->selector);
+
+	if (!rule || strcmp(rule->name, pair->rule) != 0)
+		rule = e->policy ? pol_rule_by_name(e->policy, pair->rule) : NULL;
+	pair->rule_id = rule && rule->vpn ? rule->id : 0;
+}
+
+static void set_from_p1(struct ike_old_peer *op, const struct ike_p1_info *p1)
+{
+	op->local = p1->local;
+	op->remote = p1->remote;
+	op->nat = p1->nat_remote;
+	op->encap = p1->nat_encap;
+	op->client = p1->user[0] || p1->suite.xauth;
+	op->mode = p1->mode;
+	op->suite = p1->suite;
+	op->has_suite = p1->suite.cipher && p1->suite.hash && p1->suite.group;
+	snprintf(op->rule, sizeof(op->rule), "%s", p1->rule ? p1->rule : "");
+}
+
+static void set_from_p2(struct ike_engine *e, struct ike_old_peer *op, const struct ike_p2_info *p2)
+{
+	op->local = (struct cs_endpoint){p2->local, e->set.port};
+	op->remote = (struct cs_endpoint){p2->remote, e->set.port};
+	op->nat = p2->nat_remote;
+	op->encap = p2->suite.udp != IKE_UDP_NONE && p2->encap_remote;
+	op->client = p2->user[0];
+	if (op->encap) {
+		op->local.port = e->set.nat_port;
+		op->remote.port = p2->encap_remote;
+	}
+}
+
+static struct ike_old_peer *make_peer(struct ike_engine *e, const struct ike_p1_info *p1,
+				      const struct ike_p2_info *p2)
+{
+	struct cs_bytes none = {NULL, 0}, own = p2 ? p2->local_id : none,
+			other = p2 ? p2->remote_id : none;
+	struct ike_old_peer *op = calloc(1, sizeof(*op) + own.len + other.len);
+
+	if (!op)
+		return NULL;
+	if (ike_timer_make(&e->timers, &op->again, ike_takeover_again)) {
+		free(op);
+		return NULL;
+	}
+	if (ike_timer_make(&e->timers, &op->tell, ike_takeover_tell)) {
+		ike_timer_unmake(&e->timers, &op->again);
+		free(op);
+		return NULL;
+	}
+	ike_list_init(&op->pairs);
+	ike_list_init(&op->p1s);
+	ike_list_init(&op->ready);
+	op->local_id_len = (uint16_t)own.len;
+	op->remote_id_len = (uint16_t)other.len;
+	if (own.len)
+		memcpy(op->ids, own.p, own.len);
+	if (other.len)
+		memcpy(op->ids + own.len, other.p, other.len);
+	if (p1)
+		set_from_p1(op, p1);
+	else
+		set_from_p2(e, op, p2);
+	ike_list_add_tail(&e->takeover->peers, &op->all);
+	ike_table_add(&e->takeover->by_addrs, &op->by_addrs,
+		      ike_hash_addrs(e, &op->local.addr, &op->remote.addr));
+	if (other.len)
+		ike_table_add(&e->takeover->by_ids, &op->by_ids, hash_ids(e, other));
+	return op;
+}
+
+struct group {
+	const struct cs_endpoint *local, *remote;
+	bool nat;
+	const char *rule;
+	struct cs_bytes local_id, remote_id;
+};
+
+static bool match_group(const struct ike_node *node, const void *key)
+{
+	const struct ike_old_peer *op = IKE_OF(node, struct ike_old_peer, by_addrs);
+	const struct group *g = key;
+
+	return !op->restart && cs_addr_equal(&op->local.addr, &g->local->addr) &&
+	       cs_addr_equal(&op->remote.addr, &g->remote->addr) && op->nat == g->nat &&
+	       (!g->nat || op->remote.port == g->remote->port) && !strcmp(op->rule, g->rule) &&
+	       same_bytes(local_id(op), g->local_id) && same_bytes(remote_id(op), g->remote_id);
+}
+
+static struct ike_old_peer *peer_of(struct ike_engine *e, const struct ike_inherited *row,
+				    unsigned *new_peers)
+{
+	struct cs_endpoint local = {row->p2.local, e->set.port},
+			   remote = {row->p2.remote, row->p2.encap_remote};
+	struct group g = {&local, &remote,          row->p2.nat_remote,
+			  "",     row->p2.local_id, row->p2.remote_id};
+	struct ike_node *node;
+	struct ike_old_peer *op;
+
+	if (row->p1) {
+		g.local = &row->p1->local;
+		g.remote = &row->p1->remote;
+		g.nat = row->p1->nat_remote;
+		g.rule = row->p1->rule ? row->p1->rule : "";
+	}
+	node = ike_table_find(&e->takeover->by_addrs,
+			      ike_hash_addrs(e, &g.local->addr, &g.remote->addr), match_group, &g);
+	if (node)
+		return IKE_OF(node, struct ike_old_peer, by_addrs);
+	op = make_peer(e, row->p1, &row->p2);
+	*new_peers += op != NULL;
+	return op;
+}
+
+static bool has_p1(const struct ike_old_peer *op, const struct ike_p1_info *p1)
+{
+	for (const struct ike_list *l = op->p1s.next; l != &op->p1s; l = l->next) {
+		const struct ike_old_p1 *o = IKE_OF(l, struct ike_old_p1, in_peer);
+
+		if (!memcmp(o->icookie, p1->icookie, ISA_COOKIE_LEN) &&
+		    !memcmp(o->rcookie, p1->rcookie, ISA_COOKIE_LEN))
+			return true;
+	}
+	return false;
+}
+
+/* Without memory the peer finds out by itself. */
+static void add_p1(struct ike_old_peer *op, const struct ike_p1_info *p1)
+{
+	static const uint8_t no_cookie[ISA_COOKIE_LEN];
+	struct ike_old_p1 *o;
+
+	if (!p1 || !memcmp(p1->rcookie, no_cookie, ISA_COOKIE_LEN) || has_p1(op, p1))
+		return;
+	o = calloc(1, sizeof(*o));
+	if (!o)
+		return;
+	memcpy(o->icookie, p1->icookie, ISA_COOKIE_LEN);
+	memcpy(o->rcookie, p1->rcookie, ISA_COOKIE_LEN);
+	ike_list_add_tail(&op->p1s, &o->in_peer);
+}
+
+static int add_pair(struct ike_engine *e, const struct ike_inherited *row, unsigned *new_peers)
+{
+	const struct ike_p2_info *i = &row->p2;
+	struct ike_old_pair *pair = calloc(1, sizeof(*pair));
+	struct ike_old_peer *op = pair ? peer_of(e, row, new_peers) : NULL;
+	struct ike_tunnel_key key;
+
+	if (!op) {
+		free(pair);
+		return CS_ENOMEM;
+	}
+	add_p1(op, row->p1);
+	pair->peer = op;
+	pair->ref = row->ref;
+	pair->tunnel = i->tunnel;
+	snprintf(pair->rule, sizeof(pair->rule), "%s", i->rule ? i->rule : "");
+	snprintf(pair->local_rule, sizeof(pair->local_rule), "%s",
+		 i->local_rule ? i->local_rule : "");
+	pair->selector = i->selector;
+	pair->suite = i->suite;
+	pair->spi_in = i->spi_in;
+	pair->ah_in = i->ah_in;
+	pair->expires = i->expires;
+	pair->vpn_expires = i->vpn_expires;
+	set_rule(e, pair);
+	key = ike_old_pair_key(pair);
+	ike_list_add_tail(&op->pairs, &pair->in_peer);
+	ike_table_add(&e->takeover->by_key, &pair->by_key, ike_tunnel_hash(e, &key));
+	ike_table_add(&e->takeover->by_spi, &pair->by_spi, hash_spi(e, pair->spi_in));
+	e->takeover->n_pairs++;
+	e->takeover->n[pair->state]++;
+	ike_takeover_ready(e, op, false);
+	return 0;
+}
+
+static int by_use(const void *a, const void *b)
+{
+	const struct ike_inherited *x = *(const struct ike_inherited *const *)a,
+				   *y = *(const struct ike_inherited *const *)b;
+
+	if (x->used != y->used)
+		return x->used > y->used ? -1 : 1;
+	return (x->p2.installed < y->p2.installed) - (x->p2.installed > y->p2.installed);
+}
+
+int ike_take_over(struct ike_engine *e, const struct ike_inherited *rows, size_t n,
+		  struct cs_err *err)
+{
+	const struct ike_inherited **sorted = calloc(n + 1, sizeof(const struct ike_inherited *));
+	unsigned pairs = 0, peers = 0;
+
+	if (!sorted)
+		return cs_fail(err, CS_ENOMEM, "no memory for what is taken over");
+	for (size_t i = 0; i < n; i++)
+		sorted[i] = &rows[i];
+	qsort(sorted, n, sizeof(const struct ike_inherited *), by_use);
+	for (size_t i = 0; i < n; i++)
+		pairs += !add_pair(e, sorted[i], &peers);
+	free(sorted);
+	if (pairs)
+		ike_takeover_begun(e, pairs, peers, &rows[0].p2.local);
+	if (pairs < n)
+		return cs_fail(err, CS_ENOMEM, "no memory for %zu of the tunnels to take over",
+			       n - pairs);
+	return 0;
+}
+
+static bool match_restart(const struct ike_node *node, const void *key)
+{
+	const struct ike_old_peer *op = IKE_OF(node, struct ike_old_peer, by_addrs);
+
+	return op->restart && op->tunnel == ((const struct ike_p1_info *)key)->tunnel;
+}
+
+/* Without memory it is negotiated when something needs it. */
+void ike_takeover_restart(struct ike_engine *e, const struct ike_p1_info *p1,
+			  const struct ike_p2_info *p2)
+{
+	struct ike_node *node = ike_table_find(&e->takeover->by_addrs,
+					       ike_hash_addrs(e, &p1->local.addr, &p1->remote.addr),
+					       match_restart, p1);
+	struct ike_old_peer *op =
+		node ? IKE_OF(node, struct ike_old_peer, by_addrs) : make_peer(e, p1, p2);
+
+	if (!op)
+		return;
+	add_p1(op, p1);
+	if (node)
+		return;
+	op->restart = true;
+	op->tunnel = p1->tunnel;
+	op->generation = p1->generation;
+	op->expires = p1->expires;
+	ike_takeover_ready(e, op, false);
+}
+
+/* ---- the end ---- */
+
+void ike_old_pair_free(struct ike_engine *e, struct ike_old_pair *pair)
+{
+	struct ike_tunnel_key key = ike_old_pair_key(pair);
+
+	if (pair->asked)
+		ike_hold_failed(e, &key);
+	e->takeover->n[pair->state]--;
+	e->takeover->n_pairs--;
+	ike_table_remove(&e->takeover->by_key, &pair->by_key);
+	ike_table_remove(&e->takeover->by_spi, &pair->by_spi);
+	ike_list_remove(&pair->in_peer);
+	free(pair);
+}
+
+void ike_old_peer_free(struct ike_engine *e, struct ike_old_peer *op)
+{
+	while (!ike_list_empty(&op->pairs))
+		ike_old_pair_free(e, IKE_OF(op->pairs.next, struct ike_old_pair, in_peer));
+	while (!ike_list_empty(&op->p1s)) {
+		struct ike_old_p1 *o = IKE_OF(op->p1s.next, struct ike_old_p1, in_peer);
+
+		ike_list_remove(&o->in_peer);
+		free(o);
+	}
+	ike_takeover_p1_ended(e, op);
+	ike_table_remove(&e->takeover->by_addrs, &op->by_addrs);
+	ike_table_remove(&e->takeover->by_ids, &op->by_ids);
+	ike_list_remove(&op->all);
+	ike_list_remove(&op->ready);
+	ike_timer_unmake(&e->timers, &op->again);
+	ike_timer_unmake(&e->timers, &op->tell);
+	free(op);
+}
+
+/* Quick Modes under way are no takeover's any more. */
+static void let_go(struct ike_engine *e, const struct cs_addr *address)
+{
+	for (struct ike_list *l = e->p2s.next; l != &e->p2s; l = l->next) {
+		struct ike_p2 *p2 = IKE_OF(l, struct ike_p2, all);
+
+		if (!address || cs_addr_equal(&p2->tunnel->local, address))
+			ike_takeover_quick_ended(e, p2);
+	}
+}
+
+void ike_takeover_forget(struct ike_engine *e, const struct cs_addr *address)
+{
+	let_go(e, address);
+	for (struct ike_list *l = e->takeover->peers.next; l != &e->takeover->peers;) {
+		struct ike_old_peer *op = IKE_OF(l, struct ike_old_peer, all);
+
+		l = l->next;
+		if (!address || cs_addr_equal(&op->local.addr, address))
+			ike_old_peer_free(e, op);
+	}
+	if (ike_list_empty(&e->takeover->ready))
+		ike_timer_stop(&e->timers, &e->takeover->soon);
+	ike_takeover_check_end(e);
+}
+
+int ike_takeover_new(struct ike_engine *e)
+{
+	struct ike_takeover *t = calloc(1, sizeof(*t));
+	int rc;
+
+	if (!t)
+		return CS_ENOMEM;
+	e->takeover = t;
+	ike_list_init(&t->peers);
+	ike_list_init(&t->ready);
+	rc = ike_table_init(&t->by_key);
+	if (!rc)
+		rc = ike_table_init(&t->by_spi);
+	if (!rc)
+		rc = ike_table_init(&t->by_addrs);
+	if (!rc)
+		rc = ike_table_init(&t->by_ids);
+	if (!rc)
+		rc = ike_timer_make(&e->timers, &t->soon, ike_takeover_soon);
+	if (!rc)
+		rc = ike_timer_make(&e->timers, &t->progress, ike_takeover_progress);
+	return rc;
+}
+
+void ike_takeover_free(struct ike_engine *e)
+{
+	struct ike_takeover *t = e->takeover;
+
+	if (!t)
+		return;
+	ike_takeover_forget(e, NULL);
+	ike_table_free(&t->by_key);
+	ike_table_free(&t->by_spi);
+	ike_table_free(&t->by_addrs);
+	ike_table_free(&t->by_ids);
+	free(t->passive);
+	free(t);
+	e->takeover = NULL;
+}
+
+/* ---- what others ask ---- */
+
+struct ike_old_pair *ike_old_pair_by_spi(const struct ike_engine *e, uint32_t spi)
+{
+	struct ike_node *node =
+		ike_table_find(&e->takeover->by_spi, hash_spi(e, spi), match_spi, &spi);
+
+	return node ? IKE_OF(node, struct ike_old_pair, by_spi) : NULL;
+}
+
+static bool match_addrs(const struct ike_node *node, const void *key)
+{
+	const struct ike_old_peer *op = IKE_OF(node, struct ike_old_peer, by_addrs);
+	const struct ike_sid *sid = key;
+
+	return cs_addr_equal(&op->local.addr, &sid->local.addr) &&
+	       cs_addr_equal(&op->remote.addr, &sid->remote.addr);
+}
+
+bool ike_takeover_knows(const struct ike_engine *e, const struct ike_sid *sid)
+{
+	return ike_table_find(&e->takeover->by_addrs,
+			      ike_hash_addrs(e, &sid->local.addr, &sid->remote.addr), match_addrs,
+			      sid);
+}
+
+/* Rules may have other ids now, or be gone. */
+void ike_takeover_policy(struct ike_engine *e)
+{
+	struct ike_takeover *t = e->takeover;
+
+	for (struct ike_list *l = t->peers.next; l != &t->peers; l = l->next) {
+		struct ike_old_peer *op = IKE_OF(l, struct ike_old_peer, all);
+
+		for (struct ike_list *k = op->pairs.next; k != &op->pairs; k = k->next)
+			set_rule(e, IKE_OF(k, struct ike_old_pair, in_peer));
+		op->awaited = false;
+		op->how = IKE_TRY_CACHED;
+		ike_timer_set(&e->timers, &op->again, e->now.mono);
+	}
+}
+
+/* ---- what becomes of negotiations ---- */
+
+void ike_old_pair_set(struct ike_engine *e, struct ike_old_pair *pair, enum ike_old_state state)
+{
+	e->takeover->n[pair->state]--;
+	pair->state = state;
+	e->takeover->n[state]++;
+}
+
+/* Whoever began it. */
+void ike_takeover_up(struct ike_engine *e, const struct ike_p2 *p2)
+{
+	struct ike_tunnel_key key = ike_tunnel_key_of(p2->tunnel);
+	struct wanted w = {&key, p2->peer, OPEN};
+	struct ike_old_pair *pair;
+
+	key.client = 0;
+	while ((pair = find(e, &w))) {
+		pair->asked = false; /* the tunnel's policy has taken the place of the hold */
+		ike_old_pair_set(e, pair, IKE_OLD_UP);
+		pair->peer->via = p2->p1 ? p2->p1->tunnel : pair->peer->via;
+		e->stats.taken_over++;
+		e->takeover->up++;
+		ike_takeover_tell_soon(e, pair->peer);
+	}
+}
+
+/* again: the peer did not take what was agreed last time. */
+void ike_takeover_p2_ended(struct ike_engine *e, const struct ike_p2 *p2, bool again)
+{
+	struct ike_tunnel_key key = ike_tunnel_key_of(p2->tunnel);
+	struct wanted w = {&key, p2->peer, 1u << IKE_OLD_UNDER_WAY};
+	bool refused = p2->qm && p2->qm->refused;
+	struct ike_old_pair *pair;
+
+	key.client = 0;
+	while ((pair = find(e, &w))) {
+		struct ike_old_peer *op = pair->peer;
+
+		pair->asked = false; /* who ended it has seen to that */
+		if (again && !pair->plain) {
+			pair->plain = true;
+			ike_old_pair_set(e, pair, IKE_OLD_QUEUED);
+			ike_takeover_ready(e, op, true);
+		} else if (refused && p2->p1 && p2->p1->up) {
+			ike_takeover_give_up(e, pair, NULL);
+		} else {
+			ike_old_pair_set(e, pair, IKE_OLD_WAITS);
+			if (!op->trying)
+				ike_timer_set(&e->timers, &op->again,
+					      e->now.mono + IKE_TAKEOVER_AGAIN_MS);
+		}
+	}
+	ike_takeover_check_end(e);
+}
+
+/* Those of this peer, wherever it is now, can go on. */
+static void found(struct ike_engine *e, struct ike_old_peer *op, const struct ike_p1 *p1)
+{
+	op->via = p1->tunnel;
+	op->awaited = false;
+	ike_takeover_tell_soon(e, op);
+	if (op->restart)
+		return;
+	for (struct ike_list *l = op->pairs.next; l != &op->pairs; l = l->next) {
+		struct ike_old_pair *pair = IKE_OF(l, struct ike_old_pair, in_peer);
+
+		if (pair->state == IKE_OLD_WAITS)
+			ike_old_pair_set(e, pair, IKE_OLD_QUEUED);
+	}
+	/* Who has begun phase 1 is about to begin its tunnels, too. */
+	if (p1->initiator)
+		ike_takeover_ready(e, op, true);
+	else
+		ike_timer_set(&e->timers, &op->again, e->now.mono + IKE_TAKEOVER_LEAVE_MS);
+}
+
+static bool is_of(const struct ike_old_peer *op, const struct ike_p1 *p1)
+{
+	struct cs_bytes own = {p1->peer->ids, p1->peer->local_id_len};
+	struct cs_bytes other = {own.p + own.len, p1->peer->remote_id_len};
+
+	if (op->client || p1->client || !cs_addr_equal(&op->local.addr, &p1->sid.local.addr))
+		return false;
+	if (op->remote_id_len)
+		return same_bytes(remote_id(op), other) && same_bytes(local_id(op), own);
+	return !op->nat && cs_addr_equal(&op->remote.addr, &p1->sid.remote.addr) &&
+	       !strcmp(op->rule, p1->rule ? p1->rule->name : "");
+}
+
+static bool match_addrs_of(const struct ike_node *node, const void *key)
+{
+	const struct ike_old_peer *op = IKE_OF(node, struct ike_old_peer, by_addrs);
+	const struct ike_p1 *p1 = key;
+
+	return op->via != p1->tunnel && is_of(op, p1);
+}
+
+static bool match_ids_of(const struct ike_node *node, const void *key)
+{
+	const struct ike_old_peer *op = IKE_OF(node, struct ike_old_peer, by_ids);
+	const struct ike_p1 *p1 = key;
+
+	return op->via != p1->tunnel && is_of(op, p1);
+}
+
+/* heir_of: for whom it was begun, or NULL. */
+void ike_takeover_p1_up(struct ike_engine *e, struct ike_p1 *p1, struct ike_old_peer *heir_of)
+{
+	struct cs_bytes id = {p1->peer->ids + p1->peer->local_id_len, p1->peer->remote_id_len};
+	const struct ike_takeover *t = e->takeover;
+	struct ike_node *node;
+
+	if (heir_of)
+		found(e, heir_of, p1);
+	while ((node = ike_table_find(&t->by_addrs,
+				      ike_hash_addrs(e, &p1->sid.local.addr, &p1->sid.remote.addr),
+				      match_addrs_of, p1)))
+		found(e, IKE_OF(node, struct ike_old_peer, by_addrs), p1);
+	while ((node = ike_table_find(&t->by_ids, hash_ids(e, id), match_ids_of, p1)))
+		found(e, IKE_OF(node, struct ike_old_peer, by_ids), p1);
+}
