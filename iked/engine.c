@@ -458,6 +458,11 @@ void ike_engine_give_back(struct ike_engine *e, const struct cs_addr *address, b
 	leave(e);
 }
 
+bool ike_engine_taking_over(const struct ike_engine *e)
+{
+	return ike_taking_over(e);
+}
+
 int ike_engine_passive(struct ike_engine *e, const struct cs_addr *address, bool passive,
 		       struct ike_now now, struct cs_err *err)
 {

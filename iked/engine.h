@@ -284,7 +284,11 @@ struct ike_settings {
 					named peer's; 0: 512 */
 	unsigned replay_window;      /* packets; 0: 128 */
 	unsigned max_takeover;       /* negotiations of a takeover at a time; 0: 128 */
-	uint32_t last_tunnel;        /* K and Y numbers up to this one were given before */
+	/* Addresses that move; each is passive until ike_engine_passive() says that it is not. The
+	 * caller's, for as long as the engine lives. */
+	const struct cs_range *vipas;
+	unsigned n_vipas;
+	uint32_t last_tunnel; /* K and Y numbers up to this one were given before */
 	struct xf_marking marking;
 };
 
@@ -347,6 +351,8 @@ struct ike_inherited {
  */
 int ike_engine_take_over(struct ike_engine *e, const struct ike_inherited *rows, size_t n,
 			 struct ike_now now, struct cs_err *err);
+/* Is there anything that can be begun, or is under way? */
+bool ike_engine_taking_over(const struct ike_engine *e);
 /* A packet has come by an inbound SA that was inherited: its pair is the next. */
 void ike_engine_wanted(struct ike_engine *e, uint32_t spi, struct ike_now now);
 /*

@@ -909,6 +909,7 @@ int ike_takeover_new(struct ike_engine *e);
 void ike_takeover_free(struct ike_engine *e);
 int ike_take_over(struct ike_engine *e, const struct ike_inherited *rows, size_t n,
 		  struct cs_err *err);
+bool ike_taking_over(const struct ike_engine *e);
 /* Phase 1 of before a restart, over which this pair has lived; the newest generation first. */
 void ike_takeover_restart(struct ike_engine *e, const struct ike_p1_info *p1,
 			  const struct ike_p2_info *p2);

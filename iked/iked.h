@@ -261,8 +261,10 @@ int iked_moving_new(const struct iked_moving_env *env, struct iked_moving **movi
 		    struct cs_err *err);
 /* The helper of the shared store is there, at the other end of fd, which is taken. */
 void iked_moving_helper(struct iked_moving *m, int fd);
-/* A policy has come into force. Nothing is taken over before the first. */
+/* A policy has come into force. No address is looked for before the first. */
 void iked_moving_policy(struct iked_moving *m, const struct pol_edition *edition);
+/* What lives on since before a restart does: not at addresses that are not here any more. */
+void iked_moving_restored(struct iked_moving *m);
 /* What the engine records and settles. */
 void iked_moving_record(struct iked_moving *m, const struct ike_record *rec);
 void iked_moving_settled(struct iked_moving *m, uint64_t ref);

@@ -13,7 +13,8 @@
 #include "iked/iked.h"
 #include "iked/shared.h"
 
-#define USED_MS 60000 /* between looks at which SAs are used */
+#define USED_MS   60000 /* between looks at which SAs are used */
+#define LISTEN_MS 1000  /* and at whether a takeover still is under way */
 
 /* What the store has of an address that has arrived, until all of it is read. */
 struct read_p1 {
@@ -36,8 +37,9 @@ struct iked_moving {
 	struct xf_addresses *addresses;
 	struct ike_shared *shared;
 	uv_poll_t poll;
-	uv_timer_t used;
-	struct iked_array here; /* struct vipa *: those of ours that the kernel has */
+	uv_timer_t used, listening;
+	struct iked_lost_esp *lost; /* who sends by SAs that are to be taken over */
+	struct iked_array here;     /* struct vipa *: those of ours that the kernel has */
 	bool watching;
 };
 
@@ -206,6 +208,29 @@ static size_t leave_out_live(struct iked_moving *m, struct vipa *v, struct ike_i
 	return n;
 }
 
+static void on_lost(void *arg, uint32_t spi)
+{
+	struct iked_moving *m = arg;
+
+	ike_engine_wanted(m->env.engine, spi, iked_now());
+}
+
+static void on_listening(uv_timer_t *timer)
+{
+	struct iked_moving *m = timer->data;
+
+	if (ike_engine_taking_over(m->env.engine))
+		return;
+	iked_lost_esp_listen(m->lost, false);
+	uv_timer_stop(timer);
+}
+
+static void listen_for_lost(struct iked_moving *m)
+{
+	iked_lost_esp_listen(m->lost, true);
+	uv_timer_start(&m->listening, on_listening, LISTEN_MS, LISTEN_MS);
+}
+
 static void take_over(struct iked_moving *m, struct vipa *v)
 {
 	struct ike_inherited *rows = calloc(v->p2.n + 1, sizeof(*rows));
@@ -223,6 +248,8 @@ static void take_over(struct iked_moving *m, struct vipa *v)
 
 		if (n && ike_engine_take_over(m->env.engine, rows, n, iked_now(), &err))
 			rc = err.code;
+		if (n)
+			listen_for_lost(m);
 	}
 	if (rc)
 		cs_log(CS_NOCTX, CSM_VIPA_UNREAD, cs_addr_text(&v->address, text), err.text);
@@ -504,6 +531,8 @@ int iked_moving_new(const struct iked_moving_env *env, struct iked_moving **movi
 	status = xf_addresses_open(&m->addresses, err);
 	if (status == 0)
 		status = ike_shared_new(env->loop, &events, m, &m->shared, err);
+	if (status == 0)
+		status = iked_lost_esp_new(env->loop, on_lost, m, &m->lost, err);
 	if (status < 0) {
 		xf_addresses_close(m->addresses);
 		free(m);
@@ -511,7 +540,8 @@ int iked_moving_new(const struct iked_moving_env *env, struct iked_moving **movi
 	}
 	uv_poll_init(env->loop, &m->poll, xf_addresses_fd(m->addresses));
 	uv_timer_init(env->loop, &m->used);
-	m->poll.data = m->used.data = m;
+	uv_timer_init(env->loop, &m->listening);
+	m->poll.data = m->used.data = m->listening.data = m;
 	*moving = m;
 	return 0;
 }
@@ -535,7 +565,12 @@ void iked_moving_policy(struct iked_moving *m, const struct pol_edition *edition
 	uv_poll_start(&m->poll, UV_READABLE, on_readable);
 	uv_timer_start(&m->used, on_used, USED_MS, USED_MS);
 	look(m);
-	give_back_strays(m);
+}
+
+void iked_moving_restored(struct iked_moving *m)
+{
+	if (m)
+		give_back_strays(m);
 }
 
 void iked_moving_record(struct iked_moving *m, const struct ike_record *rec)
@@ -556,6 +591,8 @@ void iked_moving_stop(struct iked_moving *m)
 		return;
 	uv_close((uv_handle_t *)&m->poll, NULL);
 	uv_close((uv_handle_t *)&m->used, NULL);
+	uv_close((uv_handle_t *)&m->listening, NULL);
+	iked_lost_esp_stop(m->lost);
 	ike_shared_stop(m->shared);
 }
 

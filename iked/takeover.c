@@ -484,7 +484,7 @@ void ike_takeover_free(struct ike_engine *e)
 	ike_table_free(&t->by_spi);
 	ike_table_free(&t->by_addrs);
 	ike_table_free(&t->by_ids);
-	free(t->passive);
+	free(t->vipas);
 	free(t);
 	e->takeover = NULL;
 }

@@ -75,6 +75,11 @@ struct ike_old_peer {
 	uint8_t ids[];
 };
 
+struct ike_vipa {
+	struct cs_addr address;
+	bool passive;
+};
+
 /* From the first that was queued until nothing is left to be begun. */
 struct ike_takeover {
 	struct ike_table by_key, by_spi, by_addrs, by_ids;
@@ -87,8 +92,8 @@ struct ike_takeover {
 	bool running;
 	uint64_t begun;
 	unsigned total, up, given_up;
-	struct cs_addr *passive;
-	unsigned n_passive;
+	struct ike_vipa *vipas; /* of which somebody has said whether they are passive */
+	unsigned n_vipas;
 };
 
 #define IKE_TAKEOVER_AGAIN_MS 60000u

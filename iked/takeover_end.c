@@ -175,6 +175,11 @@ void ike_takeover_progress(struct ike_engine *e, struct ike_timer *timer)
 	ike_timer_set(&e->timers, timer, e->now.mono + PROGRESS_MS);
 }
 
+bool ike_taking_over(const struct ike_engine *e)
+{
+	return e->takeover->running;
+}
+
 void ike_takeover_check_end(struct ike_engine *e)
 {
 	struct ike_takeover *t = e->takeover;

@@ -629,6 +629,8 @@ static int open_engine(struct worker *w, struct cs_err *err)
 		.init_wait_ms = w->config.init_wait * 1000u,
 		.port = w->o->port,
 		.nat_port = w->o->nat_port,
+		.vipas = w->config.vipas,
+		.n_vipas = w->config.n_vipas,
 		.marking = {XF_MARK_SHIFT_DEFAULT},
 	};
 	char path[CS_PATH_MAX];
@@ -795,13 +797,14 @@ static int start(struct worker *w, struct cs_err *err)
 	status = policy_of_the_rest(w, err);
 	if (status < 0)
 		return status;
+	iked_moving_policy(w->moving, iked_policy_edition(w->policy));
 	/* Then packets may have asked a worker before us, which had no time to answer.  What could
 	 * not be settled stays as it is for the next start. */
 	if (iked_reconcile(w->kernel, w->store, w->sealed, w->engine, iked_now(), err) < 0)
 		cs_log(CS_NOCTX, CSM_SETTLE_FAILED, err->text);
 	else
 		resync(w);
-	iked_moving_policy(w->moving, iked_policy_edition(w->policy));
+	iked_moving_restored(w->moving);
 	attach_nmi(w);
 	if (iked_filter_calls(&filter) < 0)
 		cs_log(CS_NOCTX, CSM_NO_FILTER, filter.text);
