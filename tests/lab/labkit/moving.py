@@ -6,6 +6,7 @@ that takes: traffic with the time of each packet, and the time at which the kern
 import os
 import re
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -168,6 +169,25 @@ class Cluster:
         wait_until(lambda: has(self.a, self.vips[0]), 10, "the address at a")
         self.keepalived[self.b.name] = Keepalived(
             self.b, self.a, priorities_b or dict.fromkeys(self.vips, 100), advert)
+
+    def give(self, host, vip):
+        """The address by hand, as keepalived does it."""
+        host.run("ip", "addr", "add", f"{vip}/24", "dev", "eth0")
+        self.announce(host, vip)
+
+    def take(self, host, vip):
+        host.run("ip", "addr", "del", f"{vip}/24", "dev", "eth0")
+
+    def announce(self, host, vip):
+        """Gratuitous ARP, as keepalived sends it, so that the neighbours know where the address is."""
+        mac = bytes.fromhex(
+            host.run("cat", "/sys/class/net/eth0/address").stdout.strip().replace(":", ""))
+        address = socket.inet_aton(vip)
+        frame = (b"\xff" * 6 + mac + b"\x08\x06" + b"\0\1\x08\0\x06\x04\0\1"
+                 + mac + address + b"\xff" * 6 + address)
+        with host.socket(socket.AF_PACKET, socket.SOCK_RAW) as s:
+            s.bind(("eth0", 0))
+            s.send(frame)
 
     def crash(self, host):
         """It is gone at once: its link first, so that nobody can say farewell. Returns when."""
