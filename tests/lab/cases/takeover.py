@@ -14,7 +14,7 @@ from labkit.libre import Libre
 from labkit.moving import VIP, Arrivals, At, Cluster, Echoes, has
 from labkit.nat import Seen
 from labkit.ours import Ours
-from labkit.policy import host_to_host, rule, service
+from labkit.policy import NatPolicy, host_to_host, rule, service
 from labkit.postgres import Postgres, uri
 from labkit.registry import case
 from labkit.suites import SUITES, Pfs
@@ -119,7 +119,9 @@ PEERS = {"strongswan": strongswan, "libreswan": libreswan}
 class World:
     """Everything of a case but what is done to it."""
 
-    def __init__(self, lab, peer="strongswan", store="sqlite", vips=(VIP,), keepalived=True):
+    def __init__(self, lab, peer="strongswan", store="sqlite", vips=(VIP,), keepalived=True,
+                 change=None):
+        """change: of the policy, as (what stands there, what shall); then the peer begins."""
         self.c = c = Cluster(lab, vips=vips)
         self.store = STORES[store](c)
         if keepalived:
@@ -129,9 +131,14 @@ class World:
                 c.give(c.a, vip)
         self.host = c.peers[0]
         self.text = policy(c, self.host, liveness=10)
+        if change:
+            self.text = self.text.replace(*change)
         self.a, self.b = (ours(c, host, self.text, self.store) for host in (c.a, c.b))
         self.peer = PEERS[peer](c, self.host)
-        self.a.activate()
+        if change:
+            self.peer.initiate()
+        else:
+            self.a.activate()
         self.arrivals = {host: Arrivals(host) for host in (c.a, c.b)}
         self.echoes = Echoes(self.host, VIP)
         wait_until(lambda: len(self.echoes.times) > 25, 10, "pings")
@@ -293,6 +300,61 @@ def two_addresses(lab):
     wait_until(lambda: not host.sas(), 10, "SAs gone at the peer")
     for side in (peer, a, b):
         side.stop()
+
+
+def behind_nat(lab, kind):
+    """
+    The peer is behind a NAT: the new owner finds it at its last mapping, as the NAT takes what comes
+    from the address for an answer, whichever host has it.
+    """
+    c = Cluster(lab, peers=())
+    store = Sqlite(c)
+    host = c.net.nat("box", kind).host("peer")
+    c.give(c.a, VIP)
+    text = policy(c, host.seen(), nat=NatPolicy(remote=host.v4), remote_id="Fqdn peer.example")
+    a, b = (ours(c, side, text, store) for side in (c.a, c.b))
+    peer = Swan(host, c.vip(), SUITE, MODE, PFS, KEY, local_id="peer.example", remote_id=VIP,
+                child=[("local_ts", f"{host.v4}/32"), ("remote_ts", f"{VIP}/32")])
+    peer.initiate()
+    echoes = Echoes(host, VIP)
+    wait_until(lambda: len(echoes.times) > 25, 10, "pings")
+    time.sleep(0.5)
+    since = time.monotonic()
+    c.take(c.a, VIP)
+    c.give(c.b, VIP)
+    arrived = time.monotonic()
+    back = echoes.first_after(arrived, 20)
+    say(f"peer behind a NAT ({kind}): traffic both ways {back - arrived:.3f} s after the address")
+    if back - since > 2:
+        raise Failure("the peer was not found at its last mapping")
+    tunnel, = [t for t in b.tunnels() if t["State"] == "Active"]
+    if tunnel["ActivationMethod"] != "Takeover":
+        raise Failure(f"the tunnel at b was begun by {tunnel['ActivationMethod']}")
+    echoes.stop()
+    for side in (a, b):
+        side.drop_all()
+    wait_until(lambda: not host.sas(), 10, "SAs gone at the peer")
+    for side in (peer, a, b):
+        side.stop()
+
+
+for _kind in ("masquerade", "random"):
+    case(f"takeover-nat-{_kind}", seconds=120)(lambda lab, kind=_kind: behind_nat(lab, kind))
+
+
+@case("takeover-awaited", seconds=120)
+def awaited(lab):
+    """Where only the peer may begin, it is awaited, and the log says so; its SAs are gone when it has."""
+    w = World(lab, keepalived=False, change=("HowToInitiate     Main", "HowToInitiate     DoNot"))
+    w.c.take(w.c.a, VIP)
+    w.c.give(w.c.b, VIP)
+    wait_until(lambda: w.b.log_lines("awaited"), 5, "the log says that the peer is awaited")
+    if w.b.tunnels():
+        raise Failure("b has begun what it may not")
+    w.peer.initiate()
+    wait_until(lambda: [t for t in w.b.tunnels() if t["State"] == "Active"], 10, "a tunnel at b")
+    w.expect_one_pair(w.b)
+    w.stop()
 
 
 @case("takeover-address-alone")
