@@ -191,6 +191,16 @@
 #define CSM_CERTS_READY	   "CSI2049I", CS_INFO, "the certificate helper answers"
 #define CSM_CERTS_SILENT   "CSI2050W", CS_WARNING, "the certificate helper does not do its work: %s"
 
+/* ---- iked: the shared store ---- */
+#define CSM_SHARED_UNSHARED "EZD0831I", CS_NOTICE, "Tunnel takeover preparation failed : %s vpnaction= %s tunnel ID= %s AHSPI= %llu ESPSPI= %llu : %s"
+#define CSM_SHARED_ROWS	    "CSI2080W", CS_WARNING, "%u SAs of the shared store at %s are not understood, the first is %s"
+#define CSM_SHARED_AWAY	    "CSI2081W", CS_WARNING, "the shared store cannot be reached: %s"
+#define CSM_SHARED_BACK	    "CSI2082I", CS_NOTICE, "the shared store is reached"
+#define CSM_SHARED_POLICY   "CSI2083W", CS_WARNING, "host %s has another policy in force: tunnels may not be taken over as they are"
+#define CSM_SHARED_UNUSABLE "CSI2084E", CS_ERROR, "the shared store cannot be used: %s"
+#define CSM_SHARED_ENDS	    "CSI2085E", CS_ERROR, "the helper of the shared store ends: %s"
+#define CSM_SHARED_NO_FILTER "CSI2086W", CS_WARNING, "the helper of the shared store runs without system call filter: %s"
+
 /* ---- pagent ---- */
 #define CSM_PA_DONE	      "EZZ8771I", CS_INFO, "local policy processing complete for %s : IPSEC, generation %llu (filter rules: %u, key exchange rules: %u, local tunnel rules: %u)"
 #define CSM_PA_ERROR	      "CSI3001E", CS_ERROR, "%s:%u: %s%s%s%s%s"
