@@ -226,16 +226,22 @@
 #define CSM_CERTS_READY	   "CSI2049I", CS_INFO, "the certificate helper answers"
 #define CSM_CERTS_SILENT   "CSI2050W", CS_WARNING, "the certificate helper does not do its work: %s"
 
+/* ---- iked: addresses that move ---- */
 #define CSM_VIPA_HERE	   "CSI2090I", CS_INFO, "address %s has arrived, its SAs are taken over"
 #define CSM_VIPA_GONE	   "CSI2091I", CS_INFO, "address %s has left this host, its SAs end here"
 #define CSM_VIPA_OURS	   "CSI2092I", CS_INFO, "address %s is this host's in the shared store, epoch %llu"
 #define CSM_VIPA_LOST	   "CSI2093W", CS_WARNING, "address %s was claimed by %s (epoch %llu) and is still here, too: its SAs end here, and nothing is negotiated at it until it arrives anew"
 #define CSM_VIPA_UNREAD	   "CSI2094E", CS_ERROR, "tunnels of address %s cannot be taken over, the shared store cannot be read: %s"
 #define CSM_VIPA_WATCH	   "CSI2095E", CS_ERROR, "addresses of this host cannot be watched: %s"
-#define CSM_SHARED_AWAY	   "CSI2096W", CS_WARNING, "the shared store cannot be reached: %s"
-#define CSM_SHARED_BACK	   "CSI2097I", CS_INFO, "the shared store is there"
-#define CSM_SHARED_DIFFERS "CSI2098W", CS_WARNING, "host %s of the shared store has another policy in force than this one, some tunnels may not be taken over"
-#define CSM_NOT_SHARED	   "EZD0831I", CS_WARNING, "tunnel %c%u is not in the shared store, and cannot be taken over by another host now: %s"
+#define CSM_NOT_SHARED	   "EZD0831I", CS_WARNING, "Tunnel takeover preparation failed for tunnel ID %c%u: %s"
+/* ---- iked: the shared store ---- */
+#define CSM_SHARED_ROWS	    "CSI2080W", CS_WARNING, "%u SAs of the shared store at %s are not understood, the first is %s"
+#define CSM_SHARED_AWAY	    "CSI2081W", CS_WARNING, "the shared store cannot be reached: %s"
+#define CSM_SHARED_BACK	    "CSI2082I", CS_NOTICE, "the shared store is reached"
+#define CSM_SHARED_POLICY   "CSI2083W", CS_WARNING, "host %s has another policy in force: tunnels may not be taken over as they are"
+#define CSM_SHARED_UNUSABLE "CSI2084E", CS_ERROR, "the shared store cannot be used: %s"
+#define CSM_SHARED_ENDS	    "CSI2085E", CS_ERROR, "the helper of the shared store ends: %s"
+#define CSM_SHARED_NO_FILTER "CSI2086W", CS_WARNING, "the helper of the shared store runs without system call filter: %s"
 
 /* ---- pagent ---- */
 #define CSM_PA_DONE	      "EZZ8771I", CS_INFO, "local policy processing complete for %s : IPSEC, generation %llu (filter rules: %u, key exchange rules: %u, local tunnel rules: %u)"

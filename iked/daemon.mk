@@ -1,7 +1,7 @@
 # iked: the daemon around the engine.
 sbin_PROGRAMS += iked/iked
 IKED_CFLAGS = $(AM_CFLAGS) $(UV_CFLAGS) $(JANSSON_CFLAGS) $(SQLITE_CFLAGS) $(DAEMON_CFLAGS) \
-	$(GCRYPT_CFLAGS) $(CAPNG_CFLAGS) $(SECCOMP_CFLAGS)
+	$(GCRYPT_CFLAGS) $(CAPNG_CFLAGS) $(SECCOMP_CFLAGS) $(LIBPQ_CFLAGS)
 
 # Certificate jobs done in this process; without OpenSSL they are refused.
 noinst_LIBRARIES += libcert.a
@@ -18,11 +18,17 @@ libiked_a_SOURCES = \
 	iked/pk_pool.c iked/pk_pool.h \
 	iked/policy_loader.c \
 	iked/sealed.c iked/sealed.h \
+	iked/shared.h \
+	iked/shared_client.c iked/shared_client.h iked/shared_sas.c \
+	iked/shared_pq.c iked/shared_sqlite.c iked/shared_store.h iked/shared_tables.c \
+	iked/shared_row.c iked/shared_row.h \
+	iked/shared_serve.c iked/shared_serve.h iked/shared_writer.c \
+	iked/shared_wire.c iked/shared_wire.h \
 	iked/store.c iked/store.h iked/store_cache.c iked/store_schema.c iked/store_schema.h \
 	iked/udp.c
 libiked_a_CFLAGS = $(IKED_CFLAGS)
 IKED_LIBS = libiked.a $(CERT_LIBS) $(IKE_LIBS) $(POLICY_LIBS) $(XFRM_LIBS) $(COMMON_LIBS) $(SQLITE_LIBS) \
-	$(JANSSON_LIBS) $(UV_LIBS)
+	$(JANSSON_LIBS) $(UV_LIBS) $(LIBPQ_LIBS)
 
 iked_iked_SOURCES = \
 	iked/certs.c iked/copies.c iked/copies.h iked/iked.h iked/main.c iked/lost_esp.c iked/moving.c iked/parent.c iked/parent_helper.c iked/ports.c \
@@ -55,6 +61,15 @@ tests_unit_test_iked_nmi_SOURCES = \
 	tests/unit/test_iked_nmi.c tests/unit/engine_pair.c tests/unit/engine_pair.h
 tests_unit_test_iked_nmi_CFLAGS = $(IKED_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_iked_nmi_LDADD = $(IKED_LIBS) $(CHECK_LIBS)
+check_PROGRAMS += tests/unit/test_shared tests/unit/test_shared_row
+tests_unit_test_shared_SOURCES = \
+	tests/unit/test_shared.c tests/unit/shared_host.c tests/unit/shared_host.h
+tests_unit_test_shared_CFLAGS = $(IKED_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_shared_LDADD = $(IKED_LIBS) $(CHECK_LIBS)
+tests_unit_test_shared_row_SOURCES = \
+	tests/unit/test_shared_row.c tests/unit/sa_random.c tests/unit/sa_random.h
+tests_unit_test_shared_row_CFLAGS = $(IKED_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_shared_row_LDADD = $(IKED_LIBS) $(CHECK_LIBS)
 tests_unit_test_store_SOURCES = tests/unit/test_store.c
 tests_unit_test_store_CFLAGS = $(IKED_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_store_LDADD = $(IKED_LIBS) $(CHECK_LIBS)

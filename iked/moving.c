@@ -476,7 +476,7 @@ static void on_reachable(void *arg, const char *why)
 static void on_policy_differs(void *arg, const char *host)
 {
 	(void)arg;
-	cs_log(CS_NOCTX, CSM_SHARED_DIFFERS, host);
+	cs_log(CS_NOCTX, CSM_SHARED_POLICY, host);
 }
 
 /* ---- which SAs are used ---- */

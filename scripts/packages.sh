@@ -5,7 +5,7 @@
 	BUILD_PACKAGES=(
 		gcc make autoconf automake pkg-config libc6-dev check
 		libgcrypt20-dev libcrypt-dev libmnl-dev libdaemon-dev libsqlite3-dev libnftables-dev libuv1-dev
-		libjansson-dev zlib1g-dev libssl-dev openssl libcap-ng-dev libseccomp-dev
+		libjansson-dev zlib1g-dev libssl-dev openssl libcap-ng-dev libseccomp-dev libpq-dev
 	)
 	LAB_PACKAGES=(python3 iproute2 nftables conntrack iputils-ping tcpdump util-linux systemd passwd e2fsprogs)
 	PEER_PACKAGES=(keepalived charon-systemd strongswan-swanctl libstrongswan-standard-plugins vpnc)
