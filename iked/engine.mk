@@ -120,7 +120,8 @@ tests_unit_test_engine_restart_SOURCES = \
 tests_unit_test_engine_restart_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
 tests_unit_test_engine_restart_LDADD = $(ENGINE_TEST_LIBS)
 tests_unit_test_takeover_SOURCES = \
-	tests/unit/test_takeover.c tests/unit/pair_restart.c tests/unit/pair_restart.h tests/unit/engine_pair.c tests/unit/engine_pair.h
+	tests/unit/test_takeover.c tests/unit/pair_takeover.c tests/unit/pair_takeover.h \
+	tests/unit/engine_pair.c tests/unit/engine_pair.h
 tests_unit_test_takeover_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
 tests_unit_test_takeover_LDADD = $(ENGINE_TEST_LIBS)
 tests_unit_test_natt_p2_SOURCES = \
