@@ -63,9 +63,13 @@ int ike_set_passive(struct ike_engine *e, const struct cs_addr *address, bool pa
 		*there = t->passive[--t->n_passive];
 	if (rc)
 		return rc;
-	ike_logf(e, CS_NOCTX, passive ? CSM_PASSIVE : CSM_NOT_PASSIVE, cs_addr_text(address, text));
-	if (!passive)
+	cs_addr_text(address, text);
+	if (passive) {
+		ike_logf(e, CS_NOCTX, CSM_PASSIVE, text);
+	} else {
+		ike_logf(e, CS_NOCTX, CSM_NOT_PASSIVE, text);
 		ike_auto_retry(e);
+	}
 	return 0;
 }
 
