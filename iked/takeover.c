@@ -86,9 +86,25 @@ static struct ike_old_pair *find(const struct ike_engine *e, const struct wanted
 	return node ? IKE_OF(node, struct ike_old_pair, by_key) : NULL;
 }
 
+static bool match_packet(const struct ike_node *node, const void *key)
+{
+	const struct ike_old_pair *pair = IKE_OF(node, struct ike_old_pair, by_key);
+	const struct ike_tunnel_key *k = key;
+
+	return pair->rule_id == k->rule_id && pair->state < IKE_OLD_UP &&
+	       cs_selector_equal(&pair->selector, k->selector);
+}
+
+/* A packet cannot know behind which endpoint its address is, where no start action says so. */
 struct ike_old_pair *ike_old_pair_find(const struct ike_engine *e, const struct ike_tunnel_key *k)
 {
-	return find(e, &(struct wanted){k, NULL, NULL, OPEN});
+	struct ike_old_pair *pair = find(e, &(struct wanted){k, NULL, NULL, OPEN});
+	struct ike_node *node;
+
+	if (pair || !e->takeover->n_pairs)
+		return pair;
+	node = ike_table_find(&e->takeover->by_key, ike_tunnel_hash(e, k), match_packet, k);
+	return node ? IKE_OF(node, struct ike_old_pair, by_key) : NULL;
 }
 
 static bool match_spi(const struct ike_node *node, const void *key)
