@@ -320,11 +320,15 @@ static void begin(struct ike_engine *e, const struct pol_filter_rule *rule,
 {
 	struct cs_err err = {0};
 	uint32_t number;
+	int rc;
 
 	hold_or_not(e, key, a);
-	if (ike_takeover_asked(e, key))
+	rc = ike_takeover_asked(e, key, &err);
+	if (rc == CS_EEXIST)
 		return;
-	if (on_demand(e, a, rule)) {
+	if (rc) {
+		complain(e, a, err.text);
+	} else if (on_demand(e, a, rule)) {
 		if (!ike_p2_initiate(e, rule, key->selector, key->local, key->remote,
 				     IKE_ACT_ONDEMAND, NULL, &number, &err))
 			return;

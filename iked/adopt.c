@@ -184,7 +184,7 @@ static void fill_p2(struct ike_engine *e, struct ike_p2 *p2, const struct ike_p2
 	if (p2->p1 && p2->nat.encap) /* what is kept of it is newer than the cache */
 		ike_p2_take_nat(p2);
 	memcpy(p2->oa, i->oa, sizeof(p2->oa));
-	ike_nat_names_again(p2);
+	ike_nat_names_of(i, &p2->tunnel->named);
 	p2->life_seconds = i->lifetime;
 	p2->life_kbytes = i->lifesize;
 	p2->installed = i->installed;

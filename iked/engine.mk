@@ -57,7 +57,8 @@ check_PROGRAMS += \
 	tests/unit/test_engine_restart tests/unit/test_engine_selector \
 	tests/unit/test_fragment tests/unit/test_nat \
 	tests/unit/test_natt_p2 tests/unit/test_nat_moves tests/unit/test_nat_clients \
-	tests/unit/test_table tests/unit/test_takeover
+	tests/unit/test_give_back tests/unit/test_table tests/unit/test_takeover \
+	tests/unit/test_takeover_nat
 # Its NAT-D payloads may be others.
 tests_unit_test_nat_SOURCES = \
 	tests/unit/test_nat.c tests/unit/engine_pair.c tests/unit/engine_pair.h
@@ -119,8 +120,21 @@ tests_unit_test_engine_restart_SOURCES = \
 	tests/unit/test_engine_restart.c tests/unit/pair_restart.c tests/unit/pair_restart.h tests/unit/engine_pair.c tests/unit/engine_pair.h
 tests_unit_test_engine_restart_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
 tests_unit_test_engine_restart_LDADD = $(ENGINE_TEST_LIBS)
+tests_unit_test_give_back_SOURCES = \
+	tests/unit/test_give_back.c tests/unit/pair_restart.c tests/unit/pair_restart.h \
+	tests/unit/pair_takeover.c tests/unit/pair_takeover.h \
+	tests/unit/engine_pair.c tests/unit/engine_pair.h
+tests_unit_test_give_back_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
+tests_unit_test_give_back_LDADD = $(ENGINE_TEST_LIBS)
+tests_unit_test_takeover_nat_SOURCES = \
+	tests/unit/test_takeover_nat.c tests/unit/pair_nat.c tests/unit/pair_nat.h \
+	tests/unit/pair_takeover.c tests/unit/pair_takeover.h \
+	tests/unit/engine_pair.c tests/unit/engine_pair.h
+tests_unit_test_takeover_nat_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
+tests_unit_test_takeover_nat_LDADD = $(ENGINE_TEST_LIBS)
 tests_unit_test_takeover_SOURCES = \
-	tests/unit/test_takeover.c tests/unit/pair_restart.c tests/unit/pair_restart.h tests/unit/engine_pair.c tests/unit/engine_pair.h
+	tests/unit/test_takeover.c tests/unit/pair_takeover.c tests/unit/pair_takeover.h \
+	tests/unit/engine_pair.c tests/unit/engine_pair.h
 tests_unit_test_takeover_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
 tests_unit_test_takeover_LDADD = $(ENGINE_TEST_LIBS)
 tests_unit_test_natt_p2_SOURCES = \

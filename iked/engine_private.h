@@ -917,8 +917,11 @@ void ike_takeover_forget(struct ike_engine *e, const struct cs_addr *address); /
 void ike_takeover_policy(struct ike_engine *e); /* one has come into force */
 /* Were there SAs between these addresses of which the peer has not heard that they are gone? */
 bool ike_takeover_knows(const struct ike_engine *e, const struct ike_sid *sid);
-/* A packet asks for this tunnel: true when it is to be taken over, and is the next one now. */
-bool ike_takeover_asked(struct ike_engine *e, const struct ike_tunnel_key *key);
+/*
+ * A packet asks for this tunnel. 0: it is not to be taken over; CS_EEXIST: it is, and is the next
+ * one now; CS_EPOLICY: only the peer can begin.
+ */
+int ike_takeover_asked(struct ike_engine *e, const struct ike_tunnel_key *key, struct cs_err *err);
 void ike_takeover_wanted(struct ike_engine *e, uint32_t spi); /* or came by this inbound SA */
 /* An exchange that was begun for it: has begun, its peer is silent, ended, failed, is up. */
 void ike_takeover_p1_begun(struct ike_engine *e, struct ike_old_peer *op, struct ike_p1 *p1);
@@ -929,9 +932,11 @@ void ike_takeover_p1_failed(struct ike_engine *e, struct ike_old_peer *op, bool 
 void ike_takeover_p1_up(struct ike_engine *e, struct ike_p1 *p1, struct ike_old_peer *heir_of);
 /* Of any pair, whoever began it. again: the peer refused what was agreed last time. */
 void ike_takeover_up(struct ike_engine *e, const struct ike_p2 *p2);
-void ike_takeover_p2_ended(struct ike_engine *e, const struct ike_p2 *p2, bool again);
-/* Its exchange is over, whatever came of it. */
-void ike_takeover_quick_ended(struct ike_engine *e, const struct ike_p2 *p2);
+/* heir_of: for whom it was begun, or NULL. */
+void ike_takeover_p2_ended(struct ike_engine *e, const struct ike_p2 *p2,
+			   struct ike_old_peer *heir_of, bool again);
+/* Its exchange is over, whatever came of it; for whom it was begun. */
+struct ike_old_peer *ike_takeover_quick_ended(struct ike_engine *e, const struct ike_p2 *p2);
 
 /* give_back.c */
 void ike_give_back(struct ike_engine *e, const struct cs_addr *address, bool tell);
@@ -1053,8 +1058,8 @@ void ike_nat_put_oa(const struct ike_p2 *p2, struct isa_builder *b);
 void ike_nat_take_oa(struct ike_p2 *p2, const struct isa_message *m);
 /* The peer's own address behind its NAT, as far as it is known; family 0: not. */
 const struct cs_addr *ike_p2_peer_oa(const struct ike_p2 *p2);
-/* Of a pair of the engine before this one: how the peer calls data addresses, as NAT-OA says. */
-void ike_nat_names_again(struct ike_p2 *p2);
+/* Of a pair of an engine before this one: how the peer calls data addresses, as NAT-OA says. */
+void ike_nat_names_of(const struct ike_p2_info *i, struct cs_selector *named);
 
 /* acquire.c */
 void ike_acquire(struct ike_engine *e, const struct xf_acquire *a);

@@ -71,12 +71,13 @@ int ike_set_passive(struct ike_engine *e, const struct cs_addr *address, bool pa
 	if (!v)
 		return cs_fail(err, CS_ENOMEM, "no memory for an address that moves");
 	v->passive = passive;
-	if (passive)
-		ike_logf(e, CS_NOCTX, CSM_PASSIVE, cs_addr_text(address, text));
-	else
-		ike_logf(e, CS_NOCTX, CSM_NOT_PASSIVE, cs_addr_text(address, text));
-	if (!passive)
+	cs_addr_text(address, text);
+	if (passive) {
+		ike_logf(e, CS_NOCTX, CSM_PASSIVE, text);
+	} else {
+		ike_logf(e, CS_NOCTX, CSM_NOT_PASSIVE, text);
 		ike_auto_retry(e);
+	}
 	return 0;
 }
 

@@ -24,6 +24,7 @@ struct read_p1 {
 struct read_p2 {
 	struct ike_inherited sa;
 	char host[IKE_SHARED_HOST];
+	bool own; /* and so it may be up here */
 };
 
 struct vipa {
@@ -99,6 +100,7 @@ static void add_p2(struct vipa *v, const struct ike_shared_sa *sa)
 	if (!row)
 		return;
 	strcpy(row->host, sa->host);
+	row->own = sa->own;
 	row->sa.used = sa->used;
 	row->sa.ref = sa->ref;
 	if (!iked_copy_p2(&v->copies, &row->sa.p2, sa->p2))
@@ -183,10 +185,7 @@ static int by_value(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/*
- * What this host has put there itself, and what lives on since before a restart, is nothing to take
- * over.
- */
+/* What this host has put there itself and what lives on since is nothing to take over. */
 static size_t leave_out_live(struct iked_moving *m, struct vipa *v, struct ike_inherited *rows)
 {
 	struct live l = {&v->address, {.size = sizeof(uint64_t)}};

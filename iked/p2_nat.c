@@ -41,17 +41,15 @@ bool ike_nat_translate(const struct ike_p1 *p1, struct cs_selector *s)
 	return ike_transport_ok(s, &p1->sid.local.addr, &p1->sid.remote.addr);
 }
 
-void ike_nat_names_again(struct ike_p2 *p2)
+void ike_nat_names_of(const struct ike_p2_info *i, struct cs_selector *named)
 {
-	struct cs_selector *named = &p2->tunnel->named;
-
-	if (p2->initiator || p2->suite.encap != POL_TRANSPORT || named->local.lo.family)
+	if (i->initiator || i->suite.encap != POL_TRANSPORT || named->local.lo.family)
 		return;
-	*named = p2->tunnel->selector;
-	if (p2->nat.local && p2->oa[1].family)
-		named->local = cs_range_single(&p2->oa[1]);
-	if (p2->nat.remote && p2->oa[0].family)
-		named->remote = cs_range_single(&p2->oa[0]);
+	*named = i->selector;
+	if (i->nat_local && i->oa[1].family)
+		named->local = cs_range_single(&i->oa[1]);
+	if (i->nat_remote && i->oa[0].family)
+		named->remote = cs_range_single(&i->oa[0]);
 }
 
 /* ---- NAT-OA ---- */

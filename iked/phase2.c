@@ -239,6 +239,7 @@ static void end_failed(struct ike_engine *e, struct ike_p2 *p2, bool tell, const
 		       const char *told)
 {
 	struct ike_tunnel_key key = ike_tunnel_key_of(p2->tunnel);
+	struct ike_old_peer *heir_of;
 	bool again;
 	uint64_t tx;
 
@@ -253,9 +254,9 @@ static void end_failed(struct ike_engine *e, struct ike_p2 *p2, bool tell, const
 	if (p2->qm->asked && !p2->tunnel->policy_in)
 		ike_hold_failed(e, &key);
 	again = p2->initiator && p2->qm->only >= 0 && p2->qm->refused;
-	ike_takeover_quick_ended(e, p2);
+	heir_of = ike_takeover_quick_ended(e, p2);
 	ike_p2_unlink(e, p2);
-	ike_takeover_p2_ended(e, p2, again);
+	ike_takeover_p2_ended(e, p2, heir_of, again);
 	/* Who waits for a refresh is told of its last attempt. */
 	if (ike_refresh_p2_failed(e, p2->tunnel, again))
 		return;

@@ -47,8 +47,9 @@ struct ike_tunnel_key ike_old_pair_key(const struct ike_old_pair *pair)
 /* By the tunnel's ends; or behind a NAT, which may have given it another address, by who it is. */
 struct wanted {
 	const struct ike_tunnel_key *key;
-	const struct ike_peer *who; /* or NULL */
-	unsigned states;            /* bits of enum ike_old_state */
+	const struct ike_peer *who;    /* or NULL */
+	const struct ike_old_peer *of; /* or NULL; then it is none of another */
+	unsigned states;               /* bits of enum ike_old_state */
 };
 #define OPEN (1u << IKE_OLD_QUEUED | 1u << IKE_OLD_UNDER_WAY | 1u << IKE_OLD_WAITS)
 
@@ -72,7 +73,7 @@ static bool match_key(const struct ike_node *node, const void *key)
 
 	return pair->rule_id == w->key->rule_id && (w->states & 1u << pair->state) &&
 	       cs_selector_equal(&pair->selector, w->key->selector) &&
-	       is_peer(pair->peer, w->key, w->who);
+	       (w->of ? pair->peer == w->of : is_peer(pair->peer, w->key, w->who));
 }
 
 static struct ike_old_pair *find(const struct ike_engine *e, const struct wanted *w)
@@ -85,9 +86,25 @@ static struct ike_old_pair *find(const struct ike_engine *e, const struct wanted
 	return node ? IKE_OF(node, struct ike_old_pair, by_key) : NULL;
 }
 
+static bool match_packet(const struct ike_node *node, const void *key)
+{
+	const struct ike_old_pair *pair = IKE_OF(node, struct ike_old_pair, by_key);
+	const struct ike_tunnel_key *k = key;
+
+	return pair->rule_id == k->rule_id && pair->state < IKE_OLD_UP &&
+	       cs_selector_equal(&pair->selector, k->selector);
+}
+
+/* A packet cannot know behind which endpoint its address is, where no start action says so. */
 struct ike_old_pair *ike_old_pair_find(const struct ike_engine *e, const struct ike_tunnel_key *k)
 {
-	return find(e, &(struct wanted){k, NULL, OPEN});
+	struct ike_old_pair *pair = find(e, &(struct wanted){k, NULL, NULL, OPEN});
+	struct ike_node *node;
+
+	if (pair || !e->takeover->n_pairs)
+		return pair;
+	node = ike_table_find(&e->takeover->by_key, ike_tunnel_hash(e, k), match_packet, k);
+	return node ? IKE_OF(node, struct ike_old_pair, by_key) : NULL;
 }
 
 static bool match_spi(const struct ike_node *node, const void *key)
@@ -310,6 +327,8 @@ static int add_pair(struct ike_engine *e, const struct ike_inherited *row, unsig
 	snprintf(pair->local_rule, sizeof(pair->local_rule), "%s",
 		 i->local_rule ? i->local_rule : "");
 	pair->selector = i->selector;
+	pair->client = i->client;
+	ike_nat_names_of(i, &pair->named);
 	pair->suite = i->suite;
 	pair->spi_in = i->spi_in;
 	pair->ah_in = i->ah_in;
@@ -444,7 +463,7 @@ void ike_takeover_forget(struct ike_engine *e, const struct cs_addr *address)
 		if (!address || cs_addr_equal(&op->local.addr, address))
 			ike_old_peer_free(e, op);
 	}
-	if (ike_list_empty(&e->takeover->ready))
+	if (ike_list_empty(&e->takeover->ready) && ike_list_empty(&e->takeover->urgent))
 		ike_timer_stop(&e->timers, &e->takeover->soon);
 	ike_takeover_check_end(e);
 }
@@ -458,6 +477,7 @@ int ike_takeover_new(struct ike_engine *e)
 		return CS_ENOMEM;
 	e->takeover = t;
 	ike_list_init(&t->peers);
+	ike_list_init(&t->urgent);
 	ike_list_init(&t->ready);
 	rc = ike_table_init(&t->by_key);
 	if (!rc)
@@ -544,7 +564,7 @@ void ike_old_pair_set(struct ike_engine *e, struct ike_old_pair *pair, enum ike_
 void ike_takeover_up(struct ike_engine *e, const struct ike_p2 *p2)
 {
 	struct ike_tunnel_key key = ike_tunnel_key_of(p2->tunnel);
-	struct wanted w = {&key, p2->peer, OPEN};
+	struct wanted w = {&key, p2->peer, NULL, OPEN};
 	struct ike_old_pair *pair;
 
 	key.client = 0;
@@ -559,11 +579,14 @@ void ike_takeover_up(struct ike_engine *e, const struct ike_p2 *p2)
 }
 
 /* again: the peer did not take what was agreed last time. */
-void ike_takeover_p2_ended(struct ike_engine *e, const struct ike_p2 *p2, bool again)
+void ike_takeover_p2_ended(struct ike_engine *e, const struct ike_p2 *p2,
+			   struct ike_old_peer *heir_of, bool again)
 {
 	struct ike_tunnel_key key = ike_tunnel_key_of(p2->tunnel);
-	struct wanted w = {&key, p2->peer, 1u << IKE_OLD_UNDER_WAY};
+	struct wanted w = {&key, p2->peer, heir_of, 1u << IKE_OLD_UNDER_WAY};
 	bool refused = p2->qm && p2->qm->refused;
+	/* It could not even be offered: there is another path between us now. */
+	bool unfit = p2->qm && p2->qm->only >= 0 && p2->state == IKE_QM_BUSY_1;
 	struct ike_old_pair *pair;
 
 	key.client = 0;
@@ -571,7 +594,7 @@ void ike_takeover_p2_ended(struct ike_engine *e, const struct ike_p2 *p2, bool a
 		struct ike_old_peer *op = pair->peer;
 
 		pair->asked = false; /* who ended it has seen to that */
-		if (again && !pair->plain) {
+		if ((again || unfit) && !pair->plain) {
 			pair->plain = true;
 			ike_old_pair_set(e, pair, IKE_OLD_QUEUED);
 			ike_takeover_ready(e, op, true);
@@ -593,6 +616,7 @@ static void found(struct ike_engine *e, struct ike_old_peer *op, const struct ik
 	op->via = p1->tunnel;
 	op->awaited = false;
 	ike_takeover_tell_soon(e, op);
+	ike_list_remove(&op->ready);
 	if (op->restart)
 		return;
 	for (struct ike_list *l = op->pairs.next; l != &op->pairs; l = l->next) {

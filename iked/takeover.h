@@ -29,6 +29,8 @@ struct ike_old_pair {
 	uint64_t ref;
 	char rule[POL_NAME_MAX + 1], local_rule[POL_NAME_MAX + 1];
 	struct cs_selector selector;
+	struct cs_selector named; /* as the peer called it; without a family: as selector */
+	bool client;              /* its tunnel had a mark of its own (marks.c) */
 	struct ike_p2_suite suite;
 	uint32_t spi_in, ah_in;
 	int64_t expires, vpn_expires;
@@ -83,7 +85,8 @@ struct ike_vipa {
 /* From the first that was queued until nothing is left to be begun. */
 struct ike_takeover {
 	struct ike_table by_key, by_spi, by_addrs, by_ids;
-	struct ike_list peers, ready;
+	struct ike_list peers;
+	struct ike_list urgent, ready; /* those that have something to do, the next one first */
 	struct ike_timer soon, progress;
 	unsigned n_pairs;           /* that are not settled */
 	unsigned n[IKE_OLD_STATES]; /* of these, in each state */
@@ -123,6 +126,7 @@ void ike_takeover_schedule(struct ike_engine *e);
 /* takeover_end.c */
 /* Nothing comes of it: the peer is told when it can be. why NULL: that was said. */
 void ike_takeover_give_up(struct ike_engine *e, struct ike_old_pair *pair, const char *why);
+bool ike_old_peer_open(const struct ike_old_peer *op); /* is there a pair that may come up yet? */
 void ike_takeover_settle(struct ike_engine *e, struct ike_old_pair *pair);
 void ike_takeover_tell(struct ike_engine *e, struct ike_timer *t);
 void ike_takeover_tell_soon(struct ike_engine *e, struct ike_old_peer *op);

@@ -3,6 +3,7 @@
  * the new phase 1; never by INITIAL-CONTACT, which would end those with other addresses of ours,
  * too.  Then what was inherited is of no use any more.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "iked/takeover.h"
@@ -103,14 +104,24 @@ static void tell_pairs(struct ike_engine *e, struct ike_old_peer *op, struct ike
 
 static void tell_p1s(struct ike_engine *e, struct ike_old_peer *op, struct ike_p1 *p1)
 {
-	for (const struct ike_list *l = op->p1s.next; l != &op->p1s; l = l->next) {
-		const struct ike_old_p1 *o = IKE_OF(l, struct ike_old_p1, in_peer);
+	while (!ike_list_empty(&op->p1s)) {
+		struct ike_old_p1 *o = IKE_OF(op->p1s.next, struct ike_old_p1, in_peer);
 
 		ike_delete_cookies(e, p1, o->icookie, o->rcookie);
+		ike_list_remove(&o->in_peer);
+		free(o);
 	}
 }
 
-static bool any_open(const struct ike_old_peer *op)
+static bool is_busy(const struct ike_old_peer *op)
+{
+	for (const struct ike_list *l = op->pairs.next; l != &op->pairs; l = l->next)
+		if (IKE_OF(l, struct ike_old_pair, in_peer)->state < IKE_OLD_WAITS)
+			return true;
+	return op->under_way;
+}
+
+bool ike_old_peer_open(const struct ike_old_peer *op)
 {
 	for (const struct ike_list *l = op->pairs.next; l != &op->pairs; l = l->next)
 		if (!is_over(IKE_OF(l, struct ike_old_pair, in_peer)))
@@ -136,15 +147,14 @@ void ike_takeover_tell(struct ike_engine *e, struct ike_timer *timer)
 
 	if (p1)
 		tell_pairs(e, op, p1);
-	if (p1 || !any_open(op))
+	if (p1 || !ike_old_peer_open(op))
 		settle_over(e, op);
-	if (!ike_list_empty(&op->pairs) || op->under_way || op->trying || (op->restart && !p1))
-		return;
 	if (p1 && op->restart)
 		link_pairs(e, p1);
-	if (p1)
+	if (p1 && !is_busy(op))
 		tell_p1s(e, op, p1);
-	ike_old_peer_free(e, op);
+	if (ike_list_empty(&op->pairs) && !op->under_way && !op->trying && (p1 || !op->restart))
+		ike_old_peer_free(e, op);
 }
 
 /* ---- what the log says ---- */

@@ -13,7 +13,7 @@
 
 void ike_takeover_schedule(struct ike_engine *e)
 {
-	if (!ike_list_empty(&e->takeover->ready))
+	if (!ike_list_empty(&e->takeover->ready) || !ike_list_empty(&e->takeover->urgent))
 		ike_timer_set(&e->timers, &e->takeover->soon, e->now.mono);
 }
 
@@ -21,6 +21,8 @@ void ike_takeover_ready(struct ike_engine *e, struct ike_old_peer *op, bool firs
 {
 	struct ike_list *queue = &e->takeover->ready;
 
+	if (op->urgent)
+		queue = &e->takeover->urgent;
 	if (first) {
 		ike_list_remove(&op->ready);
 		ike_list_add_head(queue, &op->ready);
@@ -78,9 +80,17 @@ void ike_takeover_p1_ended(struct ike_engine *e, struct ike_old_peer *op)
 	leave_slot(e, op);
 }
 
+/* Its pairs count as waiting from now on, and are queued again when it answers. */
 void ike_takeover_silent(struct ike_engine *e, struct ike_old_peer *op)
 {
+	for (struct ike_list *l = op->pairs.next; l != &op->pairs; l = l->next) {
+		struct ike_old_pair *pair = IKE_OF(l, struct ike_old_pair, in_peer);
+
+		if (pair->state == IKE_OLD_QUEUED)
+			ike_old_pair_set(e, pair, IKE_OLD_WAITS);
+	}
 	leave_slot(e, op);
+	ike_takeover_check_end(e);
 }
 
 /* In the mode that was used, where the policy has that for one of the two directions. */
@@ -131,7 +141,7 @@ static void wait_all(struct ike_engine *e, struct ike_old_peer *op)
 		struct ike_old_pair *pair = IKE_OF(l, struct ike_old_pair, in_peer);
 		struct ike_tunnel_key key = ike_old_pair_key(pair);
 
-		if (pair->state != IKE_OLD_QUEUED)
+		if (pair->state != IKE_OLD_QUEUED && pair->state != IKE_OLD_WAITS)
 			continue;
 		if (pair->asked)
 			ike_hold_failed(e, &key);
@@ -161,13 +171,10 @@ static void count_awaited(struct ike_engine *e, struct ike_old_peer *op)
 	e->stats.awaited += n;
 }
 
-/* Only the peer can begin. why: of the policy or what the peer is. */
-static void await(struct ike_engine *e, struct ike_old_peer *op, const char *why)
+static void say_awaited(struct ike_engine *e, struct ike_old_peer *op, const char *why)
 {
 	char peer[CS_ENDPOINT_STRLEN];
 
-	op->awaited = true;
-	wait_all(e, op);
 	if (op->restart && !op->counted)
 		ike_logf(e, CS_NOCTX, CSM_P1_NOT_ANEW, cs_endpoint_text(&op->remote, peer),
 			 op->rule, why);
@@ -175,6 +182,14 @@ static void await(struct ike_engine *e, struct ike_old_peer *op, const char *why
 		ike_logf(e, CS_NOCTX, CSM_TAKEOVER_AWAITED, cs_endpoint_text(&op->remote, peer),
 			 op->rule, why, n_waiting(op));
 	count_awaited(e, op);
+}
+
+/* Only the peer can begin. why: of the policy or what the peer is. */
+static void await(struct ike_engine *e, struct ike_old_peer *op, const char *why)
+{
+	op->awaited = true;
+	wait_all(e, op);
+	say_awaited(e, op, why);
 }
 
 static void await_nat(struct ike_engine *e, struct ike_old_peer *op)
@@ -207,7 +222,9 @@ void ike_takeover_p1_failed(struct ike_engine *e, struct ike_old_peer *op, bool 
 			    const char *why)
 {
 	ike_takeover_p1_ended(e, op);
-	if (again && op->how == IKE_TRY_CACHED) {
+	if (!ike_old_peer_open(op) && !op->restart) {
+		ike_takeover_tell_soon(e, op);
+	} else if (again && op->how == IKE_TRY_CACHED) {
 		op->how = IKE_TRY_PLAIN;
 		for (struct ike_list *l = op->pairs.next; l != &op->pairs; l = l->next) {
 			struct ike_old_pair *pair = IKE_OF(l, struct ike_old_pair, in_peer);
@@ -241,7 +258,7 @@ static unsigned path_of(const struct ike_old_pair *pair)
 static bool is_there(struct ike_engine *e, struct ike_old_pair *pair)
 {
 	struct ike_tunnel_key key = ike_old_pair_key(pair);
-	const struct ike_tunnel *t = ike_tunnel_by_key(e, &key);
+	const struct ike_tunnel *t = pair->client ? NULL : ike_tunnel_by_key(e, &key);
 	const struct ike_p2 *p2 = t ? ike_refresh_current(t) : NULL;
 
 	if (p2) {
@@ -252,6 +269,9 @@ static bool is_there(struct ike_engine *e, struct ike_old_pair *pair)
 	}
 	if (!t || !ike_refresh_under_way(t))
 		return false;
+	for (struct ike_list *l = t->p2s.next; l != &t->p2s && pair->asked; l = l->next)
+		if (IKE_OF(l, struct ike_p2, in_tunnel)->qm)
+			IKE_OF(l, struct ike_p2, in_tunnel)->qm->asked = true;
 	ike_old_pair_set(e, pair, IKE_OLD_UNDER_WAY);
 	return true;
 }
@@ -279,11 +299,16 @@ static int start(struct ike_engine *e, struct ike_old_pair *pair,
 	struct ike_tunnel_key key = ike_old_pair_key(pair);
 	const struct pol_local_dynvpn *local =
 		pair->local_rule[0] ? pol_local_rule_by_name(e->policy, pair->local_rule) : NULL;
-	struct ike_tunnel *t = ike_tunnel_get(e, &key);
+	struct ike_tunnel *t;
 	struct ike_p2 *p2;
 
+	if (pair->client && ike_mark_free(e, &key.client, err))
+		return err->code;
+	t = ike_tunnel_get(e, &key);
 	if (!t)
 		return cs_fail(err, CS_ENOMEM, "no memory for a tunnel");
+	if (pair->named.local.lo.family)
+		t->named = pair->named;
 	if (ike_p2_begin(e, p1, rule, t, IKE_ACT_TAKEOVER, local, &p2, err)) {
 		ike_tunnel_put(e, t);
 		return err->code;
@@ -321,16 +346,17 @@ static void begin_pair(struct ike_engine *e, struct ike_old_pair *pair, struct i
 }
 
 /* A Quick Mode that was begun here has ended, or is up. */
-void ike_takeover_quick_ended(struct ike_engine *e, const struct ike_p2 *p2)
+struct ike_old_peer *ike_takeover_quick_ended(struct ike_engine *e, const struct ike_p2 *p2)
 {
 	struct ike_old_peer *op = p2->qm ? p2->qm->heir_of : NULL;
 
 	if (!op)
-		return;
+		return NULL;
 	p2->qm->heir_of = NULL;
 	op->under_way--;
 	ike_takeover_ready(e, op, true);
 	left_room(e);
+	return op;
 }
 
 /* ---- one peer ---- */
@@ -430,6 +456,16 @@ static void run_peer(struct ike_engine *e, struct ike_old_peer *op)
 	}
 	if (pair && op->under_way < QUICKS_MAX)
 		ike_takeover_ready(e, op, true);
+	if (!pair && n_waiting(op))
+		say_awaited(e, op, "Initiation RemoteOnly");
+}
+
+static void run_first(struct ike_engine *e, struct ike_list *queue)
+{
+	struct ike_old_peer *op = IKE_OF(queue->next, struct ike_old_peer, ready);
+
+	ike_list_remove(&op->ready);
+	run_peer(e, op);
 }
 
 void ike_takeover_soon(struct ike_engine *e, struct ike_timer *timer)
@@ -437,14 +473,10 @@ void ike_takeover_soon(struct ike_engine *e, struct ike_timer *timer)
 	struct ike_takeover *t = e->takeover;
 
 	(void)timer;
-	while (!ike_list_empty(&t->ready)) {
-		struct ike_old_peer *op = IKE_OF(t->ready.next, struct ike_old_peer, ready);
-
-		if (!room(e) && !op->urgent)
-			break;
-		ike_list_remove(&op->ready);
-		run_peer(e, op);
-	}
+	while (!ike_list_empty(&t->urgent))
+		run_first(e, &t->urgent);
+	while (!ike_list_empty(&t->ready) && room(e))
+		run_first(e, &t->ready);
 	ike_takeover_check_end(e);
 }
 
@@ -453,7 +485,7 @@ static bool is_under_way(const struct ike_engine *e, const struct ike_old_pair *
 	struct ike_tunnel_key key = ike_old_pair_key(pair);
 	const struct ike_tunnel *t = ike_tunnel_by_key(e, &key);
 
-	return t && ike_refresh_under_way(t);
+	return pair->client || (t && ike_refresh_under_way(t));
 }
 
 /* Of a phase 1 SA from before a restart: its pairs still live, and it would, too. */
@@ -500,15 +532,20 @@ static void want(struct ike_engine *e, struct ike_old_pair *pair)
 	ike_takeover_ready(e, op, true);
 }
 
-bool ike_takeover_asked(struct ike_engine *e, const struct ike_tunnel_key *key)
+int ike_takeover_asked(struct ike_engine *e, const struct ike_tunnel_key *key, struct cs_err *err)
 {
 	struct ike_old_pair *pair = ike_old_pair_find(e, key);
 
-	if (!pair || pair->peer->awaited)
-		return false;
+	/* What its rule and its peer let be is said where it is begun. */
+	if (!pair || (pair->peer->awaited && !pair->peer->nat))
+		return 0;
+	if (pair->peer->awaited)
+		return cs_fail(err, CS_EPOLICY,
+			       "the peer is behind a NAT and does not answer at its last mapping, "
+			       "so only it can begin");
 	pair->asked = true;
 	want(e, pair);
-	return true;
+	return CS_EEXIST;
 }
 
 void ike_takeover_wanted(struct ike_engine *e, uint32_t spi)
