@@ -180,6 +180,24 @@ struct ike_p1_kept {
 	uint32_t mids[IKE_KEPT_MIDS];
 };
 
+#define IKE_KEPT_MESSAGE 1536u /* bytes of our own; with a longer one the exchange is not kept */
+
+/*
+ * Of a Quick Mode exchange whose intent is stored, what its end needs. Secret, and without
+ * pointers, as above.
+ */
+struct ike_quick_kept {
+	uint32_t tunnel, generation;                              /* of its pair */
+	uint8_t icookie[ISA_COOKIE_LEN], rcookie[ISA_COOKIE_LEN]; /* of its phase 1 SA */
+	uint32_t mid;
+	bool commit;
+	struct ike_nonce ni, nr;
+	uint8_t iv[IKE_BLOCK_MAX]; /* behind our message */
+	uint16_t keymat_len, ah_keymat_len, message_len;
+	uint8_t keymat_in[IKE_KEYMAT_MAX], keymat_out[IKE_KEYMAT_MAX];
+	uint8_t message[IKE_KEPT_MESSAGE]; /* ours: 3 as initiator, 2 as responder */
+};
+
 /* ---- public-key jobs, and passwords, which take as long ---- */
 
 enum ike_pk_kind { IKE_PK_KEYPAIR, IKE_PK_SECRET, IKE_PK_PASSWORD };
@@ -254,6 +272,10 @@ struct ike_ops {
 	 */
 	void (*p1_keep)(void *ctx, const struct ike_p1_kept *kept);
 	void (*p1_forget)(void *ctx, uint32_t tunnel, uint32_t generation);
+	/* The same of a Quick Mode exchange, before its message leaves, by the numbers of its pair.
+	 */
+	void (*quick_keep)(void *ctx, const struct ike_quick_kept *kept);
+	void (*quick_forget)(void *ctx, uint32_t tunnel, uint32_t generation);
 
 	/*
 	 * What was inherited by this number is of no use any more: its tunnel is up anew and the
@@ -310,17 +332,19 @@ struct ike_cached_p2 {
 };
 struct ike_left_sa {
 	struct xf_said id;
+	struct cs_addr src;
 	uint32_t reqid;
 	bool larval; /* an SPI of ours that has no keys yet */
 	struct xf_counters counters;
 };
 struct ike_leftovers {
 	const struct ike_p1_kept *const *kept;
+	const struct ike_quick_kept *const *quicks;
 	const struct ike_p1_info *p1;
 	const struct ike_cached_p2 *p2;
 	const struct ike_left_sa *sas;
 	const struct xf_policy *policies;
-	size_t n_kept, n_p1, n_p2, n_sas, n_policies;
+	size_t n_kept, n_quicks, n_p1, n_p2, n_sas, n_policies;
 };
 struct ike_restored {
 	unsigned p1, p2;                 /* tunnels that live on */

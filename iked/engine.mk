@@ -49,7 +49,7 @@ ENGINE_TEST_LIBS = $(IKE_LIBS) $(POLICY_LIBS) $(XFRM_LIBS) $(COMMON_LIBS) $(CHEC
 
 check_PROGRAMS += \
 	tests/unit/test_aggressive tests/unit/test_engine tests/unit/test_engine_auto \
-	tests/unit/test_engine_dpd \
+	tests/unit/test_engine_dpd tests/unit/test_engine_killed \
 	tests/unit/test_engine_hostile tests/unit/test_engine_identity \
 	tests/unit/test_engine_life tests/unit/test_engine_peers tests/unit/test_engine_refusals \
 	tests/unit/test_client \
@@ -137,6 +137,10 @@ tests_unit_test_takeover_SOURCES = \
 	tests/unit/engine_pair.c tests/unit/engine_pair.h
 tests_unit_test_takeover_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
 tests_unit_test_takeover_LDADD = $(ENGINE_TEST_LIBS)
+tests_unit_test_engine_killed_SOURCES = \
+	tests/unit/test_engine_killed.c tests/unit/pair_restart.c tests/unit/pair_restart.h tests/unit/engine_pair.c tests/unit/engine_pair.h
+tests_unit_test_engine_killed_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
+tests_unit_test_engine_killed_LDADD = $(ENGINE_TEST_LIBS)
 tests_unit_test_natt_p2_SOURCES = \
 	tests/unit/test_natt_p2.c $(PAIR_NAT)
 tests_unit_test_natt_p2_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)

@@ -198,7 +198,8 @@ static size_t leave_out_live(struct iked_moving *m, struct vipa *v, struct ike_i
 	for (size_t i = 0; i < v->p2.n; i++) {
 		uint64_t pair = pair_of(&p2[i].sa.p2);
 
-		if (l.pairs.n && bsearch(&pair, l.pairs.items, l.pairs.n, sizeof(pair), by_value))
+		if (p2[i].own && l.pairs.n &&
+		    bsearch(&pair, l.pairs.items, l.pairs.n, sizeof(pair), by_value))
 			continue;
 		rows[n] = p2[i].sa;
 		rows[n++].p1 = parent_of(v, &p2[i]);

@@ -11,7 +11,7 @@
 #include "iked/iked.h"
 
 struct found {
-	struct iked_array sas, policies, p1, p2, kept, copies;
+	struct iked_array sas, policies, p1, p2, kept, quicks, copies;
 };
 
 static int see_sa(void *arg, const struct xf_sa *sa, const struct xf_counters *c)
@@ -26,6 +26,7 @@ static int see_sa(void *arg, const struct xf_sa *sa, const struct xf_counters *c
 	if (!left)
 		return CS_ENOMEM;
 	left->id = sa->id;
+	left->src = sa->src;
 	left->reqid = sa->reqid;
 	left->larval = !sa->cipher && !sa->integ;
 	if (c)
@@ -85,6 +86,15 @@ static int see_kept(void *arg, const struct ike_p1_kept *k)
 	return 0;
 }
 
+static void see_quick(void *arg, const struct ike_quick_kept *k)
+{
+	struct found *f = arg;
+	const struct ike_quick_kept **slot = iked_array_add(&f->quicks);
+
+	if (slot)
+		*slot = k;
+}
+
 static int look(struct found *f, struct xf_kernel *kernel, struct ike_store *store,
 		const struct ike_sealed *sealed, struct cs_err *err)
 {
@@ -97,10 +107,13 @@ static int look(struct found *f, struct xf_kernel *kernel, struct ike_store *sto
 		cs_log(CS_NOCTX, CSM_STORE_CACHE, err->text);
 	if (status == 0 && ike_store_cached(store, see_p2, f, err) < 0)
 		cs_log(CS_NOCTX, CSM_STORE_CACHE, err->text);
-	if (sealed)
+	if (sealed) {
 		ike_sealed_each(sealed, see_kept, f);
+		ike_sealed_each_quick(sealed, see_quick, f);
+	}
 	if (f->sas.short_of_memory || f->policies.short_of_memory || f->p1.short_of_memory ||
-	    f->p2.short_of_memory || f->kept.short_of_memory || f->copies.short_of_memory)
+	    f->p2.short_of_memory || f->kept.short_of_memory || f->quicks.short_of_memory ||
+	    f->copies.short_of_memory)
 		return cs_fail(err, CS_ENOMEM, "out of memory");
 	return status;
 }
@@ -110,11 +123,13 @@ static int restore(const struct found *f, struct ike_engine *engine, struct ike_
 {
 	const struct ike_leftovers left = {
 		.kept = f->kept.items,
+		.quicks = f->quicks.items,
 		.p1 = f->p1.items,
 		.p2 = f->p2.items,
 		.sas = f->sas.items,
 		.policies = f->policies.items,
 		.n_kept = f->kept.n,
+		.n_quicks = f->quicks.n,
 		.n_p1 = f->p1.n,
 		.n_p2 = f->p2.n,
 		.n_sas = f->sas.n,
@@ -137,6 +152,7 @@ static void free_found(struct found *f)
 	free(f->p1.items);
 	free(f->p2.items);
 	free(f->kept.items);
+	free(f->quicks.items);
 }
 
 int iked_reconcile(struct xf_kernel *kernel, struct ike_store *store, struct ike_sealed *sealed,
@@ -148,6 +164,7 @@ int iked_reconcile(struct xf_kernel *kernel, struct ike_store *store, struct ike
 		.p1.size = sizeof(struct ike_p1_info),
 		.p2.size = sizeof(struct ike_cached_p2),
 		.kept.size = sizeof(const struct ike_p1_kept *),
+		.quicks.size = sizeof(const struct ike_quick_kept *),
 		.copies = IKED_COPIES,
 	};
 	int status = look(&f, kernel, store, sealed, err);

@@ -180,6 +180,22 @@ static void op_p1_forget(void *ctx, uint32_t tunnel, uint32_t generation)
 		ike_sealed_forget(w->sealed, tunnel, generation);
 }
 
+static void op_quick_keep(void *ctx, const struct ike_quick_kept *kept)
+{
+	struct worker *w = ctx;
+
+	if (w->sealed)
+		ike_sealed_keep_quick(w->sealed, kept);
+}
+
+static void op_quick_forget(void *ctx, uint32_t tunnel, uint32_t generation)
+{
+	struct worker *w = ctx;
+
+	if (w->sealed)
+		ike_sealed_forget_quick(w->sealed, tunnel, generation);
+}
+
 static void op_log(void *ctx, struct cs_logctx lc, const char *id, enum cs_severity severity,
 		   const char *text)
 {
@@ -213,6 +229,8 @@ static const struct ike_ops ops = {
 	.p1_keep = op_p1_keep,
 	.p1_forget = op_p1_forget,
 	.settled = op_settled,
+	.quick_keep = op_quick_keep,
+	.quick_forget = op_quick_forget,
 	.log = op_log,
 	.event = op_event,
 };
