@@ -116,6 +116,16 @@ def libreswan(cluster, host, dpd=5):
 PEERS = {"strongswan": strongswan, "libreswan": libreswan}
 
 
+def up(side):
+    return [t for t in side.tunnels() if t["State"] == "Active"]
+
+
+def taken_over(side):
+    kinds = {t["ActivationMethod"] for t in side.entries("-y", "display", "-b")}
+    if kinds != {"Takeover"}:
+        raise Failure(f"{side.host.name}: tunnels were begun by {kinds}")
+
+
 class World:
     """Everything of a case but what is done to it."""
 
@@ -166,11 +176,8 @@ class World:
             raise Failure(f"{what}: traffic was back {back - arrived:.3f} s after the address")
 
     def expect_taken_over(self, to):
-        tunnels = wait_until(lambda: [t for t in to.tunnels() if t["State"] == "Active"], 5,
-                             f"a tunnel at {to.host.name}")
-        kinds = {t["ActivationMethod"] for t in tunnels}
-        if kinds != {"Takeover"}:
-            raise Failure(f"{to.host.name}: tunnels were begun by {kinds}")
+        wait_until(lambda: up(to), 5, f"a tunnel at {to.host.name}")
+        taken_over(to)
         self.expect_one_pair(to)
 
     def expect_one_pair(self, to):
@@ -244,7 +251,7 @@ def split_brain(lab):
     if refused.returncode == 0:
         raise Failure("a has begun a tunnel at an address that is b's")
     w.c.announce(w.c.b, VIP)
-    wait_until(lambda: [t for t in w.b.tunnels() if t["State"] == "Active"], 10, "a tunnel at b")
+    wait_until(lambda: up(w.b), 10, "a tunnel at b")
     w.expect_one_pair(w.b)
     seen = len(w.b.log_lines("CSI2092I"))
     time.sleep(5)
@@ -261,7 +268,7 @@ def worker_killed(lab):
     w.c.take(w.c.a, VIP)
     w.c.give(w.c.b, VIP)
     os.kill(w.b.iked.children("--worker")[0], signal.SIGKILL)
-    wait_until(lambda: [t for t in w.b.tunnels() if t["State"] == "Active"], 10, "a tunnel at b")
+    wait_until(lambda: up(w.b), 10, "a tunnel at b")
     w.expect_one_pair(w.b)
     w.stop()
 
@@ -288,7 +295,7 @@ def two_addresses(lab):
     stays = Stream(c.a, host, source=VIPS[1])
     c.take(c.a, VIPS[0])
     c.give(c.b, VIPS[0])
-    wait_until(lambda: [t for t in b.tunnels() if t["State"] == "Active"], 5, "a tunnel at b")
+    wait_until(lambda: up(b), 5, "a tunnel at b")
     host.run("ping", "-n", "-q", "-c", "1", "-w", "5", VIPS[0])
     wait_until(lambda: len(a.tunnels()) == 1 and len(host.sas()) == 4, 10, "one tunnel a host")
     time.sleep(11)  # strongSwan ends what it holds for a duplicate after ten seconds
@@ -327,9 +334,7 @@ def behind_nat(lab, kind):
     say(f"peer behind a NAT ({kind}): traffic both ways {back - arrived:.3f} s after the address")
     if back - since > 2:
         raise Failure("the peer was not found at its last mapping")
-    tunnel, = [t for t in b.tunnels() if t["State"] == "Active"]
-    if tunnel["ActivationMethod"] != "Takeover":
-        raise Failure(f"the tunnel at b was begun by {tunnel['ActivationMethod']}")
+    taken_over(b)
     echoes.stop()
     for side in (a, b):
         side.drop_all()
@@ -352,7 +357,7 @@ def awaited(lab):
     if w.b.tunnels():
         raise Failure("b has begun what it may not")
     w.peer.initiate()
-    wait_until(lambda: [t for t in w.b.tunnels() if t["State"] == "Active"], 10, "a tunnel at b")
+    wait_until(lambda: up(w.b), 10, "a tunnel at b")
     w.expect_one_pair(w.b)
     w.stop()
 
