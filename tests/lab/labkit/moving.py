@@ -3,6 +3,7 @@ Two hosts and an address that moves between them by keepalived, and what one nee
 that takes: traffic with the time of each packet, and the time at which the kernel has an address.
 """
 
+import json
 import os
 import re
 import signal
@@ -180,8 +181,8 @@ class Cluster:
 
     def announce(self, host, vip):
         """Gratuitous ARP, as keepalived sends it, so that the neighbours know where the address is."""
-        mac = bytes.fromhex(
-            host.run("cat", "/sys/class/net/eth0/address").stdout.strip().replace(":", ""))
+        link, = json.loads(host.run("ip", "-json", "link", "show", "eth0").stdout)
+        mac = bytes.fromhex(link["address"].replace(":", ""))
         address = socket.inet_aton(vip)
         frame = (b"\xff" * 6 + mac + b"\x08\x06" + b"\0\1\x08\0\x06\x04\0\1"
                  + mac + address + b"\xff" * 6 + address)
@@ -205,6 +206,8 @@ class Cluster:
         host.run("ip", "xfrm", "state", "flush")
         host.run("ip", "xfrm", "policy", "flush")
         host.run("nft", "flush", "ruleset")
+        for route in host.spent_routes():
+            host.run("ip", "route", "del", "table", "local", *route.split()[:4])
         host.run("ip", "addr", "flush", "dev", "eth0", "scope", "global")
 
     def stop(self):
