@@ -31,8 +31,8 @@ IKED_LIBS = libiked.a $(CERT_LIBS) $(IKE_LIBS) $(POLICY_LIBS) $(XFRM_LIBS) $(COM
 	$(JANSSON_LIBS) $(UV_LIBS) $(LIBPQ_LIBS)
 
 iked_iked_SOURCES = \
-	iked/certs.c iked/iked.h iked/main.c iked/parent.c iked/parent_certs.c iked/ports.c \
-	iked/privilege.c iked/reconcile.c iked/worker.c
+	iked/certs.c iked/helper.c iked/iked.h iked/main.c iked/parent.c iked/parent_certs.c iked/ports.c \
+	iked/privilege.c iked/reconcile.c iked/shared_helper.c iked/shared_name.c iked/worker.c
 iked_iked_CFLAGS = $(IKED_CFLAGS)
 iked_iked_LDADD = $(IKED_LIBS) $(CAPNG_LIBS) $(SECCOMP_LIBS)
 dist_man_MANS += man/iked.8

@@ -25,10 +25,10 @@ static void become_certs(const struct iked_options *o, const sigset_t *mask, int
 	char *argv[12];
 	int n = 0;
 
-	if (end != IKED_FD_CERTS && dup2(end, IKED_FD_CERTS) < 0)
+	if (end != IKED_FD_HELPER && dup2(end, IKED_FD_HELPER) < 0)
 		_exit(CS_EXIT_FAILED);
-	fcntl(IKED_FD_CERTS, F_SETFD, 0);
-	if (close_range(IKED_FD_CERTS + 1, ~0u, 0) < 0)
+	fcntl(IKED_FD_HELPER, F_SETFD, 0);
+	if (close_range(IKED_FD_HELPER + 1, ~0u, 0) < 0)
 		_exit(CS_EXIT_FAILED);
 	sigprocmask(SIG_SETMASK, mask, NULL);
 	unsetenv("NOTIFY_SOCKET");

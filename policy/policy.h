@@ -381,6 +381,7 @@ struct pol_ike_config {
 	bool keyring_coded;                                /* it stands in the file */
 	char supported_cas[POL_CAS_MAX][POL_NAME_MAX + 1]; /* labels, SupportedCertAuth */
 	unsigned n_supported_cas;
+	char shared_store[1024]; /* URI, may hold a password; "" for none */
 };
 int pol_ike_config(const char *file, bool may_be_missing, pol_diag_fn *diag, void *arg,
 		   struct pol_ike_config *config, struct cs_err *err);
