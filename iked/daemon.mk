@@ -31,8 +31,8 @@ IKED_LIBS = libiked.a $(CERT_LIBS) $(IKE_LIBS) $(POLICY_LIBS) $(XFRM_LIBS) $(COM
 	$(JANSSON_LIBS) $(UV_LIBS) $(LIBPQ_LIBS)
 
 iked_iked_SOURCES = \
-	iked/certs.c iked/copies.c iked/copies.h iked/iked.h iked/main.c iked/lost_esp.c iked/moving.c iked/parent.c iked/parent_helper.c iked/ports.c \
-	iked/privilege.c iked/reconcile.c iked/worker.c
+	iked/certs.c iked/copies.c iked/copies.h iked/helper.c iked/iked.h iked/main.c iked/lost_esp.c iked/moving.c iked/parent.c iked/parent_helper.c iked/ports.c \
+	iked/privilege.c iked/reconcile.c iked/shared_helper.c iked/shared_name.c iked/worker.c
 iked_iked_CFLAGS = $(IKED_CFLAGS)
 iked_iked_LDADD = $(IKED_LIBS) $(CAPNG_LIBS) $(SECCOMP_LIBS)
 dist_man_MANS += man/iked.8
@@ -62,8 +62,10 @@ tests_unit_test_iked_nmi_SOURCES = \
 tests_unit_test_iked_nmi_CFLAGS = $(IKED_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_iked_nmi_LDADD = $(IKED_LIBS) $(CHECK_LIBS)
 check_PROGRAMS += tests/unit/test_shared tests/unit/test_shared_row
-tests_unit_test_shared_SOURCES = \
-	tests/unit/test_shared.c tests/unit/shared_host.c tests/unit/shared_host.h
+SHARED_TEST_SOURCES = \
+	tests/unit/shared_host.c tests/unit/shared_host.h tests/unit/shared_race.c tests/unit/shared_race.h
+tests_unit_test_shared_SOURCES = tests/unit/test_shared.c iked/shared_name.c $(SHARED_TEST_SOURCES)
+tests_unit_test_shared_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=statfs
 tests_unit_test_shared_CFLAGS = $(IKED_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_shared_LDADD = $(IKED_LIBS) $(CHECK_LIBS)
 tests_unit_test_shared_row_SOURCES = \

@@ -18,6 +18,7 @@
 #include "iked/engine.h"
 #include "iked/pk_pool.h"
 #include "iked/sealed.h"
+#include "iked/shared.h"
 #include "iked/store.h"
 
 #define IKED_USER       "csipsec-iked"
@@ -67,11 +68,27 @@ struct iked_options {
 enum cs_exit iked_parent(struct iked_options *o);
 enum cs_exit iked_worker(const struct iked_options *o);
 
+/* ---- helper.c: what the helpers' processes begin with ---- */
+
+/* False, with words for people: it was not iked that started this process. */
+bool iked_helper_begin(const struct iked_options *o, const char *option);
+
 /* ---- certs.c: the certificate helper's process ---- */
 
 enum cs_exit iked_certs(const struct iked_options *o);
 
 /* ---- parent_helper.c: a helper as the parent sees it ---- */
+/* ---- shared_helper.c: the process of the shared store's helper ---- */
+
+/* CS_EXIT_ABSENT: there is no shared store, or none that could ever work. */
+enum cs_exit iked_shared_helper(const struct iked_options *o);
+/*
+ * This stack's name in the shared store, "HOSTNAME/STACK#8 hex digits".  The digits are made once
+ * and kept in dir (the worker's state directory), so that two hosts of one name differ.
+ */
+int iked_shared_host(const char *dir, const char *stack, char host[static IKE_SHARED_HOST],
+		     struct cs_err *err);
+
 
 struct iked_helper {
 	const char *name, *option; /* in messages; how it is started */
@@ -123,9 +140,10 @@ int iked_identity_find(const char *user, struct iked_identity *id, struct cs_err
 int iked_prepare_state(const char *stack, const struct iked_identity *id, struct cs_err *err);
 /* The worker's: another user, CAP_NET_ADMIN alone, no way back. CS_EUNSUPPORTED: not built in. */
 int iked_privilege_drop(const struct iked_identity *id, struct cs_err *err);
-/* The worker's: other system calls than those of its work are refused. For all its threads. */
+/* Other system calls than those of the worker's work are refused, among them those that begin a
+ * program. For all threads; also for the helper of the shared store. */
 int iked_filter_calls(struct cs_err *err);
-/* The certificate helper's: another user and no capability, no way back, not to be looked into. */
+/* A helper's: another user and no capability, no way back, not to be looked into. */
 int iked_privilege_none(const struct iked_identity *id, struct cs_err *err);
 /* The certificate helper's: no file, no socket, no program. */
 int iked_filter_certs(struct cs_err *err);

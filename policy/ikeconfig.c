@@ -82,6 +82,21 @@ static void set_vipas(struct pol_build *b, struct pol_node *node, struct pol_ike
 	}
 }
 
+/* Whether it can be used is for the daemon to say, which knows what is built in. */
+static void set_shared_store(struct pol_build *b, struct pol_node *node,
+			     struct pol_ike_config *config)
+{
+	const char *uri = pol_text_of(node, "SharedStore");
+
+	if (!uri) /* there is none */
+		return;
+	if (strlen(uri) >= sizeof(config->shared_store))
+		pol_wrong(b, node, pol_item_of(node, "SharedStore"), NULL,
+			  "it is longer than %zu characters", sizeof(config->shared_store) - 1);
+	else
+		memcpy(config->shared_store, uri, strlen(uri) + 1);
+}
+
 static void set_all(struct pol_build *b, struct pol_node *node, struct pol_ike_config *config)
 {
 	memset(config, 0, sizeof(*config));
@@ -95,6 +110,7 @@ static void set_all(struct pol_build *b, struct pol_node *node, struct pol_ike_c
 	set_keyring(b, node, config);
 	set_cas(b, node, config);
 	set_vipas(b, node, config);
+	set_shared_store(b, node, config);
 }
 
 int pol_ike_config(const char *file, bool may_be_missing, pol_diag_fn *diag, void *arg,

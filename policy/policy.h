@@ -385,6 +385,7 @@ struct pol_ike_config {
 	unsigned n_supported_cas;
 	struct cs_range vipas[POL_VIPAS_MAX]; /* DynamicVipa: addresses that move */
 	unsigned n_vipas;
+	char shared_store[1024]; /* URI, may hold a password; "" for none */
 };
 int pol_ike_config(const char *file, bool may_be_missing, pol_diag_fn *diag, void *arg,
 		   struct pol_ike_config *config, struct cs_err *err);

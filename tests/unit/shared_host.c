@@ -49,8 +49,10 @@ void hosts_run(unsigned ms)
 static void sample(const struct host *h, uint32_t tunnel, uint32_t generation,
 		   struct ike_p1_info *p1, struct ike_p2_info *p2)
 {
-	int64_t now = time(NULL);
+	static int64_t now; /* of all of this process, so that an SA put again is the same */
 
+	if (!now)
+		now = time(NULL);
 	*p1 = (struct ike_p1_info){
 		.tunnel = 1000 + tunnel,
 		.generation = generation,
@@ -123,6 +125,33 @@ void host_down(struct host *h, uint32_t tunnel, uint32_t generation)
 	record(h, tunnel, generation, false);
 }
 
+static void record_many(struct host *h)
+{
+	struct ike_p1_info p1;
+	struct ike_p2_info p2;
+	struct ike_record rec = {.kind = IKE_REC_P2_UP, .p1 = &p1, .p2 = &p2, .reason = ""};
+
+	for (uint32_t i = 1; i <= h->many; i++) {
+		sample(h, i, 1, &p1, &p2);
+		ike_shared_record(h->s, &rec);
+	}
+}
+
+void host_many(struct host *h, uint32_t many)
+{
+	h->many = many;
+	record_many(h);
+}
+
+void host_used(struct host *h, uint32_t tunnel, uint32_t generation, int64_t used)
+{
+	struct ike_p1_info p1;
+	struct ike_p2_info p2;
+
+	sample(h, tunnel, generation, &p1, &p2);
+	ike_shared_used(h->s, &p2, used);
+}
+
 /* ---- events ---- */
 
 static void on_sa(void *arg, const struct cs_addr *address, const struct ike_shared_sa *sa)
@@ -168,9 +197,10 @@ static void on_want_all(void *arg, const struct cs_addr *address)
 
 	ck_assert(cs_addr_equal(address, &h->address));
 	h->wants++;
-	for (unsigned i = 0; i < HOST_SAS && !h->mute; i++)
+	for (unsigned i = 0; i < HOST_SAS; i++)
 		if (h->up[i].tunnel)
 			record(h, h->up[i].tunnel, h->up[i].generation, true);
+	record_many(h);
 }
 
 static void on_unshared(void *arg, char kind, uint32_t tunnel, const char *why)

@@ -33,7 +33,7 @@ struct host {
 	pid_t helper; /* 0: none */
 	struct cs_addr address;
 	struct host_sa up[HOST_SAS];
-	bool mute; /* want_all is not followed */
+	uint32_t many; /* besides these tunnels 1 to many, phase 2 alone */
 
 	/* What was told. */
 	struct host_row rows[HOST_ROWS];
@@ -54,6 +54,9 @@ void host_arrive(struct host *h);
 void host_forget(struct host *h);
 void host_up(struct host *h, uint32_t tunnel, uint32_t generation);
 void host_down(struct host *h, uint32_t tunnel, uint32_t generation);
+void host_used(struct host *h, uint32_t tunnel, uint32_t generation, int64_t used);
+/* many, recorded now. */
+void host_many(struct host *h, uint32_t many);
 struct ike_shared_stats host_stats(const struct host *h);
 /* Ends it and its helper, which must have come to a good end (unless it was killed). */
 void host_stop(struct host *h);

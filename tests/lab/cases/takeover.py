@@ -274,7 +274,7 @@ def worker_killed(lab):
     w.c.take(w.c.a, VIP)
     w.c.give(w.c.b, VIP)
     os.kill(w.b.iked.children("--worker")[0], signal.SIGKILL)
-    wait_until(lambda: len(w.b.log_lines("CSI2003I")) == 2, 10, "the next worker")
+    wait_until(lambda: len(w.b.log_lines("EZD1046I")) == 2, 10, "the next worker")
     wait_until(lambda: up(w.b), 10, "a tunnel at b")
     w.expect_no_others(w.b)
     w.stop()
