@@ -560,6 +560,16 @@ void ike_old_pair_set(struct ike_engine *e, struct ike_old_pair *pair, enum ike_
 	e->takeover->n[state]++;
 }
 
+/* As far as that is known. */
+static bool is_who(const struct ike_old_peer *op, const struct ike_peer *who)
+{
+	struct cs_bytes own = {who->ids, who->local_id_len};
+	struct cs_bytes other = {own.p + own.len, who->remote_id_len};
+
+	return !op->remote_id_len ||
+	       (same_bytes(remote_id(op), other) && same_bytes(local_id(op), own));
+}
+
 /* Whoever began it. */
 void ike_takeover_up(struct ike_engine *e, const struct ike_p2 *p2)
 {
@@ -571,7 +581,9 @@ void ike_takeover_up(struct ike_engine *e, const struct ike_p2 *p2)
 	while ((pair = find(e, &w))) {
 		pair->asked = false; /* the tunnel's policy has taken the place of the hold */
 		ike_old_pair_set(e, pair, IKE_OLD_UP);
-		pair->peer->via = p2->p1 ? p2->p1->tunnel : pair->peer->via;
+		/* One of another identity's may not speak of this one's. */
+		if (p2->p1 && is_who(pair->peer, p2->peer))
+			pair->peer->via = p2->p1->tunnel;
 		e->stats.taken_over++;
 		e->takeover->up++;
 		ike_takeover_tell_soon(e, pair->peer);
@@ -617,6 +629,8 @@ static void found(struct ike_engine *e, struct ike_old_peer *op, const struct ik
 	op->awaited = false;
 	ike_takeover_tell_soon(e, op);
 	ike_list_remove(&op->ready);
+	if (op->restart && p1->tunnel == op->tunnel && p1->generation > op->generation)
+		op->generation = p1->generation;
 	if (op->restart)
 		return;
 	for (struct ike_list *l = op->pairs.next; l != &op->pairs; l = l->next) {
@@ -634,13 +648,10 @@ static void found(struct ike_engine *e, struct ike_old_peer *op, const struct ik
 
 static bool is_of(const struct ike_old_peer *op, const struct ike_p1 *p1)
 {
-	struct cs_bytes own = {p1->peer->ids, p1->peer->local_id_len};
-	struct cs_bytes other = {own.p + own.len, p1->peer->remote_id_len};
-
 	if (op->client || p1->client || !cs_addr_equal(&op->local.addr, &p1->sid.local.addr))
 		return false;
 	if (op->remote_id_len)
-		return same_bytes(remote_id(op), other) && same_bytes(local_id(op), own);
+		return is_who(op, p1->peer);
 	return !op->nat && cs_addr_equal(&op->remote.addr, &p1->sid.remote.addr) &&
 	       !strcmp(op->rule, p1->rule ? p1->rule->name : "");
 }
