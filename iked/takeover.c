@@ -50,20 +50,22 @@ struct wanted {
 	const struct ike_peer *who;    /* or NULL */
 	const struct ike_old_peer *of; /* or NULL; then it is none of another */
 	unsigned states;               /* bits of enum ike_old_state */
+	uint16_t port;                 /* that it has in UDP */
 };
 #define OPEN (1u << IKE_OLD_QUEUED | 1u << IKE_OLD_UNDER_WAY | 1u << IKE_OLD_WAITS)
 
-static bool is_peer(const struct ike_old_peer *op, const struct ike_tunnel_key *k,
-		    const struct ike_peer *who)
+static bool is_peer(const struct ike_old_peer *op, const struct wanted *w)
 {
 	struct cs_bytes id;
 
-	if (!cs_addr_equal(&op->local.addr, k->local))
+	if (!cs_addr_equal(&op->local.addr, w->key->local))
 		return false;
-	if (!op->nat || !who || !op->remote_id_len)
-		return cs_addr_equal(&op->remote.addr, k->remote);
-	id = (struct cs_bytes){who->ids + who->local_id_len, who->remote_id_len};
-	return same_bytes(id, remote_id(op));
+	if (!op->nat || !w->who || !op->remote_id_len)
+		return cs_addr_equal(&op->remote.addr, w->key->remote);
+	id = (struct cs_bytes){w->who->ids + w->who->local_id_len, w->who->remote_id_len};
+	return same_bytes(id, remote_id(op)) &&
+	       (!op->common ||
+		(cs_addr_equal(&op->remote.addr, w->key->remote) && op->remote.port == w->port));
 }
 
 static bool match_key(const struct ike_node *node, const void *key)
@@ -73,7 +75,7 @@ static bool match_key(const struct ike_node *node, const void *key)
 
 	return pair->rule_id == w->key->rule_id && (w->states & 1u << pair->state) &&
 	       cs_selector_equal(&pair->selector, w->key->selector) &&
-	       (w->of ? pair->peer == w->of : is_peer(pair->peer, w->key, w->who));
+	       (w->of ? pair->peer == w->of : is_peer(pair->peer, w));
 }
 
 static struct ike_old_pair *find(const struct ike_engine *e, const struct wanted *w)
@@ -98,7 +100,7 @@ static bool match_packet(const struct ike_node *node, const void *key)
 /* A packet cannot know behind which endpoint its address is, where no start action says so. */
 struct ike_old_pair *ike_old_pair_find(const struct ike_engine *e, const struct ike_tunnel_key *k)
 {
-	struct ike_old_pair *pair = find(e, &(struct wanted){k, NULL, NULL, OPEN});
+	struct ike_old_pair *pair = find(e, &(struct wanted){k, NULL, NULL, OPEN, 0});
 	struct ike_node *node;
 
 	if (pair || !e->takeover->n_pairs)
@@ -126,12 +128,13 @@ const struct pol_ke_rule *ike_old_peer_rule(const struct ike_engine *e,
 	return p ? pol_ke_rule_find(p, &op->local.addr, &op->remote.addr, NULL) : NULL;
 }
 
-static struct ike_p1 *newest_up(const struct ike_peer *peer)
+static struct ike_p1 *newest_up(const struct ike_peer *peer, const struct ike_old_peer *op)
 {
 	for (const struct ike_list *l = peer->p1s.next; l != &peer->p1s; l = l->next) {
 		struct ike_p1 *p1 = IKE_OF(l, struct ike_p1, in_peer);
 
-		if (p1->up && !p1->dead && !p1->superseded && !p1->client)
+		if (p1->up && !p1->dead && !p1->superseded && !p1->client &&
+		    (!op->common || p1->sid.remote.port == op->remote.port))
 			return p1;
 	}
 	return NULL;
@@ -154,7 +157,7 @@ struct ike_p1 *ike_old_peer_p1(const struct ike_engine *e, const struct ike_old_
 	if (op->client)
 		return NULL;
 	peer = ike_old_peer_now(e, op);
-	p1 = peer ? newest_up(peer) : NULL;
+	p1 = peer ? newest_up(peer, op) : NULL;
 	if (p1 || op->nat)
 		return p1;
 	p1 = ike_p1_for(e, &op->local.addr, &op->remote.addr, ike_old_peer_rule(e, op));
@@ -198,6 +201,29 @@ static void set_from_p2(struct ike_engine *e, struct ike_old_peer *op, const str
 	}
 }
 
+static bool match_common(const struct ike_node *node, const void *key)
+{
+	const struct ike_old_peer *op = IKE_OF(node, struct ike_old_peer, by_ids), *like = key;
+
+	return op != like && op->nat && cs_addr_equal(&op->local.addr, &like->local.addr) &&
+	       same_bytes(remote_id(op), remote_id(like)) &&
+	       same_bytes(local_id(op), local_id(like));
+}
+
+/* Clients of one identity behind several NATs, or behind one. */
+static void find_common(struct ike_engine *e, struct ike_old_peer *op)
+{
+	struct ike_node *node =
+		op->nat ? ike_table_find(&e->takeover->by_ids, hash_ids(e, remote_id(op)),
+					 match_common, op)
+			: NULL;
+
+	if (!node)
+		return;
+	op->common = true;
+	IKE_OF(node, struct ike_old_peer, by_ids)->common = true;
+}
+
 static struct ike_old_peer *make_peer(struct ike_engine *e, const struct ike_p1_info *p1,
 				      const struct ike_p2_info *p2)
 {
@@ -232,8 +258,10 @@ static struct ike_old_peer *make_peer(struct ike_engine *e, const struct ike_p1_
 	ike_list_add_tail(&e->takeover->peers, &op->all);
 	ike_table_add(&e->takeover->by_addrs, &op->by_addrs,
 		      ike_hash_addrs(e, &op->local.addr, &op->remote.addr));
-	if (other.len)
+	if (other.len) {
 		ike_table_add(&e->takeover->by_ids, &op->by_ids, hash_ids(e, other));
+		find_common(e, op);
+	}
 	return op;
 }
 
@@ -574,7 +602,7 @@ static bool is_who(const struct ike_old_peer *op, const struct ike_peer *who)
 void ike_takeover_up(struct ike_engine *e, const struct ike_p2 *p2)
 {
 	struct ike_tunnel_key key = ike_tunnel_key_of(p2->tunnel);
-	struct wanted w = {&key, p2->peer, NULL, OPEN};
+	struct wanted w = {&key, p2->peer, NULL, OPEN, p2->encap_remote};
 	struct ike_old_pair *pair;
 
 	key.client = 0;
@@ -595,7 +623,7 @@ void ike_takeover_p2_ended(struct ike_engine *e, const struct ike_p2 *p2,
 			   struct ike_old_peer *heir_of, bool again)
 {
 	struct ike_tunnel_key key = ike_tunnel_key_of(p2->tunnel);
-	struct wanted w = {&key, p2->peer, heir_of, 1u << IKE_OLD_UNDER_WAY};
+	struct wanted w = {&key, p2->peer, heir_of, 1u << IKE_OLD_UNDER_WAY, p2->encap_remote};
 	bool refused = p2->qm && p2->qm->refused;
 	/* It could not even be offered: there is another path between us now. */
 	bool unfit = p2->qm && p2->qm->only >= 0 && p2->state == IKE_QM_BUSY_1;
@@ -650,10 +678,13 @@ static bool is_of(const struct ike_old_peer *op, const struct ike_p1 *p1)
 {
 	if (op->client || p1->client || !cs_addr_equal(&op->local.addr, &p1->sid.local.addr))
 		return false;
-	if (op->remote_id_len)
+	if (op->nat && op->remote_id_len && !op->common)
 		return is_who(op, p1->peer);
-	return !op->nat && cs_addr_equal(&op->remote.addr, &p1->sid.remote.addr) &&
-	       !strcmp(op->rule, p1->rule ? p1->rule->name : "");
+	if (!cs_addr_equal(&op->remote.addr, &p1->sid.remote.addr) ||
+	    (op->nat && op->remote.port != p1->sid.remote.port))
+		return false;
+	return op->remote_id_len ? is_who(op, p1->peer)
+				 : !strcmp(op->rule, p1->rule ? p1->rule->name : "");
 }
 
 static bool match_addrs_of(const struct ike_node *node, const void *key)

@@ -56,6 +56,7 @@ struct ike_old_peer {
 	struct ike_timer again, tell;
 	struct cs_endpoint local, remote;
 	bool nat;     /* in front of the peer: remote is its last mapping */
+	bool common;  /* behind NATs others have its identities: it is known where it was alone */
 	bool encap;   /* ESP went in UDP */
 	bool client;  /* a user's: only it can begin */
 	bool restart; /* it is this host's own of before: the pairs live on, phase 1 does not */
