@@ -224,13 +224,27 @@ static void add_p1(struct ike_old_peer *op, const struct ike_p1_info *p1)
 	ike_list_add_tail(&op->p1s, &o->in_peer);
 }
 
+static bool is_row(const struct ike_old_pair *pair, const struct ike_p2_info *i)
+{
+	return i->spi_in && cs_addr_equal(&pair->peer->local.addr, &i->local) &&
+	       cs_addr_equal(&pair->peer->remote.addr, &i->remote) &&
+	       cs_selector_equal(&pair->selector, &i->selector);
+}
+
 static int add_pair(struct ike_engine *e, const struct ike_inherited *row, unsigned *new_peers)
 {
 	const struct ike_p2_info *i = &row->p2;
-	struct ike_old_pair *pair = calloc(1, sizeof(*pair));
-	struct ike_old_peer *op = pair ? peer_of(e, row, new_peers) : NULL;
+	struct ike_old_pair *pair = ike_old_pair_by_spi(e, i->spi_in);
+	struct ike_old_peer *op;
 	struct ike_tunnel_key key;
 
+	/* What is read again has another number. */
+	if (pair && is_row(pair, i)) {
+		pair->ref = row->ref;
+		return 0;
+	}
+	pair = calloc(1, sizeof(*pair));
+	op = pair ? peer_of(e, row, new_peers) : NULL;
 	if (!op) {
 		free(pair);
 		return CS_ENOMEM;
@@ -439,4 +453,5 @@ void ike_takeover_policy(struct ike_engine *e)
 		op->how = IKE_TRY_CACHED;
 		ike_timer_set(&e->timers, &op->again, e->now.mono);
 	}
+	ike_takeover_schedule(e);
 }

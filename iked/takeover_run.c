@@ -478,6 +478,8 @@ void ike_takeover_soon(struct ike_engine *e, struct ike_timer *timer)
 	struct ike_takeover *t = e->takeover;
 
 	(void)timer;
+	if (!e->policy)
+		return; /* it goes on when there is one */
 	while (!ike_list_empty(&t->urgent))
 		run_first(e, &t->urgent);
 	while (!ike_list_empty(&t->ready) && room(e))

@@ -153,6 +153,11 @@ static bool is_one_of_many(const struct sim_host *h, const struct cs_addr *addr)
 	return h->many && !cs_range_parse(SIM_MANY, &all, NULL) && cs_range_has(&all, addr);
 }
 
+static bool is_deaf(const struct sim_host *h, const struct cs_addr *addr)
+{
+	return h->deaf && (addr->b[2] << 8 | addr->b[3]) % h->deaf == 0;
+}
+
 /* Of several that have it one of chance, as their neighbours believe. */
 static struct sim_host *host_of(struct sim *sim, const struct cs_addr *addr)
 {
@@ -243,7 +248,7 @@ static void carry(struct sim_host *h, const struct cs_endpoint *local,
 		       len > 23 ? (unsigned)data[20] << 24 | (unsigned)data[21] << 16 |
 					  (unsigned)data[22] << 8 | data[23]
 				: 0);
-	if (!to)
+	if (!to || is_deaf(to, &remote->addr))
 		return;
 	if (net->script) {
 		if (!net->script(sim, h->index, local, remote, data, len, &copies, &delay))

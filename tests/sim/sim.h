@@ -157,6 +157,7 @@ struct sim_host {
 	unsigned long deaths, in_doubt;
 	bool absent;            /* its address is another host's */
 	unsigned outside;       /* by which NATs know it */
+	unsigned deaf;          /* of many: each so manieth does not answer; 0: all do */
 	bool many;              /* it stands for all of SIM_MANY */
 	unsigned long all_jobs; /* public-key jobs that it ever had */
 };
@@ -386,7 +387,7 @@ struct pol_policy *sim_policy_many(const struct sim_variant *v, bool many);
 unsigned sim_random_scenarios(uint64_t first_seed, unsigned n, bool verbose);
 unsigned sim_exhaustive(bool verbose, unsigned *ran);
 unsigned sim_takeovers(uint64_t first_seed, unsigned n, bool verbose);
-unsigned sim_takeover_many(unsigned peers, uint64_t seed, bool verbose);
+unsigned sim_takeover_many(unsigned peers, unsigned deaf, uint64_t seed, bool verbose);
 /* Many peers of one host for days; the number of failures. */
 unsigned sim_endurance(unsigned days, unsigned peers, uint64_t seed, bool verbose);
 

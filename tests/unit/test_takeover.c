@@ -510,6 +510,58 @@ START_TEST(test_generations)
 }
 END_TEST
 
+/*
+ * What is in the store is what this host has: it stays, and the peer hears nothing. What is read
+ * once more is no other one; its last number counts.
+ */
+START_TEST(test_own_rows)
+{
+	struct pair *p = pair_up(NULL);
+	struct side *s = &p->side[0];
+	struct inheritance c, live;
+
+	see_all(s, &live);
+	ck_assert_uint_eq(take_over(s, &live), 1);
+	pair_wait(p, 5000);
+	pair_expect_up(p);
+	ck_assert_uint_eq(s->n_inherited, 1);
+	inherit_of(s, &c);
+	take_over(s, &c);
+	c.rows[0].ref = 7;
+	take_over(s, &c);
+	pair_wait(p, 1000);
+	ck_assert_uint_eq(s->n_inherited, 2);
+	ck_assert(s->inherited >> 7 & 1);
+	ck_assert_uint_eq(pair_stats(p, 0)->taken_over, 1);
+	finish(p);
+}
+END_TEST
+
+/* It has come before there was a policy. */
+START_TEST(test_no_policy_yet)
+{
+	struct pair *p = pair_up(NULL);
+	struct side *s = &p->side[0];
+	struct inheritance c;
+	struct ike_settings set = {.port = 500, .marking = {XF_MARK_SHIFT_DEFAULT}};
+	struct ike_ops ops;
+	struct cs_err err;
+
+	inherit_of(s, &c);
+	ike_engine_free(s->e);
+	pair_ops(&ops);
+	ck_assert(!ike_engine_new(&set, &ops, s, &s->e, &err));
+	take_over(s, &c);
+	pair_wait(p, 5000);
+	ck_assert_uint_eq(s->n_inherited, 0);
+	ike_engine_policy(s->e, s->policy, p->now);
+	pair_wait(p, 5000);
+	ck_assert_uint_eq(s->n_inherited, 1);
+	ck_assert_uint_eq(pair_stats(p, 0)->taken_over, 1);
+	finish(p);
+}
+END_TEST
+
 /* Nothing is left behind, whenever the engine is stopped. */
 START_TEST(test_stopped)
 {
@@ -549,6 +601,8 @@ static Suite *suite(void)
 	tcase_add_test(tc, test_given_up_is_told);
 	tcase_add_loop_test(tc, test_awaited, 0, 2);
 	tcase_add_test(tc, test_generations);
+	tcase_add_test(tc, test_own_rows);
+	tcase_add_test(tc, test_no_policy_yet);
 	tcase_add_loop_test(tc, test_stopped, 0, 4);
 	suite_add_tcase(suite, tc);
 	return suite;
