@@ -331,7 +331,6 @@ void ike_takeover_restart(struct ike_engine *e, const struct ike_p1_info *p1,
 		return;
 	op->restart = true;
 	op->tunnel = p1->tunnel;
-	op->generation = p1->generation;
 	op->expires = p1->expires;
 	ike_takeover_ready(e, op, false);
 }

@@ -64,9 +64,9 @@ struct ike_old_peer {
 	bool urgent;  /* a packet waits */
 	bool slot;    /* its phase 1 counts among the negotiations under way */
 	enum ike_old_try how;
-	unsigned under_way;          /* Quick Modes that this began */
-	uint32_t via;                /* K number that was used last, 0: none */
-	uint32_t tunnel, generation; /* restart: of the phase 1 SA, and its end */
+	unsigned under_way; /* Quick Modes that this began */
+	uint32_t via;       /* K number that was used last, 0: none */
+	uint32_t tunnel;    /* restart: n of K<n> of the phase 1 SA, and its end */
 	int64_t expires;
 	struct ike_p1 *trying; /* phase 1 under way */
 	char rule[POL_NAME_MAX + 1];

@@ -139,17 +139,6 @@ bool ike_old_peer_open(const struct ike_old_peer *op)
 	return false;
 }
 
-/* Pairs that lived on without their phase 1 SA are under the new one. */
-static void link_pairs(struct ike_engine *e, struct ike_p1 *p1)
-{
-	for (struct ike_list *l = p1->peer->p2s.next; l != &p1->peer->p2s; l = l->next) {
-		struct ike_p2 *p2 = IKE_OF(l, struct ike_p2, in_peer);
-
-		if (p2->up && !p2->p1)
-			ike_p2_move(e, p2, p1);
-	}
-}
-
 void ike_takeover_tell(struct ike_engine *e, struct ike_timer *timer)
 {
 	struct ike_old_peer *op = IKE_OF(timer, struct ike_old_peer, tell);
@@ -159,8 +148,6 @@ void ike_takeover_tell(struct ike_engine *e, struct ike_timer *timer)
 		tell_pairs(e, op, p1);
 	if (p1 || !ike_old_peer_open(op))
 		settle_over(e, op);
-	if (p1 && op->restart)
-		link_pairs(e, p1);
 	if (p1 && !is_busy(op))
 		tell_p1s(e, op, p1);
 	if (ike_list_empty(&op->pairs) && !op->under_way && !op->trying && (p1 || !op->restart))

@@ -218,6 +218,19 @@ void ike_takeover_p2_ended(struct ike_engine *e, const struct ike_p2 *p2,
 	ike_takeover_check_end(e);
 }
 
+/* Pairs that lived on without their phase 1 SA are under the new one. */
+static void link_pairs(struct ike_engine *e, struct ike_p1 *p1)
+{
+	for (struct ike_list *l = p1->peer->p2s.next; l != &p1->peer->p2s; l = l->next) {
+		struct ike_p2 *p2 = IKE_OF(l, struct ike_p2, in_peer);
+
+		if (!p2->up || p2->p1)
+			continue;
+		ike_p2_move(e, p2, p1);
+		ike_p2_record_moved(e, p2); /* so that the SA cache has it so */
+	}
+}
+
 /* Those of this peer, wherever it is now, can go on. */
 static void found(struct ike_engine *e, struct ike_old_peer *op, const struct ike_p1 *p1)
 {
@@ -225,10 +238,10 @@ static void found(struct ike_engine *e, struct ike_old_peer *op, const struct ik
 	op->awaited = false;
 	ike_takeover_tell_soon(e, op);
 	ike_list_remove(&op->ready);
-	if (op->restart && p1->tunnel == op->tunnel && p1->generation > op->generation)
-		op->generation = p1->generation;
-	if (op->restart)
+	if (op->restart) {
+		link_pairs(e, p1);
 		return;
+	}
 	for (struct ike_list *l = op->pairs.next; l != &op->pairs; l = l->next) {
 		struct ike_old_pair *pair = IKE_OF(l, struct ike_old_pair, in_peer);
 

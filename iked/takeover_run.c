@@ -52,22 +52,11 @@ static void left_room(struct ike_engine *e)
 
 void ike_takeover_p1_begun(struct ike_engine *e, struct ike_old_peer *op, struct ike_p1 *p1)
 {
-	const struct ike_p1 *other;
-
 	p1->ex->heir_of = op;
 	p1->ex->rt.hasty = true;
 	op->trying = p1;
 	op->slot = true;
 	took_room(e);
-	if (!op->restart)
-		return;
-	/* It is this host's own tunnel, and goes on. */
-	other = ike_p1_by_number(e, op->tunnel);
-	ike_p1_renumber(e, p1, op->tunnel);
-	if (other)
-		ike_p1_share(p1, other);
-	ike_adopt_generations(p1, op->generation);
-	p1->generation = p1->generations->n + 1;
 }
 
 static void leave_slot(struct ike_engine *e, struct ike_old_peer *op)
