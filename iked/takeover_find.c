@@ -175,7 +175,10 @@ void ike_takeover_up(struct ike_engine *e, const struct ike_p2 *p2)
 
 	key.client = 0;
 	while ((pair = find(e, &w))) {
-		pair->asked = false; /* the tunnel's policy has taken the place of the hold */
+		/* Else the tunnel's policy has taken the place of the hold. */
+		if (pair->asked && p2->tunnel->client)
+			ike_hold_failed(e, &key);
+		pair->asked = false;
 		ike_old_pair_set(e, pair, IKE_OLD_UP);
 		/* One of another identity's may not speak of this one's. */
 		if (p2->p1 && is_who(pair->peer, p2->peer))
@@ -201,7 +204,10 @@ void ike_takeover_p2_ended(struct ike_engine *e, const struct ike_p2 *p2,
 	while ((pair = find(e, &w))) {
 		struct ike_old_peer *op = pair->peer;
 
-		pair->asked = false; /* who ended it has seen to that */
+		/* Else who ended it has seen to that. */
+		if (pair->asked && !(p2->qm && p2->qm->asked))
+			ike_hold_failed(e, &key);
+		pair->asked = false;
 		if ((again || unfit) && !pair->plain) {
 			pair->plain = true;
 			ike_old_pair_set(e, pair, IKE_OLD_QUEUED);
@@ -232,7 +238,7 @@ static void link_pairs(struct ike_engine *e, struct ike_p1 *p1)
 }
 
 /* Those of this peer, wherever it is now, can go on. */
-static void found(struct ike_engine *e, struct ike_old_peer *op, const struct ike_p1 *p1)
+static void found(struct ike_engine *e, struct ike_old_peer *op, struct ike_p1 *p1)
 {
 	op->via = p1->tunnel;
 	op->awaited = false;

@@ -428,13 +428,10 @@ static void run_peer(struct ike_engine *e, struct ike_old_peer *op)
 
 	if (!op->again.slot)
 		ike_timer_set(&e->timers, &op->again, e->now.mono + IKE_TAKEOVER_AGAIN_MS);
-	sift(e, op);
-	if (!next_pair(op) && !op->restart) {
-		ike_takeover_tell_soon(e, op);
-		return;
-	}
 	p1 = ike_old_peer_p1(e, op);
-	if (op->restart && p1) {
+	if (!p1)
+		sift(e, op);
+	if (op->restart ? p1 != NULL : !next_pair(op)) {
 		ike_takeover_tell_soon(e, op);
 		return;
 	}
@@ -504,7 +501,7 @@ void ike_takeover_again(struct ike_engine *e, struct ike_timer *timer)
 	}
 	for (struct ike_list *l = op->pairs.next; l != &op->pairs; l = l->next) {
 		struct ike_old_pair *pair = IKE_OF(l, struct ike_old_pair, in_peer);
-		bool now = !op->awaited || p1 || pair->expires <= e->now.wall;
+		bool now = (!op->awaited && !op->trying) || p1 || pair->expires <= e->now.wall;
 
 		if ((pair->state == IKE_OLD_WAITS && now) ||
 		    (pair->state == IKE_OLD_UNDER_WAY && !is_under_way(e, pair)))

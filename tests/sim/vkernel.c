@@ -279,7 +279,7 @@ void sim_ask_many(struct sim_host *h, unsigned nth)
 	if (cs_range_parse(SIM_MANY, &all, NULL))
 		abort();
 	for (unsigned i = 0; i < 2; i++)
-		all.lo.b[3 - i] = (uint8_t)(nth + 1 >> 8 * i);
+		all.lo.b[3 - i] = (uint8_t)((nth + 1) >> 8 * i);
 	sel.remote = cs_range_single(&all.lo);
 	acquire(h, XF_MARK_RULE_MIN, &sel);
 }

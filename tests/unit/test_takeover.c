@@ -123,6 +123,63 @@ START_TEST(test_cached_alone)
 }
 END_TEST
 
+static unsigned exchange_of(const struct pair *p, unsigned from)
+{
+	for (unsigned i = 0; i < p->n_history; i++)
+		if (p->history[i].from == from)
+			return p->history[i].data[18];
+	return 0;
+}
+
+/*
+ * The peer has begun in Aggressive Mode, which is answered, and we would begin in Main Mode: what
+ * was used counts. _i 1: not when it is answered no more.
+ */
+START_TEST(test_mode)
+{
+	struct pair_policy o = {.how_to_initiate = "Main", .how_to_respond = "Either"};
+	struct pair_policy main_only = {.how_to_initiate = "Main", .how_to_respond = "Main"};
+	struct pair_policy peer = {.how_to_initiate = "Aggressive", .how_to_respond = "Either"};
+	struct pair *p = pair_new(&o, &peer);
+	struct side *s = &p->side[0];
+	struct inheritance c;
+
+	pair_acquire(p, 1);
+	pair_wait(p, 100);
+	inherit_of(s, &c);
+	if (_i)
+		change_policy(s, &main_only);
+	take_over(s, &c);
+	pair_wait(p, 1000);
+	expect_over(p, 0, 1);
+	ck_assert_uint_eq(exchange_of(p, 0), _i ? ISA_MAIN : ISA_AGGRESSIVE);
+	finish(p);
+}
+END_TEST
+
+/* Aggressive Mode with the agreed offer's group, which is not that of the first one. */
+START_TEST(test_mode_group)
+{
+	struct pair_policy o = {.how_to_initiate = "Main",
+				.how_to_respond = "Either",
+				.ke_offers = "AES_CBC KeyLength 128|SHA2_256|Group14;"
+					     "AES_CBC KeyLength 128|SHA2_256|Group19"};
+	struct pair_policy peer = {.how_to_initiate = "Aggressive", .how_to_respond = "Either"};
+	struct pair *p = pair_new(&o, &peer);
+	struct side *s = &p->side[0];
+	struct inheritance c;
+
+	pair_acquire(p, 1);
+	pair_wait(p, 100);
+	inherit_of(s, &c);
+	take_over(s, &c);
+	pair_wait(p, 1000);
+	expect_over(p, 0, 1);
+	ck_assert_uint_eq(exchange_of(p, 0), ISA_AGGRESSIVE);
+	finish(p);
+}
+END_TEST
+
 /*
  * The peer (_i 0: in phase 1, 1: in phase 2) does not take any more what was agreed, and so what
  * the policy lists is offered once; _i 2 and 3: it is our policy that has it no more.
@@ -591,6 +648,8 @@ static Suite *suite(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, test_one, 0, 2 * KINDS);
 	tcase_add_test(tc, test_cached_alone);
+	tcase_add_loop_test(tc, test_mode, 0, 2);
+	tcase_add_test(tc, test_mode_group);
 	tcase_add_loop_test(tc, test_policy_list, 0, 4);
 	tcase_add_test(tc, test_many);
 	tcase_add_loop_test(tc, test_wanted_is_next, 0, 2);
