@@ -132,7 +132,8 @@ enum ike_record_kind {
 	IKE_REC_P2_INTENT, /* gates the install */
 	IKE_REC_P2_UP,     /* SMF 75 and 77: result of an intent */
 	IKE_REC_P2_FAILED, /* the other result of an intent: the kernel refused */
-	IKE_REC_P2_MOVED,  /* of the SA cache alone: its peer is somewhere else now */
+	IKE_REC_P2_MOVED,  /* of the SA cache alone: its peer is somewhere else now, or it is under
+			      another phase 1 SA */
 	IKE_REC_P2_DOWN,   /* SMF 76 and 78 */
 };
 

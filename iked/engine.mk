@@ -39,7 +39,8 @@ IKE_ENGINE_SOURCES = \
 	iked/retransmit.c \
 	iked/sa.c iked/sa_p2.c \
 	iked/table.c iked/table.h \
-	iked/takeover.c iked/takeover.h iked/takeover_end.c iked/takeover_run.c \
+	iked/takeover.c iked/takeover.h iked/takeover_end.c \
+	iked/takeover_find.c iked/takeover_run.c \
 	iked/timer.c iked/timer.h \
 	iked/unsettled.c \
 	iked/vendor.c iked/vendor.h \

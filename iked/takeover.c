@@ -11,29 +11,29 @@
 
 #include "iked/takeover.h"
 
-/* ---- look-up ---- */
+/* ---- what is known ---- */
 
-static uint64_t hash_spi(const struct ike_engine *e, uint32_t spi)
+uint64_t ike_old_hash_spi(const struct ike_engine *e, uint32_t spi)
 {
 	return ike_hash_number(e, spi);
 }
 
-static uint64_t hash_ids(const struct ike_engine *e, struct cs_bytes remote_id)
+uint64_t ike_old_hash_ids(const struct ike_engine *e, struct cs_bytes remote_id)
 {
 	return ike_siphash(e->table_key, remote_id.p, remote_id.len);
 }
 
-static struct cs_bytes local_id(const struct ike_old_peer *op)
+struct cs_bytes ike_old_local_id(const struct ike_old_peer *op)
 {
 	return (struct cs_bytes){op->ids, op->local_id_len};
 }
 
-static struct cs_bytes remote_id(const struct ike_old_peer *op)
+struct cs_bytes ike_old_remote_id(const struct ike_old_peer *op)
 {
 	return (struct cs_bytes){op->ids + op->local_id_len, op->remote_id_len};
 }
 
-static bool same_bytes(struct cs_bytes a, struct cs_bytes b)
+bool ike_old_same(struct cs_bytes a, struct cs_bytes b)
 {
 	return a.len == b.len && (!a.len || !memcmp(a.p, b.p, a.len));
 }
@@ -44,121 +44,11 @@ struct ike_tunnel_key ike_old_pair_key(const struct ike_old_pair *pair)
 				       &pair->peer->remote.addr, 0};
 }
 
-/* By the tunnel's ends; or behind a NAT, which may have given it another address, by who it is. */
-struct wanted {
-	const struct ike_tunnel_key *key;
-	const struct ike_peer *who;    /* or NULL */
-	const struct ike_old_peer *of; /* or NULL; then it is none of another */
-	unsigned states;               /* bits of enum ike_old_state */
-};
-#define OPEN (1u << IKE_OLD_QUEUED | 1u << IKE_OLD_UNDER_WAY | 1u << IKE_OLD_WAITS)
-
-static bool is_peer(const struct ike_old_peer *op, const struct ike_tunnel_key *k,
-		    const struct ike_peer *who)
+void ike_old_pair_set(struct ike_engine *e, struct ike_old_pair *pair, enum ike_old_state state)
 {
-	struct cs_bytes id;
-
-	if (!cs_addr_equal(&op->local.addr, k->local))
-		return false;
-	if (!op->nat || !who || !op->remote_id_len)
-		return cs_addr_equal(&op->remote.addr, k->remote);
-	id = (struct cs_bytes){who->ids + who->local_id_len, who->remote_id_len};
-	return same_bytes(id, remote_id(op));
-}
-
-static bool match_key(const struct ike_node *node, const void *key)
-{
-	const struct ike_old_pair *pair = IKE_OF(node, struct ike_old_pair, by_key);
-	const struct wanted *w = key;
-
-	return pair->rule_id == w->key->rule_id && (w->states & 1u << pair->state) &&
-	       cs_selector_equal(&pair->selector, w->key->selector) &&
-	       (w->of ? pair->peer == w->of : is_peer(pair->peer, w->key, w->who));
-}
-
-static struct ike_old_pair *find(const struct ike_engine *e, const struct wanted *w)
-{
-	struct ike_node *node = e->takeover->n_pairs
-					? ike_table_find(&e->takeover->by_key,
-							 ike_tunnel_hash(e, w->key), match_key, w)
-					: NULL;
-
-	return node ? IKE_OF(node, struct ike_old_pair, by_key) : NULL;
-}
-
-static bool match_packet(const struct ike_node *node, const void *key)
-{
-	const struct ike_old_pair *pair = IKE_OF(node, struct ike_old_pair, by_key);
-	const struct ike_tunnel_key *k = key;
-
-	return pair->rule_id == k->rule_id && pair->state < IKE_OLD_UP &&
-	       cs_selector_equal(&pair->selector, k->selector);
-}
-
-/* A packet cannot know behind which endpoint its address is, where no start action says so. */
-struct ike_old_pair *ike_old_pair_find(const struct ike_engine *e, const struct ike_tunnel_key *k)
-{
-	struct ike_old_pair *pair = find(e, &(struct wanted){k, NULL, NULL, OPEN});
-	struct ike_node *node;
-
-	if (pair || !e->takeover->n_pairs)
-		return pair;
-	node = ike_table_find(&e->takeover->by_key, ike_tunnel_hash(e, k), match_packet, k);
-	return node ? IKE_OF(node, struct ike_old_pair, by_key) : NULL;
-}
-
-static bool match_spi(const struct ike_node *node, const void *key)
-{
-	const struct ike_old_pair *pair = IKE_OF(node, struct ike_old_pair, by_spi);
-
-	return pair->spi_in == *(const uint32_t *)key;
-}
-
-const struct pol_ke_rule *ike_old_peer_rule(const struct ike_engine *e,
-					    const struct ike_old_peer *op)
-{
-	const struct pol_policy *p = e->policy;
-
-	for (unsigned i = 0; p && i < p->n_ke_rules; i++)
-		if (!strcmp(p->ke_rules[i].name, op->rule) &&
-		    pol_ke_rule_at(&p->ke_rules[i], &op->local.addr, &op->remote.addr))
-			return &p->ke_rules[i];
-	return p ? pol_ke_rule_find(p, &op->local.addr, &op->remote.addr, NULL) : NULL;
-}
-
-static struct ike_p1 *newest_up(const struct ike_peer *peer)
-{
-	for (const struct ike_list *l = peer->p1s.next; l != &peer->p1s; l = l->next) {
-		struct ike_p1 *p1 = IKE_OF(l, struct ike_p1, in_peer);
-
-		if (p1->up && !p1->dead && !p1->superseded && !p1->client)
-			return p1;
-	}
-	return NULL;
-}
-
-const struct ike_peer *ike_old_peer_now(const struct ike_engine *e, const struct ike_old_peer *op)
-{
-	return op->remote_id_len ? ike_peer_known(e, &op->local.addr, &op->remote.addr,
-						  local_id(op), remote_id(op))
-				 : NULL;
-}
-
-struct ike_p1 *ike_old_peer_p1(const struct ike_engine *e, const struct ike_old_peer *op)
-{
-	struct ike_p1 *p1 = op->via ? ike_p1_by_number(e, op->via) : NULL;
-	const struct ike_peer *peer;
-
-	if (p1 && p1->up && !p1->dead)
-		return p1;
-	if (op->client)
-		return NULL;
-	peer = ike_old_peer_now(e, op);
-	p1 = peer ? newest_up(peer) : NULL;
-	if (p1 || op->nat)
-		return p1;
-	p1 = ike_p1_for(e, &op->local.addr, &op->remote.addr, ike_old_peer_rule(e, op));
-	return p1 && p1->up ? p1 : NULL;
+	e->takeover->n[pair->state]--;
+	pair->state = state;
+	e->takeover->n[state]++;
 }
 
 /* ---- what came ---- */
@@ -198,6 +88,29 @@ static void set_from_p2(struct ike_engine *e, struct ike_old_peer *op, const str
 	}
 }
 
+static bool match_common(const struct ike_node *node, const void *key)
+{
+	const struct ike_old_peer *op = IKE_OF(node, struct ike_old_peer, by_ids), *like = key;
+
+	return op != like && op->nat && cs_addr_equal(&op->local.addr, &like->local.addr) &&
+	       ike_old_same(ike_old_remote_id(op), ike_old_remote_id(like)) &&
+	       ike_old_same(ike_old_local_id(op), ike_old_local_id(like));
+}
+
+/* Clients of one identity behind several NATs, or behind one. */
+static void find_common(struct ike_engine *e, struct ike_old_peer *op)
+{
+	struct ike_node *node = op->nat ? ike_table_find(&e->takeover->by_ids,
+							 ike_old_hash_ids(e, ike_old_remote_id(op)),
+							 match_common, op)
+					: NULL;
+
+	if (!node)
+		return;
+	op->common = true;
+	IKE_OF(node, struct ike_old_peer, by_ids)->common = true;
+}
+
 static struct ike_old_peer *make_peer(struct ike_engine *e, const struct ike_p1_info *p1,
 				      const struct ike_p2_info *p2)
 {
@@ -232,8 +145,10 @@ static struct ike_old_peer *make_peer(struct ike_engine *e, const struct ike_p1_
 	ike_list_add_tail(&e->takeover->peers, &op->all);
 	ike_table_add(&e->takeover->by_addrs, &op->by_addrs,
 		      ike_hash_addrs(e, &op->local.addr, &op->remote.addr));
-	if (other.len)
-		ike_table_add(&e->takeover->by_ids, &op->by_ids, hash_ids(e, other));
+	if (other.len) {
+		ike_table_add(&e->takeover->by_ids, &op->by_ids, ike_old_hash_ids(e, other));
+		find_common(e, op);
+	}
 	return op;
 }
 
@@ -252,7 +167,8 @@ static bool match_group(const struct ike_node *node, const void *key)
 	return !op->restart && cs_addr_equal(&op->local.addr, &g->local->addr) &&
 	       cs_addr_equal(&op->remote.addr, &g->remote->addr) && op->nat == g->nat &&
 	       (!g->nat || op->remote.port == g->remote->port) && !strcmp(op->rule, g->rule) &&
-	       same_bytes(local_id(op), g->local_id) && same_bytes(remote_id(op), g->remote_id);
+	       ike_old_same(ike_old_local_id(op), g->local_id) &&
+	       ike_old_same(ike_old_remote_id(op), g->remote_id);
 }
 
 static struct ike_old_peer *peer_of(struct ike_engine *e, const struct ike_inherited *row,
@@ -308,13 +224,27 @@ static void add_p1(struct ike_old_peer *op, const struct ike_p1_info *p1)
 	ike_list_add_tail(&op->p1s, &o->in_peer);
 }
 
+static bool is_row(const struct ike_old_pair *pair, const struct ike_p2_info *i)
+{
+	return i->spi_in && cs_addr_equal(&pair->peer->local.addr, &i->local) &&
+	       cs_addr_equal(&pair->peer->remote.addr, &i->remote) &&
+	       cs_selector_equal(&pair->selector, &i->selector);
+}
+
 static int add_pair(struct ike_engine *e, const struct ike_inherited *row, unsigned *new_peers)
 {
 	const struct ike_p2_info *i = &row->p2;
-	struct ike_old_pair *pair = calloc(1, sizeof(*pair));
-	struct ike_old_peer *op = pair ? peer_of(e, row, new_peers) : NULL;
+	struct ike_old_pair *pair = ike_old_pair_by_spi(e, i->spi_in);
+	struct ike_old_peer *op;
 	struct ike_tunnel_key key;
 
+	/* What is read again has another number. */
+	if (pair && is_row(pair, i)) {
+		pair->ref = row->ref;
+		return 0;
+	}
+	pair = calloc(1, sizeof(*pair));
+	op = pair ? peer_of(e, row, new_peers) : NULL;
 	if (!op) {
 		free(pair);
 		return CS_ENOMEM;
@@ -338,7 +268,7 @@ static int add_pair(struct ike_engine *e, const struct ike_inherited *row, unsig
 	key = ike_old_pair_key(pair);
 	ike_list_add_tail(&op->pairs, &pair->in_peer);
 	ike_table_add(&e->takeover->by_key, &pair->by_key, ike_tunnel_hash(e, &key));
-	ike_table_add(&e->takeover->by_spi, &pair->by_spi, hash_spi(e, pair->spi_in));
+	ike_table_add(&e->takeover->by_spi, &pair->by_spi, ike_old_hash_spi(e, pair->spi_in));
 	e->takeover->n_pairs++;
 	e->takeover->n[pair->state]++;
 	ike_takeover_ready(e, op, false);
@@ -401,7 +331,6 @@ void ike_takeover_restart(struct ike_engine *e, const struct ike_p1_info *p1,
 		return;
 	op->restart = true;
 	op->tunnel = p1->tunnel;
-	op->generation = p1->generation;
 	op->expires = p1->expires;
 	ike_takeover_ready(e, op, false);
 }
@@ -509,32 +438,6 @@ void ike_takeover_free(struct ike_engine *e)
 	e->takeover = NULL;
 }
 
-/* ---- what others ask ---- */
-
-struct ike_old_pair *ike_old_pair_by_spi(const struct ike_engine *e, uint32_t spi)
-{
-	struct ike_node *node =
-		ike_table_find(&e->takeover->by_spi, hash_spi(e, spi), match_spi, &spi);
-
-	return node ? IKE_OF(node, struct ike_old_pair, by_spi) : NULL;
-}
-
-static bool match_addrs(const struct ike_node *node, const void *key)
-{
-	const struct ike_old_peer *op = IKE_OF(node, struct ike_old_peer, by_addrs);
-	const struct ike_sid *sid = key;
-
-	return cs_addr_equal(&op->local.addr, &sid->local.addr) &&
-	       cs_addr_equal(&op->remote.addr, &sid->remote.addr);
-}
-
-bool ike_takeover_knows(const struct ike_engine *e, const struct ike_sid *sid)
-{
-	return ike_table_find(&e->takeover->by_addrs,
-			      ike_hash_addrs(e, &sid->local.addr, &sid->remote.addr), match_addrs,
-			      sid);
-}
-
 /* Rules may have other ids now, or be gone. */
 void ike_takeover_policy(struct ike_engine *e)
 {
@@ -549,131 +452,5 @@ void ike_takeover_policy(struct ike_engine *e)
 		op->how = IKE_TRY_CACHED;
 		ike_timer_set(&e->timers, &op->again, e->now.mono);
 	}
-}
-
-/* ---- what becomes of negotiations ---- */
-
-void ike_old_pair_set(struct ike_engine *e, struct ike_old_pair *pair, enum ike_old_state state)
-{
-	e->takeover->n[pair->state]--;
-	pair->state = state;
-	e->takeover->n[state]++;
-}
-
-/* Whoever began it. */
-void ike_takeover_up(struct ike_engine *e, const struct ike_p2 *p2)
-{
-	struct ike_tunnel_key key = ike_tunnel_key_of(p2->tunnel);
-	struct wanted w = {&key, p2->peer, NULL, OPEN};
-	struct ike_old_pair *pair;
-
-	key.client = 0;
-	while ((pair = find(e, &w))) {
-		pair->asked = false; /* the tunnel's policy has taken the place of the hold */
-		ike_old_pair_set(e, pair, IKE_OLD_UP);
-		pair->peer->via = p2->p1 ? p2->p1->tunnel : pair->peer->via;
-		e->stats.taken_over++;
-		e->takeover->up++;
-		ike_takeover_tell_soon(e, pair->peer);
-	}
-}
-
-/* again: the peer did not take what was agreed last time. */
-void ike_takeover_p2_ended(struct ike_engine *e, const struct ike_p2 *p2,
-			   struct ike_old_peer *heir_of, bool again)
-{
-	struct ike_tunnel_key key = ike_tunnel_key_of(p2->tunnel);
-	struct wanted w = {&key, p2->peer, heir_of, 1u << IKE_OLD_UNDER_WAY};
-	bool refused = p2->qm && p2->qm->refused;
-	/* It could not even be offered: there is another path between us now. */
-	bool unfit = p2->qm && p2->qm->only >= 0 && p2->state == IKE_QM_BUSY_1;
-	struct ike_old_pair *pair;
-
-	key.client = 0;
-	while ((pair = find(e, &w))) {
-		struct ike_old_peer *op = pair->peer;
-
-		pair->asked = false; /* who ended it has seen to that */
-		if ((again || unfit) && !pair->plain) {
-			pair->plain = true;
-			ike_old_pair_set(e, pair, IKE_OLD_QUEUED);
-			ike_takeover_ready(e, op, true);
-		} else if (refused && p2->p1 && p2->p1->up) {
-			ike_takeover_give_up(e, pair, NULL);
-		} else {
-			ike_old_pair_set(e, pair, IKE_OLD_WAITS);
-			if (!op->trying)
-				ike_timer_set(&e->timers, &op->again,
-					      e->now.mono + IKE_TAKEOVER_AGAIN_MS);
-		}
-	}
-	ike_takeover_check_end(e);
-}
-
-/* Those of this peer, wherever it is now, can go on. */
-static void found(struct ike_engine *e, struct ike_old_peer *op, const struct ike_p1 *p1)
-{
-	op->via = p1->tunnel;
-	op->awaited = false;
-	ike_takeover_tell_soon(e, op);
-	ike_list_remove(&op->ready);
-	if (op->restart)
-		return;
-	for (struct ike_list *l = op->pairs.next; l != &op->pairs; l = l->next) {
-		struct ike_old_pair *pair = IKE_OF(l, struct ike_old_pair, in_peer);
-
-		if (pair->state == IKE_OLD_WAITS)
-			ike_old_pair_set(e, pair, IKE_OLD_QUEUED);
-	}
-	/* Who has begun phase 1 is about to begin its tunnels, too. */
-	if (p1->initiator)
-		ike_takeover_ready(e, op, true);
-	else
-		ike_timer_set(&e->timers, &op->again, e->now.mono + IKE_TAKEOVER_LEAVE_MS);
-}
-
-static bool is_of(const struct ike_old_peer *op, const struct ike_p1 *p1)
-{
-	struct cs_bytes own = {p1->peer->ids, p1->peer->local_id_len};
-	struct cs_bytes other = {own.p + own.len, p1->peer->remote_id_len};
-
-	if (op->client || p1->client || !cs_addr_equal(&op->local.addr, &p1->sid.local.addr))
-		return false;
-	if (op->remote_id_len)
-		return same_bytes(remote_id(op), other) && same_bytes(local_id(op), own);
-	return !op->nat && cs_addr_equal(&op->remote.addr, &p1->sid.remote.addr) &&
-	       !strcmp(op->rule, p1->rule ? p1->rule->name : "");
-}
-
-static bool match_addrs_of(const struct ike_node *node, const void *key)
-{
-	const struct ike_old_peer *op = IKE_OF(node, struct ike_old_peer, by_addrs);
-	const struct ike_p1 *p1 = key;
-
-	return op->via != p1->tunnel && is_of(op, p1);
-}
-
-static bool match_ids_of(const struct ike_node *node, const void *key)
-{
-	const struct ike_old_peer *op = IKE_OF(node, struct ike_old_peer, by_ids);
-	const struct ike_p1 *p1 = key;
-
-	return op->via != p1->tunnel && is_of(op, p1);
-}
-
-/* heir_of: for whom it was begun, or NULL. */
-void ike_takeover_p1_up(struct ike_engine *e, struct ike_p1 *p1, struct ike_old_peer *heir_of)
-{
-	struct cs_bytes id = {p1->peer->ids + p1->peer->local_id_len, p1->peer->remote_id_len};
-	const struct ike_takeover *t = e->takeover;
-	struct ike_node *node;
-
-	if (heir_of)
-		found(e, heir_of, p1);
-	while ((node = ike_table_find(&t->by_addrs,
-				      ike_hash_addrs(e, &p1->sid.local.addr, &p1->sid.remote.addr),
-				      match_addrs_of, p1)))
-		found(e, IKE_OF(node, struct ike_old_peer, by_addrs), p1);
-	while ((node = ike_table_find(&t->by_ids, hash_ids(e, id), match_ids_of, p1)))
-		found(e, IKE_OF(node, struct ike_old_peer, by_ids), p1);
+	ike_takeover_schedule(e);
 }

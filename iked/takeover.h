@@ -1,7 +1,7 @@
 /*
  * Private to the takeover: what another host, or this one in its last life, had at an address that
- * is here now, and that is negotiated anew.  takeover.c keeps it in its tables and makes it known,
- * takeover_run.c begins negotiations, takeover_end.c tells what is gone and settles.
+ * is here now, and that is negotiated anew.  takeover.c keeps it in its tables, takeover_find.c
+ * finds it, takeover_run.c begins negotiations, takeover_end.c tells what is gone and settles.
  */
 #ifndef IKE_TAKEOVER_H
 #define IKE_TAKEOVER_H
@@ -56,6 +56,7 @@ struct ike_old_peer {
 	struct ike_timer again, tell;
 	struct cs_endpoint local, remote;
 	bool nat;     /* in front of the peer: remote is its last mapping */
+	bool common;  /* behind NATs others have its identities: it is known where it was alone */
 	bool encap;   /* ESP went in UDP */
 	bool client;  /* a user's: only it can begin */
 	bool restart; /* it is this host's own of before: the pairs live on, phase 1 does not */
@@ -63,9 +64,9 @@ struct ike_old_peer {
 	bool urgent;  /* a packet waits */
 	bool slot;    /* its phase 1 counts among the negotiations under way */
 	enum ike_old_try how;
-	unsigned under_way;          /* Quick Modes that this began */
-	uint32_t via;                /* K number that was used last, 0: none */
-	uint32_t tunnel, generation; /* restart: of the phase 1 SA, and its end */
+	unsigned under_way; /* Quick Modes that this began */
+	uint32_t via;       /* K number that was used last, 0: none */
+	uint32_t tunnel;    /* restart: n of K<n> of the phase 1 SA, and its end */
 	int64_t expires;
 	struct ike_p1 *trying; /* phase 1 under way */
 	char rule[POL_NAME_MAX + 1];
@@ -103,13 +104,20 @@ struct ike_takeover {
 #define IKE_TAKEOVER_LEAVE_MS 500u /* to a peer that has begun phase 1, for its own Quick Modes */
 
 /* takeover.c */
-const struct pol_ke_rule *ike_old_peer_rule(const struct ike_engine *e,
-					    const struct ike_old_peer *op);
-void ike_old_pair_set(struct ike_engine *e, struct ike_old_pair *pair, enum ike_old_state state);
-struct ike_old_pair *ike_old_pair_find(const struct ike_engine *e, const struct ike_tunnel_key *k);
+uint64_t ike_old_hash_spi(const struct ike_engine *e, uint32_t spi);
+uint64_t ike_old_hash_ids(const struct ike_engine *e, struct cs_bytes remote_id);
+struct cs_bytes ike_old_local_id(const struct ike_old_peer *op);
+struct cs_bytes ike_old_remote_id(const struct ike_old_peer *op);
+bool ike_old_same(struct cs_bytes a, struct cs_bytes b);
 struct ike_tunnel_key ike_old_pair_key(const struct ike_old_pair *pair);
+void ike_old_pair_set(struct ike_engine *e, struct ike_old_pair *pair, enum ike_old_state state);
 void ike_old_pair_free(struct ike_engine *e, struct ike_old_pair *pair);
 void ike_old_peer_free(struct ike_engine *e, struct ike_old_peer *op); /* with what it has */
+
+/* takeover_find.c */
+const struct pol_ke_rule *ike_old_peer_rule(const struct ike_engine *e,
+					    const struct ike_old_peer *op);
+struct ike_old_pair *ike_old_pair_find(const struct ike_engine *e, const struct ike_tunnel_key *k);
 /* The same two addresses and identities, where we have SAs with them; or NULL. */
 const struct ike_peer *ike_old_peer_now(const struct ike_engine *e, const struct ike_old_peer *op);
 struct ike_old_pair *ike_old_pair_by_spi(const struct ike_engine *e, uint32_t spi);

@@ -86,6 +86,15 @@ static void settle_over(struct ike_engine *e, struct ike_old_peer *op)
 	}
 }
 
+/* The store may have what this host itself has still, over a restart. */
+static bool lives(const struct ike_engine *e, const struct ike_old_pair *pair)
+{
+	const struct ike_p2 *p2 = ike_p2_by_spi(e, true, &pair->peer->local.addr,
+						ike_ipproto(pair->suite.protocol), pair->spi_in);
+
+	return p2 && p2->up;
+}
+
 static void tell_pairs(struct ike_engine *e, struct ike_old_peer *op, struct ike_p1 *p1)
 {
 	struct batch esp = {.proto = POL_ESP}, ah = {.proto = POL_AH};
@@ -93,7 +102,7 @@ static void tell_pairs(struct ike_engine *e, struct ike_old_peer *op, struct ike
 	for (struct ike_list *l = op->pairs.next; l != &op->pairs; l = l->next) {
 		const struct ike_old_pair *pair = IKE_OF(l, struct ike_old_pair, in_peer);
 
-		if (!is_over(pair))
+		if (!is_over(pair) || lives(e, pair))
 			continue;
 		add(e, p1, pair->suite.protocol == POL_AH ? &ah : &esp, pair->spi_in);
 		add(e, p1, &ah, pair->ah_in);
@@ -107,7 +116,8 @@ static void tell_p1s(struct ike_engine *e, struct ike_old_peer *op, struct ike_p
 	while (!ike_list_empty(&op->p1s)) {
 		struct ike_old_p1 *o = IKE_OF(op->p1s.next, struct ike_old_p1, in_peer);
 
-		ike_delete_cookies(e, p1, o->icookie, o->rcookie);
+		if (!ike_sid_by_cookies(e, o->icookie, o->rcookie))
+			ike_delete_cookies(e, p1, o->icookie, o->rcookie);
 		ike_list_remove(&o->in_peer);
 		free(o);
 	}
@@ -129,17 +139,6 @@ bool ike_old_peer_open(const struct ike_old_peer *op)
 	return false;
 }
 
-/* Pairs that lived on without their phase 1 SA are under the new one. */
-static void link_pairs(struct ike_engine *e, struct ike_p1 *p1)
-{
-	for (struct ike_list *l = p1->peer->p2s.next; l != &p1->peer->p2s; l = l->next) {
-		struct ike_p2 *p2 = IKE_OF(l, struct ike_p2, in_peer);
-
-		if (p2->up && !p2->p1)
-			ike_p2_move(e, p2, p1);
-	}
-}
-
 void ike_takeover_tell(struct ike_engine *e, struct ike_timer *timer)
 {
 	struct ike_old_peer *op = IKE_OF(timer, struct ike_old_peer, tell);
@@ -149,8 +148,6 @@ void ike_takeover_tell(struct ike_engine *e, struct ike_timer *timer)
 		tell_pairs(e, op, p1);
 	if (p1 || !ike_old_peer_open(op))
 		settle_over(e, op);
-	if (p1 && op->restart)
-		link_pairs(e, p1);
 	if (p1 && !is_busy(op))
 		tell_p1s(e, op, p1);
 	if (ike_list_empty(&op->pairs) && !op->under_way && !op->trying && (p1 || !op->restart))

@@ -57,12 +57,6 @@ void ike_takeover_p1_begun(struct ike_engine *e, struct ike_old_peer *op, struct
 	op->trying = p1;
 	op->slot = true;
 	took_room(e);
-	if (!op->restart)
-		return;
-	/* It is this host's own tunnel, and goes on. */
-	ike_p1_renumber(e, p1, op->tunnel);
-	ike_adopt_generations(p1, op->generation);
-	p1->generation = op->generation + 1;
 }
 
 static void leave_slot(struct ike_engine *e, struct ike_old_peer *op)
@@ -434,13 +428,10 @@ static void run_peer(struct ike_engine *e, struct ike_old_peer *op)
 
 	if (!op->again.slot)
 		ike_timer_set(&e->timers, &op->again, e->now.mono + IKE_TAKEOVER_AGAIN_MS);
-	sift(e, op);
-	if (!next_pair(op) && !op->restart) {
-		ike_takeover_tell_soon(e, op);
-		return;
-	}
 	p1 = ike_old_peer_p1(e, op);
-	if (op->restart && p1) {
+	if (!p1)
+		sift(e, op);
+	if (op->restart ? p1 != NULL : !next_pair(op)) {
 		ike_takeover_tell_soon(e, op);
 		return;
 	}
@@ -473,6 +464,8 @@ void ike_takeover_soon(struct ike_engine *e, struct ike_timer *timer)
 	struct ike_takeover *t = e->takeover;
 
 	(void)timer;
+	if (!e->policy)
+		return; /* it goes on when there is one */
 	while (!ike_list_empty(&t->urgent))
 		run_first(e, &t->urgent);
 	while (!ike_list_empty(&t->ready) && room(e))
@@ -508,7 +501,7 @@ void ike_takeover_again(struct ike_engine *e, struct ike_timer *timer)
 	}
 	for (struct ike_list *l = op->pairs.next; l != &op->pairs; l = l->next) {
 		struct ike_old_pair *pair = IKE_OF(l, struct ike_old_pair, in_peer);
-		bool now = !op->awaited || p1 || pair->expires <= e->now.wall;
+		bool now = (!op->awaited && !op->trying) || p1 || pair->expires <= e->now.wall;
 
 		if ((pair->state == IKE_OLD_WAITS && now) ||
 		    (pair->state == IKE_OLD_UNDER_WAY && !is_under_way(e, pair)))

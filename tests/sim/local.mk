@@ -12,7 +12,9 @@ tests_sim_sim_SOURCES = \
 	tests/sim/reload.c \
 	tests/sim/restart.c \
 	tests/sim/scenarios.c \
+	tests/sim/shared.c \
 	tests/sim/sim.c tests/sim/sim.h \
+	tests/sim/takeover.c \
 	tests/sim/vkernel.c
 tests_sim_sim_CFLAGS = $(AM_CFLAGS) $(OPENSSL_CFLAGS)
 tests_sim_sim_LDADD = $(CERT_LIBS) $(IKE_LIBS) $(POLICY_LIBS) $(XFRM_LIBS) $(COMMON_LIBS)

@@ -12,6 +12,9 @@ static void usage(FILE *to)
 	      "  --exhaustive   every single and double loss, duplication and swap of a "
 	      "negotiation's messages\n"
 	      "  --scenarios N  N random scenarios\n"
+	      "  --takeovers N  N random scenarios of an address that moves between hosts\n"
+	      "  --many N       N tunnels taken over at once; a fifth of it, where some peers are "
+	      "silent\n"
 	      "  --days N       N days of one host with 50 peers\n"
 	      "  --seed S       of the first one, the others follow; a fresh one without it\n"
 	      "  --verbose      every datagram and log line (with --scenarios 1: a replay)\n",
@@ -24,13 +27,15 @@ int main(int argc, char **argv)
 		{"exhaustive", no_argument, NULL, 'e'},
 		{"scenarios", required_argument, NULL, 'n'},
 		{"days", required_argument, NULL, 'd'},
+		{"takeovers", required_argument, NULL, 't'},
+		{"many", required_argument, NULL, 'm'},
 		{"seed", required_argument, NULL, 's'},
 		{"verbose", no_argument, NULL, 'v'},
 		{"help", no_argument, NULL, 'h'},
 		{0},
 	};
 	bool exhaustive = false, verbose = false;
-	unsigned n = 0, days = 0, ran, failed = 0;
+	unsigned n = 0, days = 0, takeovers = 0, many = 0, ran, failed = 0;
 	uint64_t seed = 0;
 	struct cs_err err;
 	int c;
@@ -42,6 +47,12 @@ int main(int argc, char **argv)
 			break;
 		case 'n':
 			n = (unsigned)strtoul(optarg, NULL, 10);
+			break;
+		case 't':
+			takeovers = (unsigned)strtoul(optarg, NULL, 10);
+			break;
+		case 'm':
+			many = (unsigned)strtoul(optarg, NULL, 10);
 			break;
 		case 'd':
 			days = (unsigned)strtoul(optarg, NULL, 10);
@@ -60,7 +71,7 @@ int main(int argc, char **argv)
 			return 2;
 		}
 	}
-	if (!exhaustive && !n && !days) {
+	if (!exhaustive && !n && !days && !takeovers && !many) {
 		usage(stderr);
 		return 2;
 	}
@@ -77,6 +88,11 @@ int main(int argc, char **argv)
 		failed += sim_exhaustive(verbose, &ran);
 	if (n)
 		failed += sim_random_scenarios(seed, n, verbose);
+	if (takeovers)
+		failed += sim_takeovers(seed, takeovers, verbose);
+	if (many)
+		failed += sim_takeover_many(many, 0, seed, verbose) +
+			  sim_takeover_many(many / 5, 4, seed, verbose);
 	if (days)
 		failed += sim_endurance(days, SIM_MOST - 1, seed, verbose);
 	return failed != 0;

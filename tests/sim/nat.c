@@ -11,7 +11,7 @@
 static struct sim_mapping *mapping_of(struct sim_host *h, const struct sim_host *outside,
 				      uint16_t inner)
 {
-	return &h->nat.mappings[outside->index][inner == 4500];
+	return &h->nat.mappings[outside->outside][inner == 4500];
 }
 
 static bool lives(const struct sim_host *h, const struct sim_mapping *m)
@@ -32,7 +32,7 @@ static uint16_t out(struct sim_host *h, const struct sim_host *outside, uint16_t
 bool sim_nat_lets_in(const struct sim_host *h, const struct sim_host *outside, uint16_t port)
 {
 	for (unsigned i = 0; i < 2 && h->nat.there; i++) {
-		const struct sim_mapping *m = &h->nat.mappings[outside->index][i];
+		const struct sim_mapping *m = &h->nat.mappings[outside->outside][i];
 
 		if (lives(h, m) && m->outer == port)
 			return true;
@@ -43,7 +43,7 @@ bool sim_nat_lets_in(const struct sim_host *h, const struct sim_host *outside, u
 static bool in(struct sim_host *h, const struct sim_host *outside, uint16_t *port)
 {
 	for (unsigned i = 0; i < 2; i++) {
-		struct sim_mapping *m = &h->nat.mappings[outside->index][i];
+		struct sim_mapping *m = &h->nat.mappings[outside->outside][i];
 
 		if (lives(h, m) && m->outer == *port) {
 			m->used = h->sim->now;

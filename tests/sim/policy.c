@@ -240,27 +240,80 @@ static void set_ids(struct pol_policy *policy)
 	}
 }
 
+static void write_many(FILE *f, const struct sim_variant *v, bool many)
+{
+	const char *own = sim_address(v->ipv6, 0), *all = SIM_MANY;
+
+	fprintf(f,
+		"IpFilterPolicy\n{\n  AllowOnDemand Yes\n  IpFilterRule To0\n  {\n"
+		"    IpSourceAddr%s %s\n    IpDestAddr%s %s\n    IpService\n    {\n"
+		"      Protocol All\n    }\n    IpGenericFilterActionRef ipsec\n"
+		"    IpDynVpnActionRef Vpn\n  }\n}\n"
+		"IpGenericFilterAction ipsec\n{\n  IpFilterAction IpSec\n}\n",
+		many ? "Set" : "", many ? all : own, many ? "" : "Set", many ? own : all);
+	write_dynvpn(f, v, "Vpn", v->p2_life);
+	write_ke_action(f, v, 0, 1);
+	fprintf(f,
+		"KeyExchangePolicy\n{\n  KeyExchangeRule With\n  {\n"
+		"    LocalSecurityEndpoint\n    {\n      Identity Fqdn %s.example\n"
+		"      Location %s\n    }\n    RemoteSecurityEndpoint\n    {\n"
+		"      Identity Fqdn %s.example\n      Location %s\n    }\n"
+		"    KeyExchangeActionRef Act1\n    SharedKey Ascii between-one-and-many\n  }\n}\n",
+		many ? "many" : "one", many ? all : own, many ? "one" : "many", many ? own : all);
+}
+
+/* NULL with a line on stderr. */
+static struct pol_policy *compile(const char *path)
+{
+	struct pol_policy *policy = NULL;
+	struct cs_err err;
+
+	if (pol_compile(path, "SIM", complain, NULL, &policy, &err) < 0)
+		fprintf(stderr, "%s\n", err.text);
+	if (policy)
+		set_ids(policy);
+	return policy;
+}
+
+static FILE *open_text(char *path)
+{
+	int fd = mkstemp(path);
+	FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
+
+	if (!f)
+		perror(path);
+	return f;
+}
+
+struct pol_policy *sim_policy_many(const struct sim_variant *v, bool many)
+{
+	char path[] = "/tmp/csipsec-sim-XXXXXX";
+	FILE *f = open_text(path);
+	struct pol_policy *policy;
+
+	if (!f)
+		return NULL;
+	write_many(f, v, many);
+	fclose(f);
+	policy = compile(path);
+	unlink(path);
+	return policy;
+}
+
 struct pol_policy *sim_policy(const struct sim_variant *v, unsigned self, unsigned n,
 			      enum sim_edition edition, unsigned peer)
 {
 	char path[] = "/tmp/csipsec-sim-XXXXXX";
-	int fd = mkstemp(path);
-	FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
-	struct pol_policy *policy = NULL;
-	struct cs_err err;
+	FILE *f = open_text(path);
+	struct pol_policy *policy;
 
-	if (!f) {
-		perror(path);
+	if (!f)
 		return NULL;
-	}
 	write_rules(f, v, self, n, edition, peer);
 	write_actions(f, v, self, n);
 	write_key_exchange(f, v, self, n);
 	fclose(f);
-	if (pol_compile(path, "SIM", complain, NULL, &policy, &err) < 0)
-		fprintf(stderr, "%s\n", err.text);
+	policy = compile(path);
 	unlink(path);
-	if (policy)
-		set_ids(policy);
 	return policy;
 }

@@ -146,12 +146,32 @@ static struct sim_event *pop(struct sim *sim)
 
 /* ---- the network ---- */
 
+static bool is_one_of_many(const struct sim_host *h, const struct cs_addr *addr)
+{
+	struct cs_range all;
+
+	return h->many && !cs_range_parse(SIM_MANY, &all, NULL) && cs_range_has(&all, addr);
+}
+
+static bool is_deaf(const struct sim_host *h, const struct cs_addr *addr)
+{
+	return h->deaf && (addr->b[2] * 256u + addr->b[3]) % h->deaf == 0;
+}
+
+/* Of several that have it one of chance, as their neighbours believe. */
 static struct sim_host *host_of(struct sim *sim, const struct cs_addr *addr)
 {
-	for (unsigned i = 0; i < sim->n_hosts; i++)
-		if (cs_addr_equal(&sim->hosts[i].addr, addr))
-			return &sim->hosts[i];
-	return NULL;
+	struct sim_host *found = NULL;
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < sim->n_hosts; i++) {
+		struct sim_host *h = &sim->hosts[i];
+
+		if (!h->absent && (cs_addr_equal(&h->addr, addr) || is_one_of_many(h, addr)) &&
+		    (!n++ || !sim_below(&sim->rng, n)))
+			found = h;
+	}
+	return found;
 }
 
 static uint64_t latency(struct sim *sim)
@@ -228,7 +248,7 @@ static void carry(struct sim_host *h, const struct cs_endpoint *local,
 		       len > 23 ? (unsigned)data[20] << 24 | (unsigned)data[21] << 16 |
 					  (unsigned)data[22] << 8 | data[23]
 				: 0);
-	if (!to)
+	if (!to || is_deaf(to, &remote->addr))
 		return;
 	if (net->script) {
 		if (!net->script(sim, h->index, local, remote, data, len, &copies, &delay))
@@ -285,7 +305,7 @@ static void op_send(void *ctx, const struct cs_endpoint *local, const struct cs_
 	struct sim_host *h = ctx;
 	uint8_t copy[SIM_FRAGMENT_MAX];
 
-	if (dies(h))
+	if (dies(h) || h->absent)
 		return;
 	if (len == 1 && data[0] == 0xff && h->variant->nat) {
 		carry(h, local, remote, data, len);
@@ -344,6 +364,10 @@ void sim_push_esp(struct sim_host *from, struct sim_host *to, const struct vk_sa
 
 	if (sim_bad(sim) && sim_chance(&sim->rng, sim->net.loss))
 		return;
+	if (sim->shared)
+		to = from->absent ? NULL : host_of(sim, &to->addr);
+	if (!to)
+		return;
 	/* ESP that is not in UDP gets through no NAT. */
 	if ((from->nat.there || to->nat.there) &&
 	    (!sport || !sim_nat_pass(from, to, &sport, &dport)))
@@ -388,6 +412,7 @@ static enum ike_done op_pk(void *ctx, struct ike_pk_job *job)
 	struct sim_host *h = ctx;
 	struct sim *sim = h->sim;
 
+	h->all_jobs++;
 	run_job(h, job);
 	if (!sim->pk_delay || sim_chance(&sim->rng, 300))
 		return IKE_DONE;
@@ -507,6 +532,7 @@ static enum ike_done op_record(void *ctx, const struct ike_record *rec, uint64_t
 		sim_client_check(h, rec->p1);
 	if (!fails)
 		sim_take_record(h, rec, *tx);
+	sim_share_record(h, rec);
 	if (!fails && (!sim->commit_delay || sim_chance(&sim->rng, 300))) {
 		sim_durable(h, *tx);
 		return IKE_DONE;
@@ -555,6 +581,7 @@ const struct ike_ops sim_ops = {
 	.p1_forget = op_forget,
 	.quick_keep = op_quick_keep,
 	.quick_forget = op_quick_forget,
+	.settled = sim_share_settled,
 	.log = op_log,
 	.event = op_event,
 };
@@ -595,6 +622,7 @@ int sim_add_host(struct sim *sim, const struct sim_variant *variant, struct pol_
 
 	h->sim = sim;
 	h->index = sim->n_hosts++;
+	h->outside = h->index;
 	h->variant = variant;
 	h->policy = pol_ref(policy);
 	cs_addr_parse(sim_address(variant->ipv6, h->index), &h->addr, NULL);
@@ -688,12 +716,25 @@ void sim_kill_engine(struct sim_host *h)
 }
 
 /* The engine dies within what it is doing, and another one begins some time later. */
-static void light_fuse(struct sim_host *h, enum sim_death death)
+void sim_light_fuse(struct sim_host *h, enum sim_death death)
 {
 	h->death = death;
 	h->fuse = 1 + sim_below(&h->sim->rng, 25);
 	h->fuse_until = h->sim->now + sim_below(&h->sim->rng, 2000);
 	sim_at(h->sim, h->fuse_until, h->index, SIM_START, 0); /* something happens then */
+}
+
+void sim_bury(struct sim_host *h, enum sim_death death)
+{
+	struct sim *sim = h->sim;
+
+	h->deaths++;
+	sim_kill_engine(h);
+	if (death != SIM_WORKER)
+		sim_lose_kept(h);
+	if (death == SIM_WHOLE_HOST)
+		vk_halt(h);
+	sim_at(sim, sim->now + 250 + sim_below(&sim->rng, 2000), h->index, SIM_START, 0);
 }
 
 static void bury(struct sim_host *h)
@@ -702,15 +743,8 @@ static void bury(struct sim_host *h)
 
 	if (h->fuse && sim->now >= h->fuse_until)
 		h->dead = true;
-	if (!h->dead || !h->engine)
-		return;
-	h->deaths++;
-	sim_kill_engine(h);
-	if (h->death != SIM_WORKER)
-		sim_lose_kept(h);
-	if (h->death == SIM_WHOLE_HOST)
-		vk_halt(h);
-	sim_at(sim, sim->now + 250 + sim_below(&sim->rng, 2000), h->index, SIM_START, 0);
+	if (h->dead && h->engine)
+		sim_bury(h, h->death);
 }
 
 /* Now and then it dies once more, while it finds out what was left. */
@@ -718,8 +752,8 @@ static void start_again(struct sim_host *h)
 {
 	if (h->engine)
 		return;
-	if (sim_chance(&h->sim->rng, 250))
-		light_fuse(h, SIM_WORKER);
+	if (!h->sim->shared && sim_chance(&h->sim->rng, 250))
+		sim_light_fuse(h, SIM_WORKER);
 	sim_start_engine(h);
 }
 
@@ -816,7 +850,7 @@ static void act(struct sim *sim, struct sim_host *h, enum sim_action action, uns
 		sim_nat_restart(h);
 		break;
 	case SIM_KILL:
-		light_fuse(h, (enum sim_death)peer);
+		sim_light_fuse(h, (enum sim_death)peer);
 		break;
 	case SIM_START:
 		break;
@@ -1007,6 +1041,7 @@ void sim_end(struct sim *sim)
 	}
 	while (sim->n_queue)
 		dispatch(sim, pop(sim));
+	sim_share_free(sim);
 	free(sim->queue);
 	free(sim->gone);
 	sim_keyring_free(&sim->ring);

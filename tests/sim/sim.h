@@ -15,7 +15,9 @@
 #define SIM_WALL         1700000000 /* wall clock at virtual time 0 */
 #define SIM_LARVAL       30000      /* milliseconds that an unanswered acquire blocks the next */
 #define SIM_FRAGMENT_MAX 16384
-#define SIM_USER         "user" /* of all clients */
+#define SIM_NOBODY       UINT32_MAX
+#define SIM_MANY         "198.18.0.0/15" /* addresses of one host that stands for many */
+#define SIM_USER         "user"          /* of all clients */
 #define SIM_PASSWORD     "secret"
 
 struct sim;
@@ -155,6 +157,11 @@ struct sim_host {
 	bool dead;           /* it has: nothing of what it still does is seen */
 	enum sim_death death;
 	unsigned long deaths, in_doubt;
+	bool absent;            /* its address is another host's */
+	unsigned outside;       /* by which NATs know it */
+	unsigned deaf;          /* of many: each so manieth does not answer; 0: all do */
+	bool many;              /* it stands for all of SIM_MANY */
+	unsigned long all_jobs; /* public-key jobs that it ever had */
 };
 
 /* ---- the network ---- */
@@ -192,6 +199,7 @@ enum sim_action {
 };
 
 struct sim_event; /* of the queue */
+struct sim_shared;
 
 /* An SA that this host must not have any more from that time on. */
 struct sim_gone {
@@ -218,6 +226,7 @@ struct sim {
 	unsigned n_gone;
 	unsigned long kept, told_gone; /* pairs that lived on or ended at both sides, by reloads */
 	struct ike_cert_ring ring;     /* of all hosts, where they sign */
+	struct sim_shared *shared;     /* what hosts share of a moving address, or NULL */
 	bool hostile_peers;            /* they have the keys and lie: two ends may well disagree */
 	bool verbose;
 	unsigned check_every; /* events between two looks at all pairs; 0: at each */
@@ -331,6 +340,23 @@ void sim_client_check(struct sim_host *h, const struct ike_p1_info *info);
 int sim_keyring(struct ike_cert_ring *ring);
 void sim_keyring_free(struct ike_cert_ring *ring);
 
+/* shared.c: an address that moves between hosts */
+void sim_share(struct sim *sim);
+void sim_share_free(struct sim *sim);
+void sim_share_record(struct sim_host *h, const struct ike_record *rec);
+void sim_share_settled(void *host, uint64_t ref);
+/* The address is here, and claimed; how many pairs were inherited. */
+unsigned sim_arrive(struct sim_host *h);
+/* It is another's, or is to be; it goes from the host by itself. */
+void sim_depart(struct sim_host *h, bool tell);
+unsigned sim_share_foreign(const struct sim *sim); /* pairs that are not the owner's own */
+
+/* The engine dies within what it is doing, or now, and another one begins some time later. */
+void sim_light_fuse(struct sim_host *h, enum sim_death death);
+void sim_bury(struct sim_host *h, enum sim_death death);
+/* A packet for the nth of many hosts that one stands for. */
+void sim_ask_many(struct sim_host *h, unsigned nth);
+
 /* ---- policies and scenarios ---- */
 /* Of two hosts the first is the client; the other gives it its own address in ADDRESSES. */
 /* SIM_NAT: in front of the first host, so that only that can begin; SIM_FORCED: there is none. */
@@ -358,10 +384,14 @@ extern const unsigned sim_n_variants;
 struct pol_policy *sim_policy(const struct sim_variant *v, unsigned self, unsigned n,
 			      enum sim_edition edition, unsigned peer);
 const char *sim_address(bool ipv6, unsigned host);
+/* Of a host whose peers are all in SIM_MANY, or of the one that stands for these. */
+struct pol_policy *sim_policy_many(const struct sim_variant *v, bool many);
 
 /* Both return the number of failures and print a line for each with its seed. */
 unsigned sim_random_scenarios(uint64_t first_seed, unsigned n, bool verbose);
 unsigned sim_exhaustive(bool verbose, unsigned *ran);
+unsigned sim_takeovers(uint64_t first_seed, unsigned n, bool verbose);
+unsigned sim_takeover_many(unsigned peers, unsigned deaf, uint64_t seed, bool verbose);
 /* Many peers of one host for days; the number of failures. */
 unsigned sim_endurance(unsigned days, unsigned peers, uint64_t seed, bool verbose);
 

@@ -271,6 +271,19 @@ static const struct xf_policy *outbound_policy(const struct sim_host *h, unsigne
 	return best;
 }
 
+void sim_ask_many(struct sim_host *h, unsigned nth)
+{
+	struct cs_selector sel = {.local = cs_range_single(&h->addr), .proto = 1};
+	struct cs_range all;
+
+	if (cs_range_parse(SIM_MANY, &all, NULL))
+		abort();
+	for (unsigned i = 0; i < 2; i++)
+		all.lo.b[3 - i] = (uint8_t)((nth + 1) >> 8 * i);
+	sel.remote = cs_range_single(&all.lo);
+	acquire(h, XF_MARK_RULE_MIN, &sel);
+}
+
 void vk_output(struct sim_host *h, struct sim_host *peer)
 {
 	struct cs_selector sel = {.local = cs_range_single(&h->addr),

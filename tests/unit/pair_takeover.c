@@ -35,11 +35,16 @@ static int see_p2(void *arg, const struct ike_p2_info *info)
 	return 0;
 }
 
-void inherit_of(struct side *s, struct inheritance *c)
+void see_all(struct side *s, struct inheritance *c)
 {
 	memset(c, 0, sizeof(*c));
 	ike_engine_each_p1(s->e, see_p1, c);
 	ike_engine_each_p2(s->e, see_p2, c);
+}
+
+void inherit_of(struct side *s, struct inheritance *c)
+{
+	see_all(s, c);
 	ike_engine_free(s->e);
 	pair_engine(s);
 	s->n_sas = s->n_policies = s->n_kept = 0;

@@ -21,6 +21,8 @@ struct inheritance {
  * its place. What the first one had. The names in it are the policy's.
  */
 void inherit_of(struct side *s, struct inheritance *c);
+/* What it has, and keeps. */
+void see_all(struct side *s, struct inheritance *c);
 /* How many it were; nothing has been sent yet. */
 unsigned take_over(struct side *s, const struct inheritance *c);
 

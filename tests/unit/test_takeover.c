@@ -123,6 +123,63 @@ START_TEST(test_cached_alone)
 }
 END_TEST
 
+static unsigned exchange_of(const struct pair *p, unsigned from)
+{
+	for (unsigned i = 0; i < p->n_history; i++)
+		if (p->history[i].from == from)
+			return p->history[i].data[18];
+	return 0;
+}
+
+/*
+ * The peer has begun in Aggressive Mode, which is answered, and we would begin in Main Mode: what
+ * was used counts. _i 1: not when it is answered no more.
+ */
+START_TEST(test_mode)
+{
+	struct pair_policy o = {.how_to_initiate = "Main", .how_to_respond = "Either"};
+	struct pair_policy main_only = {.how_to_initiate = "Main", .how_to_respond = "Main"};
+	struct pair_policy peer = {.how_to_initiate = "Aggressive", .how_to_respond = "Either"};
+	struct pair *p = pair_new(&o, &peer);
+	struct side *s = &p->side[0];
+	struct inheritance c;
+
+	pair_acquire(p, 1);
+	pair_wait(p, 100);
+	inherit_of(s, &c);
+	if (_i)
+		change_policy(s, &main_only);
+	take_over(s, &c);
+	pair_wait(p, 1000);
+	expect_over(p, 0, 1);
+	ck_assert_uint_eq(exchange_of(p, 0), _i ? ISA_MAIN : ISA_AGGRESSIVE);
+	finish(p);
+}
+END_TEST
+
+/* Aggressive Mode with the agreed offer's group, which is not that of the first one. */
+START_TEST(test_mode_group)
+{
+	struct pair_policy o = {.how_to_initiate = "Main",
+				.how_to_respond = "Either",
+				.ke_offers = "AES_CBC KeyLength 128|SHA2_256|Group14;"
+					     "AES_CBC KeyLength 128|SHA2_256|Group19"};
+	struct pair_policy peer = {.how_to_initiate = "Aggressive", .how_to_respond = "Either"};
+	struct pair *p = pair_new(&o, &peer);
+	struct side *s = &p->side[0];
+	struct inheritance c;
+
+	pair_acquire(p, 1);
+	pair_wait(p, 100);
+	inherit_of(s, &c);
+	take_over(s, &c);
+	pair_wait(p, 1000);
+	expect_over(p, 0, 1);
+	ck_assert_uint_eq(exchange_of(p, 0), ISA_AGGRESSIVE);
+	finish(p);
+}
+END_TEST
+
 /*
  * The peer (_i 0: in phase 1, 1: in phase 2) does not take any more what was agreed, and so what
  * the policy lists is offered once; _i 2 and 3: it is our policy that has it no more.
@@ -510,6 +567,58 @@ START_TEST(test_generations)
 }
 END_TEST
 
+/*
+ * What is in the store is what this host has: it stays, and the peer hears nothing. What is read
+ * once more is no other one; its last number counts.
+ */
+START_TEST(test_own_rows)
+{
+	struct pair *p = pair_up(NULL);
+	struct side *s = &p->side[0];
+	struct inheritance c, live;
+
+	see_all(s, &live);
+	ck_assert_uint_eq(take_over(s, &live), 1);
+	pair_wait(p, 5000);
+	pair_expect_up(p);
+	ck_assert_uint_eq(s->n_inherited, 1);
+	inherit_of(s, &c);
+	take_over(s, &c);
+	c.rows[0].ref = 7;
+	take_over(s, &c);
+	pair_wait(p, 1000);
+	ck_assert_uint_eq(s->n_inherited, 2);
+	ck_assert(s->inherited >> 7 & 1);
+	ck_assert_uint_eq(pair_stats(p, 0)->taken_over, 1);
+	finish(p);
+}
+END_TEST
+
+/* It has come before there was a policy. */
+START_TEST(test_no_policy_yet)
+{
+	struct pair *p = pair_up(NULL);
+	struct side *s = &p->side[0];
+	struct inheritance c;
+	struct ike_settings set = {.port = 500, .marking = {XF_MARK_SHIFT_DEFAULT}};
+	struct ike_ops ops;
+	struct cs_err err;
+
+	inherit_of(s, &c);
+	ike_engine_free(s->e);
+	pair_ops(&ops);
+	ck_assert(!ike_engine_new(&set, &ops, s, &s->e, &err));
+	take_over(s, &c);
+	pair_wait(p, 5000);
+	ck_assert_uint_eq(s->n_inherited, 0);
+	ike_engine_policy(s->e, s->policy, p->now);
+	pair_wait(p, 5000);
+	ck_assert_uint_eq(s->n_inherited, 1);
+	ck_assert_uint_eq(pair_stats(p, 0)->taken_over, 1);
+	finish(p);
+}
+END_TEST
+
 /* Nothing is left behind, whenever the engine is stopped. */
 START_TEST(test_stopped)
 {
@@ -539,6 +648,8 @@ static Suite *suite(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, test_one, 0, 2 * KINDS);
 	tcase_add_test(tc, test_cached_alone);
+	tcase_add_loop_test(tc, test_mode, 0, 2);
+	tcase_add_test(tc, test_mode_group);
 	tcase_add_loop_test(tc, test_policy_list, 0, 4);
 	tcase_add_test(tc, test_many);
 	tcase_add_loop_test(tc, test_wanted_is_next, 0, 2);
@@ -549,6 +660,8 @@ static Suite *suite(void)
 	tcase_add_test(tc, test_given_up_is_told);
 	tcase_add_loop_test(tc, test_awaited, 0, 2);
 	tcase_add_test(tc, test_generations);
+	tcase_add_test(tc, test_own_rows);
+	tcase_add_test(tc, test_no_policy_yet);
 	tcase_add_loop_test(tc, test_stopped, 0, 4);
 	suite_add_tcase(suite, tc);
 	return suite;
