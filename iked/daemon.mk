@@ -18,7 +18,7 @@ libiked_a_SOURCES = \
 	iked/pk_pool.c iked/pk_pool.h \
 	iked/policy_loader.c \
 	iked/sealed.c iked/sealed.h \
-	iked/store.c iked/store.h iked/store_cache.c iked/store_schema.c iked/store_schema.h \
+	iked/store.c iked/store.h iked/store_cache.c iked/store_damaged.c iked/store_schema.c iked/store_schema.h \
 	iked/udp.c
 libiked_a_CFLAGS = $(IKED_CFLAGS)
 IKED_LIBS = libiked.a $(CERT_LIBS) $(IKE_LIBS) $(POLICY_LIBS) $(XFRM_LIBS) $(COMMON_LIBS) $(SQLITE_LIBS) \
