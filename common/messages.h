@@ -93,6 +93,7 @@
 #define CSM_AUTO_FAILED                                                                            \
 	"CSI1060W", CS_WARNING,                                                                    \
 		"LocalDynVpnRule %s is not active (AutoActivate): %s; it is tried again"
+#define CSM_P1_NOT_ANEW "CSI1070W", CS_WARNING, "the phase 1 SA that the peer deleted has no successor: %s"
 #define CSM_AUTO_UP "CSI1061I", CS_INFO, "LocalDynVpnRule %s is active now, by tunnel Y%u"
 #define CSM_NOT_HELD                                                                               \
 	"CSI1023W", CS_WARNING, "The kernel refused to hold what %s sends before it has a tunnel: %s"
@@ -200,6 +201,8 @@
 #define CSM_STORE_RECORD   "CSI2015E", CS_ERROR, "record %llu cannot be stored: %s"
 #define CSM_STORE_LOST	   "CSI2016E", CS_ERROR, "%llu records are lost for good: %s"
 #define CSM_STORE_CACHE	   "CSI2017E", CS_ERROR, "the SA cache cannot be read: %s"
+#define CSM_STORE_ASIDE	   "CSI2070E", CS_ERROR, "the database cannot be used: %s; it is set aside as %s, and another one has what could be read of it: %u records that trmd has not taken, %u intents, %u phase 1 and %u phase 2 SAs of the cache"
+#define CSM_STORE_NOT_WHOLE "CSI2071E", CS_ERROR, "what %s had besides could not be read; records of SAs may be lost, and tunnels that only it knew end with the next start of the worker"
 #define CSM_SETTLED	   "CSI2018I", CS_NOTICE, "what the time before left: %u phase 1 and %u phase 2 tunnels live on, %u SAs removed from the kernel, %u pairs were gone, %u intents settled"
 #define CSM_SETTLE_FAILED  "CSI2019E", CS_ERROR, "what was left in the kernel cannot be settled: %s"
 #define CSM_KERNEL_EVENTS  "CSI2020E", CS_ERROR, "kernel events cannot be read: %s"

@@ -83,6 +83,7 @@ static void fill_p1(struct ike_engine *e, struct ike_p1 *p1, const struct ike_p1
 	for (unsigned i = 0; i < k->n_mids; i++)
 		ike_mid_use(p1, k->mids[i]);
 	p1->forgot = k->n_mids == IKE_KEPT_MIDS;
+	p1->adopted = true;
 }
 
 int ike_adopt_p1(struct ike_engine *e, const struct ike_p1_kept *k, struct cs_err *err)
@@ -139,6 +140,26 @@ int ike_adopt_p1(struct ike_engine *e, const struct ike_p1_kept *k, struct cs_er
 	ike_keepalive_start(e, p1);
 	ike_keep_later(e, p1);
 	return 0;
+}
+
+#define TWIN_MS 120000u /* in which peers delete what has a successor */
+
+/*
+ * A successor may have come up at the peer alone, when we died before its last message.  Some peers
+ * (strongSwan) have all tunnels under it then, delete this one, and give up what is under the other
+ * when nobody answers there; with a new one they have the tunnels under that.
+ */
+void ike_adopt_deleted(struct ike_engine *e, struct ike_p1 *p1)
+{
+	bool adopted = p1->adopted && e->now.mono < e->restored + TWIN_MS;
+	struct ike_peer *peer = p1->peer;
+	struct cs_err err;
+
+	ike_p1_down(e, p1, false, "the peer deleted it");
+	if (!adopted || ike_list_empty(&peer->p2s) || !ike_list_empty(&peer->p1s))
+		return;
+	if (ike_p1_towards(e, &peer->local, &peer->remote, &p1, &err) && err.code != CS_EPOLICY)
+		ike_logf(e, CS_NOCTX, CSM_P1_NOT_ANEW, err.text);
 }
 
 /* ---- phase 2 ---- */

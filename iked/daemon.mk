@@ -24,7 +24,7 @@ libiked_a_SOURCES = \
 	iked/shared_row.c iked/shared_row.h \
 	iked/shared_serve.c iked/shared_serve.h iked/shared_writer.c \
 	iked/shared_wire.c iked/shared_wire.h \
-	iked/store.c iked/store.h iked/store_cache.c iked/store_schema.c iked/store_schema.h \
+	iked/store.c iked/store.h iked/store_cache.c iked/store_damaged.c iked/store_schema.c iked/store_schema.h \
 	iked/udp.c
 libiked_a_CFLAGS = $(IKED_CFLAGS)
 IKED_LIBS = libiked.a $(CERT_LIBS) $(IKE_LIBS) $(POLICY_LIBS) $(XFRM_LIBS) $(COMMON_LIBS) $(SQLITE_LIBS) \

@@ -260,6 +260,7 @@ struct ike_p1 {
 	struct ike_list changed;     /* among those to be kept anew */
 	bool superseded, refreshing; /* another one has taken its place; is being made */
 	bool forgot;                 /* some of the message ids */
+	bool adopted;                /* of the engine before this one */
 	bool used;                   /* the peer has sent under it since it is up */
 	uint64_t ends;               /* mono, when up */
 	struct ike_timer dpd;        /* the next look at whether the peer is there */
@@ -427,6 +428,7 @@ struct ike_engine {
 	unsigned next_refusal;
 	struct xf_said *strays; /* of a resynchronisation or of an engine before this one */
 	unsigned n_strays, cap_strays;
+	uint64_t restored;   /* mono: it took over from an engine before it */
 	uint64_t restore_tx; /* when this is durable the strays of the engine before go; 0: none */
 	struct ike_mark *marks; /* marks.c; NULL until there is one */
 	unsigned next_mark, marks_a_peer;
@@ -908,6 +910,8 @@ int ike_adopt_p2(struct ike_engine *e, const struct ike_p2_info *info, struct cs
 int ike_adopt_quick(struct ike_engine *e, const struct ike_quick_kept *k,
 		    const struct ike_p2_info *info, uint64_t intent, bool outbound, bool used,
 		    struct cs_err *err);
+/* The peer says that this is gone. */
+void ike_adopt_deleted(struct ike_engine *e, struct ike_p1 *p1);
 /* Nothing comes of this larval SA; parent: K number of its phase 1, or 0. */
 void ike_adopt_tell(struct ike_engine *e, const struct ike_left_sa *sa, uint32_t parent);
 /* Tells the peer that this pair is gone, if its phase 1 lives on. */

@@ -583,6 +583,7 @@ int ike_restore(struct ike_engine *e, const struct ike_leftovers *left,
 	int rc = prepare(&r, err);
 
 	memset(restored, 0, sizeof(*restored));
+	e->restored = e->now.mono;
 	if (!rc) {
 		ike_marks_begin(e);
 		for (size_t i = 0; i < left->n_p2; i++)

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "iked/engine_private.h"
 #include "tests/unit/pair_restart.h"
 #include "tests/unit/run_suite.h"
 
@@ -298,6 +299,60 @@ START_TEST(test_responder_busy)
 }
 END_TEST
 
+/* ---- phase 1 ---- */
+
+static bool drop_sixth(struct pair *p, unsigned from, uint8_t *data, size_t *len)
+{
+	unsigned *answers = p->filter_arg;
+
+	(void)len;
+	return from != 1 || data[18] != ISA_MAIN || ++*answers != 3;
+}
+
+static void delete_first(struct side *s)
+{
+	for (struct ike_list *l = s->e->p1s.next; l != &s->e->p1s; l = l->next) {
+		struct ike_p1 *p1 = IKE_OF(l, struct ike_p1, all);
+
+		if (p1->generation == 1)
+			ike_delete_p1(s->e, p1);
+	}
+}
+
+/*
+ * The initiator dies before it has message 6 of a refresh, and the peer, which has the new phase 1
+ * SA, deletes the old one: there is another one at once, without anybody who asks for it.
+ */
+START_TEST(test_old_phase1_is_deleted)
+{
+	struct pair *p = pair_up(NULL);
+	struct side *s = &p->side[0];
+	unsigned answers = 0;
+	struct pair_cache c;
+
+	p->filter = drop_sixth;
+	p->filter_arg = &answers;
+	ck_assert(!ike_engine_refresh_p1(s->e, 1, p->now, NULL));
+	pair_run(p);
+	ck_assert_uint_eq(answers, 3);
+	p->filter = NULL;
+	ck_assert_uint_eq(pair_stats(p, 1)->p1_live, 2);
+	pair_crash(s, &c);
+	ck_assert_uint_eq(pair_restore(s, &c).p1, 1);
+	if (_i == 1) /* long after */
+		pair_wait(p, 130000);
+	if (_i == 2) /* no tunnel needs it */
+		ck_assert(!ike_engine_deactivate_p2(s->e, 2, p->now, NULL));
+	pair_run(p);
+	delete_first(&p->side[1]);
+	pair_run(p);
+	ck_assert_uint_eq(pair_stats(p, 0)->p1_up, _i == 0);
+	ck_assert_uint_eq(pair_stats(p, 0)->p1_live, _i == 0);
+	ck_assert(pair_mirrored(p) == (_i != 2));
+	pair_free(p);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("engine, killed in mid-exchange");
@@ -312,6 +367,7 @@ static Suite *suite(void)
 	tcase_add_test(t, test_initiator_sent_1);
 	tcase_add_test(t, test_first_sent_1);
 	tcase_add_test(t, test_responder_busy);
+	tcase_add_loop_test(t, test_old_phase1_is_deleted, 0, 3);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -141,9 +141,10 @@ KeyExchangeAction {name}
 
 
 def policy(me, blocks, nat):
-    """blocks: the Block of each group."""
+    """blocks: the Block of each group that there is."""
     rules = ke_rules = ""
-    for name, _, initiation, initiate in GROUPS:
+    groups = [group for group in GROUPS if group[0] in blocks]
+    for name, _, initiation, initiate in groups:
         natted, net = name == "Natted", blocks[name].net
         rules += RULE.format(
             name=name, local=me.v4, net=net, initiation=initiation, suite=SUITE,
@@ -151,7 +152,7 @@ def policy(me, blocks, nat):
             endpoint=f"  RemoteSecurityEndpointAddr {nat.v4}\n" if natted else "")
         ke_rules += KE_RULE.format(name=name, me=me.name, local=me.v4, location=nat.v4 if natted else net,
                                    key=KEY, initiate=initiate, nat="Yes" if natted else "No", suite=SUITE)
-    refs = [f"Ref {name}\n" for name, *_ in GROUPS]
+    refs = [f"Ref {name}\n" for name, *_ in groups]
     return POLICY.format(local=me.v4, refs="".join(f"  IpFilterRule{ref}" for ref in refs), rules=rules,
                          ke_refs="".join(f"  KeyExchangeRule{ref}" for ref in refs), ke_rules=ke_rules)
 
@@ -169,7 +170,8 @@ class World:
         for number, (name, n, *_) in enumerate(GROUPS):
             natted = name == "Natted"
             host, prefix = (self.inside, nat.wire.net) if natted else (self.open, PUBLIC)
-            self.blocks[name] = Block(host, prefix, 4 + number, n)
+            self.blocks[name] = Block(prefix, 4 + number, n)
+            Block.give(host, self.blocks[name].seats)
         in_clear = [seat for name, *_ in GROUPS if name != "Natted" for seat in self.blocks[name].seats]
         self.peers = [make(self.open, in_clear, self.left, SUITE, "transport", KEY, DPD),
                       make(self.inside, self.blocks["Natted"].seats, self.left, SUITE, "tunnel", KEY, DPD)]

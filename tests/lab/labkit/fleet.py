@@ -10,19 +10,23 @@ from .swan import Swan
 
 
 class Block:
-    """n more addresses of a host, of a block of 16 that nobody else has: number 4 begins at 64."""
+    """n addresses of a block of 16 that nobody else has: number 4 begins at 64."""
 
-    def __init__(self, host, net, number, n):
+    def __init__(self, net, number, n):
         self.net = f"{net}.{16 * number}/28"
         self.seats = [Seen(f"p{16 * number + i}", f"{net}.{16 * number + i}") for i in range(1, n + 1)]
-        path = host.write("addresses", "".join(f"addr add {seat.v4}/24 dev eth0\n" for seat in self.seats))
+
+    @staticmethod
+    def give(host, seats):
+        """The host has them, too."""
+        path = host.write("addresses", "".join(f"addr add {seat.v4}/24 dev eth0\n" for seat in seats))
         host.lab.ip("-n", host.name, "-batch", path)
 
 
 class Swans(Swan):
     """strongSwan; seats are of blocks, ours is who they speak to, data what they protect."""
 
-    def __init__(self, host, seats, ours, suite, mode, key, dpd):
+    def __init__(self, host, seats, ours, suite, mode, key, dpd, trap=False):
         self.host, self.peer, self.seats = host, ours, seats
         self.uri = f"unix://{host.path('charon.vici')}"
         conf = host.write("strongswan.conf", swan.CONF.format(
@@ -31,9 +35,9 @@ class Swans(Swan):
         text = "".join(swan.CONNECTION.format(
             auth="psk", local=seat.v4, remote=ours.v4, local_id=f"{seat.name}.example",
             remote_id=f"{ours.name}.example", ike_life="", child_life="",
-            dpd=f"    dpd_delay = {dpd}s\n    dpd_timeout = {4 * dpd}s\n", more="",
+            dpd=f"    dpd_delay = {dpd}s\n    dpd_timeout = {4 * dpd}s\n" if dpd else "", more="",
             ike=suite.name, esp=suite.swan_esp, protocol="esp", mode=mode, aggressive="no",
-            child=f"        local_ts = {seat.v4}/32\n" if mode == "tunnel" else "", start="none")
+            child=f"        local_ts = {seat.v4}/32\n" if mode == "tunnel" else "", start="trap" if trap else "none")
             .replace("  peer {", f"  {seat.name} {{") for seat in seats)
         host.write("swanctl.conf", text + f'secrets {{\n  ike-all {{\n    secret = "{key}"\n  }}\n}}\n')
         self.env = {"STRONGSWAN_CONF": conf, "SWANCTL_DIR": host.dir}
@@ -54,12 +58,12 @@ class Swans(Swan):
 class Plutos(Pluto):
     """libreswan, the same."""
 
-    def __init__(self, host, seats, ours, suite, mode, key, dpd):
+    def __init__(self, host, seats, ours, suite, mode, key, dpd, trap=False):
         self.seats = seats
-        more = (("dpddelay", dpd), ("dpdtimeout", 4 * dpd), ("dpdaction", "hold"))
+        more = (("dpddelay", dpd), ("dpdtimeout", 4 * dpd), ("dpdaction", "hold")) if dpd else ()
         conf = "".join(self._connection(seat, ours, suite, mode, more) for seat in seats)
         setup = "config setup\n\tikev1-policy=accept\n\tkeep-alive=5\n"
-        super().__init__(host, setup + conf, f': PSK "{key}"\n', [seat.name for seat in seats])
+        super().__init__(host, setup + conf, f': PSK "{key}"\n', [seat.name for seat in seats], trap=trap)
 
     @staticmethod
     def _connection(seat, ours, suite, mode, more):
