@@ -159,7 +159,7 @@ void ike_adopt_deleted(struct ike_engine *e, struct ike_p1 *p1)
 	if (!adopted || ike_list_empty(&peer->p2s) || !ike_list_empty(&peer->p1s))
 		return;
 	if (ike_p1_towards(e, &peer->local, &peer->remote, &p1, &err) && err.code != CS_EPOLICY)
-		ike_logf(e, CS_NOCTX, CSM_P1_NOT_ANEW, err.text);
+		ike_logf(e, CS_NOCTX, CSM_P1_NO_SUCCESSOR, err.text);
 }
 
 /* ---- phase 2 ---- */
