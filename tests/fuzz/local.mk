@@ -4,7 +4,7 @@ tests_fuzz_fuzz_engine_SOURCES = \
 	tests/fuzz/fuzz_engine.c \
 	tests/fuzz/mutate.c tests/fuzz/mutate.h \
 	tests/sim/audit.c tests/sim/client.c tests/sim/keyring.c tests/sim/nat.c tests/sim/policy.c \
-	tests/sim/reload.c tests/sim/restart.c \
+	tests/sim/reload.c tests/sim/restart.c tests/sim/shared.c \
 	tests/sim/sim.c tests/sim/sim.h \
 	tests/sim/vkernel.c
 tests_fuzz_fuzz_engine_CFLAGS = $(AM_CFLAGS) $(OPENSSL_CFLAGS)

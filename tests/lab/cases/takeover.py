@@ -110,6 +110,8 @@ def strongswan(cluster, host, dpd=5):
 
 
 def libreswan(cluster, host, dpd=5):
+    # Where it holds a packet its larval SA outlives it.
+    host.run("sh", "-c", "echo 1 >/proc/sys/net/core/xfrm_acq_expires")
     return Libre(host, cluster.vip(), SUITE, MODE, PFS, KEY, dpd=dpd)
 
 
@@ -199,6 +201,7 @@ class World:
                 side.drop_all()
         wait_until(lambda: not self.host.sas(), 10, "SAs gone at the peer")
         self.peer.stop()
+        wait_until(lambda: not self.host.states_text(), 5, "nothing at the peer")
         for side in (self.a, self.b):
             if side.iked.running():
                 side.stop()
