@@ -8,9 +8,9 @@ import resource
 import subprocess
 import time
 
-from bench import KEY, NET, POLICY, RIGHT, Monitor, ask, packets, sources
+from bench import KEY, NET, POLICY, RIGHT, Monitor, bring_up, packets, sources
 from cases.takeover import Sqlite
-from labkit.host import Failure, wait_until
+from labkit.host import Failure
 from labkit.lab import Lab, say
 from labkit.moving import Cluster
 from labkit.ours import Ours
@@ -33,18 +33,6 @@ def bare_ms(build):
     out = subprocess.run([f"{build}/tests/bench/bench_engine", "--bare"], stdout=subprocess.PIPE,
                          text=True, check=True).stdout
     return float(dict(line.split() for line in out.splitlines())[GROUP])
-
-
-def bring_up(monitor, socks):
-    for sock in socks:
-        ask(sock)
-        time.sleep(0.01)
-
-    def again():
-        for sock in socks:
-            if sock.getsockname()[0] not in monitor.up:
-                ask(sock)
-    monitor.wait_for(len(socks), 120, again)
 
 
 def times_at(monitor, n, since):
@@ -78,8 +66,7 @@ def measure(build, out, n, bare):
         sides = [Ours(host, policy(True), conf=conf) for host in (c.a, c.b)]
         first, second = Monitor(c.a), Monitor(c.b)
         socks = packets(peer, sources(n))
-        bring_up(first, socks)
-        wait_until(lambda: sides[0].ipsec("-y", "display", "--json", ok=None).stdout, 20, "a")
+        bring_up(first, socks, 0, n)
         time.sleep(2)  # the store has them
         address(c, c.a, "del")
         began = time.monotonic()
