@@ -76,6 +76,15 @@ tests_unit_test_pk_pool_SOURCES = tests/unit/test_pk_pool.c
 tests_unit_test_pk_pool_CFLAGS = $(IKED_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_pk_pool_LDADD = $(IKED_LIBS) $(CHECK_LIBS)
 
+EXTRA_DIST += tests/unit/postgres.c tests/unit/postgres.h tests/unit/test_shared_pq.c
+if HAVE_LIBPQ
+check_PROGRAMS += tests/unit/test_shared_pq
+tests_unit_test_shared_pq_SOURCES = \
+	tests/unit/test_shared_pq.c tests/unit/postgres.c tests/unit/postgres.h $(SHARED_TEST_SOURCES)
+tests_unit_test_shared_pq_CFLAGS = $(IKED_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_shared_pq_LDADD = $(IKED_LIBS) $(CHECK_LIBS)
+endif
+
 EXTRA_DIST += tests/unit/test_cert.c tests/unit/test_rsa.c
 if HAVE_OPENSSL
 check_PROGRAMS += tests/unit/test_cert tests/unit/test_rsa
