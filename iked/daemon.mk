@@ -60,7 +60,8 @@ tests_unit_test_iked_nmi_CFLAGS = $(IKED_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_iked_nmi_LDADD = $(IKED_LIBS) $(CHECK_LIBS)
 check_PROGRAMS += tests/unit/test_shared tests/unit/test_shared_row
 SHARED_TEST_SOURCES = \
-	tests/unit/shared_host.c tests/unit/shared_host.h tests/unit/shared_race.c tests/unit/shared_race.h
+	tests/unit/run_program.c tests/unit/run_program.h tests/unit/shared_host.c tests/unit/shared_host.h \
+	tests/unit/shared_race.c tests/unit/shared_race.h
 tests_unit_test_shared_SOURCES = tests/unit/test_shared.c iked/shared_name.c $(SHARED_TEST_SOURCES)
 tests_unit_test_shared_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=statfs
 tests_unit_test_shared_CFLAGS = $(IKED_CFLAGS) $(CHECK_CFLAGS)

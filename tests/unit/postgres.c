@@ -149,13 +149,14 @@ static unsigned free_port(void)
 	return ntohs(sin.sin_port);
 }
 
-static void append(const struct postgres *p, const char *text)
+static void write_file(const struct postgres *p, const char *name, const char *mode,
+		       const char *text)
 {
 	char path[160];
 	FILE *f;
 
-	snprintf(path, sizeof(path), "%s/data/postgresql.conf", p->dir);
-	f = fopen(path, "a");
+	snprintf(path, sizeof(path), "%s/data/%s", p->dir, name);
+	f = fopen(path, mode);
 	ck_assert_ptr_nonnull(f);
 	fputs(text, f);
 	ck_assert_int_eq(fclose(f), 0);
@@ -163,7 +164,12 @@ static void append(const struct postgres *p, const char *text)
 
 void postgres_configure(const struct postgres *p, const char *lines)
 {
-	append(p, lines);
+	write_file(p, "postgresql.conf", "a", lines);
+}
+
+void postgres_hba(const struct postgres *p, const char *lines)
+{
+	write_file(p, "pg_hba.conf", "w", lines);
 }
 
 /* fsync off: what a killed process has written, the kernel has. */
@@ -186,7 +192,7 @@ static void configure(const struct postgres *p)
 		 "wal_retrieve_retry_interval = 200ms\nwal_keep_size = 8MB\n"
 		 "autovacuum = off\n",
 		 p->port, p->dir);
-	append(p, text);
+	postgres_configure(p, text);
 }
 
 void postgres_new(struct postgres *p, const char *dir, const char *name)

@@ -23,6 +23,8 @@ void postgres_standby(struct postgres *p, const struct postgres *of, const char 
 		      const char *name);
 /* Lines for postgresql.conf; they hold from the next start. */
 void postgres_configure(const struct postgres *p, const char *lines);
+/* The whole of pg_hba.conf. */
+void postgres_hba(const struct postgres *p, const char *lines);
 /* Waits until it answers. */
 void postgres_start(struct postgres *p);
 void postgres_kill(struct postgres *p); /* -9, all of its processes */

@@ -3,6 +3,7 @@
  * promoted, by roles with few rights and over TLS.
  */
 #include <check.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "iked/shared_store.h"
+#include "iked/iked.h"
 #include "tests/unit/postgres.h"
 #include "tests/unit/run_suite.h"
 #include "tests/unit/shared_host.h"
@@ -36,14 +37,12 @@ static void setup(void)
 
 static void teardown(void)
 {
-	const char *const argv[] = {"/bin/rm", "-rf", primary.dir, standby.dir, NULL};
+	char command[96];
 
 	postgres_kill(&standby);
 	postgres_kill(&primary);
-	if (!standby.dir[0])
-		strcpy(standby.dir, primary.dir);
-	postgres_run(argv);
-	rmdir(dir);
+	snprintf(command, sizeof(command), "rm -rf %s", dir);
+	ck_assert_int_eq(system(command), 0);
 }
 
 /* Host a has the primary beside it, host b the standby, and each has it first in its list. */
@@ -410,6 +409,108 @@ START_TEST(tls)
 }
 END_TEST
 
+/* ---- as iked starts it ---- */
+
+/* What /proc says of a process, "" when it says nothing. */
+static const char *status_of(pid_t pid, const char *key)
+{
+	static char line[128];
+	char path[32];
+	FILE *f;
+	bool found = false;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	f = fopen(path, "r");
+	ck_assert_ptr_nonnull(f);
+	while (!found && fgets(line, sizeof(line), f))
+		found = strncmp(line, key, strlen(key)) == 0;
+	fclose(f);
+	return found ? line + strlen(key) : "";
+}
+
+static void put_config(const char *path, const char *store)
+{
+	FILE *f = fopen(path, "w");
+
+	ck_assert_ptr_nonnull(f);
+	fprintf(f, "IkeConfig\n{\n%s%s\n}\n", store ? " SharedStore " : "", store ? store : "");
+	fclose(f);
+	chmod(path, 0600);
+}
+
+/* Without a right, and under the filter: over TLS to a name, with a file for the password. */
+START_TEST(as_a_process)
+{
+	char state[160], config[160], where[500], passwords[200];
+	const struct passwd *nobody = getpwnam("nobody");
+	FILE *f;
+	int status;
+
+	if (geteuid() != 0)
+		return; /* only root can become another user */
+	snprintf(state, sizeof(state), "%s/state", dir);
+	setenv("CSIPSEC_STATEDIR", state, 1);
+	ck_assert_int_eq(mkdir(state, 0755), 0);
+	strcat(state, "/TCPIP");
+	ck_assert_int_eq(mkdir(state, 0755), 0);
+	strcat(state, "/iked");
+	ck_assert_int_eq(mkdir(state, 0700), 0);
+	ck_assert_int_eq(chown(state, nobody->pw_uid, nobody->pw_gid), 0);
+	snprintf(passwords, sizeof(passwords), "%s/passwords", state);
+	f = fopen(passwords, "w");
+	fputs("*:*:*:iked:sesame\n", f);
+	fclose(f);
+	ck_assert_int_eq(chown(passwords, nobody->pw_uid, nobody->pw_gid), 0);
+	chmod(passwords, 0600);
+	certificate("server");
+	postgres_configure(&primary, "ssl = on\n");
+	postgres_hba(&primary, "hostssl all iked 127.0.0.1/32 scram-sha-256\n"
+			       "local all postgres trust\n");
+	postgres_do(&primary, "CREATE ROLE iked LOGIN PASSWORD 'sesame'");
+	postgres_do(&primary, "GRANT CREATE ON SCHEMA public TO iked");
+	postgres_kill(&primary);
+	postgres_start(&primary);
+	snprintf(where, sizeof(where),
+		 "postgresql:host=localhost port=%u user=iked dbname=postgres sslmode=require "
+		 "passfile=%s",
+		 primary.port, passwords);
+	snprintf(config, sizeof(config), "%s/iked.conf", dir);
+	put_config(config, where);
+	host_start(&a, "a", "", VIP);
+	host_arrive(&a);
+	host_helper_of(&a, config);
+	WAIT_FOR(a.claims == 1 && a.reads == 1);
+	ck_assert(a.claim.ours && a.there);
+	ck_assert_ptr_nonnull(strstr(a.claim.owner, "/TCPIP#"));
+	host_up(&a, 1, 1);
+	WAIT_FOR(host_stats(&a).puts == 2);
+	ck_assert_uint_eq(strtoull(status_of(a.helper, "CapPrm:"), NULL, 16), 0);
+	ck_assert_int_eq(atoi(status_of(a.helper, "NoNewPrivs:")), 1);
+	ck_assert_uint_eq(strtoul(status_of(a.helper, "Uid:"), NULL, 10), nobody->pw_uid);
+#ifdef HAVE_SECCOMP
+	ck_assert_int_eq(atoi(status_of(a.helper, "Seccomp:")), 2);
+#endif
+	/* It comes back by itself, too, which takes all of the way again. */
+	postgres_kill(&primary);
+	WAIT_FOR(!a.there);
+	postgres_start(&primary);
+	WAIT_FOR(a.there && a.wants == 2 && all_written(&a));
+	host_stop(&a);
+	/* Without a store there is no helper, and the parent does not start it again. */
+	put_config(config, NULL);
+	host_start(&a, "a", "", VIP);
+	host_helper_of(&a, config);
+	waitpid(a.helper, &status, 0);
+	ck_assert_int_eq(WEXITSTATUS(status), CS_EXIT_ABSENT);
+	put_config(config, "sqlite:here.db");
+	host_helper_of(&a, config);
+	waitpid(a.helper, &status, 0);
+	ck_assert_int_eq(WEXITSTATUS(status), CS_EXIT_ABSENT);
+	a.helper = 0;
+	host_stop(&a);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("shared store in PostgreSQL");
@@ -425,6 +526,7 @@ int main(void)
 	tcase_add_test(t, later_version);
 	tcase_add_test(t, store_went_back);
 	tcase_add_test(t, tls);
+	tcase_add_test(t, as_a_process);
 	tcase_add_test(t, server_killed);
 	tcase_add_test(t, server_slow);
 	tcase_add_test(t, server_stuck);
