@@ -63,7 +63,8 @@ tests_unit_test_iked_nmi_CFLAGS = $(IKED_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_iked_nmi_LDADD = $(IKED_LIBS) $(CHECK_LIBS)
 check_PROGRAMS += tests/unit/test_shared tests/unit/test_shared_row
 SHARED_TEST_SOURCES = \
-	tests/unit/shared_host.c tests/unit/shared_host.h tests/unit/shared_race.c tests/unit/shared_race.h
+	tests/unit/run_program.c tests/unit/run_program.h tests/unit/shared_host.c tests/unit/shared_host.h \
+	tests/unit/shared_race.c tests/unit/shared_race.h
 tests_unit_test_shared_SOURCES = tests/unit/test_shared.c iked/shared_name.c $(SHARED_TEST_SOURCES)
 tests_unit_test_shared_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=statfs
 tests_unit_test_shared_CFLAGS = $(IKED_CFLAGS) $(CHECK_CFLAGS)
@@ -78,6 +79,15 @@ tests_unit_test_store_LDADD = $(IKED_LIBS) $(CHECK_LIBS)
 tests_unit_test_pk_pool_SOURCES = tests/unit/test_pk_pool.c
 tests_unit_test_pk_pool_CFLAGS = $(IKED_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_pk_pool_LDADD = $(IKED_LIBS) $(CHECK_LIBS)
+
+EXTRA_DIST += tests/unit/postgres.c tests/unit/postgres.h tests/unit/test_shared_pq.c
+if HAVE_LIBPQ
+check_PROGRAMS += tests/unit/test_shared_pq
+tests_unit_test_shared_pq_SOURCES = \
+	tests/unit/test_shared_pq.c tests/unit/postgres.c tests/unit/postgres.h $(SHARED_TEST_SOURCES)
+tests_unit_test_shared_pq_CFLAGS = $(IKED_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_shared_pq_LDADD = $(IKED_LIBS) $(CHECK_LIBS)
+endif
 
 EXTRA_DIST += tests/unit/test_cert.c tests/unit/test_rsa.c
 if HAVE_OPENSSL

@@ -26,7 +26,7 @@ static int prepare(const struct iked_options *o, struct pol_ike_config *config,
 	if (status == 0 && !config->shared_store[0])
 		return cs_fail(err, CS_ENOTFOUND, "SharedStore is not coded");
 	if (status == 0 && ike_shared_check_uri(config->shared_store, err) < 0)
-		status = cs_fail(err, CS_EINVAL, "SharedStore: %s", err->text);
+		status = cs_err_prefix(err, "SharedStore");
 	if (status == 0)
 		status = cs_state_path(o->stack, IKED_STATE, dir, err);
 	if (status == 0)

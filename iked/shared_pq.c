@@ -275,7 +275,10 @@ const struct ike_shared_backend ike_shared_pq = {
 	.close = close_db,
 	.run = run,
 	.begin = "BEGIN",
-	.has_table = "SELECT 1 WHERE to_regclass($1) IS NOT NULL",
+	/* Not to_regclass(): it would remember for the whole transaction that there was none. */
+	.has_table =
+		"SELECT 1 FROM pg_catalog.pg_class WHERE relname = $1 AND relkind IN ('r', 'p')"
+		" AND pg_catalog.pg_table_is_visible(oid)",
 	/* "csip"; held until the transaction ends */
 	.only_one = "SELECT pg_advisory_xact_lock(1668508016)",
 };

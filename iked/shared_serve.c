@@ -405,7 +405,7 @@ static int serve_new(int fd, const struct ike_shared_options *o, struct ike_sh_s
 
 int ike_shared_serve(int fd, const struct ike_shared_options *o, struct cs_err *err)
 {
-	struct ike_sh_serve *s;
+	struct ike_sh_serve *s = NULL;
 	uv_thread_t writer, reader;
 	int rc, status = serve_new(fd, o, &s, err);
 

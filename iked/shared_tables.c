@@ -23,8 +23,8 @@ static const char *const schema[] = {
 	" tunnel bigint NOT NULL, generation bigint NOT NULL, parent bigint NOT NULL,"
 	" used bigint NOT NULL, expires bigint NOT NULL, attributes text NOT NULL,"
 	" PRIMARY KEY (address, host, kind, tunnel, generation))",
-	"CREATE TABLE csipsec_host ("
-	" host text PRIMARY KEY, policy text NOT NULL, seen bigint NOT NULL)",
+	("CREATE TABLE csipsec_host ("
+	 " host text PRIMARY KEY, policy text NOT NULL, seen bigint NOT NULL)"),
 };
 
 /* ---- statements with their values ---- */

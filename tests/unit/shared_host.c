@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "iked/iked.h"
+#include "tests/unit/run_program.h"
 
 static struct host *hosts;
 static uint64_t longest;
@@ -258,9 +260,32 @@ void host_start(struct host *h, const char *name, const char *uri, const char *a
 	hosts = h;
 }
 
-void host_helper(struct host *h)
+/* In the child. */
+static void serve(const struct host *h, int fd)
 {
 	struct ike_shared_options o = {h->uri, h->name};
+	struct cs_err err = {0};
+	int status = ike_shared_serve(fd, &o, &err);
+
+	if (status < 0)
+		fprintf(stderr, "helper of %s: %s\n", h->name, err.text);
+	_exit(-status);
+}
+
+static void run_iked(const char *config, int fd)
+{
+	const char *path = program("iked/iked");
+
+	dup2(fd, IKED_FD_HELPER);
+	/* Who may not be looked into cannot be searched for leaks. */
+	setenv("ASAN_OPTIONS", "detect_leaks=0", 1);
+	execl(path, "iked", "--shared", "-f", "-c", config, "--user", "nobody", NULL);
+	_exit(99);
+}
+
+/* config NULL: without a program of its own. */
+static void begin(struct host *h, const char *config)
+{
 	struct cs_err err = {0};
 	int pair[2];
 
@@ -268,20 +293,27 @@ void host_helper(struct host *h)
 	h->helper = fork();
 	ck_assert_int_ge(h->helper, 0);
 	if (h->helper == 0) {
-		int status;
-
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		/* Ends of other hosts' pairs would keep their helpers alive. */
 		for (int fd = 3; fd < 1024; fd++)
 			if (fd != pair[1])
 				close(fd);
-		status = ike_shared_serve(pair[1], &o, &err);
-		if (status < 0)
-			fprintf(stderr, "helper of %s: %s\n", h->name, err.text);
-		_exit(-status);
+		if (config)
+			run_iked(config, pair[1]);
+		serve(h, pair[1]);
 	}
 	close(pair[1]);
 	ck_assert_int_eq(ike_shared_connect(h->s, pair[0], &err), 0);
+}
+
+void host_helper(struct host *h)
+{
+	begin(h, NULL);
+}
+
+void host_helper_of(struct host *h, const char *config)
+{
+	begin(h, config);
 }
 
 void host_kill_helper(struct host *h)

@@ -48,6 +48,8 @@ struct host {
 /* Without a helper. address is that of all its SAs. */
 void host_start(struct host *h, const char *name, const char *uri, const char *address);
 void host_helper(struct host *h);
+/* The same as iked starts it, by the configuration in this file; as nobody, when this is root. */
+void host_helper_of(struct host *h, const char *config);
 void host_kill_helper(struct host *h); /* -9 */
 void host_arrive(struct host *h);
 /* Begins anew what is counted above. */
