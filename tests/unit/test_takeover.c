@@ -176,6 +176,7 @@ START_TEST(test_mode_group)
 	pair_wait(p, 1000);
 	expect_over(p, 0, 1);
 	ck_assert_uint_eq(exchange_of(p, 0), ISA_AGGRESSIVE);
+	ck_assert_uint_eq(pair_stats(p, 0)->p1_failed, 0);
 	finish(p);
 }
 END_TEST
