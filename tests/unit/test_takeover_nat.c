@@ -169,7 +169,13 @@ START_TEST(test_two_clients)
 	ck_assert_msg(pair_installed(s) == 4, "%s\n---\n%s", s->log, p->side[2].log);
 	inherit_of(s, &c);
 	ck_assert_uint_eq(take_over(s, &c), 2);
+	p->side[2].jobs_later = true; /* it is slower */
+	pair_wait(p, 50);
+	ck_assert_uint_eq(pair_stats(p, 0)->taken_over, 1);
+	p->side[2].jobs_later = false;
+	pair_jobs(p);
 	pair_wait(p, 1000);
+	ck_assert_uint_eq(pair_stats(p, 0)->p2_failed, 0);
 	ck_assert_msg(pair_stats(p, 0)->taken_over == 2, "%s", s->log);
 	ck_assert_uint_eq(s->n_inherited, 2);
 	ck_assert_uint_eq(pair_installed(s), 4);
