@@ -176,6 +176,7 @@ START_TEST(test_mode_group)
 	pair_wait(p, 1000);
 	expect_over(p, 0, 1);
 	ck_assert_uint_eq(exchange_of(p, 0), ISA_AGGRESSIVE);
+	ck_assert_uint_eq(pair_stats(p, 0)->p1_failed, 0);
 	finish(p);
 }
 END_TEST
@@ -382,6 +383,42 @@ START_TEST(test_peer_is_faster)
 }
 END_TEST
 
+static bool hold_peers_quick(struct pair *p, unsigned from, uint8_t *data, size_t *len)
+{
+	(void)p;
+	(void)len;
+	return !from || data[18] != ISA_QUICK;
+}
+
+/* Its phase 1 is up, and its Quick Mode is on its way: we do not begin another one meanwhile. */
+START_TEST(test_peer_has_begun)
+{
+	struct pair *p = pair_up(NULL);
+	struct side *s = &p->side[0];
+	struct inheritance c;
+	struct ike_p2_info p2;
+	unsigned n;
+
+	inherit_of(s, &c);
+	ck_assert_int_eq(ike_engine_deactivate_p1(p->side[1].e, 1, p->now, NULL), 0);
+	pair_forget(p);
+	take_over(s, &c);
+	p->filter = hold_peers_quick;
+	pair_acquire(p, 1);
+	pair_wait(p, 300);
+	for (n = p->n_history - 1; p->history[n].data[18] != ISA_QUICK; n--)
+		;
+	ck_assert_uint_eq(p->history[n].from, 1);
+	p->filter = NULL;
+	pair_replay(p, n);
+	pair_wait(p, 5000);
+	ck_assert_uint_eq(pair_stats(p, 0)->p2_up, 1);
+	ck_assert(first_p2(s, &p2) && !p2.initiator);
+	ck_assert_uint_eq(s->n_inherited, 1);
+	finish(p);
+}
+END_TEST
+
 /* ---- a peer that is not there ---- */
 
 struct times {
@@ -442,6 +479,28 @@ START_TEST(test_silent_peer)
 	}
 	pair_wait(p, 1000);
 	expect_over(p, 0, 1);
+	ck_assert_uint_eq(pair_holds(s), 0);
+	finish(p);
+}
+END_TEST
+
+/* A packet is held while the peer is tried, and not for ever. */
+START_TEST(test_held)
+{
+	struct pair *p = pair_up(NULL);
+	struct side *s = &p->side[0];
+	struct times t = {.deaf = true};
+	struct inheritance c;
+
+	inherit_of(s, &c);
+	p->filter = note_times;
+	p->filter_arg = &t;
+	take_over(s, &c);
+	pair_wait(p, 10);
+	pair_acquire(p, 0);
+	pair_wait(p, 200000);
+	ck_assert_uint_eq(pair_holds(s), 1);
+	pair_wait(p, 57000);
 	ck_assert_uint_eq(pair_holds(s), 0);
 	finish(p);
 }
@@ -581,6 +640,7 @@ START_TEST(test_own_rows)
 	ck_assert_uint_eq(take_over(s, &live), 1);
 	pair_wait(p, 5000);
 	pair_expect_up(p);
+	ck_assert_uint_eq(pair_stats(p, 1)->p1_live, 1);
 	ck_assert_uint_eq(s->n_inherited, 1);
 	inherit_of(s, &c);
 	take_over(s, &c);
@@ -654,6 +714,8 @@ static Suite *suite(void)
 	tcase_add_test(tc, test_many);
 	tcase_add_loop_test(tc, test_wanted_is_next, 0, 2);
 	tcase_add_loop_test(tc, test_peer_is_faster, 0, 2);
+	tcase_add_test(tc, test_peer_has_begun);
+	tcase_add_test(tc, test_held);
 	tcase_add_loop_test(tc, test_silent_peer, 0, 4);
 	tcase_add_test(tc, test_silent_to_the_end);
 	tcase_add_loop_test(tc, test_given_up, 0, 3);
