@@ -93,6 +93,7 @@
 #define CSM_AUTO_FAILED                                                                            \
 	"CSI1060W", CS_WARNING,                                                                    \
 		"LocalDynVpnRule %s is not active (AutoActivate): %s; it is tried again"
+#define CSM_CLOCK_SET "CSI1071I", CS_NOTICE, "the clock was set by %lld seconds; lifetimes go on as they were"
 #define CSM_P1_NOT_ANEW "CSI1070W", CS_WARNING, "the phase 1 SA that the peer deleted has no successor: %s"
 #define CSM_AUTO_UP "CSI1061I", CS_INFO, "LocalDynVpnRule %s is active now, by tunnel Y%u"
 #define CSM_NOT_HELD                                                                               \

@@ -7,7 +7,10 @@
 
 #include "iked/engine_private.h"
 
-/* What is left of a life by the wall clock, which may have been set meanwhile. */
+#define HELD_S                                                                                     \
+	30 /* of a pair whose life is over by a clock that was set, as the kernel has it still */
+
+/* What is left of a life by the wall clock, which may have been set while nobody saw it. */
 static uint64_t life_left(const struct ike_engine *e, int64_t expires, uint32_t life)
 {
 	int64_t left = expires - e->now.wall;
@@ -227,6 +230,8 @@ static int go_on(struct ike_engine *e, struct ike_p2 *p2, struct cs_err *err)
 	p2->up = ike_serial(e);
 	if (ike_p2_install_policy(e, p2, err))
 		return err->code;
+	if (p2->expires < e->now.wall + HELD_S)
+		p2->expires = e->now.wall + HELD_S;
 	ike_refresh_plan_p2(e, p2, life_left(e, p2->expires, p2->life_seconds));
 	ike_refresh_settle_p2(e, p2);
 	return 0;

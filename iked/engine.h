@@ -277,6 +277,10 @@ struct ike_ops {
 	void (*quick_keep)(void *ctx, const struct ike_quick_kept *kept);
 	void (*quick_forget)(void *ctx, uint32_t tunnel, uint32_t generation);
 
+	/* What the wall clock is ahead of mono, seconds; said when that changes. NULL: nobody asks.
+	 */
+	void (*clock)(void *ctx, int64_t offset);
+
 	void (*log)(void *ctx, struct cs_logctx lc, const char *id, enum cs_severity severity,
 		    const char *text);
 	void (*event)(void *ctx, const struct ike_event *ev);
@@ -333,6 +337,7 @@ struct ike_leftovers {
 	const struct ike_cached_p2 *p2;
 	const struct ike_left_sa *sas;
 	const struct xf_policy *policies;
+	int64_t clock_set; /* seconds by which the wall clock was set since that was all written */
 	size_t n_kept, n_quicks, n_p1, n_p2, n_sas, n_policies;
 };
 struct ike_restored {

@@ -33,7 +33,7 @@ IKE_ENGINE_SOURCES = \
 	iked/protect.c \
 	iked/quick_mode.c iked/quick_mode_init.c iked/quick_mode_resp.c \
 	iked/refresh.c \
-	iked/restore.c \
+	iked/clock_set.c iked/restore.c \
 	iked/resync.c \
 	iked/retransmit.c \
 	iked/sa.c iked/sa_p2.c \
@@ -47,7 +47,7 @@ ENGINE_TEST_LIBS = $(IKE_LIBS) $(POLICY_LIBS) $(XFRM_LIBS) $(COMMON_LIBS) $(CHEC
 
 check_PROGRAMS += \
 	tests/unit/test_aggressive tests/unit/test_engine tests/unit/test_engine_auto \
-	tests/unit/test_engine_dpd tests/unit/test_engine_killed \
+	tests/unit/test_engine_clock tests/unit/test_engine_dpd tests/unit/test_engine_killed \
 	tests/unit/test_engine_hostile tests/unit/test_engine_identity \
 	tests/unit/test_engine_life tests/unit/test_engine_peers tests/unit/test_engine_refusals \
 	tests/unit/test_client \
@@ -117,6 +117,10 @@ tests_unit_test_engine_restart_SOURCES = \
 	tests/unit/test_engine_restart.c tests/unit/pair_restart.c tests/unit/pair_restart.h tests/unit/engine_pair.c tests/unit/engine_pair.h
 tests_unit_test_engine_restart_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
 tests_unit_test_engine_restart_LDADD = $(ENGINE_TEST_LIBS)
+tests_unit_test_engine_clock_SOURCES = \
+	tests/unit/test_engine_clock.c tests/unit/pair_restart.c tests/unit/pair_restart.h tests/unit/engine_pair.c tests/unit/engine_pair.h
+tests_unit_test_engine_clock_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
+tests_unit_test_engine_clock_LDADD = $(ENGINE_TEST_LIBS)
 tests_unit_test_engine_killed_SOURCES = \
 	tests/unit/test_engine_killed.c tests/unit/pair_restart.c tests/unit/pair_restart.h tests/unit/engine_pair.c tests/unit/engine_pair.h
 tests_unit_test_engine_killed_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)

@@ -79,6 +79,8 @@ struct side {
 	char reason[512]; /* of the last record or event */
 	struct ike_p1_kept kept[PAIR_KEPT];
 	unsigned n_kept;
+	int64_t clock;   /* what the engine said of it */
+	bool clock_seen; /* a restart is told by how much it was set meanwhile */
 	struct ike_quick_kept quicks[PAIR_KEPT];
 	unsigned n_quicks;
 	/* events and log */

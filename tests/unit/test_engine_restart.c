@@ -212,21 +212,32 @@ START_TEST(test_lifetimes_go_on)
 }
 END_TEST
 
-/* Life that ended meanwhile ends at once, and the peer hears of it. */
+/*
+ * Life that ended meanwhile: of phase 1 it ends at once, and the peer hears of it.  A pair that the
+ * kernel has all the same is refreshed under another one.
+ */
 START_TEST(test_expired_meanwhile)
 {
 	struct pair *p = pair_up(NULL);
 	struct side *s = &p->side[0];
+	struct ike_p2_info p2;
 	struct pair_cache c;
 
 	pair_crash(s, &c);
 	p->now.wall += 100000;
 	p->now.mono += 1000;
 	ck_assert_uint_eq(pair_restore(s, &c).p1, 1);
-	pair_wait(p, 1000);
-	ck_assert_uint_eq(pair_stats(p, 0)->p1_live, 0);
-	ck_assert_uint_eq(s->n_sas, 0);
-	ck_assert_uint_eq(pair_stats(p, 1)->p1_live, 0);
+	pair_wait(p, 1);
+	ck_assert_uint_eq(s->n_records[IKE_REC_P1_DOWN], 1);
+	ck_assert_uint_eq(p->side[1].n_records[IKE_REC_P1_DOWN], 1);
+	pair_wait(p, 90000);
+	ck_assert_msg(pair_mirrored(p), "%s", s->log);
+	ck_assert_int_eq(ike_engine_each_p2(s->e, first_p2, &p2), 1);
+	ck_assert_uint_eq(p2.generation, 2);
+	for (unsigned i = 0; i < 2; i++) {
+		ck_assert_uint_eq(pair_stats(p, i)->p1_live, 1);
+		ck_assert_uint_eq(pair_stats(p, i)->p2_live, 1);
+	}
 	pair_free(p);
 }
 END_TEST
