@@ -20,6 +20,12 @@ static uint64_t life_left(const struct ike_engine *e, int64_t expires, uint32_t 
 	return 1000u * (uint64_t)(left > life ? life : left);
 }
 
+/* A time that can be reckoned with. */
+static bool is_time(int64_t when)
+{
+	return when >= 0 && when < INT64_C(1) << 40;
+}
+
 /* ---- phase 1 ---- */
 
 static int restore_suite(const struct ike_p1_kept *k, struct ike_p1_suite *s, struct cs_err *err)
@@ -45,7 +51,8 @@ static int check_kept(const struct ike_engine *e, const struct ike_p1_kept *k, s
 	    k->n_mids > IKE_KEPT_MIDS || k->xauth > 1 || k->natt_level > IKE_NATT_RFC ||
 	    !memchr(k->user, 0, sizeof(k->user)) ||
 	    (k->client_address.family && k->client_address.family != AF_INET) ||
-	    !memchr(k->rule, 0, sizeof(k->rule)))
+	    !memchr(k->rule, 0, sizeof(k->rule)) || !is_time(k->established) ||
+	    !is_time(k->expires))
 		return cs_fail(err, CS_EPARSE, "K%u was not kept whole", k->tunnel);
 	if (ike_sid_by_cookies(e, k->icookie, k->rcookie))
 		return cs_fail(err, CS_EEXIST, "K%u is there already", k->tunnel);
@@ -272,7 +279,8 @@ static int adopt_checked(struct ike_engine *e, struct ike_p1 *p1, const struct i
 
 	if (!i->tunnel || !i->spi_in || !i->spi_out || !i->local_id.len || !i->remote_id.len ||
 	    (!i->suite.cipher && !i->suite.integ) ||
-	    (i->suite.ah && (!i->suite.cipher || !i->ah_in || !i->ah_out)))
+	    (i->suite.ah && (!i->suite.cipher || !i->ah_in || !i->ah_out)) ||
+	    !is_time(i->installed) || !is_time(i->expires) || !is_time(i->vpn_expires))
 		return cs_fail(err, CS_EPARSE, "what the cache has of it is not whole");
 	if (!rule || !rule->vpn || strcmp(rule->name, i->rule))
 		return cs_fail(err, CS_EPOLICY, "the policy no longer has its rule");
