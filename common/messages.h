@@ -94,6 +94,7 @@
 	"CSI1060W", CS_WARNING,                                                                    \
 		"LocalDynVpnRule %s is not active (AutoActivate): %s; it is tried again"
 #define CSM_P1_NO_SUCCESSOR "CSI1070W", CS_WARNING, "the phase 1 SA that the peer deleted has no successor: %s"
+#define CSM_CLOCK_SET "CSI1071I", CS_NOTICE, "the clock was set by %lld seconds; lifetimes go on as they were"
 #define CSM_AUTO_UP "CSI1061I", CS_INFO, "LocalDynVpnRule %s is active now, by tunnel Y%u"
 #define CSM_NOT_HELD                                                                               \
 	"CSI1023W", CS_WARNING, "The kernel refused to hold what %s sends before it has a tunnel: %s"

@@ -7,7 +7,10 @@
 
 #include "iked/engine_private.h"
 
-/* What is left of a life by the wall clock, which may have been set meanwhile. */
+#define HELD_S                                                                                     \
+	30 /* of a pair whose life is over by a clock that was set, as the kernel has it still */
+
+/* What is left of a life by the wall clock, which may have been set while nobody saw it. */
 static uint64_t life_left(const struct ike_engine *e, int64_t expires, uint32_t life)
 {
 	int64_t left = expires - e->now.wall;
@@ -15,6 +18,12 @@ static uint64_t life_left(const struct ike_engine *e, int64_t expires, uint32_t 
 	if (left < 0)
 		left = 0;
 	return 1000u * (uint64_t)(left > life ? life : left);
+}
+
+/* A time that can be reckoned with. */
+static bool is_time(int64_t when)
+{
+	return when >= 0 && when < INT64_C(1) << 40;
 }
 
 /* ---- phase 1 ---- */
@@ -42,7 +51,8 @@ static int check_kept(const struct ike_engine *e, const struct ike_p1_kept *k, s
 	    k->n_mids > IKE_KEPT_MIDS || k->xauth > 1 || k->natt_level > IKE_NATT_RFC ||
 	    !memchr(k->user, 0, sizeof(k->user)) ||
 	    (k->client_address.family && k->client_address.family != AF_INET) ||
-	    !memchr(k->rule, 0, sizeof(k->rule)))
+	    !memchr(k->rule, 0, sizeof(k->rule)) || !is_time(k->established) ||
+	    !is_time(k->expires))
 		return cs_fail(err, CS_EPARSE, "K%u was not kept whole", k->tunnel);
 	if (ike_sid_by_cookies(e, k->icookie, k->rcookie))
 		return cs_fail(err, CS_EEXIST, "K%u is there already", k->tunnel);
@@ -227,6 +237,8 @@ static int go_on(struct ike_engine *e, struct ike_p2 *p2, struct cs_err *err)
 	p2->up = ike_serial(e);
 	if (ike_p2_install_policy(e, p2, err))
 		return err->code;
+	if (p2->expires < e->now.wall + HELD_S)
+		p2->expires = e->now.wall + HELD_S;
 	ike_refresh_plan_p2(e, p2, life_left(e, p2->expires, p2->life_seconds));
 	ike_refresh_settle_p2(e, p2);
 	return 0;
@@ -267,7 +279,8 @@ static int adopt_checked(struct ike_engine *e, struct ike_p1 *p1, const struct i
 
 	if (!i->tunnel || !i->spi_in || !i->spi_out || !i->local_id.len || !i->remote_id.len ||
 	    (!i->suite.cipher && !i->suite.integ) ||
-	    (i->suite.ah && (!i->suite.cipher || !i->ah_in || !i->ah_out)))
+	    (i->suite.ah && (!i->suite.cipher || !i->ah_in || !i->ah_out)) ||
+	    !is_time(i->installed) || !is_time(i->expires) || !is_time(i->vpn_expires))
 		return cs_fail(err, CS_EPARSE, "what the cache has of it is not whole");
 	if (!rule || !rule->vpn || strcmp(rule->name, i->rule))
 		return cs_fail(err, CS_EPOLICY, "the policy no longer has its rule");

@@ -73,6 +73,7 @@ static void enter(struct ike_engine *e, struct ike_now now)
 	if (now.mono < e->now.mono)
 		now.mono = e->now.mono;
 	e->now = now;
+	ike_clock_look(e);
 }
 
 static void leave(struct ike_engine *e)

@@ -283,6 +283,9 @@ struct ike_ops {
 	 * peer knows that the old SAs are gone, or nothing will come of it. NULL: nobody asks.
 	 */
 	void (*settled)(void *ctx, uint64_t ref);
+	/* What the wall clock is ahead of mono, seconds; said when that changes. NULL: nobody asks.
+	 */
+	void (*clock)(void *ctx, int64_t offset);
 
 	void (*log)(void *ctx, struct cs_logctx lc, const char *id, enum cs_severity severity,
 		    const char *text);
@@ -345,6 +348,7 @@ struct ike_leftovers {
 	const struct ike_cached_p2 *p2;
 	const struct ike_left_sa *sas;
 	const struct xf_policy *policies;
+	int64_t clock_set; /* seconds by which the wall clock was set since that was all written */
 	size_t n_kept, n_quicks, n_p1, n_p2, n_sas, n_policies;
 };
 struct ike_restored {

@@ -428,6 +428,8 @@ struct ike_engine {
 	unsigned next_refusal;
 	struct xf_said *strays; /* of a resynchronisation or of an engine before this one */
 	unsigned n_strays, cap_strays;
+	int64_t clock_offset; /* of the wall clock from mono, seconds; once it is known */
+	bool clock_known;
 	uint64_t restored;   /* mono: it took over from an engine before it */
 	uint64_t restore_tx; /* when this is durable the strays of the engine before go; 0: none */
 	struct ike_mark *marks; /* marks.c; NULL until there is one */
@@ -916,6 +918,10 @@ void ike_adopt_deleted(struct ike_engine *e, struct ike_p1 *p1);
 void ike_adopt_tell(struct ike_engine *e, const struct ike_left_sa *sa, uint32_t parent);
 /* Tells the peer that this pair is gone, if its phase 1 lives on. */
 void ike_adopt_not(struct ike_engine *e, const struct ike_p2_info *info);
+
+/* clock_set.c */
+void ike_clock_look(struct ike_engine *e); /* has it been set? */
+void ike_clock_move(struct ike_engine *e, int64_t seconds);
 
 /* restore.c: which of it lives on, and what becomes of the rest */
 int ike_restore(struct ike_engine *e, const struct ike_leftovers *left,

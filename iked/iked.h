@@ -180,9 +180,11 @@ void iked_udp_stop(struct iked_udp *u); /* memory goes with the loop's next turn
  * At start, with the policy in force: what an iked before us left.  The engine adopts what can live
  * on; other SAs and tunnel policies of ours are taken out of the kernel, and each intent and each
  * SA of the cache gets the record that it lacks.  sealed may be NULL: no phase 1 SA lives on.
+ * clock_set: seconds by which the wall clock was set since.
  */
 int iked_reconcile(struct xf_kernel *kernel, struct ike_store *store, struct ike_sealed *sealed,
-		   struct ike_engine *engine, struct ike_now now, struct cs_err *err);
+		   int64_t clock_set, struct ike_engine *engine, struct ike_now now,
+		   struct cs_err *err);
 
 /* ---- policy_loader.c: the policy in force ---- */
 

@@ -118,8 +118,8 @@ static int look(struct found *f, struct xf_kernel *kernel, struct ike_store *sto
 	return status;
 }
 
-static int restore(const struct found *f, struct ike_engine *engine, struct ike_now now,
-		   struct cs_err *err)
+static int restore(const struct found *f, int64_t clock_set, struct ike_engine *engine,
+		   struct ike_now now, struct cs_err *err)
 {
 	const struct ike_leftovers left = {
 		.kept = f->kept.items,
@@ -128,6 +128,7 @@ static int restore(const struct found *f, struct ike_engine *engine, struct ike_
 		.p2 = f->p2.items,
 		.sas = f->sas.items,
 		.policies = f->policies.items,
+		.clock_set = clock_set,
 		.n_kept = f->kept.n,
 		.n_quicks = f->quicks.n,
 		.n_p1 = f->p1.n,
@@ -156,7 +157,8 @@ static void free_found(struct found *f)
 }
 
 int iked_reconcile(struct xf_kernel *kernel, struct ike_store *store, struct ike_sealed *sealed,
-		   struct ike_engine *engine, struct ike_now now, struct cs_err *err)
+		   int64_t clock_set, struct ike_engine *engine, struct ike_now now,
+		   struct cs_err *err)
 {
 	struct found f = {
 		.sas.size = sizeof(struct ike_left_sa),
@@ -170,7 +172,7 @@ int iked_reconcile(struct xf_kernel *kernel, struct ike_store *store, struct ike
 	int status = look(&f, kernel, store, sealed, err);
 
 	if (status == 0)
-		status = restore(&f, engine, now, err);
+		status = restore(&f, clock_set, engine, now, err);
 	free_found(&f);
 	return status;
 }

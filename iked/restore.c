@@ -216,7 +216,10 @@ static void record(struct restore *r, const struct ike_record *rec)
 {
 	uint64_t tx;
 
-	if (r->e->ops.record(r->e->ctx, rec, &tx) == IKE_LATER)
+	struct ike_record now = *rec;
+
+	now.when.wall += r->left->clock_set;
+	if (r->e->ops.record(r->e->ctx, &now, &tx) == IKE_LATER)
 		r->last_tx = tx;
 }
 
@@ -585,6 +588,8 @@ int ike_restore(struct ike_engine *e, const struct ike_leftovers *left,
 	memset(restored, 0, sizeof(*restored));
 	e->restored = e->now.mono;
 	if (!rc) {
+		/* Its times are of the clock as it was. */
+		e->now.wall -= left->clock_set;
 		ike_marks_begin(e);
 		for (size_t i = 0; i < left->n_p2; i++)
 			ike_mark_was(e, left->p2[i].info.client);
@@ -598,6 +603,9 @@ int ike_restore(struct ike_engine *e, const struct ike_leftovers *left,
 		clear_policies(&r);
 		rc = clear_sas(&r, err);
 		forget_quicks(&r);
+		e->now.wall += left->clock_set;
+		if (left->clock_set)
+			ike_clock_move(e, left->clock_set);
 	}
 	free(r.sas);
 	free(r.rows);

@@ -17,7 +17,7 @@
 #include "iked/table.h"
 
 #define MAGIC  0x5345414cu /* "SEAL" */
-#define LAYOUT 5u
+#define LAYOUT 6u
 #define CHUNK  128u /* slots that are locked at once */
 
 enum { FREE = 0, FIRST = 1, SECOND = 2 };
@@ -36,6 +36,7 @@ struct memory {
 	uint32_t magic, version, slot_size, n_slots, quick_size, n_quicks;
 	/* Slots from here on were never used; to look at one costs a page. */
 	_Atomic uint32_t top, quick_top;
+	_Atomic int64_t clock; /* what the wall clock was ahead of mono when last said; 0: never */
 	struct slot slots[];
 };
 
@@ -479,6 +480,18 @@ void ike_sealed_forget(struct ike_sealed *s, uint32_t tunnel, uint32_t generatio
 	give_slot(s, entry->slot);
 	free(entry);
 	s->stats.kept--;
+}
+
+void ike_sealed_clock(struct ike_sealed *s, int64_t offset)
+{
+	atomic_store_explicit(&s->memory->clock, offset, memory_order_release);
+}
+
+int64_t ike_sealed_clock_set(const struct ike_sealed *s, int64_t offset)
+{
+	int64_t before = atomic_load_explicit(&s->memory->clock, memory_order_acquire);
+
+	return before && llabs(offset - before) > 2 ? offset - before : 0;
 }
 
 struct ike_sealed_stats ike_sealed_stats(const struct ike_sealed *s)

@@ -36,6 +36,13 @@ void ike_sealed_each_quick(const struct ike_sealed *s, ike_sealed_quick_fn *fn, 
 void ike_sealed_keep_quick(struct ike_sealed *s, const struct ike_quick_kept *kept);
 void ike_sealed_forget_quick(struct ike_sealed *s, uint32_t tunnel, uint32_t generation);
 
+/*
+ * What the wall clock is ahead of the one that is never set, in seconds; and by how much it was
+ * set since that was last said.  The memory does not outlive the boot that both are of.
+ */
+void ike_sealed_clock(struct ike_sealed *s, int64_t offset);
+int64_t ike_sealed_clock_set(const struct ike_sealed *s, int64_t offset);
+
 struct ike_sealed_stats {
 	unsigned kept;
 	uint64_t refused; /* for want of room */

@@ -29,6 +29,7 @@ struct worker {
 	struct xf_events *events;
 	struct ike_store *store;
 	struct ike_sealed *sealed; /* NULL: nothing is kept */
+	bool settled;              /* what the worker before left */
 	struct ike_pk_pool *pk;
 	struct ike_cert_client *certs;
 	struct ike_cert_job certs_probe; /* asked of each new helper */
@@ -196,6 +197,15 @@ static void op_quick_forget(void *ctx, uint32_t tunnel, uint32_t generation)
 		ike_sealed_forget_quick(w->sealed, tunnel, generation);
 }
 
+static void op_clock(void *ctx, int64_t offset)
+{
+	struct worker *w = ctx;
+
+	/* What is left from before is by the clock as it was, until it is settled. */
+	if (w->sealed && w->settled)
+		ike_sealed_clock(w->sealed, offset);
+}
+
 static void op_log(void *ctx, struct cs_logctx lc, const char *id, enum cs_severity severity,
 		   const char *text)
 {
@@ -231,6 +241,7 @@ static const struct ike_ops ops = {
 	.settled = op_settled,
 	.quick_keep = op_quick_keep,
 	.quick_forget = op_quick_forget,
+	.clock = op_clock,
 	.log = op_log,
 	.event = op_event,
 };
@@ -790,6 +801,19 @@ static int policy_of_the_rest(struct worker *w, struct cs_err *err)
 	return status == CS_ENOTFOUND ? 0 : status;
 }
 
+static int settle(struct worker *w, struct cs_err *err)
+{
+	struct ike_now now = iked_now();
+	int64_t offset = now.wall - (int64_t)(now.mono / 1000);
+	int64_t set = w->sealed ? ike_sealed_clock_set(w->sealed, offset) : 0;
+	int status = iked_reconcile(w->kernel, w->store, w->sealed, set, w->engine, now, err);
+
+	w->settled = status == 0;
+	if (w->settled)
+		op_clock(w, offset);
+	return status;
+}
+
 static int start(struct worker *w, struct cs_err *err)
 {
 	int status = prepare_process(w, err);
@@ -818,7 +842,7 @@ static int start(struct worker *w, struct cs_err *err)
 	iked_moving_policy(w->moving, iked_policy_edition(w->policy));
 	/* Then packets may have asked a worker before us, which had no time to answer.  What could
 	 * not be settled stays as it is for the next start. */
-	if (iked_reconcile(w->kernel, w->store, w->sealed, w->engine, iked_now(), err) < 0)
+	if (settle(w, err) < 0)
 		cs_log(CS_NOCTX, CSM_SETTLE_FAILED, err->text);
 	else
 		resync(w);

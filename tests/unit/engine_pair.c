@@ -542,6 +542,13 @@ static void op_quick_forget(void *ctx, uint32_t tunnel, uint32_t generation)
 		*k = s->quicks[--s->n_quicks];
 }
 
+static void op_clock(void *ctx, int64_t offset)
+{
+	struct side *s = ctx;
+
+	s->clock = offset;
+}
+
 static void append(char *log, size_t size, size_t *len, const char *line)
 {
 	int n = snprintf(log + *len, size - *len, "%s\n", line);
@@ -592,6 +599,7 @@ static const struct ike_ops ops = {
 	.settled = op_settled,
 	.quick_keep = op_quick_keep,
 	.quick_forget = op_quick_forget,
+	.clock = op_clock,
 	.log = op_log,
 	.event = op_event,
 };

@@ -81,6 +81,8 @@ struct side {
 	unsigned n_kept;
 	uint64_t inherited; /* a bit for each number below 64 that was settled */
 	unsigned n_inherited;
+	int64_t clock;   /* what the engine said of it */
+	bool clock_seen; /* a restart is told by how much it was set meanwhile */
 	struct ike_quick_kept quicks[PAIR_KEPT];
 	unsigned n_quicks;
 	/* events and log */

@@ -39,6 +39,11 @@ void pair_crash(struct side *s, struct pair_cache *c)
 	pair_engine(s);
 }
 
+int64_t pair_clock_set(const struct side *s)
+{
+	return s->pair->now.wall - (int64_t)(s->pair->now.mono / 1000) - s->clock;
+}
+
 struct ike_restored pair_restore(struct side *s, const struct pair_cache *c)
 {
 	static struct ike_left_sa sas[PAIR_SAS];
@@ -49,6 +54,7 @@ struct ike_restored pair_restore(struct side *s, const struct pair_cache *c)
 	const struct ike_quick_kept *quick_list[PAIR_KEPT];
 	struct ike_leftovers left = {.kept = list,
 				     .quicks = quick_list,
+				     .clock_set = s->clock_seen ? pair_clock_set(s) : 0,
 				     .n_quicks = s->n_quicks,
 				     .p1 = c->p1,
 				     .p2 = c->p2,

@@ -1027,6 +1027,30 @@ START_TEST(page_of_garbage)
 }
 END_TEST
 
+/* A row that cannot be understood is left out, and told; the others are given. */
+START_TEST(row_of_nonsense)
+{
+	static const char *const changes[] = {"remote_range='nonsense'", "local_addr='-'",
+					      "udp=77"};
+	struct found found = {0};
+	struct cs_err err = {0};
+	struct fixture f;
+	char text[128];
+	sqlite3 *db;
+
+	make_database();
+	ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+	snprintf(text, sizeof(text), "UPDATE p2 SET %s WHERE tunnel=5", changes[_i]);
+	ck_assert_int_eq(sqlite3_exec(db, text, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+	open_store(&f, IKE_STUCK_WAIT);
+	ck_assert_int_eq(ike_store_cached(f.store, found_p2, &found, &err), CS_ESTORE);
+	ck_assert_ptr_nonnull(strstr(err.text, "1 rows of the SA cache cannot be understood"));
+	ck_assert_uint_eq(found.p2, WHOLE_INTENTS + RECORDS - 1);
+	close_store(&f);
+}
+END_TEST
+
 /* What a release before this one wrote is brought up to date, and its rows stay. */
 START_TEST(older_schema)
 {
@@ -1214,6 +1238,7 @@ int main(void)
 	tcase_add_test(stuck, other_things_than_our_database);
 	tcase_add_test(stuck, newer_schema);
 	tcase_add_test(stuck, page_of_garbage);
+	tcase_add_loop_test(stuck, row_of_nonsense, 0, 3);
 	tcase_add_test(stuck, older_schema);
 	tcase_add_test(stuck, truncated_under_way);
 	tcase_add_test(stuck, garbage_under_way);
