@@ -405,6 +405,7 @@ int ike_takeover_new(struct ike_engine *e)
 	if (!t)
 		return CS_ENOMEM;
 	e->takeover = t;
+	ike_takeover_open_window(e);
 	ike_list_init(&t->peers);
 	ike_list_init(&t->urgent);
 	ike_list_init(&t->ready);

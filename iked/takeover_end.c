@@ -166,6 +166,7 @@ void ike_takeover_begun(struct ike_engine *e, unsigned pairs, unsigned peers,
 		t->running = true;
 		t->begun = e->now.mono;
 		t->total = t->up = t->given_up = 0;
+		ike_takeover_open_window(e);
 		ike_timer_set(&e->timers, &t->progress, e->now.mono + PROGRESS_MS);
 	}
 	t->total += pairs;
