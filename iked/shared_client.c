@@ -343,7 +343,8 @@ static void end_read(struct ike_shared *s, struct ike_sh_place_here *p, int stat
 	char text[CS_ADDR_STRLEN];
 
 	p->reading = false;
-	if (status < 0)
+	/* Those of an address that was lost meanwhile are for its owner. */
+	if (status < 0 || (p->answered && !p->ours))
 		drop_rows(s, p);
 	while (p && !ike_list_empty(&p->rows)) {
 		struct ike_sh_ref *r = IKE_OF(p->rows.next, struct ike_sh_ref, in_place);

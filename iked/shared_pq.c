@@ -207,14 +207,24 @@ static int run(struct ike_shared_db *base, const char *sql, const char *const *v
 	return status;
 }
 
+/* libpq would write the server's remarks to standard error. */
+static void no_notice(void *arg, const char *text)
+{
+	(void)arg, (void)text;
+}
+
 /* A server that loses us ends what we had begun, so that it does not hold others. */
 static int set_limits(struct db *db, struct cs_err *err)
 {
 	char text[96];
 	int status;
 
+	PQsetNoticeProcessor(db->conn, no_notice, NULL);
 	snprintf(text, sizeof(text), "SET statement_timeout = %d", IKE_SHARED_TIMEOUT_MS);
 	status = run(&db->base, text, NULL, 0, NULL, NULL, NULL, err);
+	if (status == 0)
+		status = run(&db->base, "SET default_transaction_isolation = 'read committed'",
+			     NULL, 0, NULL, NULL, NULL, err);
 	if (status < 0)
 		return status;
 	snprintf(text, sizeof(text), "SET idle_in_transaction_session_timeout = %d",

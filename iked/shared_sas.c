@@ -355,9 +355,19 @@ static void came_up(struct ike_shared *s, struct ike_sh_place_here *p, const str
 	put(s, e, document);
 }
 
+static bool is_up(const struct ike_sh_tunnel *t)
+{
+	for (const struct ike_list *l = t->entries.next; l != &t->entries; l = l->next)
+		if (IKE_OF(l, const struct ike_sh_entry, in_tunnel)->wanted)
+			return true;
+	return false;
+}
+
 static void went_down(struct ike_shared *s, struct ike_sh_entry *e)
 {
 	e->wanted = false;
+	if (!is_up(e->tunnel))
+		set_told(s, e->tunnel, false);
 	free(e->document);
 	e->document = NULL;
 	if (!e->maybe && e->work.at != IKE_SH_SENT)

@@ -163,10 +163,21 @@ static void answer_read(struct ike_sh_serve *s, struct ike_shared_db **db, struc
 	ike_sh_say(s, &end);
 }
 
+/* Connects before it is needed: whoever asks has no time. */
+static void warm_up(struct ike_sh_serve *s, struct ike_shared_db **db)
+{
+	if (s->backend->open(s->place, false, db, NULL) == 0 &&
+	    ike_shared_tables_check(*db, NULL) < 0) {
+		s->backend->close(*db);
+		*db = NULL;
+	}
+}
+
 void ike_sh_reader(void *serve)
 {
 	struct ike_sh_serve *s = serve;
 	struct ike_shared_db *db = NULL;
+	bool warm = false;
 	uint64_t first = uv_hrtime() + FIRST_TRY_MS * UINT64_C(1000000);
 	struct ike_sh_op *op;
 
@@ -179,6 +190,13 @@ void ike_sh_reader(void *serve)
 			continue;
 		}
 		op = ike_sh_take(&s->reads);
+		if (!op && !warm) {
+			uv_mutex_unlock(&s->lock);
+			warm_up(s, &db);
+			warm = true;
+			uv_mutex_lock(&s->lock);
+			continue;
+		}
 		if (!op) {
 			uv_cond_wait(&s->reader_wake, &s->lock);
 			continue;

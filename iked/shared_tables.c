@@ -263,10 +263,12 @@ int ike_shared_set_owner(struct ike_shared_db *db, const struct cs_addr *address
 	add(&v, want->owner);
 	add_number(&v, (int64_t)want->epoch);
 	add_number(&v, now);
-	if (seen->owner[0] == '\0') {
+	if (seen->epoch == 0 && seen->owner[0] == '\0') {
 		status = change(db,
 				"INSERT INTO csipsec_address (address, owner, epoch, claimed)"
-				" VALUES ($1, $2, $3, $4) ON CONFLICT (address) DO NOTHING",
+				" VALUES ($1, $2, $3, $4) ON CONFLICT (address) DO UPDATE"
+				" SET owner = $2, epoch = $3, claimed = $4"
+				" WHERE csipsec_address.owner = '' AND csipsec_address.epoch = 0",
 				&v, &changed, err);
 	} else {
 		add(&v, seen->owner);

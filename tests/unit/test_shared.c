@@ -337,6 +337,10 @@ START_TEST(helper_gone)
 	ck_assert_uint_eq(a.n_unshared, 1);
 	ck_assert_uint_eq(a.unshared[0], 2);
 	ck_assert_uint_eq(host_stats(&a).unshared, 2); /* K1002, Y2 */
+	host_up(&a, 3, 1);
+	ck_assert_uint_eq(host_stats(&a).unshared, 4);
+	host_down(&a, 3, 1); /* nothing is there that somebody could take over */
+	ck_assert_uint_eq(host_stats(&a).unshared, 2);
 	host_helper(&a);
 	WAIT_FOR(a.there && a.wants == 2 && all_written(&a));
 	ck_assert_uint_eq(host_stats(&a).unshared, 0);

@@ -331,6 +331,11 @@ START_TEST(store_went_back)
 	WAIT_FOR(b.claims == 3 && host_stats(&b).puts == 6);
 	ck_assert(b.claim.ours);
 	ck_assert_uint_eq(b.claim.epoch, 4);
+	/* And made nobody's, by hand. */
+	postgres_do(&primary, "UPDATE csipsec_address SET owner = '', epoch = 0");
+	WAIT_FOR(b.claims == 4);
+	ck_assert(b.claim.ours);
+	ck_assert_uint_eq(b.claim.epoch, 5);
 	host_stop(&a);
 	host_stop(&b);
 }
