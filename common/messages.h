@@ -93,6 +93,8 @@
 #define CSM_AUTO_FAILED                                                                            \
 	"CSI1060W", CS_WARNING,                                                                    \
 		"LocalDynVpnRule %s is not active (AutoActivate): %s; it is tried again"
+#define CSM_P1_NO_SUCCESSOR "CSI1070W", CS_WARNING, "the phase 1 SA that the peer deleted has no successor: %s"
+#define CSM_CLOCK_SET "CSI1071I", CS_NOTICE, "the clock was set by %lld seconds; lifetimes go on as they were"
 #define CSM_AUTO_UP "CSI1061I", CS_INFO, "LocalDynVpnRule %s is active now, by tunnel Y%u"
 #define CSM_NOT_HELD                                                                               \
 	"CSI1023W", CS_WARNING, "The kernel refused to hold what %s sends before it has a tunnel: %s"
@@ -200,6 +202,8 @@
 #define CSM_STORE_RECORD   "CSI2015E", CS_ERROR, "record %llu cannot be stored: %s"
 #define CSM_STORE_LOST	   "CSI2016E", CS_ERROR, "%llu records are lost for good: %s"
 #define CSM_STORE_CACHE	   "CSI2017E", CS_ERROR, "the SA cache cannot be read: %s"
+#define CSM_STORE_ASIDE	   "CSI2070E", CS_ERROR, "the database cannot be used: %s; it is set aside as %s, and another one has what could be read of it: %u records that trmd has not taken, %u intents, %u phase 1 and %u phase 2 SAs of the cache"
+#define CSM_STORE_NOT_WHOLE "CSI2071E", CS_ERROR, "what %s had besides could not be read; records of SAs may be lost, and tunnels that only it knew end with the next start of the worker"
 #define CSM_SETTLED	   "CSI2018I", CS_NOTICE, "what the time before left: %u phase 1 and %u phase 2 tunnels live on, %u SAs removed from the kernel, %u pairs were gone, %u intents settled"
 #define CSM_SETTLE_FAILED  "CSI2019E", CS_ERROR, "what was left in the kernel cannot be settled: %s"
 #define CSM_KERNEL_EVENTS  "CSI2020E", CS_ERROR, "kernel events cannot be read: %s"
@@ -219,11 +223,29 @@
 #define CSM_CERTS_NONE	   "CSI2043I", CS_INFO, "no certificates are used: %s"
 #define CSM_CERTS_UNUSABLE "CSI2044E", CS_ERROR, "no certificates can be used: %s"
 #define CSM_CERTS_NO_FILTER "CSI2045W", CS_WARNING, "the certificate helper runs without system call filter: %s"
-#define CSM_CERTS_DIED	   "CSI2046E", CS_ERROR, "certificate helper %d ended by signal %d, a new one starts"
-#define CSM_CERTS_EXITED   "CSI2047E", CS_ERROR, "certificate helper %d ended with status %d, a new one starts"
+#define CSM_HELPER_DIED	   "CSI2046E", CS_ERROR, "%s helper %d ended by signal %d, a new one starts"
+#define CSM_HELPER_EXITED  "CSI2047E", CS_ERROR, "%s helper %d ended with status %d, a new one starts"
+#define CSM_HELPER_NONE	   "CSI2051E", CS_ERROR, "the %s helper cannot be started now: %s"
 #define CSM_CERTS_ENDS	   "CSI2048E", CS_ERROR, "the certificate helper ends: %s"
 #define CSM_CERTS_READY	   "CSI2049I", CS_INFO, "the certificate helper answers"
 #define CSM_CERTS_SILENT   "CSI2050W", CS_WARNING, "the certificate helper does not do its work: %s"
+
+/* ---- iked: addresses that move ---- */
+#define CSM_VIPA_HERE	   "CSI2090I", CS_INFO, "address %s has arrived, its SAs are taken over"
+#define CSM_VIPA_GONE	   "CSI2091I", CS_INFO, "address %s has left this host, its SAs end here"
+#define CSM_VIPA_OURS	   "CSI2092I", CS_INFO, "address %s is this host's in the shared store, epoch %llu"
+#define CSM_VIPA_LOST	   "CSI2093W", CS_WARNING, "address %s was claimed by %s (epoch %llu) and is still here, too: its SAs end here, and nothing is negotiated at it until it arrives anew"
+#define CSM_VIPA_UNREAD	   "CSI2094E", CS_ERROR, "tunnels of address %s cannot be taken over, the shared store cannot be read: %s"
+#define CSM_VIPA_WATCH	   "CSI2095E", CS_ERROR, "addresses of this host cannot be watched: %s"
+#define CSM_NOT_SHARED	   "EZD0831I", CS_WARNING, "Tunnel takeover preparation failed for tunnel ID %c%u: %s"
+/* ---- iked: the shared store ---- */
+#define CSM_SHARED_ROWS	    "CSI2080W", CS_WARNING, "%u SAs of the shared store at %s are not understood, the first is %s"
+#define CSM_SHARED_AWAY	    "CSI2081W", CS_WARNING, "the shared store cannot be reached: %s"
+#define CSM_SHARED_BACK	    "CSI2082I", CS_NOTICE, "the shared store is reached"
+#define CSM_SHARED_POLICY   "CSI2083W", CS_WARNING, "host %s has another policy in force: tunnels may not be taken over as they are"
+#define CSM_SHARED_UNUSABLE "CSI2084E", CS_ERROR, "the shared store cannot be used: %s"
+#define CSM_SHARED_ENDS	    "CSI2085E", CS_ERROR, "the helper of the shared store ends: %s"
+#define CSM_SHARED_NO_FILTER "CSI2086W", CS_WARNING, "the helper of the shared store runs without system call filter: %s"
 
 /* ---- pagent ---- */
 #define CSM_PA_DONE	      "EZZ8771I", CS_INFO, "local policy processing complete for %s : IPSEC, generation %llu (filter rules: %u, key exchange rules: %u, local tunnel rules: %u)"

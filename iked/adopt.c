@@ -7,7 +7,10 @@
 
 #include "iked/engine_private.h"
 
-/* What is left of a life by the wall clock, which may have been set meanwhile. */
+#define HELD_S                                                                                     \
+	30 /* of a pair whose life is over by a clock that was set, as the kernel has it still */
+
+/* What is left of a life by the wall clock, which may have been set while nobody saw it. */
 static uint64_t life_left(const struct ike_engine *e, int64_t expires, uint32_t life)
 {
 	int64_t left = expires - e->now.wall;
@@ -15,6 +18,12 @@ static uint64_t life_left(const struct ike_engine *e, int64_t expires, uint32_t 
 	if (left < 0)
 		left = 0;
 	return 1000u * (uint64_t)(left > life ? life : left);
+}
+
+/* A time that can be reckoned with. */
+static bool is_time(int64_t when)
+{
+	return when >= 0 && when < INT64_C(1) << 40;
 }
 
 /* ---- phase 1 ---- */
@@ -42,7 +51,8 @@ static int check_kept(const struct ike_engine *e, const struct ike_p1_kept *k, s
 	    k->n_mids > IKE_KEPT_MIDS || k->xauth > 1 || k->natt_level > IKE_NATT_RFC ||
 	    !memchr(k->user, 0, sizeof(k->user)) ||
 	    (k->client_address.family && k->client_address.family != AF_INET) ||
-	    !memchr(k->rule, 0, sizeof(k->rule)))
+	    !memchr(k->rule, 0, sizeof(k->rule)) || !is_time(k->established) ||
+	    !is_time(k->expires))
 		return cs_fail(err, CS_EPARSE, "K%u was not kept whole", k->tunnel);
 	if (ike_sid_by_cookies(e, k->icookie, k->rcookie))
 		return cs_fail(err, CS_EEXIST, "K%u is there already", k->tunnel);
@@ -83,6 +93,7 @@ static void fill_p1(struct ike_engine *e, struct ike_p1 *p1, const struct ike_p1
 	for (unsigned i = 0; i < k->n_mids; i++)
 		ike_mid_use(p1, k->mids[i]);
 	p1->forgot = k->n_mids == IKE_KEPT_MIDS;
+	p1->adopted = true;
 }
 
 int ike_adopt_p1(struct ike_engine *e, const struct ike_p1_kept *k, struct cs_err *err)
@@ -141,6 +152,26 @@ int ike_adopt_p1(struct ike_engine *e, const struct ike_p1_kept *k, struct cs_er
 	return 0;
 }
 
+#define TWIN_MS 120000u /* in which peers delete what has a successor */
+
+/*
+ * A successor may have come up at the peer alone, when we died before its last message.  Some peers
+ * (strongSwan) have all tunnels under it then, delete this one, and give up what is under the other
+ * when nobody answers there; with a new one they have the tunnels under that.
+ */
+void ike_adopt_deleted(struct ike_engine *e, struct ike_p1 *p1)
+{
+	bool adopted = p1->adopted && e->now.mono < e->restored + TWIN_MS;
+	struct ike_peer *peer = p1->peer;
+	struct cs_err err;
+
+	ike_p1_down(e, p1, false, "the peer deleted it");
+	if (!adopted || ike_list_empty(&peer->p2s) || !ike_list_empty(&peer->p1s))
+		return;
+	if (ike_p1_towards(e, &peer->local, &peer->remote, &p1, &err) && err.code != CS_EPOLICY)
+		ike_logf(e, CS_NOCTX, CSM_P1_NO_SUCCESSOR, err.text);
+}
+
 /* ---- phase 2 ---- */
 
 /* The phase 1 that negotiated it, if it lives on; of a client's the one that has its address. */
@@ -160,11 +191,10 @@ static struct ike_p1 *parent_of(const struct ike_engine *e, const struct ike_p2_
 
 static void fill_p2(struct ike_engine *e, struct ike_p2 *p2, const struct ike_p2_info *i)
 {
-	ike_p2_end_quick(p2);
-	p2->state = IKE_QM_DONE;
 	p2->activation = i->activation;
 	p2->local_rule = *i->local_rule ? pol_local_rule_by_name(e->policy, i->local_rule) : NULL;
 	p2->parent = p2->p1 ? p2->p1->tunnel : i->parent;
+	p2->tunnel->generations--; /* it is not a new one */
 	p2->generation = i->generation;
 	if (i->generation > p2->tunnel->generations)
 		p2->tunnel->generations = i->generation;
@@ -196,8 +226,22 @@ static void fill_p2(struct ike_engine *e, struct ike_p2 *p2, const struct ike_p2
 		ike_p2_set_ah_in(e, p2, i->ah_in);
 		ike_p2_set_ah_out(e, p2, i->ah_out);
 	}
-	p2->in_kernel = p2->out_kernel = p2->tunnel->marked = true;
+	p2->in_kernel = p2->tunnel->marked = true;
+}
+
+static int go_on(struct ike_engine *e, struct ike_p2 *p2, struct cs_err *err)
+{
+	ike_p2_end_quick(p2);
+	p2->state = IKE_QM_DONE;
+	p2->out_kernel = true;
 	p2->up = ike_serial(e);
+	if (ike_p2_install_policy(e, p2, err))
+		return err->code;
+	if (p2->expires < e->now.wall + HELD_S)
+		p2->expires = e->now.wall + HELD_S;
+	ike_refresh_plan_p2(e, p2, life_left(e, p2->expires, p2->life_seconds));
+	ike_refresh_settle_p2(e, p2);
+	return 0;
 }
 
 /* A client proves its user to a phase 1 SA, and has an address as long as that lives. */
@@ -207,7 +251,7 @@ static bool client_is_gone(const struct ike_p1 *p1, const struct ike_p2_info *i)
 }
 
 static int adopt_under(struct ike_engine *e, struct ike_p1 *p1, const struct pol_filter_rule *rule,
-		       const struct ike_p2_info *i, struct cs_err *err)
+		       const struct ike_p2_info *i, struct ike_p2 **result, struct cs_err *err)
 {
 	struct ike_peer *peer = ike_peer_get(e, &i->local, &i->remote, i->local_id, i->remote_id);
 	struct ike_tunnel *t = peer ? ike_tunnel_restore(e, i) : NULL;
@@ -223,24 +267,20 @@ static int adopt_under(struct ike_engine *e, struct ike_p1 *p1, const struct pol
 	p2->peer = peer;
 	ike_list_add_head(&peer->p2s, &p2->in_peer);
 	fill_p2(e, p2, i);
-	if (ike_p2_install_policy(e, p2, err)) {
-		ike_p2_unlink(e, p2);
-		return err->code;
-	}
-	ike_refresh_plan_p2(e, p2, life_left(e, p2->expires, p2->life_seconds));
-	ike_refresh_settle_p2(e, p2);
+	*result = p2;
 	return 0;
 }
 
-int ike_adopt_p2(struct ike_engine *e, const struct ike_p2_info *i, struct cs_err *err)
+static int adopt_checked(struct ike_engine *e, struct ike_p1 *p1, const struct ike_p2_info *i,
+			 struct ike_p2 **result, struct cs_err *err)
 {
 	const struct pol_filter_rule *rule =
 		e->policy ? pol_rule_by_id(e->policy, i->rule_id) : NULL;
-	struct ike_p1 *p1 = parent_of(e, i);
 
 	if (!i->tunnel || !i->spi_in || !i->spi_out || !i->local_id.len || !i->remote_id.len ||
 	    (!i->suite.cipher && !i->suite.integ) ||
-	    (i->suite.ah && (!i->suite.cipher || !i->ah_in || !i->ah_out)))
+	    (i->suite.ah && (!i->suite.cipher || !i->ah_in || !i->ah_out)) ||
+	    !is_time(i->installed) || !is_time(i->expires) || !is_time(i->vpn_expires))
 		return cs_fail(err, CS_EPARSE, "what the cache has of it is not whole");
 	if (!rule || !rule->vpn || strcmp(rule->name, i->rule))
 		return cs_fail(err, CS_EPOLICY, "the policy no longer has its rule");
@@ -250,7 +290,107 @@ int ike_adopt_p2(struct ike_engine *e, const struct ike_p2_info *i, struct cs_er
 		return cs_fail(err, CS_EPOLICY, "its rule is for another RemoteIdentity");
 	if (client_is_gone(p1, i))
 		return cs_fail(err, CS_EPOLICY, "user %s has to be proved again", i->user);
-	return adopt_under(e, p1, rule, i, err);
+	return adopt_under(e, p1, rule, i, result, err);
+}
+
+/* ---- exchanges whose intent has no result yet ---- */
+
+static struct ike_p1 *p1_of_quick(const struct ike_engine *e, const struct ike_quick_kept *k,
+				  const struct ike_p2_info *i)
+{
+	struct ike_sid *sid = ike_sid_by_cookies(e, k->icookie, k->rcookie);
+	struct ike_p1 *p1 = sid && sid->kind == IKE_SID_P1 ? IKE_OF(sid, struct ike_p1, sid) : NULL;
+
+	return p1 && p1->up && cs_addr_equal(&p1->sid.local.addr, &i->local) &&
+			       cs_addr_equal(&p1->sid.remote.addr, &i->remote)
+		       ? p1
+		       : NULL;
+}
+
+static int check_quick(const struct ike_engine *e, const struct ike_p1 *p1,
+		       const struct ike_quick_kept *k, const struct ike_p2_info *i,
+		       struct cs_err *err)
+{
+	if (!p1)
+		return cs_fail(err, CS_ENOTFOUND, "the phase 1 SA of its exchange is gone");
+	if (!k->mid || ike_p2_by_mid(e, p1, k->mid) || !k->message_len ||
+	    k->message_len > sizeof(k->message) || k->ni.len > sizeof(k->ni.data) ||
+	    k->nr.len > sizeof(k->nr.data) || !k->keymat_len ||
+	    k->keymat_len + k->ah_keymat_len > sizeof(k->keymat_in) ||
+	    k->keymat_len != ike_p2_keymat_len(&i->suite) ||
+	    k->ah_keymat_len != ike_p2_ah_keymat_len(&i->suite))
+		return cs_fail(err, CS_EPARSE, "its exchange was not kept whole");
+	return 0;
+}
+
+static void fill_quick(struct ike_p2 *p2, const struct ike_quick_kept *k, uint64_t intent)
+{
+	struct ike_quick *qm = p2->qm;
+
+	qm->intended = true;
+	p2->tx = intent;
+	qm->commit = k->commit;
+	qm->ni = k->ni;
+	qm->nr = k->nr;
+	memcpy(qm->iv, k->iv, sizeof(qm->iv));
+	qm->keymat_len = k->keymat_len;
+	qm->ah_keymat_len = k->ah_keymat_len;
+	memcpy(qm->keymat_in, k->keymat_in, sizeof(qm->keymat_in));
+	memcpy(qm->keymat_out, k->keymat_out, sizeof(qm->keymat_out));
+}
+
+/* Our message again, in case that it never left, and as often as the peer asks for it. */
+static int message_again(struct ike_engine *e, struct ike_p2 *p2, const struct ike_quick_kept *k,
+			 struct cs_err *err)
+{
+	if (!ike_mid_used(p2->p1, k->mid) && ike_mid_use(p2->p1, k->mid))
+		return cs_fail(err, CS_ENOMEM, "no memory for a message id");
+	ike_p2_set_mid(e, p2, k->mid);
+	if (ike_answer_keep(&p2->answer, 0, k->message, k->message_len))
+		return cs_fail(err, CS_ENOMEM, "no memory to keep a message");
+	p2->answer.inherited = true;
+	p2->kept = true;
+	if (!p2->initiator)
+		return ike_quick_resp_again(e, p2, err);
+	ike_quick_init_again(e, p2);
+	return 0;
+}
+
+int ike_adopt_quick(struct ike_engine *e, const struct ike_quick_kept *k,
+		    const struct ike_p2_info *i, uint64_t intent, bool outbound, bool used,
+		    struct cs_err *err)
+{
+	struct ike_p1 *p1 = p1_of_quick(e, k, i);
+	struct ike_p2 *p2;
+	int rc = check_quick(e, p1, k, i, err);
+
+	if (!rc)
+		rc = adopt_checked(e, p1, i, &p2, err);
+	if (rc)
+		return rc;
+	fill_quick(p2, k, intent);
+	p2->out_kernel = outbound;
+	rc = message_again(e, p2, k, err);
+	if (rc) {
+		ike_p2_unlink(e, p2);
+		return rc;
+	}
+	if (outbound || used)
+		ike_quick_first_packet(e, p2);
+	return 0;
+}
+
+int ike_adopt_p2(struct ike_engine *e, const struct ike_p2_info *i, struct cs_err *err)
+{
+	struct ike_p2 *p2;
+	int rc = adopt_checked(e, parent_of(e, i), i, &p2, err);
+
+	if (rc)
+		return rc;
+	rc = go_on(e, p2, err);
+	if (rc)
+		ike_p2_unlink(e, p2);
+	return rc;
 }
 
 void ike_adopt_not(struct ike_engine *e, const struct ike_p2_info *i)
@@ -261,4 +401,56 @@ void ike_adopt_not(struct ike_engine *e, const struct ike_p2_info *i)
 		ike_delete_spi(e, p1, i->suite.protocol, i->spi_in);
 	if (p1 && i->ah_in)
 		ike_delete_spi(e, p1, POL_AH, i->ah_in);
+}
+
+/* ---- exchanges that came to nothing ---- */
+
+#define TOLD_MAX 8u /* peers at one address of which nobody knows which it was */
+
+struct telling {
+	struct ike_engine *e;
+	const struct ike_left_sa *sa;
+	unsigned n;
+};
+
+static void tell_all(const struct telling *t, const struct ike_peer *peer)
+{
+	enum pol_proto proto = t->sa->id.proto == IPPROTO_AH ? POL_AH : POL_ESP;
+
+	for (const struct ike_list *l = peer->p1s.next; l != &peer->p1s; l = l->next) {
+		struct ike_p1 *p1 = IKE_OF(l, struct ike_p1, in_peer);
+
+		if (p1->up && !p1->dead && ike_client_in(p1))
+			ike_delete_spi(t->e, p1, proto, t->sa->id.spi);
+	}
+}
+
+/* False: the search goes on to the next one at these addresses. */
+static bool tell_peer(const struct ike_node *node, const void *arg)
+{
+	const struct ike_peer *peer = IKE_OF(node, struct ike_peer, node);
+	struct telling *t = *(struct telling *const *)arg;
+
+	if (cs_addr_equal(&peer->local, &t->sa->id.dst) &&
+	    cs_addr_equal(&peer->remote, &t->sa->src)) {
+		tell_all(t, peer);
+		t->n++;
+	}
+	return t->n >= TOLD_MAX;
+}
+
+/*
+ * The SPI of an exchange that we began, or answered, and have forgotten.  The peer waits for the
+ * rest, and one (strongSwan) lets go of all that it has with us when that does not come.
+ */
+void ike_adopt_tell(struct ike_engine *e, const struct ike_left_sa *sa, uint32_t parent)
+{
+	const struct ike_p1 *p1 = parent ? ike_p1_by_number(e, parent) : NULL;
+	struct telling t = {e, sa, 0}, *arg = &t;
+
+	if (p1 && p1->peer)
+		tell_all(&t, p1->peer);
+	else
+		ike_table_find(&e->peers, ike_hash_addrs(e, &sa->id.dst, &sa->src), tell_peer,
+			       &arg);
 }

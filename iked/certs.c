@@ -107,15 +107,6 @@ static int prepare(struct certs *c, struct pki_keyring **keyring, struct cs_err 
 	return 0;
 }
 
-static bool is_ours(void)
-{
-	int type;
-	socklen_t len = sizeof(type);
-
-	return getsockopt(IKED_FD_CERTS, SOL_SOCKET, SO_TYPE, &type, &len) == 0 &&
-	       type == SOCK_SEQPACKET;
-}
-
 enum cs_exit iked_certs(const struct iked_options *o)
 {
 	struct certs c = {.o = o};
@@ -123,13 +114,8 @@ enum cs_exit iked_certs(const struct iked_options *o)
 	struct cs_err err = {0};
 	int status;
 
-	if (!is_ours()) {
-		fprintf(stderr, "iked: --certs is how iked starts itself, not for people\n");
+	if (!iked_helper_begin(o, "--certs"))
 		return CS_EXIT_USAGE;
-	}
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGINT, SIG_IGN); /* a terminal sends it to all; the worker's end decides */
-	cs_log_open("iked", o->foreground);
 	openlog("iked", LOG_PID | LOG_NDELAY, LOG_DAEMON); /* no socket is made later */
 	status = prepare(&c, &ring.keyring, &err);
 	if (status == CS_ENOTFOUND && !c.config.keyring_coded) {
@@ -141,7 +127,7 @@ enum cs_exit iked_certs(const struct iked_options *o)
 		return CS_EXIT_ABSENT;
 	}
 	ring.n_supported = c.config.n_supported_cas;
-	status = ike_cert_serve(IKED_FD_CERTS, &ring, JOB_SECONDS, &err);
+	status = ike_cert_serve(IKED_FD_HELPER, &ring, JOB_SECONDS, &err);
 	pki_keyring_free(ring.keyring);
 	if (status == 0)
 		return CS_EXIT_OK;

@@ -73,6 +73,7 @@ static void enter(struct ike_engine *e, struct ike_now now)
 	if (now.mono < e->now.mono)
 		now.mono = e->now.mono;
 	e->now = now;
+	ike_clock_look(e);
 }
 
 static void leave(struct ike_engine *e)
@@ -456,6 +457,11 @@ void ike_engine_give_back(struct ike_engine *e, const struct cs_addr *address, b
 	enter(e, now);
 	ike_give_back(e, address, tell);
 	leave(e);
+}
+
+bool ike_engine_taking_over(const struct ike_engine *e)
+{
+	return ike_taking_over(e);
 }
 
 int ike_engine_passive(struct ike_engine *e, const struct cs_addr *address, bool passive,

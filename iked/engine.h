@@ -181,6 +181,24 @@ struct ike_p1_kept {
 	uint32_t mids[IKE_KEPT_MIDS];
 };
 
+#define IKE_KEPT_MESSAGE 1536u /* bytes of our own; with a longer one the exchange is not kept */
+
+/*
+ * Of a Quick Mode exchange whose intent is stored, what its end needs. Secret, and without
+ * pointers, as above.
+ */
+struct ike_quick_kept {
+	uint32_t tunnel, generation;                              /* of its pair */
+	uint8_t icookie[ISA_COOKIE_LEN], rcookie[ISA_COOKIE_LEN]; /* of its phase 1 SA */
+	uint32_t mid;
+	bool commit;
+	struct ike_nonce ni, nr;
+	uint8_t iv[IKE_BLOCK_MAX]; /* behind our message */
+	uint16_t keymat_len, ah_keymat_len, message_len;
+	uint8_t keymat_in[IKE_KEYMAT_MAX], keymat_out[IKE_KEYMAT_MAX];
+	uint8_t message[IKE_KEPT_MESSAGE]; /* ours: 3 as initiator, 2 as responder */
+};
+
 /* ---- public-key jobs, and passwords, which take as long ---- */
 
 enum ike_pk_kind { IKE_PK_KEYPAIR, IKE_PK_SECRET, IKE_PK_PASSWORD };
@@ -255,12 +273,19 @@ struct ike_ops {
 	 */
 	void (*p1_keep)(void *ctx, const struct ike_p1_kept *kept);
 	void (*p1_forget)(void *ctx, uint32_t tunnel, uint32_t generation);
+	/* The same of a Quick Mode exchange, before its message leaves, by the numbers of its pair.
+	 */
+	void (*quick_keep)(void *ctx, const struct ike_quick_kept *kept);
+	void (*quick_forget)(void *ctx, uint32_t tunnel, uint32_t generation);
 
 	/*
 	 * What was inherited by this number is of no use any more: its tunnel is up anew and the
 	 * peer knows that the old SAs are gone, or nothing will come of it. NULL: nobody asks.
 	 */
 	void (*settled)(void *ctx, uint64_t ref);
+	/* What the wall clock is ahead of mono, seconds; said when that changes. NULL: nobody asks.
+	 */
+	void (*clock)(void *ctx, int64_t offset);
 
 	void (*log)(void *ctx, struct cs_logctx lc, const char *id, enum cs_severity severity,
 		    const char *text);
@@ -285,7 +310,11 @@ struct ike_settings {
 					named peer's; 0: 512 */
 	unsigned replay_window;      /* packets; 0: 128 */
 	unsigned max_takeover;       /* negotiations of a takeover at a time; 0: 128 */
-	uint32_t last_tunnel;        /* K and Y numbers up to this one were given before */
+	/* Addresses that move; each is passive until ike_engine_passive() says that it is not. The
+	 * caller's, for as long as the engine lives. */
+	const struct cs_range *vipas;
+	unsigned n_vipas;
+	uint32_t last_tunnel; /* K and Y numbers up to this one were given before */
 	struct xf_marking marking;
 };
 
@@ -307,17 +336,20 @@ struct ike_cached_p2 {
 };
 struct ike_left_sa {
 	struct xf_said id;
+	struct cs_addr src;
 	uint32_t reqid;
 	bool larval; /* an SPI of ours that has no keys yet */
 	struct xf_counters counters;
 };
 struct ike_leftovers {
 	const struct ike_p1_kept *const *kept;
+	const struct ike_quick_kept *const *quicks;
 	const struct ike_p1_info *p1;
 	const struct ike_cached_p2 *p2;
 	const struct ike_left_sa *sas;
 	const struct xf_policy *policies;
-	size_t n_kept, n_p1, n_p2, n_sas, n_policies;
+	int64_t clock_set; /* seconds by which the wall clock was set since that was all written */
+	size_t n_kept, n_quicks, n_p1, n_p2, n_sas, n_policies;
 };
 struct ike_restored {
 	unsigned p1, p2;                 /* tunnels that live on */
@@ -348,6 +380,8 @@ struct ike_inherited {
  */
 int ike_engine_take_over(struct ike_engine *e, const struct ike_inherited *rows, size_t n,
 			 struct ike_now now, struct cs_err *err);
+/* Is there anything that can be begun, or is under way? */
+bool ike_engine_taking_over(const struct ike_engine *e);
 /* A packet has come by an inbound SA that was inherited: its pair is the next. */
 void ike_engine_wanted(struct ike_engine *e, uint32_t spi, struct ike_now now);
 /*

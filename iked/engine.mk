@@ -34,7 +34,7 @@ IKE_ENGINE_SOURCES = \
 	iked/protect.c \
 	iked/quick_mode.c iked/quick_mode_init.c iked/quick_mode_resp.c \
 	iked/refresh.c \
-	iked/restore.c \
+	iked/clock_set.c iked/restore.c \
 	iked/resync.c \
 	iked/retransmit.c \
 	iked/sa.c iked/sa_p2.c \
@@ -50,7 +50,8 @@ ENGINE_TEST_LIBS = $(IKE_LIBS) $(POLICY_LIBS) $(XFRM_LIBS) $(COMMON_LIBS) $(CHEC
 
 check_PROGRAMS += \
 	tests/unit/test_aggressive tests/unit/test_engine tests/unit/test_engine_auto \
-	tests/unit/test_engine_dpd \
+	tests/unit/test_engine_clock tests/unit/test_engine_dpd tests/unit/test_engine_killed \
+	tests/unit/test_engine_offer \
 	tests/unit/test_engine_hostile tests/unit/test_engine_identity \
 	tests/unit/test_engine_life tests/unit/test_engine_peers tests/unit/test_engine_refusals \
 	tests/unit/test_client \
@@ -138,6 +139,18 @@ tests_unit_test_takeover_SOURCES = \
 	tests/unit/engine_pair.c tests/unit/engine_pair.h
 tests_unit_test_takeover_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
 tests_unit_test_takeover_LDADD = $(ENGINE_TEST_LIBS)
+tests_unit_test_engine_clock_SOURCES = \
+	tests/unit/test_engine_clock.c tests/unit/pair_restart.c tests/unit/pair_restart.h tests/unit/engine_pair.c tests/unit/engine_pair.h
+tests_unit_test_engine_clock_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
+tests_unit_test_engine_clock_LDADD = $(ENGINE_TEST_LIBS)
+tests_unit_test_engine_offer_SOURCES = \
+	tests/unit/test_engine_offer.c tests/unit/pair_restart.c tests/unit/pair_restart.h tests/unit/engine_pair.c tests/unit/engine_pair.h
+tests_unit_test_engine_offer_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
+tests_unit_test_engine_offer_LDADD = $(ENGINE_TEST_LIBS)
+tests_unit_test_engine_killed_SOURCES = \
+	tests/unit/test_engine_killed.c tests/unit/pair_restart.c tests/unit/pair_restart.h tests/unit/engine_pair.c tests/unit/engine_pair.h
+tests_unit_test_engine_killed_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
+tests_unit_test_engine_killed_LDADD = $(ENGINE_TEST_LIBS)
 tests_unit_test_natt_p2_SOURCES = \
 	tests/unit/test_natt_p2.c $(PAIR_NAT)
 tests_unit_test_natt_p2_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)

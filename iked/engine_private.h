@@ -38,6 +38,7 @@
 /* The message that answered a request: repeated when exactly that request comes again. */
 struct ike_answer {
 	uint64_t digest; /* of the request */
+	bool inherited;  /* from an engine before this one: of what was asked nothing is known */
 	uint8_t *data;
 	size_t len;
 };
@@ -259,6 +260,7 @@ struct ike_p1 {
 	struct ike_list changed;     /* among those to be kept anew */
 	bool superseded, refreshing; /* another one has taken its place; is being made */
 	bool forgot;                 /* some of the message ids */
+	bool adopted;                /* of the engine before this one */
 	bool used;                   /* the peer has sent under it since it is up */
 	uint64_t ends;               /* mono, when up */
 	struct ike_timer dpd;        /* the next look at whether the peer is there */
@@ -380,6 +382,7 @@ struct ike_p2 {
 	int64_t installed, expires, refresh; /* wall clock; refresh 0: none is planned */
 	uint64_t ends;                       /* mono, when up */
 	bool superseded;                     /* another pair has taken its place */
+	bool kept;                           /* its exchange, see keep.c */
 	struct ike_nat nat;                  /* as its phase 1 has it */
 	uint16_t encap_local, encap_remote;  /* UDP ports, with nat.encap */
 	uint64_t moved_at;                   /* mono: it followed its peer; 0: it never has */
@@ -425,6 +428,9 @@ struct ike_engine {
 	unsigned next_refusal;
 	struct xf_said *strays; /* of a resynchronisation or of an engine before this one */
 	unsigned n_strays, cap_strays;
+	int64_t clock_offset; /* of the wall clock from mono, seconds; once it is known */
+	bool clock_known;
+	uint64_t restored;   /* mono: it took over from an engine before it */
 	uint64_t restore_tx; /* when this is durable the strays of the engine before go; 0: none */
 	struct ike_mark *marks; /* marks.c; NULL until there is one */
 	unsigned next_mark, marks_a_peer;
@@ -889,14 +895,33 @@ bool ike_p1_soft_size(const struct ike_p1 *p1);
 void ike_keep_later(struct ike_engine *e, struct ike_p1 *p1); /* when the engine is left */
 void ike_keep_now(struct ike_engine *e);
 void ike_forget(struct ike_engine *e, const struct ike_p1 *p1);
+/* The exchange of this pair, which is about to send that, so that it comes to its end all the same.
+ */
+void ike_quick_keep(struct ike_engine *e, struct ike_p2 *p2, const uint8_t *message, size_t len);
+void ike_quick_forget(struct ike_engine *e, struct ike_p2 *p2);
 
 /* adopt.c: what an engine before this one had */
 int ike_adopt_p1(struct ike_engine *e, const struct ike_p1_kept *k, struct cs_err *err);
 /* Its tunnel has had so many. */
 void ike_adopt_generations(struct ike_p1 *p1, uint32_t n);
 int ike_adopt_p2(struct ike_engine *e, const struct ike_p2_info *info, struct cs_err *err);
+/*
+ * A pair whose exchange was kept: that goes on.  outbound: the outbound SA is in the kernel, too;
+ * used: something has come through the inbound one.
+ */
+int ike_adopt_quick(struct ike_engine *e, const struct ike_quick_kept *k,
+		    const struct ike_p2_info *info, uint64_t intent, bool outbound, bool used,
+		    struct cs_err *err);
+/* The peer says that this is gone. */
+void ike_adopt_deleted(struct ike_engine *e, struct ike_p1 *p1);
+/* Nothing comes of this larval SA; parent: K number of its phase 1, or 0. */
+void ike_adopt_tell(struct ike_engine *e, const struct ike_left_sa *sa, uint32_t parent);
 /* Tells the peer that this pair is gone, if its phase 1 lives on. */
 void ike_adopt_not(struct ike_engine *e, const struct ike_p2_info *info);
+
+/* clock_set.c */
+void ike_clock_look(struct ike_engine *e); /* has it been set? */
+void ike_clock_move(struct ike_engine *e, int64_t seconds);
 
 /* restore.c: which of it lives on, and what becomes of the rest */
 int ike_restore(struct ike_engine *e, const struct ike_leftovers *left,
@@ -909,6 +934,7 @@ int ike_takeover_new(struct ike_engine *e);
 void ike_takeover_free(struct ike_engine *e);
 int ike_take_over(struct ike_engine *e, const struct ike_inherited *rows, size_t n,
 		  struct cs_err *err);
+bool ike_taking_over(const struct ike_engine *e);
 /* Phase 1 of before a restart, over which this pair has lived; the newest generation first. */
 void ike_takeover_restart(struct ike_engine *e, const struct ike_p1_info *p1,
 			  const struct ike_p2_info *p2);
@@ -981,6 +1007,7 @@ void ike_quick_receive2(struct ike_engine *e, struct ike_p2 *p2, const struct is
 void ike_quick_receive4(struct ike_engine *e, struct ike_p2 *p2, const struct isa_message *m);
 void ike_quick_init_job(struct ike_engine *e, struct ike_p2 *p2, struct ike_pk_job *job);
 void ike_quick_init_commit(struct ike_engine *e, struct ike_p2 *p2);
+void ike_quick_init_again(struct ike_engine *e, struct ike_p2 *p2);  /* an exchange that was kept */
 void ike_quick_init_settle(struct ike_engine *e, struct ike_p2 *p2); /* in SENT_3: up it goes */
 
 /* quick_mode_resp.c */
@@ -989,6 +1016,7 @@ void ike_quick_receive1(struct ike_engine *e, struct ike_p1 *p1, const struct is
 void ike_quick_receive3(struct ike_engine *e, struct ike_p2 *p2, const struct isa_message *m);
 void ike_quick_resp_job(struct ike_engine *e, struct ike_p2 *p2, struct ike_pk_job *job);
 void ike_quick_resp_commit(struct ike_engine *e, struct ike_p2 *p2);
+int ike_quick_resp_again(struct ike_engine *e, struct ike_p2 *p2, struct cs_err *err);
 void ike_quick_first_packet(struct ike_engine *e, struct ike_p2 *p2);
 
 /* p2_kernel.c: what a pair has in the kernel */

@@ -1,7 +1,7 @@
 /*
  * An address leaves for another host, or is claimed by one: what is at it ends.  While it is
- * passive, because another host is its owner although it is here, too, nothing is begun or answered
- * there.
+ * passive, because it is not here or another host is its owner although it is, nothing is begun or
+ * answered there.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -10,19 +10,30 @@
 
 /* ---- passive addresses ---- */
 
-static struct cs_addr *find(const struct ike_engine *e, const struct cs_addr *address)
+static struct ike_vipa *find(const struct ike_engine *e, const struct cs_addr *address)
 {
 	struct ike_takeover *t = e->takeover;
 
-	for (unsigned i = 0; i < t->n_passive; i++)
-		if (cs_addr_equal(&t->passive[i], address))
-			return &t->passive[i];
+	for (unsigned i = 0; i < t->n_vipas; i++)
+		if (cs_addr_equal(&t->vipas[i].address, address))
+			return &t->vipas[i];
 	return NULL;
+}
+
+/* One that moves, and of which nobody has said yet that it is here, is not here. */
+static bool moves(const struct ike_engine *e, const struct cs_addr *address)
+{
+	for (unsigned i = 0; i < e->set.n_vipas; i++)
+		if (cs_range_has(&e->set.vipas[i], address))
+			return true;
+	return false;
 }
 
 bool ike_is_passive(const struct ike_engine *e, const struct cs_addr *address)
 {
-	return e->takeover->n_passive && find(e, address);
+	const struct ike_vipa *v = find(e, address);
+
+	return v ? v->passive : moves(e, address);
 }
 
 int ike_passive_check(const struct ike_engine *e, const struct cs_addr *local, struct cs_err *err)
@@ -35,34 +46,31 @@ int ike_passive_check(const struct ike_engine *e, const struct cs_addr *local, s
 		       cs_addr_text(local, address));
 }
 
-static int add(struct ike_engine *e, const struct cs_addr *address, struct cs_err *err)
+static struct ike_vipa *make(struct ike_engine *e, const struct cs_addr *address)
 {
 	struct ike_takeover *t = e->takeover;
-	struct cs_addr *more = reallocarray(t->passive, t->n_passive + 1, sizeof(*t->passive));
+	struct ike_vipa *more = reallocarray(t->vipas, t->n_vipas + 1, sizeof(*t->vipas));
 
 	if (!more)
-		return cs_fail(err, CS_ENOMEM, "no memory for a passive address");
-	t->passive = more;
-	t->passive[t->n_passive++] = *address;
-	return 0;
+		return NULL;
+	t->vipas = more;
+	more[t->n_vipas] = (struct ike_vipa){.address = *address};
+	return &more[t->n_vipas++];
 }
 
 int ike_set_passive(struct ike_engine *e, const struct cs_addr *address, bool passive,
 		    struct cs_err *err)
 {
-	struct ike_takeover *t = e->takeover;
-	struct cs_addr *there = find(e, address);
+	struct ike_vipa *v = find(e, address);
 	char text[CS_ADDR_STRLEN];
-	int rc = 0;
 
-	if (passive == (there != NULL))
+	if (passive == ike_is_passive(e, address))
 		return 0;
-	if (passive)
-		rc = add(e, address, err);
-	else
-		*there = t->passive[--t->n_passive];
-	if (rc)
-		return rc;
+	if (!v)
+		v = make(e, address);
+	if (!v)
+		return cs_fail(err, CS_ENOMEM, "no memory for an address that moves");
+	v->passive = passive;
 	cs_addr_text(address, text);
 	if (passive) {
 		ike_logf(e, CS_NOCTX, CSM_PASSIVE, text);

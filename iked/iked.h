@@ -18,6 +18,7 @@
 #include "iked/engine.h"
 #include "iked/pk_pool.h"
 #include "iked/sealed.h"
+#include "iked/shared.h"
 #include "iked/store.h"
 
 #define IKED_USER       "csipsec-iked"
@@ -33,11 +34,13 @@ enum iked_fd {
 	IKED_FD_IPV6 = 4,
 	IKED_FD_PARENT = 5,
 	IKED_FD_SEALED = 6,
-	IKED_FD_NAT = 7, /* IPv4 */
-	IKED_FD_FIRST_FREE = 8
+	IKED_FD_NAT = 7,  /* IPv4 */
+	IKED_FD_ESP4 = 8, /* may be missing, as may the next: lost_esp.c */
+	IKED_FD_ESP6 = 9,
+	IKED_FD_FIRST_FREE = 10
 };
-/* And the certificate helper: its end of a pair with the worker. */
-#define IKED_FD_CERTS 3
+/* And a helper: its end of a pair with the worker. */
+#define IKED_FD_HELPER 3
 
 /* What the worker tells its parent, one byte a packet. */
 #define IKED_SAYS_READY 'R'
@@ -45,6 +48,9 @@ enum iked_fd {
  * along; or there is none, since there is no keyring. */
 #define IKED_SAYS_CERTS    'C'
 #define IKED_SAYS_NO_CERTS 'N'
+/* The same for the helper of the shared store. */
+#define IKED_SAYS_SHARED    'S'
+#define IKED_SAYS_NO_SHARED 's'
 /* Ports and phase 1 outlive the parent, too: whatever ends it, all is left as it is for the next.
  */
 #define IKED_SAYS_LEAVE 'L'
@@ -62,28 +68,46 @@ struct iked_options {
 enum cs_exit iked_parent(struct iked_options *o);
 enum cs_exit iked_worker(const struct iked_options *o);
 
+/* ---- helper.c: what the helpers' processes begin with ---- */
+
+/* False, with words for people: it was not iked that started this process. */
+bool iked_helper_begin(const struct iked_options *o, const char *option);
+
 /* ---- certs.c: the certificate helper's process ---- */
 
 enum cs_exit iked_certs(const struct iked_options *o);
 
-/* ---- parent_certs.c: the same, as the parent sees it ---- */
+/* ---- parent_helper.c: a helper as the parent sees it ---- */
+/* ---- shared_helper.c: the process of the shared store's helper ---- */
 
-struct iked_certs_parent {
+/* CS_EXIT_ABSENT: there is no shared store, or none that could ever work. */
+enum cs_exit iked_shared_helper(const struct iked_options *o);
+/*
+ * This stack's name in the shared store, "HOSTNAME/STACK#8 hex digits".  The digits are made once
+ * and kept in dir (the worker's state directory), so that two hosts of one name differ.
+ */
+int iked_shared_host(const char *dir, const char *stack, char host[static IKE_SHARED_HOST],
+		     struct cs_err *err);
+
+
+struct iked_helper {
+	const char *name, *option; /* in messages; how it is started */
+	char says, says_none;      /* to the worker: one is there; there is none */
 	const struct iked_options *o;
 	const sigset_t *mask;         /* the signals that a child starts with */
 	pid_t pid;                    /* 0: none now */
 	bool told_to_end;             /* its end is no fault */
-	bool absent;                  /* it said that there is no keyring */
+	bool absent;                  /* it said that it has nothing to do */
 	bool absent_told;             /* to the worker */
 	uint64_t started, restart_at; /* milliseconds; restart_at 0: not wanted */
 	unsigned backoff_ms;
 };
-void iked_certs_worker_began(struct iked_certs_parent *c, uint64_t now);
-void iked_certs_refresh(struct iked_certs_parent *c, uint64_t now);
-void iked_certs_ended(struct iked_certs_parent *c, int status, uint64_t now);
+void iked_helper_worker_began(struct iked_helper *h, uint64_t now);
+void iked_helper_refresh(struct iked_helper *h, uint64_t now);
+void iked_helper_ended(struct iked_helper *h, int status, uint64_t now);
 /* link: to the worker, -1: there is none. */
-void iked_certs_due(struct iked_certs_parent *c, int link, uint64_t now);
-void iked_certs_stop(struct iked_certs_parent *c);
+void iked_helper_due(struct iked_helper *h, int link, uint64_t now);
+void iked_helper_stop(struct iked_helper *h);
 
 /* ---- ports.c: the parent's sockets ---- */
 
@@ -94,6 +118,12 @@ int iked_port_open(int family, uint16_t port, int *fd, struct cs_err *err);
  * the socket; what is left to read has a marker before it (RFC 3948).
  */
 int iked_nat_port_open(uint16_t port, int *fd, struct cs_err *err);
+
+/*
+ * A raw socket that gets copies of ESP packets when it is bound to where these go; until then it
+ * is bound to loopback, where none come.
+ */
+int iked_esp_open(int family, int *fd, struct cs_err *err);
 
 /* Is this socket, of a parent before this one, what one of the above would make here and now? */
 bool iked_port_is(int fd, int family, uint16_t port, bool nat);
@@ -110,9 +140,10 @@ int iked_identity_find(const char *user, struct iked_identity *id, struct cs_err
 int iked_prepare_state(const char *stack, const struct iked_identity *id, struct cs_err *err);
 /* The worker's: another user, CAP_NET_ADMIN alone, no way back. CS_EUNSUPPORTED: not built in. */
 int iked_privilege_drop(const struct iked_identity *id, struct cs_err *err);
-/* The worker's: other system calls than those of its work are refused. For all its threads. */
+/* Other system calls than those of the worker's work are refused, among them those that begin a
+ * program. For all threads; also for the helper of the shared store. */
 int iked_filter_calls(struct cs_err *err);
-/* The certificate helper's: another user and no capability, no way back, not to be looked into. */
+/* A helper's: another user and no capability, no way back, not to be looked into. */
 int iked_privilege_none(const struct iked_identity *id, struct cs_err *err);
 /* The certificate helper's: no file, no socket, no program. */
 int iked_filter_certs(struct cs_err *err);
@@ -149,9 +180,11 @@ void iked_udp_stop(struct iked_udp *u); /* memory goes with the loop's next turn
  * At start, with the policy in force: what an iked before us left.  The engine adopts what can live
  * on; other SAs and tunnel policies of ours are taken out of the kernel, and each intent and each
  * SA of the cache gets the record that it lacks.  sealed may be NULL: no phase 1 SA lives on.
+ * clock_set: seconds by which the wall clock was set since.
  */
 int iked_reconcile(struct xf_kernel *kernel, struct ike_store *store, struct ike_sealed *sealed,
-		   struct ike_engine *engine, struct ike_now now, struct cs_err *err);
+		   int64_t clock_set, struct ike_engine *engine, struct ike_now now,
+		   struct cs_err *err);
 
 /* ---- policy_loader.c: the policy in force ---- */
 
@@ -184,6 +217,8 @@ uint64_t iked_policy_retry(struct iked_policy *p);
 /* generation 0: none */
 void iked_policy_in_force(const struct iked_policy *p, uint64_t *generation, int64_t *installed,
 			  unsigned *rules);
+/* generation 0: none */
+const struct pol_edition *iked_policy_edition(const struct iked_policy *p);
 /* No callback comes any more. The loop ends when a load that runs has ended. */
 void iked_policy_stop(struct iked_policy *p);
 void iked_policy_free(struct iked_policy *p); /* when the loop has ended */
@@ -216,6 +251,45 @@ void iked_nmi_event(struct iked_nmi *n, const struct ike_event *ev);
 /* And for this: a load of the policy is done. */
 void iked_nmi_loaded(struct iked_nmi *n, uint64_t round, int status, const struct cs_err *err);
 void iked_nmi_stop(struct iked_nmi *n);
+
+/* ---- lost_esp.c: who still sends by SAs of an owner of before ---- */
+
+struct iked_lost_esp;
+typedef void iked_lost_esp_fn(void *arg, uint32_t spi);
+
+/* From the sockets at IKED_FD_ESP4 and IKED_FD_ESP6, as far as they are there. */
+int iked_lost_esp_new(uv_loop_t *loop, iked_lost_esp_fn *fn, void *arg, struct iked_lost_esp **lost,
+		      struct cs_err *err);
+/* on: fn is called with the SPI of ESP that comes, known or not, for any address; not of all of it
+ * when much comes. */
+void iked_lost_esp_listen(struct iked_lost_esp *l, bool on);
+void iked_lost_esp_stop(struct iked_lost_esp *l); /* NULL is allowed; memory goes with the loop's
+						     next turn */
+
+/* ---- moving.c: addresses that move between hosts ---- */
+
+struct iked_moving;
+
+struct iked_moving_env {
+	uv_loop_t *loop;
+	struct ike_engine *engine;
+	struct xf_kernel *kernel;
+	const struct pol_ike_config *config;
+};
+/* NULL with success where no DynamicVipa is configured; all other calls then do nothing. */
+int iked_moving_new(const struct iked_moving_env *env, struct iked_moving **moving,
+		    struct cs_err *err);
+/* The helper of the shared store is there, at the other end of fd, which is taken. */
+void iked_moving_helper(struct iked_moving *m, int fd);
+/* A policy has come into force. No address is looked for before the first. */
+void iked_moving_policy(struct iked_moving *m, const struct pol_edition *edition);
+/* What lives on since before a restart does: not at addresses that are not here any more. */
+void iked_moving_restored(struct iked_moving *m);
+/* What the engine records and settles. */
+void iked_moving_record(struct iked_moving *m, const struct ike_record *rec);
+void iked_moving_settled(struct iked_moving *m, uint64_t ref);
+void iked_moving_stop(struct iked_moving *m);
+void iked_moving_free(struct iked_moving *m); /* when the loop has ended */
 
 /* ---- clock.c ---- */
 

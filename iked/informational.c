@@ -84,7 +84,7 @@ static void delete_p1(struct ike_engine *e, struct ike_p1 *by, const uint8_t *co
 	 */
 	if (p1->up && p1->peer == by->peer &&
 	    (p1 == by || (ike_client_in(by) && ike_client_same(p1, by))))
-		ike_p1_down(e, p1, false, "the peer deleted it");
+		ike_adopt_deleted(e, p1);
 }
 
 /* Ours is announced in return, once: the peer may not know that the other direction went too. */

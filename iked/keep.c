@@ -1,6 +1,7 @@
 /*
  * What a phase 1 SA needs to live on when this process dies: handed out each time the engine is
- * left with an SA that has changed.
+ * left with an SA that has changed.  And what a Quick Mode exchange needs to come to its end: from
+ * our last message on the peer may use its pair, so it must.
  */
 #include <string.h>
 
@@ -12,15 +13,26 @@ void ike_keep_later(struct ike_engine *e, struct ike_p1 *p1)
 		ike_list_add_tail(&e->changed, &p1->changed);
 }
 
+/* An exchange of the peer's that has no answer yet would begin anew with its repetition. */
+static bool has_no_answer(const struct ike_engine *e, const struct ike_p1 *p1, uint32_t mid)
+{
+	const struct ike_p2 *p2 = ike_p2_by_mid(e, p1, mid);
+
+	return p2 && !p2->initiator && p2->state == IKE_QM_BUSY_2;
+}
+
 /* The newest ones: the ring's oldest is at next_mid once it is full. */
-static void keep_mids(const struct ike_p1 *p1, struct ike_p1_kept *k)
+static void keep_mids(const struct ike_engine *e, const struct ike_p1 *p1, struct ike_p1_kept *k)
 {
 	unsigned n = p1->n_mids < IKE_KEPT_MIDS ? p1->n_mids : IKE_KEPT_MIDS;
 	unsigned first = p1->next_mid + p1->n_mids - n;
 
-	for (unsigned i = 0; i < n; i++)
-		k->mids[i] = p1->mids[(first + i) % p1->n_mids];
-	k->n_mids = (uint16_t)n;
+	for (unsigned i = 0; i < n; i++) {
+		uint32_t mid = p1->mids[(first + i) % p1->n_mids];
+
+		if (!has_no_answer(e, p1, mid))
+			k->mids[k->n_mids++] = mid;
+	}
 }
 
 static void keep_suite(const struct ike_p1_suite *s, struct ike_p1_kept *k)
@@ -78,7 +90,7 @@ static void keep(struct ike_engine *e, const struct ike_p1 *p1)
 	k.local_id_len = peer->local_id_len;
 	k.remote_id_len = peer->remote_id_len;
 	memcpy(k.ids, peer->ids, ids);
-	keep_mids(p1, &k);
+	keep_mids(e, p1, &k);
 	e->ops.p1_keep(e->ctx, &k);
 	cs_wipe(&k, sizeof(k));
 }
@@ -97,4 +109,42 @@ void ike_forget(struct ike_engine *e, const struct ike_p1 *p1)
 {
 	if (e->ops.p1_forget)
 		e->ops.p1_forget(e->ctx, p1->tunnel, p1->generation);
+}
+
+/* ---- Quick Mode ---- */
+
+void ike_quick_keep(struct ike_engine *e, struct ike_p2 *p2, const uint8_t *message, size_t len)
+{
+	const struct ike_quick *qm = p2->qm;
+	struct ike_quick_kept k;
+
+	if (!e->ops.quick_keep || len > sizeof(k.message))
+		return;
+	memset(&k, 0, sizeof(k));
+	k.tunnel = p2->tunnel->number;
+	k.generation = p2->generation;
+	memcpy(k.icookie, p2->p1->sid.icookie, ISA_COOKIE_LEN);
+	memcpy(k.rcookie, p2->p1->sid.rcookie, ISA_COOKIE_LEN);
+	k.mid = p2->mid;
+	k.commit = qm->commit;
+	k.ni = qm->ni;
+	k.nr = qm->nr;
+	memcpy(k.iv, qm->iv, sizeof(k.iv));
+	k.keymat_len = (uint16_t)qm->keymat_len;
+	k.ah_keymat_len = (uint16_t)qm->ah_keymat_len;
+	memcpy(k.keymat_in, qm->keymat_in, sizeof(k.keymat_in));
+	memcpy(k.keymat_out, qm->keymat_out, sizeof(k.keymat_out));
+	k.message_len = (uint16_t)len;
+	memcpy(k.message, message, len);
+	e->ops.quick_keep(e->ctx, &k);
+	cs_wipe(&k, sizeof(k));
+	p2->kept = true;
+}
+
+/* Before what it has in the kernel goes, so that nobody puts an outbound SA there twice. */
+void ike_quick_forget(struct ike_engine *e, struct ike_p2 *p2)
+{
+	if (p2->kept && e->ops.quick_forget)
+		e->ops.quick_forget(e->ctx, p2->tunnel->number, p2->generation);
+	p2->kept = false;
 }

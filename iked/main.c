@@ -1,4 +1,4 @@
-/* iked: options, and which of the three processes this is. */
+/* iked: options, and which of the four processes this is. */
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -33,7 +33,16 @@ static const char help[] =
 	"Exit status: 0 ended or done, 1 cannot start, 2 wrong options, 3 runs already,\n"
 	"4 does not run (-k, -r).\n";
 
-enum { OPT_PORT = 256, OPT_NAT_PORT, OPT_STUCK, OPT_USER, OPT_WORKER, OPT_CERTS, OPT_VERSION };
+enum {
+	OPT_PORT = 256,
+	OPT_NAT_PORT,
+	OPT_STUCK,
+	OPT_USER,
+	OPT_WORKER,
+	OPT_CERTS,
+	OPT_SHARED,
+	OPT_VERSION
+};
 
 static const struct option options[] = {
 	{"help", no_argument, NULL, 'h'},
@@ -44,6 +53,7 @@ static const struct option options[] = {
 	{"user", required_argument, NULL, OPT_USER},
 	{"worker", no_argument, NULL, OPT_WORKER}, /* how the parent starts it; not for people */
 	{"certs", no_argument, NULL, OPT_CERTS},   /* the same */
+	{"shared", no_argument, NULL, OPT_SHARED}, /* the same */
 	{NULL, 0, NULL, 0},
 };
 
@@ -82,7 +92,7 @@ int main(int argc, char **argv)
 		.nat_port = IKED_NAT_PORT,
 		.stuck = IKE_STUCK_WAIT,
 	};
-	bool worker = false, certs = false, do_refresh = false;
+	bool worker = false, certs = false, shared = false, do_refresh = false;
 	struct cs_err err;
 	int c, sig = 0;
 
@@ -128,6 +138,9 @@ int main(int argc, char **argv)
 		case OPT_CERTS:
 			certs = true;
 			break;
+		case OPT_SHARED:
+			shared = true;
+			break;
 		case 'h':
 			fputs(help, stdout);
 			return CS_EXIT_OK;
@@ -151,6 +164,8 @@ int main(int argc, char **argv)
 		return (int)iked_worker(&o);
 	if (certs)
 		return (int)iked_certs(&o);
+	if (shared)
+		return (int)iked_shared_helper(&o);
 	if (cs_daemon_for("iked", o.stack, &err) < 0)
 		return usage(err.text, NULL);
 	if (do_refresh)

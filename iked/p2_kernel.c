@@ -329,7 +329,7 @@ int ike_p2_install_out(struct ike_engine *e, struct ike_p2 *p2, struct cs_err *e
 	rc = ike_claim_check(e, &key, p2->peer, p2->p1, err);
 	if (rc)
 		return rc;
-	rc = put_out(e, p2, err);
+	rc = p2->out_kernel ? 0 : put_out(e, p2, err);
 	if (rc) {
 		refused(e, p2, "the outbound SA", err);
 		return rc;

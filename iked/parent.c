@@ -1,7 +1,7 @@
 /*
  * The privileged parent.  It holds the ports, the pid file and the memory in which the worker keeps
- * its phase 1 SAs, starts the worker and starts it again when it dies, and the certificate helper
- * (parent_certs.c); it reads nothing that comes from outside.
+ * its phase 1 SAs, starts the worker and starts it again when it dies, and its helpers
+ * (parent_helper.c); it reads nothing that comes from outside.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,18 +25,21 @@
 #define BACKOFF_MAX_MS 30000
 #define STOP_MS        8000
 #define EARLY_DEATHS   2
-#define N_KEPT_OPEN    5 /* descriptors that a worker gets */
+#define N_KEPT_OPEN    7 /* descriptors that a worker gets */
 /* Names in systemd's store. */
 #define KEPT_IPV4   "ipv4"
 #define KEPT_IPV6   "ipv6"
 #define KEPT_NAT    "nat"
 #define KEPT_SEALED "phase1"
 
+enum { CERTS, SHARED, N_HELPERS };
+
 #define LOCKED_MEMORY (768u << 20) /* the worker's secrets are locked into memory */
 
 struct parent {
 	const struct iked_options *o;
 	int ports[3]; /* IPv4, IPv6 or -1, NAT traversal */
+	int esp[2];   /* raw, IPv4 and IPv6, or -1 */
 	int sealed;   /* the worker's phase 1 SAs, for the next worker; never mapped here */
 	int signals, link;
 	int lock; /* of the network namespace: a worker that starts removes all of iked's SAs */
@@ -49,7 +52,7 @@ struct parent {
 	unsigned backoff_ms;
 	unsigned early_deaths; /* workers in a row that crashed before they were ready */
 	enum cs_exit exit;
-	struct iked_certs_parent certs;
+	struct iked_helper helpers[N_HELPERS];
 };
 
 static uint64_t mono_ms(void)
@@ -82,9 +85,10 @@ static void allow_locked_memory(void)
 static void become_worker(const struct parent *p, int link)
 {
 	const struct iked_options *o = p->o;
-	const int from[N_KEPT_OPEN] = {p->ports[0], p->ports[1], link, p->sealed, p->ports[2]};
+	const int from[N_KEPT_OPEN] = {p->ports[0], p->ports[1], link,     p->sealed,
+				       p->ports[2], p->esp[0],   p->esp[1]};
 	const int to[N_KEPT_OPEN] = {IKED_FD_IPV4, IKED_FD_IPV6, IKED_FD_PARENT, IKED_FD_SEALED,
-				     IKED_FD_NAT};
+				     IKED_FD_NAT,  IKED_FD_ESP4, IKED_FD_ESP6};
 	char port[8], nat_port[8], *argv[18];
 	int high[N_KEPT_OPEN], n = 0;
 
@@ -155,7 +159,8 @@ static int start_worker(struct parent *p, struct cs_err *err)
 	p->restart_at = 0;
 	if (p->kept)
 		(void)!send(p->link, &leave, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
-	iked_certs_worker_began(&p->certs, p->started);
+	for (unsigned i = 0; i < N_HELPERS; i++)
+		iked_helper_worker_began(&p->helpers[i], p->started);
 	return 0;
 }
 
@@ -246,11 +251,13 @@ static void reap(struct parent *p)
 	int status;
 	pid_t pid;
 
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		if (pid == p->worker)
 			worker_ended(p, pid, status);
-		else if (pid == p->certs.pid)
-			iked_certs_ended(&p->certs, status, mono_ms());
+		for (unsigned i = 0; i < N_HELPERS; i++)
+			if (pid == p->helpers[i].pid)
+				iked_helper_ended(&p->helpers[i], status, mono_ms());
+	}
 }
 
 static void take_signals(struct parent *p)
@@ -263,7 +270,7 @@ static void take_signals(struct parent *p)
 			reap(p);
 			break;
 		case SIGHUP:
-			iked_certs_refresh(&p->certs, mono_ms());
+			iked_helper_refresh(&p->helpers[CERTS], mono_ms());
 			if (p->worker)
 				kill(p->worker, SIGHUP);
 			break;
@@ -289,10 +296,13 @@ static void hear_worker(struct parent *p)
 static int wait_ms(const struct parent *p)
 {
 	uint64_t now = mono_ms(), at = p->restart_at ? p->restart_at : p->kill_at;
-	uint64_t certs = p->link >= 0 && !p->certs.pid ? p->certs.restart_at : 0;
 
-	if (certs && (!at || certs < at))
-		at = certs;
+	for (unsigned i = 0; i < N_HELPERS; i++) {
+		const struct iked_helper *h = &p->helpers[i];
+
+		if (p->link >= 0 && !h->pid && h->restart_at && (!at || h->restart_at < at))
+			at = h->restart_at;
+	}
 	if (!at)
 		return -1;
 	return at <= now ? 0 : (int)(at - now);
@@ -311,8 +321,8 @@ static void due(struct parent *p)
 		cs_log(CS_NOCTX, CSM_NO_START, "the worker", err.text);
 		p->restart_at = mono_ms() + BACKOFF_MAX_MS;
 	}
-	if (!p->stopping)
-		iked_certs_due(&p->certs, p->link, mono_ms());
+	for (unsigned i = 0; i < N_HELPERS && !p->stopping; i++)
+		iked_helper_due(&p->helpers[i], p->link, mono_ms());
 }
 
 static void loop(struct parent *p)
@@ -422,6 +432,9 @@ static int prepare(struct parent *p, struct cs_err *err)
 	keep(p);
 	if (p->ports[1] < 0)
 		cs_log(CS_NOCTX, CSM_NO_IPV6, "this stack has none");
+	/* Without these a takeover asks nobody first; CAP_NET_RAW may be withheld. */
+	iked_esp_open(AF_INET, &p->esp[0], NULL);
+	iked_esp_open(AF_INET6, &p->esp[1], NULL);
 	status = take_over_signals(p, err);
 	return status == 0 ? start_worker(p, err) : status;
 }
@@ -439,17 +452,34 @@ static void remove_socket(const char *stack)
 static enum cs_exit serve(void *arg)
 {
 	const struct iked_options *o = arg;
-	struct parent p = {.o = o, .ports = {-1, -1, -1}, .sealed = -1, .signals = -1, .link = -1};
+	struct parent p = {.o = o,
+			   .ports = {-1, -1, -1},
+			   .esp = {-1, -1},
+			   .sealed = -1,
+			   .signals = -1,
+			   .link = -1};
 	struct cs_err err;
 
-	p.certs = (struct iked_certs_parent){.o = o, .mask = &p.old_mask};
+	p.helpers[CERTS] = (struct iked_helper){.name = "certificate",
+						.option = "--certs",
+						.says = IKED_SAYS_CERTS,
+						.says_none = IKED_SAYS_NO_CERTS,
+						.o = o,
+						.mask = &p.old_mask};
+	p.helpers[SHARED] = (struct iked_helper){.name = "shared store",
+						 .option = "--shared",
+						 .says = IKED_SAYS_SHARED,
+						 .says_none = IKED_SAYS_NO_SHARED,
+						 .o = o,
+						 .mask = &p.old_mask};
 	cs_log(CS_NOCTX, CSM_STARTED, "iked", PACKAGE_VERSION, o->stack);
 	if (prepare(&p, &err) < 0) {
 		cs_log(CS_NOCTX, CSM_IKE_NO_START, err.text);
 		p.exit = CS_EXIT_FAILED;
 	} else {
 		loop(&p);
-		iked_certs_stop(&p.certs);
+		for (unsigned i = 0; i < N_HELPERS; i++)
+			iked_helper_stop(&p.helpers[i]);
 		cs_log(CS_NOCTX, CSM_STOPPED, "iked");
 	}
 	remove_socket(o->stack);

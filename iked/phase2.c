@@ -200,6 +200,7 @@ void ike_p2_up(struct ike_engine *e, struct ike_p2 *p2)
 	char suite[100], selector[CS_SELECTOR_STRLEN];
 	uint64_t tx;
 
+	ike_quick_forget(e, p2);
 	p2->state = IKE_QM_DONE;
 	p2->up = ike_serial(e);
 	p2->installed = e->now.wall;
@@ -245,6 +246,7 @@ static void end_failed(struct ike_engine *e, struct ike_p2 *p2, bool tell, const
 
 	e->stats.p2_failed++;
 	count(e, p2, false);
+	ike_quick_forget(e, p2);
 	ike_p2_uninstall(e, p2);
 	if (tell)
 		ike_delete_p2(e, p2);

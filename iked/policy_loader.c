@@ -196,6 +196,11 @@ void iked_policy_in_force(const struct iked_policy *p, uint64_t *generation, int
 	*rules = p->rules;
 }
 
+const struct pol_edition *iked_policy_edition(const struct iked_policy *p)
+{
+	return &p->edition;
+}
+
 void iked_policy_stop(struct iked_policy *p)
 {
 	p->stopping = true;

@@ -42,6 +42,9 @@ static int set_ipv4(int fd, struct cs_err *err)
 {
 	int status = set(fd, IPPROTO_IP, IP_PKTINFO, "IP_PKTINFO", 1, err);
 
+	/* An address that moves on to another host: from it the peers are still told. */
+	if (status == 0)
+		status = set(fd, IPPROTO_IP, IP_TRANSPARENT, "IP_TRANSPARENT", 1, err);
 	/* Large messages are fragmented: IKE has no other way to split them. */
 	if (status == 0)
 		status = set(fd, IPPROTO_IP, IP_MTU_DISCOVER, "IP_MTU_DISCOVER", IP_PMTUDISC_DONT,
@@ -55,6 +58,8 @@ static int set_ipv6(int fd, struct cs_err *err)
 
 	if (status == 0)
 		status = set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, "IPV6_RECVPKTINFO", 1, err);
+	if (status == 0)
+		status = set(fd, IPPROTO_IPV6, IPV6_TRANSPARENT, "IPV6_TRANSPARENT", 1, err);
 	if (status == 0)
 		status = set(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, "IPV6_MTU_DISCOVER",
 			     IPV6_PMTUDISC_DONT, err);
@@ -118,6 +123,28 @@ int iked_nat_port_open(uint16_t port, int *result, struct cs_err *err)
 	return status;
 }
 
+int iked_esp_open(int family, int *result, struct cs_err *err)
+{
+	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_addr = in6addr_loopback};
+	const void *sa = family == AF_INET ? (const void *)&v4 : (const void *)&v6;
+	socklen_t len = family == AF_INET ? sizeof(v4) : sizeof(v6);
+	int fd = socket(family, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_ESP), status = 0;
+
+	*result = -1;
+	if (fd < 0)
+		return cs_fail_errno(err, "cannot make a socket for ESP");
+	if (bind(fd, sa, len) < 0)
+		status = cs_fail_errno(err, "cannot bind a socket for ESP");
+	else if (family == AF_INET6)
+		status = set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, "IPV6_RECVPKTINFO", 1, err);
+	if (status < 0)
+		close(fd);
+	else
+		*result = fd;
+	return status;
+}
+
 static bool has_option(int fd, int level, int name, int value)
 {
 	int got;
@@ -164,5 +191,7 @@ bool iked_port_is(int fd, int family, uint16_t port, bool nat)
 	return has_option(fd, SOL_SOCKET, SO_TYPE, SOCK_DGRAM) && is_bound(fd, family, port) &&
 	       has_option(fd, SOL_SOCKET, SO_MARK, (int)xf_mark_value(&marking, XF_MARK_EXEMPT)) &&
 	       (!nat || has_option(fd, IPPROTO_UDP, UDP_ENCAP, UDP_ENCAP_ESPINUDP)) &&
+	       (family == AF_INET ? has_option(fd, IPPROTO_IP, IP_TRANSPARENT, 1)
+				  : has_option(fd, IPPROTO_IPV6, IPV6_TRANSPARENT, 1)) &&
 	       is_of_here(fd);
 }

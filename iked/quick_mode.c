@@ -156,6 +156,16 @@ static bool next_step(const struct ike_p2 *p2, enum isa_step *step)
 	return true;
 }
 
+/* What it was the answer to is not known any more; whatever is not the next step may be that. */
+static bool repeat_inherited(struct ike_engine *e, const struct ike_p2 *p2)
+{
+	if (!p2->answer.inherited)
+		return false;
+	e->stats.repeats_answered++;
+	ike_send_again(e, p2->p1, p2->answer.data, p2->answer.len);
+	return true;
+}
+
 /* Message 2, 3 or 4 of an exchange that we know. */
 static void receive_next(struct ike_engine *e, struct ike_p2 *p2, const struct isa_header *h,
 			 const uint8_t *data, uint64_t digest)
@@ -165,10 +175,13 @@ static void receive_next(struct ike_engine *e, struct ike_p2 *p2, const struct i
 	struct isa_message m;
 
 	if (!next_step(p2, &step)) {
-		e->stats.dropped_unknown++;
+		if (!repeat_inherited(e, p2))
+			e->stats.dropped_unknown++;
 		return;
 	}
 	if (ike_open(e, p2->p1, h, data, step, p2->qm->iv, &p2->qm->ni, &p2->qm->nr, &m, &err)) {
+		if (repeat_inherited(e, p2))
+			return;
 		ike_quick_note(p2, err.text);
 		drop(e, p2->p1, err.text);
 		return;

@@ -258,7 +258,7 @@ void ike_quick_init_job(struct ike_engine *e, struct ike_p2 *p2, struct ike_pk_j
 #define CARRIED_MS 5000u /* peers repeat message 2 after 0.5 to 4 s */
 #define COMMIT_MS  1000u /* for CONNECTED, which may not come */
 
-static int send3(struct ike_engine *e, struct ike_p2 *p2, struct cs_err *err)
+static int build3(struct ike_engine *e, struct ike_p2 *p2, struct cs_err *err)
 {
 	struct ike_quick *qm = p2->qm;
 	struct ike_p1 *p1 = p2->p1;
@@ -271,9 +271,19 @@ static int send3(struct ike_engine *e, struct ike_p2 *p2, struct cs_err *err)
 		return CS_ECRYPTO;
 	if (ike_answer_keep(&p2->answer, qm->request, e->out, len))
 		return cs_fail(err, CS_ENOMEM, "no memory to keep a message");
-	ike_p1_count(e, p1, len);
-	ike_send_p1(e, p1, e->out, len);
 	return 0;
+}
+
+static void send3(struct ike_engine *e, struct ike_p2 *p2)
+{
+	ike_p1_count(e, p2->p1, p2->answer.len);
+	ike_send_p1(e, p2->p1, p2->answer.data, p2->answer.len);
+}
+
+static void wait_for_peer(struct ike_engine *e, struct ike_p2 *p2, bool carried)
+{
+	p2->state = IKE_QM_SENT_3;
+	ike_timer_set(&e->timers, &p2->timer, e->now.mono + (carried ? CARRIED_MS : COMMIT_MS));
 }
 
 /*
@@ -291,17 +301,24 @@ void ike_quick_init_commit(struct ike_engine *e, struct ike_p2 *p2)
 		ike_p2_fail(e, p2, false, "its phase 1 SA is gone");
 		return;
 	}
-	if (ike_p2_install_in(e, p2, wait, &err) || (!wait && ike_p2_install_out(e, p2, &err)) ||
-	    send3(e, p2, &err)) {
+	if (build3(e, p2, &err) || ike_p2_install_in(e, p2, wait, &err) ||
+	    (!wait && ike_p2_install_out(e, p2, &err))) {
 		fail_err(e, p2, &err);
 		return;
 	}
-	p2->state = IKE_QM_SENT_3;
+	ike_quick_keep(e, p2, p2->answer.data, p2->answer.len);
+	send3(e, p2);
 	if (wait)
-		ike_timer_set(&e->timers, &p2->timer,
-			      e->now.mono + (carried ? CARRIED_MS : COMMIT_MS));
+		wait_for_peer(e, p2, carried);
 	else
 		ike_p2_up(e, p2);
+}
+
+/* The engine before this one may have sent it. */
+void ike_quick_init_again(struct ike_engine *e, struct ike_p2 *p2)
+{
+	send3(e, p2);
+	wait_for_peer(e, p2, ike_p2_another_outbound(p2));
 }
 
 void ike_quick_init_settle(struct ike_engine *e, struct ike_p2 *p2)

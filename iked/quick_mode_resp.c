@@ -352,7 +352,16 @@ static int send2(struct ike_engine *e, struct ike_p2 *p2, struct cs_err *err)
 		return CS_ECRYPTO;
 	if (ike_answer_keep(&p2->answer, qm->request, e->out, len))
 		return cs_fail(err, CS_ENOMEM, "no memory to keep a message");
+	ike_quick_keep(e, p2, e->out, len);
 	return ike_quick_send(e, p2, len, err);
+}
+
+/* The engine before this one may have sent it. */
+int ike_quick_resp_again(struct ike_engine *e, struct ike_p2 *p2, struct cs_err *err)
+{
+	memcpy(e->out, p2->answer.data, p2->answer.len);
+	p2->state = IKE_QM_SENT_2;
+	return ike_quick_send(e, p2, p2->answer.len, err);
 }
 
 void ike_quick_resp_commit(struct ike_engine *e, struct ike_p2 *p2)

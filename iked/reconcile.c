@@ -7,58 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "iked/copies.h"
 #include "iked/iked.h"
 
-/* What the infos of the rows point to, one piece of memory a row. */
-struct texts {
-	char rule[POL_NAME_MAX + 1], action[POL_NAME_MAX + 1], local_rule[POL_NAME_MAX + 1];
-	uint8_t ids[];
-};
-
-/* An array that grows; items are copied in. */
-struct array {
-	void *items;
-	size_t n, cap, size;
-	bool short_of_memory;
-};
-
 struct found {
-	struct array sas, policies, p1, p2, kept, texts;
+	struct iked_array sas, policies, p1, p2, kept, quicks, copies;
 };
-
-static void *array_add(struct array *a)
-{
-	if (a->n == a->cap) {
-		size_t cap = a->cap ? 2 * a->cap : 64;
-		void *items = reallocarray(a->items, cap, a->size);
-
-		if (!items) {
-			a->short_of_memory = true;
-			return NULL;
-		}
-		a->items = items;
-		a->cap = cap;
-	}
-	return memset((char *)a->items + a->n++ * a->size, 0, a->size);
-}
-
-static struct texts *add_texts(struct found *f, size_t ids)
-{
-	struct texts **slot = array_add(&f->texts);
-
-	if (slot) {
-		*slot = calloc(1, sizeof(**slot) + ids);
-		if (!*slot)
-			f->texts.short_of_memory = true;
-	}
-	return slot ? *slot : NULL;
-}
-
-static const char *copy_name(char to[static POL_NAME_MAX + 1], const char *from)
-{
-	snprintf(to, POL_NAME_MAX + 1, "%s", from);
-	return to;
-}
 
 static int see_sa(void *arg, const struct xf_sa *sa, const struct xf_counters *c)
 {
@@ -68,10 +22,11 @@ static int see_sa(void *arg, const struct xf_sa *sa, const struct xf_counters *c
 	/* What a packet asked for resynchronisation begins. */
 	if (!xf_reqid_is_tunnel(sa->reqid) || !sa->id.spi || sa->asked)
 		return 0;
-	left = array_add(&f->sas);
+	left = iked_array_add(&f->sas);
 	if (!left)
 		return CS_ENOMEM;
 	left->id = sa->id;
+	left->src = sa->src;
 	left->reqid = sa->reqid;
 	left->larval = !sa->cipher && !sa->integ;
 	if (c)
@@ -92,7 +47,7 @@ static int see_policy(void *arg, const struct xf_policy *p)
 
 	if (!is_own_policy(p))
 		return 0;
-	copy = array_add(&f->policies);
+	copy = iked_array_add(&f->policies);
 	if (!copy)
 		return CS_ENOMEM;
 	*copy = *p;
@@ -102,46 +57,42 @@ static int see_policy(void *arg, const struct xf_policy *p)
 static void see_p1(void *arg, const struct ike_p1_info *info)
 {
 	struct found *f = arg;
-	struct texts *t = add_texts(f, 0);
-	struct ike_p1_info *p1 = t ? array_add(&f->p1) : NULL;
+	struct ike_p1_info *p1 = iked_array_add(&f->p1);
 
-	if (!p1)
-		return;
-	*p1 = *info;
-	p1->rule = copy_name(t->rule, info->rule);
-	p1->action = copy_name(t->action, info->action);
+	if (p1 && !iked_copy_p1(&f->copies, p1, info))
+		f->p1.n--;
 }
 
 static void see_p2(void *arg, const struct ike_p2_info *info, uint64_t intent)
 {
 	struct found *f = arg;
-	struct texts *t = add_texts(f, info->local_id.len + info->remote_id.len);
-	struct ike_cached_p2 *p2 = t ? array_add(&f->p2) : NULL;
+	struct ike_cached_p2 *p2 = iked_array_add(&f->p2);
 
 	if (!p2)
 		return;
-	p2->info = *info;
 	p2->intent = intent;
-	p2->info.rule = copy_name(t->rule, info->rule);
-	p2->info.action = copy_name(t->action, info->action);
-	p2->info.local_rule = copy_name(t->local_rule, info->local_rule);
-	p2->info.local_id.p = t->ids;
-	p2->info.remote_id.p = t->ids + info->local_id.len;
-	if (info->local_id.len)
-		memcpy(t->ids, info->local_id.p, info->local_id.len);
-	if (info->remote_id.len)
-		memcpy(t->ids + info->local_id.len, info->remote_id.p, info->remote_id.len);
+	if (!iked_copy_p2(&f->copies, &p2->info, info))
+		f->p2.n--;
 }
 
 static int see_kept(void *arg, const struct ike_p1_kept *k)
 {
 	struct found *f = arg;
-	const struct ike_p1_kept **slot = array_add(&f->kept);
+	const struct ike_p1_kept **slot = iked_array_add(&f->kept);
 
 	if (!slot)
 		return CS_ENOMEM;
 	*slot = k;
 	return 0;
+}
+
+static void see_quick(void *arg, const struct ike_quick_kept *k)
+{
+	struct found *f = arg;
+	const struct ike_quick_kept **slot = iked_array_add(&f->quicks);
+
+	if (slot)
+		*slot = k;
 }
 
 static int look(struct found *f, struct xf_kernel *kernel, struct ike_store *store,
@@ -156,24 +107,30 @@ static int look(struct found *f, struct xf_kernel *kernel, struct ike_store *sto
 		cs_log(CS_NOCTX, CSM_STORE_CACHE, err->text);
 	if (status == 0 && ike_store_cached(store, see_p2, f, err) < 0)
 		cs_log(CS_NOCTX, CSM_STORE_CACHE, err->text);
-	if (sealed)
+	if (sealed) {
 		ike_sealed_each(sealed, see_kept, f);
+		ike_sealed_each_quick(sealed, see_quick, f);
+	}
 	if (f->sas.short_of_memory || f->policies.short_of_memory || f->p1.short_of_memory ||
-	    f->p2.short_of_memory || f->kept.short_of_memory || f->texts.short_of_memory)
+	    f->p2.short_of_memory || f->kept.short_of_memory || f->quicks.short_of_memory ||
+	    f->copies.short_of_memory)
 		return cs_fail(err, CS_ENOMEM, "out of memory");
 	return status;
 }
 
-static int restore(const struct found *f, struct ike_engine *engine, struct ike_now now,
-		   struct cs_err *err)
+static int restore(const struct found *f, int64_t clock_set, struct ike_engine *engine,
+		   struct ike_now now, struct cs_err *err)
 {
 	const struct ike_leftovers left = {
 		.kept = f->kept.items,
+		.quicks = f->quicks.items,
 		.p1 = f->p1.items,
 		.p2 = f->p2.items,
 		.sas = f->sas.items,
 		.policies = f->policies.items,
+		.clock_set = clock_set,
 		.n_kept = f->kept.n,
+		.n_quicks = f->quicks.n,
 		.n_p1 = f->p1.n,
 		.n_p2 = f->p2.n,
 		.n_sas = f->sas.n,
@@ -190,20 +147,18 @@ static int restore(const struct found *f, struct ike_engine *engine, struct ike_
 
 static void free_found(struct found *f)
 {
-	struct texts **texts = f->texts.items;
-
-	for (size_t i = 0; i < f->texts.n; i++)
-		free(texts[i]);
-	free(f->texts.items);
+	iked_copies_free(&f->copies);
 	free(f->sas.items);
 	free(f->policies.items);
 	free(f->p1.items);
 	free(f->p2.items);
 	free(f->kept.items);
+	free(f->quicks.items);
 }
 
 int iked_reconcile(struct xf_kernel *kernel, struct ike_store *store, struct ike_sealed *sealed,
-		   struct ike_engine *engine, struct ike_now now, struct cs_err *err)
+		   int64_t clock_set, struct ike_engine *engine, struct ike_now now,
+		   struct cs_err *err)
 {
 	struct found f = {
 		.sas.size = sizeof(struct ike_left_sa),
@@ -211,12 +166,13 @@ int iked_reconcile(struct xf_kernel *kernel, struct ike_store *store, struct ike
 		.p1.size = sizeof(struct ike_p1_info),
 		.p2.size = sizeof(struct ike_cached_p2),
 		.kept.size = sizeof(const struct ike_p1_kept *),
-		.texts.size = sizeof(struct texts *),
+		.quicks.size = sizeof(const struct ike_quick_kept *),
+		.copies = IKED_COPIES,
 	};
 	int status = look(&f, kernel, store, sealed, err);
 
 	if (status == 0)
-		status = restore(&f, engine, now, err);
+		status = restore(&f, clock_set, engine, now, err);
 	free_found(&f);
 	return status;
 }

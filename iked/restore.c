@@ -11,7 +11,7 @@
 
 struct sa {
 	const struct ike_left_sa *left;
-	bool adopted;
+	bool adopted, told; /* told: of an SPI without keys, that nothing comes of it */
 };
 
 struct row {
@@ -24,15 +24,17 @@ struct candidate {
 	int64_t when;
 	const struct ike_p1_kept *p1; /* or */
 	const struct ike_cached_p2 *p2;
+	const struct ike_quick_kept *quick; /* its exchange, which goes on */
 };
 
 struct restore {
 	struct ike_engine *e;
 	const struct ike_leftovers *left;
 	struct ike_restored *done;
-	struct sa *sas;               /* by SPI */
-	struct row *rows;             /* phase 1 of the cache, by tunnel and generation */
-	struct candidate *candidates; /* by time, pairs of clients behind the others */
+	struct sa *sas;                       /* by SPI */
+	struct row *rows;                     /* phase 1 of the cache, by tunnel and generation */
+	struct candidate *candidates;         /* by time, pairs of clients behind the others */
+	const struct ike_quick_kept **quicks; /* by tunnel and generation */
 	size_t n_candidates;
 	uint32_t *reqids; /* of what was adopted, sorted */
 	size_t n_reqids;
@@ -132,7 +134,7 @@ static bool has_any(const struct pair *p)
  * Its SPI waits for keys still: the inbound SA is the first that the kernel gets, so there never
  * was any.
  */
-static bool never_had(const struct restore *r, const struct ike_p2_info *i)
+static struct sa *never_had(const struct restore *r, const struct ike_p2_info *i)
 {
 	uint32_t spi = i->ah_in ? i->ah_in : i->spi_in;
 	size_t n = first_with(r, spi);
@@ -140,21 +142,27 @@ static bool never_had(const struct restore *r, const struct ike_p2_info *i)
 	for (; spi && n < r->left->n_sas && r->sas[n].left->id.spi == spi; n++)
 		if (r->sas[n].left->larval && r->sas[n].left->reqid == i->reqid &&
 		    cs_addr_equal(&r->sas[n].left->id.dst, &i->local))
-			return true;
-	return false;
+			return &r->sas[n];
+	return NULL;
 }
 
 static bool is_taken(const struct pair *p)
 {
-	return p->in->adopted || p->out->adopted ||
-	       (p->bundle && (p->ah_in->adopted || p->ah_out->adopted));
+	const struct sa *all[] = {p->in, p->out, p->ah_in, p->ah_out};
+
+	for (unsigned i = 0; i < sizeof(all) / sizeof(*all); i++)
+		if (all[i] && all[i]->adopted)
+			return true;
+	return false;
 }
 
 static void take(const struct pair *p)
 {
-	p->in->adopted = p->out->adopted = true;
-	if (p->bundle)
-		p->ah_in->adopted = p->ah_out->adopted = true;
+	struct sa *all[] = {p->in, p->out, p->ah_in, p->ah_out};
+
+	for (unsigned i = 0; i < sizeof(all) / sizeof(*all); i++)
+		if (all[i])
+			all[i]->adopted = true;
 }
 
 static int by_tunnel(const void *a, const void *b)
@@ -208,7 +216,10 @@ static void record(struct restore *r, const struct ike_record *rec)
 {
 	uint64_t tx;
 
-	if (r->e->ops.record(r->e->ctx, rec, &tx) == IKE_LATER)
+	struct ike_record now = *rec;
+
+	now.when.wall += r->left->clock_set;
+	if (r->e->ops.record(r->e->ctx, &now, &tx) == IKE_LATER)
 		r->last_tx = tx;
 }
 
@@ -238,6 +249,53 @@ static void record_p2(struct restore *r, const struct ike_cached_p2 *p2, enum ik
 		r->done->intents++;
 	}
 	record(r, &rec);
+}
+
+/* ---- exchanges that were kept ---- */
+
+static int by_pair(const void *a, const void *b)
+{
+	const struct ike_quick_kept *x = *(const struct ike_quick_kept *const *)a,
+				    *y = *(const struct ike_quick_kept *const *)b;
+
+	if (x->tunnel != y->tunnel)
+		return x->tunnel < y->tunnel ? -1 : 1;
+	return (x->generation > y->generation) - (x->generation < y->generation);
+}
+
+/*
+ * Its exchange can come to its end: the inbound SAs are there, and none of the outbound ones or all
+ * of them.
+ */
+static const struct ike_quick_kept *
+quick_of(const struct restore *r, const struct ike_cached_p2 *p2, const struct pair *pair)
+{
+	struct ike_quick_kept numbers = {.tunnel = p2->info.tunnel,
+					 .generation = p2->info.generation};
+	const struct ike_quick_kept *key = &numbers, **found;
+
+	if (!p2->intent || !pair->in || !r->left->n_quicks ||
+	    (pair->bundle && (!pair->ah_in || !pair->out != !pair->ah_out)))
+		return NULL;
+	found = bsearch(&key, r->quicks, r->left->n_quicks, sizeof(*r->quicks), by_pair);
+	return found ? *found : NULL;
+}
+
+/* Those that went on have been forgotten with their end, or stay until then. */
+static void forget_quicks(struct restore *r)
+{
+	struct ike_engine *e = r->e;
+
+	for (size_t i = 0; i < r->left->n_quicks && e->ops.quick_forget; i++) {
+		const struct ike_quick_kept *k = r->left->quicks[i];
+		struct ike_sid *sid = ike_sid_by_cookies(e, k->icookie, k->rcookie);
+		const struct ike_p2 *p2 = NULL;
+
+		if (sid && sid->kind == IKE_SID_P1)
+			p2 = ike_p2_by_mid(e, IKE_OF(sid, struct ike_p1, sid), k->mid);
+		if (!p2 || !p2->kept)
+			e->ops.quick_forget(e->ctx, k->tunnel, k->generation);
+	}
 }
 
 /* ---- what lives on ---- */
@@ -305,19 +363,26 @@ static void adopt_p1(struct restore *r, const struct ike_p1_kept *k)
 		ike_p1_record(r->e, ike_p1_by_number(r->e, tunnel), IKE_REC_P1_UP, "");
 }
 
-static void adopt_p2(struct restore *r, const struct ike_cached_p2 *p2)
+static void adopt_p2(struct restore *r, const struct candidate *c)
 {
+	const struct ike_cached_p2 *p2 = c->p2;
 	struct pair pair = pair_of(r, &p2->info);
 	struct ike_p2_info info = info_of(r, p2, &pair);
 	struct cs_err err = {0};
+	int rc;
 
 	if (is_taken(&pair))
 		return;
-	if (ike_adopt_p2(r->e, &info, &err)) {
+	if (c->quick)
+		rc = ike_adopt_quick(r->e, c->quick, &info, p2->intent, pair.out != NULL,
+				     pair.in->left->counters.packets > 0, &err);
+	else
+		rc = ike_adopt_p2(r->e, &info, &err);
+	if (rc) {
 		not_adopted(r->e, 'Y', p2->info.tunnel, &err);
 		return;
 	}
-	if (p2->intent)
+	if (p2->intent && !c->quick)
 		record_p2(r, p2, IKE_REC_P2_UP, &pair, "");
 	take(&pair);
 	r->reqids[r->n_reqids++] = p2->info.reqid;
@@ -330,7 +395,7 @@ static void adopt(struct restore *r)
 		if (r->candidates[i].p1)
 			adopt_p1(r, r->candidates[i].p1);
 		else
-			adopt_p2(r, r->candidates[i].p2);
+			adopt_p2(r, &r->candidates[i]);
 	}
 }
 
@@ -339,14 +404,17 @@ static void adopt(struct restore *r)
 static void settle_p2(struct restore *r, const struct ike_cached_p2 *p2)
 {
 	struct pair pair = pair_of(r, &p2->info);
+	struct sa *larval = never_had(r, &p2->info);
 	bool any = has_any(&pair);
 
-	if (is_whole(&pair) && pair.in->adopted)
+	if (pair.in && pair.in->adopted)
 		return;
 	ike_adopt_not(r->e, &p2->info);
+	if (larval)
+		larval->told = true;
 	if (!any)
 		r->done->gone++;
-	if (p2->intent && !any && never_had(r, &p2->info)) {
+	if (p2->intent && !any && larval) {
 		record_p2(r, p2, IKE_REC_P2_FAILED, &pair, "iked ended before the kernel had it");
 		return;
 	}
@@ -429,11 +497,24 @@ static void clear_policies(struct restore *r)
 	}
 }
 
+/* The phase 1 tunnel that a tunnel with this reqid was negotiated under, or 0. */
+static uint32_t parent_of_reqid(const struct restore *r, uint32_t reqid)
+{
+	for (size_t i = 0; i < r->left->n_p2; i++)
+		if (r->left->p2[i].info.reqid == reqid)
+			return r->left->p2[i].info.parent;
+	return 0;
+}
+
 static int clear_sas(struct restore *r, struct cs_err *err)
 {
 	for (size_t i = 0; i < r->left->n_sas; i++) {
+		const struct ike_left_sa *left = r->sas[i].left;
+
 		if (r->sas[i].adopted)
 			continue;
+		if (left->larval && !r->sas[i].told)
+			ike_adopt_tell(r->e, left, parent_of_reqid(r, left->reqid));
 		if (ike_strays_add(r->e, &r->sas[i].left->id))
 			return cs_fail(err, CS_ENOMEM, "no memory for what is to be removed");
 		r->done->removed++;
@@ -469,7 +550,8 @@ static int prepare(struct restore *r, struct cs_err *err)
 	r->rows = calloc(l->n_p1 + 1, sizeof(*r->rows));
 	r->candidates = calloc(l->n_kept + l->n_p2 + 1, sizeof(*r->candidates));
 	r->reqids = calloc(l->n_p2 + 1, sizeof(*r->reqids));
-	if (!r->sas || !r->rows || !r->candidates || !r->reqids)
+	r->quicks = calloc(l->n_quicks + 1, sizeof(*r->quicks));
+	if (!r->sas || !r->rows || !r->candidates || !r->reqids || !r->quicks)
 		return cs_fail(err, CS_ENOMEM, "no memory for what was left");
 	for (size_t i = 0; i < l->n_sas; i++)
 		r->sas[i].left = &l->sas[i];
@@ -480,12 +562,18 @@ static int prepare(struct restore *r, struct cs_err *err)
 	for (size_t i = 0; i < l->n_kept; i++)
 		r->candidates[r->n_candidates++] =
 			(struct candidate){.when = l->kept[i]->established, .p1 = l->kept[i]};
+	for (size_t i = 0; i < l->n_quicks; i++)
+		r->quicks[i] = l->quicks[i];
+	qsort(r->quicks, l->n_quicks, sizeof(*r->quicks), by_pair);
 	for (size_t i = 0; i < l->n_p2; i++) {
 		struct pair pair = pair_of(r, &l->p2[i].info);
+		const struct ike_quick_kept *quick = quick_of(r, &l->p2[i], &pair);
 
-		if (may_adopt(&l->p2[i], &pair))
-			r->candidates[r->n_candidates++] = (struct candidate){
-				.when = info_of(r, &l->p2[i], &pair).installed, .p2 = &l->p2[i]};
+		if (quick || may_adopt(&l->p2[i], &pair))
+			r->candidates[r->n_candidates++] =
+				(struct candidate){.when = info_of(r, &l->p2[i], &pair).installed,
+						   .p2 = &l->p2[i],
+						   .quick = quick};
 	}
 	qsort(r->candidates, r->n_candidates, sizeof(*r->candidates), by_time);
 	return 0;
@@ -498,7 +586,10 @@ int ike_restore(struct ike_engine *e, const struct ike_leftovers *left,
 	int rc = prepare(&r, err);
 
 	memset(restored, 0, sizeof(*restored));
+	e->restored = e->now.mono;
 	if (!rc) {
+		/* Its times are of the clock as it was. */
+		e->now.wall -= left->clock_set;
 		ike_marks_begin(e);
 		for (size_t i = 0; i < left->n_p2; i++)
 			ike_mark_was(e, left->p2[i].info.client);
@@ -511,10 +602,15 @@ int ike_restore(struct ike_engine *e, const struct ike_leftovers *left,
 		renew(&r);
 		clear_policies(&r);
 		rc = clear_sas(&r, err);
+		forget_quicks(&r);
+		e->now.wall += left->clock_set;
+		if (left->clock_set)
+			ike_clock_move(e, left->clock_set);
 	}
 	free(r.sas);
 	free(r.rows);
 	free(r.candidates);
 	free(r.reqids);
+	free(r.quicks);
 	return rc;
 }

@@ -9,7 +9,8 @@
 
 #include "iked/engine.h"
 
-#define IKE_SEALED_MAX 200000u /* phase 1 SAs; memory is taken as they come */
+#define IKE_SEALED_QUICKS 4096u   /* exchanges at once; further ones are not kept */
+#define IKE_SEALED_MAX    200000u /* phase 1 SAs; memory is taken as they come */
 
 struct ike_sealed;
 
@@ -28,6 +29,19 @@ int ike_sealed_each(const struct ike_sealed *s, ike_sealed_fn *fn, void *arg);
 /* Over what was kept for this tunnel and generation. When it is full the SA is not kept. */
 void ike_sealed_keep(struct ike_sealed *s, const struct ike_p1_kept *kept);
 void ike_sealed_forget(struct ike_sealed *s, uint32_t tunnel, uint32_t generation);
+
+/* Quick Mode exchanges, by the numbers of the pair; each is kept once. */
+typedef void ike_sealed_quick_fn(void *arg, const struct ike_quick_kept *kept);
+void ike_sealed_each_quick(const struct ike_sealed *s, ike_sealed_quick_fn *fn, void *arg);
+void ike_sealed_keep_quick(struct ike_sealed *s, const struct ike_quick_kept *kept);
+void ike_sealed_forget_quick(struct ike_sealed *s, uint32_t tunnel, uint32_t generation);
+
+/*
+ * What the wall clock is ahead of the one that is never set, in seconds; and by how much it was
+ * set since that was last said.  The memory does not outlive the boot that both are of.
+ */
+void ike_sealed_clock(struct ike_sealed *s, int64_t offset);
+int64_t ike_sealed_clock_set(const struct ike_sealed *s, int64_t offset);
 
 struct ike_sealed_stats {
 	unsigned kept;

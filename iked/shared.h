@@ -29,13 +29,17 @@ struct ike_shared_claim {
 	bool ours;
 };
 
-/* An SA of an address that has arrived: of its last owner, or an older one that was never settled. */
+/* An SA of an address that has arrived: of its last owner, or an older one that was never settled.
+ */
 struct ike_shared_sa {
 	const struct ike_p1_info *p1; /* one of the two */
 	const struct ike_p2_info *p2;
 	const char *host; /* who wrote it */
-	int64_t used;     /* wall clock of the last packet that was noticed, 0: not known */
-	uint64_t ref;     /* for ike_shared_settled() */
+	/* This host did, in its last life, or in this one when the address came back: it may be up
+	 * here (an engine that was restored). Those that were recorded since are not given. */
+	bool own;
+	int64_t used; /* wall clock of the last packet that was noticed, 0: not known */
+	uint64_t ref; /* for ike_shared_settled() */
 };
 
 /* On the loop's thread, never from within a call. */
@@ -81,7 +85,8 @@ void ike_shared_settled(struct ike_shared *s, uint64_t ref);
 /* Of the policy in force, for comparison with the other hosts'. */
 void ike_shared_policy(struct ike_shared *s, const uint8_t digest[static POL_CONTENT_LEN]);
 
-void ike_shared_stop(struct ike_shared *s); /* writes what is queued, for two seconds at most */
+/* Writes what is queued, for two seconds at most, in the loop. No event comes any more. */
+void ike_shared_stop(struct ike_shared *s);
 void ike_shared_free(struct ike_shared *s); /* when the loop has ended */
 
 struct ike_shared_stats {

@@ -267,8 +267,12 @@ static enum ike_db_fault write_group(struct ike_store *s, const struct list *gro
 	enum ike_db_fault f;
 	int64_t since;
 
-	if (!s->db && ike_db_open(s->path, false, &s->db, err) < 0)
-		return IKE_DB_STUCK;
+	if (!s->db) {
+		int status = ike_db_open(s->path, false, &s->db, err);
+
+		if (status < 0)
+			return status == CS_EPARSE ? IKE_DB_UNUSABLE : IKE_DB_STUCK;
+	}
 	uv_mutex_lock(&s->lock);
 	lost = s->lost;
 	since = s->lost_since;
@@ -352,11 +356,21 @@ static bool give_up(struct ike_store *s, bool was_stuck, unsigned attempt)
 	return closing && attempt >= CLOSE_TRIES;
 }
 
+/* False: it is as before, and err says why. */
+static bool set_aside(struct ike_store *s, struct cs_err *err)
+{
+	struct cs_err why = *err;
+
+	ike_db_close(s->db);
+	s->db = NULL;
+	return ike_db_set_aside(s->path, &why, &s->db, err) == 0;
+}
+
 static void settle_group(struct ike_store *s, struct list *group)
 {
 	struct cs_err err = {0};
 	unsigned n = group->n, attempt = 0;
-	bool was_stuck;
+	bool was_stuck, aside = false;
 
 	while (group->head) {
 		enum ike_db_fault f = write_group(s, group, n, &err);
@@ -381,6 +395,12 @@ static void settle_group(struct ike_store *s, struct list *group)
 			uv_mutex_unlock(&s->lock);
 			complete(s, group, 1, CS_ESTORE);
 			continue;
+		}
+		/* Once, or a disk that garbles all would be filled with them. */
+		if (f == IKE_DB_UNUSABLE && !aside) {
+			aside = true;
+			if (set_aside(s, &err))
+				continue;
 		}
 		uv_mutex_lock(&s->lock);
 		was_stuck = s->stats.stuck && attempt == 0;
@@ -479,6 +499,10 @@ int ike_store_open(uv_loop_t *loop, const char *path, enum ike_stuck stuck, ike_
 	list_init(&s->queue);
 	list_init(&s->done);
 	status = ike_db_open(path, false, &s->db, err);
+	if (status == 0)
+		status = ike_db_check(s->db, err);
+	if (status == CS_EPARSE)
+		status = set_aside(s, err) ? 0 : err->code;
 	if (status == 0)
 		status = ike_db_last(s->db, &last_tx, &last_tunnel, err);
 	if (status < 0)

@@ -17,7 +17,10 @@ enum ike_stuck { IKE_STUCK_WAIT, IKE_STUCK_GO_ON };
 
 typedef void ike_committed_fn(void *arg, uint64_t tx, int status);
 
-/* The database must be usable now: CS_ESTORE with the file and sqlite's reason when it is not. */
+/*
+ * The database must be usable now: CS_ESTORE with the file and sqlite's reason when it is not. One
+ * that never will be is set aside, at any time, and another one has what could be read of it.
+ */
 int ike_store_open(uv_loop_t *loop, const char *path, enum ike_stuck stuck, ike_committed_fn *fn,
 		   void *arg, struct ike_store **store, struct cs_err *err);
 /*

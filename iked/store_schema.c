@@ -12,7 +12,6 @@
 
 #include "iked/json.h"
 
-#define APPLICATION_ID 0x43534944 /* "CSID", shown by file(1) */
 #define SCHEMA_VERSION 6
 #define BUSY_MS        250
 
@@ -128,10 +127,19 @@ static const char *const sql[N_STATEMENTS] = {
 			 " last_tunnel=max(last_tunnel,?)",
 };
 
+static int failed(const struct ike_db *db, const char *doing, struct cs_err *err)
+{
+	int rc = sqlite3_extended_errcode(db->handle);
+	bool damaged = (rc & 0xff) == SQLITE_CORRUPT || (rc & 0xff) == SQLITE_NOTADB;
+
+	return cs_fail(err, damaged ? CS_EPARSE : CS_ESTORE, "%s: %s: %s (%d)", db->path, doing,
+		       sqlite3_errmsg(db->handle), rc);
+}
+
 static enum ike_db_fault fault(struct ike_db *db, int rc, const char *doing, struct cs_err *err)
 {
-	cs_fail(err, CS_ESTORE, "%s: %s: %s (%d)", db->path, doing, sqlite3_errmsg(db->handle),
-		sqlite3_extended_errcode(db->handle));
+	if (failed(db, doing, err) == CS_EPARSE)
+		return IKE_DB_UNUSABLE;
 	switch (rc & 0xff) {
 	case SQLITE_CONSTRAINT:
 	case SQLITE_MISMATCH:
@@ -161,7 +169,7 @@ static int same_file(struct ike_db *db, struct cs_err *err)
 	if (st.st_dev != db->device || st.st_ino != db->inode)
 		return cs_fail(err, CS_ESTORE, "%s is another file than before", db->path);
 	if (st.st_size < db->size)
-		return cs_fail(err, CS_ESTORE, "%s is shorter than before", db->path);
+		return cs_fail(err, CS_EPARSE, "%s is shorter than before", db->path);
 	db->size = st.st_size;
 	return 0;
 }
@@ -172,7 +180,7 @@ static int exec(struct ike_db *db, const char *text, const char *doing, struct c
 {
 	if (sqlite3_exec(db->handle, text, NULL, NULL, NULL) == SQLITE_OK)
 		return 0;
-	return cs_fail(err, CS_ESTORE, "%s: %s: %s", db->path, doing, sqlite3_errmsg(db->handle));
+	return failed(db, doing, err);
 }
 
 static int pragma(struct ike_db *db, const char *text, sqlite3_int64 *value, struct cs_err *err)
@@ -182,7 +190,7 @@ static int pragma(struct ike_db *db, const char *text, sqlite3_int64 *value, str
 
 	if (sqlite3_prepare_v2(db->handle, text, -1, &st, NULL) != SQLITE_OK ||
 	    sqlite3_step(st) != SQLITE_ROW)
-		status = cs_fail(err, CS_ESTORE, "%s: %s", db->path, sqlite3_errmsg(db->handle));
+		status = failed(db, "cannot be read", err);
 	else
 		*value = sqlite3_column_int64(st, 0);
 	sqlite3_finalize(st);
@@ -223,15 +231,15 @@ static int check_schema(struct ike_db *db, bool read_only, struct cs_err *err)
 		snprintf(text, sizeof(text),
 			 "BEGIN IMMEDIATE;%s PRAGMA application_id=%d; PRAGMA user_version=%d;"
 			 "COMMIT",
-			 schema, APPLICATION_ID, SCHEMA_VERSION);
+			 schema, IKE_DB_APPLICATION_ID, SCHEMA_VERSION);
 		return exec(db, text, "cannot make the tables", err);
 	}
-	if (id != APPLICATION_ID)
-		return cs_fail(err, CS_ESTORE, "%s is not a database of iked", db->path);
+	if (id != IKE_DB_APPLICATION_ID)
+		return cs_fail(err, CS_EPARSE, "%s is not a database of iked", db->path);
 	if (version >= 1 && version < SCHEMA_VERSION && !read_only)
 		return migrate(db, version, err);
 	if (version != SCHEMA_VERSION)
-		return cs_fail(err, CS_ESTORE, "%s has schema %d, this iked knows %d", db->path,
+		return cs_fail(err, CS_EPARSE, "%s has schema %d, this iked knows %d", db->path,
 			       (int)version, SCHEMA_VERSION);
 	return 0;
 }
@@ -273,8 +281,7 @@ int ike_db_open(const char *path, bool read_only, struct ike_db **result, struct
 	for (unsigned i = 0; i < N_STATEMENTS && !read_only; i++)
 		if (sqlite3_prepare_v3(db->handle, sql[i], -1, SQLITE_PREPARE_PERSISTENT,
 				       &db->statements[i], NULL) != SQLITE_OK) {
-			status =
-				cs_fail(err, CS_ESTORE, "%s: %s", path, sqlite3_errmsg(db->handle));
+			status = failed(db, "cannot be used", err);
 			goto fail;
 		}
 	*result = db;
@@ -292,6 +299,26 @@ void ike_db_close(struct ike_db *db)
 		sqlite3_finalize(db->statements[i]);
 	sqlite3_close(db->handle);
 	free(db);
+}
+
+/* Every page is read; of indexes only that. */
+int ike_db_check(struct ike_db *db, struct cs_err *err)
+{
+	sqlite3_stmt *st = NULL;
+	const char *found;
+	int status = 0;
+
+	if (sqlite3_prepare_v2(db->handle, "PRAGMA quick_check(1)", -1, &st, NULL) != SQLITE_OK ||
+	    sqlite3_step(st) != SQLITE_ROW) {
+		status = failed(db, "cannot be checked", err);
+	} else {
+		found = (const char *)sqlite3_column_text(st, 0);
+		if (!found || strcmp(found, "ok") != 0)
+			status = cs_fail(err, CS_EPARSE, "%s is damaged: %.100s", db->path,
+					 found ? found : "?");
+	}
+	sqlite3_finalize(st);
+	return status;
 }
 
 /* ---- writing ---- */
@@ -540,14 +567,15 @@ enum ike_db_fault ike_db_begin(struct ike_db *db, struct cs_err *err)
 {
 	int rc;
 
-	if (same_file(db, err) < 0)
-		return IKE_DB_STUCK;
+	rc = same_file(db, err);
+	if (rc < 0)
+		return rc == CS_EPARSE ? IKE_DB_UNUSABLE : IKE_DB_STUCK;
 	db->last_tunnel = 0;
 	rc = sqlite3_exec(db->handle, "BEGIN IMMEDIATE", NULL, NULL, NULL);
 	if (rc == SQLITE_OK)
 		return IKE_DB_OK;
-	fault(db, rc, "cannot begin", err);
-	return IKE_DB_STUCK;
+	return fault(db, rc, "cannot begin", err) == IKE_DB_UNUSABLE ? IKE_DB_UNUSABLE
+								     : IKE_DB_STUCK;
 }
 
 static enum ike_db_fault write_state(struct ike_db *db, uint64_t tx, const struct ike_record *rec,

@@ -10,6 +10,8 @@
 
 #include "iked/store.h"
 
+#define IKE_DB_APPLICATION_ID 0x43534944 /* "CSID", shown by file(1) */
+
 enum ike_db_statement {
 	PUT_P1,
 	DROP_P1,
@@ -33,12 +35,23 @@ struct ike_db {
 	uint32_t last_tunnel; /* of the transaction under way */
 };
 
-/* What went wrong decides who is at fault: the record, or the database as a whole. */
-enum ike_db_fault { IKE_DB_OK, IKE_DB_RECORD, IKE_DB_STUCK };
+/*
+ * What went wrong decides who is at fault: the record, what the database is on, or the database
+ * itself.
+ */
+enum ike_db_fault { IKE_DB_OK, IKE_DB_RECORD, IKE_DB_STUCK, IKE_DB_UNUSABLE };
 
-/* Creates or checks the tables. read_only: for the look at the cache at start. */
+/*
+ * Creates or checks the tables. read_only: for the look at the cache at start. CS_ESTORE: it may
+ * work later; CS_EPARSE: never, it is damaged, of a later version or another program's.
+ */
 int ike_db_open(const char *path, bool read_only, struct ike_db **db, struct cs_err *err);
 void ike_db_close(struct ike_db *db); /* NULL is allowed */
+/* CS_EPARSE: some of it cannot be read. */
+int ike_db_check(struct ike_db *db, struct cs_err *err);
+/* Gives it another name, and opens a new one with what could be read; we must not have it open. */
+int ike_db_set_aside(const char *path, const struct cs_err *why, struct ike_db **db,
+		     struct cs_err *err);
 
 enum ike_db_fault ike_db_begin(struct ike_db *db, struct cs_err *err);
 /* Has it an outbox row?  The result of an intent has, a move changes the cache alone. */

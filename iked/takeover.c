@@ -405,6 +405,7 @@ int ike_takeover_new(struct ike_engine *e)
 	if (!t)
 		return CS_ENOMEM;
 	e->takeover = t;
+	ike_takeover_open_window(e);
 	ike_list_init(&t->peers);
 	ike_list_init(&t->urgent);
 	ike_list_init(&t->ready);
@@ -433,7 +434,7 @@ void ike_takeover_free(struct ike_engine *e)
 	ike_table_free(&t->by_spi);
 	ike_table_free(&t->by_addrs);
 	ike_table_free(&t->by_ids);
-	free(t->passive);
+	free(t->vipas);
 	free(t);
 	e->takeover = NULL;
 }

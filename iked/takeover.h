@@ -78,6 +78,11 @@ struct ike_old_peer {
 	uint8_t ids[];
 };
 
+struct ike_vipa {
+	struct cs_addr address;
+	bool passive;
+};
+
 /* From the first that was queued until nothing is left to be begun. */
 struct ike_takeover {
 	struct ike_table by_key, by_spi, by_addrs, by_ids;
@@ -87,12 +92,13 @@ struct ike_takeover {
 	unsigned n_pairs;           /* that are not settled */
 	unsigned n[IKE_OLD_STATES]; /* of these, in each state */
 	unsigned under_way;         /* negotiations that got an answer lately */
+	unsigned window;            /* of these at a time; it grows with each that succeeds */
 	/* Of the run: from the first pair that came until none is open. */
 	bool running;
 	uint64_t begun;
 	unsigned total, up, given_up;
-	struct cs_addr *passive;
-	unsigned n_passive;
+	struct ike_vipa *vipas; /* of which somebody has said whether they are passive */
+	unsigned n_vipas;
 };
 
 #define IKE_TAKEOVER_AGAIN_MS 60000u
@@ -125,6 +131,9 @@ void ike_takeover_ready(struct ike_engine *e, struct ike_old_peer *op, bool firs
 void ike_takeover_soon(struct ike_engine *e, struct ike_timer *t);
 void ike_takeover_again(struct ike_engine *e, struct ike_timer *t);
 void ike_takeover_schedule(struct ike_engine *e);
+/* How many negotiations are begun at a time: at the begin of a run; one has succeeded. */
+void ike_takeover_open_window(struct ike_engine *e);
+void ike_takeover_widen(struct ike_engine *e);
 
 /* takeover_end.c */
 /* Nothing comes of it: the peer is told when it can be. why NULL: that was said. */

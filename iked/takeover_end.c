@@ -166,6 +166,7 @@ void ike_takeover_begun(struct ike_engine *e, unsigned pairs, unsigned peers,
 		t->running = true;
 		t->begun = e->now.mono;
 		t->total = t->up = t->given_up = 0;
+		ike_takeover_open_window(e);
 		ike_timer_set(&e->timers, &t->progress, e->now.mono + PROGRESS_MS);
 	}
 	t->total += pairs;
@@ -180,6 +181,11 @@ void ike_takeover_progress(struct ike_engine *e, struct ike_timer *timer)
 		 (unsigned long long)(e->now.mono - t->begun) / 1000, t->up, t->total,
 		 t->n[IKE_OLD_QUEUED] + t->n[IKE_OLD_UNDER_WAY], t->n[IKE_OLD_WAITS], t->given_up);
 	ike_timer_set(&e->timers, timer, e->now.mono + PROGRESS_MS);
+}
+
+bool ike_taking_over(const struct ike_engine *e)
+{
+	return e->takeover->running;
 }
 
 void ike_takeover_check_end(struct ike_engine *e)

@@ -242,6 +242,7 @@ static void found(struct ike_engine *e, struct ike_old_peer *op, struct ike_p1 *
 {
 	op->via = p1->tunnel;
 	op->awaited = false;
+	ike_takeover_widen(e);
 	ike_takeover_tell_soon(e, op);
 	ike_list_remove(&op->ready);
 	if (op->restart) {

@@ -7,7 +7,8 @@
 
 #include "iked/takeover.h"
 
-#define QUICKS_MAX 8u /* at a time with one peer */
+#define QUICKS_MAX   8u  /* at a time with one peer */
+#define WINDOW_FIRST 16u /* negotiations at a time; then as many as come to an end */
 
 /* ---- the queue ---- */
 
@@ -32,9 +33,25 @@ void ike_takeover_ready(struct ike_engine *e, struct ike_old_peer *op, bool firs
 	ike_takeover_schedule(e);
 }
 
+/*
+ * As TCP begins: all at once would be up late, each of them, and the first should carry traffic
+ * soon.  The farther away peers are, the more are under way before the first is up.
+ */
 static bool room(const struct ike_engine *e)
 {
-	return e->takeover->under_way < e->set.max_takeover;
+	return e->takeover->under_way < e->takeover->window;
+}
+
+void ike_takeover_open_window(struct ike_engine *e)
+{
+	e->takeover->window =
+		e->set.max_takeover < WINDOW_FIRST ? e->set.max_takeover : WINDOW_FIRST;
+}
+
+void ike_takeover_widen(struct ike_engine *e)
+{
+	if (e->takeover->window < e->set.max_takeover)
+		e->takeover->window++;
 }
 
 static void took_room(struct ike_engine *e)
@@ -349,6 +366,8 @@ struct ike_old_peer *ike_takeover_quick_ended(struct ike_engine *e, const struct
 	p2->qm->heir_of = NULL;
 	op->under_way--;
 	ike_takeover_ready(e, op, true);
+	if (p2->up)
+		ike_takeover_widen(e);
 	left_room(e);
 	return op;
 }

@@ -29,6 +29,7 @@ struct worker {
 	struct xf_events *events;
 	struct ike_store *store;
 	struct ike_sealed *sealed; /* NULL: nothing is kept */
+	bool settled;              /* what the worker before left */
 	struct ike_pk_pool *pk;
 	struct ike_cert_client *certs;
 	struct ike_cert_job certs_probe; /* asked of each new helper */
@@ -37,6 +38,7 @@ struct worker {
 	struct iked_udp *udp[3]; /* IPv4, IPv6, NAT traversal; NULL: it is not there */
 	struct iked_policy *policy;
 	struct iked_nmi *nmi;
+	struct iked_moving *moving; /* NULL: no address moves */
 	uv_poll_t events_poll, parent_poll;
 	uv_timer_t deadline, stop_delay, resync;
 	uv_prepare_t prepare;
@@ -152,7 +154,15 @@ static enum ike_done op_record(void *ctx, const struct ike_record *rec, uint64_t
 	struct worker *w = ctx;
 
 	*tx = ike_store_record(w->store, rec);
+	iked_moving_record(w->moving, rec);
 	return IKE_LATER;
+}
+
+static void op_settled(void *ctx, uint64_t ref)
+{
+	struct worker *w = ctx;
+
+	iked_moving_settled(w->moving, ref);
 }
 
 static void op_p1_keep(void *ctx, const struct ike_p1_kept *kept)
@@ -169,6 +179,31 @@ static void op_p1_forget(void *ctx, uint32_t tunnel, uint32_t generation)
 
 	if (w->sealed)
 		ike_sealed_forget(w->sealed, tunnel, generation);
+}
+
+static void op_quick_keep(void *ctx, const struct ike_quick_kept *kept)
+{
+	struct worker *w = ctx;
+
+	if (w->sealed)
+		ike_sealed_keep_quick(w->sealed, kept);
+}
+
+static void op_quick_forget(void *ctx, uint32_t tunnel, uint32_t generation)
+{
+	struct worker *w = ctx;
+
+	if (w->sealed)
+		ike_sealed_forget_quick(w->sealed, tunnel, generation);
+}
+
+static void op_clock(void *ctx, int64_t offset)
+{
+	struct worker *w = ctx;
+
+	/* What is left from before is by the clock as it was, until it is settled. */
+	if (w->sealed && w->settled)
+		ike_sealed_clock(w->sealed, offset);
 }
 
 static void op_log(void *ctx, struct cs_logctx lc, const char *id, enum cs_severity severity,
@@ -203,6 +238,10 @@ static const struct ike_ops ops = {
 	.record = op_record,
 	.p1_keep = op_p1_keep,
 	.p1_forget = op_p1_forget,
+	.settled = op_settled,
+	.quick_keep = op_quick_keep,
+	.quick_forget = op_quick_forget,
+	.clock = op_clock,
 	.log = op_log,
 	.event = op_event,
 };
@@ -357,6 +396,7 @@ static void on_loaded(void *arg, uint64_t round, int status, const struct cs_err
 {
 	struct worker *w = arg;
 
+	iked_moving_policy(w->moving, iked_policy_edition(w->policy));
 	if (w->nmi)
 		iked_nmi_loaded(w->nmi, round, status, err);
 }
@@ -417,6 +457,7 @@ static void on_idle(void *arg)
 		if (w->udp[i])
 			iked_udp_stop(w->udp[i]);
 	iked_policy_stop(w->policy);
+	iked_moving_stop(w->moving);
 	close_handles(w);
 }
 
@@ -514,7 +555,7 @@ static void new_helper(struct worker *w, int fd)
 		on_probe(w, &w->certs_probe);
 }
 
-/* It tells of certificate helpers; at its end, so is ours. */
+/* It tells of helpers; at its end, so is ours. */
 static void on_parent(uv_poll_t *poll, int status, int events)
 {
 	struct worker *w = poll->data;
@@ -527,6 +568,8 @@ static void on_parent(uv_poll_t *poll, int status, int events)
 	n = hear(&what, &fd);
 	if (n > 0 && what == IKED_SAYS_CERTS && fd >= 0)
 		new_helper(w, fd);
+	else if (n > 0 && what == IKED_SAYS_SHARED && fd >= 0 && w->moving)
+		iked_moving_helper(w->moving, fd);
 	else if (fd >= 0)
 		close(fd);
 	if (n > 0 && what == IKED_SAYS_LEAVE)
@@ -615,6 +658,8 @@ static int open_engine(struct worker *w, struct cs_err *err)
 		.init_wait_ms = w->config.init_wait * 1000u,
 		.port = w->o->port,
 		.nat_port = w->o->nat_port,
+		.vipas = w->config.vipas,
+		.n_vipas = w->config.n_vipas,
 		.marking = {XF_MARK_SHIFT_DEFAULT},
 	};
 	char path[CS_PATH_MAX];
@@ -652,6 +697,18 @@ static int open_ports(struct worker *w, struct cs_err *err)
 			return status;
 	}
 	return 0;
+}
+
+static int open_moving(struct worker *w, struct cs_err *err)
+{
+	const struct iked_moving_env env = {
+		.loop = &w->loop,
+		.engine = w->engine,
+		.kernel = w->kernel,
+		.config = &w->config,
+	};
+
+	return iked_moving_new(&env, &w->moving, err);
 }
 
 static int start_handles(struct worker *w, struct cs_err *err)
@@ -744,6 +801,19 @@ static int policy_of_the_rest(struct worker *w, struct cs_err *err)
 	return status == CS_ENOTFOUND ? 0 : status;
 }
 
+static int settle(struct worker *w, struct cs_err *err)
+{
+	struct ike_now now = iked_now();
+	int64_t offset = now.wall - (int64_t)(now.mono / 1000);
+	int64_t set = w->sealed ? ike_sealed_clock_set(w->sealed, offset) : 0;
+	int status = iked_reconcile(w->kernel, w->store, w->sealed, set, w->engine, now, err);
+
+	w->settled = status == 0;
+	if (w->settled)
+		op_clock(w, offset);
+	return status;
+}
+
 static int start(struct worker *w, struct cs_err *err)
 {
 	int status = prepare_process(w, err);
@@ -756,6 +826,8 @@ static int start(struct worker *w, struct cs_err *err)
 	if (status == 0)
 		status = open_policy(w, err);
 	if (status == 0)
+		status = open_moving(w, err);
+	if (status == 0)
 		status = start_handles(w, err);
 	if (status == 0)
 		status = open_ports(w, err);
@@ -767,12 +839,14 @@ static int start(struct worker *w, struct cs_err *err)
 	status = policy_of_the_rest(w, err);
 	if (status < 0)
 		return status;
+	iked_moving_policy(w->moving, iked_policy_edition(w->policy));
 	/* Then packets may have asked a worker before us, which had no time to answer.  What could
 	 * not be settled stays as it is for the next start. */
-	if (iked_reconcile(w->kernel, w->store, w->sealed, w->engine, iked_now(), err) < 0)
+	if (settle(w, err) < 0)
 		cs_log(CS_NOCTX, CSM_SETTLE_FAILED, err->text);
 	else
 		resync(w);
+	iked_moving_restored(w->moving);
 	attach_nmi(w);
 	if (iked_filter_calls(&filter) < 0)
 		cs_log(CS_NOCTX, CSM_NO_FILTER, filter.text);
@@ -822,6 +896,7 @@ enum cs_exit iked_worker(const struct iked_options *o)
 	ike_sealed_unmap(w.sealed);
 	ike_pk_pool_free(w.pk);
 	iked_policy_free(w.policy);
+	iked_moving_free(w.moving);
 	ike_cert_client_free(w.certs);
 	xf_events_close(w.events);
 	xf_close(w.kernel);

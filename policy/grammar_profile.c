@@ -6,7 +6,8 @@
 
 static const struct pol_param block[] = {
 	{"DVIPSEC", POL_K_FLAG, .support = POL_NOTED,
-	 .note = "it is kept and displayed; tunnels do not move between hosts yet"},
+	 .note = "it is kept and displayed; which addresses move is said by DynamicVipa of "
+		 "IkeConfig"},
 	{"LOGDISABLE", POL_K_FLAG, .group = "log", .note = "the default"},
 	{"LOGENABLE", POL_K_FLAG, .group = "log"},
 	{"NOLOGIMPLICIT", POL_K_FLAG, .group = "implicit", .note = "the default"},

@@ -520,6 +520,9 @@ static const struct pol_param local_dyn_vpn_rule[] = {
 #define OLD_RETRY "IkeRetries and IkeInitWait govern retransmission"
 #define KEYRING                                                                                    \
 	"a directory or PKCS#12 file, see csipsec-pki; relative to the configuration directory"
+#define SHARED_STORE                                                                               \
+	"an extension of csipsec: sqlite:PATH or postgresql:CONNECTION-STRING, what hosts share "  \
+	"of SAs at addresses that move between them"
 #define NO_NSS "there is no network security server here"
 
 static const struct pol_param ike_config[] = {
@@ -547,6 +550,11 @@ static const struct pol_param ike_config[] = {
 	{"SMF119", POL_K_KEYWORD, .values = "None|IKEALL|IKETunnel|DynTunnel", .preset = "None",
 	 .repeatable = true, .note = "trmd writes them; 77 to 80 come with DynTunnel"},
 	{"SupportedCertAuth", POL_K_TEXT, .repeatable = true},
+	{"DynamicVipa", POL_K_ADDRS, .repeatable = true, .evidence = POL_OURS,
+	 .note = "an extension of csipsec: addresses that move between hosts, with SharedStore; "
+		 "what "
+		 "DVIPSEC and VIPADYNAMIC of a profile say on z/OS"},
+	{"SharedStore", POL_K_TEXT, .secret = true, .evidence = POL_OURS, .note = SHARED_STORE},
 	{"NetworkSecurityServer", POL_K_TEXT, .support = POL_NOTED, .note = NO_NSS},
 	{"NetworkSecurityServerBackup", POL_K_TEXT, .support = POL_NOTED, .note = NO_NSS},
 	{"NssWaitLimit", POL_K_NUMBER, .max = 4294967295, .preset = "60", .support = POL_NOTED,

@@ -67,6 +67,36 @@ static void set_cas(struct pol_build *b, struct pol_node *node, struct pol_ike_c
 	}
 }
 
+/* The form of an address is told by validation. */
+static void set_vipas(struct pol_build *b, struct pol_node *node, struct pol_ike_config *config)
+{
+	for (unsigned i = 0; i < node->n_items; i++) {
+		const struct pol_item *item = &node->items[i];
+
+		if (strcmp(item->param->keyword, "DynamicVipa") != 0)
+			continue;
+		if (config->n_vipas == POL_VIPAS_MAX)
+			pol_wrong(b, node, item, NULL, "there are more than %d", POL_VIPAS_MAX);
+		else if (pol_range_of(item->value, &config->vipas[config->n_vipas], NULL))
+			config->n_vipas++;
+	}
+}
+
+/* Whether it can be used is for the daemon to say, which knows what is built in. */
+static void set_shared_store(struct pol_build *b, struct pol_node *node,
+			     struct pol_ike_config *config)
+{
+	const char *uri = pol_text_of(node, "SharedStore");
+
+	if (!uri) /* there is none */
+		return;
+	if (strlen(uri) >= sizeof(config->shared_store))
+		pol_wrong(b, node, pol_item_of(node, "SharedStore"), NULL,
+			  "it is longer than %zu characters", sizeof(config->shared_store) - 1);
+	else
+		memcpy(config->shared_store, uri, strlen(uri) + 1);
+}
+
 static void set_all(struct pol_build *b, struct pol_node *node, struct pol_ike_config *config)
 {
 	memset(config, 0, sizeof(*config));
@@ -79,6 +109,8 @@ static void set_all(struct pol_build *b, struct pol_node *node, struct pol_ike_c
 	set_smf(node, config);
 	set_keyring(b, node, config);
 	set_cas(b, node, config);
+	set_vipas(b, node, config);
+	set_shared_store(b, node, config);
 }
 
 int pol_ike_config(const char *file, bool may_be_missing, pol_diag_fn *diag, void *arg,

@@ -370,6 +370,8 @@ const char *pol_change_text(const struct pol_change *c, char buf[static POL_CHAN
 #define POL_CAS_MAX 32
 
 /* iked's configuration file (IkeConfig). Missing file: defaults, when allowed. */
+#define POL_VIPAS_MAX 64 /* lines of DynamicVipa */
+
 struct pol_ike_config {
 	unsigned log_level, retries,
 		init_wait; /* IkeSyslogLevel, IkeRetries, IkeInitWait (seconds) */
@@ -381,6 +383,9 @@ struct pol_ike_config {
 	bool keyring_coded;                                /* it stands in the file */
 	char supported_cas[POL_CAS_MAX][POL_NAME_MAX + 1]; /* labels, SupportedCertAuth */
 	unsigned n_supported_cas;
+	struct cs_range vipas[POL_VIPAS_MAX]; /* DynamicVipa: addresses that move */
+	unsigned n_vipas;
+	char shared_store[1024]; /* URI, may hold a password; "" for none */
 };
 int pol_ike_config(const char *file, bool may_be_missing, pol_diag_fn *diag, void *arg,
 		   struct pol_ike_config *config, struct cs_err *err);

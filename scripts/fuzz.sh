@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # libFuzzer: targets built with clang in build/fuzz; what they found stays there in TARGET-*.
 
-FUZZERS=(fuzz_isakmp fuzz_policy fuzz_nmi fuzz_pki fuzz_smf)
+FUZZERS=(fuzz_isakmp fuzz_policy fuzz_nmi fuzz_pki fuzz_shared_row fuzz_smf)
 
 build_fuzzers() {
 	configured "$build/fuzz" CC=clang --enable-fuzzing --enable-sanitizers CFLAGS="-O2 -g"

@@ -5,10 +5,11 @@
 	BUILD_PACKAGES=(
 		gcc make autoconf automake pkg-config libc6-dev check
 		libgcrypt20-dev libcrypt-dev libmnl-dev libdaemon-dev libsqlite3-dev libnftables-dev libuv1-dev
-		libjansson-dev zlib1g-dev libssl-dev openssl libcap-ng-dev libseccomp-dev
+		libjansson-dev zlib1g-dev libssl-dev openssl libcap-ng-dev libseccomp-dev libpq-dev
 	)
+	TEST_PACKAGES=(postgresql)
 	LAB_PACKAGES=(python3 iproute2 nftables conntrack iputils-ping tcpdump util-linux systemd passwd e2fsprogs)
-	PEER_PACKAGES=(charon-systemd strongswan-swanctl libstrongswan-standard-plugins vpnc)
+	PEER_PACKAGES=(keepalived charon-systemd strongswan-swanctl libstrongswan-standard-plugins vpnc)
 	FUZZ_PACKAGES=(clang libclang-rt-14-dev)
 	LINT_PACKAGES=(clang-format clang-tidy cppcheck shellcheck python3)
 	KERNEL_PACKAGES=(
@@ -47,6 +48,10 @@ need_packages() {
 	# The peer for tests must not stay behind as a service that holds UDP 500.
 	if [[ " ${missing[*]} " == *" charon-systemd "* ]] && [ -d /run/systemd/system ]; then
 		systemctl disable --now strongswan.service >>"$log" 2>&1 || :
+	fi
+	# Tests have servers of their own.
+	if [[ " ${missing[*]} " == *" postgresql "* ]] && [ -d /run/systemd/system ]; then
+		systemctl disable --now postgresql.service >>"$log" 2>&1 || :
 	fi
 }
 

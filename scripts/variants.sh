@@ -11,9 +11,10 @@ variant() {
 run_variants() {
 	make_configure
 	check build-without-openssl variant without-openssl --without-openssl
+	check build-without-libpq variant without-libpq --without-libpq
 	check build-without-libcap-ng variant without-libcap-ng --without-libcap_ng
 	check build-without-libseccomp variant without-libseccomp --without-libseccomp
-	check build-without-all variant without-all --without-openssl --without-libcap_ng --without-libseccomp
+	check build-without-all variant without-all --without-openssl --without-libpq --without-libcap_ng --without-libseccomp
 	check build-with-clang variant clang CC=clang
 	check distcheck make -C "$build" -j"$jobs" distcheck
 }

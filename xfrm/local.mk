@@ -1,6 +1,7 @@
 # xfrm: the kernel's SAs, policies and filters.
 noinst_LIBRARIES += libxfrm.a
 libxfrm_a_SOURCES = \
+	xfrm/addresses.c \
 	xfrm/carry.c \
 	xfrm/closed.c xfrm/closed.h \
 	xfrm/conntrack.c \
@@ -38,8 +39,11 @@ tests_lab_filter_lab_LDADD = $(XFRM_LIBS) $(POLICY_LIBS)
 tests_lab_xfrm_lab_SOURCES = tests/lab/xfrm_lab.c
 tests_lab_xfrm_lab_LDADD = $(XFRM_LIBS) $(POLICY_LIBS)
 
-check_PROGRAMS += tests/unit/test_nft tests/unit/test_nft_memory tests/unit/test_nft_model \
+check_PROGRAMS += tests/unit/test_addresses tests/unit/test_nft tests/unit/test_nft_memory tests/unit/test_nft_model \
 	tests/unit/test_xfrm
+tests_unit_test_addresses_SOURCES = tests/unit/test_addresses.c
+tests_unit_test_addresses_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_addresses_LDADD = $(XFRM_LIBS) $(POLICY_LIBS) $(CHECK_LIBS)
 tests_unit_test_nft_SOURCES = tests/unit/test_nft.c
 tests_unit_test_nft_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(MNL_CFLAGS)
 tests_unit_test_nft_LDADD = $(XFRM_LIBS) $(POLICY_LIBS) $(CHECK_LIBS)

@@ -359,4 +359,17 @@ struct xf_filter_count {
 typedef void xf_filter_fn(void *arg, const struct xf_filter_count *c);
 int xf_filter_counts(struct xf_kernel *k, xf_filter_fn *fn, void *arg, struct cs_err *err);
 
+/* ---- addresses of this host: addresses.c ---- */
+
+struct xf_addresses;
+/* One has come or gone. Those that cannot be used yet (IPv6 looks for duplicates) are not here. */
+typedef void xf_address_fn(void *arg, const struct cs_addr *address, bool here);
+
+int xf_addresses_open(struct xf_addresses **addresses, struct cs_err *err);
+/* Readable when xf_addresses_read() is worth a call. */
+int xf_addresses_fd(const struct xf_addresses *a);
+/* What has changed since the last call; at the first call all that are here. */
+int xf_addresses_read(struct xf_addresses *a, xf_address_fn *fn, void *arg, struct cs_err *err);
+void xf_addresses_close(struct xf_addresses *a); /* NULL is allowed */
+
 #endif

@@ -6,6 +6,7 @@
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "tests/bench/ends.h"
 
@@ -138,16 +139,23 @@ int main(int argc, char **argv)
 {
 	unsigned n = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 200;
 	unsigned pairs = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 10000;
+	bool bare = argc > 1 && strcmp(argv[1], "--bare") == 0;
 	struct cs_err err;
 
-	if (!n || pairs > 60000) {
-		fputs("usage: bench_engine [NEGOTIATIONS A ROUND [PAIRS HELD]]\n", stderr);
+	if ((!bare && !n) || pairs > 60000) {
+		fputs("usage: bench_engine [NEGOTIATIONS A ROUND [PAIRS HELD]]\n"
+		      "       bench_engine --bare    what key agreement alone costs\n",
+		      stderr);
 		return 2;
 	}
 	if (ike_crypto_init(false, &err) < 0 || ike_arena_init(256u << 20, &err) < 0) {
 		fprintf(stderr, "bench_engine: %s\n", err.text);
 		return 1;
 	}
+	for (unsigned i = 0; i < 2 && bare; i++)
+		printf("%s %.3f\n", end_suites[i].group, bare_dh(&end_suites[i], 200));
+	if (bare)
+		return 0;
 	for (unsigned i = 0; i < 2; i++)
 		speed(&end_suites[i], n);
 	memory(pairs, false);

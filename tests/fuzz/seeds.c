@@ -1,17 +1,20 @@
 /*
  * Writes what the fuzzers begin with: seeds DIRECTORY CAPTURES.  DIRECTORY/fuzz_isakmp gets the
  * messages of the captures and one of each shape that is encrypted there, DIRECTORY/fuzz_pki the
- * certificates of pki_check.c, DIRECTORY/policy.dict the words of the policy language.
+ * certificates of pki_check.c, DIRECTORY/fuzz_shared_row SAs of all shapes, DIRECTORY/policy.dict
+ * the words of the policy language.
  */
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "iked/shared_wire.h"
 #include "policy/grammar.h"
 #include "tests/fuzz/pki_check.h"
 #include "tests/fuzz/wire_check.h"
 #include "tests/kat/kat.h"
+#include "tests/unit/sa_random.h"
 
 static bool write_file(const char *directory, const char *target, const char *leaf,
 		       const void *data, size_t len)
@@ -101,6 +104,48 @@ static bool seeds_of_pki(const char *directory)
 	return true;
 }
 
+static bool seed_of_sa(const char *directory, unsigned i, struct sa_random *r)
+{
+	char kind = i % 2 ? 'K' : 'Y', name[8], *text, *seed;
+	struct ike_p1_info p1;
+	struct ike_p2_info p2;
+	bool ok;
+
+	if (kind == 'K')
+		sa_random_p1(r, &p1);
+	else
+		sa_random_p2(r, &p2);
+	if ((kind == 'K' ? ike_shared_put_p1(&p1, &text, NULL)
+			 : ike_shared_put_p2(&p2, &text, NULL)) < 0)
+		return false;
+	seed = malloc(strlen(text) + 2);
+	if (!seed)
+		return false;
+	seed[0] = kind;
+	strcpy(seed + 1, text);
+	snprintf(name, sizeof(name), "%u", i);
+	ok = write_file(directory, "fuzz_shared_row", name, (uint8_t *)seed, strlen(seed));
+	free(text);
+	free(seed);
+	return ok;
+}
+
+static bool seeds_of_shared(const char *directory)
+{
+	struct ike_shared_message m = {
+		.kind = IKE_SH_CLAIM, .serial = 1, .epoch = 2, .flag = true, .host = "a/TCPIP#0"};
+	struct sa_random r = {.state = 1};
+	uint8_t seed[1 + IKE_SHARED_MESSAGE_MAX] = {0};
+	size_t len;
+
+	for (unsigned i = 0; i < 20; i++)
+		if (!seed_of_sa(directory, i, &r))
+			return false;
+	return cs_addr_parse("192.0.2.1", &m.address, NULL) == 0 &&
+	       ike_shared_put_message(&m, seed + 1, sizeof(seed) - 1, &len, NULL) == 0 &&
+	       write_file(directory, "fuzz_shared_row", "claim", seed, len + 1);
+}
+
 /* Words of a row's values stand between blanks or bars. */
 static void put_words(FILE *f, const char *words)
 {
@@ -144,5 +189,5 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	return !(seeds_made(argv[1]) && seeds_of_captures(argv[1], argv[2]) &&
-		 seeds_of_pki(argv[1]) && dictionary(argv[1]));
+		 seeds_of_pki(argv[1]) && seeds_of_shared(argv[1]) && dictionary(argv[1]));
 }

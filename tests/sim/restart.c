@@ -1,4 +1,4 @@
-/* What outlives an engine: phase 1 SAs that it kept, and the SA cache. */
+/* What outlives an engine: phase 1 SAs and exchanges that it kept, and the SA cache. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -120,6 +120,30 @@ void sim_keep(void *host, const struct ike_p1_kept *kept)
 	*k = *kept;
 }
 
+void sim_forget_quick(void *host, uint32_t tunnel, uint32_t generation)
+{
+	struct sim_ledger *l = &((struct sim_host *)host)->ledger;
+
+	for (unsigned i = 0; i < l->n_quicks; i++)
+		if (l->quicks[i]->tunnel == tunnel && l->quicks[i]->generation == generation) {
+			free(l->quicks[i]);
+			l->quicks[i] = l->quicks[--l->n_quicks];
+			return;
+		}
+}
+
+void sim_keep_quick(void *host, const struct ike_quick_kept *kept)
+{
+	struct sim_ledger *l = &((struct sim_host *)host)->ledger;
+	struct ike_quick_kept *k = malloc(sizeof(*k));
+
+	if (!k)
+		abort();
+	*k = *kept;
+	l->quicks = grow(l->quicks, l->n_quicks);
+	l->quicks[l->n_quicks++] = k;
+}
+
 /* As the daemon gathers it; everything is copied, since the engine changes what it is about. */
 void sim_restore(struct sim_host *h)
 {
@@ -127,21 +151,32 @@ void sim_restore(struct sim_host *h)
 	struct vkernel *k = &h->kernel;
 	struct ike_p1_kept *kept = calloc(l->n_kept + 1, sizeof(*kept));
 	const struct ike_p1_kept **list = calloc(l->n_kept + 1, sizeof(const struct ike_p1_kept *));
+	struct ike_quick_kept *quicks = calloc(l->n_quicks + 1, sizeof(*quicks));
+	const struct ike_quick_kept **quick_list =
+		calloc(l->n_quicks + 1, sizeof(const struct ike_quick_kept *));
 	struct sim_row *rows = calloc(l->n_rows + 1, sizeof(*rows));
 	struct ike_p1_info *p1 = calloc(l->n_rows + 1, sizeof(*p1));
 	struct ike_cached_p2 *p2 = calloc(l->n_rows + 1, sizeof(*p2));
 	struct ike_left_sa *sas = calloc(k->n_sas + 1, sizeof(*sas));
 	struct xf_policy *policies = calloc(k->n_policies + 1, sizeof(*policies));
-	struct ike_leftovers left = {
-		.kept = list, .p1 = p1, .p2 = p2, .sas = sas, .policies = policies};
+	struct ike_leftovers left = {.kept = list,
+				     .quicks = quick_list,
+				     .p1 = p1,
+				     .p2 = p2,
+				     .sas = sas,
+				     .policies = policies};
 	struct ike_restored done;
 	struct cs_err err;
 
-	if (!kept || !list || !rows || !p1 || !p2 || !sas || !policies)
+	if (!kept || !list || !quicks || !quick_list || !rows || !p1 || !p2 || !sas || !policies)
 		abort();
 	for (; left.n_kept < l->n_kept; left.n_kept++) {
 		kept[left.n_kept] = *l->kept[left.n_kept];
 		list[left.n_kept] = &kept[left.n_kept];
+	}
+	for (; left.n_quicks < l->n_quicks; left.n_quicks++) {
+		quicks[left.n_quicks] = *l->quicks[left.n_quicks];
+		quick_list[left.n_quicks] = &quicks[left.n_quicks];
 	}
 	for (unsigned i = 0; i < l->n_rows; i++) {
 		rows[i] = *l->rows[i];
@@ -157,6 +192,7 @@ void sim_restore(struct sim_host *h)
 	for (unsigned i = 0; i < k->n_sas; i++)
 		sas[left.n_sas++] = (struct ike_left_sa){
 			.id = k->sas[i]->sa.id,
+			.src = k->sas[i]->sa.src,
 			.reqid = k->sas[i]->sa.reqid,
 			.larval = k->sas[i]->larval,
 			.counters = {.packets = k->sas[i]->packets},
@@ -168,6 +204,8 @@ void sim_restore(struct sim_host *h)
 	h->adopted += done.p1 + done.p2;
 	free(kept);
 	free(list);
+	free(quicks);
+	free(quick_list);
 	free(rows);
 	free(p1);
 	free(p2);
@@ -181,19 +219,26 @@ void sim_lose_kept(struct sim_host *h)
 
 	while (l->n_kept)
 		free(l->kept[--l->n_kept]);
+	while (l->n_quicks)
+		free(l->quicks[--l->n_quicks]);
 }
 
 void sim_forget_all(struct sim_host *h)
 {
 	struct sim_ledger *l = &h->ledger;
 
-	if (l->n_kept || l->n_rows)
-		sim_fail(h->sim, "host %u: %u phase 1 SAs are still kept, %u rows in the cache",
-			 h->index, l->n_kept, l->n_rows);
+	if (l->n_kept || l->n_quicks || l->n_rows)
+		sim_fail(h->sim,
+			 "host %u: %u phase 1 SAs and %u exchanges are still kept, %u rows in the"
+			 " cache",
+			 h->index, l->n_kept, l->n_quicks, l->n_rows);
 	for (unsigned i = 0; i < l->n_rows; i++)
 		free(l->rows[i]);
 	for (unsigned i = 0; i < l->n_kept; i++)
 		free(l->kept[i]);
+	for (unsigned i = 0; i < l->n_quicks; i++)
+		free(l->quicks[i]);
 	free(l->rows);
 	free(l->kept);
+	free(l->quicks);
 }

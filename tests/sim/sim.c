@@ -505,6 +505,18 @@ static void op_forget(void *ctx, uint32_t tunnel, uint32_t generation)
 		sim_forget(ctx, tunnel, generation);
 }
 
+static void op_quick_keep(void *ctx, const struct ike_quick_kept *kept)
+{
+	if (!dies(ctx))
+		sim_keep_quick(ctx, kept);
+}
+
+static void op_quick_forget(void *ctx, uint32_t tunnel, uint32_t generation)
+{
+	if (!dies(ctx))
+		sim_forget_quick(ctx, tunnel, generation);
+}
+
 static enum ike_done op_record(void *ctx, const struct ike_record *rec, uint64_t *tx)
 {
 	struct sim_host *h = ctx;
@@ -567,6 +579,8 @@ const struct ike_ops sim_ops = {
 	.record = op_record,
 	.p1_keep = op_keep,
 	.p1_forget = op_forget,
+	.quick_keep = op_quick_keep,
+	.quick_forget = op_quick_forget,
 	.settled = sim_share_settled,
 	.log = op_log,
 	.event = op_event,

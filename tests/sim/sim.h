@@ -93,6 +93,8 @@ struct sim_ledger {
 	unsigned n_rows;
 	struct ike_p1_kept **kept;
 	unsigned n_kept;
+	struct ike_quick_kept **quicks;
+	unsigned n_quicks;
 	int p1_up, p2_up; /* ups without their down; never negative, zero at the end */
 	unsigned long p2_ups;
 	struct sim_record *pending; /* in order */
@@ -291,6 +293,8 @@ struct sim_row *sim_row_new(const struct ike_record *rec, uint64_t intent);
 void sim_row_put(struct sim_host *h, struct sim_row *row);
 void sim_row_drop(struct sim_host *h, bool phase1, uint32_t tunnel, uint32_t generation);
 void sim_keep(void *host, const struct ike_p1_kept *kept);
+void sim_keep_quick(void *host, const struct ike_quick_kept *kept);
+void sim_forget_quick(void *host, uint32_t tunnel, uint32_t generation);
 void sim_forget(void *host, uint32_t tunnel, uint32_t generation);
 void sim_restore(struct sim_host *h);
 void sim_forget_all(struct sim_host *h);

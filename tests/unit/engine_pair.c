@@ -274,7 +274,6 @@ static int op_spi(void *ctx, const struct cs_addr *src, const struct cs_addr *ds
 	struct side *s = ctx;
 	struct pair_sa *k;
 
-	(void)src;
 	if (refuses(s, err))
 		return CS_EKERNEL;
 	require(s->n_sas < PAIR_SAS, "s->n_sas is full");
@@ -283,6 +282,7 @@ static int op_spi(void *ctx, const struct cs_addr *src, const struct cs_addr *ds
 	k->larval = true;
 	*spi = ++s->next_spi + (kind == XF_SPI_BUNDLED ? XF_SPI_BUNDLED_MIN : 0);
 	k->sa.id = (struct xf_said){*dst, proto, *spi};
+	k->sa.src = *src;
 	k->sa.reqid = reqid;
 	k->sa.mode = mode;
 	return 0;
@@ -516,6 +516,39 @@ static void op_settled(void *ctx, uint64_t ref)
 	s->n_inherited++;
 }
 
+static struct ike_quick_kept *find_quick(struct side *s, uint32_t tunnel, uint32_t generation)
+{
+	for (unsigned i = 0; i < s->n_quicks; i++)
+		if (s->quicks[i].tunnel == tunnel && s->quicks[i].generation == generation)
+			return &s->quicks[i];
+	return NULL;
+}
+
+static void op_quick_keep(void *ctx, const struct ike_quick_kept *kept)
+{
+	struct side *s = ctx;
+
+	require(!find_quick(s, kept->tunnel, kept->generation), "an exchange is kept once");
+	if (s->n_quicks < PAIR_KEPT)
+		s->quicks[s->n_quicks++] = *kept;
+}
+
+static void op_quick_forget(void *ctx, uint32_t tunnel, uint32_t generation)
+{
+	struct side *s = ctx;
+	struct ike_quick_kept *k = find_quick(s, tunnel, generation);
+
+	if (k)
+		*k = s->quicks[--s->n_quicks];
+}
+
+static void op_clock(void *ctx, int64_t offset)
+{
+	struct side *s = ctx;
+
+	s->clock = offset;
+}
+
 static void append(char *log, size_t size, size_t *len, const char *line)
 {
 	int n = snprintf(log + *len, size - *len, "%s\n", line);
@@ -564,6 +597,9 @@ static const struct ike_ops ops = {
 	.p1_keep = op_keep,
 	.p1_forget = op_forget,
 	.settled = op_settled,
+	.quick_keep = op_quick_keep,
+	.quick_forget = op_quick_forget,
+	.clock = op_clock,
 	.log = op_log,
 	.event = op_event,
 };
@@ -647,6 +683,7 @@ void pair_free(struct pair *p)
 		ck_assert_uint_eq(ike_engine_next(s->e), UINT64_MAX);
 		ck_assert_msg(!s->n_sas, "side %u keeps %u SAs", i, s->n_sas);
 		ck_assert_msg(!s->n_policies, "side %u keeps %u policies", i, s->n_policies);
+		ck_assert_uint_eq(s->n_quicks, 0);
 		ck_assert_uint_eq(s->n_records[IKE_REC_P1_UP], s->n_records[IKE_REC_P1_DOWN]);
 		ck_assert_uint_eq(s->n_records[IKE_REC_P2_UP], s->n_records[IKE_REC_P2_DOWN]);
 		ike_engine_free(s->e);

@@ -67,6 +67,7 @@ struct side {
 	unsigned n_policies, policy_adds;
 	uint32_t next_spi;
 	int64_t added; /* when the SAs entered it, for a restart; 0: not known */
+	bool idle;     /* nothing has come through them, for a restart */
 	int refuse;    /* the nth addition from now is refused; 0: none */
 	unsigned larval_clears, moves;
 	char removed[512];     /* a letter each: i and o an SA of that direction, p a policy */
@@ -80,6 +81,10 @@ struct side {
 	unsigned n_kept;
 	uint64_t inherited; /* a bit for each number below 64 that was settled */
 	unsigned n_inherited;
+	int64_t clock;   /* what the engine said of it */
+	bool clock_seen; /* a restart is told by how much it was set meanwhile */
+	struct ike_quick_kept quicks[PAIR_KEPT];
+	unsigned n_quicks;
 	/* events and log */
 	unsigned n_events[IKE_EV_FAILED + 1];
 	void (*hear)(const struct ike_event *ev); /* or NULL */

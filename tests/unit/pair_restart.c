@@ -39,13 +39,23 @@ void pair_crash(struct side *s, struct pair_cache *c)
 	pair_engine(s);
 }
 
+int64_t pair_clock_set(const struct side *s)
+{
+	return s->pair->now.wall - (int64_t)(s->pair->now.mono / 1000) - s->clock;
+}
+
 struct ike_restored pair_restore(struct side *s, const struct pair_cache *c)
 {
 	static struct ike_left_sa sas[PAIR_SAS];
 	static struct xf_policy policies[PAIR_POLICIES];
 	static struct ike_p1_kept kept[PAIR_KEPT];
+	static struct ike_quick_kept quicks[PAIR_KEPT];
 	const struct ike_p1_kept *list[PAIR_KEPT];
+	const struct ike_quick_kept *quick_list[PAIR_KEPT];
 	struct ike_leftovers left = {.kept = list,
+				     .quicks = quick_list,
+				     .clock_set = s->clock_seen ? pair_clock_set(s) : 0,
+				     .n_quicks = s->n_quicks,
 				     .p1 = c->p1,
 				     .p2 = c->p2,
 				     .sas = sas,
@@ -62,12 +72,17 @@ struct ike_restored pair_restore(struct side *s, const struct pair_cache *c)
 		kept[i] = s->kept[i];
 		list[i] = &kept[i];
 	}
+	for (unsigned i = 0; i < s->n_quicks; i++) {
+		quicks[i] = s->quicks[i];
+		quick_list[i] = &quicks[i];
+	}
 	for (unsigned i = 0; i < s->n_sas; i++)
 		sas[i] = (struct ike_left_sa){
 			.id = s->sas[i].sa.id,
+			.src = s->sas[i].sa.src,
 			.reqid = s->sas[i].sa.reqid,
 			.larval = s->sas[i].larval,
-			.counters = {.packets = 5, .added = (uint64_t)s->added},
+			.counters = {.packets = s->idle ? 0 : 5, .added = (uint64_t)s->added},
 		};
 	memcpy(policies, s->policies, sizeof(policies));
 	ck_assert_msg(!ike_engine_restore(s->e, &left, s->pair->now, &done, &err), "%s", err.text);

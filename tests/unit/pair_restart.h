@@ -18,6 +18,8 @@ struct pair_cache {
 
 /* As kill -9: no word to anybody. The names in the cache are the policy's, which stays. */
 void pair_crash(struct side *s, struct pair_cache *c);
+/* Seconds by which the wall clock was set, as the daemon finds out; before pair_restore(). */
+int64_t pair_clock_set(const struct side *s);
 /* The new engine is given what is kept, that cache, and what the kernel has. */
 struct ike_restored pair_restore(struct side *s, const struct pair_cache *c);
 

@@ -212,21 +212,32 @@ START_TEST(test_lifetimes_go_on)
 }
 END_TEST
 
-/* Life that ended meanwhile ends at once, and the peer hears of it. */
+/*
+ * Life that ended meanwhile: of phase 1 it ends at once, and the peer hears of it.  A pair that the
+ * kernel has all the same is refreshed under another one.
+ */
 START_TEST(test_expired_meanwhile)
 {
 	struct pair *p = pair_up(NULL);
 	struct side *s = &p->side[0];
+	struct ike_p2_info p2;
 	struct pair_cache c;
 
 	pair_crash(s, &c);
 	p->now.wall += 100000;
 	p->now.mono += 1000;
 	ck_assert_uint_eq(pair_restore(s, &c).p1, 1);
-	pair_wait(p, 1000);
-	ck_assert_uint_eq(pair_stats(p, 0)->p1_live, 0);
-	ck_assert_uint_eq(s->n_sas, 0);
-	ck_assert_uint_eq(pair_stats(p, 1)->p1_live, 0);
+	pair_wait(p, 1);
+	ck_assert_uint_eq(s->n_records[IKE_REC_P1_DOWN], 1);
+	ck_assert_uint_eq(p->side[1].n_records[IKE_REC_P1_DOWN], 1);
+	pair_wait(p, 90000);
+	ck_assert_msg(pair_mirrored(p), "%s", s->log);
+	ck_assert_int_eq(ike_engine_each_p2(s->e, first_p2, &p2), 1);
+	ck_assert_uint_eq(p2.generation, 2);
+	for (unsigned i = 0; i < 2; i++) {
+		ck_assert_uint_eq(pair_stats(p, i)->p1_live, 1);
+		ck_assert_uint_eq(pair_stats(p, i)->p2_live, 1);
+	}
 	pair_free(p);
 }
 END_TEST
@@ -754,6 +765,76 @@ START_TEST(test_kept_is_damaged)
 }
 END_TEST
 
+static int64_t any(void)
+{
+	static const int64_t odd[] = {0, 1, -1, INT64_MAX, INT64_MIN, UINT32_MAX, INT32_MIN};
+	unsigned which = (unsigned)random() % 16;
+
+	return which < 7 ? odd[which] : (int64_t)((uint64_t)random() << 32 ^ (uint64_t)random());
+}
+
+static void spoil(struct ike_p2_info *i)
+{
+	uint32_t *numbers[] = {&i->tunnel, &i->parent,   &i->generation, &i->generations,
+			       &i->reqid,  &i->instance, &i->spi_in,     &i->spi_out,
+			       &i->ah_in,  &i->ah_out,   &i->lifetime,   &i->lifesize};
+	int64_t *times[] = {&i->installed, &i->refresh, &i->expires, &i->vpn_expires};
+
+	switch (random() % 8) {
+	case 0:
+		i->rule_id = (uint16_t)any();
+		break;
+	case 1:
+		i->client = (uint16_t)any();
+		break;
+	case 2:
+		i->activation = (enum ike_activation)(any() & 0x7fffffff);
+		break;
+	case 3:
+		i->remote.family = (uint8_t)(random() % 3 ? 0 : AF_INET6);
+		break;
+	case 4:
+		i->selector.remote.lo.family = (uint8_t)(random() % 3 ? 0 : AF_INET6);
+		break;
+	case 5:
+		i->suite.cipher = NULL;
+		i->suite.integ = NULL;
+		break;
+	default:
+		*times[random() % 4] = any();
+		*numbers[random() % 12] = (uint32_t)any();
+	}
+}
+
+/* Whatever a row of the cache says: it is a pair or not, and what this engine does then is sane. */
+START_TEST(test_row_is_nonsense)
+{
+	for (unsigned round = 0; round < 600; round++) {
+		struct pair *p = pair_up(NULL);
+		struct side *s = &p->side[0];
+		struct pair_cache c;
+
+		pair_crash(s, &c);
+		for (unsigned n = 0; n <= round % 3; n++)
+			spoil(&c.p2[0].info);
+		if (round & 1)
+			c.p2[0].intent = (uint64_t)any();
+		pair_restore(s, &c);
+		pair_run(p);
+		p->now.wall += 3600; /* all of it is moved */
+		pair_wait(p, 120000);
+		ck_assert_uint_ge(pair_stats(p, 0)->p1_live, 1);
+		s->n_records[IKE_REC_P2_UP] =
+			s->n_records[IKE_REC_P2_DOWN] + (pair_stats(p, 0)->p2_live > 0);
+		ike_engine_shutdown(s->e, false, false, p->now);
+		s->n_records[IKE_REC_P2_UP] = s->n_records[IKE_REC_P2_DOWN];
+		s->n_sas = 0;
+		s->n_policies = 0;
+		pair_free(p);
+	}
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("engine_restart");
@@ -784,6 +865,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, test_hold_in_place, 0, 2);
 	tcase_add_loop_test(t, test_records_of_phase1, 0, 2);
 	tcase_add_test(t, test_kept_is_damaged);
+	tcase_add_test(t, test_row_is_nonsense);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -992,6 +992,7 @@ START_TEST(test_ike_config)
 	ck_assert(!c.fips140 && !c.echo && !c.smf_ike_tunnel && !c.smf_dyn_tunnel);
 	ck_assert_str_eq(c.keyring, "/nonexistent/conf/iked/keyring");
 	ck_assert(!c.keyring_coded && c.n_supported_cas == 0);
+	ck_assert_str_eq(c.shared_store, "");
 
 	rc = pol_ike_config("/nonexistent/iked.conf", false, collect, &found, &c, &err);
 	ck_assert_int_eq(rc, CS_ESYS);
@@ -1041,6 +1042,54 @@ START_TEST(test_ike_config_keyring)
 	snprintf(longest, sizeof(longest), "IkeConfig\n{\n Keyring %0300d\n}\n", 0);
 	ck_assert_int_eq(ike_config_of(longest, &c, &found), CS_EPOLICY);
 	ck_assert_uint_eq(found.n_errors, 1);
+}
+END_TEST
+
+START_TEST(test_ike_config_moving)
+{
+	char many[4096] = "IkeConfig\n{\n";
+	struct findings found = {0};
+	struct pol_ike_config c;
+	struct cs_addr in, out;
+
+	ck_assert_int_eq(cs_addr_parse("192.0.2.9", &in, NULL), 0);
+	ck_assert_int_eq(cs_addr_parse("192.0.2.16", &out, NULL), 0);
+
+	ck_assert_int_eq(ike_config_of("IkeConfig\n{\n DynamicVipa 192.0.2.1\n"
+				       " DynamicVipa 192.0.2.8/29\n DynamicVipa 2001:db8::1\n}\n",
+				       &c, &found),
+			 0);
+	ck_assert_uint_eq(c.n_vipas, 3);
+	ck_assert(cs_range_has(&c.vipas[1], &in) && !cs_range_has(&c.vipas[1], &out));
+	ck_assert_int_eq(ike_config_of("IkeConfig\n{\n DynamicVipa somewhere\n}\n", &c, &found),
+			 CS_EPOLICY);
+	ck_assert_uint_eq(found.n_errors, 1);
+	memset(&found, 0, sizeof(found));
+	for (int i = 0; i <= POL_VIPAS_MAX; i++)
+		strcat(many, " DynamicVipa 192.0.2.1\n");
+	strcat(many, "}\n");
+	ck_assert_int_eq(ike_config_of(many, &c, &found), CS_EPOLICY);
+	ck_assert_uint_eq(found.n_errors, 1);
+}
+END_TEST
+
+START_TEST(test_ike_config_shared_store)
+{
+	char longest[1200];
+	struct findings found = {0};
+	struct pol_ike_config c;
+
+	ck_assert_int_eq(
+		ike_config_of("IkeConfig\n{\n SharedStore postgresql:host=a,b dbname='x y'\n}\n",
+			      &c, &found),
+		0);
+	ck_assert_str_eq(c.shared_store, "postgresql:host=a,b dbname='x y'");
+	ck_assert_uint_eq(found.n, 0);
+	snprintf(longest, sizeof(longest), "IkeConfig\n{\n SharedStore %01024d\n}\n", 0);
+	ck_assert_int_eq(ike_config_of(longest, &c, &found), CS_EPOLICY);
+	ck_assert_uint_eq(found.n_errors, 1);
+	snprintf(longest, sizeof(longest), "IkeConfig\n{\n SharedStore %01023d\n}\n", 0);
+	ck_assert_int_eq(ike_config_of(longest, &c, &found), 0);
 }
 END_TEST
 
@@ -1210,6 +1259,8 @@ int main(void)
 	tcase_add_test(tc, test_check_file);
 	tcase_add_test(tc, test_ike_config);
 	tcase_add_test(tc, test_ike_config_keyring);
+	tcase_add_test(tc, test_ike_config_moving);
+	tcase_add_test(tc, test_ike_config_shared_store);
 	tcase_add_test(tc, test_ike_config_errors);
 	tcase_add_test(tc, test_mutations);
 	suite_add_tcase(suite, tc);

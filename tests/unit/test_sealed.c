@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -115,6 +116,73 @@ START_TEST(test_kept_and_forgotten)
 		keep(i, 7);
 	remap();
 	ck_assert_uint_eq(count(), TUNNELS);
+}
+END_TEST
+
+/* ---- exchanges ---- */
+
+static void count_quick(void *arg, const struct ike_quick_kept *k)
+{
+	ck_assert_uint_eq(k->mid, k->tunnel * 7);
+	++*(unsigned *)arg;
+}
+
+static unsigned quicks(void)
+{
+	unsigned n = 0;
+
+	ike_sealed_each_quick(sealed, count_quick, &n);
+	return n;
+}
+
+static void keep_quick(uint32_t tunnel)
+{
+	struct ike_quick_kept k = {.tunnel = tunnel, .generation = 2, .mid = tunnel * 7};
+
+	ike_sealed_keep_quick(sealed, &k);
+}
+
+/* Of exchanges as of SAs; they do not get in each other's way, nor is one kept that is too many. */
+START_TEST(test_quicks)
+{
+	static const char mark[] = "a-key-that-nobody-must-find";
+	struct ike_quick_kept secret = {.tunnel = 1, .generation = 9, .mid = 7};
+	const uint32_t n = IKE_SEALED_QUICKS;
+	uint8_t *all, *behind;
+	struct stat st;
+
+	keep(1, 5);
+	for (uint32_t i = 1; i <= n; i++)
+		keep_quick(i);
+	keep_quick(n); /* once more: in place of the first */
+	ck_assert_uint_eq(quicks(), n);
+	keep_quick(n + 1);
+	ck_assert_uint_eq(quicks(), n);
+	ck_assert_uint_eq(ike_sealed_stats(sealed).refused, 1);
+	remap();
+	ck_assert_uint_eq(quicks(), n);
+	ck_assert_uint_eq(count(), 1);
+	for (uint32_t i = 1; i <= n; i += 2)
+		ike_sealed_forget_quick(sealed, i, 2);
+	ike_sealed_forget_quick(sealed, 2, 1);
+	ck_assert_uint_eq(quicks(), n / 2);
+	memcpy(secret.keymat_out, mark, sizeof(mark));
+	ike_sealed_keep_quick(sealed, &secret);
+	remap();
+	ck_assert_uint_eq(quicks(), n / 2 + 1);
+	ck_assert_int_eq(fstat(memory, &st), 0);
+	all = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, memory, 0);
+	ck_assert_ptr_ne(all, MAP_FAILED);
+	/* Exchanges are behind all SAs. */
+	behind = all + st.st_size - n * sizeof(secret);
+	ck_assert_ptr_nonnull(memmem(behind, n * sizeof(secret), mark, sizeof(mark)));
+	ike_sealed_forget_quick(sealed, 1, 9);
+	ck_assert_ptr_null(memmem(behind, n * sizeof(secret), mark, sizeof(mark)));
+	munmap(all, (size_t)st.st_size);
+	for (uint32_t i = 2; i <= n; i += 2)
+		ike_sealed_forget_quick(sealed, i, 2);
+	ck_assert_uint_eq(quicks(), 0);
+	ck_assert_uint_eq(count(), 1);
 }
 END_TEST
 
@@ -280,6 +348,7 @@ int main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 120);
 	tcase_add_test(t, test_kept_and_forgotten);
+	tcase_add_test(t, test_quicks);
 	tcase_add_test(t, test_wiped);
 	tcase_add_test(t, test_full);
 	tcase_add_test(t, test_cannot_be_cut);

@@ -31,13 +31,14 @@ def wait_until(check, seconds, what, step=0.02):
 class Process:
     """A daemon in a host's namespace, with its output in a log file."""
 
-    def __init__(self, host, name, argv, env):
+    def __init__(self, host, name, argv, env, before=None):
+        """before: what runs between fork and exec, if it is not only to enter the namespace."""
         self.host, self.name = host, name
         self.log_path = f"{host.dir}/{name}.log"
         self._log = open(self.log_path, "ab")
         self.popen = subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log,
-            env=env, preexec_fn=host.enter, start_new_session=True)
+            env=env, preexec_fn=before or host.enter, start_new_session=True)
 
     @property
     def pid(self):

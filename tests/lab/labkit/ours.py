@@ -16,7 +16,7 @@ IkeConfig
   IkeSyslogLevel {level}
   IkeInitWait    {wait}
   IkeRetries     {retries}
-}}
+{more}}}
 """
 
 
@@ -28,11 +28,14 @@ def pki(host, *argv, ok=(0,)):
 class Ours:
     """One host with pagent and iked running on a policy."""
 
-    def __init__(self, host, policy, *, wait=1, retries=2, start=True):
+    def __init__(self, host, policy, *, wait=1, retries=2, start=True, conf=()):
+        """conf: more of IkeConfig, as (keyword, value)."""
         self.host, self.stack = host, host.name
         self.policy_path = host.write("policy", policy)
         os.chmod(self.policy_path, 0o600)  # it holds keys
-        host.write("conf/iked.conf", IKED_CONF.format(level=1, wait=wait, retries=retries))
+        host.write("conf/iked.conf", IKED_CONF.format(
+            level=1, wait=wait, retries=retries,
+            more="".join(f"  {keyword} {value}\n" for keyword, value in conf)))
         self.pagent = self.iked = None
         self.env = {}  # more of it for a daemon, by its name
         if start:

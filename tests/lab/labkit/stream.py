@@ -26,11 +26,16 @@ class Stream:
     def _came_too_soon(self):
         return self.too_soon.xfrm_stat().get("XfrmAcquireError", 0) if self.too_soon else 0
 
-    def stop(self):
-        time.sleep(0.5)
+    def end(self):
+        """Packets sent, packets that came back, and what ping says of them."""
         self.popen.send_signal(signal.SIGINT)
         out = self.popen.communicate(timeout=10)[0]
         sent, back = map(int, re.search(r"(\d+) packets transmitted, (\d+) received", out).groups())
+        return sent, back, out
+
+    def stop(self):
+        time.sleep(0.5)
+        sent, back, out = self.end()
         excused = self._came_too_soon() - self.before
         if sent < 20 or back < sent - 1 - excused:  # the last one may be under way
             raise Failure(f"of {sent} packets {back} came back: " + " ".join(out.split()))

@@ -268,3 +268,63 @@ class Beat:
 
     def lost(self):
         return self.sent - len(self.came)
+
+
+class Flow:
+    """
+    One TCP connection from a host to another one that lasts until it is ended, with a little of what is
+    known beforehand every so often; host and other are those who have the sockets.
+    """
+
+    SIZE = 500
+
+    def __init__(self, host, other, address, name, every):
+        self.content, self.name, self.every = Content(name, UP), name, every
+        self.sent = self.got = 0
+        self.running, self.failure = True, None
+        with other.socket(socket.AF_INET, socket.SOCK_STREAM) as listening:
+            listening.bind((address, 0))
+            listening.listen(1)
+            listening.settimeout(PATIENCE)
+            self.out = _client(host, socket.SOCK_STREAM, *listening.getsockname(), None)
+            self.into = listening.accept()[0]
+        self.into.settimeout(PATIENCE)
+        self.threads = [threading.Thread(target=self._run, args=(run,), daemon=True)
+                        for run in (self._send, self._take)]
+        for thread in self.threads:
+            thread.start()
+
+    def _run(self, run):
+        try:
+            run()
+        except (Failure, OSError) as failure:
+            self.failure = failure
+
+    def _send(self):
+        while self.running:
+            self.out.sendall(self.content.chunk(self.sent, self.SIZE))
+            self.sent += 1
+            time.sleep(self.every)
+        self.out.shutdown(socket.SHUT_WR)
+
+    def _take(self):
+        buffer = bytearray()
+        while True:
+            more = self.into.recv(1 << 16)
+            if not more:
+                return
+            buffer += more
+            while len(buffer) >= self.SIZE:
+                if buffer[:self.SIZE] != self.content.chunk(self.got, self.SIZE):
+                    raise Failure(f"TCP stream {self.name}: part {self.got} is another one")
+                del buffer[:self.SIZE]
+                self.got += 1
+
+    def stop(self):
+        self.running = False
+        for thread in self.threads:
+            thread.join(PATIENCE)
+        for sock in (self.out, self.into):
+            sock.close()
+        if self.failure or self.got != self.sent:
+            raise Failure(f"TCP stream {self.name}: of {self.sent} parts {self.got} came: {self.failure}")

@@ -1,0 +1,239 @@
+"""What iked finds when it is started again and something is wrong with iked.db, or with the clock."""
+
+import glob
+import os
+import random
+import signal
+import sqlite3
+import time
+
+from cases.audit_disk import Disk
+from cases.daemons import facts, kill_worker, text, worker_of
+from cases.day import Beat
+from cases.restart import seconds_of
+from labkit.host import Failure, wait_until
+from labkit.negotiate import same_pair
+from labkit.ours import Ours
+from labkit.peers import agreed, finish, pair_with
+from labkit.registry import case
+from labkit.stream import Stream
+
+PAGE = 4096
+
+
+def path_of(ours):
+    return ours.host.path(f"state/{ours.stack}/iked/iked.db")
+
+
+def ask(path, question):
+    db = sqlite3.connect(path)
+    answer, = db.execute(question).fetchone()
+    db.close()
+    return answer
+
+
+def aside(ours):
+    """What was set aside, the log of each not counted."""
+    return [p for p in glob.glob(path_of(ours) + ".aside-*") if not p.endswith(("-wal", "-shm"))]
+
+
+def fold(ours):
+    """The write-ahead log into the file, so that there is something to damage."""
+    ask(path_of(ours), "PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def damage(ours, first, last):
+    """Garbage in these pages."""
+    with open(path_of(ours), "r+b") as f:
+        f.seek(first * PAGE)
+        f.write(random.Random(1).randbytes((last - first) * PAGE))
+
+
+def pages(ours):
+    return os.path.getsize(path_of(ours)) // PAGE
+
+
+def told(ours, n):
+    """The log says what became of it, and the path."""
+    files = aside(ours)
+    if len(files) != n or len(ours.log_lines("CSI2070E", "set aside as")) != n:
+        raise Failure(f"set aside are {files}, and the log says {ours.log_lines('CSI207')}")
+    if not all(ours.log_lines("CSI2070E", name) for name in files):
+        raise Failure(f"the log does not name {files}")
+
+
+@case("store-damaged", seconds=120)
+def store_damaged(lab):
+    """
+    Garbage in iked.db, in its middle and from its header on, and one of a later iked: the worker serves
+    after each, with all that can be read, and what cannot live on is negotiated anew.
+    """
+    left, right = lab.pair(capture=False)
+    a, b = Ours(left, text(left, right)), Ours(right, text(right, left))
+    for _ in range(25):  # so that records fill some pages
+        left.ping(right)
+        a.terminate()
+        a.wait_gone()
+    left.ping(right)
+    before, records = facts(a), ask(path_of(a), "SELECT count(*) FROM outbox")
+
+    stream = Stream(left, right)
+    fold(a)
+    # The last pages are records'; tables of SAs are few pages at the beginning.
+    damage(a, pages(a) - 4, pages(a) - 1)
+    kill_worker(a)
+    told(a, 1)
+    if facts(a) != before:
+        raise Failure(f"what lived on is not what was there: {before}, {facts(a)}")
+    stream.stop()
+    kept = ask(path_of(a), "SELECT count(*) FROM outbox")
+    if not records // 2 < kept < records or not a.log_lines("CSI2071E"):
+        raise Failure(f"of {records} records {kept} were taken over, and the log says"
+                      f" {a.log_lines('CSI2071E')}")
+
+    # Of a later iked: all is taken over, also after a full stop.
+    a.iked.stop()
+    stream = Stream(left, right)
+    db = sqlite3.connect(path_of(a))
+    db.execute("PRAGMA user_version=99")
+    db.close()
+    a.start_iked()
+    told(a, 2)
+    if facts_of_pair(a) != before[1] or ask(path_of(a), "SELECT count(*) FROM outbox") < kept:
+        raise Failure(f"of a later iked's database was lost: {before}, {facts_of_pair(a)}")
+    stream.stop()
+
+    # Nothing of it can be read: the tunnel ends, and the next packet begins another one.
+    b.drop_all()
+    a.drop_all()
+    a.wait_gone()
+    left.ping(right)
+    fold(a)
+    damage(a, 0, pages(a))
+    kill_worker(a)
+    told(a, 3)
+    left.ping(right, seconds=20)
+    wait_until(lambda: same_pair(left, right), 20, "one SA pair in both kernels", step=0.2)
+    finish(lab, a, b)
+
+
+def facts_of_pair(ours):
+    """As facts() has it of a tunnel, though phase 1 is gone."""
+    tunnel, = ours.entries("-y", "display", "-b")
+    return (tunnel["TunnelID"], tunnel["Generation"],
+            *(tunnel[k] for k in ("ParentIKETunnelID", "EncryptInboundSpi", "EncryptOutboundSpi")))
+
+
+@case("store-full", seconds=120)
+def store_full(lab):
+    """
+    The file system of iked.db is full: a worker that died is followed by one that serves, a full start
+    says why it cannot; tunnels go on, and all of it when there is room.
+    """
+    left, right = lab.pair(capture=False)
+    with Disk(left.path(f"state/{left.name}/iked"), 1024) as disk:
+        a, b = Ours(left, text(left, right)), Ours(right, text(right, left))
+        left.ping(right)
+        before = facts(a)
+        stream = Stream(left, right)
+        disk.fill()
+        kill_worker(a)
+        if facts(a) != before:
+            raise Failure(f"what lived on is not what was there: {before}, {facts(a)}")
+        a.iked.stop()
+        try:
+            a.start_iked()
+        except Failure as failure:
+            if path_of(a) not in str(failure):
+                raise Failure(f"the start does not say what is wrong: {failure}") from None
+        else:
+            raise Failure("iked started and its database cannot be written")
+        disk.free()
+        a.start_iked()
+        stream.stop()
+        if facts_of_pair(a) != before[1]:
+            raise Failure(f"the tunnel is another: {before}, {facts_of_pair(a)}")
+        a.drop_all()
+        b.drop_all()
+        wait_until(lambda: not left.sas() and not right.sas(), 10, "SAs gone", step=0.1)
+        a.stop()
+        b.stop()
+
+
+# ---- the clock ----
+
+HOUR = 3600
+TIMES = ("LifetimeRefresh", "LifetimeExpires")
+
+
+def set_clock(by):
+    time.clock_settime(time.CLOCK_REALTIME, time.time() + by)
+
+
+def times(ours):
+    """What both displays say of lifetimes, and SPIs and cookies."""
+    ike, = ours.ike_tunnels()
+    tunnel, = ours.tunnels()
+    return [seconds_of(e[t]) for e in (ike, tunnel) for t in TIMES], facts(ours)
+
+
+def expect_moved(ours, before, by):
+    """The expirations are as far away as they were, the refreshes about so, and the SAs are the same."""
+    now, what = times(ours)
+    moved = [after - earlier for after, earlier in zip(now, before[0])]
+    for n, seconds in enumerate(moved):
+        # When a worker is begun it draws the time of a refresh anew.
+        least = 3 if n % 2 else HOUR // 4
+        if abs(seconds - by) > least:
+            raise Failure(f"the clock was set by {by} s and the times moved by {moved}")
+    if what != before[1]:
+        raise Failure(f"the SAs are others: {before[1]}, {what}")
+
+
+@case("clock-set", virtual=True, seconds=100000)
+def clock_set(lab):
+    """
+    The clock is set by an hour, forward and back: under live SAs, between a worker and the next one, and
+    between a stop and a start.  Nothing is lost, and refreshes come when they would have.
+    """
+    a, b = pair_with(lab, "strongswan", agreed(dpd=30), peer_more={"lives": (26000, 26000)},
+                     lives=(480, 240))
+    beat = Beat(lab.hosts)
+    wait_until(lambda: beat.arrives(0), 10, "a first packet")
+    for by in (HOUR, -HOUR):
+        beat.hours(0.02)
+        before = times(a)
+        set_clock(by)
+        beat.hours(0.02)
+        expect_moved(a, before, by)
+        before = times(a)
+        worker = worker_of(a.iked)
+        os.kill(worker, signal.SIGKILL)
+        set_clock(by)
+        wait_until(lambda old=worker: a.iked.children("--worker") not in ([], [old])
+                   and a.ipsec("-k", "display", ok=None).returncode == 0, 40, "another worker", step=0.5)
+        beat.hours(0.02)
+        expect_moved(a, before, by)
+    if beat.worst:
+        raise Failure(f"{beat.worst} packets in a row were lost")
+    # Of four hours the first refresh is due after 3.2 to 3.6; some minutes of it are over.
+    beat.hours(2.9)
+    if a.tunnels()[0]["Generation"] != 1:
+        raise Failure(f"refreshed before its time: {a.tunnels()}")
+    beat.hours(0.7)
+    if a.tunnels()[0]["Generation"] != 2:
+        raise Failure(f"not refreshed in its time: {a.tunnels()}")
+    # Nobody sees this one: what the clock says is over is refreshed at once.
+    for by in (5 * HOUR, -5 * HOUR):
+        number, generation = (a.tunnels()[0][k] for k in ("TunnelID", "Generation"))
+        a.iked.stop()
+        set_clock(by)
+        a.start_iked()
+        beat.hours(0.05)
+        now, = a.tunnels()
+        if now["TunnelID"] != number or (now["Generation"] > generation) != (by > 0):
+            raise Failure(f"by {by} s: tunnel {number} in generation {generation} is {now}")
+    if beat.worst > 1:
+        raise Failure(f"{beat.worst} packets in a row were lost")
+    beat.stop()
+    finish(lab, a, b)
