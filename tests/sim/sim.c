@@ -750,7 +750,7 @@ static void bury(struct sim_host *h)
 /* Now and then it dies once more, while it finds out what was left. */
 static void start_again(struct sim_host *h)
 {
-	if (h->engine)
+	if (h->engine || h->sim->ended)
 		return;
 	if (!h->sim->shared && sim_chance(&h->sim->rng, 250))
 		sim_light_fuse(h, SIM_WORKER);
@@ -1039,6 +1039,7 @@ void sim_end(struct sim *sim)
 		if (!sim->failure[0])
 			sim_audit(h);
 	}
+	sim->ended = true;
 	while (sim->n_queue)
 		dispatch(sim, pop(sim));
 	sim_share_free(sim);

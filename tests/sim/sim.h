@@ -228,9 +228,9 @@ struct sim {
 	struct ike_cert_ring ring;     /* of all hosts, where they sign */
 	struct sim_shared *shared;     /* what hosts share of a moving address, or NULL */
 	bool hostile_peers;            /* they have the keys and lie: two ends may well disagree */
-	bool verbose;
-	unsigned check_every; /* events between two looks at all pairs; 0: at each */
-	char failure[400];    /* the first broken invariant, "" when none */
+	bool verbose, ended;           /* ended: nobody begins any more */
+	unsigned check_every;          /* events between two looks at all pairs; 0: at each */
+	char failure[400];             /* the first broken invariant, "" when none */
 };
 
 void sim_init(struct sim *sim, uint64_t seed, bool verbose);
