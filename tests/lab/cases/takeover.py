@@ -6,8 +6,10 @@ the move of the address itself took, which is keepalived's.
 import os
 import pwd
 import signal
+import subprocess
 import time
 
+import bench
 from labkit.host import Failure, wait_until
 from labkit.lab import say
 from labkit.libre import Libre
@@ -67,7 +69,7 @@ class Sqlite:
 
     def __init__(self, cluster):
         self.dir = f"{cluster.lab.dir}/shared"
-        os.makedirs(self.dir)
+        os.makedirs(self.dir, exist_ok=True)
         os.chown(self.dir, pwd.getpwnam(IKED_USER).pw_uid, -1)
         os.chmod(self.dir, 0o700)
 
@@ -89,6 +91,10 @@ class Primary:
     def uri(self, host):
         c = self.cluster
         return uri(host, c.b if host is c.a else c.a)
+
+    def start(self):
+        self.primary.start()
+        self.standby.start()
 
     def stop(self):
         self.standby.stop()
@@ -162,6 +168,14 @@ class World:
         wait_until(lambda: not side.log_lines("EZD0831I"), 1, "the tunnel in the store")
         wait_until(lambda: side.log_lines("CSI2092I", VIP), 10, "the claim")
         time.sleep(0.5)
+
+    def expect_in_store(self, side):
+        """PostgreSQL has the phase 2 SAs of this side's, and says that the address is its."""
+        host = f"%/{side.stack}#%"
+        wait_until(lambda: self.store.primary.sql(
+            "SELECT count(*) FROM csipsec_sa s JOIN csipsec_address a ON a.owner = s.host AND"
+            f" a.address = s.address WHERE s.kind = 'Y' AND s.host LIKE '{host}'") != "0", 10,
+                   f"the tunnel of {side.stack} in the store")
 
     def side(self, host):
         return self.a if host is self.c.a else self.b
@@ -317,6 +331,129 @@ def two_addresses(lab):
     wait_until(lambda: not host.sas(), 10, "SAs gone at the peer")
     for side in (peer, a, b):
         side.stop()
+
+
+@case("takeover-store-slow", seconds=120)
+def store_slow(lab):
+    """The primary stands still for 5 s: the replica is read, nothing waits, and the claim is late."""
+    w = World(lab, store="postgresql", keepalived=False)
+    w.store.primary.freeze()
+    since = time.monotonic()
+    w.c.take(w.c.a, VIP)
+    w.c.give(w.c.b, VIP)
+    w.moved("primary stands still", w.b, since)
+    w.expect_taken_over(w.b)
+    if w.b.log_lines("CSI2092I"):
+        raise Failure("b has claimed the address at a primary that stands still")
+    time.sleep(max(0, since + 5 - time.monotonic()))
+    w.store.primary.thaw()
+    w.shared(w.c.b)
+    w.expect_in_store(w.b)
+    w.stop()
+
+
+@case("takeover-store-down", seconds=120)
+def store_down(lab):
+    """
+    No store: nothing is taken over, and the log says so; a packet brings the tunnel back, and the log
+    names it, until the store has it.
+    """
+    w = World(lab, store="postgresql", keepalived=False)
+    w.store.stop()
+    w.c.take(w.c.a, VIP)
+    w.c.give(w.c.b, VIP)
+    wait_until(lambda: w.b.log_lines("CSI2094E", VIP), 20, "the log says that nothing can be read")
+    if w.b.tunnels():
+        raise Failure("b has a tunnel, and no store to know it from")
+    w.c.b.run("ping", "-n", "-q", "-c", "1", "-w", "8", "-I", VIP, w.host.v4)
+    wait_until(lambda: w.b.log_lines("EZD0831I", "Y"), 20, "EZD0831I of the tunnel")
+    w.store.start()
+    w.shared(w.c.b)
+    w.expect_in_store(w.b)
+    w.stop()
+
+
+@case("takeover-store-full", seconds=120)
+def store_full(lab):
+    """The store's disk is full: tunnels come and go all the same, are named, and written when there is room."""
+    path = f"{lab.dir}/shared"
+    os.makedirs(path)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", path], check=True)
+    w = World(lab, keepalived=False)
+    ballast = f"{path}/ballast"
+    with open(ballast, "wb", buffering=0) as f:
+        try:
+            while True:
+                f.write(bytes(4096))
+        except OSError:
+            pass
+    w.a.ipsec("-y", "refresh", "-a", w.a.tunnels()[0]["TunnelID"])
+    wait_until(lambda: w.a.log_lines("EZD0831I", "Y"), 20, "EZD0831I of the tunnel")
+    w.echoes.first_after(time.monotonic(), 5)
+    os.unlink(ballast)
+    wait_until(lambda: w.a.log_lines("CSI2082I")[1:], 20, "the store is there again")
+    time.sleep(1)
+    since = time.monotonic()
+    w.c.take(w.c.a, VIP)
+    w.c.give(w.c.b, VIP)
+    w.moved("after the disk was full", w.b, since)
+    w.expect_taken_over(w.b)
+    w.stop()
+    subprocess.run(["umount", path], check=True)
+
+
+def many(lab, n):
+    """
+    n tunnels, each with a peer of its own, whose owner is killed: seconds until each is up at the new
+    one, in order.
+    """
+    c = Cluster(lab, vips=[bench.RIGHT])
+    peer, store = c.peers[0], Sqlite(c)
+    batch = peer.write("addresses",
+                       "".join(f"addr add {a}/15 dev eth0\n" for a in bench.sources(n)))
+    lab.ip("-n", peer.name, "-batch", batch)
+    for host in (c.a, c.b):
+        host.run("ip", "route", "add", "198.18.0.0/15", "dev", "eth0")
+    c.give(c.a, bench.RIGHT)
+    other = Ours(peer, bench_policy(False))
+    owners = [ours(c, host, bench_policy(True), store) for host in (c.a, c.b)]
+    first, second = bench.Monitor(c.a), bench.Monitor(c.b)
+    socks = bench.packets(peer, bench.sources(n))
+    bench.bring_up(first, socks, 0, n)
+    time.sleep(2)  # the store has them
+    c.crash(c.a)  # what it would do to say farewell is done by this CPU, too
+    began, times = time.monotonic(), []
+    c.give(c.b, bench.RIGHT)
+    while len(second.up) < n:
+        had = len(second.up)
+        second.read()
+        times += [time.monotonic() - began] * (len(second.up) - had)
+        if time.monotonic() > began + 120:
+            raise Failure(f"{len(second.up)} of {n} tunnels were taken over in 120 s")
+    for monitor in (first, second):
+        monitor.stop()
+    for sock in socks:
+        sock.close()
+    owners[1].stop()
+    other.stop()
+    c.clear(c.a)
+    return times
+
+
+def bench_policy(owner):
+    local, remote = (bench.RIGHT, bench.NET) if owner else (bench.NET, bench.RIGHT)
+    ends = ("right.example.com", "left.example.com")
+    me, peer = ends if owner else ends[::-1]
+    return bench.POLICY.format(local=local, remote=remote, me=me, peer=peer, exchange="Main",
+                               auth="PresharedKey", key=f"    SharedKey Ascii {KEY}\n",
+                               pfs="None", life=240)
+
+
+@case("takeover-50", seconds=180)
+def fifty(lab):
+    """50 tunnels with 50 peers."""
+    times = many(lab, 50)
+    say(f"50 tunnels: p50 {times[24]:.3f} s, p99 {times[49]:.3f} s after the address")
 
 
 def behind_nat(lab, kind):

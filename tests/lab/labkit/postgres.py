@@ -3,6 +3,7 @@
 import glob
 import os
 import pwd
+import signal
 import subprocess
 
 from .host import Failure, Process, wait_until
@@ -98,9 +99,16 @@ class Postgres:
     def promote(self):
         self._run("pg_ctl", "promote", "-D", self.data)
 
+    def freeze(self):
+        """Nothing of it runs, as on a machine that swaps; connections stay."""
+        os.killpg(self.process.pid, signal.SIGSTOP)
+
+    def thaw(self):
+        os.killpg(self.process.pid, signal.SIGCONT)
+
     def stop(self):
         if self.process.running():
-            self.process.popen.send_signal(2)  # fast shutdown
+            self.process.popen.send_signal(signal.SIGINT)  # fast shutdown
             self.process.popen.wait(20)
 
 
