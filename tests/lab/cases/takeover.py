@@ -165,7 +165,6 @@ class World:
     def shared(self, host):
         """The store has the host's tunnel, and the other host can read it."""
         side = self.side(host)
-        wait_until(lambda: not side.log_lines("EZD0831I"), 1, "the tunnel in the store")
         wait_until(lambda: side.log_lines("CSI2092I", VIP), 10, "the claim")
         time.sleep(0.5)
 
@@ -434,6 +433,8 @@ def many(lab, n):
         monitor.stop()
     for sock in socks:
         sock.close()
+    owners[1].drop_all()
+    wait_until(lambda: not peer.sas(), 20, "SAs gone at the peer")
     owners[1].stop()
     other.stop()
     c.clear(c.a)

@@ -47,8 +47,8 @@ class Process:
     def running(self):
         return self.popen.poll() is None
 
-    def children(self, word):
-        """Process ids of its children whose command line has this word."""
+    def children(self, word=None):
+        """Process ids of its children whose command line has this word, or of all."""
         found = []
         for pid in filter(str.isdigit, os.listdir("/proc")):
             try:
@@ -58,7 +58,7 @@ class Process:
                     words = f.read().split("\0")
             except OSError:
                 continue
-            if parent == str(self.pid) and word in words:
+            if parent == str(self.pid) and (word is None or word in words):
                 found.append(int(pid))
         return found
 

@@ -101,10 +101,15 @@ class Postgres:
 
     def freeze(self):
         """Nothing of it runs, as on a machine that swaps; connections stay."""
-        os.killpg(self.process.pid, signal.SIGSTOP)
+        self._signal_all(signal.SIGSTOP)
 
     def thaw(self):
-        os.killpg(self.process.pid, signal.SIGCONT)
+        self._signal_all(signal.SIGCONT)
+
+    def _signal_all(self, sig):
+        """The server and those that it has begun, which are sessions of their own."""
+        for pid in [self.process.pid, *self.process.children()]:
+            os.kill(pid, sig)
 
     def stop(self):
         if self.process.running():
