@@ -327,32 +327,44 @@ static void put(struct ike_shared *s, struct ike_sh_entry *e, char *document)
 	}
 }
 
-static void came_up(struct ike_shared *s, struct ike_sh_place_here *p, const struct ike_p1_info *p1,
-		    const struct ike_p2_info *p2)
+/* status, document: what writing it came to. */
+static void came_up(struct ike_shared *s, struct ike_sh_entry *e, int64_t expires, int status,
+		    char *document)
 {
-	struct ike_sh_entry *e = p2 ? entry_make(s, p, 'Y', p2->tunnel, p2->generation)
-				    : entry_make(s, p, 'K', p1->tunnel, p1->generation);
-	struct cs_err err = {0};
-	char *document;
-	int status;
-
 	if (!e) {
 		s->stats.failed++;
+		if (status == 0)
+			free(document);
 		return;
 	}
 	e->wanted = true;
-	e->parent = p2 ? p2->parent : 0;
-	e->expires = p2 ? p2->expires : p1->expires;
-	if (e->expires <= 0)
-		e->expires = INT64_MAX;
-	status = p2 ? ike_shared_put_p2(p2, &document, &err)
-		    : ike_shared_put_p1(p1, &document, &err);
+	e->expires = expires > 0 ? expires : INT64_MAX;
 	if (status < 0) {
 		s->stats.failed++;
 		not_there(s, e->tunnel, unable_text);
 		return;
 	}
 	put(s, e, document);
+}
+
+static void p1_up(struct ike_shared *s, struct ike_sh_place_here *p, const struct ike_p1_info *p1)
+{
+	struct ike_sh_entry *e = entry_make(s, p, 'K', p1->tunnel, p1->generation);
+	char *document = NULL;
+	int status = ike_shared_put_p1(p1, &document, NULL);
+
+	came_up(s, e, p1->expires, status, document);
+}
+
+static void p2_up(struct ike_shared *s, struct ike_sh_place_here *p, const struct ike_p2_info *p2)
+{
+	struct ike_sh_entry *e = entry_make(s, p, 'Y', p2->tunnel, p2->generation);
+	char *document = NULL;
+	int status = ike_shared_put_p2(p2, &document, NULL);
+
+	if (e)
+		e->parent = p2->parent;
+	came_up(s, e, p2->expires, status, document);
 }
 
 static bool is_up(const struct ike_sh_tunnel *t)
@@ -382,11 +394,11 @@ void ike_sh_record(struct ike_shared *s, struct ike_sh_place_here *p, const stru
 
 	switch (rec->kind) {
 	case IKE_REC_P1_UP:
-		came_up(s, p, rec->p1, NULL);
+		p1_up(s, p, rec->p1);
 		return;
 	case IKE_REC_P2_UP:
 	case IKE_REC_P2_MOVED:
-		came_up(s, p, NULL, rec->p2);
+		p2_up(s, p, rec->p2);
 		return;
 	case IKE_REC_P1_DOWN:
 		e = ike_sh_entry_find(ike_sh_tunnel_find(s, p, 'K', rec->p1->tunnel),

@@ -9,11 +9,13 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
+#include <unistd.h>
 
 #include "common/paths.h"
 #include "iked/shared_store.h"
 
 #define COLUMNS_MAX 16
+#define RETRY_MS    10
 
 struct db {
 	struct ike_shared_db base;
@@ -120,6 +122,25 @@ static int same_file(struct db *db, struct cs_err *err)
 	return 0;
 }
 
+/*
+ * All of its stacks end with this machine: what was last written may go with it.  Where several
+ * open a file that is new one makes it what it shall be, and sqlite does not wait for that by
+ * itself.
+ */
+static int set_journal(sqlite3 *handle)
+{
+	int rc = SQLITE_BUSY;
+
+	for (unsigned ms = 0; (rc & 0xff) == SQLITE_BUSY && ms < IKE_SHARED_TIMEOUT_MS;
+	     ms += RETRY_MS) {
+		if (ms > 0)
+			usleep(RETRY_MS * 1000);
+		rc = sqlite3_exec(handle, "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL",
+				  NULL, NULL, NULL);
+	}
+	return rc;
+}
+
 static int open_db(const char *place, bool write, struct ike_shared_db **result, struct cs_err *err)
 {
 	int flags = SQLITE_OPEN_READWRITE | (write ? SQLITE_OPEN_CREATE : 0) | SQLITE_OPEN_NOMUTEX;
@@ -139,9 +160,7 @@ static int open_db(const char *place, bool write, struct ike_shared_db **result,
 	if (rc == SQLITE_OK) {
 		sqlite3_extended_result_codes(db->handle, 1);
 		sqlite3_busy_timeout(db->handle, IKE_SHARED_TIMEOUT_MS);
-		/* All of its stacks end with this machine: what was last written may go with it. */
-		rc = sqlite3_exec(db->handle, "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL",
-				  NULL, NULL, NULL);
+		rc = set_journal(db->handle);
 	}
 	if (rc != SQLITE_OK) {
 		status = fail(db, rc, "cannot be opened", err);

@@ -21,7 +21,7 @@ lint_cppcheck() {
 lint_tidy() {
 	local headers flags
 	headers=$(files -name '*.h' | xargs -r cat .clang-tidy "$build/config.h" | sha256sum)
-	flags=$(pkg-config --cflags libgcrypt libmnl libdaemon sqlite3 libnftables libuv jansson check)
+	flags=$(pkg-config --cflags libgcrypt libmnl libdaemon sqlite3 libnftables libuv jansson libpq check)
 	mkdir -p "$build/tidy"
 	export -f tidy_file
 	export build headers flags

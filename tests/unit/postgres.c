@@ -255,6 +255,20 @@ void postgres_start(struct postgres *p)
 	ck_assert(answers(p));
 }
 
+/* By a file /proc/PID/stat: "PID (postgres) S PARENT ...". 0: it has gone. */
+static pid_t parent_of(const char *path)
+{
+	char line[256] = "";
+	FILE *f = fopen(path, "re");
+	const char *state;
+
+	if (!f)
+		return 0;
+	state = fgets(line, sizeof(line), f) ? strstr(line, ") ") : NULL;
+	fclose(f);
+	return state ? (pid_t)strtol(state + 4, NULL, 10) : 0;
+}
+
 /* Each of its processes is in a session of its own. */
 static unsigned signal_all(const struct postgres *p, int sig)
 {
@@ -266,14 +280,10 @@ static unsigned signal_all(const struct postgres *p, int sig)
 	if (glob("/proc/[0-9]*/stat", 0, NULL, &found) != 0)
 		return 0;
 	for (size_t i = 0; i < found.gl_pathc; i++) {
-		FILE *f = fopen(found.gl_pathv[i], "re");
-		int pid, parent;
+		pid_t pid = (pid_t)strtol(found.gl_pathv[i] + strlen("/proc/"), NULL, 10);
 
-		/* "(postgres)" has no blank in it. */
-		if (f && fscanf(f, "%d %*s %*c %d", &pid, &parent) == 2 && parent == p->pid)
+		if (parent_of(found.gl_pathv[i]) == p->pid)
 			n += kill(pid, sig) == 0;
-		if (f)
-			fclose(f);
 	}
 	globfree(&found);
 	kill(p->pid, sig);

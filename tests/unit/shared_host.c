@@ -110,12 +110,13 @@ static void record(struct host *h, uint32_t tunnel, uint32_t generation, bool up
 
 void host_up(struct host *h, uint32_t tunnel, uint32_t generation)
 {
-	unsigned i = 0;
+	struct host_sa *room = NULL;
 
-	while (i < HOST_SAS && h->up[i].tunnel)
-		i++;
-	ck_assert_uint_lt(i, HOST_SAS);
-	h->up[i] = (struct host_sa){tunnel, generation};
+	for (unsigned i = 0; i < HOST_SAS && !room; i++)
+		if (!h->up[i].tunnel)
+			room = &h->up[i];
+	ck_assert_ptr_nonnull(room);
+	*room = (struct host_sa){tunnel, generation};
 	record(h, tunnel, generation, true);
 }
 

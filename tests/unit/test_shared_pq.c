@@ -489,10 +489,10 @@ START_TEST(as_a_process)
 	host_up(&a, 1, 1);
 	WAIT_FOR(host_stats(&a).puts == 2);
 	ck_assert_uint_eq(strtoull(status_of(a.helper, "CapPrm:"), NULL, 16), 0);
-	ck_assert_int_eq(atoi(status_of(a.helper, "NoNewPrivs:")), 1);
+	ck_assert_int_eq(strtol(status_of(a.helper, "NoNewPrivs:"), NULL, 10), 1);
 	ck_assert_uint_eq(strtoul(status_of(a.helper, "Uid:"), NULL, 10), nobody->pw_uid);
 #ifdef HAVE_SECCOMP
-	ck_assert_int_eq(atoi(status_of(a.helper, "Seccomp:")), 2);
+	ck_assert_int_eq(strtol(status_of(a.helper, "Seccomp:"), NULL, 10), 2);
 #endif
 	/* It comes back by itself, too, which takes all of the way again. */
 	postgres_kill(&primary);

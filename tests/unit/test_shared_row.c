@@ -137,7 +137,8 @@ END_TEST
 START_TEST(unknown_keys)
 {
 	struct ike_p1_info p1;
-	char *text = draw('K', &p1, NULL), *more;
+	struct ike_p2_info p2;
+	char *text = draw('K', &p1, &p2), *more;
 	json_t *d = json_loads(text, 0, NULL);
 	struct ike_shared_row row;
 
@@ -169,12 +170,13 @@ END_TEST
 /* What only several keys together show. */
 START_TEST(contradictions)
 {
+	struct ike_p1_info p1;
 	struct ike_p2_info p2;
 	char *text;
 	json_t *d;
 
 	do {
-		text = draw('Y', NULL, &p2);
+		text = draw('Y', &p1, &p2);
 		if (p2.suite.protocol != POL_AH || p2.local.family != AF_INET) {
 			free(text);
 			text = NULL;
