@@ -505,6 +505,8 @@ static void handle(void *arg, struct cs_nmi_server *server, uint64_t ticket, uid
 		}
 		if (r->control)
 			cs_log(CS_NOCTX, CSM_NMI_CONTROL, r->name, (unsigned)uid);
+		/* What is shown is of this moment, also by a clock that was set just now. */
+		ike_engine_tick(n->env.engine, iked_now());
 		r->fn(n, ticket, request);
 		return;
 	}

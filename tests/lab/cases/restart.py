@@ -28,6 +28,7 @@ KEY = "correct-horse-battery"
 DPD = 5         # the peers', seconds
 CALLS = 40      # of which the worker dies before one, in the midst of refreshes
 TIME_OF_ONE = 10  # seconds that a worker has to live for the next one to be started at once
+BURST = 5
 SHORT = 60      # the life of the tunnels that are refreshed by themselves, seconds
 
 # Name, how many tunnels, and what its actions say of who may begin; of the last one a NAT is before the peer.
@@ -385,8 +386,6 @@ def on_time(world, seconds=SHORT):
     wait_until(look, seconds, "refreshes of all with a short life", step=0.5)
     return done
 
-
-BURST = 5
 
 
 def run(lab, make, n):
