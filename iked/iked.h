@@ -89,7 +89,6 @@ enum cs_exit iked_shared_helper(const struct iked_options *o);
 int iked_shared_host(const char *dir, const char *stack, char host[static IKE_SHARED_HOST],
 		     struct cs_err *err);
 
-
 struct iked_helper {
 	const char *name, *option; /* in messages; how it is started */
 	char says, says_none;      /* to the worker: one is there; there is none */

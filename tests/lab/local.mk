@@ -11,7 +11,7 @@ dist_mixedexample_DATA = examples/mixed/image.conf examples/mixed/ipsec.policy e
 EXTRA_DIST += \
 	tests/lab/bench.py tests/lab/cases tests/lab/demo.py tests/lab/guest.py tests/lab/init \
 	tests/lab/init-native tests/lab/interop.py tests/lab/kernel.config tests/lab/kill_at.c \
-	tests/lab/labkit tests/lab/policybench.py tests/lab/run \
+	tests/lab/labkit tests/lab/policybench.py tests/lab/takeoverbench.py tests/lab/run \
 	tests/lab/watch.py tests/lab/xfrm_scheme.sh
 
 # What the lab preloads into a program to end it at a chosen call; make makes it by name alone.

@@ -304,10 +304,12 @@ unsigned sim_takeovers(uint64_t first_seed, unsigned n, bool verbose)
 	unsigned failed = 0;
 
 	for (unsigned i = 0; i < n; i++) {
-		if (run(&sim, first_seed + i, verbose, &t))
+		uint64_t seed = first_seed + i;
+
+		if (run(&sim, seed, verbose, &t))
 			continue;
 		failed++;
-		printf("FAIL seed %llu %s\n", (unsigned long long)(first_seed + i), sim.failure);
+		printf("FAIL seed %llu %s\n", (unsigned long long)seed, sim.failure);
 	}
 	printf("sim: %u scenarios of takeovers from seed %llu: the address moved %lu times (%lu "
 	       "crashes, %lu planned, %lu with two owners for a while, %lu in which the next one "

@@ -314,8 +314,8 @@ START_TEST(test_many)
 		char text[CS_ADDR_STRLEN];
 
 		cs_addr_text(&c.rows[row].p2.selector.remote.lo, text);
-		ck_assert_msg(begun(s, n, (unsigned)atoi(strrchr(text, '.') + 1)), "%u: %s\n%s", n,
-			      text, s->log);
+		ck_assert_msg(begun(s, n, (unsigned)strtoul(strrchr(text, '.') + 1, NULL, 10)),
+			      "%u: %s\n%s", n, text, s->log);
 	}
 	finish(p);
 }
@@ -332,7 +332,7 @@ START_TEST(test_wanted_is_next)
 	inherit_of(s, &c);
 	s->log_len = 0;
 	for (unsigned i = 0; i < c.n; i++)
-		c.rows[i].used = -(int64_t)atoi(host_of(&c.rows[i].p2.selector.remote.lo));
+		c.rows[i].used = -strtol(host_of(&c.rows[i].p2.selector.remote.lo), NULL, 10);
 	p->filter = hold_quick;
 	p->filter_arg = &sent;
 	take_over(s, &c);
