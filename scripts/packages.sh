@@ -7,9 +7,8 @@
 		libgcrypt20-dev libcrypt-dev libmnl-dev libdaemon-dev libsqlite3-dev libnftables-dev libuv1-dev
 		libjansson-dev zlib1g-dev libssl-dev openssl libcap-ng-dev libseccomp-dev libpq-dev
 	)
-	TEST_PACKAGES=(postgresql)
 	LAB_PACKAGES=(python3 iproute2 nftables conntrack iputils-ping tcpdump util-linux systemd passwd e2fsprogs)
-	PEER_PACKAGES=(keepalived charon-systemd strongswan-swanctl libstrongswan-standard-plugins vpnc)
+	PEER_PACKAGES=(keepalived postgresql charon-systemd strongswan-swanctl libstrongswan-standard-plugins vpnc)
 	FUZZ_PACKAGES=(clang libclang-rt-14-dev)
 	LINT_PACKAGES=(clang-format clang-tidy cppcheck shellcheck python3)
 	KERNEL_PACKAGES=(
@@ -45,10 +44,13 @@ need_packages() {
 		apt_install "${missing[@]}" >>"$log" 2>&1 ||
 			die "apt-get install failed: $(tail -n 3 "$log" | tr '\n' ' ')(all in $log)"
 	fi
-	# The peer for tests must not stay behind as a service that holds UDP 500.
-	if [[ " ${missing[*]} " == *" charon-systemd "* ]] && [ -d /run/systemd/system ]; then
-		systemctl disable --now strongswan.service >>"$log" 2>&1 || :
-	fi
+	# What tests start themselves must not stay behind as a service, one that holds UDP 500 least of all.
+	local package
+	for package in charon-systemd:strongswan keepalived:keepalived postgresql:postgresql; do
+		if [[ " ${missing[*]} " == *" ${package%:*} "* ]] && [ -d /run/systemd/system ]; then
+			systemctl disable --now "${package#*:}.service" >>"$log" 2>&1 || :
+		fi
+	done
 	# Tests have servers of their own.
 	if [[ " ${missing[*]} " == *" postgresql "* ]] && [ -d /run/systemd/system ]; then
 		systemctl disable --now postgresql.service >>"$log" 2>&1 || :

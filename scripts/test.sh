@@ -122,7 +122,7 @@ run_tests() {
 	*) die "test takes --full or nothing" ;;
 	esac
 	need_packages "${BUILD_PACKAGES[@]}" "${LAB_PACKAGES[@]}" "${PEER_PACKAGES[@]}" \
-		"${LINT_PACKAGES[@]}" "${TEST_PACKAGES[@]}"
+		"${LINT_PACKAGES[@]}"
 	[ "${#full[@]}" -eq 0 ] || need_packages "${FUZZ_PACKAGES[@]}"
 	build_release
 	build_asan
