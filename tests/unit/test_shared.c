@@ -494,6 +494,8 @@ static void spoil(void)
 /* A file that is none: told, and the daemon goes on; mended, all of it is put there. */
 START_TEST(broken_file)
 {
+	char other[128];
+
 	spoil();
 	host_start(&a, "a", uri, VIP);
 	host_arrive(&a);
@@ -508,12 +510,18 @@ START_TEST(broken_file)
 	WAIT_FOR(a.there && a.claims == 1 && all_written(&a) && host_stats(&a).puts == 2);
 	ck_assert_uint_eq(host_stats(&a).unshared, 0);
 	ck_assert_int_eq(ask("SELECT count(*) FROM csipsec_sa"), 2);
-	/* Another file in its place while it is open. */
+	/* Removed, or another one put in its place, while it is open. */
 	unlink(path);
 	WAIT_FOR(a.reachables == 4 && a.there && all_written(&a));
 	WAIT_FOR(host_stats(&a).puts == 4);
 	ck_assert_int_eq(ask("SELECT count(*) FROM csipsec_sa"), 2);
 	ck_assert_int_eq(ask("SELECT epoch FROM csipsec_address WHERE owner = 'a'"), 2);
+	snprintf(other, sizeof(other), "%s/other.db", dir);
+	close(open(other, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+	ck_assert_int_eq(rename(other, path), 0);
+	WAIT_FOR(a.reachables == 6 && a.there && all_written(&a));
+	WAIT_FOR(host_stats(&a).puts == 6);
+	ck_assert_int_eq(ask("SELECT epoch FROM csipsec_address WHERE owner = 'a'"), 3);
 	host_stop(&a);
 }
 END_TEST
