@@ -494,6 +494,8 @@ static void spoil(void)
 /* A file that is none: told, and the daemon goes on; mended, all of it is put there. */
 START_TEST(broken_file)
 {
+	char other[128];
+
 	spoil();
 	host_start(&a, "a", uri, VIP);
 	host_arrive(&a);
@@ -508,12 +510,18 @@ START_TEST(broken_file)
 	WAIT_FOR(a.there && a.claims == 1 && all_written(&a) && host_stats(&a).puts == 2);
 	ck_assert_uint_eq(host_stats(&a).unshared, 0);
 	ck_assert_int_eq(ask("SELECT count(*) FROM csipsec_sa"), 2);
-	/* Another file in its place while it is open. */
+	/* Removed, or another one put in its place, while it is open. */
 	unlink(path);
 	WAIT_FOR(a.reachables == 4 && a.there && all_written(&a));
 	WAIT_FOR(host_stats(&a).puts == 4);
 	ck_assert_int_eq(ask("SELECT count(*) FROM csipsec_sa"), 2);
 	ck_assert_int_eq(ask("SELECT epoch FROM csipsec_address WHERE owner = 'a'"), 2);
+	snprintf(other, sizeof(other), "%s/other.db", dir);
+	close(open(other, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+	ck_assert_int_eq(rename(other, path), 0);
+	WAIT_FOR(a.reachables == 6 && a.there && all_written(&a));
+	WAIT_FOR(host_stats(&a).puts == 6);
+	ck_assert_int_eq(ask("SELECT epoch FROM csipsec_address WHERE owner = 'a'"), 3);
 	host_stop(&a);
 }
 END_TEST
@@ -612,36 +620,53 @@ END_TEST
 
 /* ---- names ---- */
 
+#define NAMERS 12
+
+/* Many at once, in a directory that none has used yet, agree on one. */
+static void name_at_once(const char *at, char name[static IKE_SHARED_HOST])
+{
+	char names[NAMERS][IKE_SHARED_HOST];
+	int got[2], go[2];
+
+	ck_assert_int_eq(mkdir(at, 0755), 0);
+	ck_assert_int_eq(pipe(got), 0);
+	ck_assert_int_eq(pipe(go), 0);
+	for (unsigned i = 0; i < NAMERS; i++)
+		if (fork() == 0) {
+			char mine[IKE_SHARED_HOST] = "";
+
+			close(go[1]);
+			(void)!read(go[0], mine, 1); /* until it is closed */
+			iked_shared_host(at, "TCPIP", mine, NULL);
+			_exit(write(got[1], mine, sizeof(mine)) != sizeof(mine));
+		}
+	close(go[1]);
+	for (unsigned i = 0; i < NAMERS; i++) {
+		ck_assert_int_eq(read(got[0], names[i], IKE_SHARED_HOST), IKE_SHARED_HOST);
+		ck_assert_str_eq(names[i], names[0]);
+		ck_assert_int_gt(wait(NULL), 0);
+	}
+	close(go[0]);
+	close(got[0]);
+	close(got[1]);
+	strcpy(name, names[0]);
+}
+
 START_TEST(host_names)
 {
 	char first[IKE_SHARED_HOST], second[IKE_SHARED_HOST], other[96], file[128];
-	char names[8][IKE_SHARED_HOST];
 	struct cs_err err;
-	int got[2];
 
-	snprintf(other, sizeof(other), "%s/other", dir);
-	mkdir(other, 0755);
 	ck_assert_int_eq(iked_shared_host(dir, "TCPIP", first, &err), 0);
 	ck_assert_int_eq(iked_shared_host(dir, "TCPIP", second, &err), 0);
 	ck_assert_str_eq(first, second);
 	ck_assert_ptr_nonnull(strstr(first, "/TCPIP#"));
 	ck_assert_uint_eq(strlen(strchr(first, '#')), 9);
-	/* Many at once agree on one. */
-	ck_assert_int_eq(pipe(got), 0);
-	for (unsigned i = 0; i < 8; i++)
-		if (fork() == 0) {
-			char name[IKE_SHARED_HOST] = "";
-
-			iked_shared_host(other, "TCPIP", name, NULL);
-			_exit(write(got[1], name, sizeof(name)) != sizeof(name));
-		}
-	for (unsigned i = 0; i < 8; i++) {
-		ck_assert_int_eq(read(got[0], names[i], IKE_SHARED_HOST), IKE_SHARED_HOST);
-		ck_assert_str_eq(names[i], names[0]);
+	for (unsigned i = 0; i < 20; i++) {
+		snprintf(other, sizeof(other), "%s/other%u", dir, i);
+		name_at_once(other, second);
+		ck_assert_str_ne(second, first);
 	}
-	while (wait(NULL) > 0)
-		;
-	ck_assert_str_ne(names[0], first);
 	/* One that somebody has spoilt is not taken for another host's. */
 	snprintf(file, sizeof(file), "%s/host-id", other);
 	ck_assert_int_eq(truncate(file, 3), 0);
