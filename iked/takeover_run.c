@@ -101,6 +101,8 @@ void ike_takeover_silent(struct ike_engine *e, struct ike_old_peer *op)
 			ike_old_pair_set(e, pair, IKE_OLD_WAITS);
 	}
 	leave_slot(e, op);
+	/* It costs nothing, and others may stand behind many of its kind. */
+	ike_takeover_widen(e);
 	ike_takeover_check_end(e);
 }
 

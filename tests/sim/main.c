@@ -92,7 +92,7 @@ int main(int argc, char **argv)
 		failed += sim_takeovers(seed, takeovers, verbose);
 	if (many)
 		failed += sim_takeover_many(many, 0, seed, verbose) +
-			  sim_takeover_many(many / 5, 4, seed, verbose);
+			  sim_takeover_many(many / 5, many / 10, seed, verbose);
 	if (days)
 		failed += sim_endurance(days, SIM_MOST - 1, seed, verbose);
 	return failed != 0;

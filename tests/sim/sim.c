@@ -155,7 +155,7 @@ static bool is_one_of_many(const struct sim_host *h, const struct cs_addr *addr)
 
 static bool is_deaf(const struct sim_host *h, const struct cs_addr *addr)
 {
-	return h->deaf && (addr->b[2] * 256u + addr->b[3]) % h->deaf == 0;
+	return h->deaf_from && addr->b[2] * 256u + addr->b[3] >= h->deaf_from;
 }
 
 /* Of several that have it one of chance, as their neighbours believe. */

@@ -159,7 +159,7 @@ struct sim_host {
 	unsigned long deaths, in_doubt;
 	bool absent;            /* its address is another host's */
 	unsigned outside;       /* by which NATs know it */
-	unsigned deaf;          /* of many: each so manieth does not answer; 0: all do */
+	unsigned deaf_from;     /* of many: from this number on they do not answer; 0: all do */
 	bool many;              /* it stands for all of SIM_MANY */
 	unsigned long all_jobs; /* public-key jobs that it ever had */
 };

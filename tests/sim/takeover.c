@@ -341,21 +341,22 @@ static void check_bound(struct sim *sim, const struct ike_stats *stats)
 {
 	uint64_t under_way = stats->p1_initiated - stats->p1_up - stats->p1_failed;
 
-	if (!sim->hosts[2].deaf && under_way > AT_A_TIME)
+	if (!sim->hosts[2].deaf_from && under_way > AT_A_TIME)
 		sim_fail(sim, "%llu phase 1 negotiations at a time", (unsigned long long)under_way);
 }
 
 /*
  * One engine stands for all peers, each with an address of its own.  Two jobs a phase 1, two more
- * with PFS; the virtual time is the network's, as keys take none.  deaf: each so manieth
- * peer does not answer; the others may not have to wait for long because of that.
+ * with PFS; the virtual time is the network's, as keys take none.  deaf: so many do
+ * not answer, those that were used last, and the others may not have to wait for long because of
+ * that.
  */
 unsigned sim_takeover_many(unsigned peers, unsigned deaf, uint64_t seed, bool verbose)
 {
 	static struct sim sim;
 	const struct ike_stats *stats;
 	struct sim_host *old, *new;
-	unsigned there = deaf ? peers - peers / deaf : peers;
+	unsigned there = peers - deaf;
 	unsigned long jobs;
 	uint64_t begun, end = 0;
 
@@ -392,7 +393,7 @@ unsigned sim_takeover_many(unsigned peers, unsigned deaf, uint64_t seed, bool ve
 		begun = sim.now;
 		sim_arrive(new);
 		stats = ike_engine_stats(new->engine);
-		sim.hosts[2].deaf = deaf;
+		sim.hosts[2].deaf_from = deaf ? there + 1 : 0;
 		while (!sim.failure[0] && sim.now < begun + MINUTE && stats->taken_over < there) {
 			sim_run(&sim, sim.now + 1);
 			check_bound(&sim, stats);
