@@ -935,7 +935,8 @@ void ike_takeover_free(struct ike_engine *e);
 int ike_take_over(struct ike_engine *e, const struct ike_inherited *rows, size_t n,
 		  struct cs_err *err);
 bool ike_taking_over(const struct ike_engine *e);
-/* Phase 1 of before a restart, over which this pair has lived; the newest generation first. */
+/* Phase 1 of before a restart, over which this pair has lived; the newest generation first; NULL:
+ * all that is known of it is the pair. */
 void ike_takeover_restart(struct ike_engine *e, const struct ike_p1_info *p1,
 			  const struct ike_p2_info *p2);
 void ike_takeover_forget(struct ike_engine *e, const struct cs_addr *address); /* NULL: all */

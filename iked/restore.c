@@ -439,13 +439,21 @@ static void settle_p1(struct restore *r, const struct row *row)
 	record(r, &rec);
 }
 
-/* Its older generations' cookies go along, so that the peer hears of these, too. */
+/*
+ * Its older generations' cookies go along, so that the peer hears of these, too.  An orderly
+ * stop has their end on record, so the cache has none: then the policy says how to begin, and the
+ * peer finds by itself that the new one takes the place of the old.
+ */
 static void renew_p1(struct restore *r, const struct ike_p2_info *i)
 {
 	const struct row *row = find_row(r, i->parent, UINT32_MAX);
 
-	if (!row || row->info->expires <= r->e->now.wall || ike_p1_by_number(r->e, i->parent))
+	if (ike_p1_by_number(r->e, i->parent))
 		return;
+	if (!row || row->info->expires <= r->e->now.wall) {
+		ike_takeover_restart(r->e, NULL, i);
+		return;
+	}
 	for (size_t n = (size_t)(row - r->rows) + 1; n && r->rows[n - 1].info->tunnel == i->parent;
 	     n--)
 		ike_takeover_restart(r->e, r->rows[n - 1].info, i);

@@ -310,17 +310,21 @@ int ike_take_over(struct ike_engine *e, const struct ike_inherited *rows, size_t
 static bool match_restart(const struct ike_node *node, const void *key)
 {
 	const struct ike_old_peer *op = IKE_OF(node, struct ike_old_peer, by_addrs);
+	const struct ike_p2_info *p2 = key;
 
-	return op->restart && op->tunnel == ((const struct ike_p1_info *)key)->tunnel;
+	return op->restart && op->tunnel == p2->parent &&
+	       ike_old_same(ike_old_remote_id(op), p2->remote_id) &&
+	       cs_addr_equal(&op->local.addr, &p2->local) &&
+	       cs_addr_equal(&op->remote.addr, &p2->remote);
 }
 
 /* Without memory it is negotiated when something needs it. */
 void ike_takeover_restart(struct ike_engine *e, const struct ike_p1_info *p1,
 			  const struct ike_p2_info *p2)
 {
-	struct ike_node *node = ike_table_find(&e->takeover->by_addrs,
-					       ike_hash_addrs(e, &p1->local.addr, &p1->remote.addr),
-					       match_restart, p1);
+	struct ike_node *node =
+		ike_table_find(&e->takeover->by_addrs, ike_hash_addrs(e, &p2->local, &p2->remote),
+			       match_restart, p2);
 	struct ike_old_peer *op =
 		node ? IKE_OF(node, struct ike_old_peer, by_addrs) : make_peer(e, p1, p2);
 
@@ -330,8 +334,8 @@ void ike_takeover_restart(struct ike_engine *e, const struct ike_p1_info *p1,
 	if (node)
 		return;
 	op->restart = true;
-	op->tunnel = p1->tunnel;
-	op->expires = p1->expires;
+	op->tunnel = p2->parent;
+	op->expires = p1 ? p1->expires : p2->expires;
 	ike_takeover_ready(e, op, false);
 }
 

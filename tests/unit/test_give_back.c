@@ -168,17 +168,22 @@ static void full_stop(struct side *s, struct pair_cache *c)
 START_TEST(test_p1_anew)
 {
 	struct pair *p = pair_up(NULL);
-	unsigned i = (unsigned)_i;
+	unsigned i = (unsigned)_i % 2;
 	struct side *s = &p->side[i], *peer = &p->side[!i];
 	struct ike_p1_info old, new;
 	struct ike_restored done;
 	struct pair_cache c;
 	struct ike_p2_info p2;
+	struct cs_err err;
 	unsigned jobs;
 
 	ck_assert(first_p1(s, &old));
 	jobs = s->n_pk;
 	full_stop(s, &c);
+	if (_i > 1) { /* stopped in order: its end is on record */
+		c.n_p1 = 0;
+		s->n_records[IKE_REC_P1_DOWN]++;
+	}
 	done = pair_restore(s, &c);
 	ck_assert_uint_eq(done.p2, 1);
 	pair_wait(p, 1000);
@@ -187,6 +192,11 @@ START_TEST(test_p1_anew)
 	ck_assert_uint_gt(new.tunnel, old.tunnel);
 	ck_assert_uint_eq(new.n_p2, 1);
 	ck_assert_uint_eq(s->n_pk - jobs, 2);
+	if (_i > 1) { /* the peer has not heard of it, and lets it go once the new one is used */
+		ck_assert(first_p2(s, &p2));
+		ck_assert(!ike_engine_refresh_p2(s->e, p2.tunnel, p->now, &err));
+		pair_wait(p, 130000);
+	}
 	/* The peer has the new one alone, and the pair: no INITIAL-CONTACT. */
 	ck_assert_uint_eq(pair_stats(p, !i)->p1_live, 1);
 	ck_assert_uint_eq(pair_stats(p, !i)->p2_live, 1);
@@ -272,7 +282,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(tc, test_queue, 0, 3);
 	tcase_add_test(tc, test_passive);
 	tcase_add_test(tc, test_passive_before);
-	tcase_add_loop_test(tc, test_p1_anew, 0, 2);
+	tcase_add_loop_test(tc, test_p1_anew, 0, 4);
 	tcase_add_test(tc, test_p1_later);
 	tcase_add_loop_test(tc, test_p1_tried_again, 0, 2);
 	suite_add_tcase(suite, tc);
