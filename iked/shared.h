@@ -103,11 +103,12 @@ struct ike_shared_options {
 	const char *host; /* of this stack, in the store */
 };
 /*
- * Serves the worker at fd until it ends, and writes what it had asked for, for two seconds at most; 0
- * then, and the process shall end: a thread of it may still wait for a database. One for each host at a
- * time: what an earlier one had still to write must not come after the next has begun. Errors of the store are told to the worker and
- * tried again with pauses that grow from 0.1 to 10 s; CS_EINVAL, CS_EUNSUPPORTED: it cannot ever
- * work (a network file system under sqlite, a later version's tables, libpq not built in).
+ * Serves the worker at fd until it ends, and writes what it had asked for, for two seconds at most;
+ * 0 then, and the process shall end: a thread of it may still wait for a database. One for each
+ * host at a time: what an earlier one had still to write must not come after the next has begun.
+ * Errors of the store are told to the worker and tried again with pauses that grow from 0.1 to 10
+ * s; CS_EINVAL, CS_EUNSUPPORTED: it cannot ever work (a network file system under sqlite, a later
+ * version's tables, libpq not built in).
  */
 int ike_shared_serve(int fd, const struct ike_shared_options *o, struct cs_err *err);
 

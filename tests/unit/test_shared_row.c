@@ -101,8 +101,12 @@ START_TEST(each_key_is_named)
 	struct ike_p2_info p2;
 	char *text = draw(kind, &p1, &p2);
 	json_t *whole = json_loads(text, 0, NULL), *value;
+	char long_text[5001];
 	const char *key;
 	unsigned n = 0;
+
+	memset(long_text, 'a', sizeof(long_text) - 1);
+	long_text[sizeof(long_text) - 1] = '\0';
 
 	json_object_foreach(whole, key, value)
 	{
@@ -124,6 +128,10 @@ START_TEST(each_key_is_named)
 		    (kind == 'Y' ||
 		     (strcmp(key, "local_id") != 0 && strcmp(key, "remote_id") != 0)))
 			refused(kind, d, named, "not understood");
+		if (json_is_string(value)) { /* longer than any of them may be */
+			json_object_set_new(d, key, json_string(long_text));
+			refused(kind, d, named, "not understood");
+		}
 		json_decref(d);
 		n++;
 	}
