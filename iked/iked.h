@@ -236,6 +236,7 @@ struct iked_nmi_env {
 	struct iked_udp *const *udp; /* NULL entries allowed */
 	unsigned n_udp;
 	struct iked_policy *policy;
+	struct ike_shared *shared; /* NULL: there is none */
 	/* keep: SAs stay in the kernel and peers are not told. */
 	void (*stop)(void *arg, bool keep);
 	void *arg;
@@ -287,6 +288,7 @@ void iked_moving_restored(struct iked_moving *m);
 /* What the engine records and settles. */
 void iked_moving_record(struct iked_moving *m, const struct ike_record *rec);
 void iked_moving_settled(struct iked_moving *m, uint64_t ref);
+struct ike_shared *iked_moving_shared(const struct iked_moving *m); /* NULL for NULL */
 void iked_moving_stop(struct iked_moving *m);
 void iked_moving_free(struct iked_moving *m); /* when the loop has ended */
 

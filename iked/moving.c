@@ -585,6 +585,11 @@ void iked_moving_settled(struct iked_moving *m, uint64_t ref)
 		ike_shared_settled(m->shared, ref);
 }
 
+struct ike_shared *iked_moving_shared(const struct iked_moving *m)
+{
+	return m ? m->shared : NULL;
+}
+
 void iked_moving_stop(struct iked_moving *m)
 {
 	if (!m)

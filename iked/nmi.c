@@ -366,6 +366,22 @@ static json_t *pk_numbers(const struct ike_pk_pool *pool)
 			 "ahead_ready", (json_int_t)s.ahead_ready);
 }
 
+static json_t *shared_numbers(const struct ike_shared *shared)
+{
+	struct ike_shared_stats s;
+
+	if (!shared)
+		return json_null();
+	ike_shared_stats(shared, &s);
+	return json_pack("{s:I s:I s:I s:I s:I s:I s:I s:I s:I s:I s:b}", "puts",
+			 (json_int_t)s.puts, "drops", (json_int_t)s.drops, "failed",
+			 (json_int_t)s.failed, "claims", (json_int_t)s.claims, "lost",
+			 (json_int_t)s.lost, "reads", (json_int_t)s.reads, "malformed",
+			 (json_int_t)s.malformed, "reconnects", (json_int_t)s.reconnects, "queued",
+			 (json_int_t)s.queued, "unshared", (json_int_t)s.unshared, "reachable",
+			 s.reachable);
+}
+
 static json_t *udp_numbers(const struct iked_nmi_env *env)
 {
 	struct iked_udp_stats sum = {0};
@@ -404,11 +420,11 @@ static json_t *nmi_numbers(const struct iked_nmi *n)
 
 static void statistics(struct iked_nmi *n, uint64_t ticket, const json_t *request)
 {
-	json_t *fields =
-		json_pack("{s:o s:o s:o s:o s:o}", "statistics",
-			  engine_numbers(ike_engine_stats(n->env.engine)), "nmi", nmi_numbers(n),
-			  "store", store_numbers(n->env.store), "public_key", pk_numbers(n->env.pk),
-			  "udp", udp_numbers(&n->env));
+	json_t *fields = json_pack("{s:o s:o s:o s:o s:o s:o}", "statistics",
+				   engine_numbers(ike_engine_stats(n->env.engine)), "nmi",
+				   nmi_numbers(n), "store", store_numbers(n->env.store), "shared",
+				   shared_numbers(n->env.shared), "public_key",
+				   pk_numbers(n->env.pk), "udp", udp_numbers(&n->env));
 
 	(void)request;
 	if (fields)

@@ -747,6 +747,7 @@ static void attach_nmi(struct worker *w)
 		.udp = w->udp,
 		.n_udp = 3,
 		.policy = w->policy,
+		.shared = iked_moving_shared(w->moving),
 		.stop = stop,
 		.arg = w,
 	};
