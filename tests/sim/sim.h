@@ -217,6 +217,7 @@ struct sim {
 	struct sim_event **queue; /* binary heap */
 	unsigned n_queue, cap_queue;
 	uint64_t next_event;
+	double pk_ms;                    /* CPU that public-key jobs have taken */
 	unsigned pk_delay, commit_delay; /* milliseconds at most; 0: done at once */
 	unsigned commit_fail_permille;   /* while the network is bad */
 	unsigned no_address;             /* permille: clients that ask for none */

@@ -359,6 +359,7 @@ unsigned sim_takeover_many(unsigned peers, unsigned deaf, uint64_t seed, bool ve
 	unsigned there = peers - deaf;
 	unsigned long jobs;
 	uint64_t begun, end = 0;
+	double keys;
 
 	sim_init(&sim, seed, verbose);
 	sim.check_every = UINT32_MAX;
@@ -391,6 +392,7 @@ unsigned sim_takeover_many(unsigned peers, unsigned deaf, uint64_t seed, bool ve
 		old->absent = true;
 		jobs = new->all_jobs;
 		begun = sim.now;
+		keys = sim.pk_ms;
 		sim_arrive(new);
 		stats = ike_engine_stats(new->engine);
 		sim.hosts[2].deaf_from = deaf ? there + 1 : 0;
@@ -399,6 +401,7 @@ unsigned sim_takeover_many(unsigned peers, unsigned deaf, uint64_t seed, bool ve
 			check_bound(&sim, stats);
 		}
 		end = sim.now;
+		keys = sim.pk_ms - keys;
 		jobs = new->all_jobs - jobs;
 		run_for(&sim, TOLD);
 		if (stats->taken_over != there || stats->given_up)
@@ -413,8 +416,9 @@ unsigned sim_takeover_many(unsigned peers, unsigned deaf, uint64_t seed, bool ve
 			sim_fail(&sim, "silent peers delay others by %llu ms",
 				 (unsigned long long)(end - begun));
 		printf("sim: %u tunnels taken over in %llu ms of virtual time, %lu public-key "
-		       "jobs (4 a tunnel, with PFS), %u peers do not answer\n",
-		       there, (unsigned long long)(end - begun), jobs, peers - there);
+		       "jobs (4 a tunnel, with PFS), which took %.0f ms of CPU, %u peers do not "
+		       "answer\n",
+		       there, (unsigned long long)(end - begun), jobs, keys, peers - there);
 	}
 	sim_end(&sim);
 	if (sim.failure[0])

@@ -54,8 +54,8 @@ DATA_OFFER = """\
 
 def policy(cluster, peer, at=None, **more):
     """The same file for both hosts; at: where the tunnels end, if not at the one address."""
-    both = cluster.both()
-    first = [rule("Between", both, both, "permit",
+    own = cluster.own()
+    first = [rule("Between", own, own, "permit",
                   service("All", Direction="Bidirectional", Routing="Local"))]
     text = host_to_host(at or cluster.vip(), peer, SUITE, MODE, PFS, KEY, first=first, **more)
     text = text.replace("  KeyExchangeOffer\n", KE_OFFER + "  KeyExchangeOffer\n", 1)
@@ -101,7 +101,20 @@ class Primary:
         self.primary.stop()
 
 
-STORES = {"sqlite": Sqlite, "postgresql": Primary}
+class Elsewhere(Primary):
+    """The primary at a host of its own, which lives on, and a standby at b."""
+
+    def __init__(self, cluster):
+        self.cluster = cluster
+        self.primary = Postgres(cluster.db)
+        self.standby = Postgres(cluster.b, of=self.primary)
+
+    def uri(self, host):
+        c = self.cluster
+        return uri(c.b if host is c.b else c.db, c.db)
+
+
+STORES = {"sqlite": Sqlite, "postgresql": Primary, "elsewhere": Elsewhere}
 
 
 # ---- hosts and peers ----
@@ -140,7 +153,7 @@ class World:
     def __init__(self, lab, peer="strongswan", store="sqlite", vips=(VIP,), keepalived=True,
                  change=None):
         """change: of the policy, as (what stands there, what shall); then the peer begins."""
-        self.c = c = Cluster(lab, vips=vips)
+        self.c = c = Cluster(lab, vips=vips, third=store == "elsewhere")
         self.store = STORES[store](c)
         if keepalived:
             c.start_keepalived()
@@ -225,10 +238,15 @@ class World:
 
 
 def crash(lab, peer, store):
-    """a dies with all that runs there, its database, too."""
+    """
+    a dies with all that runs there, its database, too, and nobody is made primary in its place.  Where
+    the primary is elsewhere it has the new owner's tunnel at once.
+    """
     w = World(lab, peer, store)
     w.moved("crash", w.b, w.c.crash(w.c.a))
     w.expect_taken_over(w.b)
+    if store == "elsewhere":
+        w.expect_in_store(w.b)
     w.stop()
 
 

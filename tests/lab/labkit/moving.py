@@ -145,12 +145,13 @@ class Echoes:
 
 
 class Cluster:
-    """Hosts a and b, peers, and addresses that are a's while it lives."""
+    """Hosts a and b, peers, and addresses that are a's while it lives; third: a host db, too."""
 
-    def __init__(self, lab, peers=("peer",), vips=(VIP,)):
+    def __init__(self, lab, peers=("peer",), vips=(VIP,), third=False):
         self.lab, self.vips = lab, list(vips)
         self.net = lab.net = Internet(lab)
         self.a, self.b = self.net.host("a"), self.net.host("b")
+        self.db = self.net.host("db") if third else None
         self.peers = [self.net.host(name) for name in peers]
         for host in (self.a, self.b):
             # What is known of the other host's address is asked for anew soon.
@@ -160,9 +161,9 @@ class Cluster:
     def vip(self, n=0):
         return Seen("vip", self.vips[n])
 
-    def both(self):
-        """Both hosts in one rule of a policy, which is the same on both."""
-        return Seen("both", f"{self.a.v4}-{self.b.v4}")
+    def own(self):
+        """All these hosts in one rule of a policy, which is the same on both."""
+        return Seen("own", f"{self.a.v4}-{(self.db or self.b).v4}")
 
     def start_keepalived(self, priorities_a=None, priorities_b=None, advert=0.1):
         self.keepalived[self.a.name] = Keepalived(
