@@ -570,6 +570,18 @@ void ike_engine_tick(struct ike_engine *e, struct ike_now now)
 	}
 }
 
+void ike_engine_cache_again(struct ike_engine *e, struct ike_now now)
+{
+	enter(e, now);
+	for (struct ike_list *l = e->p2s.next; l != &e->p2s; l = l->next) {
+		const struct ike_p2 *p2 = IKE_OF(l, struct ike_p2, all);
+
+		if (p2->up)
+			ike_p2_record_moved(e, p2);
+	}
+	leave(e);
+}
+
 void ike_engine_resync_begin(struct ike_engine *e)
 {
 	ike_resync_begin(e);

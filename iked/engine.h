@@ -412,6 +412,9 @@ void ike_engine_cert_done(struct ike_engine *e, struct ike_cert_job *job, struct
 void ike_engine_keyring(struct ike_engine *e, bool there);
 void ike_engine_committed(struct ike_engine *e, uint64_t tx, int status, struct ike_now now);
 
+/* The SA cache may have lost rows: those of pairs that are up are stored again. */
+void ike_engine_cache_again(struct ike_engine *e, struct ike_now now);
+
 /* The next deadline (mono milliseconds), UINT64_MAX when there is none; tick runs what is due. */
 uint64_t ike_engine_next(const struct ike_engine *e);
 void ike_engine_tick(struct ike_engine *e, struct ike_now now);

@@ -41,6 +41,7 @@ struct ike_store {
 	char path[256];
 	enum ike_stuck policy;
 	ike_committed_fn *fn;
+	ike_renewed_fn *renewed_fn; /* or NULL */
 	void *arg;
 	uv_async_t async;
 	uv_thread_t thread;
@@ -52,7 +53,7 @@ struct ike_store {
 	uint64_t next_tx;
 	uint64_t unkept[UNKEPT_MAX]; /* refused for want of memory, so without an item */
 	unsigned n_unkept;
-	bool closing, said_full;
+	bool closing, said_full, renewed;
 	struct ike_store_stats stats;
 	uint64_t lost; /* without a loss record yet */
 	int64_t lost_since;
@@ -164,8 +165,11 @@ static void deliver(uv_async_t *async)
 	unsigned n_unkept;
 	struct list done;
 	struct item *it;
+	bool renewed;
 
 	uv_mutex_lock(&s->lock);
+	renewed = s->renewed && !s->closing;
+	s->renewed = false;
 	done = s->done;
 	if (!done.head)
 		done.tail = &done.head;
@@ -180,6 +184,8 @@ static void deliver(uv_async_t *async)
 		s->fn(s->arg, it->tx, it->status);
 		free(it);
 	}
+	if (renewed && s->renewed_fn)
+		s->renewed_fn(s->arg);
 }
 
 /* What is told as lost is what would have been told.  With the lock held. */
@@ -233,6 +239,11 @@ uint64_t ike_store_record(struct ike_store *s, const struct ike_record *rec)
 	if (full)
 		cs_log(CS_NOCTX, CSM_STORE_FULL, s->path, (unsigned)QUEUE_INTENTS);
 	return tx;
+}
+
+void ike_store_on_renewed(struct ike_store *s, ike_renewed_fn *fn)
+{
+	s->renewed_fn = fn;
 }
 
 void ike_store_stats(struct ike_store *s, struct ike_store_stats *stats)
@@ -399,8 +410,12 @@ static void settle_group(struct ike_store *s, struct list *group)
 		/* Once, or a disk that garbles all would be filled with them. */
 		if (f == IKE_DB_UNUSABLE && !aside) {
 			aside = true;
-			if (set_aside(s, &err))
+			if (set_aside(s, &err)) {
+				uv_mutex_lock(&s->lock);
+				s->renewed = true; /* said with the completions of this group */
+				uv_mutex_unlock(&s->lock);
 				continue;
+			}
 		}
 		uv_mutex_lock(&s->lock);
 		was_stuck = s->stats.stuck && attempt == 0;

@@ -35,6 +35,12 @@ uint64_t ike_store_record(struct ike_store *s, const struct ike_record *rec);
  * logged.  All answers are given, and what they make the caller record is written, too: before it
  * returns, not after.  The memory goes with the loop's next turn.
  */
+/*
+ * What is called on the loop's thread when the database was set aside under way: rows of the cache
+ * may be missing, and whoever knows them can store them again.
+ */
+typedef void ike_renewed_fn(void *arg);
+void ike_store_on_renewed(struct ike_store *s, ike_renewed_fn *fn);
 void ike_store_close(struct ike_store *s);
 
 struct ike_store_stats {

@@ -165,6 +165,14 @@ static void op_settled(void *ctx, uint64_t ref)
 	iked_moving_settled(w->moving, ref);
 }
 
+static void on_renewed(void *arg)
+{
+	struct worker *w = arg;
+
+	if (!w->stopping)
+		ike_engine_cache_again(w->engine, iked_now());
+}
+
 static void op_p1_keep(void *ctx, const struct ike_p1_kept *kept)
 {
 	struct worker *w = ctx;
@@ -668,6 +676,8 @@ static int open_engine(struct worker *w, struct cs_err *err)
 	if (status == 0)
 		status = ike_store_open(&w->loop, path, w->o->stuck, on_committed, w, &w->store,
 					err);
+	if (status == 0)
+		ike_store_on_renewed(w->store, on_renewed);
 	if (status == 0)
 		status = ike_store_last_tunnel(w->store, &settings.last_tunnel, err);
 	if (status == 0)

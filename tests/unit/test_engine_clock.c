@@ -132,6 +132,23 @@ START_TEST(test_set_while_dead)
 }
 END_TEST
 
+/* The cache may have lost rows: it gets those of what is up, and of nothing else. */
+START_TEST(test_cache_again)
+{
+	struct pair *p = pair_up(NULL);
+	struct side *s = &p->side[0];
+
+	ike_engine_cache_again(s->e, p->now);
+	ck_assert_uint_eq(s->n_records[IKE_REC_P2_MOVED], 1);
+	p->side[1].later = true;
+	ck_assert(!ike_engine_refresh_p2(s->e, 2, p->now, NULL));
+	pair_run(p);
+	ike_engine_cache_again(s->e, p->now);
+	ck_assert_uint_eq(s->n_records[IKE_REC_P2_MOVED], 2);
+	pair_free(p);
+}
+END_TEST
+
 /*
  * Nobody knows, as all of it was stopped.  A pair that the kernel has is not at its end, whatever
  * the clock says: it is refreshed at once.  Nor does any live longer than it may.
@@ -169,6 +186,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, test_set_while_up, 0, 8);
 	tcase_add_test(t, test_slewed);
 	tcase_add_loop_test(t, test_set_while_dead, 0, 4);
+	tcase_add_test(t, test_cache_again);
 	tcase_add_loop_test(t, test_set_unseen, 0, 4);
 	suite_add_tcase(s, t);
 	return s;

@@ -33,7 +33,7 @@ struct fixture {
 	uv_loop_t loop;
 	struct ike_store *store;
 	uint64_t last_tx;
-	unsigned done, failed;
+	unsigned done, failed, renewed;
 	bool out_of_order;
 	int status; /* of the last one */
 	int report; /* descriptor that gets each durable transaction number, or -1 */
@@ -1103,6 +1103,13 @@ START_TEST(older_schema)
 }
 END_TEST
 
+static void renewed(void *arg)
+{
+	struct fixture *f = arg;
+
+	f->renewed++;
+}
+
 START_TEST(truncated_under_way)
 {
 	struct fixture f;
@@ -1110,12 +1117,14 @@ START_TEST(truncated_under_way)
 
 	make_database();
 	open_store(&f, IKE_STUCK_WAIT);
+	ike_store_on_renewed(f.store, renewed);
 	put(&f, IKE_REC_P2_INTENT, 1002, 0);
 	ck_assert(run_until(&f, 1, 5000));
 	ck_assert_int_eq(truncate(path, 100), 0);
 	put(&f, IKE_REC_P2_INTENT, 1003, 0);
 	ck_assert(run_until(&f, 2, 5000));
 	ck_assert_int_eq(f.status, 0);
+	ck_assert_uint_eq(f.renewed, 1);
 	close_store(&f);
 	ck_assert_uint_eq(aside(last), 1);
 	ck_assert_int_eq(ask("SELECT count(*) FROM intents WHERE tunnel=1003"), 1);
