@@ -39,6 +39,7 @@
 struct ike_answer {
 	uint64_t digest; /* of the request */
 	bool inherited;  /* from an engine before this one: of what was asked nothing is known */
+	uint64_t next;   /* inherited: not sent again before, mono */
 	uint8_t *data;
 	size_t len;
 };

@@ -202,6 +202,9 @@ void ike_p2_up(struct ike_engine *e, struct ike_p2 *p2)
 
 	ike_quick_forget(e, p2);
 	p2->state = IKE_QM_DONE;
+	/* The peer has the responder's message, or it could not have gone on. */
+	if (!p2->initiator)
+		p2->answer.inherited = false;
 	p2->up = ike_serial(e);
 	p2->installed = e->now.wall;
 	p2->expires = e->now.wall + p2->life_seconds;

@@ -10,6 +10,8 @@
 
 #include "iked/engine_private.h"
 
+#define INHERITED_MS 500u /* between repetitions of an answer whose request is not known */
+
 void ike_quick_note(struct ike_p2 *p2, const char *cause)
 {
 	size_t len = strnlen(cause, sizeof(p2->qm->cause) - 1);
@@ -156,11 +158,15 @@ static bool next_step(const struct ike_p2 *p2, enum isa_step *step)
 	return true;
 }
 
-/* What it was the answer to is not known any more; whatever is not the next step may be that. */
-static bool repeat_inherited(struct ike_engine *e, const struct ike_p2 *p2)
+/*
+ * What it was the answer to is not known any more; whatever is not the next step may be that.  The
+ * peer may have been killed as well and think the same, so it is not answered each time.
+ */
+static bool repeat_inherited(struct ike_engine *e, struct ike_p2 *p2)
 {
-	if (!p2->answer.inherited)
+	if (!p2->answer.inherited || e->now.mono < p2->answer.next)
 		return false;
+	p2->answer.next = e->now.mono + INHERITED_MS;
 	e->stats.repeats_answered++;
 	ike_send_again(e, p2->p1, p2->answer.data, p2->answer.len);
 	return true;

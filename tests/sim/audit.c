@@ -256,21 +256,47 @@ static unsigned claims_of(struct sim_ledger *l, struct claim *claims)
 	return n;
 }
 
+static bool was_up(const struct claim *c)
+{
+	return c->row->kind == IKE_REC_P2_UP && !c->row->in_doubt;
+}
+
+/*
+ * Of several the one that was up.  Outbound there may be others: a peer whose first message came
+ * before we were killed sends it again, with its SPI, and what began then has failed.
+ */
+static const struct claim *only_one(const struct claim *claims, unsigned n, const struct claim *any)
+{
+	const struct claim *first = any, *found = any;
+	unsigned n_all = 0, n_up = 0;
+
+	while (first > claims && !by_spi(first - 1, any))
+		first--;
+	for (const struct claim *c = first; c < claims + n && !by_spi(c, any); c++) {
+		n_all++;
+		n_up += was_up(c);
+		if (was_up(c))
+			found = c;
+	}
+	return n_all == 1 || (any->outbound && n_up == 1) ? found : NULL;
+}
+
 static void check_sighting(struct sim_host *h, const struct sim_sighting *s,
 			   const struct claim *claims, unsigned n)
 {
 	const struct claim key = {s->spi, s->reqid, s->outbound, NULL};
 	const struct claim *c = n ? bsearch(&key, claims, n, sizeof(*claims), by_spi) : NULL;
+	const struct claim *one = c ? only_one(claims, n, c) : NULL;
 
 	if (!s->went)
 		sim_fail(h->sim, "host %u: SA %08x came and did not go", h->index, s->spi);
 	if (!c)
 		sim_fail(h->sim, "host %u: no record is of SA %08x, which the kernel had", h->index,
 			 s->spi);
-	else if ((c > claims && !by_spi(c - 1, c)) || (c + 1 < claims + n && !by_spi(c + 1, c)))
+	else if (!one)
 		sim_fail(h->sim, "host %u: several records are of SA %08x", h->index, s->spi);
 	else
-		c->row->seen[s->outbound] = true;
+		one->row->seen[s->outbound] = true;
 }
 
 /*
