@@ -42,6 +42,12 @@ static bool room(const struct ike_engine *e)
 	return e->takeover->under_way < e->takeover->window;
 }
 
+/* Who is waiting does so no longer than for those that are waiting, too. */
+static bool room_for_urgent(const struct ike_engine *e)
+{
+	return e->takeover->under_way < e->set.max_takeover;
+}
+
 void ike_takeover_open_window(struct ike_engine *e)
 {
 	e->takeover->window =
@@ -453,6 +459,7 @@ static void run_peer(struct ike_engine *e, struct ike_old_peer *op)
 	if (!p1)
 		sift(e, op);
 	if (op->restart ? p1 != NULL : !next_pair(op)) {
+		op->urgent = false;
 		ike_takeover_tell_soon(e, op);
 		return;
 	}
@@ -462,7 +469,7 @@ static void run_peer(struct ike_engine *e, struct ike_old_peer *op)
 	}
 	op->via = p1->tunnel;
 	while ((pair = next_pair(op)) && p1->up && !p1->dead && op->under_way < QUICKS_MAX &&
-	       (room(e) || op->urgent)) {
+	       (room(e) || (op->urgent && room_for_urgent(e)))) {
 		op->urgent = false;
 		begin_pair(e, pair, p1);
 	}
@@ -487,7 +494,7 @@ void ike_takeover_soon(struct ike_engine *e, struct ike_timer *timer)
 	(void)timer;
 	if (!e->policy)
 		return; /* it goes on when there is one */
-	while (!ike_list_empty(&t->urgent))
+	while (!ike_list_empty(&t->urgent) && room_for_urgent(e))
 		run_first(e, &t->urgent);
 	while (!ike_list_empty(&t->ready) && room(e))
 		run_first(e, &t->ready);

@@ -14,7 +14,7 @@ static void usage(FILE *to)
 	      "  --scenarios N  N random scenarios\n"
 	      "  --takeovers N  N random scenarios of an address that moves between hosts\n"
 	      "  --many N       N tunnels taken over at once; a fifth of it, where some peers are "
-	      "silent\n"
+	      "silent, and where all of them send\n"
 	      "  --days N       N days of one host with 50 peers\n"
 	      "  --seed S       of the first one, the others follow; a fresh one without it\n"
 	      "  --verbose      every datagram and log line (with --scenarios 1: a replay)\n",
@@ -91,8 +91,9 @@ int main(int argc, char **argv)
 	if (takeovers)
 		failed += sim_takeovers(seed, takeovers, verbose);
 	if (many)
-		failed += sim_takeover_many(many, 0, seed, verbose) +
-			  sim_takeover_many(many / 5, many / 10, seed, verbose);
+		failed += sim_takeover_many(many, 0, false, seed, verbose) +
+			  sim_takeover_many(many / 5, many / 10, false, seed, verbose) +
+			  sim_takeover_many(many / 5, 0, true, seed, verbose);
 	if (days)
 		failed += sim_endurance(days, SIM_MOST - 1, seed, verbose);
 	return failed != 0;

@@ -172,6 +172,8 @@ unsigned sim_arrive(struct sim_host *h)
 	if (ike_engine_passive(h->engine, &h->addr, false, sim_now(h->sim), &err) ||
 	    ike_engine_take_over(h->engine, rows, n, sim_now(h->sim), &err))
 		sim_fail(h->sim, "host %u: %s", h->index, err.text);
+	for (unsigned i = 0; i < n && h->sim->peers_send; i++)
+		ike_engine_wanted(h->engine, rows[i].p2.spi_in, sim_now(h->sim));
 	free(rows);
 	return n;
 }

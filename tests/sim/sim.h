@@ -217,6 +217,7 @@ struct sim {
 	struct sim_event **queue; /* binary heap */
 	unsigned n_queue, cap_queue;
 	uint64_t next_event;
+	bool peers_send;                 /* by the SAs of before, when an address arrives */
 	double pk_ms;                    /* CPU that public-key jobs have taken */
 	unsigned pk_delay, commit_delay; /* milliseconds at most; 0: done at once */
 	unsigned commit_fail_permille;   /* while the network is bad */
@@ -392,7 +393,7 @@ struct pol_policy *sim_policy_many(const struct sim_variant *v, bool many);
 unsigned sim_random_scenarios(uint64_t first_seed, unsigned n, bool verbose);
 unsigned sim_exhaustive(bool verbose, unsigned *ran);
 unsigned sim_takeovers(uint64_t first_seed, unsigned n, bool verbose);
-unsigned sim_takeover_many(unsigned peers, unsigned deaf, uint64_t seed, bool verbose);
+unsigned sim_takeover_many(unsigned peers, unsigned deaf, bool send, uint64_t seed, bool verbose);
 /* Many peers of one host for days; the number of failures. */
 unsigned sim_endurance(unsigned days, unsigned peers, uint64_t seed, bool verbose);
 

@@ -9,6 +9,7 @@
 
 #include "tests/sim/sim.h"
 
+#define FUSE_MS     5000u /* until a host that does nothing dies all the same */
 #define OWNERS      3u
 #define MINUTE      60000ull
 #define FLOW_WITHIN (15 * MINUTE)
@@ -102,15 +103,19 @@ static void live(struct sim *sim, uint64_t ms)
 
 /* ---- moves ---- */
 
+/* In the middle of something, where it does anything within the time; else all the same. */
 static void crash(struct sim *sim, struct sim_host *h, bool in_the_middle)
 {
+	uint64_t end = sim->now + FUSE_MS;
+	uint64_t deaths = h->deaths;
+
 	if (in_the_middle) {
 		sim_light_fuse(h, SIM_WHOLE_HOST);
-		while (h->engine && !sim->failure[0])
+		while (h->deaths == deaths && sim->now < end && !sim->failure[0])
 			run_for(sim, 10);
-	} else {
-		sim_bury(h, SIM_WHOLE_HOST);
 	}
+	if (h->deaths == deaths)
+		sim_bury(h, SIM_WHOLE_HOST);
 	h->absent = true;
 }
 
@@ -349,9 +354,9 @@ static void check_bound(struct sim *sim, const struct ike_stats *stats)
  * One engine stands for all peers, each with an address of its own.  Two jobs a phase 1, two more
  * with PFS; the virtual time is the network's, as keys take none.  deaf: so many do
  * not answer, those that were used last, and the others may not have to wait for long because of
- * that.
+ * that.  send: all peers send by the SAs of before.
  */
-unsigned sim_takeover_many(unsigned peers, unsigned deaf, uint64_t seed, bool verbose)
+unsigned sim_takeover_many(unsigned peers, unsigned deaf, bool send, uint64_t seed, bool verbose)
 {
 	static struct sim sim;
 	const struct ike_stats *stats;
@@ -363,6 +368,7 @@ unsigned sim_takeover_many(unsigned peers, unsigned deaf, uint64_t seed, bool ve
 
 	sim_init(&sim, seed, verbose);
 	sim.check_every = UINT32_MAX;
+	sim.peers_send = send;
 	sim_share(&sim);
 	for (unsigned i = 0; i < 3 && !sim.failure[0]; i++) {
 		struct pol_policy *policy = sim_policy_many(&usual, i == 2);
