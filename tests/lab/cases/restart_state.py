@@ -93,12 +93,25 @@ def store_damaged(lab):
         raise Failure(f"of {records} records {kept} were taken over, and the log says"
                       f" {a.log_lines('CSI2071E')}")
 
+    # Cut under a running worker: seen with the next record, and the cache has what is up again.
+    fold(a)
+    a.ipsec("-k", "refresh", "-a", before[0][0], "--wait", "10")
+    os.truncate(path_of(a), 2 * PAGE)
+    a.ipsec("-k", "refresh", "-a", before[0][0], "--wait", "10")
+    wait_until(lambda: len(aside(a)) == 2, 10, "another one set aside", step=0.1)
+    time.sleep(1)
+    kill_worker(a)
+    told(a, 2)
+    if facts_of_pair(a) != before[1]:
+        raise Failure(f"the tunnel is another: {before[1]}, {facts_of_pair(a)}")
+
     # Of a later iked: all is taken over, also after a full stop.
+    kept = ask(path_of(a), "SELECT count(*) FROM outbox")
     a.iked.stop()
     stream = Stream(left, right)
     make_newer(a)
     a.start_iked()
-    told(a, 2)
+    told(a, 3)
     if facts_of_pair(a) != before[1] or ask(path_of(a), "SELECT count(*) FROM outbox") < kept:
         raise Failure(f"of a later iked's database was lost: {before}, {facts_of_pair(a)}")
     stream.stop()
@@ -111,7 +124,7 @@ def store_damaged(lab):
     fold(a)
     damage(a, 0, pages(a))
     kill_worker(a)
-    told(a, 3)
+    told(a, 4)
     left.ping(right, seconds=20)
     right.ping(left, seconds=20)
     finish(lab, a, b)
