@@ -216,8 +216,8 @@ uint64_t iked_policy_retry(struct iked_policy *p);
 /* generation 0: none */
 void iked_policy_in_force(const struct iked_policy *p, uint64_t *generation, int64_t *installed,
 			  unsigned *rules);
-/* generation 0: none */
-const struct pol_edition *iked_policy_edition(const struct iked_policy *p);
+/* POL_CONTENT_LEN octets that other hosts may see; NULL: there is no policy. */
+const uint8_t *iked_policy_digest(const struct iked_policy *p);
 /* No callback comes any more. The loop ends when a load that runs has ended. */
 void iked_policy_stop(struct iked_policy *p);
 void iked_policy_free(struct iked_policy *p); /* when the loop has ended */
@@ -281,8 +281,9 @@ int iked_moving_new(const struct iked_moving_env *env, struct iked_moving **movi
 		    struct cs_err *err);
 /* The helper of the shared store is there, at the other end of fd, which is taken. */
 void iked_moving_helper(struct iked_moving *m, int fd);
-/* A policy has come into force. No address is looked for before the first. */
-void iked_moving_policy(struct iked_moving *m, const struct pol_edition *edition);
+/* A policy has come into force. No address is looked for before the first. digest: of it, or NULL
+ * for none; POL_CONTENT_LEN octets that other hosts see. */
+void iked_moving_policy(struct iked_moving *m, const uint8_t *digest);
 /* What lives on since before a restart does: not at addresses that are not here any more. */
 void iked_moving_restored(struct iked_moving *m);
 /* What the engine records and settles. */

@@ -554,11 +554,11 @@ void iked_moving_helper(struct iked_moving *m, int fd)
 		cs_log(CS_NOCTX, CSM_SHARED_AWAY, err.text);
 }
 
-void iked_moving_policy(struct iked_moving *m, const struct pol_edition *edition)
+void iked_moving_policy(struct iked_moving *m, const uint8_t *digest)
 {
-	if (!m || !edition->generation)
+	if (!m || !digest)
 		return;
-	ike_shared_policy(m->shared, edition->digest);
+	ike_shared_policy(m->shared, digest);
 	if (m->watching)
 		return;
 	m->watching = true;

@@ -25,10 +25,12 @@ struct iked_policy {
 	bool forced; /* what retry was when it began */
 	struct pol_edition have, seen;
 	struct pol_policy *found;
+	uint8_t meaning[POL_CONTENT_LEN]; /* of what was found */
 	int status;
 	struct cs_err err;
 	/* In force. */
-	struct pol_edition edition; /* generation 0: none */
+	struct pol_edition edition;      /* generation 0: none */
+	uint8_t digest[POL_CONTENT_LEN]; /* as other hosts may see it */
 	int64_t installed;
 	unsigned rules, waited;
 };
@@ -44,6 +46,8 @@ static void load(struct iked_policy *p)
 		p->status = pol_store_edition(store, &p->seen, &p->err);
 	if (p->status == 0 && (p->forced || memcmp(&p->seen, &p->have, sizeof(p->have))))
 		p->status = pol_store_load(store, &p->found, &p->err);
+	if (p->status == 0 && p->found)
+		p->status = pol_meaning(p->found, p->meaning, &p->err);
 	pol_store_close(store);
 }
 
@@ -56,6 +60,7 @@ static void apply(struct iked_policy *p, struct pol_policy *policy)
 	}
 	p->edition = p->seen;
 	p->edition.generation = policy->generation; /* it may be newer than what was seen */
+	memcpy(p->digest, p->meaning, sizeof(p->digest));
 	p->installed = iked_now().wall;
 	p->rules = policy->n_rules;
 	cs_log(CS_NOCTX, CSM_POLICY_LOADED, (unsigned long long)policy->generation, policy->n_rules,
@@ -196,9 +201,9 @@ void iked_policy_in_force(const struct iked_policy *p, uint64_t *generation, int
 	*rules = p->rules;
 }
 
-const struct pol_edition *iked_policy_edition(const struct iked_policy *p)
+const uint8_t *iked_policy_digest(const struct iked_policy *p)
 {
-	return &p->edition;
+	return p->edition.generation ? p->digest : NULL;
 }
 
 void iked_policy_stop(struct iked_policy *p)

@@ -404,7 +404,7 @@ static void on_loaded(void *arg, uint64_t round, int status, const struct cs_err
 {
 	struct worker *w = arg;
 
-	iked_moving_policy(w->moving, iked_policy_edition(w->policy));
+	iked_moving_policy(w->moving, iked_policy_digest(w->policy));
 	if (w->nmi)
 		iked_nmi_loaded(w->nmi, round, status, err);
 }
@@ -850,7 +850,7 @@ static int start(struct worker *w, struct cs_err *err)
 	status = policy_of_the_rest(w, err);
 	if (status < 0)
 		return status;
-	iked_moving_policy(w->moving, iked_policy_edition(w->policy));
+	iked_moving_policy(w->moving, iked_policy_digest(w->policy));
 	/* Then packets may have asked a worker before us, which had no time to answer.  What could
 	 * not be settled stays as it is for the next start. */
 	if (settle(w, err) < 0)

@@ -1,6 +1,6 @@
 /*
  * What a rule comes to, as one hash: SAs live on over a new policy while their rule's name and
- * content stay the same.
+ * content stay the same.  And what all of a policy comes to, without its secrets.
  */
 #include "policy/content.h"
 
@@ -99,10 +99,30 @@ static void add_identity(struct pol_hash *h, const struct pol_identity *id)
 	pol_hash_bytes(h, id->data.p, id->data.len);
 }
 
-static void add_manual_sa(struct pol_hash *h, const struct pol_manual_sa *sa)
+/* key false: of a tunnel's SAs all but what is secret. */
+static void add_manual_sa(struct pol_hash *h, const struct pol_manual_sa *sa, bool key)
 {
 	pol_hash_number(h, sa->spi);
-	pol_hash_bytes(h, sa->key.p, sa->key.len);
+	if (key)
+		pol_hash_bytes(h, sa->key.p, sa->key.len);
+}
+
+static void add_manual(struct pol_hash *h, const struct pol_manvpn_action *a, bool keys)
+{
+	add_addr(h, &a->local);
+	add_addr(h, &a->remote);
+	pol_hash_number(h, a->encap);
+	pol_hash_number(h, a->auth_proto);
+	pol_hash_text(h, a->cipher ? a->cipher->keyword : "");
+	pol_hash_number(h, a->cipher ? a->cipher->key_bits : 0);
+	pol_hash_text(h, a->integ->keyword);
+	pol_hash_number(h, a->passthrough_df);
+	pol_hash_number(h, a->df_set);
+	pol_hash_number(h, a->passthrough_dscp);
+	add_manual_sa(h, &a->auth_in, keys);
+	add_manual_sa(h, &a->auth_out, keys);
+	add_manual_sa(h, &a->encrypt_in, keys);
+	add_manual_sa(h, &a->encrypt_out, keys);
 }
 
 int pol_manual_content(const struct pol_manvpn_action *a, uint8_t hash[static POL_CONTENT_LEN],
@@ -113,20 +133,7 @@ int pol_manual_content(const struct pol_manvpn_action *a, uint8_t hash[static PO
 
 	if (rc < 0)
 		return rc;
-	add_addr(&h, &a->local);
-	add_addr(&h, &a->remote);
-	pol_hash_number(&h, a->encap);
-	pol_hash_number(&h, a->auth_proto);
-	pol_hash_text(&h, a->cipher ? a->cipher->keyword : "");
-	pol_hash_number(&h, a->cipher ? a->cipher->key_bits : 0);
-	pol_hash_text(&h, a->integ->keyword);
-	pol_hash_number(&h, a->passthrough_df);
-	pol_hash_number(&h, a->df_set);
-	pol_hash_number(&h, a->passthrough_dscp);
-	add_manual_sa(&h, &a->auth_in);
-	add_manual_sa(&h, &a->auth_out);
-	add_manual_sa(&h, &a->encrypt_in);
-	add_manual_sa(&h, &a->encrypt_out);
+	add_manual(&h, a, true);
 	pol_hash_end(&h, hash);
 	return 0;
 }
@@ -232,36 +239,43 @@ static void add_ke_offer(struct pol_hash *h, const struct pol_ke_offer *o)
 	add_life(h, &o->life_kbytes);
 }
 
+static void add_ke_rule(struct pol_hash *h, const struct pol_ke_rule *r, bool key)
+{
+	const struct pol_ke_action *a = r->action;
+
+	add_identity(h, &r->local.identity);
+	add_identity(h, &r->remote.identity);
+	pol_hash_number(h, r->remote.n_ca_labels);
+	for (unsigned i = 0; i < r->remote.n_ca_labels; i++)
+		pol_hash_text(h, r->remote.ca_labels[i]);
+	if (key)
+		pol_hash_bytes(h, r->shared_key.p, r->shared_key.len);
+	pol_hash_text(h, a->name);
+	pol_hash_number(h, a->initiate);
+	pol_hash_number(h, a->respond);
+	pol_hash_number(h, a->allow_nat);
+	pol_hash_number(h, a->nat_force_encap);
+	pol_hash_number(h, a->bypass_ip_validation);
+	pol_hash_number(h, a->revocation);
+	/* Not the users: one more or less is no other agreement with the rest. */
+	pol_hash_number(h, a->xauth);
+	add_addr(h, &a->pool.lo);
+	add_addr(h, &a->pool.hi);
+	pol_hash_number(h, a->quirks);
+	pol_hash_number(h, a->n_offers);
+	for (unsigned i = 0; i < a->n_offers; i++)
+		add_ke_offer(h, &a->offers[i]);
+}
+
 int pol_ke_rule_content(const struct pol_ke_rule *r, uint8_t hash[static POL_CONTENT_LEN],
 			struct cs_err *err)
 {
-	const struct pol_ke_action *a = r->action;
 	struct pol_hash h;
 	int rc = pol_hash_begin(&h, err);
 
 	if (rc < 0)
 		return rc;
-	add_identity(&h, &r->local.identity);
-	add_identity(&h, &r->remote.identity);
-	pol_hash_number(&h, r->remote.n_ca_labels);
-	for (unsigned i = 0; i < r->remote.n_ca_labels; i++)
-		pol_hash_text(&h, r->remote.ca_labels[i]);
-	pol_hash_bytes(&h, r->shared_key.p, r->shared_key.len);
-	pol_hash_text(&h, a->name);
-	pol_hash_number(&h, a->initiate);
-	pol_hash_number(&h, a->respond);
-	pol_hash_number(&h, a->allow_nat);
-	pol_hash_number(&h, a->nat_force_encap);
-	pol_hash_number(&h, a->bypass_ip_validation);
-	pol_hash_number(&h, a->revocation);
-	/* Not the users: one more or less is no other agreement with the rest. */
-	pol_hash_number(&h, a->xauth);
-	add_addr(&h, &a->pool.lo);
-	add_addr(&h, &a->pool.hi);
-	pol_hash_number(&h, a->quirks);
-	pol_hash_number(&h, a->n_offers);
-	for (unsigned i = 0; i < a->n_offers; i++)
-		add_ke_offer(&h, &a->offers[i]);
+	add_ke_rule(&h, r, true);
 	pol_hash_end(&h, hash);
 	return 0;
 }
@@ -279,4 +293,85 @@ const struct pol_ke_rule *pol_ke_rule_same(const struct pol_policy *policy, cons
 			return rule;
 	}
 	return NULL;
+}
+
+/* ---- the whole policy, for other hosts' eyes ---- */
+
+static void add_ke_rest(struct pol_hash *h, const struct pol_ke_rule *r)
+{
+	const struct pol_ke_action *a = r->action;
+
+	pol_hash_text(h, r->name);
+	pol_hash_text(h, r->group_name);
+	add_ranges(h, r->local.locations, r->local.n_locations);
+	add_ranges(h, r->remote.locations, r->remote.n_locations);
+	pol_hash_number(h, a->respond_coded);
+	pol_hash_number(h, a->filter_by_identity);
+	pol_hash_number(h, a->liveness);
+	add_addr(h, &a->dns);
+	pol_hash_number(h, a->n_users);
+	for (unsigned i = 0; i < a->n_users; i++)
+		pol_hash_text(h, a->users[i].name); /* and not what tells of a password */
+}
+
+static int add_filter_rules(struct pol_hash *h, const struct pol_policy *p, struct cs_err *err)
+{
+	uint8_t hash[POL_HASH_LEN];
+	int rc = 0;
+
+	pol_hash_number(h, p->n_rules);
+	for (unsigned i = 0; rc == 0 && i < p->n_rules; i++) {
+		rc = pol_filter_rule_whole(&p->rules[i], hash, err);
+		pol_hash_text(h, p->rules[i].name);
+		pol_hash_bytes(h, hash, rc == 0 ? sizeof(hash) : 0);
+	}
+	pol_hash_number(h, p->n_manuals);
+	for (unsigned i = 0; i < p->n_manuals; i++) {
+		pol_hash_text(h, p->manuals[i]->name);
+		pol_hash_number(h, p->manuals[i]->active);
+		add_manual(h, p->manuals[i], false);
+	}
+	return rc;
+}
+
+static int add_local_rules(struct pol_hash *h, const struct pol_policy *p, struct cs_err *err)
+{
+	uint8_t hash[POL_HASH_LEN];
+	int rc = 0;
+
+	pol_hash_number(h, p->n_local_rules);
+	for (unsigned i = 0; rc == 0 && i < p->n_local_rules; i++) {
+		rc = pol_local_rule_content(&p->local_rules[i], hash, err);
+		pol_hash_text(h, p->local_rules[i].name);
+		pol_hash_bytes(h, hash, rc == 0 ? sizeof(hash) : 0);
+	}
+	return rc;
+}
+
+int pol_meaning(const struct pol_policy *p, uint8_t digest[static POL_CONTENT_LEN],
+		struct cs_err *err)
+{
+	struct pol_hash h;
+	int rc = pol_hash_begin(&h, err);
+
+	if (rc < 0)
+		return rc;
+	pol_hash_number(&h, p->predecap);
+	pol_hash_number(&h, p->filter_logging);
+	pol_hash_number(&h, p->allow_on_demand);
+	pol_hash_number(&h, p->implicit_discard_icmp);
+	pol_hash_number(&h, p->fips140);
+	pol_hash_number(&h, p->log_implicit);
+	pol_hash_number(&h, p->dvipsec);
+	pol_hash_number(&h, p->nat_keepalive);
+	rc = add_filter_rules(&h, p, err);
+	pol_hash_number(&h, p->n_ke_rules);
+	for (unsigned i = 0; i < p->n_ke_rules; i++) {
+		add_ke_rule(&h, &p->ke_rules[i], false);
+		add_ke_rest(&h, &p->ke_rules[i]);
+	}
+	if (rc == 0)
+		rc = add_local_rules(&h, p, err);
+	pol_hash_end(&h, digest);
+	return rc;
 }

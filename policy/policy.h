@@ -419,6 +419,13 @@ struct pol_edition {
 	uint8_t digest[POL_CONTENT_LEN];
 };
 int pol_store_edition(struct pol_store *store, struct pol_edition *edition, struct cs_err *err);
+/*
+ * A hash of what the policy comes to, for comparison between hosts, where others may see it: of its
+ * filter, key exchange and local tunnel rules in their order, without keys and passwords, files,
+ * lines and rule ids.  AT-TLS does not count.
+ */
+int pol_meaning(const struct pol_policy *policy, uint8_t digest[static POL_CONTENT_LEN],
+		struct cs_err *err);
 
 /* ---- matching: functions over a loaded policy, without I/O ---- */
 

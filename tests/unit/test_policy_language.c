@@ -221,17 +221,19 @@ START_TEST(test_manual)
 {
 	static const struct {
 		const char *more;
-		bool same; /* SAs are as they were */
+		bool same;       /* SAs are as they were */
+		bool means_same; /* for another host */
 	} changes[] = {
-		{"", true},
-		{" Active No\n", true},
-		{" IpTimeCondition\n {\n  TimeOfDayRange 08:00-17:00\n }\n", true},
-		{" PassthroughDSCP No\n", false},
-		{" HowToEncap Transport\n", false},
-		{" AuthInboundSa 4294967294 " MANUAL_KEY "\n", false},
-		{" EncryptOutboundSa 259 100102030405060708090a0b0c0d0e0f\n", false},
+		{"", true, true},
+		{" Active No\n", true, false},
+		{" IpTimeCondition\n {\n  TimeOfDayRange 08:00-17:00\n }\n", true, true},
+		{" PassthroughDSCP No\n", false, false},
+		{" HowToEncap Transport\n", false, false},
+		{" AuthInboundSa 4294967294 " MANUAL_KEY "\n", false, false},
+		{" EncryptOutboundSa 259 100102030405060708090a0b0c0d0e0f\n", false, true},
 	};
 	uint8_t first[POL_CONTENT_LEN], content[POL_CONTENT_LEN];
+	uint8_t meant[POL_CONTENT_LEN], meaning[POL_CONTENT_LEN];
 	struct findings found;
 	struct pol_policy *p = manual("", &found);
 	const struct pol_manvpn_action *a = p->manuals[0];
@@ -252,6 +254,7 @@ START_TEST(test_manual)
 	/* Any is the rules' address. */
 	ck_assert(cs_addr_equal(&a->remote, &p->rules[0].dst[0].lo));
 	ck_assert_int_eq(pol_manual_content(a, first, NULL), 0);
+	ck_assert_int_eq(pol_meaning(p, meant, NULL), 0);
 	pol_unref(p);
 
 	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
@@ -259,6 +262,9 @@ START_TEST(test_manual)
 		ck_assert_int_eq(pol_manual_content(p->manuals[0], content, NULL), 0);
 		ck_assert_msg((memcmp(content, first, sizeof(first)) == 0) == changes[i].same, "%s",
 			      changes[i].more);
+		ck_assert_int_eq(pol_meaning(p, meaning, NULL), 0);
+		ck_assert_msg((memcmp(meaning, meant, sizeof(meant)) == 0) == changes[i].means_same,
+			      "%s", changes[i].more);
 		pol_unref(p);
 	}
 }

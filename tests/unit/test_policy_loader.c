@@ -169,6 +169,23 @@ START_TEST(test_reload)
 }
 END_TEST
 
+/* What other hosts see of the policy tells nothing of its keys. */
+START_TEST(test_digest)
+{
+	uint8_t first[POL_CONTENT_LEN];
+
+	ck_assert_ptr_null(iked_policy_digest(policy));
+	put("another-secret");
+	iked_policy_first(policy);
+	memcpy(first, iked_policy_digest(policy), sizeof(first));
+	put("a-good-secret");
+	iked_policy_reload(policy);
+	wait_for_loads(1);
+	ck_assert_uint_eq(in_force(), 2);
+	ck_assert_mem_eq(iked_policy_digest(policy), first, sizeof(first));
+}
+END_TEST
+
 /* A store that was made anew counts from 1 again. */
 START_TEST(test_new_store)
 {
@@ -254,6 +271,7 @@ int main(void)
 	tcase_add_test(t, test_first);
 	tcase_add_test(t, test_comes_later);
 	tcase_add_test(t, test_reload);
+	tcase_add_test(t, test_digest);
 	tcase_add_test(t, test_new_store);
 	tcase_add_test(t, test_change_during_load);
 	tcase_add_test(t, test_unreadable);

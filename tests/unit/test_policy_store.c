@@ -349,6 +349,49 @@ START_TEST(test_ids_stay)
 }
 END_TEST
 
+/* How a policy of that file, its text after before, compares with another host's. */
+static void meaning_of(const char *leaf, const char *before, const struct rule_text *rules,
+		       unsigned n, const char *key, uint8_t digest[static POL_CONTENT_LEN])
+{
+	struct pol_policy *policy = NULL;
+	FILE *f = fopen(in_dir(leaf), "w");
+
+	ck_assert_ptr_nonnull(f);
+	fputs(before, f);
+	write_policy(f, rules, n, key);
+	fclose(f);
+	ck_assert_int_eq(pol_compile(in_dir(leaf), "TCPIP", on_diag, NULL, &policy, NULL), 0);
+	for (unsigned i = 0; i < policy->n_rules; i++)
+		policy->rules[i].id = (uint16_t)(POL_RULE_ID_MIN + strlen(before) + i);
+	ck_assert_int_eq(pol_meaning(policy, digest, NULL), 0);
+	pol_unref(policy);
+}
+
+/* Neither place, comments, ids nor keys count, and every rule and its order does. */
+START_TEST(test_meaning)
+{
+	static const struct rule_text others[][2] = {
+		{{"data", "198.51.100.20", "secure"}, {"ike", "198.51.100.0/24", "permit"}},
+		{{"ike", "198.51.100.0/24", "permit"}, {"data", "198.51.100.21", "secure"}},
+		{{"ike", "198.51.100.0/24", "permit"}, {"data", "198.51.100.20", "secure-log"}},
+		{{"ike", "198.51.100.0/24", "permit"}, {"date", "198.51.100.20", "secure"}},
+	};
+	uint8_t first[POL_CONTENT_LEN], other[POL_CONTENT_LEN];
+
+	meaning_of("policy.conf", "", two, 2, KEY, first);
+	meaning_of("another.conf", "# one\n\n# two\n", two, 2, KEY, other);
+	ck_assert_mem_eq(other, first, sizeof(first));
+	meaning_of("policy.conf", "", two, 2, "another-secret", other);
+	ck_assert_mem_eq(other, first, sizeof(first));
+	meaning_of("policy.conf", "", two, 1, KEY, other);
+	ck_assert_mem_ne(other, first, sizeof(first));
+	for (unsigned i = 0; i < sizeof(others) / sizeof(*others); i++) {
+		meaning_of("policy.conf", "", others[i], 2, KEY, other);
+		ck_assert_msg(memcmp(other, first, sizeof(first)) != 0, "%u", i);
+	}
+}
+END_TEST
+
 /* The kernel refused a generation: the one before is in force, and ids are as if it had never been.
  */
 START_TEST(test_revert)
@@ -929,6 +972,7 @@ int main(void)
 	tcase_add_test(tc, test_ids_run_out);
 	tcase_add_test(tc, test_same_rule_twice);
 	tcase_add_test(tc, test_reader);
+	tcase_add_test(tc, test_meaning);
 	tcase_add_test(tc, test_orphaned_secrets);
 	tcase_add_test(tc, test_kill);
 	tcase_add_test(tc, test_truncated);
