@@ -164,6 +164,7 @@ struct iked_udp_port {
 	uint8_t family;
 	uint16_t port;
 	bool nat; /* IKE has a marker here, which callers do not see, and keepalives come and go */
+	bool moving; /* addresses leave this host, and peers are still told from them */
 };
 int iked_udp_start(uv_loop_t *loop, const struct iked_udp_port *port, iked_udp_fn *fn, void *arg,
 		   struct iked_udp **udp, struct cs_err *err);
@@ -257,6 +258,8 @@ void iked_nmi_stop(struct iked_nmi *n);
 struct iked_lost_esp;
 typedef void iked_lost_esp_fn(void *arg, uint32_t spi);
 
+/* Nobody will listen: the sockets go, with which one could also send. */
+void iked_lost_esp_none(void);
 /* From the sockets at IKED_FD_ESP4 and IKED_FD_ESP6, as far as they are there. */
 int iked_lost_esp_new(uv_loop_t *loop, iked_lost_esp_fn *fn, void *arg, struct iked_lost_esp **lost,
 		      struct cs_err *err);
