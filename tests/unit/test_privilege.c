@@ -1,12 +1,16 @@
 /* What is refused to who has given up privileges. */
 #include <check.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
+#include <pwd.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -81,6 +85,83 @@ START_TEST(test_options)
 }
 END_TEST
 
+/* In a child that becomes a helper. 0, or what went wrong. */
+static int helper_reads(const char *secrets, const char *own_file, uid_t uid, gid_t group)
+{
+	const struct iked_options o = {.user = "daemon"};
+	struct iked_identity id;
+
+	if (iked_helper_user(&o, IKED_SHARED_USER, &id, NULL) < 0 || id.uid != uid ||
+	    iked_privilege_none(&id, NULL) < 0)
+		return 1;
+	if (getuid() != uid || getgid() == group || getgroups(0, NULL) != 0)
+		return 2;
+	if (open(secrets, O_RDONLY) >= 0 || errno != EACCES)
+		return 3;
+	return open(own_file, O_RDONLY) >= 0 ? 0 : 4;
+}
+
+/* A helper as the worker's user reads that user's files, and not those of the worker's group. */
+START_TEST(test_secrets)
+{
+	const struct passwd *worker = getpwnam("daemon");
+	char dir[] = "/tmp/test_privilege.XXXXXX", secrets[64], own[64];
+	int status;
+	pid_t pid;
+
+	ck_assert_msg(geteuid() == 0, "root must run this test");
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	ck_assert_int_eq(chmod(dir, 0755), 0);
+	snprintf(secrets, sizeof(secrets), "%s/secrets.db", dir);
+	snprintf(own, sizeof(own), "%s/passfile", dir);
+	close(open(secrets, O_CREAT | O_WRONLY, 0640));
+	close(open(own, O_CREAT | O_WRONLY, 0600));
+	ck_assert_int_eq(chown(secrets, 0, worker->pw_gid), 0);
+	ck_assert_int_eq(chown(own, worker->pw_uid, worker->pw_gid), 0);
+	pid = fork();
+	if (pid == 0)
+		_exit(helper_reads(secrets, own, worker->pw_uid, worker->pw_gid));
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	unlink(secrets);
+	unlink(own);
+	rmdir(dir);
+}
+END_TEST
+
+static const struct {
+	const char *shared; /* its line of the passwd file */
+	uid_t uid;
+	gid_t gid;
+} users[] = {
+	{"csipsec-shared:x:20002:20003::/:/bin/false\n", 20002, 20003},
+	{"csipsec-shared:x:20002:20001::/:/bin/false\n", 20002, 65534}, /* the worker's group */
+	{"", 20001, 65534},
+};
+
+/* A user of its own where there is one, and never the worker's group. */
+START_TEST(test_user)
+{
+	const struct iked_options o = {.user = NULL};
+	struct iked_identity id;
+	char path[] = "/tmp/test_privilege.XXXXXX";
+	FILE *f = fdopen(mkstemp(path), "w");
+	struct cs_err err;
+
+	ck_assert_ptr_nonnull(f);
+	fprintf(f, "root:x:0:0::/:/bin/false\ncsipsec-iked:x:20001:20001::/:/bin/false\n%s",
+		users[_i].shared);
+	ck_assert_int_eq(fclose(f) || chmod(path, 0644), 0);
+	ck_assert_msg(unshare(CLONE_NEWNS) == 0, "root must run this test");
+	ck_assert_int_eq(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+	ck_assert_int_eq(mount(path, "/etc/passwd", NULL, MS_BIND, NULL), 0);
+	unlink(path);
+	ck_assert_int_eq(iked_helper_user(&o, IKED_SHARED_USER, &id, &err), 0);
+	ck_assert_uint_eq(id.uid, users[_i].uid);
+	ck_assert_uint_eq(id.gid, users[_i].gid);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("privilege");
@@ -89,6 +170,8 @@ int main(void)
 #ifdef HAVE_SECCOMP
 	tcase_add_test(t, test_options);
 #endif
+	tcase_add_test(t, test_secrets);
+	tcase_add_loop_test(t, test_user, 0, sizeof(users) / sizeof(*users));
 	suite_add_tcase(s, t);
 	return run_suite(s);
 }
