@@ -154,10 +154,11 @@
 		"without it for now: %s"
 #define CSM_GIVEN_BACK                                                                             \
 	"CSI1087I", CS_INFO,                                                                       \
-		"Address %s is another host's now: %u phase 1 and %u phase 2 tunnels end, %s"
+		"Address %s %s: %u phase 1 and %u phase 2 tunnels end, the peers are %s"
 #define CSM_PASSIVE                                                                                \
 	"CSI1088I", CS_INFO,                                                                       \
-		"Address %s is passive: nothing is begun or answered there, it is another host's"
+		"Address %s is passive: it is not here, or another host has claimed it; nothing is begun or " \
+		"answered there"
 #define CSM_NOT_PASSIVE "CSI1089I", CS_INFO, "Address %s is not passive any more"
 #define CSM_P1_NO_PROPOSAL                                                                         \
 	"EZD1021I", CS_WARNING, "Phase 1 from %s: no proposal chosen (rule %s, action %s): %s"

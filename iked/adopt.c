@@ -23,7 +23,7 @@ static uint64_t life_left(const struct ike_engine *e, int64_t expires, uint32_t 
 /* A time that can be reckoned with. */
 static bool is_time(int64_t when)
 {
-	return when >= 0 && when < INT64_C(1) << 40;
+	return when >= 0 && when <= IKE_WALL_MAX;
 }
 
 /* ---- phase 1 ---- */

@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -40,16 +39,6 @@ static void on_note(void *arg, const char *file, const char *text)
 static void on_diag(void *arg, const struct pol_diag *d)
 {
 	(void)arg, (void)d;
-}
-
-/* A user of its own where there is one, else the worker's. */
-static int find_user(struct certs *c, struct cs_err *err)
-{
-	const char *own = c->o->user ? NULL : IKED_CERTS_USER;
-
-	if (own && getpwnam(own))
-		return iked_identity_find(own, &c->id, err);
-	return iked_identity_find(c->o->user, &c->id, err);
 }
 
 static int read_config(struct certs *c, struct cs_err *err)
@@ -91,7 +80,7 @@ static int prepare(struct certs *c, struct pki_keyring **keyring, struct cs_err 
 	if (status == 0)
 		status = pki_files_read(c->config.keyring, on_note, c, &files, err);
 	if (status == 0)
-		status = find_user(c, err);
+		status = iked_helper_user(c->o, IKED_CERTS_USER, &c->id, err);
 	if (status == 0)
 		status = iked_privilege_none(&c->id, err);
 	if (status == 0 && pki_secure_memory(&lesser) < 0)

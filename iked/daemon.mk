@@ -40,10 +40,13 @@ dist_man_MANS += man/iked.8
 check_PROGRAMS += \
 	tests/unit/test_iked_nmi tests/unit/test_pk_pool tests/unit/test_policy_loader \
 	tests/unit/test_sealed tests/unit/test_store tests/unit/test_udp
-tests_unit_test_udp_SOURCES = tests/unit/test_udp.c
+tests_unit_test_udp_SOURCES = tests/unit/test_udp.c iked/ports.c
 tests_unit_test_udp_CFLAGS = $(IKED_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_udp_LDADD = $(IKED_LIBS) $(CHECK_LIBS)
-check_PROGRAMS += tests/unit/test_lost_esp tests/unit/test_ports
+check_PROGRAMS += tests/unit/test_lost_esp tests/unit/test_ports tests/unit/test_privilege
+tests_unit_test_privilege_SOURCES = tests/unit/test_privilege.c iked/helper.c iked/privilege.c
+tests_unit_test_privilege_CFLAGS = $(IKED_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_privilege_LDADD = $(IKED_LIBS) $(CHECK_LIBS) $(CAPNG_LIBS) $(SECCOMP_LIBS)
 tests_unit_test_lost_esp_SOURCES = tests/unit/test_lost_esp.c iked/lost_esp.c iked/ports.c
 tests_unit_test_lost_esp_CFLAGS = $(IKED_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_lost_esp_LDADD = $(IKED_LIBS) $(CHECK_LIBS)

@@ -64,6 +64,9 @@ struct ike_p1_counts {
 	uint32_t malformed, unauthentic;   /* encrypted messages that were refused */
 };
 
+/* No time that is kept or shared is later, so that setting a clock overflows none. */
+#define IKE_WALL_MAX ((INT64_C(1) << 40) - 1)
+
 struct ike_p1_info {
 	uint32_t tunnel; /* n of K<n> */
 	uint32_t generation;

@@ -42,7 +42,8 @@ int ike_passive_check(const struct ike_engine *e, const struct cs_addr *local, s
 
 	if (!ike_is_passive(e, local))
 		return 0;
-	return cs_fail(err, CS_EPOLICY, "address %s is another host's now, so it is passive here",
+	return cs_fail(err, CS_EPOLICY,
+		       "address %s is passive: it is not here, or another host has claimed it",
 		       cs_addr_text(local, address));
 }
 
@@ -132,7 +133,8 @@ static void end_half_open(struct ike_engine *e, struct ike_list *records,
 
 void ike_give_back(struct ike_engine *e, const struct cs_addr *address, bool tell)
 {
-	static const char reason[] = "its address is another host's now";
+	const char *reason =
+		tell ? "its address has left this host" : "another host has claimed its address";
 	char text[CS_ADDR_STRLEN];
 	unsigned pairs, p1s;
 
@@ -141,6 +143,7 @@ void ike_give_back(struct ike_engine *e, const struct cs_addr *address, bool tel
 	p1s = end_p1s(e, address, tell, reason);
 	for (unsigned tier = 0; tier < IKE_N_CLASSES; tier++)
 		end_half_open(e, &e->half[tier][IKE_UNANSWERED], address);
-	ike_logf(e, CS_NOCTX, CSM_GIVEN_BACK, cs_addr_text(address, text), p1s, pairs,
-		 tell ? "the peers are told" : "the peers are not told");
+	ike_logf(e, CS_NOCTX, CSM_GIVEN_BACK, cs_addr_text(address, text),
+		 tell ? "has left this host" : "was claimed by another host", p1s, pairs,
+		 tell ? "told" : "not told");
 }

@@ -1,9 +1,12 @@
 /* What the processes of iked's helpers begin with. */
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
 
 #include "iked/iked.h"
+
+#define NO_GROUP 65534 /* what the kernel itself has for none */
 
 static bool is_ours(void)
 {
@@ -24,4 +27,20 @@ bool iked_helper_begin(const struct iked_options *o, const char *option)
 	signal(SIGINT, SIG_IGN); /* a terminal sends it to all; the worker's end decides */
 	cs_log_open("iked", o->foreground);
 	return true;
+}
+
+int iked_helper_user(const struct iked_options *o, const char *own, struct iked_identity *id,
+		     struct cs_err *err)
+{
+	struct iked_identity worker;
+	int status = iked_identity_find(o->user, &worker, err);
+
+	if (status < 0)
+		return status;
+	*id = worker;
+	if (!o->user && getpwnam(own))
+		status = iked_identity_find(own, id, err);
+	if (status == 0 && id->gid == worker.gid)
+		id->gid = NO_GROUP;
+	return status;
 }

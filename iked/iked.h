@@ -21,10 +21,11 @@
 #include "iked/shared.h"
 #include "iked/store.h"
 
-#define IKED_USER       "csipsec-iked"
-#define IKED_CERTS_USER "csipsec-certs" /* of the certificate helper, where it exists */
-#define IKED_PORT       500
-#define IKED_NAT_PORT   4500 /* RFC 3947 section 4: IKE and ESP through a NAT */
+#define IKED_USER        "csipsec-iked"
+#define IKED_CERTS_USER  "csipsec-certs"  /* of the certificate helper, where it exists */
+#define IKED_SHARED_USER "csipsec-shared" /* and of the shared store's */
+#define IKED_PORT        500
+#define IKED_NAT_PORT    4500 /* RFC 3947 section 4: IKE and ESP through a NAT */
 /* In the state directory, the worker's own. */
 #define IKED_STATE "iked"
 
@@ -63,6 +64,13 @@ struct iked_options {
 	enum ike_stuck stuck;
 };
 
+/* Whom a process runs as. */
+struct iked_identity {
+	uid_t uid;
+	gid_t gid;
+	char name[33];
+};
+
 /* ---- parent.c, worker.c ---- */
 
 enum cs_exit iked_parent(struct iked_options *o);
@@ -72,12 +80,17 @@ enum cs_exit iked_worker(const struct iked_options *o);
 
 /* False, with words for people: it was not iked that started this process. */
 bool iked_helper_begin(const struct iked_options *o, const char *option);
+/*
+ * Whom a helper runs as: own, its own user, where there is one and --user names no other for all;
+ * else the worker's user.  Never in the worker's group, which may read the policy's keys.
+ */
+int iked_helper_user(const struct iked_options *o, const char *own, struct iked_identity *id,
+		     struct cs_err *err);
 
 /* ---- certs.c: the certificate helper's process ---- */
 
 enum cs_exit iked_certs(const struct iked_options *o);
 
-/* ---- parent_helper.c: a helper as the parent sees it ---- */
 /* ---- shared_helper.c: the process of the shared store's helper ---- */
 
 /* CS_EXIT_ABSENT: there is no shared store, or none that could ever work. */
@@ -88,6 +101,8 @@ enum cs_exit iked_shared_helper(const struct iked_options *o);
  */
 int iked_shared_host(const char *dir, const char *stack, char host[static IKE_SHARED_HOST],
 		     struct cs_err *err);
+
+/* ---- parent_helper.c: a helper as the parent sees it ---- */
 
 struct iked_helper {
 	const char *name, *option; /* in messages; how it is started */
@@ -129,11 +144,6 @@ bool iked_port_is(int fd, int family, uint16_t port, bool nat);
 
 /* ---- privilege.c ---- */
 
-struct iked_identity {
-	uid_t uid;
-	gid_t gid;
-	char name[33];
-};
 int iked_identity_find(const char *user, struct iked_identity *id, struct cs_err *err);
 /* The stack's state directory, where the worker writes, and what it must read there. */
 int iked_prepare_state(const char *stack, const struct iked_identity *id, struct cs_err *err);
@@ -164,6 +174,7 @@ struct iked_udp_port {
 	uint8_t family;
 	uint16_t port;
 	bool nat; /* IKE has a marker here, which callers do not see, and keepalives come and go */
+	bool moving; /* addresses leave this host, and peers are still told from them */
 };
 int iked_udp_start(uv_loop_t *loop, const struct iked_udp_port *port, iked_udp_fn *fn, void *arg,
 		   struct iked_udp **udp, struct cs_err *err);
@@ -257,6 +268,8 @@ void iked_nmi_stop(struct iked_nmi *n);
 struct iked_lost_esp;
 typedef void iked_lost_esp_fn(void *arg, uint32_t spi);
 
+/* Nobody will listen: the sockets go, with which one could also send. */
+void iked_lost_esp_none(void);
 /* From the sockets at IKED_FD_ESP4 and IKED_FD_ESP6, as far as they are there. */
 int iked_lost_esp_new(uv_loop_t *loop, iked_lost_esp_fn *fn, void *arg, struct iked_lost_esp **lost,
 		      struct cs_err *err);

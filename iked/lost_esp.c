@@ -5,11 +5,11 @@
  * know, since it costs a copy of each.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "common/buf.h"
 #include "iked/iked.h"
@@ -68,6 +68,29 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 	}
 }
 
+static bool has_option(int fd, int name, int value)
+{
+	int got;
+	socklen_t len = sizeof(got);
+
+	return getsockopt(fd, SOL_SOCKET, name, &got, &len) == 0 && got == value;
+}
+
+/* Where the parent could make none, what stands in its place is something else of this process. */
+static bool is_esp(int fd, int family)
+{
+	return has_option(fd, SO_TYPE, SOCK_RAW) && has_option(fd, SO_PROTOCOL, IPPROTO_ESP) &&
+	       has_option(fd, SO_DOMAIN, family);
+}
+
+void iked_lost_esp_none(void)
+{
+	if (is_esp(IKED_FD_ESP4, AF_INET))
+		close(IKED_FD_ESP4);
+	if (is_esp(IKED_FD_ESP6, AF_INET6))
+		close(IKED_FD_ESP6);
+}
+
 int iked_lost_esp_new(uv_loop_t *loop, iked_lost_esp_fn *fn, void *arg, struct iked_lost_esp **lost,
 		      struct cs_err *err)
 {
@@ -83,7 +106,8 @@ int iked_lost_esp_new(uv_loop_t *loop, iked_lost_esp_fn *fn, void *arg, struct i
 		side->lost = l;
 		side->fd = i ? IKED_FD_ESP6 : IKED_FD_ESP4;
 		side->family = i ? AF_INET6 : AF_INET;
-		if (fcntl(side->fd, F_GETFD) < 0 || uv_poll_init(loop, &side->poll, side->fd) < 0)
+		if (!is_esp(side->fd, side->family) ||
+		    uv_poll_init(loop, &side->poll, side->fd) < 0)
 			continue;
 		side->poll.data = side;
 		side->there = true;

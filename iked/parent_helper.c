@@ -1,8 +1,9 @@
 /*
  * A helper process of the worker's as the parent sees it, for certificates or the shared store: one
  * for each worker, started again when it ends, given up when it says that there is nothing for it
- * to do, tried anew when the operator asks.  The worker gets its end of the socket pair through the
- * link, so that neither has to know when the other began.
+ * to do.  The certificates' is tried anew when the operator asks (SIGHUP); the shared store's,
+ * which is named in the configuration, at iked's next start.  The worker gets its end of the socket
+ * pair through the link, so that neither has to know when the other began.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -42,9 +42,6 @@ static int set_ipv4(int fd, struct cs_err *err)
 {
 	int status = set(fd, IPPROTO_IP, IP_PKTINFO, "IP_PKTINFO", 1, err);
 
-	/* An address that moves on to another host: from it the peers are still told. */
-	if (status == 0)
-		status = set(fd, IPPROTO_IP, IP_TRANSPARENT, "IP_TRANSPARENT", 1, err);
 	/* Large messages are fragmented: IKE has no other way to split them. */
 	if (status == 0)
 		status = set(fd, IPPROTO_IP, IP_MTU_DISCOVER, "IP_MTU_DISCOVER", IP_PMTUDISC_DONT,
@@ -58,8 +55,6 @@ static int set_ipv6(int fd, struct cs_err *err)
 
 	if (status == 0)
 		status = set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, "IPV6_RECVPKTINFO", 1, err);
-	if (status == 0)
-		status = set(fd, IPPROTO_IPV6, IPV6_TRANSPARENT, "IPV6_TRANSPARENT", 1, err);
 	if (status == 0)
 		status = set(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, "IPV6_MTU_DISCOVER",
 			     IPV6_PMTUDISC_DONT, err);
@@ -191,7 +186,5 @@ bool iked_port_is(int fd, int family, uint16_t port, bool nat)
 	return has_option(fd, SOL_SOCKET, SO_TYPE, SOCK_DGRAM) && is_bound(fd, family, port) &&
 	       has_option(fd, SOL_SOCKET, SO_MARK, (int)xf_mark_value(&marking, XF_MARK_EXEMPT)) &&
 	       (!nat || has_option(fd, IPPROTO_UDP, UDP_ENCAP, UDP_ENCAP_ESPINUDP)) &&
-	       (family == AF_INET ? has_option(fd, IPPROTO_IP, IP_TRANSPARENT, 1)
-				  : has_option(fd, IPPROTO_IPV6, IPV6_TRANSPARENT, 1)) &&
 	       is_of_here(fd);
 }

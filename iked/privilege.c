@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <netinet/in.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
@@ -255,35 +256,67 @@ static const int allowed_certs[] = {
 };
 /* clang-format on */
 
+/*
+ * Options that let a socket send from any address, or a raw one any packet.  They are set, where
+ * they are needed, before.  This is a filter of its own, because one that allows calls can only say
+ * that an argument is not equal, of 64 bits, of which the kernel takes 32.
+ */
+static const int refused[][2] = {
+	{IPPROTO_IP, IP_HDRINCL},     {IPPROTO_IP, IP_TRANSPARENT},
+	{IPPROTO_IPV6, IPV6_HDRINCL}, {IPPROTO_IPV6, IPV6_TRANSPARENT},
+	{IPPROTO_RAW, IPV6_HDRINCL}, /* the same by another level */
+};
+
+static int finish_filter(scmp_filter_ctx ctx, int rc, struct cs_err *err)
+{
+	if (rc == 0)
+		rc = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1);
+	if (rc == 0)
+		rc = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_LOG, 1);
+	if (rc == 0)
+		rc = seccomp_load(ctx);
+	seccomp_release(ctx);
+	return rc < 0 ? cs_fail(err, CS_ESYS, "seccomp: %s", strerror(-rc)) : 0;
+}
+
+static int refuse_options(struct cs_err *err)
+{
+	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
+	int rc = 0;
+
+	if (!ctx)
+		return cs_fail(err, CS_ENOMEM, "out of memory");
+	for (size_t i = 0; i < sizeof(refused) / sizeof(*refused) && rc == 0; i++)
+		rc = seccomp_rule_add(
+			ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(setsockopt), 2,
+			SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, (scmp_datum_t)refused[i][0]),
+			SCMP_A2(SCMP_CMP_MASKED_EQ, UINT32_MAX, (scmp_datum_t)refused[i][1]));
+	return finish_filter(ctx, rc, err);
+}
+
 static int filter(const int *calls, size_t n, struct cs_err *err)
 {
 	/* An error instead of death: a call that nobody thought of must not end a daemon that
 	 * carries traffic. The kernel's audit log names it. */
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
-	int rc;
+	int rc = 0;
 
 	if (!ctx)
 		return cs_fail(err, CS_ENOMEM, "out of memory");
-	rc = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1);
-	if (rc == 0)
-		rc = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_LOG, 1);
 	for (size_t i = 0; i < n && rc == 0; i++)
 		/* Negative: this architecture has no call of that name. */
 		if (calls[i] >= 0)
 			rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, calls[i], 0);
-	if (rc == 0)
-		rc = seccomp_load(ctx);
-	seccomp_release(ctx);
-	if (rc < 0)
-		return cs_fail(err, CS_ESYS, "seccomp: %s", strerror(-rc));
-	return 0;
+	return finish_filter(ctx, rc, err);
 }
 #endif
 
 int iked_filter_calls(struct cs_err *err)
 {
 #ifdef HAVE_SECCOMP
-	return filter(allowed, sizeof(allowed) / sizeof(*allowed), err);
+	int status = refuse_options(err);
+
+	return status < 0 ? status : filter(allowed, sizeof(allowed) / sizeof(*allowed), err);
 #else
 	return cs_fail(err, CS_EUNSUPPORTED, "built without libseccomp");
 #endif

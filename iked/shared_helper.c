@@ -1,8 +1,8 @@
 /*
  * The process of the shared store's helper: the one part of iked that speaks with a database
- * server. It reads the configuration as root and goes on as the worker's user without any
- * capability; it may open files and sockets, and can neither begin a program nor look into another
- * process.
+ * server. It reads the configuration as root, its host's name as the worker, whose file that is,
+ * and goes on as a user of its own without any capability; it may open files and sockets, and can
+ * neither begin a program nor look into another process.
  */
 #include <stdlib.h>
 #include <unistd.h>
@@ -14,13 +14,32 @@ static void on_diag(void *arg, const struct pol_diag *d)
 	(void)arg, (void)d; /* the worker tells of them; once is enough */
 }
 
+/* The file is the worker's: root must not follow what might be in its place. */
+static int read_host(const struct iked_options *o, char host[static IKE_SHARED_HOST],
+		     struct cs_err *err)
+{
+	struct iked_identity worker;
+	char dir[CS_PATH_MAX];
+	int status = cs_state_path(o->stack, IKED_STATE, dir, err);
+
+	if (status == 0)
+		status = iked_identity_find(o->user, &worker, err);
+	if (status < 0)
+		return status;
+	if (setegid(worker.gid) < 0 || seteuid(worker.uid) < 0)
+		return cs_fail_errno(err, "cannot become user %s", worker.name);
+	status = iked_shared_host(dir, o->stack, host, err);
+	if (seteuid(0) < 0 || setegid(0) < 0)
+		return cs_fail_errno(err, "cannot be root again");
+	return status;
+}
+
 /* As root; behind it there is no right any more. */
 static int prepare(const struct iked_options *o, struct pol_ike_config *config,
 		   char host[static IKE_SHARED_HOST], struct cs_err *err)
 {
 	struct iked_identity id;
 	struct cs_err lesser;
-	char dir[CS_PATH_MAX];
 	int status = pol_ike_config(o->config, !o->config_given, on_diag, NULL, config, err);
 
 	if (status == 0 && !config->shared_store[0])
@@ -28,13 +47,11 @@ static int prepare(const struct iked_options *o, struct pol_ike_config *config,
 	if (status == 0 && ike_shared_check_uri(config->shared_store, err) < 0)
 		status = cs_err_prefix(err, "SharedStore");
 	if (status == 0)
-		status = cs_state_path(o->stack, IKED_STATE, dir, err);
+		status = read_host(o, host, err);
 	if (status == 0)
-		status = iked_identity_find(o->user, &id, err);
+		status = iked_helper_user(o, IKED_SHARED_USER, &id, err);
 	if (status == 0)
 		status = iked_privilege_none(&id, err);
-	if (status == 0)
-		status = iked_shared_host(dir, o->stack, host, err);
 	if (status < 0)
 		return status;
 	/* libpq would look for its files in root's, and take what it may not see there for an

@@ -407,7 +407,7 @@ static bool take(struct ike_shared_row *row, const struct field *f, char *at, si
 		store_uint(at, sizeof(unsigned), n);
 		return true;
 	case F_TIME:
-		if (!get_number(v, 0, INT64_MAX, &n))
+		if (!get_number(v, 0, IKE_WALL_MAX, &n))
 			return false;
 		store_uint(at, sizeof(int64_t), n);
 		return true;

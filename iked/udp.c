@@ -200,12 +200,27 @@ void iked_udp_send(struct iked_udp *u, const struct cs_endpoint *local,
 
 /* ---- start and stop ---- */
 
+/* Said each time, since the socket is as the worker before left it. */
+static int set_moving(const struct iked_udp_port *port, struct cs_err *err)
+{
+	int on = port->moving;
+	bool v4 = port->family == AF_INET;
+
+	if (setsockopt(port->fd, v4 ? IPPROTO_IP : IPPROTO_IPV6,
+		       v4 ? IP_TRANSPARENT : IPV6_TRANSPARENT, &on, sizeof(on)) < 0)
+		return cs_fail_errno(err, "cannot set IP_TRANSPARENT");
+	return 0;
+}
+
 int iked_udp_start(uv_loop_t *loop, const struct iked_udp_port *port, iked_udp_fn *fn, void *arg,
 		   struct iked_udp **udp, struct cs_err *err)
 {
-	struct iked_udp *u = calloc(1, sizeof(*u));
-	int rc;
+	struct iked_udp *u;
+	int rc = set_moving(port, err);
 
+	if (rc < 0)
+		return rc;
+	u = calloc(1, sizeof(*u));
 	if (u)
 		u->buffers = malloc(BATCH * sizeof(*u->buffers));
 	if (!u || !u->buffers) {

@@ -619,6 +619,8 @@ static int prepare_process(struct worker *w, struct cs_err *err)
 	if (status < 0)
 		return status;
 	set_log_level(w->config.log_level);
+	if (!w->config.n_vipas)
+		iked_lost_esp_none();
 	status = ike_crypto_init(w->config.fips140, err);
 	if (status < 0) {
 		if (w->config.fips140)
@@ -691,10 +693,11 @@ static int open_engine(struct worker *w, struct cs_err *err)
 
 static int open_ports(struct worker *w, struct cs_err *err)
 {
+	const bool moving = w->config.n_vipas > 0;
 	const struct iked_udp_port ports[3] = {
-		{IKED_FD_IPV4, AF_INET, w->o->port, false},
-		{IKED_FD_IPV6, AF_INET6, w->o->port, false},
-		{IKED_FD_NAT, AF_INET, w->o->nat_port, true},
+		{IKED_FD_IPV4, AF_INET, w->o->port, false, moving},
+		{IKED_FD_IPV6, AF_INET6, w->o->port, false, moving},
+		{IKED_FD_NAT, AF_INET, w->o->nat_port, true, moving},
 	};
 
 	for (unsigned i = 0; i < 3; i++) {

@@ -51,10 +51,6 @@ need_packages() {
 			systemctl disable --now "${package#*:}.service" >>"$log" 2>&1 || :
 		fi
 	done
-	# Tests have servers of their own.
-	if [[ " ${missing[*]} " == *" postgresql "* ]] && [ -d /run/systemd/system ]; then
-		systemctl disable --now postgresql.service >>"$log" 2>&1 || :
-	fi
 }
 
 apt_install() {

@@ -82,7 +82,7 @@ static struct cs_range range(struct sa_random *r, uint8_t family)
 
 static int64_t when(struct sa_random *r)
 {
-	return (int64_t)number(r, UINT64_C(0x7fffffffffff));
+	return (int64_t)number(r, IKE_WALL_MAX);
 }
 
 static void nat(struct sa_random *r, bool *local, bool *remote, bool *napt)

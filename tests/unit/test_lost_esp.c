@@ -1,6 +1,7 @@
 /* ESP that nobody has an SA for is seen while somebody wants to know, and only then. */
 #include <arpa/inet.h>
 #include <check.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -120,6 +121,47 @@ START_TEST(test_none)
 }
 END_TEST
 
+/* What else has their places is left alone, whether anybody is to listen or not. */
+START_TEST(test_others)
+{
+	struct iked_lost_esp *lost;
+	struct cs_err err;
+	struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = 1};
+	socklen_t len = sizeof(at);
+
+	ck_assert_msg(unshare(CLONE_NEWNET) == 0, "root must run this test");
+	in_place(socket(AF_INET, SOCK_DGRAM, 0), IKED_FD_ESP4);
+	in_place(socket(AF_INET6, SOCK_RAW, IPPROTO_ICMPV6), IKED_FD_ESP6);
+	uv_loop_init(&loop);
+	ck_assert_int_eq(iked_lost_esp_new(&loop, on_spi, NULL, &lost, &err), 0);
+	iked_lost_esp_listen(lost, true);
+	ck_assert_int_eq(getsockname(IKED_FD_ESP4, (struct sockaddr *)&at, &len), 0);
+	ck_assert_uint_eq(at.sin_port, 0);
+	iked_lost_esp_stop(lost);
+	ck_assert_int_eq(uv_loop_close(&loop), 0);
+	iked_lost_esp_none();
+	ck_assert_int_ge(fcntl(IKED_FD_ESP4, F_GETFD), 0);
+	ck_assert_int_ge(fcntl(IKED_FD_ESP6, F_GETFD), 0);
+}
+END_TEST
+
+START_TEST(test_nobody_listens)
+{
+	struct cs_err err;
+	int fd;
+
+	ck_assert_msg(unshare(CLONE_NEWNET) == 0, "root must run this test");
+	ck_assert_int_eq(system("ip link set lo up"), 0);
+	ck_assert_int_eq(iked_esp_open(AF_INET, &fd, &err), 0);
+	in_place(fd, IKED_FD_ESP4);
+	ck_assert_int_eq(iked_esp_open(AF_INET6, &fd, &err), 0);
+	in_place(fd, IKED_FD_ESP6);
+	iked_lost_esp_none();
+	ck_assert_int_lt(fcntl(IKED_FD_ESP4, F_GETFD), 0);
+	ck_assert_int_lt(fcntl(IKED_FD_ESP6, F_GETFD), 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("lost esp");
@@ -127,6 +169,8 @@ int main(void)
 
 	tcase_add_test(t, test_listen);
 	tcase_add_test(t, test_none);
+	tcase_add_test(t, test_others);
+	tcase_add_test(t, test_nobody_listens);
 	suite_add_tcase(s, t);
 	return run_suite(s);
 }

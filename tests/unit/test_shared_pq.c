@@ -447,6 +447,7 @@ START_TEST(as_a_process)
 {
 	char state[160], config[160], where[500], passwords[200];
 	const struct passwd *nobody = getpwnam("nobody");
+	struct stat host_id;
 	FILE *f;
 	int status;
 
@@ -491,6 +492,9 @@ START_TEST(as_a_process)
 	ck_assert_uint_eq(strtoull(status_of(a.helper, "CapPrm:"), NULL, 16), 0);
 	ck_assert_int_eq(strtol(status_of(a.helper, "NoNewPrivs:"), NULL, 10), 1);
 	ck_assert_uint_eq(strtoul(status_of(a.helper, "Uid:"), NULL, 10), nobody->pw_uid);
+	snprintf(passwords, sizeof(passwords), "%s/host-id", state);
+	ck_assert_int_eq(stat(passwords, &host_id), 0);
+	ck_assert_uint_eq(host_id.st_uid, nobody->pw_uid); /* root has made nothing there */
 #ifdef HAVE_SECCOMP
 	ck_assert_int_eq(strtol(status_of(a.helper, "Seccomp:"), NULL, 10), 2);
 #endif

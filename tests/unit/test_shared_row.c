@@ -194,6 +194,9 @@ START_TEST(contradictions)
 	json_object_set_new(d, "remote_addr", json_string("2001:db8::1"));
 	refused('Y', d, "remote_addr", "not understood");
 	json_object_set_new(d, "remote_addr", json_string("192.0.2.1"));
+	json_object_set_new(d, "vpn_expires", json_integer(INT64_MAX)); /* when the clock is set */
+	refused('Y', d, "vpn_expires", "not understood");
+	json_object_set_new(d, "vpn_expires", json_integer(IKE_WALL_MAX));
 	json_object_set_new(d, "integ", json_integer(0));
 	refused('Y', d, "integ", "not understood");
 	json_object_set_new(d, "protocol", json_integer(POL_ESP));

@@ -4,6 +4,7 @@
  */
 #include <arpa/inet.h>
 #include <check.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -132,6 +133,34 @@ START_TEST(test_plain)
 }
 END_TEST
 
+/* Peers are told from an address that has just left: where one may move, and as long as that is so.
+ */
+START_TEST(test_moving)
+{
+	struct iked_udp_port port = {.family = _i ? AF_INET6 : AF_INET};
+	struct cs_endpoint gone, to;
+	struct cs_err err;
+
+	ck_assert_msg(unshare(CLONE_NEWNET) == 0, "root must run this test");
+	ck_assert_int_eq(system("ip link set lo up"), 0);
+	gone.port = to.port = port.port = 40500;
+	ck_assert_int_eq(cs_addr_parse(_i ? "2001:db8::1" : "192.0.2.1", &gone.addr, &err), 0);
+	ck_assert_int_eq(cs_addr_parse(_i ? "::1" : "127.0.0.1", &to.addr, &err), 0);
+	ck_assert_int_eq(iked_port_open(port.family, port.port, &port.fd, &err), 0);
+	for (unsigned i = 0; i < 3; i++) {
+		port.moving = i == 1;
+		ck_assert_int_eq(uv_loop_init(&loop), 0);
+		ck_assert_int_eq(iked_udp_start(&loop, &port, on_datagram, NULL, &udp, &err), 0);
+		iked_udp_send(udp, &gone, &to, (const uint8_t *)"abc", 3);
+		ck_assert_uint_eq(iked_udp_stats(udp)->sent, port.moving);
+		iked_udp_stop(udp);
+		uv_run(&loop, UV_RUN_DEFAULT);
+		ck_assert_int_eq(uv_loop_close(&loop), 0);
+	}
+	close(port.fd);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("udp");
@@ -140,6 +169,7 @@ static Suite *suite(void)
 	tcase_add_test(t, test_marker_in);
 	tcase_add_test(t, test_marker_out);
 	tcase_add_test(t, test_plain);
+	tcase_add_loop_test(t, test_moving, 0, 2);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -42,6 +42,15 @@ def with_keyring(host):
     return ours
 
 
+def raw_sockets(pid):
+    """How many of the process's descriptors are raw sockets of its network namespace."""
+    inodes = set()
+    for name in ("raw", "raw6"):
+        with open(f"/proc/{pid}/net/{name}") as f:
+            inodes |= {f"socket:[{line.split()[9]}]" for line in f.readlines()[1:]}
+    return sum(os.readlink(f"/proc/{pid}/fd/{fd}") in inodes for fd in os.listdir(f"/proc/{pid}/fd"))
+
+
 @case("cert-helper")
 def cert_helper(lab):
     """It has no right at all; killed, it comes back; it ends with iked."""
@@ -65,12 +74,15 @@ def cert_helper(lab):
     sockets = [os.readlink(f"/proc/{helper}/fd/{fd}") for fd in os.listdir(f"/proc/{helper}/fd")]
     if sum(s.startswith("socket:") for s in sockets) != 1:
         raise Failure(f"the helper has other descriptors than its one socket: {sockets}")
+    worker = a.iked.children("--worker")[0]
+    held = raw_sockets(a.iked.pid), raw_sockets(worker)
+    if held != (2, 0):
+        raise Failure(f"without DynamicVipa iked's parent and worker have {held} raw sockets, not 2 and 0")
     os.kill(helper, signal.SIGKILL)
     new = next_helper(a, helper, 2)
     if not a.log_lines("CSI2046E", str(helper)):
         raise Failure("the log does not say that the helper was killed")
     # A worker gets a helper of its own.
-    worker = a.iked.children("--worker")[0]
     os.kill(worker, signal.SIGKILL)
     last = next_helper(a, new, 3)
     a.stop()

@@ -12,7 +12,7 @@ import subprocess
 import threading
 import time
 
-from .host import Failure, Process, wait_until
+from .host import Process, wait_until
 from .nat import Internet, Seen
 
 VIP = "192.0.2.100"
@@ -215,8 +215,3 @@ class Cluster:
         for k in self.keepalived.values():
             if k.process.running():
                 k.stop()
-
-
-def check(condition, text):
-    if not condition:
-        raise Failure(text)
