@@ -150,6 +150,21 @@ void sim_share_settled(void *host, uint64_t ref)
 		 (unsigned long long)ref);
 }
 
+static int is_it(void *arg, const struct ike_p2_info *i)
+{
+	const struct ike_p2_info *row = arg;
+
+	return i->state == IKE_P2_DONE && i->spi_in == row->spi_in && i->spi_out == row->spi_out;
+}
+
+/* What this engine has put there itself, and has still; what it has lost meanwhile it takes over.
+ */
+static bool is_up(const struct sim_host *h, const struct shared_row *r)
+{
+	return is_of(r, h->index, h->epoch) &&
+	       ike_engine_each_p2(h->engine, is_it, (void *)&r->row->p2.info);
+}
+
 unsigned sim_arrive(struct sim_host *h)
 {
 	struct sim_shared *s = h->sim->shared;
@@ -165,7 +180,7 @@ unsigned sim_arrive(struct sim_host *h)
 	for (unsigned i = 0; i < s->n_rows; i++) {
 		const struct shared_row *r = &s->rows[i];
 
-		if (!r->row->phase1 && !is_of(r, h->index, h->epoch))
+		if (!r->row->phase1 && !is_up(h, r))
 			rows[n++] = (struct ike_inherited){r->row->p2.info, p1_of(s, r), r->used,
 							   r->ref};
 	}
