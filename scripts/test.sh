@@ -141,7 +141,7 @@ run_tests() {
 	start sim-exhaustive "$build/asan/$SIM_PROGRAM" --exhaustive
 	start sim-seed-1 "$build/asan/$SIM_PROGRAM" --scenarios "$scenarios" --seed 1
 	start "sim-seed-$seed" "$build/asan/$SIM_PROGRAM" --scenarios "$scenarios" --seed "$seed"
-	start "sim-takeovers-$seed" "$build/asan/$SIM_PROGRAM" --takeovers "$((scenarios / 10))" \
+	start "sim-takeovers-$seed" "$build/asan/$SIM_PROGRAM" --takeovers "$((scenarios / 100))" \
 		--seed "$seed"
 	start sim-takeover-many "$build/asan/$SIM_PROGRAM" --many 5000 --seed 1
 	start "fuzz-$seed" "$build/asan/$FUZZ_PROGRAM" --datagrams "$mutations" --seed "$seed"
