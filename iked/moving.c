@@ -3,9 +3,10 @@
  * moves them, keepalived or an operator, is seen by the kernel's addresses alone: one that arrives
  * is claimed in the shared store, and what its last owner had is given to the engine to be
  * negotiated anew; one that leaves takes its SAs along, and peers are told.  An address that
- * another host has claimed while it is here, too, is that host's: until it arrives anew, nothing is
- * negotiated at it.
+ * another host has claimed while it is here, too, is that host's: until it arrives anew, or that
+ * host lets go of it or is silent, nothing is negotiated at it.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,6 +43,7 @@ struct iked_moving {
 	struct iked_lost_esp *lost; /* who sends by SAs that are to be taken over */
 	struct iked_array here;     /* struct vipa *: those of ours that the kernel has */
 	bool watching;
+	bool looked; /* at what is here */
 };
 
 static bool is_vipa(const struct iked_moving *m, const struct cs_addr *a)
@@ -283,6 +285,14 @@ static int set_passive(struct iked_moving *m, const struct cs_addr *a, bool pass
 	return rc;
 }
 
+/* What the store has of it comes now. */
+static void begin(struct iked_moving *m, struct vipa *v)
+{
+	forget_read(v);
+	v->reading = true;
+	set_passive(m, &v->address, false);
+}
+
 static void arrived(struct iked_moving *m, const struct cs_addr *a)
 {
 	struct vipa **slot, *v = calloc(1, sizeof(*v));
@@ -296,11 +306,12 @@ static void arrived(struct iked_moving *m, const struct cs_addr *a)
 	}
 	*slot = v;
 	v->address = *a;
-	forget_read(v);
-	v->reading = true;
 	cs_log(CS_NOCTX, CSM_VIPA_HERE, cs_addr_text(a, text));
-	set_passive(m, a, false);
-	ike_shared_arrive(m->shared, a);
+	begin(m, v);
+	if (m->looked)
+		ike_shared_arrive(m->shared, a);
+	else
+		ike_shared_found(m->shared, a);
 }
 
 static void left(struct iked_moving *m, const struct cs_addr *a)
@@ -393,6 +404,8 @@ static void look(struct iked_moving *m)
 
 	if (xf_addresses_read(m->addresses, on_address, m, &err) < 0)
 		cs_log(CS_NOCTX, CSM_VIPA_WATCH, err.text);
+	else
+		m->looked = true;
 }
 
 static void on_readable(uv_poll_t *poll, int status, int events)
@@ -417,11 +430,26 @@ static void on_claim(void *arg, const struct ike_shared_claim *c)
 		       (unsigned long long)c->epoch);
 		return;
 	}
-	cs_log(CS_NOCTX, CSM_VIPA_LOST, cs_addr_text(&c->address, text), c->owner,
+	cs_log(CS_NOCTX, CSM_VIPA_LOST, cs_addr_text(&c->address, text),
+	       c->owner[0] ? c->owner : "a host that has let go of it",
 	       (unsigned long long)c->epoch);
 	forget_read(v);
 	set_passive(m, &c->address, true);
 	ike_engine_give_back(m->env.engine, &c->address, false, iked_now());
+}
+
+static void on_vacant(void *arg, const struct cs_addr *address, const char *owner)
+{
+	struct iked_moving *m = arg;
+	struct vipa *v = find(m, address);
+	char text[CS_ADDR_STRLEN], why[IKE_SHARED_HOST + 40] = "nobody owns it";
+
+	if (!v)
+		return;
+	if (owner[0])
+		snprintf(why, sizeof(why), "its owner %s is silent", owner);
+	cs_log(CS_NOCTX, CSM_VIPA_VACANT, cs_addr_text(address, text), why);
+	begin(m, v);
 }
 
 struct all {
@@ -512,6 +540,7 @@ int iked_moving_new(const struct iked_moving_env *env, struct iked_moving **movi
 		.sa = on_sa,
 		.read = on_read,
 		.claim = on_claim,
+		.vacant = on_vacant,
 		.want_all = on_want_all,
 		.unshared = on_unshared,
 		.reachable = on_reachable,

@@ -6,8 +6,8 @@
  * as ever, and what it missed is written when it is back.
  *
  * An address has an owner and an epoch.  Whoever the address arrives at claims it: epoch + 1, if
- * nobody else was faster (compare and set).  Each write of an SA is made only while the writer is
- * still the owner.
+ * nobody else was faster (compare and set).  Whoever it leaves lets go of it.  Each write of an SA
+ * is made only while the writer is still the owner.
  */
 #ifndef IKE_SHARED_H
 #define IKE_SHARED_H
@@ -51,6 +51,9 @@ struct ike_shared_events {
 		     const struct cs_err *err);
 	/* The claim of an address that is here was won, or it is lost now, at once or later. */
 	void (*claim)(void *arg, const struct ike_shared_claim *claim);
+	/* An address that is here and another host's is read and claimed as if it came now: its
+	 * owner has let go of it, or is silent. sa and read follow. owner "": nobody. */
+	void (*vacant)(void *arg, const struct cs_addr *address, const char *owner);
 	/* The address's SAs have to be put anew, all that are up, one ike_shared_record() each: the
 	 * claim was won, or the store was away. */
 	void (*want_all)(void *arg, const struct cs_addr *address);
@@ -73,7 +76,11 @@ int ike_shared_connect(struct ike_shared *s, int fd, struct cs_err *err);
 
 /* The address is at this host: read what is known of it, and claim it. Again: as if it were new. */
 void ike_shared_arrive(struct ike_shared *s, const struct cs_addr *address);
-/* It is not any more. Its SAs stay in the store for the next owner; nothing of it is written. */
+/* It was already when this worker began: the same, but while another host owns it, and lives, it is
+ * that host's. */
+void ike_shared_found(struct ike_shared *s, const struct cs_addr *address);
+/* It is not any more, and if it was ours it is nobody's. Its SAs stay in the store for the next
+ * owner; nothing of it is written. */
 void ike_shared_leave(struct ike_shared *s, const struct cs_addr *address);
 
 /* A record as the engine makes it. Those of addresses that are not here and ours are ignored. */

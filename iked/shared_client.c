@@ -90,7 +90,7 @@ static void say(struct ike_shared *s, const struct ike_shared_message *m)
 static void say_arrival(struct ike_shared *s, const struct ike_sh_place_here *p)
 {
 	struct ike_shared_message m = {
-		.kind = IKE_SH_ARRIVE,
+		.kind = p->found ? IKE_SH_FOUND : IKE_SH_ARRIVE,
 		.serial = p->serial,
 		.address = p->address,
 		.epoch = p->ours ? p->epoch : 0,
@@ -100,6 +100,15 @@ static void say_arrival(struct ike_shared *s, const struct ike_sh_place_here *p)
 	};
 
 	strcpy(m.host, p->seen_owner);
+	say(s, &m);
+}
+
+/* It is another host's until it comes anew, or that one has gone. */
+static void say_lost(struct ike_shared *s, const struct ike_sh_place_here *p)
+{
+	struct ike_shared_message m = {
+		.kind = IKE_SH_WATCH, .serial = p->serial, .address = p->address};
+
 	say(s, &m);
 }
 
@@ -411,6 +420,39 @@ static void on_claim(struct ike_shared *s, const struct ike_shared_message *m)
 		s->events->want_all(s->arg, &claim.address);
 }
 
+/* As if it were new, but SAs that are up stay known: no row of theirs is given out. */
+static void begin(struct ike_shared *s, struct ike_sh_place_here *p)
+{
+	drop_rows(s, p);
+	while (!ike_list_empty(&p->refs))
+		ike_sh_forget_ref(s, IKE_OF(p->refs.next, struct ike_sh_ref, in_place));
+	p->serial = ++s->last_serial;
+	p->answered = p->ours = p->confirmed = false;
+	p->epoch = 0;
+	p->is_seen = false;
+	p->reading = true;
+	uv_update_time(s->loop);
+	p->read_until = uv_now(s->loop) + READ_WAIT_MS;
+	if (!uv_is_active((uv_handle_t *)&s->tick))
+		uv_timer_start(&s->tick, on_tick, TICK_MS, TICK_MS);
+}
+
+/* Whoever else takes it meanwhile is right: the claim is for what was seen. */
+static void on_vacant(struct ike_shared *s, const struct ike_shared_message *m)
+{
+	struct ike_sh_place_here *p = find_arrival(s, &m->address, m->serial);
+
+	if (!p || !p->answered || p->ours)
+		return;
+	begin(s, p);
+	p->found = false;
+	p->is_seen = true;
+	strcpy(p->seen_owner, m->host);
+	p->seen_epoch = m->epoch;
+	say_arrival(s, p);
+	s->events->vacant(s->arg, &m->address, m->host);
+}
+
 /* ---- the helper ---- */
 
 static void on_closed(uv_handle_t *handle)
@@ -475,6 +517,10 @@ static bool hear(struct ike_shared *s, const struct ike_shared_message *m)
 	case IKE_SH_CLAIM:
 		if (!s->stopping)
 			on_claim(s, m);
+		return true;
+	case IKE_SH_VACANT:
+		if (!s->stopping)
+			on_vacant(s, m);
 		return true;
 	case IKE_SH_ROW:
 		return s->stopping || take_row(s, m);
@@ -614,47 +660,53 @@ int ike_shared_connect(struct ike_shared *s, int fd, struct cs_err *err)
 	for (struct ike_list *l = s->places.next; l != &s->places; l = l->next) {
 		struct ike_sh_place_here *p = IKE_OF(l, struct ike_sh_place_here, link);
 
-		/* One that is another host's is that until it comes anew. */
-		if (!p->answered || p->ours)
+		if (p->answered && !p->ours)
+			say_lost(s, p);
+		else
 			say_arrival(s, p);
 	}
 	pump(s);
 	return 0;
 }
 
-void ike_shared_arrive(struct ike_shared *s, const struct cs_addr *address)
+static struct ike_sh_place_here *make_place(struct ike_shared *s, const struct cs_addr *address)
+{
+	struct ike_sh_place_here *p = calloc(1, sizeof(*p));
+
+	if (!p) {
+		s->stats.failed++;
+		return NULL;
+	}
+	p->address = *address;
+	ike_list_init(&p->tunnels);
+	ike_list_init(&p->rows);
+	ike_list_init(&p->refs);
+	ike_list_add_tail(&s->places, &p->link);
+	return p;
+}
+
+static void arrive(struct ike_shared *s, const struct cs_addr *address, bool found)
 {
 	struct ike_sh_place_here *p = find(s, address);
 
-	if (s->stopping)
+	if (!p && !s->stopping)
+		p = make_place(s, address);
+	if (!p || s->stopping)
 		return;
-	if (!p) {
-		p = calloc(1, sizeof(*p));
-		if (!p) {
-			s->stats.failed++;
-			return;
-		}
-		p->address = *address;
-		ike_list_init(&p->tunnels);
-		ike_list_init(&p->rows);
-		ike_list_init(&p->refs);
-		ike_list_add_tail(&s->places, &p->link);
-	}
-	/* As if it were new, but SAs that are up stay known: no row of theirs is given out. */
-	drop_rows(s, p);
-	while (!ike_list_empty(&p->refs))
-		ike_sh_forget_ref(s, IKE_OF(p->refs.next, struct ike_sh_ref, in_place));
-	p->serial = ++s->last_serial;
-	p->answered = p->ours = p->confirmed = false;
-	p->epoch = 0;
-	p->is_seen = false;
-	p->reading = true;
-	uv_update_time(s->loop);
-	p->read_until = uv_now(s->loop) + READ_WAIT_MS;
-	if (!uv_is_active((uv_handle_t *)&s->tick))
-		uv_timer_start(&s->tick, on_tick, TICK_MS, TICK_MS);
+	begin(s, p);
+	p->found = found;
 	say_arrival(s, p);
 	pump(s);
+}
+
+void ike_shared_arrive(struct ike_shared *s, const struct cs_addr *address)
+{
+	arrive(s, address, false);
+}
+
+void ike_shared_found(struct ike_shared *s, const struct cs_addr *address)
+{
+	arrive(s, address, true);
 }
 
 static void place_free(struct ike_shared *s, struct ike_sh_place_here *p)

@@ -65,6 +65,7 @@ struct ike_sh_place_here {
 	struct ike_list link;
 	struct cs_addr address;
 	uint64_t serial; /* of its arrival */
+	bool found;      /* it was here when the worker began */
 	bool answered, ours;
 	bool confirmed; /* the helper that is there now has said that it is ours */
 	uint64_t epoch;

@@ -194,6 +194,15 @@ static void on_claim(void *arg, const struct ike_shared_claim *claim)
 	h->claim = *claim;
 }
 
+static void on_vacant(void *arg, const struct cs_addr *address, const char *owner)
+{
+	struct host *h = arg;
+
+	ck_assert(cs_addr_equal(address, &h->address));
+	h->vacants++;
+	strcpy(h->vacant_owner, owner);
+}
+
 static void on_want_all(void *arg, const struct cs_addr *address)
 {
 	struct host *h = arg;
@@ -241,6 +250,7 @@ static const struct ike_shared_events events = {
 	.sa = on_sa,
 	.read = on_read,
 	.claim = on_claim,
+	.vacant = on_vacant,
 	.want_all = on_want_all,
 	.unshared = on_unshared,
 	.reachable = on_reachable,
@@ -329,10 +339,15 @@ void host_arrive(struct host *h)
 	ike_shared_arrive(h->s, &h->address);
 }
 
+void host_leave(struct host *h)
+{
+	ike_shared_leave(h->s, &h->address);
+}
+
 void host_forget(struct host *h)
 {
 	h->n_rows = h->reads = h->claims = h->wants = h->n_unshared = h->reachables = h->differs =
-		0;
+		h->vacants = 0;
 	longest = 0;
 }
 
