@@ -273,6 +273,18 @@ static void on_read(void *arg, const struct cs_addr *address, int status, const 
 	forget_read(v);
 }
 
+static void on_reread(void *arg, const struct cs_addr *address)
+{
+	struct vipa *v = find(arg, address);
+	char text[CS_ADDR_STRLEN];
+
+	if (!v)
+		return;
+	cs_log(CS_NOCTX, CSM_VIPA_REREAD, cs_addr_text(address, text));
+	forget_read(v);
+	v->reading = true;
+}
+
 /* ---- addresses ---- */
 
 static int set_passive(struct iked_moving *m, const struct cs_addr *a, bool passive)
@@ -539,6 +551,7 @@ int iked_moving_new(const struct iked_moving_env *env, struct iked_moving **movi
 	static const struct ike_shared_events events = {
 		.sa = on_sa,
 		.read = on_read,
+		.reread = on_reread,
 		.claim = on_claim,
 		.vacant = on_vacant,
 		.want_all = on_want_all,

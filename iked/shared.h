@@ -45,10 +45,12 @@ struct ike_shared_sa {
 /* On the loop's thread, never from within a call. */
 struct ike_shared_events {
 	/* Answer to arrive(): each SA, then the end; status is not 0 when the store, or the replica
-	 * beside this host, cannot be read now. Nothing more comes then until the next arrival. */
+	 * beside this host, cannot be read now. It is asked again when it is there: nothing more
+	 * comes until then, and then reread, SAs and the end. */
 	void (*sa)(void *arg, const struct cs_addr *address, const struct ike_shared_sa *sa);
 	void (*read)(void *arg, const struct cs_addr *address, int status,
 		     const struct cs_err *err);
+	void (*reread)(void *arg, const struct cs_addr *address);
 	/* The claim of an address that is here was won, or it is lost now, at once or later. */
 	void (*claim)(void *arg, const struct ike_shared_claim *claim);
 	/* An address that is here and another host's is read and claimed as if it came now: its

@@ -11,10 +11,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define ROWS_MAX     200000u /* of an address */
-#define READ_WAIT_MS 12000   /* the helper's own limit is shorter */
-#define TICK_MS      1000
-#define STOP_MS      2000
+#define ROWS_MAX      200000u /* of an address */
+#define READ_WAIT_MS  12000   /* the helper's own limit is shorter */
+#define READ_PAUSE_MS 5000    /* until one that has failed is tried again, if the store is there */
+#define TICK_MS       1000
+#define STOP_MS       2000
 
 /* A helper. libuv wants its handle to outlive us by a turn of the loop. */
 struct ike_sh_connection {
@@ -57,6 +58,14 @@ static struct ike_sh_place_here *find_arrival(const struct ike_shared *s,
 	return p && p->serial == serial ? p : NULL;
 }
 
+static struct ike_sh_place_here *find_asked(const struct ike_shared *s,
+					    const struct cs_addr *address, uint64_t serial)
+{
+	struct ike_sh_place_here *p = find(s, address);
+
+	return p && p->read_serial == serial ? p : NULL;
+}
+
 /* ---- what goes to the helper ---- */
 
 static void drop_control(struct ike_shared *s)
@@ -87,7 +96,7 @@ static void say(struct ike_shared *s, const struct ike_shared_message *m)
 	ike_list_add_tail(&s->control, &p->link);
 }
 
-static void say_arrival(struct ike_shared *s, const struct ike_sh_place_here *p)
+static void say_arrival(struct ike_shared *s, struct ike_sh_place_here *p)
 {
 	struct ike_shared_message m = {
 		.kind = p->found ? IKE_SH_FOUND : IKE_SH_ARRIVE,
@@ -99,6 +108,7 @@ static void say_arrival(struct ike_shared *s, const struct ike_sh_place_here *p)
 		.seen = p->seen_epoch,
 	};
 
+	p->read_serial = p->serial;
 	strcpy(m.host, p->seen_owner);
 	say(s, &m);
 }
@@ -258,7 +268,7 @@ static struct ike_sh_ref *find_ref(struct ike_shared *s, uint64_t number)
 /* False: the helper makes no sense. */
 static bool take_row(struct ike_shared *s, const struct ike_shared_message *m)
 {
-	struct ike_sh_place_here *p = find_arrival(s, &m->address, m->serial);
+	struct ike_sh_place_here *p = find_asked(s, &m->address, m->serial);
 	struct ike_sh_ref *r;
 
 	if (!p || !p->reading)
@@ -350,11 +360,21 @@ static void end_read(struct ike_shared *s, struct ike_sh_place_here *p, int stat
 	struct bad_rows bad = {.n = 0};
 	uint64_t serial = p->serial;
 	char text[CS_ADDR_STRLEN];
+	bool again = p->unread;
 
 	p->reading = false;
+	p->unread = status < 0 && !(p->answered && !p->ours);
+	if (p->unread)
+		p->read_until = uv_now(s->loop) + READ_PAUSE_MS;
 	/* Those of an address that was lost meanwhile are for its owner. */
 	if (status < 0 || (p->answered && !p->ours))
 		drop_rows(s, p);
+	if (again && status < 0)
+		return; /* it was told */
+	if (again) {
+		s->events->reread(s->arg, &address);
+		p = find_arrival(s, &address, serial);
+	}
 	while (p && !ike_list_empty(&p->rows)) {
 		struct ike_sh_ref *r = IKE_OF(p->rows.next, struct ike_sh_ref, in_place);
 
@@ -375,7 +395,7 @@ static void end_read(struct ike_shared *s, struct ike_sh_place_here *p, int stat
 
 static void on_read(struct ike_shared *s, const struct ike_shared_message *m, const char *text)
 {
-	struct ike_sh_place_here *p = find_arrival(s, &m->address, m->serial);
+	struct ike_sh_place_here *p = find_asked(s, &m->address, m->serial);
 	struct cs_err err = {.code = (enum cs_code)m->status};
 
 	if (!p)
@@ -390,6 +410,33 @@ static void on_read(struct ike_shared *s, const struct ike_shared_message *m, co
 	s->stats.reads++;
 	snprintf(err.text, sizeof(err.text), "%s", text);
 	end_read(s, p, m->status, &err);
+}
+
+static void await_read(struct ike_shared *s, struct ike_sh_place_here *p)
+{
+	p->reading = true;
+	uv_update_time(s->loop);
+	p->read_until = uv_now(s->loop) + READ_WAIT_MS;
+	if (!uv_is_active((uv_handle_t *)&s->tick))
+		uv_timer_start(&s->tick, on_tick, TICK_MS, TICK_MS);
+}
+
+/* What could not be read as it came is read when the store is there; the claim stands as it is. */
+static void read_again(struct ike_shared *s, struct ike_sh_place_here *p)
+{
+	struct ike_shared_message m = {.kind = IKE_SH_AGAIN, .address = p->address, .flag = true};
+
+	if (!p->unread || p->reading)
+		return;
+	await_read(s, p);
+	m.serial = p->read_serial = ++s->last_serial;
+	say(s, &m);
+}
+
+static void read_all_again(struct ike_shared *s)
+{
+	for (struct ike_list *l = s->places.next; l != &s->places; l = l->next)
+		read_again(s, IKE_OF(l, struct ike_sh_place_here, link));
 }
 
 /* ---- claims ---- */
@@ -411,6 +458,7 @@ static void on_claim(struct ike_shared *s, const struct ike_shared_message *m)
 		ike_sh_begin_anew(s, p, true);
 	else
 		ike_sh_forget_all(s, p);
+	p->unread &= m->flag;
 	if (news) {
 		s->stats.claims += m->flag;
 		s->stats.lost += !m->flag;
@@ -430,11 +478,8 @@ static void begin(struct ike_shared *s, struct ike_sh_place_here *p)
 	p->answered = p->ours = p->confirmed = false;
 	p->epoch = 0;
 	p->is_seen = false;
-	p->reading = true;
-	uv_update_time(s->loop);
-	p->read_until = uv_now(s->loop) + READ_WAIT_MS;
-	if (!uv_is_active((uv_handle_t *)&s->tick))
-		uv_timer_start(&s->tick, on_tick, TICK_MS, TICK_MS);
+	p->unread = false;
+	await_read(s, p);
 }
 
 /* Whoever else takes it meanwhile is right: the claim is for what was seen. */
@@ -513,6 +558,8 @@ static bool hear(struct ike_shared *s, const struct ike_shared_message *m)
 	case IKE_SH_BACK:
 		s->stats.reconnects += s->store == IKE_SH_GONE;
 		tell_reachable(s, NULL);
+		if (!s->stopping)
+			read_all_again(s);
 		return true;
 	case IKE_SH_CLAIM:
 		if (!s->stopping)
@@ -599,8 +646,11 @@ static void on_tick(uv_timer_t *timer)
 			more = true; /* the list may be another one now */
 			break;
 		}
-		more |= p->reading;
+		if (uv_now(s->loop) >= p->read_until && s->store == IKE_SH_THERE)
+			read_again(s, p);
+		more |= p->reading || p->unread;
 	}
+	pump(s);
 	if (!more && !s->stopping)
 		uv_timer_stop(&s->tick);
 }

@@ -69,8 +69,9 @@ struct ike_sh_place_here {
 	bool answered, ours;
 	bool confirmed; /* the helper that is there now has said that it is ours */
 	uint64_t epoch;
-	bool reading;
-	uint64_t read_until; /* of the loop's time */
+	bool reading, unread;
+	uint64_t read_serial; /* of the question */
+	uint64_t read_until;  /* of the loop's time: no answer, or to be asked again */
 	bool is_seen;
 	char seen_owner[IKE_SHARED_HOST];
 	uint64_t seen_epoch;

@@ -146,8 +146,14 @@ static void remember(struct ike_sh_serve *s, const struct ike_shared_message *as
 /* What was here when the worker began is another host's as long as that one lives. */
 static bool wants_rows(const struct reading *r, const struct ike_shared_owner *o)
 {
-	return r->ask->flag &&
-	       (r->ask->kind != IKE_SH_FOUND || !o->owner[0] || strcmp(o->owner, r->s->host) == 0);
+	struct ike_sh_place *p;
+	bool may;
+
+	uv_mutex_lock(&r->s->lock);
+	p = ike_sh_find(r->s, &r->ask->address);
+	may = p && (p->ours || !p->was_here);
+	uv_mutex_unlock(&r->s->lock);
+	return r->ask->flag && (may || !o->owner[0] || strcmp(o->owner, r->s->host) == 0);
 }
 
 static int read_once(struct ike_sh_serve *s, struct ike_shared_db **db, struct reading *r,
@@ -287,6 +293,33 @@ static int make_place(struct ike_sh_serve *s, const struct ike_shared_message *m
 	return 0;
 }
 
+/* Nobody waits for the answer to an earlier question of that address. */
+static void forget_asked(struct ike_sh_serve *s, const struct cs_addr *address)
+{
+	struct ike_sh_queue *q = &s->reads;
+
+	for (struct ike_sh_op **op = &q->first; *op;) {
+		struct ike_sh_op *old = *op;
+
+		if (!cs_addr_equal(&old->m.address, address)) {
+			op = &old->next;
+			continue;
+		}
+		*op = old->next;
+		if (!*op)
+			q->tail = op;
+		q->n--;
+		free(old);
+	}
+}
+
+static int ask(struct ike_sh_serve *s, const struct ike_shared_message *m, struct cs_err *err)
+{
+	forget_asked(s, &m->address);
+	uv_cond_signal(&s->reader_wake);
+	return enqueue(&s->reads, READS_MAX, m, err);
+}
+
 static int arrive(struct ike_sh_serve *s, const struct ike_shared_message *m, struct cs_err *err)
 {
 	struct ike_sh_place *p;
@@ -306,12 +339,12 @@ static int arrive(struct ike_sh_serve *s, const struct ike_shared_message *m, st
 	p->missed = s->away || m->is_seen;
 	s->hurry = true;
 	uv_cond_signal(&s->writer_wake);
-	uv_cond_signal(&s->reader_wake);
-	return enqueue(&s->reads, READS_MAX, m, err);
+	return ask(s, m, err);
 }
 
 static void leave(struct ike_sh_serve *s, const struct cs_addr *address)
 {
+	forget_asked(s, address);
 	for (struct ike_sh_place **p = &s->places; *p; p = &(*p)->next)
 		if (cs_addr_equal(&(*p)->address, address)) {
 			struct ike_sh_place *gone = *p;
@@ -333,6 +366,8 @@ static int hear(struct ike_sh_serve *s, const struct ike_shared_message *m, stru
 	case IKE_SH_ARRIVE:
 	case IKE_SH_FOUND:
 		return arrive(s, m, err);
+	case IKE_SH_AGAIN:
+		return ask(s, m, err);
 	case IKE_SH_WATCH:
 		return make_place(s, m, &place, err);
 	case IKE_SH_LEAVE:

@@ -19,6 +19,8 @@ enum ike_shared_kind {
 	 * seen were read when it came, and its claim has not been answered */
 	IKE_SH_ARRIVE = 1,
 	IKE_SH_FOUND,  /* the same of one that was here already when the worker began */
+	IKE_SH_AGAIN,  /* address, serial of this question: its SAs are wanted, as nothing was read
+			*/
 	IKE_SH_WATCH,  /* address, serial: it is here and another host's */
 	IKE_SH_LEAVE,  /* address */
 	IKE_SH_PUT,    /* serial, address, SA, parent, used, expires, text: document */

@@ -194,6 +194,14 @@ static void on_claim(void *arg, const struct ike_shared_claim *claim)
 	h->claim = *claim;
 }
 
+static void on_reread(void *arg, const struct cs_addr *address)
+{
+	struct host *h = arg;
+
+	ck_assert(cs_addr_equal(address, &h->address));
+	h->rereads++;
+}
+
 static void on_vacant(void *arg, const struct cs_addr *address, const char *owner)
 {
 	struct host *h = arg;
@@ -249,6 +257,7 @@ static void on_differs(void *arg, const char *host)
 static const struct ike_shared_events events = {
 	.sa = on_sa,
 	.read = on_read,
+	.reread = on_reread,
 	.claim = on_claim,
 	.vacant = on_vacant,
 	.want_all = on_want_all,
@@ -347,7 +356,7 @@ void host_leave(struct host *h)
 void host_forget(struct host *h)
 {
 	h->n_rows = h->reads = h->claims = h->wants = h->n_unshared = h->reachables = h->differs =
-		h->vacants = 0;
+		h->vacants = h->rereads = 0;
 	longest = 0;
 }
 

@@ -37,7 +37,7 @@ struct host {
 
 	/* What was told. */
 	struct host_row rows[HOST_ROWS];
-	unsigned n_rows, reads, claims, wants, n_unshared, reachables, differs, vacants;
+	unsigned n_rows, reads, claims, wants, n_unshared, reachables, differs, vacants, rereads;
 	int read_status;
 	char read_why[256], away[256], why[256], differs_host[IKE_SHARED_HOST];
 	char vacant_owner[IKE_SHARED_HOST];

@@ -652,6 +652,38 @@ START_TEST(broken_file)
 }
 END_TEST
 
+/* No store as the address comes: what it has is given when it is there. */
+START_TEST(read_when_it_is_back)
+{
+	char there[96], aside[96];
+
+	snprintf(there, sizeof(there), "%s/there", dir);
+	snprintf(aside, sizeof(aside), "%s/aside", dir);
+	ck_assert_int_eq(mkdir(there, 0755), 0);
+	snprintf(path, sizeof(path), "%s/shared.db", there);
+	snprintf(uri, sizeof(uri), "sqlite:%s", path);
+	owns(&a, "a");
+	host_up(&a, 1, 1);
+	WAIT_FOR(host_stats(&a).puts == 2);
+	host_stop(&a);
+	ck_assert_int_eq(rename(there, aside), 0);
+	host_start(&b, "b", uri, VIP);
+	host_arrive(&b);
+	host_helper(&b);
+	WAIT_FOR(b.reads == 1 && b.reachables == 1);
+	ck_assert_int_lt(b.read_status, 0);
+	ck_assert_int_eq(rename(aside, there), 0);
+	WAIT_FOR(b.rereads == 1 && b.reads == 2 && b.claims == 1);
+	ck_assert_int_eq(b.read_status, 0);
+	ck_assert_uint_eq(b.n_rows, 2);
+	ck_assert(b.claim.ours);
+	ck_assert_uint_eq(b.claim.epoch, 2);
+	hosts_run(6000);
+	ck_assert_uint_eq(b.reads, 2);
+	host_stop(&b);
+}
+END_TEST
+
 START_TEST(later_version)
 {
 	int status;
@@ -829,6 +861,7 @@ int main(void)
 	tcase_add_test(t, policies);
 	tcase_add_test(t, disk_full);
 	tcase_add_test(t, broken_file);
+	tcase_add_test(t, read_when_it_is_back);
 	tcase_add_test(t, later_version);
 	tcase_add_test(t, network_file_systems);
 	tcase_add_test(t, uris);

@@ -203,6 +203,82 @@ START_TEST(server_killed)
 }
 END_TEST
 
+/* It is down for a moment as the address comes: what it has is given when it is there. */
+START_TEST(read_when_it_is_back)
+{
+	owns(&a, "a", uri);
+	host_up(&a, 1, 1);
+	WAIT_FOR(host_stats(&a).puts == 2);
+	host_start(&b, "b", uri, VIP);
+	host_helper(&b);
+	WAIT_FOR(b.there);
+	postgres_kill(&primary);
+	host_arrive(&b);
+	WAIT_FOR(b.reads == 1);
+	ck_assert_int_lt(b.read_status, 0);
+	host_up(&b, 7, 1);
+	postgres_start(&primary);
+	WAIT_FOR(b.rereads == 1 && b.reads == 2 && b.claims == 1);
+	ck_assert_uint_eq(b.n_rows, 2); /* not its own */
+	ck_assert(b.claim.ours);
+	WAIT_FOR(all_written(&b));
+	ck_assert_int_eq(postgres_ask(&primary, "SELECT count(*) FROM csipsec_sa WHERE host = 'b'"),
+			 2);
+	host_stop(&a);
+	host_stop(&b);
+}
+END_TEST
+
+/* The server does not answer, and the address comes and goes: only its last arrival is read. */
+START_TEST(flapping)
+{
+	owns(&a, "a", uri);
+	postgres_freeze(&primary, true);
+	for (unsigned i = 0; i < 5000; i++) {
+		host_leave(&a);
+		host_arrive(&a);
+		if (i % 50 == 0)
+			hosts_turn();
+	}
+	hosts_run(1000);
+	host_forget(&a);
+	postgres_freeze(&primary, false);
+	WAIT_FOR(a.reads == 1 && a.claims == 1);
+	ck_assert_int_eq(a.read_status, 0);
+	ck_assert(a.claim.ours);
+	ck_assert_uint_eq(a.reachables, 0);
+	hosts_run(500);
+	ck_assert_uint_eq(a.reads, 1);
+	host_stop(&a);
+}
+END_TEST
+
+/* Its owner gives an address up that is here, too; and then one dies. */
+START_TEST(vacant)
+{
+	owns(&a, "a", uri);
+	owns(&b, "b", uri);
+	host_up(&b, 1, 1);
+	WAIT_FOR(a.claims == 2 && host_stats(&b).puts == 2);
+	host_forget(&a);
+	host_leave(&b);
+	WAIT_FOR(a.vacants == 1 && a.claims == 1 && a.reads == 1);
+	ck_assert(a.claim.ours);
+	ck_assert_uint_eq(a.claim.epoch, 3);
+	ck_assert_uint_eq(a.n_rows, 2);
+	host_arrive(&b);
+	WAIT_FOR(a.claims == 2);
+	ck_assert(!a.claim.ours);
+	host_forget(&a);
+	host_kill_helper(&b);
+	WAIT_FOR(a.vacants == 1 && a.claims == 1);
+	ck_assert_str_eq(a.vacant_owner, "b");
+	ck_assert_uint_eq(a.claim.epoch, 5);
+	host_stop(&a);
+	host_stop(&b);
+}
+END_TEST
+
 /* Slow: nothing waits for it, and when it answers within its time nobody is told. */
 START_TEST(server_slow)
 {
@@ -532,6 +608,9 @@ int main(void)
 	tcase_add_test(t, tls);
 	tcase_add_test(t, as_a_process);
 	tcase_add_test(t, server_killed);
+	tcase_add_test(t, read_when_it_is_back);
+	tcase_add_test(t, flapping);
+	tcase_add_test(t, vacant);
 	tcase_add_test(t, server_slow);
 	tcase_add_test(t, server_stuck);
 	tcase_add_test(t, primary_dies_with_the_owner);
