@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "iked/copies.h"
 #include "iked/iked.h"
@@ -268,7 +269,7 @@ static void on_read(void *arg, const struct cs_addr *address, int status, const 
 		return;
 	if (status == 0)
 		take_over(m, v);
-	else
+	else if (status != CS_ENOTFOUND) /* that there is no store has been said */
 		cs_log(CS_NOCTX, CSM_VIPA_UNREAD, cs_addr_text(address, text), err->text);
 	forget_read(v);
 }
@@ -584,6 +585,10 @@ int iked_moving_new(const struct iked_moving_env *env, struct iked_moving **movi
 	uv_timer_init(env->loop, &m->used);
 	uv_timer_init(env->loop, &m->listening);
 	m->poll.data = m->used.data = m->listening.data = m;
+	if (!env->config->shared_store[0]) {
+		cs_log(CS_NOCTX, CSM_VIPA_ALONE);
+		ike_shared_absent(m->shared);
+	}
 	*moving = m;
 	return 0;
 }
@@ -592,8 +597,16 @@ void iked_moving_helper(struct iked_moving *m, int fd)
 {
 	struct cs_err err;
 
-	if (ike_shared_connect(m->shared, fd, &err) < 0)
+	if (!m->env.config->shared_store[0])
+		close(fd);
+	else if (ike_shared_connect(m->shared, fd, &err) < 0)
 		cs_log(CS_NOCTX, CSM_SHARED_AWAY, err.text);
+}
+
+void iked_moving_absent(struct iked_moving *m)
+{
+	if (m)
+		ike_shared_absent(m->shared);
 }
 
 void iked_moving_policy(struct iked_moving *m, const struct pol_edition *edition)

@@ -76,6 +76,10 @@ int ike_shared_new(uv_loop_t *loop, const struct ike_shared_events *events, void
 /* A helper is there, at the other end of fd, which is taken; the one before it is forgotten. */
 int ike_shared_connect(struct ike_shared *s, int fd, struct cs_err *err);
 
+/* There is no store, or none that could ever work: reads end at once with CS_ENOTFOUND, and nothing
+ * is told of a store or of SAs that are not there; until a helper is connected. */
+void ike_shared_absent(struct ike_shared *s);
+
 /* The address is at this host: read what is known of it, and claim it. Again: as if it were new. */
 void ike_shared_arrive(struct ike_shared *s, const struct cs_addr *address);
 /* It was already when this worker began: the same, but while another host owns it, and lives, it is
@@ -120,5 +124,7 @@ struct ike_shared_options {
  * version's tables, libpq not built in).
  */
 int ike_shared_serve(int fd, const struct ike_shared_options *o, struct cs_err *err);
+/* Last words to the worker at fd: there is no store, or none that could ever work. */
+void ike_shared_never(int fd);
 
 #endif

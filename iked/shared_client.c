@@ -34,6 +34,7 @@ static void on_poll(uv_poll_t *poll, int status, int events);
 static void on_soon(uv_timer_t *timer);
 static void on_tick(uv_timer_t *timer);
 static void pump(struct ike_shared *s);
+static bool end_overdue(struct ike_shared *s);
 static void close_all(struct ike_shared *s);
 
 /* ---- addresses ---- */
@@ -248,6 +249,8 @@ static void on_soon(uv_timer_t *timer)
 	tell_unshared(s);
 	if (!s->stopping)
 		refill(s);
+	if (!s->stopping && s->absent)
+		end_overdue(s);
 	pump(s);
 }
 
@@ -363,7 +366,7 @@ static void end_read(struct ike_shared *s, struct ike_sh_place_here *p, int stat
 	bool again = p->unread;
 
 	p->reading = false;
-	p->unread = status < 0 && !(p->answered && !p->ours);
+	p->unread = status < 0 && !s->absent && !(p->answered && !p->ours);
 	if (p->unread)
 		p->read_until = uv_now(s->loop) + READ_PAUSE_MS;
 	/* Those of an address that was lost meanwhile are for its owner. */
@@ -416,7 +419,9 @@ static void await_read(struct ike_shared *s, struct ike_sh_place_here *p)
 {
 	p->reading = true;
 	uv_update_time(s->loop);
-	p->read_until = uv_now(s->loop) + READ_WAIT_MS;
+	p->read_until = s->absent ? 0 : uv_now(s->loop) + READ_WAIT_MS;
+	if (s->absent)
+		ike_sh_soon(s);
 	if (!uv_is_active((uv_handle_t *)&s->tick))
 		uv_timer_start(&s->tick, on_tick, TICK_MS, TICK_MS);
 }
@@ -561,6 +566,9 @@ static bool hear(struct ike_shared *s, const struct ike_shared_message *m)
 		if (!s->stopping)
 			read_all_again(s);
 		return true;
+	case IKE_SH_NEVER:
+		ike_shared_absent(s);
+		return true;
 	case IKE_SH_CLAIM:
 		if (!s->stopping)
 			on_claim(s, m);
@@ -594,7 +602,9 @@ static void receive(struct ike_shared *s)
 		ssize_t n = recv(k->fd, packet, sizeof(packet), MSG_DONTWAIT);
 		struct ike_shared_message m;
 
-		if (n < 0 && errno == EINTR)
+		/* A helper that ends without having heard all of ours resets the connection; its
+		 * last words come after that. */
+		if (n < 0 && (errno == EINTR || errno == ECONNRESET))
 			continue;
 		if (n < 0 && errno == EAGAIN)
 			return;
@@ -629,27 +639,37 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 		close_all(s);
 }
 
-/* A helper that says nothing at all must not keep an address waiting. */
-static void on_tick(uv_timer_t *timer)
+/* A helper that says nothing at all must not keep an address waiting. True: there is more to wait
+ * for. */
+static bool end_overdue(struct ike_shared *s)
 {
-	struct ike_shared *s = timer->data;
 	struct cs_err err = {0};
 	bool more = false;
+	int status = s->absent
+			     ? cs_fail(&err, CS_ENOTFOUND, "there is no shared store")
+			     : cs_fail(&err, CS_EAGAIN, "the shared store does not answer in time");
 
-	cs_fail(&err, CS_EAGAIN, "the shared store does not answer in time");
-	for (struct ike_list *l = s->places.next; l != &s->places;) {
+	for (struct ike_list *l = s->places.next; l != &s->places; l = l->next) {
 		struct ike_sh_place_here *p = IKE_OF(l, struct ike_sh_place_here, link);
+		bool due = uv_now(s->loop) >= p->read_until;
 
-		l = l->next;
-		if (p->reading && uv_now(s->loop) >= p->read_until) {
-			end_read(s, p, CS_EAGAIN, &err);
-			more = true; /* the list may be another one now */
-			break;
+		if (p->reading && due) {
+			end_read(s, p, status, &err);
+			ike_sh_soon(s);
+			return true; /* the list may be another one now */
 		}
-		if (uv_now(s->loop) >= p->read_until && s->store == IKE_SH_THERE)
+		if (due && s->store == IKE_SH_THERE)
 			read_again(s, p);
 		more |= p->reading || p->unread;
 	}
+	return more;
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+	struct ike_shared *s = timer->data;
+	bool more = end_overdue(s);
+
 	pump(s);
 	if (!more && !s->stopping)
 		uv_timer_stop(&s->tick);
@@ -695,6 +715,7 @@ int ike_shared_connect(struct ike_shared *s, int fd, struct cs_err *err)
 				   : cs_fail(err, CS_ENOMEM, "out of memory");
 	}
 	forget(s);
+	s->absent = false;
 	rc = uv_poll_init(s->loop, &k->poll, fd);
 	if (rc < 0) {
 		close(fd);
@@ -717,6 +738,21 @@ int ike_shared_connect(struct ike_shared *s, int fd, struct cs_err *err)
 	}
 	pump(s);
 	return 0;
+}
+
+void ike_shared_absent(struct ike_shared *s)
+{
+	s->absent = true;
+	s->store = IKE_SH_UNKNOWN;
+	s->stats.reachable = false;
+	forget(s);
+	for (struct ike_list *l = s->places.next; l != &s->places; l = l->next) {
+		struct ike_sh_place_here *p = IKE_OF(l, struct ike_sh_place_here, link);
+
+		p->read_until = 0;
+		p->unread = false;
+	}
+	ike_sh_soon(s);
 }
 
 static struct ike_sh_place_here *make_place(struct ike_shared *s, const struct cs_addr *address)

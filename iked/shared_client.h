@@ -97,6 +97,7 @@ struct ike_shared {
 	uv_timer_t soon, tick;
 	enum { IKE_SH_UNKNOWN, IKE_SH_THERE, IKE_SH_GONE } store;
 	bool stopping, closed;
+	bool absent; /* there is nothing that could be reached */
 	bool has_policy;
 	char policy[2 * POL_CONTENT_LEN + 1];
 	struct ike_shared_stats stats;

@@ -38,6 +38,13 @@ void ike_sh_say_text(struct ike_sh_serve *s, enum ike_shared_kind kind, const ch
 	ike_sh_say(s, &m);
 }
 
+void ike_shared_never(int fd)
+{
+	struct ike_sh_serve s = {.fd = fd};
+
+	ike_sh_say_text(&s, IKE_SH_NEVER, "");
+}
+
 static void queue_init(struct ike_sh_queue *q)
 {
 	*q = (struct ike_sh_queue){NULL, &q->first, 0};

@@ -38,6 +38,7 @@ enum ike_shared_kind {
 	IKE_SH_REFUSED, /* serial: this one was not, text: why */
 	IKE_SH_AWAY,    /* text: why; what is under way is lost */
 	IKE_SH_BACK,
+	IKE_SH_NEVER,   /* there is no store, or none that could ever work */
 	IKE_SH_DIFFERS, /* host */
 	IKE_SH_LAST = IKE_SH_DIFFERS
 };

@@ -118,6 +118,7 @@ static bool connect_to(struct writer *w)
 	if (status == 0)
 		status = ike_shared_tables_make(w->db, &err);
 	if (status < 0) {
+		w->told_away |= status == CS_EUNSUPPORTED; /* what is told of it is not that */
 		lose(w, &err);
 		if (status == CS_EUNSUPPORTED)
 			end_for(w, status, &err);

@@ -289,6 +289,8 @@ static void serve(const struct host *h, int fd)
 
 	if (status < 0)
 		fprintf(stderr, "helper of %s: %s\n", h->name, err.text);
+	if (status == CS_EUNSUPPORTED) /* as the process does that iked starts */
+		ike_shared_never(fd);
 	_exit(-status);
 }
 

@@ -693,12 +693,17 @@ START_TEST(later_version)
 	ask("UPDATE csipsec_shared SET version = 7");
 	host_start(&a, "a", uri, VIP);
 	host_helper(&a);
-	WAIT_FOR(a.reachables >= 1);
 	waitpid(a.helper, &status, 0);
 	a.helper = 0;
 	ck_assert_int_eq(WEXITSTATUS(status), -CS_EUNSUPPORTED);
-	ck_assert_ptr_nonnull(strstr(a.away, "version 7"));
-	ck_assert_ptr_nonnull(strstr(a.away, "knows 1"));
+	/* Nothing untrue is told: it is not away, and there is none. */
+	host_arrive(&a);
+	WAIT_FOR(a.reads == 1);
+	ck_assert_int_eq(a.read_status, CS_ENOTFOUND);
+	host_up(&a, 1, 1);
+	hosts_run(1200);
+	ck_assert_uint_eq(a.reachables + a.n_unshared + a.claims, 0);
+	ck_assert_uint_eq(a.reads, 1);
 	host_stop(&a);
 }
 END_TEST
@@ -744,6 +749,30 @@ START_TEST(network_file_systems)
 	ck_assert_ptr_null(ike_shared_network_fs(0xef53)); /* ext4 */
 	fake_type = 0xef53;
 	owns(&a, "a");
+	host_stop(&a);
+}
+END_TEST
+
+/* None at all: what comes and goes does so without a word; one that is there later has it all. */
+START_TEST(absent)
+{
+	host_start(&a, "a", uri, VIP);
+	host_arrive(&a);
+	ike_shared_absent(a.s);
+	ck_assert_uint_eq(a.reads, 0); /* not from within the call */
+	hosts_run(20);
+	ck_assert_uint_eq(a.reads, 1);
+	ck_assert_int_eq(a.read_status, CS_ENOTFOUND);
+	host_up(&a, 1, 1);
+	host_leave(&a);
+	host_arrive(&a);
+	hosts_run(20);
+	ck_assert_uint_eq(a.reads, 2);
+	hosts_run(1200);
+	ck_assert_uint_eq(a.reachables + a.n_unshared + a.claims, 0);
+	ck_assert_uint_eq(a.reads, 2);
+	host_helper(&a);
+	WAIT_FOR(a.claims == 1 && host_stats(&a).puts == 2);
 	host_stop(&a);
 }
 END_TEST
@@ -864,6 +893,7 @@ int main(void)
 	tcase_add_test(t, read_when_it_is_back);
 	tcase_add_test(t, later_version);
 	tcase_add_test(t, network_file_systems);
+	tcase_add_test(t, absent);
 	tcase_add_test(t, uris);
 	tcase_add_test(t, host_names);
 	suite_add_tcase(s, t);
