@@ -16,6 +16,7 @@
 #include "iked/shared.h"
 
 #define USED_MS   60000 /* between looks at which SAs are used */
+#define BLIND_MS  1000  /* until addresses that could not be read are again */
 #define LISTEN_MS 1000  /* and at whether a takeover still is under way */
 
 /* What the store has of an address that has arrived, until all of it is read. */
@@ -44,7 +45,9 @@ struct iked_moving {
 	struct iked_lost_esp *lost; /* who sends by SAs that are to be taken over */
 	struct iked_array here;     /* struct vipa *: those of ours that the kernel has */
 	bool watching;
-	bool looked; /* at what is here */
+	bool looked;   /* at what is here */
+	bool blind;    /* the last look has failed */
+	bool restored; /* what an engine before had */
 };
 
 static bool is_vipa(const struct iked_moving *m, const struct cs_addr *a)
@@ -411,14 +414,27 @@ static void on_address(void *arg, const struct cs_addr *a, bool is_here)
 		left(m, a);
 }
 
+/* Before it nobody knows what has left. */
+static void first_look(struct iked_moving *m)
+{
+	m->looked = true;
+	if (m->restored)
+		give_back_strays(m);
+}
+
+static void on_used(uv_timer_t *timer);
+
 static void look(struct iked_moving *m)
 {
 	struct cs_err err;
 
-	if (xf_addresses_read(m->addresses, on_address, m, &err) < 0)
+	m->blind = xf_addresses_read(m->addresses, on_address, m, &err) < 0;
+	if (m->blind) {
 		cs_log(CS_NOCTX, CSM_VIPA_WATCH, err.text);
-	else
-		m->looked = true;
+		uv_timer_start(&m->used, on_used, BLIND_MS, USED_MS);
+	} else if (!m->looked) {
+		first_look(m);
+	}
 }
 
 static void on_readable(uv_poll_t *poll, int status, int events)
@@ -541,6 +557,8 @@ static void on_used(uv_timer_t *timer)
 {
 	struct iked_moving *m = timer->data;
 
+	if (m->blind)
+		look(m);
 	ike_engine_each_p2(m->env.engine, tell_used, m);
 }
 
@@ -573,10 +591,11 @@ int iked_moving_new(const struct iked_moving_env *env, struct iked_moving **movi
 	m->here.size = sizeof(struct vipa *);
 	status = xf_addresses_open(&m->addresses, err);
 	if (status == 0)
-		status = ike_shared_new(env->loop, &events, m, &m->shared, err);
-	if (status == 0)
 		status = iked_lost_esp_new(env->loop, on_lost, m, &m->lost, err);
+	if (status == 0)
+		status = ike_shared_new(env->loop, &events, m, &m->shared, err);
 	if (status < 0) {
+		iked_lost_esp_stop(m->lost);
 		xf_addresses_close(m->addresses);
 		free(m);
 		return status;
@@ -624,7 +643,10 @@ void iked_moving_policy(struct iked_moving *m, const struct pol_edition *edition
 
 void iked_moving_restored(struct iked_moving *m)
 {
-	if (m)
+	if (!m)
+		return;
+	m->restored = true;
+	if (m->looked)
 		give_back_strays(m);
 }
 

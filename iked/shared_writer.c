@@ -581,7 +581,6 @@ static int purge_all(struct writer *w, struct cs_err *err)
 
 	if (seconds() < w->next_purge)
 		return 0;
-	w->next_purge = seconds() + PURGE_SECONDS;
 	uv_mutex_lock(&s->lock);
 	for (struct ike_sh_place *p = s->places; p && n < FENCES_MAX; p = p->next) {
 		if (!p->ours)
@@ -591,8 +590,13 @@ static int purge_all(struct writer *w, struct cs_err *err)
 		strcpy(me[n++].owner, s->host);
 	}
 	uv_mutex_unlock(&s->lock);
+	if (n == 0)
+		return 0;
+	w->next_purge = seconds() + PURGE_SECONDS;
 	for (unsigned i = 0; i < n && status == 0; i++)
 		status = purge(w, &addresses[i], &me[i], err);
+	if (status == 0)
+		status = ike_shared_purge_hosts(w->db, time(NULL) - KEEP_SECONDS, err);
 	return status;
 }
 

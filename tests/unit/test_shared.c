@@ -374,6 +374,20 @@ START_TEST(used_and_expired)
 }
 END_TEST
 
+/* Hosts that were not seen for a day go, whoever owns an address sees to it. */
+START_TEST(hosts_of_old)
+{
+	owns(&a, "a");
+	host_stop(&a);
+	ask("INSERT INTO csipsec_host VALUES ('old', '', strftime('%s', 'now') - 90000),"
+	    " ('new', '', strftime('%s', 'now') - 80000)");
+	owns(&a, "a");
+	WAIT_FOR(ask("SELECT count(*) FROM csipsec_host WHERE host = 'old'") == 0);
+	ck_assert_int_eq(ask("SELECT count(*) FROM csipsec_host"), 2);
+	host_stop(&a);
+}
+END_TEST
+
 /* A newer host's, or a broken one: counted, the rest is given. */
 START_TEST(rows_not_understood)
 {
@@ -881,6 +895,7 @@ int main(void)
 	tcase_add_test(t, left_and_back);
 	tcase_add_test(t, found_at_the_start);
 	tcase_add_test(t, used_and_expired);
+	tcase_add_test(t, hosts_of_old);
 	tcase_add_test(t, rows_not_understood);
 	tcase_add_test(t, too_many);
 	tcase_add_test(t, helper_killed);
