@@ -235,17 +235,21 @@
 #define CSM_VIPA_HERE	   "CSI2090I", CS_INFO, "address %s has arrived, its SAs are taken over"
 #define CSM_VIPA_GONE	   "CSI2091I", CS_INFO, "address %s has left this host, its SAs end here"
 #define CSM_VIPA_OURS	   "CSI2092I", CS_INFO, "address %s is this host's in the shared store, epoch %llu"
-#define CSM_VIPA_LOST	   "CSI2093W", CS_WARNING, "address %s was claimed by %s (epoch %llu) and is still here, too: its SAs end here, and nothing is negotiated at it until it arrives anew"
+#define CSM_VIPA_LOST	   "CSI2093W", CS_WARNING, "address %s was claimed by %s (epoch %llu) and is still here, too: its SAs end here, and nothing is negotiated at it until it arrives anew, or that host lets go of it or is silent"
 #define CSM_VIPA_UNREAD	   "CSI2094E", CS_ERROR, "tunnels of address %s cannot be taken over, the shared store cannot be read: %s"
 #define CSM_VIPA_WATCH	   "CSI2095E", CS_ERROR, "addresses of this host cannot be watched: %s"
+#define CSM_VIPA_VACANT	    "CSI2100I", CS_INFO, "address %s is here, and %s: it is taken as if it had arrived now"
+#define CSM_VIPA_REREAD	   "CSI2101I", CS_INFO, "the shared store can be read again, what it has of address %s is taken over"
+#define CSM_VIPA_ALONE	   "CSI2102I", CS_INFO, "SharedStore is not coded: addresses move without their SAs being known to other hosts"
 #define CSM_NOT_SHARED	   "EZD0831I", CS_WARNING, "Tunnel takeover preparation failed for tunnel ID %c%u: %s"
 /* ---- iked: the shared store ---- */
 #define CSM_SHARED_ROWS	    "CSI2080W", CS_WARNING, "%u SAs of the shared store at %s are not understood, the first is %s"
 #define CSM_SHARED_AWAY	    "CSI2081W", CS_WARNING, "the shared store cannot be reached: %s"
 #define CSM_SHARED_BACK	    "CSI2082I", CS_NOTICE, "the shared store is reached"
 #define CSM_SHARED_POLICY   "CSI2083W", CS_WARNING, "host %s has another policy in force: tunnels may not be taken over as they are"
-#define CSM_SHARED_UNUSABLE "CSI2084E", CS_ERROR, "the shared store cannot be used: %s"
+#define CSM_SHARED_UNUSABLE "CSI2084E", CS_ERROR, "the shared store cannot be used, and is not until iked is started again: %s"
 #define CSM_SHARED_ENDS	    "CSI2085E", CS_ERROR, "the helper of the shared store ends: %s"
+#define CSM_SHARED_NO_VIPA   "CSI2103W", CS_WARNING, "SharedStore is coded, and no DynamicVipa: nothing is shared"
 #define CSM_SHARED_NO_FILTER "CSI2086W", CS_WARNING, "the helper of the shared store runs without system call filter: %s"
 
 /* ---- pagent ---- */

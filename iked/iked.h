@@ -294,6 +294,8 @@ int iked_moving_new(const struct iked_moving_env *env, struct iked_moving **movi
 		    struct cs_err *err);
 /* The helper of the shared store is there, at the other end of fd, which is taken. */
 void iked_moving_helper(struct iked_moving *m, int fd);
+/* There is no shared store, or none that could ever work. */
+void iked_moving_absent(struct iked_moving *m);
 /* A policy has come into force. No address is looked for before the first. digest: of it, or NULL
  * for none; POL_CONTENT_LEN octets that other hosts see. */
 void iked_moving_policy(struct iked_moving *m, const uint8_t *digest);

@@ -3,17 +3,20 @@
  * moves them, keepalived or an operator, is seen by the kernel's addresses alone: one that arrives
  * is claimed in the shared store, and what its last owner had is given to the engine to be
  * negotiated anew; one that leaves takes its SAs along, and peers are told.  An address that
- * another host has claimed while it is here, too, is that host's: until it arrives anew, nothing is
- * negotiated at it.
+ * another host has claimed while it is here, too, is that host's: until it arrives anew, or that
+ * host lets go of it or is silent, nothing is negotiated at it.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "iked/copies.h"
 #include "iked/iked.h"
 #include "iked/shared.h"
 
 #define USED_MS   60000 /* between looks at which SAs are used */
+#define BLIND_MS  1000  /* until addresses that could not be read are again */
 #define LISTEN_MS 1000  /* and at whether a takeover still is under way */
 
 /* What the store has of an address that has arrived, until all of it is read. */
@@ -42,6 +45,9 @@ struct iked_moving {
 	struct iked_lost_esp *lost; /* who sends by SAs that are to be taken over */
 	struct iked_array here;     /* struct vipa *: those of ours that the kernel has */
 	bool watching;
+	bool looked;   /* at what is here */
+	bool blind;    /* the last look has failed */
+	bool restored; /* what an engine before had */
 };
 
 static bool is_vipa(const struct iked_moving *m, const struct cs_addr *a)
@@ -266,9 +272,21 @@ static void on_read(void *arg, const struct cs_addr *address, int status, const 
 		return;
 	if (status == 0)
 		take_over(m, v);
-	else
+	else if (status != CS_ENOTFOUND) /* that there is no store has been said */
 		cs_log(CS_NOCTX, CSM_VIPA_UNREAD, cs_addr_text(address, text), err->text);
 	forget_read(v);
+}
+
+static void on_reread(void *arg, const struct cs_addr *address)
+{
+	struct vipa *v = find(arg, address);
+	char text[CS_ADDR_STRLEN];
+
+	if (!v)
+		return;
+	cs_log(CS_NOCTX, CSM_VIPA_REREAD, cs_addr_text(address, text));
+	forget_read(v);
+	v->reading = true;
 }
 
 /* ---- addresses ---- */
@@ -281,6 +299,14 @@ static int set_passive(struct iked_moving *m, const struct cs_addr *a, bool pass
 	if (rc)
 		cs_log(CS_NOCTX, CSM_VIPA_WATCH, err.text);
 	return rc;
+}
+
+/* What the store has of it comes now. */
+static void begin(struct iked_moving *m, struct vipa *v)
+{
+	forget_read(v);
+	v->reading = true;
+	set_passive(m, &v->address, false);
 }
 
 static void arrived(struct iked_moving *m, const struct cs_addr *a)
@@ -296,11 +322,12 @@ static void arrived(struct iked_moving *m, const struct cs_addr *a)
 	}
 	*slot = v;
 	v->address = *a;
-	forget_read(v);
-	v->reading = true;
 	cs_log(CS_NOCTX, CSM_VIPA_HERE, cs_addr_text(a, text));
-	set_passive(m, a, false);
-	ike_shared_arrive(m->shared, a);
+	begin(m, v);
+	if (m->looked)
+		ike_shared_arrive(m->shared, a);
+	else
+		ike_shared_found(m->shared, a);
 }
 
 static void left(struct iked_moving *m, const struct cs_addr *a)
@@ -387,12 +414,27 @@ static void on_address(void *arg, const struct cs_addr *a, bool is_here)
 		left(m, a);
 }
 
+/* Before it nobody knows what has left. */
+static void first_look(struct iked_moving *m)
+{
+	m->looked = true;
+	if (m->restored)
+		give_back_strays(m);
+}
+
+static void on_used(uv_timer_t *timer);
+
 static void look(struct iked_moving *m)
 {
 	struct cs_err err;
 
-	if (xf_addresses_read(m->addresses, on_address, m, &err) < 0)
+	m->blind = xf_addresses_read(m->addresses, on_address, m, &err) < 0;
+	if (m->blind) {
 		cs_log(CS_NOCTX, CSM_VIPA_WATCH, err.text);
+		uv_timer_start(&m->used, on_used, BLIND_MS, USED_MS);
+	} else if (!m->looked) {
+		first_look(m);
+	}
 }
 
 static void on_readable(uv_poll_t *poll, int status, int events)
@@ -417,11 +459,26 @@ static void on_claim(void *arg, const struct ike_shared_claim *c)
 		       (unsigned long long)c->epoch);
 		return;
 	}
-	cs_log(CS_NOCTX, CSM_VIPA_LOST, cs_addr_text(&c->address, text), c->owner,
+	cs_log(CS_NOCTX, CSM_VIPA_LOST, cs_addr_text(&c->address, text),
+	       c->owner[0] ? c->owner : "a host that has let go of it",
 	       (unsigned long long)c->epoch);
 	forget_read(v);
 	set_passive(m, &c->address, true);
 	ike_engine_give_back(m->env.engine, &c->address, false, iked_now());
+}
+
+static void on_vacant(void *arg, const struct cs_addr *address, const char *owner)
+{
+	struct iked_moving *m = arg;
+	struct vipa *v = find(m, address);
+	char text[CS_ADDR_STRLEN], why[IKE_SHARED_HOST + 40] = "nobody owns it";
+
+	if (!v)
+		return;
+	if (owner[0])
+		snprintf(why, sizeof(why), "its owner %s is silent", owner);
+	cs_log(CS_NOCTX, CSM_VIPA_VACANT, cs_addr_text(address, text), why);
+	begin(m, v);
 }
 
 struct all {
@@ -500,6 +557,8 @@ static void on_used(uv_timer_t *timer)
 {
 	struct iked_moving *m = timer->data;
 
+	if (m->blind)
+		look(m);
 	ike_engine_each_p2(m->env.engine, tell_used, m);
 }
 
@@ -511,7 +570,9 @@ int iked_moving_new(const struct iked_moving_env *env, struct iked_moving **movi
 	static const struct ike_shared_events events = {
 		.sa = on_sa,
 		.read = on_read,
+		.reread = on_reread,
 		.claim = on_claim,
+		.vacant = on_vacant,
 		.want_all = on_want_all,
 		.unshared = on_unshared,
 		.reachable = on_reachable,
@@ -530,10 +591,11 @@ int iked_moving_new(const struct iked_moving_env *env, struct iked_moving **movi
 	m->here.size = sizeof(struct vipa *);
 	status = xf_addresses_open(&m->addresses, err);
 	if (status == 0)
-		status = ike_shared_new(env->loop, &events, m, &m->shared, err);
-	if (status == 0)
 		status = iked_lost_esp_new(env->loop, on_lost, m, &m->lost, err);
+	if (status == 0)
+		status = ike_shared_new(env->loop, &events, m, &m->shared, err);
 	if (status < 0) {
+		iked_lost_esp_stop(m->lost);
 		xf_addresses_close(m->addresses);
 		free(m);
 		return status;
@@ -542,6 +604,10 @@ int iked_moving_new(const struct iked_moving_env *env, struct iked_moving **movi
 	uv_timer_init(env->loop, &m->used);
 	uv_timer_init(env->loop, &m->listening);
 	m->poll.data = m->used.data = m->listening.data = m;
+	if (!env->config->shared_store[0]) {
+		cs_log(CS_NOCTX, CSM_VIPA_ALONE);
+		ike_shared_absent(m->shared);
+	}
 	*moving = m;
 	return 0;
 }
@@ -550,8 +616,16 @@ void iked_moving_helper(struct iked_moving *m, int fd)
 {
 	struct cs_err err;
 
-	if (ike_shared_connect(m->shared, fd, &err) < 0)
+	if (!m->env.config->shared_store[0])
+		close(fd);
+	else if (ike_shared_connect(m->shared, fd, &err) < 0)
 		cs_log(CS_NOCTX, CSM_SHARED_AWAY, err.text);
+}
+
+void iked_moving_absent(struct iked_moving *m)
+{
+	if (m)
+		ike_shared_absent(m->shared);
 }
 
 void iked_moving_policy(struct iked_moving *m, const uint8_t *digest)
@@ -569,7 +643,10 @@ void iked_moving_policy(struct iked_moving *m, const uint8_t *digest)
 
 void iked_moving_restored(struct iked_moving *m)
 {
-	if (m)
+	if (!m)
+		return;
+	m->restored = true;
+	if (m->looked)
 		give_back_strays(m);
 }
 

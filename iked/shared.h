@@ -6,8 +6,8 @@
  * as ever, and what it missed is written when it is back.
  *
  * An address has an owner and an epoch.  Whoever the address arrives at claims it: epoch + 1, if
- * nobody else was faster (compare and set).  Each write of an SA is made only while the writer is
- * still the owner.
+ * nobody else was faster (compare and set).  Whoever it leaves lets go of it.  Each write of an SA
+ * is made only while the writer is still the owner.
  */
 #ifndef IKE_SHARED_H
 #define IKE_SHARED_H
@@ -45,12 +45,17 @@ struct ike_shared_sa {
 /* On the loop's thread, never from within a call. */
 struct ike_shared_events {
 	/* Answer to arrive(): each SA, then the end; status is not 0 when the store, or the replica
-	 * beside this host, cannot be read now. Nothing more comes then until the next arrival. */
+	 * beside this host, cannot be read now. It is asked again when it is there: nothing more
+	 * comes until then, and then reread, SAs and the end. */
 	void (*sa)(void *arg, const struct cs_addr *address, const struct ike_shared_sa *sa);
 	void (*read)(void *arg, const struct cs_addr *address, int status,
 		     const struct cs_err *err);
+	void (*reread)(void *arg, const struct cs_addr *address);
 	/* The claim of an address that is here was won, or it is lost now, at once or later. */
 	void (*claim)(void *arg, const struct ike_shared_claim *claim);
+	/* An address that is here and another host's is read and claimed as if it came now: its
+	 * owner has let go of it, or is silent. sa and read follow. owner "": nobody. */
+	void (*vacant)(void *arg, const struct cs_addr *address, const char *owner);
 	/* The address's SAs have to be put anew, all that are up, one ike_shared_record() each: the
 	 * claim was won, or the store was away. */
 	void (*want_all)(void *arg, const struct cs_addr *address);
@@ -71,9 +76,17 @@ int ike_shared_new(uv_loop_t *loop, const struct ike_shared_events *events, void
 /* A helper is there, at the other end of fd, which is taken; the one before it is forgotten. */
 int ike_shared_connect(struct ike_shared *s, int fd, struct cs_err *err);
 
+/* There is no store, or none that could ever work: reads end at once with CS_ENOTFOUND, and nothing
+ * is told of a store or of SAs that are not there; until a helper is connected. */
+void ike_shared_absent(struct ike_shared *s);
+
 /* The address is at this host: read what is known of it, and claim it. Again: as if it were new. */
 void ike_shared_arrive(struct ike_shared *s, const struct cs_addr *address);
-/* It is not any more. Its SAs stay in the store for the next owner; nothing of it is written. */
+/* It was already when this worker began: the same, but while another host owns it, and lives, it is
+ * that host's. */
+void ike_shared_found(struct ike_shared *s, const struct cs_addr *address);
+/* It is not any more, and if it was ours it is nobody's. Its SAs stay in the store for the next
+ * owner; nothing of it is written. */
 void ike_shared_leave(struct ike_shared *s, const struct cs_addr *address);
 
 /* A record as the engine makes it. Those of addresses that are not here and ours are ignored. */
@@ -111,5 +124,7 @@ struct ike_shared_options {
  * version's tables, libpq not built in).
  */
 int ike_shared_serve(int fd, const struct ike_shared_options *o, struct cs_err *err);
+/* Last words to the worker at fd: there is no store, or none that could ever work. */
+void ike_shared_never(int fd);
 
 #endif

@@ -11,10 +11,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define ROWS_MAX     200000u /* of an address */
-#define READ_WAIT_MS 12000   /* the helper's own limit is shorter */
-#define TICK_MS      1000
-#define STOP_MS      2000
+#define ROWS_MAX      200000u /* of an address */
+#define READ_WAIT_MS  12000   /* the helper's own limit is shorter */
+#define READ_PAUSE_MS 5000    /* until one that has failed is tried again, if the store is there */
+#define TICK_MS       1000
+#define STOP_MS       2000
 
 /* A helper. libuv wants its handle to outlive us by a turn of the loop. */
 struct ike_sh_connection {
@@ -33,6 +34,7 @@ static void on_poll(uv_poll_t *poll, int status, int events);
 static void on_soon(uv_timer_t *timer);
 static void on_tick(uv_timer_t *timer);
 static void pump(struct ike_shared *s);
+static bool end_overdue(struct ike_shared *s);
 static void close_all(struct ike_shared *s);
 
 /* ---- addresses ---- */
@@ -55,6 +57,14 @@ static struct ike_sh_place_here *find_arrival(const struct ike_shared *s,
 	struct ike_sh_place_here *p = find(s, address);
 
 	return p && p->serial == serial ? p : NULL;
+}
+
+static struct ike_sh_place_here *find_asked(const struct ike_shared *s,
+					    const struct cs_addr *address, uint64_t serial)
+{
+	struct ike_sh_place_here *p = find(s, address);
+
+	return p && p->read_serial == serial ? p : NULL;
 }
 
 /* ---- what goes to the helper ---- */
@@ -87,10 +97,10 @@ static void say(struct ike_shared *s, const struct ike_shared_message *m)
 	ike_list_add_tail(&s->control, &p->link);
 }
 
-static void say_arrival(struct ike_shared *s, const struct ike_sh_place_here *p)
+static void say_arrival(struct ike_shared *s, struct ike_sh_place_here *p)
 {
 	struct ike_shared_message m = {
-		.kind = IKE_SH_ARRIVE,
+		.kind = p->found ? IKE_SH_FOUND : IKE_SH_ARRIVE,
 		.serial = p->serial,
 		.address = p->address,
 		.epoch = p->ours ? p->epoch : 0,
@@ -99,7 +109,17 @@ static void say_arrival(struct ike_shared *s, const struct ike_sh_place_here *p)
 		.seen = p->seen_epoch,
 	};
 
+	p->read_serial = p->serial;
 	strcpy(m.host, p->seen_owner);
+	say(s, &m);
+}
+
+/* It is another host's until it comes anew, or that one has gone. */
+static void say_lost(struct ike_shared *s, const struct ike_sh_place_here *p)
+{
+	struct ike_shared_message m = {
+		.kind = IKE_SH_WATCH, .serial = p->serial, .address = p->address};
+
 	say(s, &m);
 }
 
@@ -229,6 +249,8 @@ static void on_soon(uv_timer_t *timer)
 	tell_unshared(s);
 	if (!s->stopping)
 		refill(s);
+	if (!s->stopping && s->absent)
+		end_overdue(s);
 	pump(s);
 }
 
@@ -249,7 +271,7 @@ static struct ike_sh_ref *find_ref(struct ike_shared *s, uint64_t number)
 /* False: the helper makes no sense. */
 static bool take_row(struct ike_shared *s, const struct ike_shared_message *m)
 {
-	struct ike_sh_place_here *p = find_arrival(s, &m->address, m->serial);
+	struct ike_sh_place_here *p = find_asked(s, &m->address, m->serial);
 	struct ike_sh_ref *r;
 
 	if (!p || !p->reading)
@@ -341,11 +363,21 @@ static void end_read(struct ike_shared *s, struct ike_sh_place_here *p, int stat
 	struct bad_rows bad = {.n = 0};
 	uint64_t serial = p->serial;
 	char text[CS_ADDR_STRLEN];
+	bool again = p->unread;
 
 	p->reading = false;
+	p->unread = status < 0 && !s->absent && !(p->answered && !p->ours);
+	if (p->unread)
+		p->read_until = uv_now(s->loop) + READ_PAUSE_MS;
 	/* Those of an address that was lost meanwhile are for its owner. */
 	if (status < 0 || (p->answered && !p->ours))
 		drop_rows(s, p);
+	if (again && status < 0)
+		return; /* it was told */
+	if (again) {
+		s->events->reread(s->arg, &address);
+		p = find_arrival(s, &address, serial);
+	}
 	while (p && !ike_list_empty(&p->rows)) {
 		struct ike_sh_ref *r = IKE_OF(p->rows.next, struct ike_sh_ref, in_place);
 
@@ -366,7 +398,7 @@ static void end_read(struct ike_shared *s, struct ike_sh_place_here *p, int stat
 
 static void on_read(struct ike_shared *s, const struct ike_shared_message *m, const char *text)
 {
-	struct ike_sh_place_here *p = find_arrival(s, &m->address, m->serial);
+	struct ike_sh_place_here *p = find_asked(s, &m->address, m->serial);
 	struct cs_err err = {.code = (enum cs_code)m->status};
 
 	if (!p)
@@ -381,6 +413,35 @@ static void on_read(struct ike_shared *s, const struct ike_shared_message *m, co
 	s->stats.reads++;
 	snprintf(err.text, sizeof(err.text), "%s", text);
 	end_read(s, p, m->status, &err);
+}
+
+static void await_read(struct ike_shared *s, struct ike_sh_place_here *p)
+{
+	p->reading = true;
+	uv_update_time(s->loop);
+	p->read_until = s->absent ? 0 : uv_now(s->loop) + READ_WAIT_MS;
+	if (s->absent)
+		ike_sh_soon(s);
+	if (!uv_is_active((uv_handle_t *)&s->tick))
+		uv_timer_start(&s->tick, on_tick, TICK_MS, TICK_MS);
+}
+
+/* What could not be read as it came is read when the store is there; the claim stands as it is. */
+static void read_again(struct ike_shared *s, struct ike_sh_place_here *p)
+{
+	struct ike_shared_message m = {.kind = IKE_SH_AGAIN, .address = p->address, .flag = true};
+
+	if (!p->unread || p->reading)
+		return;
+	await_read(s, p);
+	m.serial = p->read_serial = ++s->last_serial;
+	say(s, &m);
+}
+
+static void read_all_again(struct ike_shared *s)
+{
+	for (struct ike_list *l = s->places.next; l != &s->places; l = l->next)
+		read_again(s, IKE_OF(l, struct ike_sh_place_here, link));
 }
 
 /* ---- claims ---- */
@@ -402,6 +463,7 @@ static void on_claim(struct ike_shared *s, const struct ike_shared_message *m)
 		ike_sh_begin_anew(s, p, true);
 	else
 		ike_sh_forget_all(s, p);
+	p->unread &= m->flag;
 	if (news) {
 		s->stats.claims += m->flag;
 		s->stats.lost += !m->flag;
@@ -409,6 +471,36 @@ static void on_claim(struct ike_shared *s, const struct ike_shared_message *m)
 	}
 	if (!s->stopping && m->flag && find_arrival(s, &m->address, m->serial))
 		s->events->want_all(s->arg, &claim.address);
+}
+
+/* As if it were new, but SAs that are up stay known: no row of theirs is given out. */
+static void begin(struct ike_shared *s, struct ike_sh_place_here *p)
+{
+	drop_rows(s, p);
+	while (!ike_list_empty(&p->refs))
+		ike_sh_forget_ref(s, IKE_OF(p->refs.next, struct ike_sh_ref, in_place));
+	p->serial = ++s->last_serial;
+	p->answered = p->ours = p->confirmed = false;
+	p->epoch = 0;
+	p->is_seen = false;
+	p->unread = false;
+	await_read(s, p);
+}
+
+/* Whoever else takes it meanwhile is right: the claim is for what was seen. */
+static void on_vacant(struct ike_shared *s, const struct ike_shared_message *m)
+{
+	struct ike_sh_place_here *p = find_arrival(s, &m->address, m->serial);
+
+	if (!p || !p->answered || p->ours)
+		return;
+	begin(s, p);
+	p->found = false;
+	p->is_seen = true;
+	strcpy(p->seen_owner, m->host);
+	p->seen_epoch = m->epoch;
+	say_arrival(s, p);
+	s->events->vacant(s->arg, &m->address, m->host);
 }
 
 /* ---- the helper ---- */
@@ -471,10 +563,19 @@ static bool hear(struct ike_shared *s, const struct ike_shared_message *m)
 	case IKE_SH_BACK:
 		s->stats.reconnects += s->store == IKE_SH_GONE;
 		tell_reachable(s, NULL);
+		if (!s->stopping)
+			read_all_again(s);
+		return true;
+	case IKE_SH_NEVER:
+		ike_shared_absent(s);
 		return true;
 	case IKE_SH_CLAIM:
 		if (!s->stopping)
 			on_claim(s, m);
+		return true;
+	case IKE_SH_VACANT:
+		if (!s->stopping)
+			on_vacant(s, m);
 		return true;
 	case IKE_SH_ROW:
 		return s->stopping || take_row(s, m);
@@ -501,7 +602,9 @@ static void receive(struct ike_shared *s)
 		ssize_t n = recv(k->fd, packet, sizeof(packet), MSG_DONTWAIT);
 		struct ike_shared_message m;
 
-		if (n < 0 && errno == EINTR)
+		/* A helper that ends without having heard all of ours resets the connection; its
+		 * last words come after that. */
+		if (n < 0 && (errno == EINTR || errno == ECONNRESET))
 			continue;
 		if (n < 0 && errno == EAGAIN)
 			return;
@@ -536,25 +639,38 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 		close_all(s);
 }
 
-/* A helper that says nothing at all must not keep an address waiting. */
+/* A helper that says nothing at all must not keep an address waiting. True: there is more to wait
+ * for. */
+static bool end_overdue(struct ike_shared *s)
+{
+	struct cs_err err = {0};
+	bool more = false;
+	int status = s->absent
+			     ? cs_fail(&err, CS_ENOTFOUND, "there is no shared store")
+			     : cs_fail(&err, CS_EAGAIN, "the shared store does not answer in time");
+
+	for (struct ike_list *l = s->places.next; l != &s->places; l = l->next) {
+		struct ike_sh_place_here *p = IKE_OF(l, struct ike_sh_place_here, link);
+		bool due = uv_now(s->loop) >= p->read_until;
+
+		if (p->reading && due) {
+			end_read(s, p, status, &err);
+			ike_sh_soon(s);
+			return true; /* the list may be another one now */
+		}
+		if (due && s->store == IKE_SH_THERE)
+			read_again(s, p);
+		more |= p->reading || p->unread;
+	}
+	return more;
+}
+
 static void on_tick(uv_timer_t *timer)
 {
 	struct ike_shared *s = timer->data;
-	struct cs_err err = {0};
-	bool more = false;
+	bool more = end_overdue(s);
 
-	cs_fail(&err, CS_EAGAIN, "the shared store does not answer in time");
-	for (struct ike_list *l = s->places.next; l != &s->places;) {
-		struct ike_sh_place_here *p = IKE_OF(l, struct ike_sh_place_here, link);
-
-		l = l->next;
-		if (p->reading && uv_now(s->loop) >= p->read_until) {
-			end_read(s, p, CS_EAGAIN, &err);
-			more = true; /* the list may be another one now */
-			break;
-		}
-		more |= p->reading;
-	}
+	pump(s);
 	if (!more && !s->stopping)
 		uv_timer_stop(&s->tick);
 }
@@ -599,6 +715,7 @@ int ike_shared_connect(struct ike_shared *s, int fd, struct cs_err *err)
 				   : cs_fail(err, CS_ENOMEM, "out of memory");
 	}
 	forget(s);
+	s->absent = false;
 	rc = uv_poll_init(s->loop, &k->poll, fd);
 	if (rc < 0) {
 		close(fd);
@@ -614,47 +731,68 @@ int ike_shared_connect(struct ike_shared *s, int fd, struct cs_err *err)
 	for (struct ike_list *l = s->places.next; l != &s->places; l = l->next) {
 		struct ike_sh_place_here *p = IKE_OF(l, struct ike_sh_place_here, link);
 
-		/* One that is another host's is that until it comes anew. */
-		if (!p->answered || p->ours)
+		if (p->answered && !p->ours)
+			say_lost(s, p);
+		else
 			say_arrival(s, p);
 	}
 	pump(s);
 	return 0;
 }
 
-void ike_shared_arrive(struct ike_shared *s, const struct cs_addr *address)
+void ike_shared_absent(struct ike_shared *s)
+{
+	s->absent = true;
+	s->store = IKE_SH_UNKNOWN;
+	s->stats.reachable = false;
+	forget(s);
+	for (struct ike_list *l = s->places.next; l != &s->places; l = l->next) {
+		struct ike_sh_place_here *p = IKE_OF(l, struct ike_sh_place_here, link);
+
+		p->read_until = 0;
+		p->unread = false;
+	}
+	ike_sh_soon(s);
+}
+
+static struct ike_sh_place_here *make_place(struct ike_shared *s, const struct cs_addr *address)
+{
+	struct ike_sh_place_here *p = calloc(1, sizeof(*p));
+
+	if (!p) {
+		s->stats.failed++;
+		return NULL;
+	}
+	p->address = *address;
+	ike_list_init(&p->tunnels);
+	ike_list_init(&p->rows);
+	ike_list_init(&p->refs);
+	ike_list_add_tail(&s->places, &p->link);
+	return p;
+}
+
+static void arrive(struct ike_shared *s, const struct cs_addr *address, bool found)
 {
 	struct ike_sh_place_here *p = find(s, address);
 
-	if (s->stopping)
+	if (!p && !s->stopping)
+		p = make_place(s, address);
+	if (!p || s->stopping)
 		return;
-	if (!p) {
-		p = calloc(1, sizeof(*p));
-		if (!p) {
-			s->stats.failed++;
-			return;
-		}
-		p->address = *address;
-		ike_list_init(&p->tunnels);
-		ike_list_init(&p->rows);
-		ike_list_init(&p->refs);
-		ike_list_add_tail(&s->places, &p->link);
-	}
-	/* As if it were new, but SAs that are up stay known: no row of theirs is given out. */
-	drop_rows(s, p);
-	while (!ike_list_empty(&p->refs))
-		ike_sh_forget_ref(s, IKE_OF(p->refs.next, struct ike_sh_ref, in_place));
-	p->serial = ++s->last_serial;
-	p->answered = p->ours = p->confirmed = false;
-	p->epoch = 0;
-	p->is_seen = false;
-	p->reading = true;
-	uv_update_time(s->loop);
-	p->read_until = uv_now(s->loop) + READ_WAIT_MS;
-	if (!uv_is_active((uv_handle_t *)&s->tick))
-		uv_timer_start(&s->tick, on_tick, TICK_MS, TICK_MS);
+	begin(s, p);
+	p->found = found;
 	say_arrival(s, p);
 	pump(s);
+}
+
+void ike_shared_arrive(struct ike_shared *s, const struct cs_addr *address)
+{
+	arrive(s, address, false);
+}
+
+void ike_shared_found(struct ike_shared *s, const struct cs_addr *address)
+{
+	arrive(s, address, true);
 }
 
 static void place_free(struct ike_shared *s, struct ike_sh_place_here *p)

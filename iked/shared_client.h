@@ -65,11 +65,13 @@ struct ike_sh_place_here {
 	struct ike_list link;
 	struct cs_addr address;
 	uint64_t serial; /* of its arrival */
+	bool found;      /* it was here when the worker began */
 	bool answered, ours;
 	bool confirmed; /* the helper that is there now has said that it is ours */
 	uint64_t epoch;
-	bool reading;
-	uint64_t read_until; /* of the loop's time */
+	bool reading, unread;
+	uint64_t read_serial; /* of the question */
+	uint64_t read_until;  /* of the loop's time: no answer, or to be asked again */
 	bool is_seen;
 	char seen_owner[IKE_SHARED_HOST];
 	uint64_t seen_epoch;
@@ -95,6 +97,7 @@ struct ike_shared {
 	uv_timer_t soon, tick;
 	enum { IKE_SH_UNKNOWN, IKE_SH_THERE, IKE_SH_GONE } store;
 	bool stopping, closed;
+	bool absent; /* there is nothing that could be reached */
 	bool has_policy;
 	char policy[2 * POL_CONTENT_LEN + 1];
 	struct ike_shared_stats stats;

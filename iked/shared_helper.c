@@ -44,6 +44,10 @@ static int prepare(const struct iked_options *o, struct pol_ike_config *config,
 
 	if (status == 0 && !config->shared_store[0])
 		return cs_fail(err, CS_ENOTFOUND, "SharedStore is not coded");
+	if (status == 0 && !config->n_vipas) {
+		cs_log(CS_NOCTX, CSM_SHARED_NO_VIPA);
+		return cs_fail(err, CS_ENOTFOUND, "DynamicVipa is not coded");
+	}
 	if (status == 0 && ike_shared_check_uri(config->shared_store, err) < 0)
 		status = cs_err_prefix(err, "SharedStore");
 	if (status == 0)
@@ -73,8 +77,10 @@ enum cs_exit iked_shared_helper(const struct iked_options *o)
 	if (!iked_helper_begin(o, "--shared"))
 		return CS_EXIT_USAGE;
 	status = prepare(o, &config, host, &err);
-	if (status == CS_ENOTFOUND && !config.shared_store[0])
+	if (status == CS_ENOTFOUND && (!config.shared_store[0] || !config.n_vipas)) {
+		ike_shared_never(IKED_FD_HELPER);
 		return CS_EXIT_ABSENT;
+	}
 	if (status == 0)
 		status = ike_shared_serve(IKED_FD_HELPER, &options, &err);
 	switch (status) {
@@ -87,6 +93,7 @@ enum cs_exit iked_shared_helper(const struct iked_options *o)
 		return CS_EXIT_FAILED;
 	default:
 		cs_log(CS_NOCTX, CSM_SHARED_UNUSABLE, err.text);
+		ike_shared_never(IKED_FD_HELPER);
 		return CS_EXIT_ABSENT;
 	}
 }

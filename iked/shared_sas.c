@@ -125,7 +125,7 @@ static void entry_free(struct ike_shared *s, struct ike_sh_entry *e)
 /* Told when the loop turns, not from within a call. */
 static void not_there(struct ike_shared *s, struct ike_sh_tunnel *t, const char *why)
 {
-	if (t->told)
+	if (t->told || s->absent)
 		return;
 	set_told(s, t, true);
 	t->why = why;

@@ -38,6 +38,13 @@ void ike_sh_say_text(struct ike_sh_serve *s, enum ike_shared_kind kind, const ch
 	ike_sh_say(s, &m);
 }
 
+void ike_shared_never(int fd)
+{
+	struct ike_sh_serve s = {.fd = fd};
+
+	ike_sh_say_text(&s, IKE_SH_NEVER, "");
+}
+
 static void queue_init(struct ike_sh_queue *q)
 {
 	*q = (struct ike_sh_queue){NULL, &q->first, 0};
@@ -71,6 +78,32 @@ struct ike_sh_place *ike_sh_find(struct ike_sh_serve *s, const struct cs_addr *a
 		if (cs_addr_equal(&p->address, address))
 			return p;
 	return NULL;
+}
+
+void ike_sh_unrelease(struct ike_sh_serve *s, const struct cs_addr *address)
+{
+	for (struct ike_sh_release **r = &s->releases; *r; r = &(*r)->next)
+		if (cs_addr_equal(&(*r)->address, address)) {
+			struct ike_sh_release *done = *r;
+
+			*r = done->next;
+			free(done);
+			return;
+		}
+}
+
+/* Without memory the address stays ours in the store, as if this host had died. */
+void ike_sh_release(struct ike_sh_serve *s, const struct cs_addr *address, uint64_t epoch)
+{
+	struct ike_sh_release *r;
+
+	ike_sh_unrelease(s, address);
+	r = calloc(1, sizeof(*r));
+	if (!r)
+		return;
+	*r = (struct ike_sh_release){s->releases, *address, epoch};
+	s->releases = r;
+	uv_cond_signal(&s->writer_wake);
 }
 
 /* ---- the reader ---- */
@@ -117,6 +150,19 @@ static void remember(struct ike_sh_serve *s, const struct ike_shared_message *as
 	uv_mutex_unlock(&s->lock);
 }
 
+/* What was here when the worker began is another host's as long as that one lives. */
+static bool wants_rows(const struct reading *r, const struct ike_shared_owner *o)
+{
+	struct ike_sh_place *p;
+	bool may;
+
+	uv_mutex_lock(&r->s->lock);
+	p = ike_sh_find(r->s, &r->ask->address);
+	may = p && (p->ours || !p->was_here);
+	uv_mutex_unlock(&r->s->lock);
+	return r->ask->flag && (may || !o->owner[0] || strcmp(o->owner, r->s->host) == 0);
+}
+
 static int read_once(struct ike_sh_serve *s, struct ike_shared_db **db, struct reading *r,
 		     struct ike_shared_owner *o, struct cs_err *err)
 {
@@ -130,7 +176,7 @@ static int read_once(struct ike_sh_serve *s, struct ike_shared_db **db, struct r
 	}
 	if (status == 0)
 		status = ike_shared_get_owner(*db, &r->ask->address, o, err);
-	if (status == 0 && r->ask->flag)
+	if (status == 0 && wants_rows(r, o))
 		status = ike_shared_each_sa(*db, &r->ask->address, time(NULL), give_row, r, err);
 	if (status < 0) {
 		s->backend->close(*db);
@@ -236,9 +282,10 @@ static int enqueue(struct ike_sh_queue *q, unsigned max, const struct ike_shared
 	return 0;
 }
 
-static int arrive(struct ike_sh_serve *s, const struct ike_shared_message *m, struct cs_err *err)
+static int make_place(struct ike_sh_serve *s, const struct ike_shared_message *m,
+		      struct ike_sh_place **place, struct cs_err *err)
 {
-	struct ike_sh_place *p = ike_sh_find(s, &m->address);
+	struct ike_sh_place *p = ike_sh_find(s, &m->address), *next;
 
 	if (!p) {
 		p = calloc(1, sizeof(*p));
@@ -247,11 +294,50 @@ static int arrive(struct ike_sh_serve *s, const struct ike_shared_message *m, st
 		p->next = s->places;
 		s->places = p;
 	}
-	p->address = m->address;
-	p->serial = m->serial;
+	next = p->next;
+	*p = (struct ike_sh_place){.next = next, .address = m->address, .serial = m->serial};
+	*place = p;
+	return 0;
+}
+
+/* Nobody waits for the answer to an earlier question of that address. */
+static void forget_asked(struct ike_sh_serve *s, const struct cs_addr *address)
+{
+	struct ike_sh_queue *q = &s->reads;
+
+	for (struct ike_sh_op **op = &q->first; *op;) {
+		struct ike_sh_op *old = *op;
+
+		if (!cs_addr_equal(&old->m.address, address)) {
+			op = &old->next;
+			continue;
+		}
+		*op = old->next;
+		if (!*op)
+			q->tail = op;
+		q->n--;
+		free(old);
+	}
+}
+
+static int ask(struct ike_sh_serve *s, const struct ike_shared_message *m, struct cs_err *err)
+{
+	forget_asked(s, &m->address);
+	uv_cond_signal(&s->reader_wake);
+	return enqueue(&s->reads, READS_MAX, m, err);
+}
+
+static int arrive(struct ike_sh_serve *s, const struct ike_shared_message *m, struct cs_err *err)
+{
+	struct ike_sh_place *p;
+	int status = make_place(s, m, &p, err);
+
+	if (status < 0)
+		return status;
+	ike_sh_unrelease(s, &m->address);
 	p->epoch = m->epoch;
-	p->ours = false;
 	p->due = true;
+	p->was_here = m->kind == IKE_SH_FOUND;
 	p->is_seen = m->is_seen;
 	if (m->is_seen) {
 		strcpy(p->seen.owner, m->host);
@@ -260,17 +346,19 @@ static int arrive(struct ike_sh_serve *s, const struct ike_shared_message *m, st
 	p->missed = s->away || m->is_seen;
 	s->hurry = true;
 	uv_cond_signal(&s->writer_wake);
-	uv_cond_signal(&s->reader_wake);
-	return enqueue(&s->reads, READS_MAX, m, err);
+	return ask(s, m, err);
 }
 
 static void leave(struct ike_sh_serve *s, const struct cs_addr *address)
 {
+	forget_asked(s, address);
 	for (struct ike_sh_place **p = &s->places; *p; p = &(*p)->next)
 		if (cs_addr_equal(&(*p)->address, address)) {
 			struct ike_sh_place *gone = *p;
 
 			*p = gone->next;
+			if (gone->ours)
+				ike_sh_release(s, address, gone->epoch);
 			free(gone);
 			return;
 		}
@@ -279,9 +367,16 @@ static void leave(struct ike_sh_serve *s, const struct cs_addr *address)
 /* With the lock held. */
 static int hear(struct ike_sh_serve *s, const struct ike_shared_message *m, struct cs_err *err)
 {
+	struct ike_sh_place *place;
+
 	switch (m->kind) {
 	case IKE_SH_ARRIVE:
+	case IKE_SH_FOUND:
 		return arrive(s, m, err);
+	case IKE_SH_AGAIN:
+		return ask(s, m, err);
+	case IKE_SH_WATCH:
+		return make_place(s, m, &place, err);
 	case IKE_SH_LEAVE:
 		leave(s, &m->address);
 		return 0;
@@ -379,8 +474,14 @@ static void serve_free(struct ike_sh_serve *s)
 {
 	ike_sh_drop(&s->writes);
 	ike_sh_drop(&s->reads);
-	while (s->places)
-		leave(s, &s->places->address);
+	while (s->places) {
+		struct ike_sh_place *p = s->places;
+
+		s->places = p->next;
+		free(p);
+	}
+	while (s->releases)
+		ike_sh_unrelease(s, &s->releases->address);
 	uv_cond_destroy(&s->writer_wake);
 	uv_cond_destroy(&s->reader_wake);
 	uv_cond_destroy(&s->ended);

@@ -33,6 +33,17 @@ struct ike_sh_place {
 	bool is_seen;
 	struct ike_shared_owner seen; /* by the reader, when it came */
 	bool found;                   /* by the poll under way */
+	bool was_here;                /* when the worker began: no other host's is claimed */
+	bool vacant;                  /* it is not ours, and its holder has gone: to be told */
+	bool told;                    /* and has been */
+	struct ike_shared_owner holder;
+};
+
+/* An address that has left while it was ours. */
+struct ike_sh_release {
+	struct ike_sh_release *next;
+	struct cs_addr address;
+	uint64_t epoch;
 };
 
 struct ike_sh_serve {
@@ -43,6 +54,7 @@ struct ike_sh_serve {
 	uv_cond_t writer_wake, reader_wake, ended;
 	struct ike_sh_queue writes, reads;
 	struct ike_sh_place *places;
+	struct ike_sh_release *releases;
 	char policy[IKE_SHARED_DIGEST]; /* hex; "" before the first */
 	bool poll_now;
 	bool ending;      /* the worker is gone: what is queued is still written */
@@ -61,6 +73,10 @@ struct ike_sh_op *ike_sh_take(struct ike_sh_queue *q);
 void ike_sh_drop(struct ike_sh_queue *q);
 /* With the lock held. NULL: it is not here. */
 struct ike_sh_place *ike_sh_find(struct ike_sh_serve *s, const struct cs_addr *address);
+/* With the lock held: the address, ours by this epoch, is to be nobody's. */
+void ike_sh_release(struct ike_sh_serve *s, const struct cs_addr *address, uint64_t epoch);
+/* With the lock held: it is nobody's, or is here again. */
+void ike_sh_unrelease(struct ike_sh_serve *s, const struct cs_addr *address);
 
 void ike_sh_writer(void *serve); /* the threads */
 void ike_sh_reader(void *serve);

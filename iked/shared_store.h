@@ -97,6 +97,8 @@ int ike_shared_each_sa(struct ike_shared_db *db, const struct cs_addr *address, 
 /* That this host is there, with this policy (hex, "" when it has none yet). */
 int ike_shared_put_host(struct ike_shared_db *db, const char *host, const char *policy, int64_t now,
 			struct cs_err *err);
+/* Those that were seen last before that time. */
+int ike_shared_purge_hosts(struct ike_shared_db *db, int64_t before, struct cs_err *err);
 typedef void ike_shared_host_fn(void *arg, const char *host, const char *policy, int64_t seen);
 int ike_shared_each_host(struct ike_shared_db *db, ike_shared_host_fn *fn, void *arg,
 			 struct cs_err *err);

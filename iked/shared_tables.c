@@ -406,6 +406,14 @@ int ike_shared_put_host(struct ike_shared_db *db, const char *host, const char *
 		      &v, NULL, err);
 }
 
+int ike_shared_purge_hosts(struct ike_shared_db *db, int64_t before, struct cs_err *err)
+{
+	struct values v = {.n = 0};
+
+	add_number(&v, before);
+	return change(db, "DELETE FROM csipsec_host WHERE seen < $1", &v, NULL, err);
+}
+
 struct hosts {
 	ike_shared_host_fn *fn;
 	void *arg;

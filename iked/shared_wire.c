@@ -110,7 +110,11 @@ static bool is_whole(const struct ike_shared_message *m)
 	case IKE_SH_ROW:
 		return m->address.family && m->sa;
 	case IKE_SH_ARRIVE:
+	case IKE_SH_FOUND:
+	case IKE_SH_AGAIN:
+	case IKE_SH_WATCH:
 	case IKE_SH_LEAVE:
+	case IKE_SH_VACANT:
 	case IKE_SH_CLAIM:
 	case IKE_SH_READ:
 		return m->address.family;

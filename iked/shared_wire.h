@@ -18,20 +18,27 @@ enum ike_shared_kind {
 	/* address, serial, epoch that is ours or 0, flag: its SAs are wanted; is_seen: host and
 	 * seen were read when it came, and its claim has not been answered */
 	IKE_SH_ARRIVE = 1,
+	IKE_SH_FOUND,  /* the same of one that was here already when the worker began */
+	IKE_SH_AGAIN,  /* address, serial of this question: its SAs are wanted, as nothing was read
+			*/
+	IKE_SH_WATCH,  /* address, serial: it is here and another host's */
 	IKE_SH_LEAVE,  /* address */
 	IKE_SH_PUT,    /* serial, address, SA, parent, used, expires, text: document */
 	IKE_SH_USED,   /* serial, address, SA, used */
 	IKE_SH_DROP,   /* serial, address, SA, host: whose, "": this one's */
 	IKE_SH_POLICY, /* text: digest in hex */
 	/* From it. */
-	IKE_SH_CLAIM, /* address, serial of the arrival, host: owner, epoch, flag: ours */
-	IKE_SH_ROW,   /* address, serial of the arrival, SA, host, flag: it is ours, used, text */
+	IKE_SH_VACANT, /* address, serial of the arrival, host, epoch: it is here and another
+			* host's, who has let go of it or is silent */
+	IKE_SH_CLAIM,  /* address, serial of the arrival, host: owner, epoch, flag: ours */
+	IKE_SH_ROW,    /* address, serial of the arrival, SA, host, flag: it is ours, used, text */
 	IKE_SH_READ, /* address, serial of the arrival, status and text: why not; host, epoch: owner
 		      */
 	IKE_SH_WRITTEN, /* serial: this and all before it */
 	IKE_SH_REFUSED, /* serial: this one was not, text: why */
 	IKE_SH_AWAY,    /* text: why; what is under way is lost */
 	IKE_SH_BACK,
+	IKE_SH_NEVER,   /* there is no store, or none that could ever work */
 	IKE_SH_DIFFERS, /* host */
 	IKE_SH_LAST = IKE_SH_DIFFERS
 };

@@ -10,14 +10,15 @@
 
 #include "iked/shared_serve.h"
 
-#define BATCH_MAX     256
-#define FENCES_MAX    16
-#define POLL_NS       UINT64_C(1000000000)
-#define PAUSE_MIN_MS  100u
-#define PAUSE_MAX_MS  10000u
-#define PEER_SECONDS  60    /* a host that was not heard of for so long has no policy to compare */
-#define PURGE_SECONDS 3600  /* how often */
-#define KEEP_SECONDS  86400 /* expired rows stay so long: somebody's clock may be wrong */
+#define BATCH_MAX      256
+#define FENCES_MAX     16
+#define POLL_NS        UINT64_C(1000000000)
+#define PAUSE_MIN_MS   100u
+#define PAUSE_MAX_MS   10000u
+#define PEER_SECONDS   60    /* a host that was not heard of for so long has no policy to compare */
+#define SILENT_SECONDS 5     /* an owner that was not heard of for so long has gone */
+#define PURGE_SECONDS  3600  /* how often */
+#define KEEP_SECONDS   86400 /* expired rows stay so long: somebody's clock may be wrong */
 
 /* Another host of csipsec_host. Its life shows in that its time changes, whatever its clock says.
  */
@@ -28,6 +29,7 @@ struct peer {
 	char told[IKE_SHARED_DIGEST], told_of[IKE_SHARED_DIGEST]; /* theirs, ours */
 	int64_t seen;
 	uint64_t changed; /* monotonic, seconds; 0: never since we know it */
+	uint64_t heard;   /* the same, or when we came to know it */
 };
 
 struct writer {
@@ -35,6 +37,7 @@ struct writer {
 	struct ike_shared_db *db;
 	struct peer *peers;
 	uint64_t next_poll, next_purge; /* nanoseconds, seconds */
+	uint64_t grace;                 /* seconds: others may not have found the way back before */
 	unsigned pause_ms;
 	bool told_away, failed;
 };
@@ -115,11 +118,14 @@ static bool connect_to(struct writer *w)
 	if (status == 0)
 		status = ike_shared_tables_make(w->db, &err);
 	if (status < 0) {
+		w->told_away |= status == CS_EUNSUPPORTED; /* what is told of it is not that */
 		lose(w, &err);
 		if (status == CS_EUNSUPPORTED)
 			end_for(w, status, &err);
 		return status != CS_EUNSUPPORTED;
 	}
+	if (w->told_away)
+		w->grace = seconds() + PAUSE_MAX_MS / 1000;
 	w->told_away = false;
 	w->next_poll = 0;
 	/* Before it is told, or what the worker sends at once would be thrown away. */
@@ -137,6 +143,8 @@ static bool connect_to(struct writer *w)
 /*
  * Whose is the address to be?  *want is what shall stand there; false: it is another host's.
  * Somebody who came after us while our claim could not be made has a later epoch than we read then.
+ * One that was here when the worker began is not claimed from another host: it may be quiet at it
+ * since that one came.
  * One who has an earlier epoch than ours has a store that went back (a replica was promoted that
  * did not know of us).
  */
@@ -149,7 +157,9 @@ static bool wants(const struct ike_sh_place *p, const char *host,
 		return true;
 	if (p->epoch > 0 && row->epoch >= p->epoch)
 		return false;
-	if (p->epoch == 0 && p->missed && p->is_seen &&
+	if (p->epoch == 0 && p->was_here && row->owner[0])
+		return false;
+	if (p->epoch == 0 && p->missed && p->is_seen && row->owner[0] &&
 	    (row->epoch > p->seen.epoch ||
 	     (row->epoch == p->seen.epoch && strcmp(row->owner, p->seen.owner) != 0)))
 		return false;
@@ -230,11 +240,15 @@ static void claim_one(struct writer *w, struct ike_sh_place *place)
 		lose(w, &err);
 	uv_mutex_lock(&s->lock);
 	now = ike_sh_find(s, &p.address);
+	if (status == 0 && ours && !now) /* it has left meanwhile */
+		ike_sh_release(s, &p.address, o.epoch);
 	if (status < 0 || !now || now->serial != p.serial)
 		return;
 	now->due = false;
 	now->ours = ours;
 	now->missed = false;
+	now->holder = o;
+	now->vacant = !ours && !o.owner[0];
 	if (ours)
 		now->epoch = o.epoch;
 	uv_mutex_unlock(&s->lock);
@@ -246,6 +260,53 @@ static struct ike_sh_place *next_due(struct ike_sh_serve *s)
 {
 	for (struct ike_sh_place *p = s->places; p; p = p->next)
 		if (p->due)
+			return p;
+	return NULL;
+}
+
+/* With the lock held, which it lets go meanwhile. Nobody waits for it: it is tried until the store
+ * is there. */
+static void release_one(struct writer *w)
+{
+	struct ike_sh_serve *s = w->s;
+	struct ike_sh_release r = *s->releases;
+	struct ike_shared_owner me = {.epoch = r.epoch}, nobody = {.epoch = r.epoch};
+	struct cs_err err = {0};
+	bool done;
+	int status;
+
+	strcpy(me.owner, s->host);
+	uv_mutex_unlock(&s->lock);
+	status = ike_shared_set_owner(w->db, &r.address, &me, &nobody, time(NULL), &done, &err);
+	if (status < 0)
+		lose(w, &err);
+	uv_mutex_lock(&s->lock);
+	if (status != CS_ESTORE)
+		ike_sh_unrelease(s, &r.address);
+}
+
+/* With the lock held, which it lets go meanwhile. The worker lets the address come anew then. */
+static void tell_vacant(struct writer *w, struct ike_sh_place *p)
+{
+	struct ike_shared_message m = {
+		.kind = IKE_SH_VACANT,
+		.serial = p->serial,
+		.address = p->address,
+		.epoch = p->holder.epoch,
+	};
+
+	strcpy(m.host, p->holder.owner);
+	p->vacant = false;
+	p->told = true;
+	uv_mutex_unlock(&w->s->lock);
+	ike_sh_say(w->s, &m);
+	uv_mutex_lock(&w->s->lock);
+}
+
+static struct ike_sh_place *next_vacant(struct ike_sh_serve *s)
+{
+	for (struct ike_sh_place *p = s->places; p; p = p->next)
+		if (p->vacant)
 			return p;
 	return NULL;
 }
@@ -409,37 +470,6 @@ static void write_queued(struct writer *w)
 
 /* ---- once a second ---- */
 
-static void see_owner(void *arg, const struct cs_addr *address, const struct ike_shared_owner *o)
-{
-	struct ike_sh_serve *s = arg;
-	struct ike_sh_place *p;
-
-	uv_mutex_lock(&s->lock);
-	p = ike_sh_find(s, address);
-	if (p && p->ours) {
-		p->found = true;
-		p->due |= strcmp(o->owner, s->host) != 0 || o->epoch != p->epoch;
-	}
-	uv_mutex_unlock(&s->lock);
-}
-
-static int look_at_owners(struct writer *w, struct cs_err *err)
-{
-	struct ike_sh_serve *s = w->s;
-	int status;
-
-	uv_mutex_lock(&s->lock);
-	for (struct ike_sh_place *p = s->places; p; p = p->next)
-		p->found = !p->ours;
-	uv_mutex_unlock(&s->lock);
-	status = ike_shared_each_owner(w->db, see_owner, s, err);
-	uv_mutex_lock(&s->lock);
-	for (struct ike_sh_place *p = s->places; status == 0 && p; p = p->next)
-		p->due |= !p->found;
-	uv_mutex_unlock(&s->lock);
-	return status;
-}
-
 static struct peer *peer_of(struct writer *w, const char *host)
 {
 	struct peer *p;
@@ -451,9 +481,61 @@ static struct peer *peer_of(struct writer *w, const char *host)
 	if (!p)
 		return NULL;
 	strcpy(p->host, host);
+	p->heard = seconds();
 	p->next = w->peers;
 	w->peers = p;
 	return p;
+}
+
+/* By what this host sees change, not by anybody's clock. */
+static bool is_silent(struct writer *w, const char *host)
+{
+	const struct peer *p = peer_of(w, host);
+	uint64_t since = p && p->heard > w->grace ? p->heard : w->grace;
+
+	return p && seconds() >= since + SILENT_SECONDS;
+}
+
+static void see_owner(void *arg, const struct cs_addr *address, const struct ike_shared_owner *o)
+{
+	struct writer *w = arg;
+	struct ike_sh_serve *s = w->s;
+	bool own = strcmp(o->owner, s->host) == 0;
+	struct ike_sh_place *p;
+
+	uv_mutex_lock(&s->lock);
+	p = ike_sh_find(s, address);
+	if (p) {
+		p->found = true;
+		p->due |= p->ours && (!own || o->epoch != p->epoch);
+	}
+	if (p && !p->ours && !p->due && !p->told) {
+		p->holder = *o;
+		p->vacant = own || !o->owner[0] || is_silent(w, o->owner);
+	}
+	uv_mutex_unlock(&s->lock);
+}
+
+static int look_at_owners(struct writer *w, struct cs_err *err)
+{
+	struct ike_sh_serve *s = w->s;
+	int status;
+
+	uv_mutex_lock(&s->lock);
+	for (struct ike_sh_place *p = s->places; p; p = p->next)
+		p->found = false;
+	uv_mutex_unlock(&s->lock);
+	status = ike_shared_each_owner(w->db, see_owner, w, err);
+	uv_mutex_lock(&s->lock);
+	for (struct ike_sh_place *p = s->places; status == 0 && p; p = p->next) {
+		if (p->found)
+			continue;
+		p->vacant = !p->ours && !p->due && !p->told;
+		p->due |= p->ours;
+		memset(&p->holder, 0, sizeof(p->holder));
+	}
+	uv_mutex_unlock(&s->lock);
+	return status;
 }
 
 /* The first look at a host does not say whether it lives, the second does. */
@@ -466,6 +548,8 @@ static void see_host(void *arg, const char *host, const char *policy, int64_t se
 		return;
 	if (p->seen != 0 && p->seen != seen)
 		p->changed = seconds();
+	if (p->seen != seen)
+		p->heard = seconds();
 	p->seen = seen;
 	strcpy(p->policy, policy);
 }
@@ -497,7 +581,6 @@ static int purge_all(struct writer *w, struct cs_err *err)
 
 	if (seconds() < w->next_purge)
 		return 0;
-	w->next_purge = seconds() + PURGE_SECONDS;
 	uv_mutex_lock(&s->lock);
 	for (struct ike_sh_place *p = s->places; p && n < FENCES_MAX; p = p->next) {
 		if (!p->ours)
@@ -507,8 +590,13 @@ static int purge_all(struct writer *w, struct cs_err *err)
 		strcpy(me[n++].owner, s->host);
 	}
 	uv_mutex_unlock(&s->lock);
+	if (n == 0)
+		return 0;
+	w->next_purge = seconds() + PURGE_SECONDS;
 	for (unsigned i = 0; i < n && status == 0; i++)
 		status = purge(w, &addresses[i], &me[i], err);
+	if (status == 0)
+		status = ike_shared_purge_hosts(w->db, time(NULL) - KEEP_SECONDS, err);
 	return status;
 }
 
@@ -549,16 +637,21 @@ static bool turn(struct writer *w)
 {
 	struct ike_sh_serve *s = w->s;
 	struct ike_sh_place *p = s->ending ? NULL : next_due(s);
+	struct ike_sh_place *vacant = s->ending ? NULL : next_vacant(s);
 	uint64_t now = uv_hrtime();
 
-	if (p)
+	if (s->releases)
+		release_one(w);
+	else if (p)
 		claim_one(w, p);
+	else if (vacant)
+		tell_vacant(w, vacant);
+	else if (!s->ending && (s->poll_now || now >= w->next_poll))
+		look(w); /* before the writes, or who has many seems silent */
 	else if (s->writes.first)
 		write_queued(w);
 	else if (s->ending)
 		return false;
-	else if (s->poll_now || now >= w->next_poll)
-		look(w);
 	else
 		uv_cond_timedwait(&s->writer_wake, &s->lock, w->next_poll - now);
 	return true;

@@ -580,6 +580,8 @@ static void on_parent(uv_poll_t *poll, int status, int events)
 		iked_moving_helper(w->moving, fd);
 	else if (fd >= 0)
 		close(fd);
+	if (n > 0 && what == IKED_SAYS_NO_SHARED)
+		iked_moving_absent(w->moving);
 	if (n > 0 && what == IKED_SAYS_LEAVE)
 		w->leave = true;
 	if (n > 0 && what == IKED_SAYS_NO_CERTS) {

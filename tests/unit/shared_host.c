@@ -194,6 +194,23 @@ static void on_claim(void *arg, const struct ike_shared_claim *claim)
 	h->claim = *claim;
 }
 
+static void on_reread(void *arg, const struct cs_addr *address)
+{
+	struct host *h = arg;
+
+	ck_assert(cs_addr_equal(address, &h->address));
+	h->rereads++;
+}
+
+static void on_vacant(void *arg, const struct cs_addr *address, const char *owner)
+{
+	struct host *h = arg;
+
+	ck_assert(cs_addr_equal(address, &h->address));
+	h->vacants++;
+	strcpy(h->vacant_owner, owner);
+}
+
 static void on_want_all(void *arg, const struct cs_addr *address)
 {
 	struct host *h = arg;
@@ -240,7 +257,9 @@ static void on_differs(void *arg, const char *host)
 static const struct ike_shared_events events = {
 	.sa = on_sa,
 	.read = on_read,
+	.reread = on_reread,
 	.claim = on_claim,
+	.vacant = on_vacant,
 	.want_all = on_want_all,
 	.unshared = on_unshared,
 	.reachable = on_reachable,
@@ -270,6 +289,8 @@ static void serve(const struct host *h, int fd)
 
 	if (status < 0)
 		fprintf(stderr, "helper of %s: %s\n", h->name, err.text);
+	if (status == CS_EUNSUPPORTED) /* as the process does that iked starts */
+		ike_shared_never(fd);
 	_exit(-status);
 }
 
@@ -329,10 +350,15 @@ void host_arrive(struct host *h)
 	ike_shared_arrive(h->s, &h->address);
 }
 
+void host_leave(struct host *h)
+{
+	ike_shared_leave(h->s, &h->address);
+}
+
 void host_forget(struct host *h)
 {
 	h->n_rows = h->reads = h->claims = h->wants = h->n_unshared = h->reachables = h->differs =
-		0;
+		h->vacants = h->rereads = 0;
 	longest = 0;
 }
 

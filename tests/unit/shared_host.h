@@ -37,9 +37,10 @@ struct host {
 
 	/* What was told. */
 	struct host_row rows[HOST_ROWS];
-	unsigned n_rows, reads, claims, wants, n_unshared, reachables, differs;
+	unsigned n_rows, reads, claims, wants, n_unshared, reachables, differs, vacants, rereads;
 	int read_status;
 	char read_why[256], away[256], why[256], differs_host[IKE_SHARED_HOST];
+	char vacant_owner[IKE_SHARED_HOST];
 	struct ike_shared_claim claim;
 	uint32_t unshared[HOST_TELLS];
 	bool there;
@@ -52,6 +53,7 @@ void host_helper(struct host *h);
 void host_helper_of(struct host *h, const char *config);
 void host_kill_helper(struct host *h); /* -9 */
 void host_arrive(struct host *h);
+void host_leave(struct host *h);
 /* Begins anew what is counted above. */
 void host_forget(struct host *h);
 void host_up(struct host *h, uint32_t tunnel, uint32_t generation);

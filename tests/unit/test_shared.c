@@ -183,7 +183,7 @@ START_TEST(to_and_fro)
 	host_up(&a, 1, 1);
 	hosts_run(100);
 	ck_assert_int_eq(ask("SELECT count(*) FROM csipsec_sa"), 0);
-	ck_assert_int_eq(ask("SELECT epoch FROM csipsec_address WHERE owner = 'a'"), 3);
+	ck_assert_int_eq(ask("SELECT epoch FROM csipsec_address WHERE owner = ''"), 3);
 	host_stop(&a);
 	host_stop(&b);
 }
@@ -221,6 +221,132 @@ START_TEST(worker_restarts)
 }
 END_TEST
 
+/* ---- an address that is here and another host's ---- */
+
+/* Its owner gives it up, and here it never comes anew: it is taken, with what the owner had. */
+START_TEST(owner_lets_go)
+{
+	owns(&a, "a");
+	owns(&b, "b");
+	host_up(&b, 1, 1);
+	WAIT_FOR(a.claims == 2 && host_stats(&b).puts == 2);
+	ck_assert(!a.claim.ours);
+	host_forget(&a);
+	host_leave(&b);
+	WAIT_FOR(a.vacants == 1 && a.claims == 1 && a.reads == 1);
+	ck_assert_str_eq(a.vacant_owner, "");
+	ck_assert(a.claim.ours);
+	ck_assert_uint_eq(a.claim.epoch, 3);
+	ck_assert_uint_eq(a.n_rows, 2);
+	ck_assert_str_eq(a.rows[0].host, "b");
+	hosts_run(1500);
+	ck_assert_uint_eq(a.claims, 1);
+	host_stop(&a);
+	host_stop(&b);
+}
+END_TEST
+
+/* The stall was so short that nobody saw who had it meanwhile. */
+START_TEST(owner_was_there_and_went)
+{
+	owns(&a, "a");
+	kill(a.helper, SIGSTOP);
+	owns(&b, "b");
+	host_forget(&a);
+	host_leave(&b);
+	WAIT_FOR(ask("SELECT epoch FROM csipsec_address WHERE owner = ''") == 2);
+	kill(a.helper, SIGCONT);
+	WAIT_FOR(a.vacants == 1 && a.claims == 2);
+	ck_assert(a.claim.ours);
+	ck_assert_uint_eq(a.claim.epoch, 3);
+	host_stop(&a);
+	host_stop(&b);
+}
+END_TEST
+
+/* Its owner is silent: a helper that was not there when the address was lost finds that, too. */
+START_TEST(owner_is_silent)
+{
+	owns(&a, "a");
+	owns(&b, "b");
+	host_up(&b, 1, 1);
+	WAIT_FOR(a.claims == 2 && host_stats(&b).puts == 2);
+	host_forget(&a);
+	hosts_run(3000);
+	host_kill_helper(&a);
+	host_helper(&a);
+	hosts_run(6500);
+	ck_assert_uint_eq(a.vacants + a.claims + a.reads, 0);
+	host_kill_helper(&b);
+	WAIT_FOR(a.vacants == 1 && a.claims == 1 && a.reads == 1);
+	ck_assert_str_eq(a.vacant_owner, "b");
+	ck_assert(a.claim.ours);
+	ck_assert_uint_eq(a.claim.epoch, 3);
+	ck_assert_uint_eq(a.n_rows, 2);
+	/* The one who was silent is there again, and has lost it. */
+	host_helper(&b);
+	WAIT_FOR(b.claims == 2);
+	ck_assert(!b.claim.ours);
+	hosts_run(6500);
+	ck_assert_uint_eq(a.claims, 1);
+	ck_assert_uint_eq(b.vacants, 0);
+	host_stop(&a);
+	host_stop(&b);
+}
+END_TEST
+
+/* It leaves and returns before anybody looks: it is as it was. */
+START_TEST(left_and_back)
+{
+	owns(&a, "a");
+	kill(a.helper, SIGSTOP);
+	host_leave(&a);
+	host_arrive(&a);
+	host_forget(&a);
+	kill(a.helper, SIGCONT);
+	WAIT_FOR(a.claims == 1 && a.reads == 1);
+	hosts_run(1500);
+	ck_assert(a.claim.ours);
+	ck_assert_uint_eq(a.claims, 1);
+	ck_assert_int_eq(ask("SELECT count(*) FROM csipsec_address WHERE owner = 'a'"), 1);
+	host_stop(&a);
+}
+END_TEST
+
+/* A quiet host's worker begins anew: that is no arrival as long as the owner lives. */
+START_TEST(found_at_the_start)
+{
+	owns(&a, "a");
+	host_up(&a, 1, 1);
+	WAIT_FOR(host_stats(&a).puts == 2);
+	host_start(&b, "b", uri, VIP);
+	host_helper(&b);
+	ike_shared_found(b.s, &b.address);
+	WAIT_FOR(b.claims == 1 && b.reads == 1);
+	ck_assert(!b.claim.ours);
+	ck_assert_str_eq(b.claim.owner, "a");
+	ck_assert_uint_eq(b.n_rows, 0);
+	hosts_run(6500);
+	ck_assert_uint_eq(a.claims + b.claims, 2);
+	host_forget(&b);
+	host_kill_helper(&a); /* with all of the host */
+	WAIT_FOR(b.vacants == 1 && b.claims == 1 && b.reads == 1);
+	ck_assert(b.claim.ours);
+	ck_assert_uint_eq(b.n_rows, 2);
+	host_stop(&a);
+	host_stop(&b);
+	/* Its own, and after all has gone nobody's. */
+	host_start(&b, "b", uri, VIP);
+	host_helper(&b);
+	ike_shared_found(b.s, &b.address);
+	WAIT_FOR(b.claims == 1 && b.reads == 1);
+	ck_assert(b.claim.ours);
+	ck_assert_uint_eq(b.claim.epoch, 2);
+	ck_assert_uint_eq(b.n_rows, 2);
+	host_stop(&b);
+}
+END_TEST
+
 /* ---- rows ---- */
 
 START_TEST(used_and_expired)
@@ -245,6 +371,20 @@ START_TEST(used_and_expired)
 	ck_assert_int_eq(ask("SELECT count(*) FROM csipsec_sa WHERE tunnel = 2"), 1);
 	host_stop(&a);
 	host_stop(&b);
+}
+END_TEST
+
+/* Hosts that were not seen for a day go, whoever owns an address sees to it. */
+START_TEST(hosts_of_old)
+{
+	owns(&a, "a");
+	host_stop(&a);
+	ask("INSERT INTO csipsec_host VALUES ('old', '', strftime('%s', 'now') - 90000),"
+	    " ('new', '', strftime('%s', 'now') - 80000)");
+	owns(&a, "a");
+	WAIT_FOR(ask("SELECT count(*) FROM csipsec_host WHERE host = 'old'") == 0);
+	ck_assert_int_eq(ask("SELECT count(*) FROM csipsec_host"), 2);
+	host_stop(&a);
 }
 END_TEST
 
@@ -526,6 +666,38 @@ START_TEST(broken_file)
 }
 END_TEST
 
+/* No store as the address comes: what it has is given when it is there. */
+START_TEST(read_when_it_is_back)
+{
+	char there[96], aside[96];
+
+	snprintf(there, sizeof(there), "%s/there", dir);
+	snprintf(aside, sizeof(aside), "%s/aside", dir);
+	ck_assert_int_eq(mkdir(there, 0755), 0);
+	snprintf(path, sizeof(path), "%s/shared.db", there);
+	snprintf(uri, sizeof(uri), "sqlite:%s", path);
+	owns(&a, "a");
+	host_up(&a, 1, 1);
+	WAIT_FOR(host_stats(&a).puts == 2);
+	host_stop(&a);
+	ck_assert_int_eq(rename(there, aside), 0);
+	host_start(&b, "b", uri, VIP);
+	host_arrive(&b);
+	host_helper(&b);
+	WAIT_FOR(b.reads == 1 && b.reachables == 1);
+	ck_assert_int_lt(b.read_status, 0);
+	ck_assert_int_eq(rename(aside, there), 0);
+	WAIT_FOR(b.rereads == 1 && b.reads == 2 && b.claims == 1);
+	ck_assert_int_eq(b.read_status, 0);
+	ck_assert_uint_eq(b.n_rows, 2);
+	ck_assert(b.claim.ours);
+	ck_assert_uint_eq(b.claim.epoch, 2);
+	hosts_run(6000);
+	ck_assert_uint_eq(b.reads, 2);
+	host_stop(&b);
+}
+END_TEST
+
 START_TEST(later_version)
 {
 	int status;
@@ -535,12 +707,17 @@ START_TEST(later_version)
 	ask("UPDATE csipsec_shared SET version = 7");
 	host_start(&a, "a", uri, VIP);
 	host_helper(&a);
-	WAIT_FOR(a.reachables >= 1);
 	waitpid(a.helper, &status, 0);
 	a.helper = 0;
 	ck_assert_int_eq(WEXITSTATUS(status), -CS_EUNSUPPORTED);
-	ck_assert_ptr_nonnull(strstr(a.away, "version 7"));
-	ck_assert_ptr_nonnull(strstr(a.away, "knows 1"));
+	/* Nothing untrue is told: it is not away, and there is none. */
+	host_arrive(&a);
+	WAIT_FOR(a.reads == 1);
+	ck_assert_int_eq(a.read_status, CS_ENOTFOUND);
+	host_up(&a, 1, 1);
+	hosts_run(1200);
+	ck_assert_uint_eq(a.reachables + a.n_unshared + a.claims, 0);
+	ck_assert_uint_eq(a.reads, 1);
 	host_stop(&a);
 }
 END_TEST
@@ -586,6 +763,30 @@ START_TEST(network_file_systems)
 	ck_assert_ptr_null(ike_shared_network_fs(0xef53)); /* ext4 */
 	fake_type = 0xef53;
 	owns(&a, "a");
+	host_stop(&a);
+}
+END_TEST
+
+/* None at all: what comes and goes does so without a word; one that is there later has it all. */
+START_TEST(absent)
+{
+	host_start(&a, "a", uri, VIP);
+	host_arrive(&a);
+	ike_shared_absent(a.s);
+	ck_assert_uint_eq(a.reads, 0); /* not from within the call */
+	hosts_run(20);
+	ck_assert_uint_eq(a.reads, 1);
+	ck_assert_int_eq(a.read_status, CS_ENOTFOUND);
+	host_up(&a, 1, 1);
+	host_leave(&a);
+	host_arrive(&a);
+	hosts_run(20);
+	ck_assert_uint_eq(a.reads, 2);
+	hosts_run(1200);
+	ck_assert_uint_eq(a.reachables + a.n_unshared + a.claims, 0);
+	ck_assert_uint_eq(a.reads, 2);
+	host_helper(&a);
+	WAIT_FOR(a.claims == 1 && host_stats(&a).puts == 2);
 	host_stop(&a);
 }
 END_TEST
@@ -688,7 +889,13 @@ int main(void)
 	tcase_add_test(t, late_write);
 	tcase_add_test(t, to_and_fro);
 	tcase_add_test(t, worker_restarts);
+	tcase_add_test(t, owner_lets_go);
+	tcase_add_test(t, owner_was_there_and_went);
+	tcase_add_test(t, owner_is_silent);
+	tcase_add_test(t, left_and_back);
+	tcase_add_test(t, found_at_the_start);
 	tcase_add_test(t, used_and_expired);
+	tcase_add_test(t, hosts_of_old);
 	tcase_add_test(t, rows_not_understood);
 	tcase_add_test(t, too_many);
 	tcase_add_test(t, helper_killed);
@@ -698,8 +905,10 @@ int main(void)
 	tcase_add_test(t, policies);
 	tcase_add_test(t, disk_full);
 	tcase_add_test(t, broken_file);
+	tcase_add_test(t, read_when_it_is_back);
 	tcase_add_test(t, later_version);
 	tcase_add_test(t, network_file_systems);
+	tcase_add_test(t, absent);
 	tcase_add_test(t, uris);
 	tcase_add_test(t, host_names);
 	suite_add_tcase(s, t);

@@ -160,11 +160,17 @@ START_TEST(later_version)
 	postgres_do(&primary, "UPDATE csipsec_shared SET version = 7");
 	host_start(&a, "a", uri, VIP);
 	host_helper(&a);
-	WAIT_FOR(a.reachables >= 1);
-	ck_assert_ptr_nonnull(strstr(a.away, "version 7"));
 	waitpid(a.helper, &status, 0);
 	a.helper = 0;
 	ck_assert_int_eq(WEXITSTATUS(status), -CS_EUNSUPPORTED);
+	/* Nothing untrue is told: it is not away, and there is none. */
+	host_arrive(&a);
+	WAIT_FOR(a.reads == 1);
+	ck_assert_int_eq(a.read_status, CS_ENOTFOUND);
+	host_up(&a, 1, 1);
+	hosts_run(1200);
+	ck_assert_uint_eq(a.reachables + a.n_unshared + a.claims, 0);
+	ck_assert_uint_eq(a.reads, 1);
 	host_stop(&a);
 }
 END_TEST
@@ -200,6 +206,82 @@ START_TEST(server_killed)
 		postgres_ask(&primary, "SELECT count(*) FROM csipsec_sa WHERE generation = 4"), 40);
 	ck_assert_int_eq(postgres_ask(&primary, "SELECT epoch FROM csipsec_address"), 1);
 	host_stop(&a);
+}
+END_TEST
+
+/* It is down for a moment as the address comes: what it has is given when it is there. */
+START_TEST(read_when_it_is_back)
+{
+	owns(&a, "a", uri);
+	host_up(&a, 1, 1);
+	WAIT_FOR(host_stats(&a).puts == 2);
+	host_start(&b, "b", uri, VIP);
+	host_helper(&b);
+	WAIT_FOR(b.there);
+	postgres_kill(&primary);
+	host_arrive(&b);
+	WAIT_FOR(b.reads == 1);
+	ck_assert_int_lt(b.read_status, 0);
+	host_up(&b, 7, 1);
+	postgres_start(&primary);
+	WAIT_FOR(b.rereads == 1 && b.reads == 2 && b.claims == 1);
+	ck_assert_uint_eq(b.n_rows, 2); /* not its own */
+	ck_assert(b.claim.ours);
+	WAIT_FOR(all_written(&b));
+	ck_assert_int_eq(postgres_ask(&primary, "SELECT count(*) FROM csipsec_sa WHERE host = 'b'"),
+			 2);
+	host_stop(&a);
+	host_stop(&b);
+}
+END_TEST
+
+/* The server does not answer, and the address comes and goes: only its last arrival is read. */
+START_TEST(flapping)
+{
+	owns(&a, "a", uri);
+	postgres_freeze(&primary, true);
+	for (unsigned i = 0; i < 5000; i++) {
+		host_leave(&a);
+		host_arrive(&a);
+		if (i % 50 == 0)
+			hosts_turn();
+	}
+	hosts_run(1000);
+	host_forget(&a);
+	postgres_freeze(&primary, false);
+	WAIT_FOR(a.reads == 1 && a.claims == 1);
+	ck_assert_int_eq(a.read_status, 0);
+	ck_assert(a.claim.ours);
+	ck_assert_uint_eq(a.reachables, 0);
+	hosts_run(500);
+	ck_assert_uint_eq(a.reads, 1);
+	host_stop(&a);
+}
+END_TEST
+
+/* Its owner gives an address up that is here, too; and then one dies. */
+START_TEST(vacant)
+{
+	owns(&a, "a", uri);
+	owns(&b, "b", uri);
+	host_up(&b, 1, 1);
+	WAIT_FOR(a.claims == 2 && host_stats(&b).puts == 2);
+	host_forget(&a);
+	host_leave(&b);
+	WAIT_FOR(a.vacants == 1 && a.claims == 1 && a.reads == 1);
+	ck_assert(a.claim.ours);
+	ck_assert_uint_eq(a.claim.epoch, 3);
+	ck_assert_uint_eq(a.n_rows, 2);
+	host_arrive(&b);
+	WAIT_FOR(a.claims == 2);
+	ck_assert(!a.claim.ours);
+	host_forget(&a);
+	host_kill_helper(&b);
+	WAIT_FOR(a.vacants == 1 && a.claims == 1);
+	ck_assert_str_eq(a.vacant_owner, "b");
+	ck_assert_uint_eq(a.claim.epoch, 5);
+	host_stop(&a);
+	host_stop(&b);
 }
 END_TEST
 
@@ -432,14 +514,33 @@ static const char *status_of(pid_t pid, const char *key)
 	return found ? line + strlen(key) : "";
 }
 
-static void put_config(const char *path, const char *store)
+static void put_config(const char *path, const char *store, bool vipa)
 {
 	FILE *f = fopen(path, "w");
 
 	ck_assert_ptr_nonnull(f);
-	fprintf(f, "IkeConfig\n{\n%s%s\n}\n", store ? " SharedStore " : "", store ? store : "");
+	fprintf(f, "IkeConfig\n{\n%s%s\n%s}\n", store ? " SharedStore " : "", store ? store : "",
+		vipa ? " DynamicVipa " VIP "\n" : "");
 	fclose(f);
 	chmod(path, 0600);
+}
+
+/* The helper ends for good, and the worker is told nothing that is not so. */
+static void expect_absent(const char *config, const char *store, bool vipa)
+{
+	int status;
+
+	put_config(config, store, vipa);
+	host_start(&a, "a", "", VIP);
+	host_arrive(&a);
+	host_helper_of(&a, config);
+	waitpid(a.helper, &status, 0);
+	a.helper = 0;
+	ck_assert_int_eq(WEXITSTATUS(status), CS_EXIT_ABSENT);
+	WAIT_FOR(a.reads == 1);
+	ck_assert_int_eq(a.read_status, CS_ENOTFOUND);
+	ck_assert_uint_eq(a.reachables, 0);
+	host_stop(&a);
 }
 
 /* Without a right, and under the filter: over TLS to a name, with a file for the password. */
@@ -449,7 +550,6 @@ START_TEST(as_a_process)
 	const struct passwd *nobody = getpwnam("nobody");
 	struct stat host_id;
 	FILE *f;
-	int status;
 
 	if (geteuid() != 0)
 		return; /* only root can become another user */
@@ -480,7 +580,7 @@ START_TEST(as_a_process)
 		 "passfile=%s",
 		 primary.port, passwords);
 	snprintf(config, sizeof(config), "%s/iked.conf", dir);
-	put_config(config, where);
+	put_config(config, where, true);
 	host_start(&a, "a", "", VIP);
 	host_arrive(&a);
 	host_helper_of(&a, config);
@@ -505,17 +605,9 @@ START_TEST(as_a_process)
 	WAIT_FOR(a.there && a.wants == 2 && all_written(&a));
 	host_stop(&a);
 	/* Without a store there is no helper, and the parent does not start it again. */
-	put_config(config, NULL);
-	host_start(&a, "a", "", VIP);
-	host_helper_of(&a, config);
-	waitpid(a.helper, &status, 0);
-	ck_assert_int_eq(WEXITSTATUS(status), CS_EXIT_ABSENT);
-	put_config(config, "sqlite:here.db");
-	host_helper_of(&a, config);
-	waitpid(a.helper, &status, 0);
-	ck_assert_int_eq(WEXITSTATUS(status), CS_EXIT_ABSENT);
-	a.helper = 0;
-	host_stop(&a);
+	expect_absent(config, NULL, true);
+	expect_absent(config, "sqlite:here.db", true);
+	expect_absent(config, where, false);
 }
 END_TEST
 
@@ -536,6 +628,9 @@ int main(void)
 	tcase_add_test(t, tls);
 	tcase_add_test(t, as_a_process);
 	tcase_add_test(t, server_killed);
+	tcase_add_test(t, read_when_it_is_back);
+	tcase_add_test(t, flapping);
+	tcase_add_test(t, vacant);
 	tcase_add_test(t, server_slow);
 	tcase_add_test(t, server_stuck);
 	tcase_add_test(t, primary_dies_with_the_owner);

@@ -301,6 +301,35 @@ def split_brain(lab):
     w.stop()
 
 
+@case("takeover-stall", seconds=120)
+def stall(lab):
+    """
+    keepalived of the owner stands still for 0.6 s: the address is at the other host for a moment, and has
+    never left here.  Whoever has it in the end has the tunnel, too.
+    """
+    w = World(lab)
+    pids = w.c.keepalived["a"].pids()
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    time.sleep(0.6)
+    for pid in pids:
+        os.kill(pid, signal.SIGCONT)
+    since = time.monotonic()
+    wait_until(lambda: (VIP, True) in w.arrivals[w.c.b].times, 2, "the address at b")
+    wait_until(lambda: has(w.c.a, VIP) != has(w.c.b, VIP), 5, "the address at one host")
+    owner = w.a if has(w.c.a, VIP) else w.b
+    wait_until(lambda: up(owner), 15, f"a tunnel at {owner.host.name}")
+    time.sleep(max(0, since + 12 - time.monotonic()))
+    back = w.echoes.first_after(time.monotonic(), 3)
+    if [side for side in (w.a, w.b) if has(side.host, VIP)] != [owner]:
+        raise Failure("the address moved again")
+    gap = max(y - x for x, y in zip(w.echoes.times, w.echoes.times[1:]) if y > since - 1)
+    say(f"stall of 0.6 s: the address is at {owner.host.name}, no answer for {gap:.1f} s, the last "
+        f"{back - since:.1f} s after it")
+    w.expect_no_others(owner)
+    w.stop()
+
+
 @case("takeover-worker-killed", seconds=120)
 def worker_killed(lab):
     """The new owner's worker dies in the middle, and the next one takes over what is left."""

@@ -65,6 +65,10 @@ class Keepalived:
                                self.host.env)
         self.host.processes.append(self.process)
 
+    def pids(self):
+        """Of all its processes."""
+        return [self.process.pid, *self.process.children()]
+
     def stop(self):
         """In order: the other host is told, and has the address at once."""
         self.process.stop()
