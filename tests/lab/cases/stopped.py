@@ -178,7 +178,7 @@ def stop(lab, make):
 
 
 for _peer, _make in (("strongswan", Swans), ("libreswan", Plutos)):
-    @case(f"stop-60-{_peer}", plain=_peer == "strongswan", seconds=200)
+    @case(f"stop-60-{_peer}", plain=False, seconds=200)
     def run(lab, make=_make):
         """A full stop of a minute: of each tunnel that is lost which iked(8) says."""
         stop(lab, make)
