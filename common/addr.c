@@ -214,6 +214,15 @@ bool cs_range_has(const struct cs_range *r, const struct cs_addr *a)
 	       cs_addr_compare(a, &r->hi) <= 0;
 }
 
+const struct cs_range *cs_range_find(const struct cs_range *ranges, unsigned n,
+				     const struct cs_addr *a)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (cs_range_has(&ranges[i], a))
+			return &ranges[i];
+	return NULL;
+}
+
 bool cs_range_covers(const struct cs_range *outer, const struct cs_range *inner)
 {
 	return cs_range_has(outer, &inner->lo) && cs_range_has(outer, &inner->hi);

@@ -61,6 +61,9 @@ struct cs_range cs_range_all(uint8_t family);
 bool cs_range_is_single(const struct cs_range *r);
 int cs_range_prefix_len(const struct cs_range *r); /* -1 when the range is not one prefix */
 bool cs_range_has(const struct cs_range *r, const struct cs_addr *a);
+/* The first of these ranges that has it; NULL: none. */
+const struct cs_range *cs_range_find(const struct cs_range *ranges, unsigned n,
+				     const struct cs_addr *a);
 bool cs_range_covers(const struct cs_range *outer, const struct cs_range *inner);
 bool cs_range_equal(const struct cs_range *a, const struct cs_range *b);
 

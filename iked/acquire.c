@@ -50,10 +50,10 @@ static const struct pol_service *service_of(const struct pol_filter_rule *rule,
 static struct cs_range range_of(enum pol_granularity from, const struct cs_range *ranges,
 				unsigned n, const struct cs_addr *addr)
 {
-	for (unsigned i = 0; from == POL_FROM_RULE && i < n; i++)
-		if (cs_range_has(&ranges[i], addr))
-			return ranges[i];
-	return cs_range_single(addr);
+	const struct cs_range *found =
+		from == POL_FROM_RULE ? cs_range_find(ranges, n, addr) : NULL;
+
+	return found ? *found : cs_range_single(addr);
 }
 
 /* One port or all is what IKE version 1 can say; else the packet decides. */

@@ -23,10 +23,7 @@ static struct ike_vipa *find(const struct ike_engine *e, const struct cs_addr *a
 /* One that moves, and of which nobody has said yet that it is here, is not here. */
 static bool moves(const struct ike_engine *e, const struct cs_addr *address)
 {
-	for (unsigned i = 0; i < e->set.n_vipas; i++)
-		if (cs_range_has(&e->set.vipas[i], address))
-			return true;
-	return false;
+	return cs_range_find(e->set.vipas, e->set.n_vipas, address) != NULL;
 }
 
 bool ike_is_passive(const struct ike_engine *e, const struct cs_addr *address)

@@ -52,10 +52,7 @@ struct iked_moving {
 
 static bool is_vipa(const struct iked_moving *m, const struct cs_addr *a)
 {
-	for (unsigned i = 0; i < m->env.config->n_vipas; i++)
-		if (cs_range_has(&m->env.config->vipas[i], a))
-			return true;
-	return false;
+	return cs_range_find(m->env.config->vipas, m->env.config->n_vipas, a) != NULL;
 }
 
 static size_t index_of(const struct iked_moving *m, const struct cs_addr *a)
@@ -86,6 +83,12 @@ static void forget_read(struct vipa *v)
 	v->p2 = (struct iked_array){.size = sizeof(struct read_p2)};
 	v->copies = (struct iked_array)IKED_COPIES;
 	v->reading = false;
+}
+
+static void expect_rows(struct vipa *v)
+{
+	forget_read(v);
+	v->reading = true;
 }
 
 static void add_p1(struct vipa *v, const struct ike_shared_sa *sa)
@@ -285,8 +288,7 @@ static void on_reread(void *arg, const struct cs_addr *address)
 	if (!v)
 		return;
 	cs_log(CS_NOCTX, CSM_VIPA_REREAD, cs_addr_text(address, text));
-	forget_read(v);
-	v->reading = true;
+	expect_rows(v);
 }
 
 /* ---- addresses ---- */
@@ -304,8 +306,7 @@ static int set_passive(struct iked_moving *m, const struct cs_addr *a, bool pass
 /* What the store has of it comes now. */
 static void begin(struct iked_moving *m, struct vipa *v)
 {
-	forget_read(v);
-	v->reading = true;
+	expect_rows(v);
 	set_passive(m, &v->address, false);
 }
 

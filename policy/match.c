@@ -32,14 +32,6 @@ enum step {
 	STEP_MATCH,
 };
 
-static bool has_addr(const struct cs_range *ranges, unsigned n, const struct cs_addr *a)
-{
-	for (unsigned i = 0; i < n; i++)
-		if (cs_range_has(&ranges[i], a))
-			return true;
-	return false;
-}
-
 bool pol_ports_any(const uint16_t ports[2])
 {
 	return ports[0] == 0 && (ports[1] == 0 || ports[1] == 65535);
@@ -95,9 +87,9 @@ static enum step compare(const struct pol_filter_rule *r, const struct pol_servi
 		return STEP_DIRECTION;
 	if (s->routing != POL_EITHER && (s->routing == POL_ROUTED) != p->routed)
 		return STEP_ROUTING;
-	if (!has_addr(turn ? r->dst : r->src, turn ? r->n_dst : r->n_src, &p->src))
+	if (!cs_range_find(turn ? r->dst : r->src, turn ? r->n_dst : r->n_src, &p->src))
 		return STEP_SOURCE;
-	if (!has_addr(turn ? r->src : r->dst, turn ? r->n_src : r->n_dst, &p->dst))
+	if (!cs_range_find(turn ? r->src : r->dst, turn ? r->n_src : r->n_dst, &p->dst))
 		return STEP_DEST;
 	if (s->security_class && s->security_class != p->security_class)
 		return STEP_CLASS;
@@ -412,7 +404,7 @@ const struct pol_filter_rule *pol_mark_rule(const struct pol_policy *policy,
 
 static bool at_location(const struct pol_sec_endpoint *end, const struct cs_addr *a)
 {
-	return !a || a->family == 0 || has_addr(end->locations, end->n_locations, a);
+	return !a || a->family == 0 || cs_range_find(end->locations, end->n_locations, a);
 }
 
 bool pol_ke_rule_at(const struct pol_ke_rule *r, const struct cs_addr *local,
