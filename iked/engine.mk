@@ -129,7 +129,8 @@ tests_unit_test_give_back_SOURCES = \
 tests_unit_test_give_back_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
 tests_unit_test_give_back_LDADD = $(ENGINE_TEST_LIBS)
 tests_unit_test_takeover_nat_SOURCES = \
-	tests/unit/test_takeover_nat.c tests/unit/pair_nat.c tests/unit/pair_nat.h \
+	tests/unit/test_takeover_nat.c tests/unit/nat_client.c tests/unit/nat_client.h \
+	tests/unit/pair_nat.c tests/unit/pair_nat.h \
 	tests/unit/pair_takeover.c tests/unit/pair_takeover.h \
 	tests/unit/engine_pair.c tests/unit/engine_pair.h
 tests_unit_test_takeover_nat_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
@@ -158,7 +159,7 @@ tests_unit_test_natt_p2_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=ike_quick_put_ids -Wl,--wrap=ike_ident_get_selector
 tests_unit_test_natt_p2_LDADD = $(ENGINE_TEST_LIBS)
 tests_unit_test_nat_moves_SOURCES = \
-	tests/unit/test_nat_moves.c $(PAIR_NAT)
+	tests/unit/test_nat_moves.c tests/unit/nat_client.c tests/unit/nat_client.h $(PAIR_NAT)
 tests_unit_test_nat_moves_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(GCRYPT_CFLAGS)
 tests_unit_test_nat_moves_LDADD = $(ENGINE_TEST_LIBS)
 tests_unit_test_nat_clients_SOURCES = \

@@ -9,54 +9,11 @@
 #include <string.h>
 
 #include "iked/engine_private.h"
-#include "tests/unit/pair_nat.h"
+#include "tests/unit/nat_client.h"
 #include "tests/unit/pair_restart.h"
 #include "tests/unit/run_suite.h"
 
-#define ALLOWED    "  AllowNat Yes\n"
-#define SERVER     "192.0.2.1"
-#define CLIENT     "198.51.100.2"
-#define CLIENT_NAT "203.0.113.99"
-#define OTHER_NAT  "203.0.113.77"
-#define TUNNEL     "Tunnel|AES_CBC KeyLength 128|ESP HMAC_SHA1"
-
-static struct pair_policy policy(bool server, bool tunnel)
-{
-	return (struct pair_policy){
-		.local_net = server ? SERVER : CLIENT,
-		.remote_net = !server  ? SERVER
-			      : tunnel ? CLIENT
-				       : "203.0.113.0/24",
-		.any_endpoint = true,
-		.a_tunnel_a_host = true,
-		.local_id = server ? "Fqdn server.example" : "Fqdn client.example",
-		.remote_id = server ? "Fqdn client.example" : "Fqdn server.example",
-		.remote_location = server ? "203.0.113.0/24" : SERVER,
-		.data_offers = tunnel ? TUNNEL : NULL,
-		.liveness = "30",
-		.more_action = ALLOWED,
-	};
-}
-
-static struct pair *up(bool tunnel)
-{
-	struct pair_policy server = policy(true, tunnel), client = policy(false, tunnel);
-	struct pair *p = pair_new(&server, &client);
-
-	pair_nat_clear(p);
-	pair_nat_put(p, 1, CLIENT_NAT, 1000);
-	pair_acquire(p, 1);
-	for (unsigned i = 0; i < 2; i++)
-		ck_assert_msg(pair_installed(&p->side[i]) == 2, "side %u:\n%s", i, p->side[i].log);
-	return p;
-}
-
-static bool addr_is(const struct cs_addr *a, const char *text)
-{
-	char buf[CS_ADDR_STRLEN];
-
-	return !strcmp(cs_addr_text(a, buf), text);
-}
+#define ALLOWED "  AllowNat Yes\n"
 
 static int take_p1(void *arg, const struct ike_p1_info *info)
 {
@@ -123,7 +80,7 @@ static struct xf_mapping mapping_of(const struct pair *p, const char *to, uint16
 START_TEST(test_port)
 {
 	bool tunnel = _i;
-	struct pair *p = up(tunnel);
+	struct pair *p = nat_client_up(tunnel, "30");
 	uint32_t before = pair_nat_p2(p, 0).tunnel;
 
 	pair_nat_put(p, 1, CLIENT_NAT, 2000);
@@ -143,7 +100,7 @@ END_TEST
 
 START_TEST(test_address)
 {
-	struct pair *p = up(true);
+	struct pair *p = nat_client_up(true, "30");
 	uint32_t before = pair_nat_p2(p, 0).tunnel;
 	struct cs_err err;
 
@@ -166,7 +123,7 @@ END_TEST
 /* In transport mode the traffic has the old address: the peer hears that this is over. */
 START_TEST(test_address_of_transport)
 {
-	struct pair *p = up(false);
+	struct pair *p = nat_client_up(false, "30");
 	struct ike_p2_info info;
 
 	pair_nat_put(p, 1, OTHER_NAT, 2000);
@@ -186,7 +143,7 @@ END_TEST
 /* What was sent before, sent again from elsewhere, moves nothing. */
 START_TEST(test_replay)
 {
-	struct pair *p = up(_i);
+	struct pair *p = nat_client_up(_i, "30");
 	unsigned n = p->n_history;
 
 	pair_nat_put(p, 1, OTHER_NAT, 2000);
@@ -205,7 +162,7 @@ END_TEST
 START_TEST(test_mapping)
 {
 	bool tunnel = _i;
-	struct pair *p = up(tunnel);
+	struct pair *p = nat_client_up(tunnel, "30");
 	struct xf_mapping m = mapping_of(p, tunnel ? OTHER_NAT : CLIENT_NAT, 6500);
 	uint64_t asked = pair_stats(p, 0)->dpd_sent;
 
@@ -232,7 +189,7 @@ END_TEST
 /* What it says from there finds what it is about. */
 START_TEST(test_deleted_there)
 {
-	struct pair *p = up(true);
+	struct pair *p = nat_client_up(true, "30");
 	struct xf_mapping m = mapping_of(p, OTHER_NAT, 6500);
 	struct cs_err err;
 
@@ -249,7 +206,7 @@ END_TEST
 /* Who moves all the time is followed now and then, with phase 1 or without. */
 START_TEST(test_moves_too_often)
 {
-	struct pair *p = up(true);
+	struct pair *p = nat_client_up(true, "30");
 	struct side *s = &p->side[0];
 	unsigned at_once = _i ? 1 : 4, last = 0;
 	struct xf_mapping m;
@@ -284,7 +241,8 @@ static bool move_before_message_3(struct pair *p, unsigned from, uint8_t *data, 
 /* In the middle of its exchange: with the address of before it would be of no use. */
 START_TEST(test_address_in_quick_mode)
 {
-	struct pair_policy server = policy(true, false), client = policy(false, false);
+	struct pair_policy server = nat_client_policy(true, false, "30"),
+			   client = nat_client_policy(false, false, "30");
 	struct pair *p = pair_new(&server, &client);
 	unsigned n = 0;
 
@@ -306,7 +264,7 @@ END_TEST
 /* An engine was killed between its note of a move and the kernel's: it is made up for. */
 START_TEST(test_mapping_behind)
 {
-	struct pair *p = up(true);
+	struct pair *p = nat_client_up(true, "30");
 	struct xf_mapping m = mapping_of(p, OTHER_NAT, 6500);
 
 	m.new_peer = m.old_peer;
@@ -324,7 +282,7 @@ END_TEST
  */
 START_TEST(test_mapping_drawn_away)
 {
-	struct pair *p = up(true);
+	struct pair *p = nat_client_up(true, "30");
 	struct xf_mapping m = mapping_of(p, OTHER_NAT, 9999);
 
 	ike_engine_mapping(p->side[0].e, &m, p->now);
@@ -339,7 +297,7 @@ END_TEST
 /* Its phase 1 is gone: the pair moves alone. */
 START_TEST(test_mapping_without_p1)
 {
-	struct pair *p = up(true);
+	struct pair *p = nat_client_up(true, "30");
 	struct xf_mapping m = mapping_of(p, OTHER_NAT, 6500);
 	struct side *s = &p->side[0];
 	struct ike_p2_info info;
@@ -357,7 +315,7 @@ END_TEST
 
 START_TEST(test_mapping_of_nothing)
 {
-	struct pair *p = up(true);
+	struct pair *p = nat_client_up(true, "30");
 	struct xf_mapping m = mapping_of(p, OTHER_NAT, 6500), none = m;
 
 	none.id.spi ^= 1;
@@ -394,7 +352,7 @@ END_TEST
 /* The client's own NAT is no reason for its server to be elsewhere. */
 START_TEST(test_mapping_of_who_has_no_nat)
 {
-	struct pair *p = up(true);
+	struct pair *p = nat_client_up(true, "30");
 	struct xf_mapping m = mapping_at(p, 1, _i ? OTHER_NAT : SERVER, 6500);
 	struct ike_p2_info info = pair_nat_p2(p, 1);
 
@@ -411,7 +369,7 @@ END_TEST
 /* The kernel refuses the first move or the second: the pair ends, and the peer is told. */
 START_TEST(test_refused)
 {
-	struct pair *p = up(true);
+	struct pair *p = nat_client_up(true, "30");
 	struct xf_mapping m = mapping_of(p, OTHER_NAT, 6500);
 
 	pair_nat_put(p, 1, OTHER_NAT, 2000);
@@ -433,7 +391,7 @@ END_TEST
 /* The cache is one move behind what phase 1 has kept and the kernel has. */
 START_TEST(test_restart)
 {
-	struct pair *p = up(true);
+	struct pair *p = nat_client_up(true, "30");
 	struct side *s = &p->side[0];
 	struct xf_mapping m = mapping_of(p, OTHER_NAT, 6500);
 	struct ike_p2_info before = pair_nat_p2(p, 0);

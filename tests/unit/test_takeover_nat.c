@@ -9,44 +9,9 @@
 #include <string.h>
 
 #include "iked/engine_private.h"
-#include "tests/unit/pair_nat.h"
+#include "tests/unit/nat_client.h"
 #include "tests/unit/pair_takeover.h"
 #include "tests/unit/run_suite.h"
-
-#define SERVER     "192.0.2.1"
-#define CLIENT     "198.51.100.2"
-#define CLIENT_NAT "203.0.113.99"
-#define OTHER_NAT  "203.0.113.77"
-
-static struct pair_policy policy(bool server, bool tunnel)
-{
-	return (struct pair_policy){
-		.local_net = server ? SERVER : CLIENT,
-		.remote_net = !server  ? SERVER
-			      : tunnel ? CLIENT
-				       : "203.0.113.0/24",
-		.any_endpoint = true,
-		.a_tunnel_a_host = true,
-		.local_id = server ? "Fqdn server.example" : "Fqdn client.example",
-		.remote_id = server ? "Fqdn client.example" : "Fqdn server.example",
-		.remote_location = server ? "203.0.113.0/24" : SERVER,
-		.data_offers = tunnel ? "Tunnel|AES_CBC KeyLength 128|ESP HMAC_SHA1" : NULL,
-		.more_action = "  AllowNat Yes\n",
-	};
-}
-
-static struct pair *up(bool tunnel)
-{
-	struct pair_policy server = policy(true, tunnel), client = policy(false, tunnel);
-	struct pair *p = pair_new(&server, &client);
-
-	pair_nat_clear(p);
-	pair_nat_put(p, 1, CLIENT_NAT, 1000);
-	pair_acquire(p, 1);
-	for (unsigned i = 0; i < 2; i++)
-		ck_assert_msg(pair_installed(&p->side[i]) == 2, "side %u:\n%s", i, p->side[i].log);
-	return p;
-}
 
 static void expect_over(struct pair *p)
 {
@@ -59,13 +24,6 @@ static void expect_over(struct pair *p)
 	ck_assert_uint_eq(pair_installed(s), 2);
 	ck_assert_uint_eq(pair_installed(&p->side[1]), 2);
 	ck_assert(!pair_said(&p->side[1], "CSI1010I"));
-}
-
-static bool addr_is(const struct cs_addr *a, const char *text)
-{
-	char buf[CS_ADDR_STRLEN];
-
-	return !strcmp(cs_addr_text(a, buf), text);
 }
 
 static void packet(struct pair *p, bool tunnel)
@@ -86,7 +44,7 @@ static void packet(struct pair *p, bool tunnel)
 /* Its mapping is still there: all goes to it, from port 4500. _i: in tunnel mode. */
 START_TEST(test_at_mapping)
 {
-	struct pair *p = up(_i);
+	struct pair *p = nat_client_up(_i, NULL);
 	struct side *s = &p->side[0];
 	struct inheritance c;
 
@@ -115,7 +73,7 @@ END_TEST
 /* It is gone, and the log says so; the client comes back through another one. */
 START_TEST(test_mapping_gone)
 {
-	struct pair *p = up(_i % 2);
+	struct pair *p = nat_client_up(_i % 2, NULL);
 	struct side *s = &p->side[0];
 	struct inheritance c;
 	uint64_t sent;
@@ -149,7 +107,8 @@ END_TEST
  */
 START_TEST(test_two_clients)
 {
-	struct pair_policy server = policy(true, false), client = policy(false, false);
+	struct pair_policy server = nat_client_policy(true, false, NULL),
+			   client = nat_client_policy(false, false, NULL);
 	struct inheritance c;
 	struct side *s;
 	struct pair *p;
